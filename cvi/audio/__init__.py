@@ -1,0 +1,1 @@
+"""Sound: blocks, resampling, levels and files. Stands on the ground: imports nothing of the project."""

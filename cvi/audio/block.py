@@ -1,0 +1,45 @@
+"""The form sound has everywhere in the program: mono, 16-bit, with its time.
+
+Two rates exist. What is heard from the participant is `HEARD_HZ` (what every recognizer wants);
+what is played to them is `PLAYED_HZ` (divides evenly by 24, 25, 30 and 40 frames per second, and is
+above the native rate of every speech engine here). Engines convert at their own border.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+HEARD_HZ = 16_000
+PLAYED_HZ = 24_000
+HOP_S = 0.010
+HOP_SAMPLES = 160
+
+Pcm = npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class AudioBlock:
+    """Some consecutive samples and the time of the first, in seconds on the conversation's clock.
+
+    `pcm` has shape (n,), int16, at `HEARD_HZ`. The array is never written to after it is made.
+    """
+
+    pcm: Pcm
+    start_s: float
+
+    @property
+    def end_s(self) -> float:
+        return self.start_s + len(self.pcm) / HEARD_HZ
+
+
+def to_float(pcm: Pcm) -> npt.NDArray[np.float32]:
+    """int16 -> float32 in [-1, 1)."""
+    return pcm.astype(np.float32) * np.float32(1 / 32768)
+
+
+def to_int16(samples: npt.NDArray[np.floating]) -> Pcm:
+    """float in [-1, 1] -> int16, clipped, rounded."""
+    return np.rint(np.clip(samples, -1.0, 1.0) * 32767).astype(np.int16)

@@ -1,0 +1,53 @@
+"""Engines by name.
+
+An engine is one implementation of a layer. It announces itself through the entry-point group
+`cvi.engines` as `layer.name = module:factory`, so another package can add one without a line
+changed here. A factory takes its layer's frozen settings and returns the engine; it may block
+(weights are read there), so call `build` on a thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from cvi.errors import MissingError, UsageError
+
+GROUP = "cvi.engines"
+LAYERS = ("vad", "stt", "llm", "tts", "face")
+
+
+def names(layer: str) -> list[str]:
+    """The engines installed for a layer, sorted."""
+    return sorted(point.name.split(".", 1)[1] for point in _points(layer))
+
+
+def factory(layer: str, name: str) -> Callable[[Any], Any]:
+    """The factory of one engine.
+
+    Raises `UsageError` for a name nobody announced, `MissingError` when its package cannot be imported.
+    """
+    for point in _points(layer):
+        if point.name == f"{layer}.{name}":
+            try:
+                return point.load()  # type: ignore[no-any-return]
+            except ImportError as error:
+                raise MissingError(
+                    f"The {layer} engine '{name}' needs a package that is not installed ({error.name or error}).",
+                    f"Install it with: pip install {error.name or name}",
+                ) from error
+    known = names(layer)
+    near = get_close_matches(name, known, n=1)
+    hint = f"Did you mean '{near[0]}'?" if near else f"Installed: {', '.join(known) or 'none'}."
+    raise UsageError(f"There is no {layer} engine named '{name}'.", hint)
+
+
+def build(layer: str, name: str, settings: Any) -> Any:
+    """Build an engine; blocks while its weights are read."""
+    return factory(layer, name)(settings)
+
+
+def _points(layer: str) -> list[EntryPoint]:
+    return [point for point in entry_points(group=GROUP) if point.name.startswith(f"{layer}.")]

@@ -1,0 +1,1 @@
+"""The face: speech timeline and state -> control vector -> frames."""

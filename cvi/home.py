@@ -1,0 +1,42 @@
+"""Where things are kept: `$CVI_HOME`, or the platform's user data folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def home() -> Path:
+    """The data folder. Read from the environment at each call, never at import."""
+    override = os.environ.get("CVI_HOME")
+    if override:
+        return Path(override).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("cvi", appauthor=False))
+
+
+def models_dir() -> Path:
+    return home() / "models"
+
+
+def conversations_dir() -> Path:
+    return home() / "conversations"
+
+
+def personas_dir() -> Path:
+    return home() / "personas"
+
+
+def replicas_dir() -> Path:
+    return home() / "replicas"
+
+
+def shared_dir(kind: str) -> Path:
+    """The folder of personas or replicas that ship with the package (`kind` names which).
+
+    In a checkout they lie beside the package, in an installed wheel inside it.
+    """
+    package = Path(__file__).parent
+    packed = package / "_share" / kind
+    return packed if packed.is_dir() else package.parent / kind

@@ -1,0 +1,1 @@
+"""Language models: one Protocol in `base`, one file an engine."""

@@ -1,0 +1,68 @@
+"""One native stage, one thread.
+
+Torch, ONNX Runtime, llama.cpp and their like are fastest with one caller each, and none of them
+may run on the event loop. A `Stage` is the single thread that owns such a thing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+_END = object()
+
+
+class Stage:
+    """A named thread that runs blocking calls in order.
+
+    `run` and `stream` are called from the event loop; what they are given runs on the stage's thread.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"cvi-{name}")
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """Run `call` on the thread and await its result."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+
+    async def stream(self, make: Callable[[threading.Event], Iterator[T]]) -> AsyncIterator[T]:
+        """Iterate `make(cancelled)` on the thread, one item at a time.
+
+        When the consumer goes away (break, `aclose`, task cancelled), `cancelled` is set so that the
+        producer can stop between two items, or inside one if it looks. The stage is free for its
+        next call as soon as the producer has returned. Backpressure is natural: the next item is
+        computed only when it is asked for.
+        """
+        cancelled = threading.Event()
+        items: Iterator[T] | None = None
+
+        def step() -> T | object:
+            nonlocal items
+            if cancelled.is_set():
+                return _END
+            if items is None:
+                items = make(cancelled)
+            return next(items, _END)
+
+        def finish() -> None:
+            close = getattr(items, "close", None)
+            if close is not None:
+                close()
+
+        try:
+            while True:
+                item = await self.run(step)
+                if item is _END:
+                    return
+                yield item  # type: ignore[misc]
+        finally:
+            cancelled.set()
+            self._pool.submit(finish)
+
+    def close(self) -> None:
+        """Let the thread end once what it runs has returned; waiting calls are dropped."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,1 @@
+"""Speech to text: one Protocol in `base`, one file an engine."""

@@ -1,0 +1,1 @@
+"""How a conversation reaches its participant: file, local devices; one Protocol."""

@@ -1,0 +1,63 @@
+"""The one media unit, and what a transport must do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from cvi.audio.block import AudioBlock, Pcm
+from cvi.face.base import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class AVUnit:
+    """A frame and the slice of sound heard while it is shown.
+
+    `index` counts units from the conversation's start, one each frame period: unit i is due at
+    i / fps seconds. `frame`: I420. `pcm`: int16 mono at PLAYED_HZ, exactly PLAYED_HZ / fps samples.
+    `generation`: the reply it belongs to; 0 is nobody's (idle).
+    """
+
+    index: int
+    start_s: float
+    frame: Frame
+    pcm: Pcm
+    generation: int = 0
+
+
+class Transport(Protocol):
+    """All methods are called from the event loop. The transport owns the one playout clock."""
+
+    name: str
+    fps: int
+
+    async def open(self) -> None:
+        """Take the devices or files. Raises MissingError, UsageError."""
+
+    def microphone(self) -> AsyncIterator[AudioBlock]:
+        """The participant's sound in blocks of HOP_SAMPLES, timed on the conversation's clock.
+
+        Ends when the participant has left or the file is over.
+        """
+
+    async def due(self, index: int) -> None:
+        """Return when unit `index` should be handed over: just before it is shown and heard."""
+
+    def present(self, unit: AVUnit) -> None:
+        """Show and play a unit. Returns at once; at most 200 ms of media waits behind it."""
+
+    def heard_s(self) -> float:
+        """The conversation time up to which presented sound has been heard."""
+
+    def flush(self) -> None:
+        """Forget sound that was presented but not heard yet (the reply was cut)."""
+
+    def notify(self, event: str, text: str = "") -> None:
+        """Something to show beside the picture: captions, state. Transports without a display ignore it."""
+
+    async def close(self) -> None:
+        """Release everything; finish what is being written. Safe to call twice."""
+
+
+__all__ = ["AVUnit", "AudioBlock", "Frame", "Pcm", "Transport"]

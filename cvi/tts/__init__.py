@@ -1,0 +1,1 @@
+"""Text to speech: one Protocol in `base`, one file an engine."""

@@ -1,0 +1,81 @@
+"""What a voice must do, and the speech timeline it makes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from cvi.audio.block import PLAYED_HZ, Pcm
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """One speech sound: `ipa` symbol ("p", "aɪ", "ʃ"; "" is silence) and its time in the chunk, seconds."""
+
+    ipa: str
+    start_s: float
+    end_s: float
+    stress: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of the *original* text: its slice `text[text_start:text_end]` and its time, seconds."""
+
+    text_start: int
+    text_end: int
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """A piece of speech with its timeline.
+
+    `pcm`: int16 mono at PLAYED_HZ. `phones` are in order, do not overlap, and lie within the sound;
+    empty when the engine has no phone times. `words` refer to the text given to `speak`, and cover
+    every word that is heard in this piece. Times are relative to the piece's first sample.
+    """
+
+    pcm: Pcm
+    phones: tuple[Phone, ...] = ()
+    words: tuple[Word, ...] = ()
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.pcm) / PLAYED_HZ
+
+
+@dataclass(frozen=True, slots=True)
+class TtsSettings:
+    """`voice` is the engine's name for a voice (or a model path), None for its default.
+
+    `speed` 1.0 is the voice's own pace; `pitch` 1.0 its own pitch, where the engine can change it.
+    """
+
+    language: str = "en"
+    voice: str | None = None
+    model: str | None = None
+    speed: float = 1.0
+    pitch: float = 1.0
+    device: str = "auto"
+    base_url: str | None = None
+    api_key: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class TtsEngine(Protocol):
+    name: str
+
+    async def warm(self) -> None: ...
+
+    def speak(self, text: str) -> AsyncIterator[Speech]:
+        """Speak one clause or sentence, in one piece or several as they are ready.
+
+        Leading and trailing silence is trimmed to at most 60 ms each; numbers and abbreviations are
+        spoken out. Text without a speakable word yields nothing. Close the iterator to abort.
+        Raises EngineError.
+        """
+
+    def close(self) -> None: ...

@@ -1,0 +1,1 @@
+"""Whose turn it is: voice activity, the floor, barge-in and backchannels."""
