@@ -1,0 +1,30 @@
+"""The conversation's clock: seconds since the conversation began, monotonic.
+
+A clock is an argument, never a global. Under the virtual-time event loop of `cvi.testing` the same
+class runs a 30-second conversation in milliseconds, because it only asks its loop for the time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class Clock:
+    """Zero is the moment of construction, or of `restart`. Used on one event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._loop = loop or asyncio.get_running_loop()
+        self._zero = self._loop.time()
+
+    def restart(self) -> None:
+        """Make now zero. Called once, when engines are warm and the conversation begins."""
+        self._zero = self._loop.time()
+
+    def now(self) -> float:
+        return self._loop.time() - self._zero
+
+    async def sleep_until(self, when_s: float) -> None:
+        """Return at `when_s`, at once if it has passed."""
+        delay = when_s - self.now()
+        if delay > 0:
+            await asyncio.sleep(delay)
