@@ -1,0 +1,299 @@
+"""Speech timeline -> mouth.
+
+Phones become targets (phonetics), neighbours are blended by dominance functions (Cohen & Massaro
+1993, "Modeling coarticulation in synthetic visual speech"), and contact of the lips on P/B/M or of
+lip and teeth on F/V is laid over the blend, so that it is always reached. Sound without phone times
+drives the mouth by its envelope. Away from speech the mouth is at rest, exactly.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp
+
+import numpy as np
+
+from cvi.audio.block import Pcm
+from cvi.face.envelope import FRAME_S, Envelope, ReferenceLevel, Soft, levels_db
+from cvi.face.mouth import REST, MouthShape, ease, fall
+from cvi.face.phonetics import Target, targets
+from cvi.tts.base import Phone
+
+WINDOW_S = 0.200
+"""How far on either side a sound is felt."""
+RELAX_S = 0.110
+"""From the end of speech to exact rest."""
+CUT_S = 0.150
+"""From a cut to exact rest."""
+_RISE_S = 0.110
+_ORIGIN_S = 0.100
+_JOIN_S = 0.080
+_PHRASE_GAP_S = 0.200
+_PHRASE_END_S = 0.120
+
+# How fast influence fades with distance, per second: rounding reaches far, the tongue hardly at all.
+_JAW_RATE, _WIDE_RATE, _ROUND_RATE, _TONGUE_RATE = 24.0, 14.0, 9.0, 32.0
+
+# A contact holds at least this long, more than a frame at 25 per second, so no frame rate misses it.
+_HOLD_S = 0.045
+_SHUT_S, _PART_S = 0.060, 0.050
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """One articulation in time: blended from its core, in contact over its hold."""
+
+    start_s: float
+    end_s: float
+    core_start_s: float
+    core_end_s: float
+    target: Target
+    jaw: float
+    emphasis: float
+
+    def contact(self, t_s: float) -> float:
+        middle = self.start_s + 0.45 * (self.end_s - self.start_s)
+        half = max(_HOLD_S, 0.6 * (self.end_s - self.start_s)) / 2
+        if t_s < middle:
+            return ease((t_s - (middle - half - _SHUT_S)) / _SHUT_S)
+        return 1.0 - ease((t_s - (middle + half)) / _PART_S)
+
+
+class MouthDriver:
+    """The mouth of one reply; times are seconds on the reply's own timeline, zero its first sample.
+
+    Feed it with `append` as speech is synthesized; ask `mouth_at` once a frame, in any order of time.
+    The answer depends on what is known so far; when speech arrives later than the mouth had to look
+    ahead, the difference is blended in over 80 ms. Before zero the mouth is at rest. Not thread-safe.
+    """
+
+    def __init__(self) -> None:
+        self._segments: list[_Segment] = []
+        self._starts: list[float] = []
+        self._envelope = Envelope()
+        self._level = ReferenceLevel()
+        self._cut: tuple[float, MouthShape] | None = None
+        self._asked: tuple[float, Soft] | None = None
+        self._join: tuple[float, Soft] | None = None
+
+    def append(self, phones: Sequence[Phone], pcm: Pcm, start_s: float) -> None:
+        """Add a piece of speech whose first sample is heard at `start_s`.
+
+        `phones` have times relative to the piece, as in `Speech`; empty, and the sound's envelope
+        drives the mouth. `pcm` is int16 mono at PLAYED_HZ. Pieces come in order of time.
+        """
+        before = len(self._segments)
+        if phones:
+            self._add_phones(phones, pcm, start_s)
+        else:
+            self._envelope.append(pcm, start_s)
+        new_s = self._starts[before] if len(self._starts) > before else start_s
+        if self._asked is not None and self._asked[0] > new_s - WINDOW_S:
+            self._join = self._asked
+
+    def cut(self, t_s: float) -> None:
+        """Stop at `t_s`: from there the mouth only closes, and is at exact rest 150 ms later.
+
+        The earliest cut counts.
+        """
+        if self._cut is None or t_s < self._cut[0]:
+            self._cut = (t_s, self._speaking(t_s))
+
+    def mouth_at(self, t_s: float) -> MouthShape:
+        """The mouth at a time; `REST` itself where nothing is said."""
+        if self._cut is not None and t_s > self._cut[0]:
+            left = fall(t_s - self._cut[0], CUT_S)
+            shape = self._cut[1]
+            if left == 0.0 or shape == REST:
+                return REST
+            return MouthShape(
+                shape.jaw * left,
+                shape.wide * left,
+                shape.round * left,
+                shape.press * left,
+                shape.tuck * left,
+                shape.tongue * left,
+            )
+        return self._speaking(t_s, remember=True)
+
+    def emphasis_at(self, t_s: float) -> float:
+        """How strongly the speech is stressed around `t_s`, 0..1: loud stressed vowels are near 1."""
+        if self._cut is not None and t_s > self._cut[0]:
+            return 0.0
+        strongest = 0.0
+        for segment in self._near(t_s):
+            if segment.emphasis > 0.0:
+                middle = (segment.core_start_s + segment.core_end_s) / 2
+                strongest = max(strongest, segment.emphasis * fall(abs(t_s - middle), 0.150))
+        return strongest
+
+    def phrase_end_at(self, t_s: float) -> bool:
+        """Whether a phrase ended within the last 120 ms: a pause of 200 ms follows, or nothing known."""
+        index = bisect_right(self._starts, t_s) - 1
+        if index < 0:
+            return False
+        end = self._segments[index].end_s
+        if not 0.0 <= t_s - end < _PHRASE_END_S:
+            return False
+        return index + 1 == len(self._starts) or self._starts[index + 1] - end >= _PHRASE_GAP_S
+
+    def _add_phones(self, phones: Sequence[Phone], pcm: Pcm, start_s: float) -> None:
+        levels = levels_db(pcm)
+        reference = self._level.hear(levels)
+        for phone in phones:
+            at = phone.start_s
+            # Loudness against the voice's own loud level, over the phone's time.
+            first = int(at / FRAME_S)
+            heard = levels[first : max(first + 1, int(phone.end_s / FRAME_S))]
+            above_db = float(np.max(heard)) - reference if len(heard) else 0.0
+            for target in targets(phone.ipa):
+                length = target.share * max(0.0, phone.end_s - phone.start_s)
+                self._add(target, phone.stress, above_db, start_s + at, length)
+                at += length
+
+    def _add(self, target: Target, stress: int, above_db: float, start_s: float, length_s: float) -> None:
+        # Engines promise order; rounding must not break the search.
+        start_s = max(start_s, self._starts[-1] if self._starts else start_s)
+        jaw = target.jaw
+        emphasis = 0.0
+        if target.vowel:
+            stressed = {1: 1.12, 2: 1.04}.get(stress, 0.92)
+            jaw = min(1.0, jaw * stressed * min(1.1, max(0.65, 1.0 + above_db / 36.0)))
+            if stress == 1:
+                emphasis = min(1.0, max(0.2, 0.7 + above_db / 12.0))
+        core = 0.25 * length_s
+        self._starts.append(start_s)
+        self._segments.append(
+            _Segment(
+                start_s=start_s,
+                end_s=start_s + length_s,
+                core_start_s=start_s + core,
+                core_end_s=start_s + length_s - core,
+                target=target,
+                jaw=jaw,
+                emphasis=emphasis,
+            )
+        )
+
+    def _near(self, t_s: float) -> list[_Segment]:
+        """The segments within the window. Starts are ordered and so are ends."""
+        last = bisect_left(self._starts, t_s + WINDOW_S)
+        first = last
+        while first > 0 and self._segments[first - 1].end_s > t_s - WINDOW_S:
+            first -= 1
+        return self._segments[first:last]
+
+    def _speaking(self, t_s: float, remember: bool = False) -> MouthShape:
+        if t_s < 0.0:
+            return REST
+        near = self._near(t_s)
+        soft = self._soft(t_s, near)
+        if self._join is not None and 0.0 <= t_s - self._join[0] < _JOIN_S:
+            stay = fall(t_s - self._join[0], _JOIN_S)
+            old = self._join[1]
+            soft = (
+                soft[0] + stay * (old[0] - soft[0]),
+                soft[1] + stay * (old[1] - soft[1]),
+                soft[2] + stay * (old[2] - soft[2]),
+                soft[3] + stay * (old[3] - soft[3]),
+            )
+        if remember:
+            self._asked = (t_s, soft)
+        lips = teeth = 0.0
+        for segment in near:
+            if segment.target.lips > 0.0:
+                lips = max(lips, segment.target.lips * segment.contact(t_s))
+            elif segment.target.teeth > 0.0:
+                teeth = max(teeth, segment.target.teeth * segment.contact(t_s))
+        return _touched(soft, lips, teeth * (1.0 - lips), 1.0 - max(lips, _still_shut(t_s, near)))
+
+    def _soft(self, t_s: float, near: Sequence[_Segment]) -> Soft:
+        jaw, wide, round_, tongue = self._envelope.at(t_s)
+        presence = _presence(t_s, near)
+        if presence > 0.0:
+            shape = _blend(t_s, near)
+            jaw = max(jaw, shape[0] * presence)
+            wide = max(wide, shape[1] * presence)
+            round_ = max(round_, shape[2] * presence)
+            tongue = shape[3] * presence
+        # Sound that begins at once finds a mouth at rest: let it open, not jump.
+        origin = ease((t_s + 1e-9) / _ORIGIN_S)
+        return (jaw * origin, wide * origin, round_ * origin, tongue * origin)
+
+
+def _presence(t_s: float, near: Sequence[_Segment]) -> float:
+    """1 within speech, exactly 0 from 110 ms away from it; a short gap between sounds stays open."""
+    after = before = 0.0
+    for segment in near:
+        if segment.start_s > t_s:
+            before = max(before, fall(segment.start_s - t_s, _RISE_S))
+        elif segment.end_s >= t_s:
+            return 1.0
+        else:
+            after = max(after, fall(t_s - segment.end_s, RELAX_S))
+    return 1.0 - (1.0 - after) * (1.0 - before)
+
+
+def _blend(t_s: float, near: Sequence[_Segment]) -> Soft:
+    """The dominance-weighted mean of the targets around `t_s`, each channel with its own reach."""
+    jaw = wide = round_ = tongue = 0.0
+    jaw_sum = wide_sum = round_sum = tongue_sum = 1e-9
+    for segment in near:
+        if t_s < segment.core_start_s:
+            away = segment.core_start_s - t_s
+        else:
+            away = max(0.0, t_s - segment.core_end_s)
+        if away >= WINDOW_S:
+            continue
+        target = segment.target
+        # The exponential is tapered so that a sound enters the window without a step.
+        taper = (1.0 - (away / WINDOW_S) ** 2) ** 2
+        weight = target.jaw_weight * taper * exp(-_JAW_RATE * away)
+        jaw += weight * segment.jaw
+        jaw_sum += weight
+        weight = target.wide_weight * taper * exp(-_WIDE_RATE * away)
+        wide += weight * target.wide
+        wide_sum += weight
+        weight = target.round_weight * taper * exp(-_ROUND_RATE * away)
+        round_ += weight * target.round
+        round_sum += weight
+        weight = target.tongue_weight * taper * exp(-_TONGUE_RATE * away)
+        tongue += weight * target.tongue
+        tongue_sum += weight
+    round_ /= round_sum
+    # Protruded lips have no corners to spread.
+    return (jaw / jaw_sum, wide / wide_sum * (1.0 - 0.7 * round_), round_, tongue / tongue_sum)
+
+
+def _still_shut(t_s: float, near: Sequence[_Segment]) -> float:
+    """Lips that meet at the edge of speech, in "m..." or "...m", do not part between it and rest."""
+    first, last = (near[0], near[-1]) if near else (None, None)
+    if first is not None and t_s < first.core_start_s:
+        return first.target.lips
+    if last is not None and t_s > last.core_end_s:
+        return last.target.lips
+    return 0.0
+
+
+def _touched(soft: Soft, lips: float, teeth: float, apart: float) -> MouthShape:
+    """The blend with contact laid over it; full lip contact shuts the jaw exactly.
+
+    `lips` and `teeth` are the contact, `apart` how far the jaw may open (0..1).
+    """
+    if lips == 0.0 and teeth == 0.0 and apart == 1.0:
+        if soft == (0.0, 0.0, 0.0, 0.0):
+            return REST
+        return MouthShape(jaw=soft[0], wide=soft[1], round=soft[2], tongue=soft[3])
+    jaw, wide, round_, tongue = soft
+    shape = MouthShape(
+        jaw=(jaw + teeth * (0.14 - jaw)) * apart,
+        wide=wide * (1.0 - 0.4 * lips),
+        round=round_ * (1.0 - 0.35 * lips) * (1.0 - 0.7 * teeth),
+        # Lips meet before they press.
+        press=0.92 * ease((lips - 0.4) / 0.6),
+        tuck=teeth,
+        tongue=tongue * apart * (1.0 - teeth),
+    )
+    return REST if shape == REST else shape
