@@ -31,6 +31,8 @@ class Transport(Protocol):
 
     name: str
     fps: int
+    caller_over: bool
+    """The recorded caller has nothing more to say (always False for a live one)."""
 
     async def open(self) -> None:
         """Take the devices or files. Raises MissingError, UsageError."""
@@ -52,6 +54,9 @@ class Transport(Protocol):
 
     def flush(self) -> None:
         """Forget sound that was presented but not heard yet (the reply was cut)."""
+
+    def reply_ended(self) -> None:
+        """A reply was finished or cut: a waiting caller may go on."""
 
     def notify(self, event: str, text: str = "") -> None:
         """Something to show beside the picture: captions, state. Transports without a display ignore it."""
