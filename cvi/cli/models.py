@@ -1,0 +1,197 @@
+"""`cvi models`: list, pull, add, verify and remove models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from cvi.models.installed import Installed
+    from cvi.models.manifest import Model, ModelFile
+
+app = typer.Typer(no_args_is_help=True, help="The models of the better profiles: get, check, remove.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print a JSON document for machines.")]
+
+
+@app.command("list")
+def list_models(json: Json = False) -> None:
+    """Show every model, whether it is installed, and the profiles that use it."""
+    from cvi.models.installed import list_installed
+    from cvi.models.manifest import load_manifest
+
+    cards = {card.id: card for card in list_installed()}
+    known = {model.id: model for model in load_manifest()}
+    ids = [*known, *sorted(cards.keys() - known.keys())]
+    rows = [_row(model_id, known.get(model_id), cards.get(model_id)) for model_id in ids]
+    if json:
+        _print_json({"models": rows})
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("id", "for", "size", "installed", "profiles", "licence"):
+        table.add_column(heading, justify="right" if heading == "size" else "left", no_wrap=heading == "id")
+    for row in rows:
+        table.add_row(
+            row["id"],
+            row["purpose"],
+            _size_text(row["size"]),
+            row["installed"],
+            ", ".join(row["profiles"]) or "-",
+            row["licence"],
+        )
+    Console(highlight=False).print(table)
+
+
+@app.command()
+def pull(
+    names: Annotated[list[str], typer.Argument(metavar="ID|PROFILE...", help="Models or profiles.")],
+    json: Json = False,
+) -> None:
+    """Download models. An interrupted download goes on where it stopped."""
+    from cvi.models.manifest import expand
+    from cvi.models.pull import missing_bytes
+    from cvi.models.pull import pull as pull_models
+
+    models = expand(names)
+    if json:
+        cards = pull_models(models)
+        _print_json({"installed": [_card(card) for card in cards]})
+        return
+    size = missing_bytes(models)
+    if size:
+        typer.echo(f"{len(models)} models, {_size_text(size)} to download.")
+    with pull_progress(models) as report:
+        cards = pull_models(models, report)
+    for card in cards:
+        typer.echo(f"{card.id}: {card.path}")
+
+
+@app.command()
+def add(
+    file: Annotated[Path, typer.Argument(help="A model's file or folder on this machine.")],
+    model_id: Annotated[str, typer.Option("--id", help="The name to give it, or an id of the list.")],
+    purpose: Annotated[str | None, typer.Option(help="stt, llm, tts, turns, face, ...")] = None,
+    link: Annotated[bool, typer.Option("--link", help="Point to the file instead of copying it.")] = False,
+    json: Json = False,
+) -> None:
+    """Register a model that is already here, for instance carried over from a machine with a network."""
+    from cvi.models.pull import add as add_model
+
+    card = add_model(file, model_id, purpose, link=link)
+    if json:
+        _print_json({"installed": [_card(card)]})
+    else:
+        typer.echo(f"{card.id}: {card.path}")
+
+
+@app.command()
+def verify(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...")] = None,
+    json: Json = False,
+) -> None:
+    """Hash the files of installed models again; exit status 1 if one is missing or has changed."""
+    from cvi.models.installed import installed_card, list_installed, verify_model
+
+    cards = [installed_card(model_id) for model_id in ids] if ids else list_installed()
+    with _hash_progress(sum(card.size for card in cards), hidden=json) as advance:
+        found = {card.id: (card, verify_model(card, advance)) for card in cards}
+    good = all(state == "ok" for _, states in found.values() for state in states.values())
+    if json:
+        _print_json({"ok": good, "models": {model_id: states for model_id, (_, states) in found.items()}})
+    else:
+        for model_id, (card, states) in found.items():
+            pinned = {file.path: file.pinned for file in card.files}
+            for path, state in states.items():
+                recorded = state == "ok" and not pinned[path]
+                note = " (as on the day it came; no hash was known before)" if recorded else ""
+                typer.echo(f"{state:8}{model_id}/{path}{note}")
+            if set(states.values()) != {"ok"}:
+                typer.echo(f"Mend it with: cvi models remove {model_id} && cvi models pull {model_id}")
+        if not found:
+            typer.echo("No model is installed.")
+    if not good:
+        raise typer.Exit(1)
+
+
+@app.command()
+def remove(
+    ids: Annotated[list[str], typer.Argument(metavar="ID...")],
+    json: Json = False,
+) -> None:
+    """Delete models from this machine, and what was left of their downloads."""
+    from cvi.models.installed import remove_model
+
+    for model_id in ids:
+        remove_model(model_id)
+        if not json:
+            typer.echo(f"{model_id}: removed")
+    if json:
+        _print_json({"removed": ids})
+
+
+@contextmanager
+def pull_progress(models: Sequence[Model]) -> Iterator[Callable[[Model, ModelFile, int], None]]:
+    """A progress bar a model on the terminal; yields what `cvi.models.pull.pull` reports to."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    amounts = (DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress("{task.description}", BarColumn(), *amounts, console=Console(stderr=True)) as progress:
+        tasks = {model.id: progress.add_task(model.id, total=model.size, visible=False) for model in models}
+        here: dict[tuple[str, str], int] = {}
+
+        def report(model: Model, file: ModelFile, file_bytes: int) -> None:
+            here[model.id, file.path] = file_bytes
+            total = sum(size for (model_id, _), size in here.items() if model_id == model.id)
+            progress.update(tasks[model.id], completed=total, visible=True)
+
+        yield report
+
+
+@contextmanager
+def _hash_progress(total_bytes: int, hidden: bool) -> Iterator[Callable[[int], None]]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True, disable=hidden) as progress:
+        task = progress.add_task("checking", total=total_bytes)
+        yield lambda size: progress.advance(task, size)
+
+
+def _row(model_id: str, model: Model | None, card: Installed | None) -> dict[str, Any]:
+    installed = "no" if card is None else "yes" if card.complete else "incomplete"
+    source = model or card
+    assert source is not None
+    return {
+        "id": model_id,
+        "purpose": source.purpose,
+        "title": source.title,
+        "size": source.size,
+        "licence": source.licence,
+        "installed": installed,
+        "profiles": list(model.profiles) if model else [],
+        "path": str(card.path) if card else None,
+    }
+
+
+def _card(card: Installed) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {**asdict(card), "path": str(card.path)}
+
+
+def _size_text(size: int) -> str:
+    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    import json
+
+    typer.echo(json.dumps(document, indent=2))

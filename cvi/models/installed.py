@@ -1,0 +1,218 @@
+"""The models on this machine.
+
+A model is a folder `models_dir()/<id>/` with its files and a `model.json` that says what they are and
+what they hashed to. `model.json` is written last and in one step, so a folder without it is a download
+that has not ended, and is never taken for a model.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from cvi.errors import CviError, MissingError, UsageError
+from cvi.home import models_dir
+
+CARD = "model.json"
+HASH_BLOCK_BYTES = 1 << 20
+
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+FileState = Literal["ok", "missing", "changed"]
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledFile:
+    """`pinned` says that the hash was known beforehand, not only recorded when the file came."""
+
+    path: str
+    size: int
+    sha256: str
+    pinned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What `model.json` holds. `source` is an address or the file it was added from."""
+
+    id: str
+    purpose: str
+    title: str
+    licence: str
+    source: str
+    entry: str
+    files: tuple[InstalledFile, ...]
+
+    @property
+    def folder(self) -> Path:
+        return model_folder(self.id)
+
+    @property
+    def path(self) -> Path:
+        """What an engine is given: a file, or the folder."""
+        return self.folder if self.entry == "." else self.folder / self.entry
+
+    @property
+    def size(self) -> int:
+        return sum(file.size for file in self.files)
+
+    @property
+    def complete(self) -> bool:
+        """Every file is there with its size. Cheap; `verify` reads and hashes them."""
+        return all(_size(self.folder / file.path) == file.size for file in self.files)
+
+
+def model_folder(model_id: str) -> Path:
+    """Where the model lies or will lie. Raises UsageError for an id that is not a plain name."""
+    if not _ID.fullmatch(model_id):
+        raise UsageError(
+            f"'{model_id}' cannot be a model's id.",
+            "Use up to 64 lower-case letters, digits, dots, dashes and underscores.",
+        )
+    return models_dir() / model_id
+
+
+def find_installed(model_id: str) -> Installed | None:
+    """The model's card, or None when it is not installed or files of it are gone.
+
+    Raises CviError for a card that cannot be read.
+    """
+    card = read_card(model_id)
+    return card if card and card.complete else None
+
+
+def read_card(model_id: str) -> Installed | None:
+    """The model's card whether or not its files are still there; None without a card."""
+    path = model_folder(model_id) / CARD
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        files = tuple(InstalledFile(**file) for file in document.pop("files"))
+        return Installed(files=files, **document)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CviError(
+            f"{path} cannot be read as the card of a model ({error}).",
+            f"Remove the model and pull or add it again: cvi models remove {model_id}",
+        ) from error
+
+
+def list_installed() -> list[Installed]:
+    """Every model that has a card, by id."""
+    if not models_dir().is_dir():
+        return []
+    folders = sorted(path for path in models_dir().iterdir() if path.is_dir() and _ID.fullmatch(path.name))
+    cards = (read_card(folder.name) for folder in folders)
+    return [card for card in cards if card]
+
+
+def model_path(model_id: str) -> Path:
+    """Where an installed model lies: the file or folder to give to its engine.
+
+    Raises MissingError when it is not installed or files of it are gone.
+    """
+    card = installed_card(model_id)
+    if not card.complete:
+        raise MissingError(
+            f"Files of the model '{model_id}' are gone.",
+            f"Mend it with: cvi models remove {model_id} && cvi models pull {model_id}",
+        )
+    return card.path
+
+
+def installed_card(model_id: str) -> Installed:
+    """The card of a model, whose files need not be whole. Raises MissingError without one."""
+    card = read_card(model_id)
+    if card is None:
+        raise MissingError(
+            f"The model '{model_id}' is not installed.", f"Get it with: cvi models pull {model_id}"
+        )
+    return card
+
+
+def write_card(card: Installed) -> None:
+    """Declare a model installed: write its `model.json` in one step."""
+    write_atomically(card.folder / CARD, json.dumps(asdict(card), indent=2) + "\n")
+
+
+def remove_model(model_id: str) -> None:
+    """Delete a model and whatever was left of its downloads. Linked originals stay.
+
+    Raises MissingError when there is nothing of that name.
+    """
+    folder = model_folder(model_id)
+    if not folder.is_dir():
+        raise MissingError(f"The model '{model_id}' is not installed.", "See: cvi models list")
+    with folder_lock(model_id):
+        # The card goes first: should the rest fail, what remains is not taken for a model.
+        (folder / CARD).unlink(missing_ok=True)
+        shutil.rmtree(folder)
+
+
+def verify_model(card: Installed, on_bytes: Callable[[int], None] = lambda _: None) -> dict[str, FileState]:
+    """Hash every file anew and compare with the card; path -> state. `on_bytes` hears of each block read."""
+    states: dict[str, FileState] = {}
+    for file in card.files:
+        path = card.folder / file.path
+        if not path.is_file():
+            states[file.path] = "missing"
+        else:
+            states[file.path] = "ok" if hash_file(path, on_bytes) == file.sha256 else "changed"
+    return states
+
+
+def hash_file(path: Path, on_bytes: Callable[[int], None] = lambda _: None) -> str:
+    """SHA-256 of a file, as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(HASH_BLOCK_BYTES):
+            digest.update(block)
+            on_bytes(len(block))
+    return digest.hexdigest()
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a small text file so that it is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def folder_lock(model_id: str) -> Iterator[None]:
+    """Hold a model's folder for writing; a second process gets a CviError at once."""
+    models_dir().mkdir(parents=True, exist_ok=True)
+    with (models_dir() / f".{model_id}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CviError(
+                f"Another process is working on the model '{model_id}'.",
+                "Wait until it has ended, then try again.",
+            ) from None
+        yield
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None

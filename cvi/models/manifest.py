@@ -1,0 +1,125 @@
+"""The models that can be pulled: where they are, how big, how they are checked, what they are for.
+
+The list itself is `manifest.yaml` beside this file.
+"""
+
+from __future__ import annotations
+
+import os
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
+from urllib.parse import quote, urlsplit
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+
+from cvi.errors import UsageError
+
+PUBLIC_HUB = "https://huggingface.co"
+PURPOSES = ("stt", "llm", "tts", "turns", "face", "perception", "embeddings")
+
+Purpose = Literal["stt", "llm", "tts", "turns", "face", "perception", "embeddings"]
+
+
+def _inside(path: str) -> str:
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or "\\" in path:
+        raise ValueError(f"'{path}' is not a path inside the model's folder")
+    return path
+
+
+ModelId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+InnerPath = Annotated[str, AfterValidator(_inside)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class ModelFile(BaseModel):
+    """One file of a model. `path` is relative to the model's folder; `size` in bytes.
+
+    `sha256` is None where no hash was known; then the first download is trusted.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: InnerPath
+    size: int = Field(gt=0)
+    sha256: Sha256 | None
+
+
+class Model(BaseModel):
+    """One model of the manifest.
+
+    `repository` and `revision` name it on the hub, `source_folder` a folder there. `entry` is what an
+    engine is given: one of the files, or "." for the folder.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: ModelId
+    title: str
+    purpose: Purpose
+    engine: str
+    profiles: tuple[Literal["cpu", "workstation"], ...]
+    licence: str
+    about: str
+    repository: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
+    revision: str
+    source_folder: str = ""
+    entry: str
+    files: Annotated[tuple[ModelFile, ...], Field(min_length=1)]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(file.size for file in self.files)
+
+    def url(self, file: ModelFile, hub: str) -> str:
+        """Where `file` is downloaded from `hub`, an address without a trailing slash."""
+        path = f"{self.source_folder}/{file.path}" if self.source_folder else file.path
+        return f"{hub}/{self.repository}/resolve/{quote(self.revision, safe='')}/{quote(path)}"
+
+
+def load_manifest(path: Path | None = None) -> tuple[Model, ...]:
+    """Read the manifest that ships with the package, or the one at `path`."""
+    source = path or Path(__file__).with_name("manifest.yaml")
+    with source.open(encoding="utf-8") as stream:
+        document = yaml.safe_load(stream)
+    return TypeAdapter(tuple[Model, ...]).validate_python(document["models"])
+
+
+def find_model(model_id: str) -> Model | None:
+    return next((model for model in load_manifest() if model.id == model_id), None)
+
+
+def expand(names: list[str]) -> tuple[Model, ...]:
+    """Model ids and profile names -> the models meant, each once, in the manifest's order.
+
+    Raises UsageError for a name that is neither.
+    """
+    models = load_manifest()
+    ids = {model.id for model in models}
+    profiles = {profile for model in models for profile in model.profiles}
+    for name in names:
+        if name not in ids | profiles:
+            near = get_close_matches(name, sorted(ids | profiles), n=1)
+            hint = f"Did you mean '{near[0]}'?" if near else "See: cvi models list"
+            raise UsageError(f"There is no model or profile named '{name}'.", hint)
+    wanted = set(names)
+    return tuple(model for model in models if model.id in wanted or wanted & set(model.profiles))
+
+
+def hub_address() -> str:
+    """The hub to download from: `HF_ENDPOINT`, else the public one; without a trailing slash."""
+    address = os.environ.get("HF_ENDPOINT", "").strip().rstrip("/") or PUBLIC_HUB
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise UsageError(
+            f"HF_ENDPOINT is '{address}', which is not a web address.",
+            f"Set it to one such as {PUBLIC_HUB}, or unset it.",
+        )
+    return address

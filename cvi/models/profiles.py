@@ -1,0 +1,182 @@
+"""Profiles: which engines and models a class of machine uses, and which profile this machine gets."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from types import MappingProxyType
+
+from cvi.errors import CviError, MissingError, UsageError
+from cvi.home import models_dir
+from cvi.models.hardware import GIB, Hardware, detect, llama_offloads
+from cvi.models.installed import find_installed, model_folder, write_atomically
+from cvi.models.manifest import Model, expand
+from cvi.models.pull import missing_bytes, pull
+
+AUTO = "auto"
+NAMES = ("embedded", "cpu", "workstation")
+
+# What the models of a profile need beside the rest of the program; from their sizes, not measured.
+CPU_RAM_BYTES = 4 * GIB
+CPU_CORES = 2
+WORKSTATION_GPU_BYTES = 10 * GIB
+
+
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """`model` is an absolute path, or None for what the engine carries itself; `voice` likewise."""
+
+    engine: str
+    model: str | None = None
+    voice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """`choices` maps each layer (vad, stt, llm, tts, face) to its engine; `models` are manifest ids."""
+
+    name: str
+    title: str
+    choices: Mapping[str, EngineChoice]
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """The profile to use. `note` is one plain line for the person, "" when there is nothing to say."""
+
+    profile: Profile
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What `auto` asks about the machine; tests give their own answers."""
+
+    hardware: Callable[[], Hardware] = field(default=detect)
+    llama_offloads: Callable[[], bool] = field(default=llama_offloads)
+
+
+_TITLES = {
+    "embedded": "small models from packages alone, robotic voice",
+    "cpu": "good models for two CPU cores",
+    "workstation": "large models on one GPU",
+}
+
+
+def resolve_profile(
+    requested: str = AUTO,
+    *,
+    ask: Callable[[Profile, int], bool] | None = None,
+    fetch: Callable[[tuple[Model, ...]], object] = pull,
+    machine: Machine | None = None,
+) -> Resolution:
+    """The profile to use, its choices with absolute paths of installed models.
+
+    `auto` takes the best that is installed and fits the machine. Where a better one would fit and a
+    person is there, `ask(profile, bytes_to_download)` offers it, and on yes `fetch` brings its models
+    (blocking; give one that shows progress). On no it is not offered again.
+    Raises UsageError for an unknown name, MissingError for a named profile whose models are not here.
+    """
+    if requested != AUTO:
+        return Resolution(_named(requested))
+    machine = machine or Machine()
+    hardware = machine.hardware()
+    fitting = [name for name in reversed(NAMES) if _fits(name, hardware, machine.llama_offloads)]
+    best = next(name for name in fitting if not _absent(name))
+    better = fitting[0]
+    if better == best:
+        return Resolution(build_profile(best))
+    size = missing_bytes(expand([better]))
+    if ask is not None and not _was_declined(better):
+        if ask(build_profile(better), size):
+            try:
+                fetch(expand([better]))
+            except CviError as error:
+                return Resolution(build_profile(best), f"Using the profile '{best}'. {error}")
+            return Resolution(build_profile(better))
+        _decline(better)
+    note = (
+        f"Using the profile '{best}' ({_TITLES[best]}); "
+        f"for {_TITLES[better]} ({size / 1e9:.1f} GB): cvi models pull {better}"
+    )
+    return Resolution(build_profile(best), note)
+
+
+def build_profile(name: str) -> Profile:
+    """The profile with the paths its models have or would have; does not look whether they are here."""
+    if name == "embedded":
+        models: tuple[Model, ...] = ()
+        tts = EngineChoice("flite" if flite_loads() else "espeak")
+        choices = {"stt": EngineChoice("pocketsphinx"), "llm": EngineChoice("llama-cpp"), "tts": tts}
+    else:
+        models = expand([name])
+        choices = {model.purpose: EngineChoice(model.engine, _path(model)) for model in models}
+    layers = {"vad": EngineChoice("silero"), **choices, "face": EngineChoice("sculpted")}
+    return Profile(name, _TITLES[name], MappingProxyType(layers), tuple(model.id for model in models))
+
+
+def flite_loads() -> bool:
+    """Whether the system's flite and its standard voice are there."""
+    try:
+        ctypes.CDLL("libflite.so.1")
+        ctypes.CDLL("libflite_cmu_us_slt.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def _named(name: str) -> Profile:
+    if name not in NAMES:
+        near = get_close_matches(name, (AUTO, *NAMES), n=1)
+        hint = f"Did you mean '{near[0]}'?" if near else f"Choose one of: {', '.join((AUTO, *NAMES))}."
+        raise UsageError(f"There is no profile named '{name}'.", hint)
+    absent = _absent(name)
+    if absent:
+        raise MissingError(
+            f"The profile '{name}' needs models that are not installed: {', '.join(absent)}.",
+            f"Get them with: cvi models pull {name}",
+        )
+    return build_profile(name)
+
+
+def _absent(name: str) -> list[str]:
+    if name == "embedded":
+        return []
+    return [model.id for model in expand([name]) if find_installed(model.id) is None]
+
+
+def _fits(name: str, hardware: Hardware, llama_offloads: Callable[[], bool]) -> bool:
+    if name == "workstation":
+        gpu = hardware.gpu
+        return gpu is not None and gpu.memory_bytes >= WORKSTATION_GPU_BYTES and llama_offloads()
+    if name == "cpu":
+        return hardware.ram_bytes >= CPU_RAM_BYTES and hardware.cores >= CPU_CORES
+    return True
+
+
+def _path(model: Model) -> str:
+    folder = model_folder(model.id)
+    return str(folder if model.entry == "." else folder / model.entry)
+
+
+def _was_declined(name: str) -> bool:
+    return name in _declined()
+
+
+def _decline(name: str) -> None:
+    try:
+        write_atomically(models_dir() / "declined.json", json.dumps(sorted({*_declined(), name})) + "\n")
+    except OSError:
+        # Being asked again next time is all that is lost.
+        return
+
+
+def _declined() -> set[str]:
+    try:
+        return set(json.loads((models_dir() / "declined.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return set()

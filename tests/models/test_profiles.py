@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from model_hub import Hub
+
+from cvi.errors import CviError, MissingError, UsageError
+from cvi.models import profiles
+from cvi.models.hardware import GIB, Gpu, Hardware
+from cvi.models.manifest import Model
+from cvi.models.profiles import Machine, Profile, build_profile, resolve_profile
+from cvi.models.pull import pull
+
+LAYERS = {"vad", "stt", "llm", "tts", "face"}
+
+pytestmark = pytest.mark.usefixtures("house")
+
+
+def machine(cores: int = 8, ram_gib: int = 16, gpu_gib: int = 0, offloads: bool = True) -> Machine:
+    gpu = Gpu("A GPU", gpu_gib * GIB) if gpu_gib else None
+    return Machine(lambda: Hardware(cores, ram_gib * GIB, gpu), lambda: offloads)
+
+
+def answering(answer: bool, asked: list[tuple[str, int]]) -> Callable[[Profile, int], bool]:
+    def ask(profile: Profile, size: int) -> bool:
+        asked.append((profile.name, size))
+        return answer
+
+    return ask
+
+
+def never(*_: object) -> bool:
+    raise AssertionError("nobody was to be asked")
+
+
+def test_embedded_needs_no_model() -> None:
+    found = resolve_profile("embedded", ask=never)
+    assert found.profile.name == "embedded" and found.note == ""
+    assert set(found.profile.choices) == LAYERS
+    assert all(choice.model is None for choice in found.profile.choices.values())
+    assert found.profile.choices["tts"].engine in ("flite", "espeak")
+
+
+def test_the_voice_of_embedded_follows_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profiles, "flite_loads", lambda: False)
+    assert build_profile("embedded").choices["tts"].engine == "espeak"
+    monkeypatch.setattr(profiles, "flite_loads", lambda: True)
+    assert build_profile("embedded").choices["tts"].engine == "flite"
+
+
+def test_the_shipped_profiles_choose_an_engine_for_every_layer() -> None:
+    for name in ("cpu", "workstation"):
+        profile = build_profile(name)
+        assert set(profile.choices) == LAYERS
+        for layer in ("stt", "llm", "tts"):
+            assert Path(profile.choices[layer].model or "").is_absolute()
+
+
+def test_without_a_person_auto_falls_back_with_one_line(small_manifest: tuple[Model, ...]) -> None:
+    found = resolve_profile(machine=machine())
+    assert found.profile.name == "embedded"
+    assert "cvi models pull cpu" in found.note and "\n" not in found.note
+
+
+def test_auto_takes_what_is_installed(small_manifest: tuple[Model, ...], house: Path) -> None:
+    pull(small_manifest)
+    found = resolve_profile(ask=never, machine=machine())
+    assert found.profile.name == "cpu" and found.note == ""
+    choices = found.profile.choices
+    assert choices["stt"].model == str(house / "models" / "tiny-ear")
+    assert choices["llm"].model == str(house / "models" / "tiny-mind" / "mind.gguf")
+    assert Path(choices["tts"].model or "").is_file()
+
+
+@pytest.mark.parametrize("weak", [machine(cores=1), machine(ram_gib=2)])
+def test_auto_leaves_a_weak_machine_in_peace(small_manifest: tuple[Model, ...], weak: Machine) -> None:
+    pull(small_manifest)
+    found = resolve_profile(ask=never, machine=weak)
+    assert found.profile.name == "embedded" and found.note == ""
+
+
+def test_a_person_is_offered_the_download_and_gets_it(hub: Hub, small_manifest: tuple[Model, ...]) -> None:
+    asked: list[tuple[str, int]] = []
+    found = resolve_profile(ask=answering(True, asked), machine=machine())
+    assert asked == [("cpu", sum(model.size for model in small_manifest))]
+    assert found.profile.name == "cpu" and found.note == ""
+    assert hub.sent_bytes == asked[0][1]
+
+
+def test_a_person_who_declines_is_asked_once(hub: Hub, small_manifest: tuple[Model, ...]) -> None:
+    asked: list[tuple[str, int]] = []
+    for _ in range(2):
+        found = resolve_profile(ask=answering(False, asked), machine=machine())
+        assert found.profile.name == "embedded" and "cvi models pull cpu" in found.note
+    assert len(asked) == 1
+    assert hub.requests == []
+
+
+def test_a_download_that_fails_falls_back(small_manifest: tuple[Model, ...]) -> None:
+    def fail(_: tuple[Model, ...]) -> None:
+        raise CviError("The network is down.", "Mend it.")
+
+    found = resolve_profile(ask=lambda *_: True, fetch=fail, machine=machine())
+    assert found.profile.name == "embedded"
+    assert "The network is down." in found.note
+
+
+def test_a_gpu_asks_for_the_workstation_profile() -> None:
+    asked: list[tuple[str, int]] = []
+    resolve_profile(ask=answering(False, asked), machine=machine(gpu_gib=24))
+    assert asked[0][0] == "workstation"
+
+
+@pytest.mark.parametrize("plain", [machine(gpu_gib=4), machine(gpu_gib=24, offloads=False)])
+def test_a_gpu_that_cannot_be_used_does_not_count(plain: Machine) -> None:
+    asked: list[tuple[str, int]] = []
+    resolve_profile(ask=answering(False, asked), machine=plain)
+    assert asked[0][0] == "cpu"
+
+
+def test_a_named_profile_without_its_models_says_how_to_get_them(small_manifest: tuple[Model, ...]) -> None:
+    pull(small_manifest[:2])
+    with pytest.raises(MissingError, match="tiny-voice") as failure:
+        resolve_profile("cpu", ask=never)
+    assert failure.value.remedy == "Get them with: cvi models pull cpu"
+
+
+def test_an_unknown_profile_is_misuse() -> None:
+    with pytest.raises(UsageError, match="Did you mean 'embedded'"):
+        resolve_profile("embeded")
