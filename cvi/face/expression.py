@@ -1,0 +1,113 @@
+"""Brows, smile and the set of the lids: emotion, interest, thought, and stress in one's own speech."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cvi.face.base import Activity
+from cvi.face.cues import Cues
+from cvi.face.noise import Dice
+from cvi.face.spring import Spring
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """smile -1..1, brows -1..1, furrow 0..1, and `lid`, added to the lids: negative is wide."""
+
+    smile: float = 0.0
+    brow_left: float = 0.0
+    brow_right: float = 0.0
+    furrow: float = 0.0
+    lid: float = 0.0
+
+
+_NEUTRAL = Expression()
+_HAPPY = Expression(smile=0.75, brow_left=0.15, brow_right=0.15, lid=0.10)
+_EXCITED = Expression(smile=0.9, brow_left=0.4, brow_right=0.4, lid=-0.06)
+_CONTENT = Expression(smile=0.45, brow_left=0.05, brow_right=0.05, lid=0.06)
+_SAD = Expression(smile=-0.45, brow_left=0.12, brow_right=0.12, furrow=0.35, lid=0.14)
+_CONCERNED = Expression(smile=-0.12, brow_left=0.15, brow_right=0.15, furrow=0.45)
+_ANGRY = Expression(smile=-0.35, brow_left=-0.5, brow_right=-0.5, furrow=0.9, lid=0.12)
+_SURPRISED = Expression(smile=0.05, brow_left=0.85, brow_right=0.85, lid=-0.15)
+_SCARED = Expression(smile=-0.25, brow_left=0.6, brow_right=0.6, furrow=0.4, lid=-0.15)
+_DISGUSTED = Expression(smile=-0.4, brow_left=-0.3, brow_right=-0.2, furrow=0.5, lid=0.18)
+_CONTEMPT = Expression(smile=-0.1, brow_left=0.25, brow_right=-0.1, lid=0.15)
+_SERIOUS = Expression(smile=-0.05, brow_left=-0.08, brow_right=-0.08, furrow=0.2)
+_CURIOUS = Expression(smile=0.15, brow_left=0.5, brow_right=0.25)
+
+EMOTIONS: dict[str, Expression] = {
+    "neutral": _NEUTRAL, "calm": _CONTENT, "content": _CONTENT, "warm": _CONTENT, "friendly": _CONTENT,
+    "happy": _HAPPY, "joy": _HAPPY, "amused": _HAPPY, "proud": _HAPPY, "excited": _EXCITED,
+    "elated": _EXCITED, "enthusiastic": _EXCITED, "sad": _SAD, "dejected": _SAD, "sorry": _SAD,
+    "disappointed": _SAD, "concerned": _CONCERNED, "worried": _CONCERNED, "sympathetic": _CONCERNED,
+    "empathetic": _CONCERNED, "serious": _SERIOUS,
+    "angry": _ANGRY, "frustrated": _ANGRY, "surprised": _SURPRISED, "amazed": _SURPRISED,
+    "scared": _SCARED, "fearful": _SCARED, "anxious": _SCARED, "disgusted": _DISGUSTED,
+    "contempt": _CONTEMPT, "skeptical": _CONTEMPT, "curious": _CURIOUS, "interested": _CURIOUS,
+    "confused": Expression(brow_left=0.35, brow_right=-0.15, furrow=0.4),
+}  # fmt: skip
+
+# The same in every state, so that a mouth at rest moves with nothing but an emotion.
+_SMILE = 0.10
+
+_AT_WORK: dict[Activity, Expression] = {
+    "idle": Expression(smile=_SMILE, lid=0.05),
+    "listening": Expression(smile=_SMILE, brow_left=0.05, brow_right=0.05, lid=-0.01),
+    "thinking": Expression(smile=_SMILE, brow_left=0.20, brow_right=0.08, furrow=0.15, lid=0.06),
+    "speaking": Expression(smile=_SMILE, brow_left=0.03, brow_right=0.03, lid=0.02),
+}
+
+_RAISE_ABOVE = 0.55
+_RAISE_CHANCE = 0.45
+_RAISE_REFRACTORY_S = 1.3
+
+
+class Expressions:
+    """The face's set at each moment. The smile has no drift: it settles and is then still."""
+
+    def __init__(self, dice: Dice, activity: Activity) -> None:
+        self._dice = dice
+        start = _AT_WORK[activity]
+        self._smile = Spring(start.smile, 0.25)
+        self._left = Spring(start.brow_left, 0.14)
+        self._right = Spring(start.brow_right, 0.14)
+        self._furrow = Spring(start.furrow, 0.2)
+        self._lid = Spring(start.lid, 0.15)
+        self._raise = Spring(0.0, 0.07)
+        self._interest = Spring(0.0, 0.3)
+        self._raised_s = -10.0
+        self._height = 0.0
+        self._stressed = False
+
+    def advance(self, now_s: float, dt_s: float, activity: Activity, cues: Cues) -> Expression:
+        felt = EMOTIONS.get(cues.emotion.strip().lower(), _NEUTRAL)
+        level = 0.0 if felt is _NEUTRAL else min(1.0, max(0.0, cues.emotion_level))
+        at_work = _AT_WORK[activity]
+        raised = self._raise.follow(self._raise_target(now_s, activity, cues), dt_s)
+        attentive = activity == "listening" and cues.user_speaking
+        interest = self._interest.follow(
+            0.06 + 0.12 * min(1.0, max(0.0, cues.user_level)) if attentive else 0.0, dt_s
+        )
+        up = raised + interest
+        left = self._left.follow(at_work.brow_left + level * felt.brow_left, dt_s) + up
+        right = self._right.follow(at_work.brow_right + level * felt.brow_right, dt_s) + 0.9 * up
+        smile = self._smile.follow(_limited(at_work.smile * (1.0 - level) + level * felt.smile, -1.0), dt_s)
+        furrow = self._furrow.follow(_limited(at_work.furrow + level * felt.furrow, 0.0), dt_s)
+        lid = self._lid.follow(at_work.lid + level * felt.lid, dt_s)
+        return Expression(
+            _limited(smile, -1.0), _limited(left, -1.0), _limited(right, -1.0), _limited(furrow, 0.0), lid
+        )
+
+    def _raise_target(self, now_s: float, activity: Activity, cues: Cues) -> float:
+        """Brows go up with some of the stressed words, not with each."""
+        stressed = activity == "speaking" and cues.emphasis > _RAISE_ABOVE
+        begins = stressed and not self._stressed
+        self._stressed = stressed
+        if begins and now_s - self._raised_s > _RAISE_REFRACTORY_S and self._dice.happens(_RAISE_CHANCE):
+            self._raised_s = now_s
+            self._height = self._dice.between(0.22, 0.42)
+        return self._height if now_s - self._raised_s < 0.22 else 0.0
+
+
+def _limited(value: float, low: float) -> float:
+    return min(1.0, max(low, value))
