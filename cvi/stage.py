@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -29,7 +30,7 @@ class Stage:
         """Run `call` on the thread and await its result."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)
 
-    async def stream(self, make: Callable[[threading.Event], Iterator[T]]) -> AsyncIterator[T]:
+    async def stream(self, make: Callable[[threading.Event], Iterator[T]]) -> AsyncGenerator[T, None]:
         """Iterate `make(cancelled)` on the thread, one item at a time.
 
         When the consumer goes away (break, `aclose`, task cancelled), `cancelled` is set so that the
@@ -61,7 +62,8 @@ class Stage:
                 yield item  # type: ignore[misc]
         finally:
             cancelled.set()
-            self._pool.submit(finish)
+            with suppress(RuntimeError):  # the stage was closed first; nothing runs that must be ended
+                self._pool.submit(finish)
 
     def close(self) -> None:
         """Let the thread end once what it runs has returned; waiting calls are dropped."""

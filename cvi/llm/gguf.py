@@ -1,0 +1,296 @@
+"""One GGUF model with one context, and what its KV cache holds.
+
+Everything here blocks and belongs to one thread. What must always hold: `_held` is exactly the
+tokens whose keys and values lie in the cache. `evaluate` therefore decodes only what the cache
+lacks, and callers may take turns on one context without telling each other.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cvi.errors import EngineError, MissingError, UsageError
+from cvi.llm.base import Sampling
+
+FAST_CHUNK_TOKENS = 64
+"""Largest share of a prompt decoded in one go; larger is no faster per token (measured: 6.7 ms a
+token at 64 and at 256, 9.1 at 32, SmolLM2-135M on one thread)."""
+_PENALTY_WINDOW_TOKENS = 96
+_TOP_K = 40
+_MIN_P = 0.05
+
+
+def _never() -> bool:
+    return False
+
+
+class Gguf:
+    """Load a model. Raises MissingError without its file, EngineError when llama.cpp refuses it."""
+
+    def __init__(self, path: Path, context_tokens: int, threads: int, gpu_layers: int) -> None:
+        try:
+            import llama_cpp
+        except ImportError as error:
+            raise MissingError(
+                "The llama.cpp engine needs the package llama-cpp-python.",
+                "Run: pip install llama-cpp-python",
+            ) from error
+        self._api: Any = llama_cpp
+        self.path = path
+        self._model: Any = None
+        self._context: Any = None
+        self._batch: Any = None
+        _check_file(path)
+        _silence(llama_cpp)
+        model_params = llama_cpp.llama_model_default_params()
+        model_params.n_gpu_layers = gpu_layers if gpu_layers >= 0 else 0x7FFFFFFF
+        llama_cpp.llama_backend_init()
+        # A build that found AMX while compiling dies on an illegal tile load where the kernel or
+        # hypervisor withholds it at run time, and it cannot be asked. Such weights stay plain.
+        if b"AMX_INT8 = 1" in llama_cpp.llama_print_system_info():
+            model_params.use_extra_bufts = False
+        self._model = llama_cpp.llama_model_load_from_file(str(path).encode(), model_params)
+        if not self._model:
+            raise EngineError(
+                f"llama.cpp cannot load {path}.", "The file is damaged or of a kind it does not know."
+            )
+        self._vocab = llama_cpp.llama_model_get_vocab(self._model)
+        self.vocabulary_size: int = llama_cpp.llama_vocab_n_tokens(self._vocab)
+        self.context_tokens = min(context_tokens, int(llama_cpp.llama_model_n_ctx_train(self._model)))
+        params = llama_cpp.llama_context_default_params()
+        params.n_ctx = self.context_tokens
+        params.n_batch = params.n_ubatch = 512
+        params.n_threads = params.n_threads_batch = threads
+        params.no_perf = True
+        self._context = llama_cpp.llama_init_from_model(self._model, params)
+        if not self._context:
+            self.close()
+            raise EngineError(
+                f"There is no memory for {self.context_tokens} tokens of context of {path.name}.",
+                "Set a smaller context, or choose a smaller model.",
+            )
+        self._memory = llama_cpp.llama_get_memory(self._context)
+        self._batch = llama_cpp.llama_batch_init(512, 0, 1)
+        self._held: list[int] = []
+        self._logits_fresh = False
+        self._adds_bos = bool(llama_cpp.llama_vocab_get_add_bos(self._vocab))
+        everything = range(self.vocabulary_size)
+        self.end_tokens = [i for i in everything if llama_cpp.llama_vocab_is_eog(self._vocab, i)]
+        self.control_tokens = [i for i in everything if llama_cpp.llama_vocab_is_control(self._vocab, i)]
+        self._outside = frozenset(self.end_tokens) | frozenset(self.control_tokens)
+
+    # --- text and tokens
+
+    def tokenize(self, text: str, bos: bool = True) -> list[int]:
+        """Tokens of a rendered prompt: control tokens are read as such, BOS is put in front if the
+        model wants one and the text has none."""
+        raw = text.encode()
+        bos = bos and self._adds_bos and not (self.bos_text and text.startswith(self.bos_text))
+        room = len(raw) + 8
+        tokens = (ctypes.c_int32 * room)()
+        count = self._api.llama_tokenize(self._vocab, raw, len(raw), tokens, room, bos, True)
+        if count < 0:
+            raise EngineError(f"{self.path.name} cannot tokenize {len(raw)} bytes of text.")
+        return list(tokens[:count])
+
+    def piece(self, token: int) -> bytes:
+        """The bytes a token stands for; b"" for a control token. May be part of a UTF-8 character."""
+        return self._piece(token, False)
+
+    def ends_reply(self, token: int) -> bool:
+        """Whether the token ends a turn, or opens one: nothing after it belongs to the reply."""
+        return token in self._outside
+
+    @property
+    def control_texts(self) -> tuple[str, ...]:
+        """How the control tokens are spelled, longest first."""
+        found = {self._special(token) for token in self._outside}
+        return tuple(sorted((text for text in found if len(text) > 1), key=len, reverse=True))
+
+    @property
+    def bos_text(self) -> str:
+        return self._special(self._api.llama_vocab_bos(self._vocab))
+
+    @property
+    def eos_text(self) -> str:
+        return self._special(self._api.llama_vocab_eos(self._vocab))
+
+    @property
+    def template(self) -> str | None:
+        """The chat template (Jinja) the file carries."""
+        raw = self._api.llama_model_chat_template(self._model, None)
+        return raw.decode() if raw else None
+
+    # --- the cache
+
+    def missing(self, tokens: Sequence[int]) -> int:
+        """How many of `tokens` are not in the cache."""
+        return len(tokens) - _common(self._held, tokens)
+
+    def evaluate(
+        self,
+        tokens: Sequence[int],
+        stopped: Callable[[], bool] = _never,
+        chunk_tokens: int = FAST_CHUNK_TOKENS,
+    ) -> bool:
+        """Make the cache hold exactly `tokens`, and have the logits after the last.
+
+        `stopped` is asked before every chunk; False comes back when it said so. What was decoded
+        until then stays in the cache. Raises EngineError.
+        """
+        if not 0 < len(tokens) <= self.context_tokens:
+            raise EngineError(
+                f"{len(tokens)} tokens do not fit the context of {self.path.name} ({self.context_tokens})."
+            )
+        held = self._held
+        if self._logits_fresh and held == list(tokens):
+            return True
+        # The last token is decoded again if need be: logits exist only for what was just decoded.
+        self._cut(min(_common(held, tokens), len(tokens) - 1))
+        for start in range(len(held), len(tokens), chunk_tokens):
+            if stopped():
+                return False
+            self._decode(tokens[start : start + chunk_tokens])
+        return True
+
+    def probabilities(self) -> npt.NDArray[np.float64]:
+        """The next token's distribution after the latest `evaluate`: float64, shape (vocabulary_size,)."""
+        pointer = self._api.llama_get_logits_ith(self._context, -1)
+        logits = np.ctypeslib.as_array(pointer, shape=(self.vocabulary_size,)).astype(np.float64)
+        logits -= logits.max()
+        odds = np.exp(logits)
+        result: npt.NDArray[np.float64] = odds / odds.sum()
+        return result
+
+    def forbid_ending(self) -> None:
+        """Make every token that ends a reply impossible for the sampler's next choice."""
+        logits = self._api.llama_get_logits_ith(self._context, -1)
+        for token in self._outside:
+            logits[token] = -math.inf
+        self._logits_fresh = False
+
+    def sampler(self, sampling: Sampling) -> Sampler:
+        return Sampler(self._api, self._context, self.vocabulary_size, sampling)
+
+    def close(self) -> None:
+        """Give the memory back. Safe to call twice; nothing else may be called afterwards."""
+        if self._batch is not None:
+            self._api.llama_batch_free(self._batch)
+        if self._context:
+            self._api.llama_free(self._context)
+        if self._model:
+            self._api.llama_model_free(self._model)
+        self._batch = self._context = self._model = None
+
+    def _cut(self, keep: int) -> None:
+        if keep < len(self._held):
+            self._logits_fresh = False
+            # Recurrent models cannot forget a part: then all of it goes.
+            if not self._api.llama_memory_seq_rm(self._memory, 0, keep, -1):
+                self._api.llama_memory_clear(self._memory, True)
+                keep = 0
+            del self._held[keep:]
+
+    def _decode(self, tokens: Sequence[int]) -> None:
+        held, batch = self._held, self._batch
+        batch.n_tokens = len(tokens)
+        for i, token in enumerate(tokens):
+            batch.token[i] = token
+            batch.pos[i] = len(held) + i
+            batch.n_seq_id[i] = 1
+            batch.seq_id[i][0] = 0
+            batch.logits[i] = i == len(tokens) - 1
+        code = self._api.llama_decode(self._context, batch)
+        if code != 0:
+            self._logits_fresh = False
+            self._api.llama_memory_clear(self._memory, True)
+            held.clear()
+            raise EngineError(
+                f"{self.path.name} failed to decode {len(tokens)} tokens (llama.cpp code {code}).",
+                "A smaller context or fewer GPU layers may help.",
+            )
+        held.extend(tokens)
+        self._logits_fresh = True
+
+    def _special(self, token: int) -> str:
+        return self._piece(token, True).decode(errors="replace") if token >= 0 else ""
+
+    def _piece(self, token: int, special: bool) -> bytes:
+        size = 64
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            count = self._api.llama_token_to_piece(self._vocab, token, buffer, size, 0, special)
+            if count >= 0:
+                return buffer.raw[:count]
+            size = -count
+
+
+class Sampler:
+    """Picks the next token: repeat penalty over the reply so far, top-k, top-p, min-p, temperature, seed."""
+
+    def __init__(self, api: Any, context: Any, vocabulary_size: int, sampling: Sampling) -> None:
+        self._api, self._context = api, context
+        self._chain = api.llama_sampler_chain_init(api.llama_sampler_chain_default_params())
+
+        def add(part: Any) -> None:
+            api.llama_sampler_chain_add(self._chain, part)
+
+        if sampling.repeat_penalty != 1.0:
+            add(
+                api.llama_sampler_init_penalties(
+                    vocabulary_size, _PENALTY_WINDOW_TOKENS, sampling.repeat_penalty, 0.0, 0.0
+                )
+            )
+        if sampling.temperature <= 0:
+            add(api.llama_sampler_init_greedy())
+        else:
+            add(api.llama_sampler_init_top_k(_TOP_K))
+            add(api.llama_sampler_init_top_p(sampling.top_p, 1))
+            add(api.llama_sampler_init_min_p(_MIN_P, 1))
+            add(api.llama_sampler_init_temp(sampling.temperature))
+            add(api.llama_sampler_init_dist(sampling.seed & 0xFFFFFFFF))
+
+    def next(self) -> int:
+        """Pick from the logits of the latest decode, and remember the choice for the penalty."""
+        return int(self._api.llama_sampler_sample(self._chain, self._context, -1))
+
+    def close(self) -> None:
+        if self._chain is not None:
+            self._api.llama_sampler_free(self._chain)
+            self._chain = None
+
+
+def _common(held: Sequence[int], tokens: Sequence[int]) -> int:
+    limit = min(len(held), len(tokens))
+    if list(held[:limit]) == list(tokens[:limit]):
+        return limit
+    return next(i for i in range(limit) if held[i] != tokens[i])
+
+
+def _check_file(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise MissingError(f"The model {path} cannot be read: {reason}.", "Check the path.") from error
+    if magic != b"GGUF":
+        raise UsageError(f"{path} is not a GGUF file.", "Give a language model in GGUF form.")
+
+
+_quiet: Any = None
+
+
+def _silence(api: Any) -> None:
+    """llama.cpp writes its progress to stderr; errors reach us as return codes."""
+    global _quiet
+    if _quiet is None:
+        _quiet = api.llama_log_callback(lambda _level, _text, _data: None)
+        api.llama_log_set(_quiet, ctypes.c_void_p(0))

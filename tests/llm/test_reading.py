@@ -1,0 +1,42 @@
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cvi.llm.reading import PieceReader
+
+
+def read(raw, cuts, stop=()):
+    reader = PieceReader(stop)
+    edges = [0, *sorted(c % (len(raw) + 1) for c in cuts), len(raw)]
+    out = "".join(reader.push(raw[a:b]) for a, b in pairwise(edges))
+    return out + reader.finish()
+
+
+@given(st.text(), st.lists(st.integers(0, 1000)))
+def test_characters_survive_any_cut(text, cuts):
+    assert read(text.encode(), cuts) == text
+
+
+STOPS = st.lists(st.text("ab\n", min_size=1, max_size=3), max_size=3)
+
+
+@given(st.text("ab\n"), STOPS, st.lists(st.integers(0, 99)))
+def test_stop_strings_are_found_across_borders(text, stop, cuts):
+    ends = [(text.find(s) + len(s), text.find(s)) for s in stop if s in text]
+    assert read(text.encode(), cuts, stop) == (text[: min(ends)[1]] if ends else text)
+
+
+def test_nothing_uncertain_is_let_out():
+    reader = PieceReader(("\nUser:",))
+    assert reader.push(b"Fine.\nUs") == "Fine."
+    assert reader.push(b"ually not.") == "\nUsually not."
+    assert reader.push(b"\nUser: hi") == ""
+    assert reader.stopped
+    assert reader.push(b"more") == reader.finish() == ""
+
+
+def test_a_broken_character_becomes_the_replacement_mark():
+    reader = PieceReader()
+    assert reader.push("é".encode()[:1]) == ""
+    assert reader.finish() == "\ufffd"
