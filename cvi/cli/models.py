@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 if TYPE_CHECKING:
     from cvi.models.installed import Installed
     from cvi.models.manifest import Model, ModelFile
+    from cvi.models.profiles import Profile
 
 app = typer.Typer(no_args_is_help=True, help="The models of the better profiles: get, check, remove.")
 
@@ -36,7 +37,8 @@ def list_models(json: Json = False) -> None:
 
     table = Table(box=None, pad_edge=False)
     for heading in ("id", "for", "size", "installed", "profiles", "licence"):
-        table.add_column(heading, justify="right" if heading == "size" else "left", no_wrap=heading == "id")
+        justify: Literal["left", "right"] = "right" if heading == "size" else "left"
+        table.add_column(heading, justify=justify, no_wrap=heading != "licence")
     for row in rows:
         table.add_row(
             row["id"],
@@ -66,10 +68,8 @@ def pull(
         return
     size = missing_bytes(models)
     if size:
-        typer.echo(f"{len(models)} models, {_size_text(size)} to download.")
-    with pull_progress(models) as report:
-        cards = pull_models(models, report)
-    for card in cards:
+        typer.echo(f"{_size_text(size)} to download: {', '.join(model.id for model in models)}")
+    for card in pull_with_progress(models):
         typer.echo(f"{card.id}: {card.path}")
 
 
@@ -136,9 +136,22 @@ def remove(
         _print_json({"removed": ids})
 
 
+def offer_download(profile: Profile, size: int) -> bool:
+    """Ask the person at the terminal whether to download a better profile (`resolve_profile`'s `ask`)."""
+    needs = f"The profile '{profile.name}' ({profile.title}) needs {_size_text(size)} of models."
+    return typer.confirm(f"{needs} Download now?", default=True, err=True)
+
+
+def pull_with_progress(models: Sequence[Model]) -> list[Installed]:
+    """Pull with a progress bar a model on the terminal (`resolve_profile`'s `fetch`)."""
+    from cvi.models.pull import pull
+
+    with _pull_progress(models) as report:
+        return pull(models, report)
+
+
 @contextmanager
-def pull_progress(models: Sequence[Model]) -> Iterator[Callable[[Model, ModelFile, int], None]]:
-    """A progress bar a model on the terminal; yields what `cvi.models.pull.pull` reports to."""
+def _pull_progress(models: Sequence[Model]) -> Iterator[Callable[[Model, ModelFile, int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 

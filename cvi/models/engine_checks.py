@@ -98,7 +98,8 @@ def _check_engine(name: str, answers: Mapping[str, Answer]) -> Check:
         return Check(AREA, name, "missing", lack[0], lack[1], required)
     if name.endswith(".openai"):
         return Check(AREA, name, "ok", "for any OpenAI-compatible endpoint; give the persona its base_url")
-    return Check(AREA, name, "ok", answers[package].shown if package else "", required=required)
+    detail = f"{package} {answers[package].shown}" if package else ""
+    return Check(AREA, name, "ok", detail, required=required)
 
 
 def _lack(name: str) -> tuple[str, str] | None:

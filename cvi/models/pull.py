@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -49,8 +50,7 @@ def missing_bytes(models: Iterable[Model]) -> int:
 
 
 def _pull_one(client: httpx.Client, hub: str, model: Model, progress: Progress) -> Installed:
-    folder = model_folder(model.id)
-    with folder_lock(model.id):
+    with folder_lock(model.id), _no_empty_folder(model_folder(model.id)) as folder:
         # Another process may have finished it between the look and the lock.
         done = find_installed(model.id)
         if done:
@@ -80,6 +80,17 @@ def _pull_one(client: httpx.Client, hub: str, model: Model, progress: Progress) 
         )
         write_card(card)
         return card
+
+
+@contextmanager
+def _no_empty_folder(folder: Path) -> Iterator[Path]:
+    """Take the folder away again when a download failed before anything of it was worth keeping."""
+    try:
+        yield folder
+    except BaseException:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
 
 
 def _bytes_to_come(model: Model) -> int:

@@ -49,7 +49,7 @@ def test_a_second_pull_asks_the_hub_for_nothing(hub: Hub, small_manifest: tuple[
     assert len(hub.requests) == before
 
 
-def test_a_broken_pull_is_not_installed_and_goes_on_later(hub: Hub, small_manifest: tuple[Model, ...]) -> None:
+def test_a_broken_pull_goes_on_later(hub: Hub, small_manifest: tuple[Model, ...]) -> None:
     ear = small_manifest[0]
     hub.faults = [lambda _: False, cut_after(300_000), *[status(500)] * 5]
     with pytest.raises(CviError, match="What has arrived is kept"):
@@ -67,7 +67,7 @@ def test_a_wrong_hash_installs_nothing(hub: Hub, small_manifest: tuple[Model, ..
     with pytest.raises(CviError, match="SHA-256"):
         pull([mind])
     assert find_installed(mind.id) is None
-    assert list((house / "models" / mind.id).iterdir()) == []
+    assert not (house / "models" / mind.id).exists()
 
 
 def test_the_disk_is_asked_before_the_hub(
