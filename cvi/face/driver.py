@@ -1,64 +1,29 @@
 """Speech timeline -> mouth.
 
-Phones become targets (phonetics), neighbours are blended by dominance functions (Cohen & Massaro
-1993, "Modeling coarticulation in synthetic visual speech"), and contact of the lips on P/B/M or of
-lip and teeth on F/V is laid over the blend, so that it is always reached. Sound without phone times
-drives the mouth by its envelope. Away from speech the mouth is at rest, exactly.
+Phones become targets (phonetics) that are blended with their neighbours (coarticulation); sound
+without phone times drives the mouth by its envelope. Away from speech the mouth is at rest, exactly.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import exp
 
 import numpy as np
 
 from cvi.audio.block import Pcm
+from cvi.face.coarticulation import WINDOW_S, Segment, blend, hurried, presence, still_shut, touched
 from cvi.face.envelope import FRAME_S, Envelope, ReferenceLevel, Soft, levels_db
 from cvi.face.mouth import REST, MouthShape, ease, fall
 from cvi.face.phonetics import Target, targets
 from cvi.tts.base import Phone
 
-WINDOW_S = 0.200
-"""How far on either side a sound is felt."""
-RELAX_S = 0.110
-"""From the end of speech to exact rest."""
 CUT_S = 0.150
 """From a cut to exact rest."""
-_RISE_S = 0.110
 _ORIGIN_S = 0.100
 _JOIN_S = 0.080
 _PHRASE_GAP_S = 0.200
 _PHRASE_END_S = 0.120
-
-# How fast influence fades with distance, per second: rounding reaches far, the tongue hardly at all.
-_JAW_RATE, _WIDE_RATE, _ROUND_RATE, _TONGUE_RATE = 24.0, 14.0, 9.0, 32.0
-
-# A contact holds at least this long, more than a frame at 25 per second, so no frame rate misses it.
-_HOLD_S = 0.045
-_SHUT_S, _PART_S = 0.060, 0.050
-
-
-@dataclass(frozen=True, slots=True)
-class _Segment:
-    """One articulation in time: blended from its core, in contact over its hold."""
-
-    start_s: float
-    end_s: float
-    core_start_s: float
-    core_end_s: float
-    target: Target
-    jaw: float
-    emphasis: float
-
-    def contact(self, t_s: float) -> float:
-        middle = self.start_s + 0.45 * (self.end_s - self.start_s)
-        half = max(_HOLD_S, 0.6 * (self.end_s - self.start_s)) / 2
-        if t_s < middle:
-            return ease((t_s - (middle - half - _SHUT_S)) / _SHUT_S)
-        return 1.0 - ease((t_s - (middle + half)) / _PART_S)
 
 
 class MouthDriver:
@@ -70,7 +35,7 @@ class MouthDriver:
     """
 
     def __init__(self) -> None:
-        self._segments: list[_Segment] = []
+        self._segments: list[Segment] = []
         self._starts: list[float] = []
         self._envelope = Envelope()
         self._level = ReferenceLevel()
@@ -84,14 +49,14 @@ class MouthDriver:
         `phones` have times relative to the piece, as in `Speech`; empty, and the sound's envelope
         drives the mouth. `pcm` is int16 mono at PLAYED_HZ. Pieces come in order of time.
         """
-        before = len(self._segments)
+        shown = self._asked
+        expected = self._soft(shown[0]) if shown is not None else None
         if phones:
             self._add_phones(phones, pcm, start_s)
         else:
             self._envelope.append(pcm, start_s)
-        new_s = self._starts[before] if len(self._starts) > before else start_s
-        if self._asked is not None and self._asked[0] > new_s - WINDOW_S:
-            self._join = self._asked
+        if shown is not None and self._soft(shown[0]) != expected:
+            self._join = shown
 
     def cut(self, t_s: float) -> None:
         """Stop at `t_s`: from there the mouth only closes, and is at exact rest 150 ms later.
@@ -164,20 +129,21 @@ class MouthDriver:
             if stress == 1:
                 emphasis = min(1.0, max(0.2, 0.7 + above_db / 12.0))
         core = 0.25 * length_s
-        self._starts.append(start_s)
-        self._segments.append(
-            _Segment(
-                start_s=start_s,
-                end_s=start_s + length_s,
-                core_start_s=start_s + core,
-                core_end_s=start_s + length_s - core,
-                target=target,
-                jaw=jaw,
-                emphasis=emphasis,
-            )
+        segment = Segment(
+            start_s=start_s,
+            end_s=start_s + length_s,
+            core_start_s=start_s + core,
+            core_end_s=start_s + length_s - core,
+            target=target,
+            jaw=jaw,
+            emphasis=emphasis,
         )
+        if self._segments:
+            self._segments[-1], segment = hurried(self._segments[-1], segment)
+        self._starts.append(start_s)
+        self._segments.append(segment)
 
-    def _near(self, t_s: float) -> list[_Segment]:
+    def _near(self, t_s: float) -> list[Segment]:
         """The segments within the window. Starts are ordered and so are ends."""
         last = bisect_left(self._starts, t_s + WINDOW_S)
         first = last
@@ -189,7 +155,7 @@ class MouthDriver:
         if t_s < 0.0:
             return REST
         near = self._near(t_s)
-        soft = self._soft(t_s, near)
+        soft = self._soft(t_s)
         if self._join is not None and 0.0 <= t_s - self._join[0] < _JOIN_S:
             stay = fall(t_s - self._join[0], _JOIN_S)
             old = self._join[1]
@@ -207,93 +173,18 @@ class MouthDriver:
                 lips = max(lips, segment.target.lips * segment.contact(t_s))
             elif segment.target.teeth > 0.0:
                 teeth = max(teeth, segment.target.teeth * segment.contact(t_s))
-        return _touched(soft, lips, teeth * (1.0 - lips), 1.0 - max(lips, _still_shut(t_s, near)))
+        return touched(soft, lips, teeth * (1.0 - lips), 1.0 - max(lips, still_shut(t_s, near)))
 
-    def _soft(self, t_s: float, near: Sequence[_Segment]) -> Soft:
+    def _soft(self, t_s: float) -> Soft:
+        near = self._near(t_s)
         jaw, wide, round_, tongue = self._envelope.at(t_s)
-        presence = _presence(t_s, near)
-        if presence > 0.0:
-            shape = _blend(t_s, near)
-            jaw = max(jaw, shape[0] * presence)
-            wide = max(wide, shape[1] * presence)
-            round_ = max(round_, shape[2] * presence)
-            tongue = shape[3] * presence
+        here = presence(t_s, near)
+        if here > 0.0:
+            shape = blend(t_s, near)
+            jaw = max(jaw, shape[0] * here)
+            wide = max(wide, shape[1] * here)
+            round_ = max(round_, shape[2] * here)
+            tongue = shape[3] * here
         # Sound that begins at once finds a mouth at rest: let it open, not jump.
         origin = ease((t_s + 1e-9) / _ORIGIN_S)
         return (jaw * origin, wide * origin, round_ * origin, tongue * origin)
-
-
-def _presence(t_s: float, near: Sequence[_Segment]) -> float:
-    """1 within speech, exactly 0 from 110 ms away from it; a short gap between sounds stays open."""
-    after = before = 0.0
-    for segment in near:
-        if segment.start_s > t_s:
-            before = max(before, fall(segment.start_s - t_s, _RISE_S))
-        elif segment.end_s >= t_s:
-            return 1.0
-        else:
-            after = max(after, fall(t_s - segment.end_s, RELAX_S))
-    return 1.0 - (1.0 - after) * (1.0 - before)
-
-
-def _blend(t_s: float, near: Sequence[_Segment]) -> Soft:
-    """The dominance-weighted mean of the targets around `t_s`, each channel with its own reach."""
-    jaw = wide = round_ = tongue = 0.0
-    jaw_sum = wide_sum = round_sum = tongue_sum = 1e-9
-    for segment in near:
-        if t_s < segment.core_start_s:
-            away = segment.core_start_s - t_s
-        else:
-            away = max(0.0, t_s - segment.core_end_s)
-        if away >= WINDOW_S:
-            continue
-        target = segment.target
-        # The exponential is tapered so that a sound enters the window without a step.
-        taper = (1.0 - (away / WINDOW_S) ** 2) ** 2
-        weight = target.jaw_weight * taper * exp(-_JAW_RATE * away)
-        jaw += weight * segment.jaw
-        jaw_sum += weight
-        weight = target.wide_weight * taper * exp(-_WIDE_RATE * away)
-        wide += weight * target.wide
-        wide_sum += weight
-        weight = target.round_weight * taper * exp(-_ROUND_RATE * away)
-        round_ += weight * target.round
-        round_sum += weight
-        weight = target.tongue_weight * taper * exp(-_TONGUE_RATE * away)
-        tongue += weight * target.tongue
-        tongue_sum += weight
-    round_ /= round_sum
-    # Protruded lips have no corners to spread.
-    return (jaw / jaw_sum, wide / wide_sum * (1.0 - 0.7 * round_), round_, tongue / tongue_sum)
-
-
-def _still_shut(t_s: float, near: Sequence[_Segment]) -> float:
-    """Lips that meet at the edge of speech, in "m..." or "...m", do not part between it and rest."""
-    first, last = (near[0], near[-1]) if near else (None, None)
-    if first is not None and t_s < first.core_start_s:
-        return first.target.lips
-    if last is not None and t_s > last.core_end_s:
-        return last.target.lips
-    return 0.0
-
-
-def _touched(soft: Soft, lips: float, teeth: float, apart: float) -> MouthShape:
-    """The blend with contact laid over it; full lip contact shuts the jaw exactly.
-
-    `lips` and `teeth` are the contact, `apart` how far the jaw may open (0..1).
-    """
-    if lips == 0.0 and teeth == 0.0 and apart == 1.0:
-        if soft == (0.0, 0.0, 0.0, 0.0):
-            return REST
-        return MouthShape(jaw=soft[0], wide=soft[1], round=soft[2], tongue=soft[3])
-    jaw, wide, round_, tongue = soft
-    shape = MouthShape(
-        jaw=(jaw + teeth * (0.14 - jaw)) * apart,
-        wide=wide * (1.0 - 0.4 * lips),
-        round=round_ * (1.0 - 0.35 * lips) * (1.0 - 0.7 * teeth),
-        # Lips meet before they press.
-        press=0.92 * ease((lips - 0.4) / 0.6),
-        tuck=teeth,
-        tongue=tongue * apart * (1.0 - teeth),
-    )
-    return REST if shape == REST else shape
