@@ -1,0 +1,129 @@
+"""Finding a replica by name, and checking that it is whole.
+
+A replica is a folder with `replica.yaml`: its name, what draws it, where it comes from, its licence and
+the sha256 of every file it is made of.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import yaml
+
+from cvi.errors import MissingError, UsageError
+from cvi.home import replicas_dir, shared_dir
+
+CARD = "replica.yaml"
+REQUIRED = ("name", "kind", "renderer", "source", "licence", "files")
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaCard:
+    """What `replica.yaml` says. `files`: name -> sha256 in hex."""
+
+    folder: Path
+    name: str
+    kind: str
+    renderer: str
+    source: str
+    licence: str
+    files: dict[str, str]
+    description: str = ""
+
+
+def list_replicas() -> dict[str, Path]:
+    """Name -> folder of every replica here; the user's own hide shipped ones of the same name."""
+    found: dict[str, Path] = {}
+    for root in (shared_dir("replicas"), replicas_dir()):
+        if root.is_dir():
+            found.update({card.parent.name: card.parent for card in sorted(root.glob(f"*/{CARD}"))})
+    return found
+
+
+def find_replica(name_or_path: str | Path) -> Path:
+    """The folder of a replica, given its name or a path to it. Raises `MissingError`."""
+    given = Path(name_or_path).expanduser()
+    if (given / CARD).is_file():
+        return given.absolute()
+    known = list_replicas()
+    name = str(name_or_path)
+    if name in known:
+        return known[name]
+    if given.is_dir():
+        raise MissingError(f"{given} is no replica: it holds no {CARD}.", "Name a folder made by training or baking.")
+    near = get_close_matches(name.lower(), known, n=1)
+    hint = f"Did you mean '{near[0]}'?" if near else f"Here are: {', '.join(known) or 'none'}."
+    raise MissingError(f"There is no replica '{name}'.", hint)
+
+
+def load_replica_card(folder: Path) -> ReplicaCard:
+    """Read `replica.yaml` and check every file's hash.
+
+    Raises `MissingError` for a file that is not there, `UsageError` for a card or a file that is wrong.
+    """
+    card = folder / CARD
+    if not card.is_file():
+        raise MissingError(f"There is no replica at {folder}.", f"A replica is a folder with a {CARD}.")
+    try:
+        data = yaml.safe_load(card.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{card} cannot be read: {error}.", "Mend it or fetch the replica again.") from error
+    if not isinstance(data, dict):
+        raise UsageError(f"{card} holds no mapping.", f"It needs: {', '.join(REQUIRED)}.")
+    for field in REQUIRED:
+        if field not in data:
+            raise UsageError(f"{card} lacks '{field}'.", f"It needs: {', '.join(REQUIRED)}.")
+    files = data["files"]
+    if not isinstance(files, dict) or not files:
+        raise UsageError(f"{card}: 'files' must map file names to sha256 hashes.", "Write it anew by baking.")
+    for name, expected in files.items():
+        _check(folder, str(name), str(expected))
+    texts = {field: str(data[field]) for field in REQUIRED if field != "files"}
+    return ReplicaCard(
+        folder=folder,
+        files={str(name): str(value) for name, value in files.items()},
+        description=str(data.get("description", "")),
+        **texts,
+    )
+
+
+def write_hashes(folder: Path) -> None:
+    """Bring the hashes in `replica.yaml` up to date with the files it names; `atlas.npz` is always named."""
+    card = folder / CARD
+    data = yaml.safe_load(card.read_text(encoding="utf-8"))
+    names = {*(data.get("files") or {}), "atlas.npz"}
+    data["files"] = {name: _digest(folder / name) for name in sorted(names)}
+    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+    save_bytes(card, text.encode())
+
+
+def save_bytes(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _check(folder: Path, name: str, expected: str) -> None:
+    path = folder / name
+    if Path(name).name != name:
+        raise UsageError(f"{folder / CARD} names a file outside the replica: '{name}'.", "Do not use it.")
+    if not path.is_file():
+        raise MissingError(f"The replica at {folder} lacks {name}.", "Fetch or bake it again.")
+    if _digest(path) != expected:
+        raise UsageError(
+            f"{path} is not the file its replica was made with: its sha256 differs from {CARD}.",
+            "Fetch the replica again, or bake it anew if you changed it.",
+        )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

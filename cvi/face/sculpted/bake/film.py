@@ -1,0 +1,41 @@
+"""Linear light -> what a display shows: exposure, bloom, a filmic curve, vignette."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cvi.face.sculpted.bake.camera import HEIGHT_PX, WIDTH_PX, Rect
+
+Image = npt.NDArray[np.float32]
+EXPOSURE, BLOOM, VIGNETTE = 0.60, 0.12, 0.22
+
+
+def tone(linear: Image) -> Image:
+    """Linear rgb (..., 3) -> display rgb 0..1 (Narkowicz's fit of the ACES curve, highlights desaturated)."""
+    x = np.maximum(linear * EXPOSURE, 0)
+    level = x.mean(-1, keepdims=True)
+    bleach = 0.12 * np.clip(level - 0.4, 0, 1)
+    x = x * (1 - bleach) + level * bleach
+    y = x * (2.51 * x + 0.03) / (x * (2.43 * x + 0.59) + 0.14)
+    return np.asarray(np.clip(y, 0, 1) ** (1 / 2.2), np.float32)
+
+
+def with_bloom(linear: Image) -> Image:
+    """Add the glow of what is brighter than white."""
+    glow = cv2.GaussianBlur(np.clip(linear - 1.2, 0, 3), (0, 0), HEIGHT_PX * 0.012)
+    return np.asarray(linear + BLOOM * glow, np.float32)
+
+
+def vignette(rect: Rect) -> Image:
+    """Darkening towards the corners of the whole picture, (h, w, 1)."""
+    y, x = np.mgrid[rect.y0 : rect.y1, rect.x0 : rect.x1].astype(np.float32)
+    r = ((x / WIDTH_PX - 0.5) * 1.1) ** 2 + ((y / HEIGHT_PX - 0.48) * 1.1) ** 2
+    return np.asarray(1 - 2 * VIGNETTE * r, np.float32)[..., None]
+
+
+def develop(linear: Image, rect: Rect) -> npt.NDArray[np.uint8]:
+    """Linear rgb of a rectangle -> uint8 rgb."""
+    shown = tone(with_bloom(linear)) * vignette(rect)
+    return np.asarray(np.clip(shown, 0, 1) * 255 + 0.5, np.uint8)

@@ -1,0 +1,195 @@
+"""Strands: grown along a direction field, clumped round guides, lit after Kajiya and Kay, drawn by depth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from cvi.face.sculpted.bake.camera import DISTANCE, HEIGHT, Rect, project
+from cvi.face.sculpted.bake.hair_density import strand_light
+from cvi.face.sculpted.bake.kernel import Array, kernel
+
+Collider = tuple[float, float, float, float, float, float, float]  # centre, radii, share of volume added
+Pull = Callable[[Array, float], Array]
+
+
+def smooth(a: float, b: float, x: Array) -> Array:
+    """Smoothstep over an array."""
+    t = np.clip((x - a) / (b - a), 0, 1)
+    return np.asarray(t * t * (3 - 2 * t))
+
+
+def unit(v: Array) -> Array:
+    return np.asarray(v / (np.linalg.norm(v, axis=-1, keepdims=True) + 1e-9))
+
+
+def along_blur(values: Array, sigma: float) -> Array:
+    """Gaussian blur along axis 1 of (n, points, 3), edges held."""
+    radius = int(3 * sigma)
+    taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    taps /= taps.sum()
+    padded = np.pad(values, ((0, 0), (radius, radius), (0, 0)), mode="edge")
+    out = np.zeros_like(values)
+    for k, tap in enumerate(taps):
+        out += tap * padded[:, k : k + values.shape[1]]
+    return out
+
+
+def grow(
+    roots: Array, heading: Array, points: int, stride: Array, lift: Array, pull: Pull, stiff: float,
+    colliders: Sequence[Collider],
+) -> Array:  # fmt: skip
+    """Walk every root for `points` steps; keeps strands outside the colliders. Returns (n, points, 3)."""
+    here, heading = roots.copy(), heading.copy()
+    walked = [here.copy()]
+    for step in range(points - 1):
+        heading = unit(heading * stiff + pull(here, step / (points - 1)) * (1 - stiff))
+        here = here + heading * stride[:, None]
+        for cx, cy, cz, rx, ry, rz, share in colliders:
+            centre, radii = np.array([cx, cy, cz]), np.array([rx, ry, rz]) + (lift * share)[:, None]
+            inside = (here - centre) / radii
+            far = np.linalg.norm(inside, axis=1)
+            hit = far < 1
+            here[hit] = centre + inside[hit] / far[hit][:, None] * radii[hit]
+        heading = unit(0.5 * heading + 0.5 * unit(here - walked[-1]))
+        walked.append(here.copy())
+    return np.stack(walked, 1)
+
+
+@kernel
+def _nearest(points: Array, guides: Array, out: npt.NDArray[np.int64]) -> None:
+    for i in range(points.shape[0]):
+        best = 1e18
+        for j in range(guides.shape[0]):
+            d = (
+                (points[i, 0] - guides[j, 0]) ** 2
+                + (points[i, 1] - guides[j, 1]) ** 2
+                + (points[i, 2] - guides[j, 2]) ** 2
+            )
+            if d < best:
+                best = d
+                out[i] = j
+
+
+def clump(
+    strands: Array, rng: np.random.Generator, guides: int, amount: float, curl: float, turns: float, frizz: float
+) -> tuple[Array, npt.NDArray[np.int64]]:
+    """Draw strands to their nearest guide, which may curl. Returns the strands and each one's guide."""
+    n, points, _ = strands.shape
+    roots = strands[:, 0]
+    chosen = rng.choice(n, guides, replace=False)
+    guide = np.zeros(n, np.int64)
+    _nearest(roots, roots[chosen], guide)
+    t = np.linspace(0, 1, points)
+    lead = strands[chosen]
+    if curl > 0:
+        phase = rng.uniform(0, 2 * math.pi, guides)[:, None]
+        rate = turns * rng.uniform(0.8, 1.25, guides)[:, None]
+        tangent = unit(np.gradient(lead, axis=1))
+        side = unit(np.cross(tangent, np.array([0.0, 0.0, 1.0])))
+        other = np.cross(tangent, side)
+        wide = curl * smooth(0.15, 0.7, t)[None] * rng.uniform(0.6, 1.3, guides)[:, None]
+        angle = rate * 2 * math.pi * t[None] + phase
+        lead = lead + side * (wide * np.sin(angle))[..., None] + other * (wide * np.cos(angle))[..., None]
+    along = t[None, :, None]
+    pulled = amount * smooth(0.0, 0.75, along)
+    target = lead[guide] + (roots - roots[chosen][guide])[:, None] * (1 - 0.55 * along)
+    out = strands * (1 - pulled) + target * pulled
+    wobble = along_blur(rng.normal(size=(n, points, 3)), 3) * 3
+    return out + wobble * frizz * along, guide
+
+
+def light_strands(
+    strands: Array, hair: Array, lights: Array, base: Array, vary: Array,
+    root: float, tip: Array | None, gloss: tuple[float, float], thick: float,
+) -> Array:  # fmt: skip
+    """Linear colour at every point of (n, points, 3).
+
+    base: albedo rgb; vary: factor per strand (n, 3); root: darkness at the root; tip: albedo at the tip.
+    """
+    n, points, _ = strands.shape
+    tangent = unit(np.gradient(strands, axis=1))
+    view = unit(np.array([0, HEIGHT, DISTANCE]) - strands)
+    t = np.linspace(0, 1, points)[None, :, None]
+    albedo = base[None, None] * vary[:, None, :] * (root + (1 - root) * smooth(0, 0.35, t))
+    if tip is not None:
+        k = smooth(0.35, 1, t)
+        albedo = albedo * (1 - k) + tip * vary[:, None, :] * k
+    flat = np.ascontiguousarray(strands.reshape(-1, 3))
+    through = np.empty(len(flat))
+    strand_light(hair, flat, unit(np.array([0, 0.6, 0.8])), 0.8, 8, 0.06, through)
+    sky, ground = lights[4, :3], lights[4, 3:]
+    colour = albedo * (sky * 0.65 + ground * 0.25) * (0.15 + 0.85 * through.reshape(n, points, 1))
+    outward = unit(strands - np.array([0, 0.1, -0.12]))
+    shift = 0.10 * (vary[:, None, :1] - 1)
+    for i in range(4):
+        lamp, lamp_colour = lights[i, :3], lights[i, 3:]
+        strand_light(hair, flat, lamp.copy(), thick, 12, 0.05, through)
+        lit = through.reshape(n, points, 1)
+        across = (tangent * lamp).sum(-1, keepdims=True)
+        diffuse = np.sqrt(np.maximum(1 - across**2, 0))
+        wrap = np.clip(((outward * lamp).sum(-1, keepdims=True) + 0.45) / 1.45, 0, 1)
+        half = (tangent * unit(lamp + view)).sum(-1, keepdims=True)
+        first = np.sqrt(np.maximum(1 - (half - 0.06 + shift) ** 2, 0)) ** 90
+        second = np.sqrt(np.maximum(1 - (half + 0.10 + shift) ** 2, 0)) ** 26
+        back = 1.0 if i < 2 else 1.3
+        glint = gloss[0] * 0.10 * first + gloss[1] * albedo * 2.2 * second
+        colour += lamp_colour * lit * wrap * (albedo * diffuse * 0.75 * back + glint)
+    return np.asarray(colour)
+
+
+@kernel
+def _raster(
+    image: Array, depth: Array, ax: Array, ay: Array, bx: Array, by: Array, z: Array,
+    colour: Array, width: Array, alpha: Array, order: npt.NDArray[np.int64],
+) -> None:  # fmt: skip
+    high, wide = depth.shape
+    for index in range(order.shape[0]):
+        i = order[index]
+        half = width[i] * 0.5
+        reach = half + 1
+        left, right = int(max(min(ax[i], bx[i]) - reach, 0)), int(min(max(ax[i], bx[i]) + reach + 1, wide - 1))
+        top, bottom = int(max(min(ay[i], by[i]) - reach, 0)), int(min(max(ay[i], by[i]) + reach + 1, high - 1))
+        dx, dy = bx[i] - ax[i], by[i] - ay[i]
+        length = dx * dx + dy * dy + 1e-9
+        for y in range(top, bottom + 1):
+            for x in range(left, right + 1):
+                t = min(max(((x + 0.5 - ax[i]) * dx + (y + 0.5 - ay[i]) * dy) / length, 0.0), 1.0)
+                ex, ey = x + 0.5 - ax[i] - t * dx, y + 0.5 - ay[i] - t * dy
+                cover = min(half + 0.5 - math.sqrt(ex * ex + ey * ey), min(1.0, 2 * half))
+                if cover <= 0 or z[i] > depth[y, x] + 0.015:
+                    continue
+                cover *= alpha[i]
+                for k in range(3):
+                    image[y, x, k] += (colour[i, k] - image[y, x, k]) * cover
+                image[y, x, 3] += (1 - image[y, x, 3]) * cover
+
+
+def draw_strands(
+    image: Array, depth: Array, rect: Rect, strands: Array, colour: Array, width_px: float,
+    alpha: Array | float = 0.9, nearer: float = 0.0,
+) -> None:  # fmt: skip
+    """Draw onto a 2 x 2 supersampled premultiplied RGBA rectangle, far strands first.
+
+    width_px: in picture pixels. `nearer` moves strands towards the camera, so that the skin they lie on
+    does not swallow them.
+    """
+    n, points, _ = strands.shape
+    x, y, z = project(strands)
+    x, y = (x - rect.x0) * 2, (y - rect.y0) * 2
+    t = np.linspace(0, 1, points)
+    taper = (np.where(t < 0.15, 0.35 + 4.3 * t, 1) * (1 - 0.75 * smooth(0.55, 1, t)))[:-1]
+    width = np.broadcast_to(width_px * 2 * taper, (n, points - 1))
+    fade = np.broadcast_to(np.reshape(alpha, (-1, 1)) * (1 - 0.5 * smooth(0.6, 1, t[:-1])), (n, points - 1))
+    opacity = np.clip(fade, 0, 1) * np.minimum(1, width / 0.9)
+    shown = (np.maximum(x[:, :-1], x[:, 1:]) > -4) & (np.minimum(x[:, :-1], x[:, 1:]) < 2 * rect.width + 4)
+    shown &= (np.maximum(y[:, :-1], y[:, 1:]) > -4) & (np.minimum(y[:, :-1], y[:, 1:]) < 2 * rect.height + 4)
+    middle = (0.5 * (z[:, :-1] + z[:, 1:]) - nearer)[shown]
+    _raster(
+        image, depth, x[:, :-1][shown], y[:, :-1][shown], x[:, 1:][shown], y[:, 1:][shown], middle,
+        (0.5 * (colour[:, :-1] + colour[:, 1:]))[shown], np.maximum(width[shown], 0.9), opacity[shown],
+        np.argsort(-middle),
+    )  # fmt: skip

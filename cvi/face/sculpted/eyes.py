@@ -1,0 +1,121 @@
+"""The eyes: an eyeball that turns, behind lids that were baked at several openings."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cvi.face.base import Controls
+from cvi.face.sculpted.atlas import TONE_STEPS, TONE_TOP, Atlas
+from cvi.face.sculpted.morph import Curves, Floats, Morph
+from cvi.face.sculpted.planes import Fit, Planes, feather, to_planes
+
+TURN_X, TURN_Y = 0.42, 0.34  # radians at the ends of the gaze controls
+CONVERGE = 0.035  # each eye turned in, as when it looks at a near face
+LID_FOLLOW = 0.34  # lids follow the gaze up and down by this much of their way
+IRIS_DEPTH = 0.12  # the iris lies behind the cornea, eyeball radii
+FEATHER_PX = 10
+
+
+class Eye:
+    """One eye; side -1 is on the viewer's left. `draw` depends on its arguments alone."""
+
+    def __init__(self, atlas: Atlas, fit: Fit, side: int) -> None:
+        which = 1 if side > 0 else 0
+        baked = atlas.box(f"eye_rect_{which}")
+        self.box = fit.box(baked)
+        self._side = side
+        width, height = self.box.x1 - self.box.x0, self.box.y1 - self.box.y0
+        self._levels = atlas.floats("lid_levels")
+        count = range(len(self._levels))
+
+        def load(name: str) -> Floats:
+            return np.asarray(fit.image(atlas.image(name), baked), np.float32)
+
+        self._lids = [load(f"lid_{which}_{k:02d}") for k in count]
+        self._cover = [load(f"lid_alpha_{which}_{k:02d}") / 255 for k in count]
+        self._light = [(load(f"eye_light_{which}_{k:02d}") / 255) ** 2 * TONE_TOP for k in count]
+        x, y = atlas.floats("lid_columns")[which], atlas.floats("lid_curves")[which]
+        self._morph = Morph(Curves(fit.x(x, self.box), fit.y(y, self.box), False), width, height)
+        rows, columns = _open_part(self._cover)
+        self._part = rows, columns
+        self._sclera = ((load(f"sclera_{which}") / 255) ** 2)[rows, columns]
+        self._glint = (load(f"glint_{which}") / 255)[rows, columns, None]
+        ball = np.asarray(fit.image(atlas.floats(f"ball_{which}"), baked), np.float32)
+        self._ball = np.ascontiguousarray(ball[rows, columns])
+        self._iris = np.asarray(atlas.image("iris"), np.float32) / 255
+        self._iris[..., :3] **= 2
+        self._span = float(atlas.array("iris_span"))
+        self._tone = atlas.floats("tone") * 255
+        self.weight = feather(self.box, FEATHER_PX * fit.scale)
+        self._last: tuple[tuple[float, ...], Planes] | None = None
+
+    def draw(self, controls: Controls) -> Planes:
+        """The eye's patch for `self.box`. Not to be written to."""
+        lid = controls.lid_right if self._side > 0 else controls.lid_left
+        brow = controls.brow_right if self._side > 0 else controls.brow_left
+        gaze_x, gaze_y = _clip(controls.gaze_x), _clip(controls.gaze_y)
+        closure = lid - (1 - min(max(lid, 0.0), 1.0)) * (LID_FOLLOW * gaze_y + 0.08 * _clip(brow))
+        key = (round(closure, 4), round(gaze_x, 4), round(gaze_y, 4))
+        if self._last is None or self._last[0] != key:
+            self._last = key, self._mix(*key)
+        return self._last[1]
+
+    def _mix(self, closure: float, gaze_x: float, gaze_y: float) -> Planes:
+        place = float(np.interp(closure, self._levels, np.arange(len(self._levels), dtype=np.float32)))
+        low = min(int(place), len(self._levels) - 2)
+        part = place - low
+        weights = np.zeros(len(self._levels), np.float32)
+        weights[low], weights[low + 1] = 1 - part, part
+        lids, cover, light = self._layers(weights, [k for k in (low, low + 1) if weights[k] > 1e-4])
+        rows, columns = self._part
+        shown = cover[rows, columns][..., None]
+        lids[rows, columns] *= shown
+        lids[rows, columns] += (1 - shown) * self._eyeball(gaze_x, gaze_y, light[rows, columns])
+        return to_planes(cv2.convertScaleAbs(lids))  # type: ignore[arg-type]
+
+    def _layers(self, weights: Floats, levels: list[int]) -> tuple[Floats, Floats, Floats]:
+        """Lids, how much they cover and the light on the eyeball, mixed of two baked openings."""
+        if len(levels) == 1:
+            k = levels[0]
+            return self._lids[k].copy(), self._cover[k], self._light[k]
+        maps = self._morph.maps(weights, levels)
+        mixed: list[npt.NDArray[np.generic]] = []
+        for layer in (self._lids, self._cover, self._light):
+            bent = [self._morph.bend(layer[k], m) for k, m in zip(levels, maps, strict=True)]
+            first, second = float(weights[levels[0]]), float(weights[levels[1]])
+            mixed.append(np.asarray(cv2.addWeighted(bent[0], first, bent[1], second, 0)))  # type: ignore[call-overload]
+        return mixed[0], mixed[1], mixed[2]  # type: ignore[return-value]
+
+    def _eyeball(self, gaze_x: float, gaze_y: float, light: Floats) -> Floats:
+        """Display rgb 0..255 of the turned eyeball."""
+        yaw, pitch = TURN_X * gaze_x - self._side * CONVERGE, TURN_Y * gaze_y
+        ahead = np.array([math.sin(yaw) * math.cos(pitch), math.sin(pitch), math.cos(yaw) * math.cos(pitch)])
+        right = np.array([ahead[2], 0, -ahead[0]]) / math.hypot(ahead[0], ahead[2])
+        up = np.cross(ahead, right)
+        turned = self._ball @ np.stack([right, up, ahead], 1).astype(np.float32)
+        a, b, facing = turned[..., 0], turned[..., 1], turned[..., 2]
+        sunk = IRIS_DEPTH * np.maximum(1 - (a * a + b * b) / (self._span / 1.1) ** 2, 0)
+        scale = (len(self._iris) - 1) / 2
+        column = ((a - float(right[2]) * sunk) / self._span + 1) * scale
+        row = (1 - (b - float(up[2]) * sunk) / self._span) * scale
+        column = np.where(facing > 0, column, -10).astype(np.float32)
+        iris = cv2.remap(self._iris, column, row.astype(np.float32), cv2.INTER_LINEAR, borderValue=0)
+        colour = self._sclera + (iris[..., :3] - self._sclera) * iris[..., 3:]
+        linear = np.minimum(colour * light + self._glint * 3.0, TONE_TOP)
+        steps = (np.sqrt(linear) * ((TONE_STEPS - 1) / math.sqrt(TONE_TOP))).astype(np.intp)
+        return np.asarray(self._tone[steps], np.float32)
+
+
+def _open_part(covers: list[Floats]) -> tuple[slice, slice]:
+    """The rows and columns in which the eyeball shows at any opening."""
+    seen = np.min(covers, axis=0) < 0.999
+    rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _clip(value: float) -> float:
+    return min(max(value, -1.0), 1.0)

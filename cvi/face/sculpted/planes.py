@@ -1,0 +1,128 @@
+"""Pictures as the two planes a video frame wants: full-size luma, half-size chroma.
+
+Everything live is blended in these planes, so that nothing is converted per frame. BT.709, limited range.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cvi.errors import UsageError
+from cvi.face.sculpted.atlas import Box
+
+Plane = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+
+# Rows: Y, Cb, Cr from 8-bit R, G, B (ITU-R BT.709-6, section 3; limited range).
+_TO_YCC = np.array(
+    [
+        [0.2126 * 219 / 255, 0.7152 * 219 / 255, 0.0722 * 219 / 255, 16.0],
+        [-0.2126 / 1.8556 * 224 / 255, -0.7152 / 1.8556 * 224 / 255, 0.9278 / 1.8556 * 224 / 255, 128.0],
+        [0.7874 / 1.5748 * 224 / 255, -0.7152 / 1.5748 * 224 / 255, -0.0722 / 1.5748 * 224 / 255, 128.0],
+    ],
+    np.float32,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Planes:
+    """`luma` (h, w), `chroma` (h/2, w/2, 2) as Cb, Cr; uint8, h and w even."""
+
+    luma: Plane
+    chroma: Plane
+
+
+def to_planes(rgb: npt.NDArray[np.uint8]) -> Planes:
+    """uint8 RGB (h, w, 3) -> planes."""
+    ycc = cv2.transform(rgb, _TO_YCC)
+    h, w = rgb.shape[:2]
+    chroma = cv2.resize(ycc, (w // 2, h // 2), interpolation=cv2.INTER_AREA)
+    return Planes(np.ascontiguousarray(ycc[..., 0]), np.ascontiguousarray(chroma[..., 1:]))
+
+
+def feather(box: Box, edge: float) -> Floats:
+    """A weight that falls from 1 inside to 0 at the border over about `edge` pixels, (h, w)."""
+
+    def ramp(n: int) -> Floats:
+        place = np.arange(n, dtype=np.float32) + 0.5
+        t = np.clip(np.minimum(place, n - place) / edge, 0, 1)
+        return np.asarray(t * t * (3 - 2 * t), np.float32)
+
+    return np.outer(ramp(box.y1 - box.y0), ramp(box.x1 - box.x0)).astype(np.float32)
+
+
+def halved(weight: Floats) -> Floats:
+    """A luma-sized weight at chroma's size."""
+    h, w = weight.shape
+    return np.asarray(cv2.resize(weight, (w // 2, h // 2), interpolation=cv2.INTER_AREA), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How the baked picture fills a frame: scaled by `scale`, then `left` and `top` pixels cut off."""
+
+    width: int
+    height: int
+    scale: float
+    left: float
+    top: float
+
+    @classmethod
+    def cover(cls, baked: tuple[int, int], width: int, height: int) -> Fit:
+        """Fill the frame, cutting what does not fit. Raises `UsageError` for a frame that cannot be."""
+        if width % 2 or height % 2 or min(width, height) < 96 or max(width, height) > 4096:
+            raise UsageError(
+                f"A face cannot be drawn at {width}x{height}.", "Use even sizes from 96 to 4096, such as 1280x720."
+            )
+        if width < 0.75 * height:
+            raise UsageError(
+                f"{width}x{height} is too narrow for a stock face.", "Use a frame at least three quarters as wide."
+            )
+        scale = max(width / baked[0], height / baked[1])
+        return cls(width, height, scale, (baked[0] * scale - width) / 2, (baked[1] * scale - height) / 2)
+
+    def box(self, baked: Box) -> Box:
+        """The largest even box of the frame inside a baked one."""
+
+        def up(v: float) -> int:
+            return max(int(np.ceil(v / 2 - 1e-6)) * 2, 0)
+
+        def down(v: float, most: int) -> int:
+            return min(int(np.floor(v / 2 + 1e-6)) * 2, most)
+
+        s = self.scale
+        return Box(
+            up(baked.x0 * s - self.left),
+            up(baked.y0 * s - self.top),
+            down(baked.x1 * s - self.left, self.width),
+            down(baked.y1 * s - self.top, self.height),
+        )
+
+    def image(self, image: npt.NDArray[np.generic], baked: Box) -> npt.NDArray[np.generic]:
+        """A baked image (uint8 or float32) of box `baked` as it lies in `self.box(baked)`."""
+        if self.scale == 1 and self.left == 0 and self.top == 0:
+            return image
+        box = self.box(baked)
+        step = 1 / self.scale
+        if self.scale < 1:
+            image = cv2.GaussianBlur(image, (0, 0), 0.42 * np.sqrt(step**2 - 1) + 0.05)  # type: ignore[assignment]
+        place = np.array(
+            [
+                [step, 0, (box.x0 + 0.5 + self.left) * step - 0.5 - baked.x0],
+                [0, step, (box.y0 + 0.5 + self.top) * step - 0.5 - baked.y0],
+            ]
+        )
+        how = (cv2.INTER_LINEAR if self.scale < 1 else cv2.INTER_CUBIC) | cv2.WARP_INVERSE_MAP
+        size = box.x1 - box.x0, box.y1 - box.y0
+        return np.asarray(cv2.warpAffine(image, place, size, flags=how, borderMode=cv2.BORDER_REPLICATE))  # type: ignore[call-overload]
+
+    def x(self, baked: Floats, box: Box) -> Floats:
+        """Baked picture x -> x from the left of `box` in the frame."""
+        return np.asarray(baked * self.scale - self.left - box.x0, np.float32)
+
+    def y(self, baked: Floats, box: Box) -> Floats:
+        return np.asarray(baked * self.scale - self.top - box.y0, np.float32)

@@ -1,0 +1,111 @@
+"""Head turns, brows and breath as one displacement of the picture.
+
+The head was baked facing the camera, with the distance of every point. To turn it, the points are
+rotated about the neck and projected again; the picture is then fetched from where they came.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from cvi.face.base import Controls
+from cvi.face.sculpted.atlas import Atlas, Box
+from cvi.face.sculpted.morph import Floats
+from cvi.face.sculpted.planes import Fit
+
+CAMERA_Z, CAMERA_Y, FOCAL = 7.2, -0.22, 2.25  # of the baker's camera; focal length in picture heights
+PIVOT = (0.0, -0.75, -0.15)
+STIFF_Y, LOOSE_Y = -1.55, -0.80  # below the first nothing turns, above the second everything does
+MOST_DEGREES = 14.0
+
+
+class Pose:
+    """`maps` gives coarse maps into the head's picture; nothing is kept between calls."""
+
+    def __init__(self, atlas: Atlas, fit: Fit) -> None:
+        self.box = fit.box(atlas.box("head_rect"))
+        width, height = self.box.x1 - self.box.x0, self.box.y1 - self.box.y0
+        across, down = max(width // 4, 8), max(height // 4, 8)
+        self._cell = width / across, height / down
+        column, row = np.meshgrid(np.arange(across, dtype=np.float32), np.arange(down, dtype=np.float32))
+        self._column, self._row = column, row
+        self._x = ((column + 0.5) * self._cell[0] - 0.5).astype(np.float32)
+        self._y = ((row + 0.5) * self._cell[1] - 0.5).astype(np.float32)
+        # The same places in the baked picture, and from there in the head's own space.
+        x = (self._x + self.box.x0 + fit.left + 0.5) / fit.scale - 0.5
+        y = (self._y + self.box.y0 + fit.top + 0.5) / fit.scale - 0.5
+        self._focal = FOCAL * atlas.height
+        self._scale = fit.scale
+        depth = atlas.floats("depth")
+        cell = atlas.width / depth.shape[1]
+        far = cv2.remap(
+            depth, (x + 0.5) / cell - 0.5, (y + 0.5) / cell - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        across_x, up_y = (x - (atlas.width - 1) / 2) / self._focal, (y - (atlas.height - 1) / 2) / self._focal
+        points = np.stack([across_x * far, CAMERA_Y - up_y * far, CAMERA_Z - far], -1)
+        self._seen = np.stack([across_x, up_y], -1).astype(np.float32)
+        self._points = (points - np.array(PIVOT)).astype(np.float32)
+        turns = np.clip((points[..., 1] - STIFF_Y) / (LOOSE_Y - STIFF_Y), 0, 1)
+        self._turns = (turns * turns * (3 - 2 * turns)).astype(np.float32) * self._focal * self._scale
+        self._brow, self._knit_x, self._knit_y = _brow_fields(points[..., 0], points[..., 1])
+        chest = np.clip((-1.30 - points[..., 1]) / 0.35, 0, 1)
+        self._breath = (chest * chest * (3 - 2 * chest) * 2.5).astype(np.float32)
+
+    def maps(self, controls: Controls) -> tuple[Floats, Floats]:
+        """Where in the head's picture (pixels) each coarse cell is fetched from."""
+        dx, dy = self._turned(controls)
+        left, right = _clip(controls.brow_left), _clip(controls.brow_right)
+        knit = min(max(controls.furrow, 0.0), 1.0)
+        if left or right or knit:
+            amount = np.where(self._points[..., 0] < 0, _lift(left), _lift(right))
+            dx = dx + self._scale * knit * self._knit_x
+            dy = dy + self._scale * (knit * self._knit_y - amount * self._brow)
+        if controls.breath:
+            dy = dy - self._scale * controls.breath * self._breath
+        field = np.dstack([dx, dy]).astype(np.float32)
+        # The displacement is known where points come from, and wanted where they go: one step of iteration.
+        back = cv2.remap(
+            field,
+            self._column - field[..., 0] / self._cell[0],
+            self._row - field[..., 1] / self._cell[1],
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return (self._x - back[..., 0]).astype(np.float32), (self._y - back[..., 1]).astype(np.float32)
+
+    def _turned(self, controls: Controls) -> tuple[Floats, Floats]:
+        yaw, pitch, roll = (
+            math.radians(min(max(v, -MOST_DEGREES), MOST_DEGREES))
+            for v in (controls.yaw, controls.pitch, -controls.roll)
+        )
+        about_y = np.array([[math.cos(yaw), 0, math.sin(yaw)], [0, 1, 0], [-math.sin(yaw), 0, math.cos(yaw)]])
+        about_x = np.array(
+            [[1, 0, 0], [0, math.cos(pitch), -math.sin(pitch)], [0, math.sin(pitch), math.cos(pitch)]]
+        )
+        about_z = np.array([[math.cos(roll), -math.sin(roll), 0], [math.sin(roll), math.cos(roll), 0], [0, 0, 1]])
+        turned = self._points @ (about_y @ about_x @ about_z).T.astype(np.float32) + np.array(PIVOT, np.float32)
+        far = CAMERA_Z - turned[..., 2]
+        dx = (turned[..., 0] / far - self._seen[..., 0]) * self._turns
+        dy = ((CAMERA_Y - turned[..., 1]) / far - self._seen[..., 1]) * self._turns
+        return dx, dy
+
+
+def _brow_fields(x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
+    """Pixels that skin moves when the brows go up, and (x, y) when they knit; head units in."""
+    aside = np.exp(-(((np.abs(x) - 0.29) / 0.27) ** 2))
+    above, below = np.exp(-(((y - 0.30) / 0.21) ** 2)), np.exp(-(((y - 0.30) / 0.115) ** 2))
+    lift = 17.0 * aside * np.where(y > 0.30, above, below)
+    near = np.exp(-(((np.abs(x) - 0.14) / 0.13) ** 2) - ((y - 0.28) / 0.11) ** 2)
+    return lift.astype(np.float32), (-7.0 * np.sign(x) * near).astype(np.float32), (8.0 * near).astype(np.float32)
+
+
+def _lift(brow: float) -> float:
+    """Brows rise further than they sink."""
+    return brow if brow > 0 else 0.6 * brow
+
+
+def _clip(value: float) -> float:
+    return min(max(value, -1.0), 1.0)

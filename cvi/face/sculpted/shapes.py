@@ -1,0 +1,76 @@
+"""The mouth's basis: which shapes are baked, and how a control vector is made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from cvi.face.base import Controls
+
+# Families of mouth shapes; a family is baked at several openings of the jaw.
+FAMILIES: dict[str, tuple[float, ...]] = {
+    "neutral": (0.0, 0.05, 0.12, 0.22, 0.35, 0.5, 0.7, 1.0),
+    "neutral_smile": (0.0, 0.05, 0.12, 0.22, 0.35, 0.5, 0.7, 1.0),
+    "wide": (0.0, 0.05, 0.12, 0.22, 0.35, 0.5, 0.75),
+    "wide_smile": (0.0, 0.05, 0.12, 0.22, 0.35, 0.55),
+    "round": (0.0, 0.05, 0.12, 0.22, 0.35, 0.5, 0.75),
+    "frown": (0.0, 0.05, 0.12, 0.25, 0.5),
+    "tongue": (0.15, 0.25, 0.4, 0.55),
+    "tuck": (0.0,),
+    "press": (0.0,),
+    "press_smile": (0.0,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What each baked patch shows: `families` (n,) names, `jaws` (n,) openings."""
+
+    families: tuple[str, ...]
+    jaws: npt.NDArray[np.float32]
+
+    def weights(self, controls: Controls) -> npt.NDArray[np.float32]:
+        """Weights (n,) over the patches, non-negative, summing to one; continuous in every control.
+
+        Contacts win: lips that press stay shut whatever the jaw does, then the tuck, the tongue, the round.
+        """
+        out = np.zeros(len(self.families), np.float32)
+        smile = _unit(controls.smile)
+        frown = _unit(-controls.smile)
+        left = 1.0
+        for family, share in (
+            ("press", controls.press),
+            ("tuck", controls.tuck),
+            ("tongue", controls.tongue),
+            ("round", controls.round),
+            ("wide", controls.wide),
+            ("neutral", 1.0),
+        ):
+            weight = left * _unit(share)
+            left -= weight
+            if weight <= 0:
+                continue
+            if family in ("press", "wide", "neutral") and smile > 0:
+                self._spread(out, f"{family}_smile", controls.jaw, weight * smile)
+                weight *= 1 - smile
+            if family == "neutral" and frown > 0:
+                self._spread(out, "frown", controls.jaw, weight * frown)
+                weight *= 1 - frown
+            self._spread(out, family, controls.jaw, weight)
+        return out
+
+    def _spread(self, out: npt.NDArray[np.float32], family: str, jaw: float, weight: float) -> None:
+        """Share `weight` between the two baked openings around `jaw`."""
+        first = self.families.index(family)
+        levels = self.jaws[first : first + self.families.count(family)]
+        place = float(np.interp(jaw, levels, np.arange(len(levels), dtype=np.float32)))
+        low = min(int(place), len(levels) - 1)
+        high = min(low + 1, len(levels) - 1)
+        out[first + low] += weight * (1 - (place - low))
+        out[first + high] += weight * (place - low)
+
+
+def _unit(value: float) -> float:
+    return min(max(value, 0.0), 1.0)

@@ -1,0 +1,36 @@
+"""What every face engine must do."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+
+from cvi.face.base import Controls, FaceEngine, Frame
+
+
+def check_face(engine: FaceEngine) -> None:
+    """Raise `AssertionError` unless `engine` keeps the Protocol's promises."""
+    assert engine.name and engine.width % 2 == 0 and engine.height % 2 == 0
+    rest = _check_frame(engine, engine.render(Controls()))
+    kept = rest.copy()
+    rest[:] = 0  # the array is ours: what we do to it must not show in the next frame
+    assert np.array_equal(engine.render(Controls()), kept), "the same controls gave another frame"
+    assert kept.std() > 5, "the frame is empty"
+    for field in fields(Controls):
+        for value in (-1.0, 0.37, 1.0, 50.0):
+            _check_frame(engine, engine.render(Controls(**{field.name: value})))
+    for name in ("jaw", "wide", "round", "lid_left", "lid_right", "gaze_x", "yaw", "pitch", "roll", "smile"):
+        amount = 6.0 if name in ("yaw", "pitch", "roll") else 1.0
+        moved = engine.render(Controls(**{name: amount}))
+        assert not np.array_equal(moved, kept), f"'{name}' changes nothing"
+    assert np.array_equal(engine.render(Controls()), kept), "the face does not come back to rest"
+
+
+def _check_frame(engine: FaceEngine, frame: Frame) -> Frame:
+    assert frame.dtype == np.uint8
+    assert frame.shape == (engine.height * 3 // 2, engine.width)
+    luma, chroma = frame[: engine.height], frame[engine.height :]
+    assert luma.min() >= 15 and luma.max() <= 236, "luma leaves the limited range"
+    assert chroma.min() >= 15 and chroma.max() <= 241, "chroma leaves the limited range"
+    return frame

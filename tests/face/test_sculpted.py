@@ -1,0 +1,139 @@
+"""The sculpted renderer, on every character that ships."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cvi.errors import EngineError, UsageError
+from cvi.face.base import Controls, FaceEngine, FaceSettings
+from cvi.face.sculpted import build
+from cvi.home import shared_dir
+from cvi.testing.contracts.face import check_face
+
+SHIPPED = sorted(card.parent for card in shared_dir("replicas").glob("*/replica.yaml"))
+MOUTH = slice(400, 520), slice(560, 720)  # the lips of every stock face at 1280x720
+
+
+@pytest.fixture(scope="module", params=SHIPPED, ids=lambda folder: folder.name)
+def face(request: pytest.FixtureRequest) -> FaceEngine:
+    return build(FaceSettings(request.param))
+
+
+def luma(face: FaceEngine, **controls: float) -> np.ndarray:
+    return face.render(Controls(**controls))[: face.height].astype(int)
+
+
+def gap(face: FaceEngine, **controls: float) -> int:
+    """Pixels of the mouth's middle column that are teeth or darkness: neither lip nor skin."""
+    frame = face.render(Controls(**controls))
+    cr = frame[face.height :].reshape(2, face.height // 2, face.width // 2)[1]
+    y = frame[: face.height][400:560, 632:648].mean(1)
+    red = np.repeat(cr[200:280, 316:324].astype(float).mean(1), 2) - 128
+    return int(((y < 45) | (red < 6)).sum())
+
+
+def test_a_character_ships() -> None:
+    assert SHIPPED
+
+
+def test_keeps_the_contract(face: FaceEngine) -> None:
+    check_face(face)
+
+
+def test_a_mouth_at_rest_is_still_while_the_eyes_move(face: FaceEngine) -> None:
+    rest = luma(face)[MOUTH]
+    for other in ({"lid_left": 1.0, "lid_right": 1.0}, {"gaze_x": 0.7}, {"breath": 1.0}):
+        assert np.array_equal(luma(face, **other)[MOUTH], rest)
+    luma(face, jaw=0.8)
+    assert np.array_equal(luma(face)[MOUTH], rest)
+
+
+def test_the_mouth_opens_with_the_jaw(face: FaceEngine) -> None:
+    openings = [gap(face, jaw=jaw) for jaw in (0.0, 0.3, 0.6, 0.9)]
+    assert openings == sorted(openings)
+    assert openings[0] <= 4 and openings[1] >= 5 and openings[3] >= openings[1] + 12
+
+
+def test_pressed_lips_are_shut_whatever_the_jaw_does(face: FaceEngine) -> None:
+    shut = luma(face, press=1.0)[MOUTH]
+    assert gap(face, press=1.0) <= 4
+    assert np.array_equal(luma(face, press=1.0, jaw=0.5)[MOUTH], shut)
+
+
+def test_opening_is_smooth(face: FaceEngine) -> None:
+    """No step of the jaw changes the picture much more than its neighbours do."""
+    frames = [luma(face, jaw=jaw)[360:600, 500:780] for jaw in np.linspace(0, 1, 41)]
+    steps = [float(np.abs(b - a).mean()) for a, b in zip(frames, frames[1:], strict=False)]
+    assert max(steps) < 4 * (float(np.median(steps)) + 0.2)
+
+
+def test_round_is_narrower_than_wide(face: FaceEngine) -> None:
+    """Where the lips' red lies: its spread along x."""
+
+    def spread(**controls: float) -> float:
+        frame = face.render(Controls(**controls))
+        cr = frame[face.height :].reshape(2, face.height // 2, face.width // 2)[1][205:250, 270:370].astype(float)
+        red = np.clip(cr - np.percentile(cr, 70), 0, None).sum(0)
+        place = np.arange(len(red))
+        middle = (red * place).sum() / red.sum()
+        return float(np.sqrt((red * (place - middle) ** 2).sum() / red.sum()))
+
+    assert spread(jaw=0.2, round=1.0) < 0.85 * spread(jaw=0.2, wide=1.0)
+
+
+def test_the_head_turns_to_the_viewers_right(face: FaceEngine) -> None:
+    """Features move with positive yaw to the right, with positive pitch down."""
+
+    def moved(**controls: float) -> tuple[float, float]:
+        area = slice(240, 480), slice(500, 780)
+        a = luma(face)[area].astype(np.float32)
+        b = luma(face, **controls)[area].astype(np.float32)
+        window = cv2.createHanningWindow((a.shape[1], a.shape[0]), cv2.CV_32F)
+        (dx, dy), _ = cv2.phaseCorrelate(a, b, window)
+        return dx, dy
+
+    assert moved(yaw=5.0)[0] > 3
+    assert moved(yaw=-5.0)[0] < -3
+    assert moved(pitch=5.0)[1] > 3
+
+
+@pytest.mark.parametrize(("width", "height"), [(640, 360), (1280, 720), (1920, 1080), (640, 480), (720, 720)])
+def test_sizes(width: int, height: int) -> None:
+    face = build(FaceSettings(SHIPPED[0], width=width, height=height))
+    frame = face.render(Controls(jaw=0.4, yaw=3.0))
+    assert frame.shape == (height * 3 // 2, width)
+    scale = max(width / 1280, height / 720)
+    whole = luma(build(FaceSettings(SHIPPED[0])), jaw=0.4, yaw=3.0).astype(np.float32)
+    left, top = round((1280 * scale - width) / 2), round((720 * scale - height) / 2)
+    expected = cv2.resize(whole, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    expected = expected[top : top + height, left : left + width]
+    assert np.abs(expected - frame[:height][: expected.shape[0], : expected.shape[1]]).mean() < 4
+
+
+@pytest.mark.parametrize(("width", "height"), [(641, 360), (20, 20), (480, 1280), (9000, 5000)])
+def test_sizes_that_cannot_be(width: int, height: int) -> None:
+    with pytest.raises(UsageError, match=f"{width}x{height}"):
+        build(FaceSettings(SHIPPED[0], width=width, height=height))
+
+
+def test_a_changed_file_is_refused(tmp_path: Path) -> None:
+    copy = tmp_path / SHIPPED[0].name
+    shutil.copytree(SHIPPED[0], copy)
+    data = bytearray((copy / "atlas.npz").read_bytes())
+    data[len(data) // 2] ^= 1
+    (copy / "atlas.npz").write_bytes(bytes(data))
+    with pytest.raises(UsageError, match="sha256"):
+        build(FaceSettings(copy))
+
+
+def test_a_closed_face_says_so() -> None:
+    face = build(FaceSettings(SHIPPED[0], width=640, height=360))
+    face.close()
+    face.close()
+    with pytest.raises(EngineError):
+        face.render(Controls())
