@@ -31,7 +31,7 @@ class SttSettings:
 
 
 class SttStream(Protocol):
-    """One turn. Methods are called from the event loop, never two at once."""
+    """One turn. Called from the event loop; calls that overlap are served in order."""
 
     def feed(self, pcm: Pcm) -> None:
         """Take 16 kHz mono int16, any length. Returns at once; never blocks the loop."""

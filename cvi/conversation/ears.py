@@ -1,0 +1,74 @@
+"""The way in: microphone blocks -> voice changes, the true edge of speech, and the recognizer's audio."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+
+from cvi.audio.block import HEARD_HZ, HOP_S, AudioBlock, Pcm
+from cvi.audio.level import SpeechEdges
+from cvi.transport.base import Transport
+from cvi.turns.base import VAD_HOP_SAMPLES, VadEngine
+from cvi.turns.voice import VoiceChange, VoiceState
+
+PREROLL_S = 0.5
+
+
+class Ears:
+    """Listens until the participant has left. `on_change` and `on_hop` are called on the event loop."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        vad: VadEngine,
+        voice: VoiceState,
+        *,
+        on_change: Callable[[VoiceChange], None],
+        on_hop: Callable[[float], None],
+        on_audio: Callable[[Pcm], None],
+    ) -> None:
+        self._transport = transport
+        self._vad = vad
+        self._voice = voice
+        self._on_change = on_change
+        self._on_hop = on_hop
+        self._on_audio = on_audio
+        self._edges = SpeechEdges()
+        self._preroll: deque[Pcm] = deque(maxlen=round(PREROLL_S / HOP_S))
+        self._hop: list[Pcm] = []
+        self._hop_samples = 0
+
+    @property
+    def speaking(self) -> bool:
+        return self._voice.speaking
+
+    def preroll(self) -> Pcm:
+        """The last half second, so that the recognizer does not miss the first sound of a turn."""
+        return np.concatenate(list(self._preroll)) if self._preroll else np.zeros(0, np.int16)
+
+    def speech_end_s(self, before_s: float) -> float:
+        """When the waveform itself last rose above its noise floor, at or before `before_s`."""
+        found = self._edges.last_loud_s(before_s)
+        return before_s if found is None else found
+
+    async def run(self) -> None:
+        async for block in self._transport.microphone():
+            self._hear(block)
+
+    def _hear(self, block: AudioBlock) -> None:
+        self._edges.push(block)
+        self._preroll.append(block.pcm)
+        self._on_audio(block.pcm)
+        self._hop.append(block.pcm)
+        self._hop_samples += len(block.pcm)
+        while self._hop_samples >= VAD_HOP_SAMPLES:
+            joined = np.concatenate(self._hop)
+            rest = joined[VAD_HOP_SAMPLES:]
+            self._hop, self._hop_samples = [rest], len(rest)
+            hop_end_s = block.end_s - len(rest) / HEARD_HZ
+            change = self._voice.hear(self._vad.probability(joined[:VAD_HOP_SAMPLES]), hop_end_s)
+            if change is not None:
+                self._on_change(change)
+            self._on_hop(hop_end_s)

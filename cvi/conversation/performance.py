@@ -1,0 +1,292 @@
+"""What the participant sees and hears: one media unit each frame period, without an end.
+
+Units are planned in order on the event loop, rendered on the face's own thread a few ahead, and
+presented on the transport's playout clock. A unit that is not rendered in time is presented with
+the frame before it, so that sound never waits for picture; it is counted as late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from cvi.audio.block import PLAYED_HZ, Pcm
+from cvi.clock import Clock
+from cvi.conversation.journal import Journal
+from cvi.conversation.reply import Reply
+from cvi.face.base import Activity, Controls, Frame
+from cvi.face.behaviour import Behaviour, Cues
+from cvi.face.driver import REST, MouthDriver, MouthShape
+from cvi.transport.base import AVUnit, Transport
+
+# Units rendered ahead: three while speaking (120 ms at 25 fps) ride out a busy processor; in idle
+# one is enough, since nothing is lost when a frame of it comes late.
+AHEAD_SPEAKING = 3
+AHEAD_IDLE = 1
+FADE_SAMPLES = PLAYED_HZ // 100
+MOVING_MOUTH = 0.04
+HEARD_EVERY_S = 1.0
+
+
+# Draws one frame, on whatever thread the renderer lives.
+Render = Callable[[Controls], Awaitable[Frame]]
+
+
+@dataclass(slots=True)
+class PlayoutCounts:
+    """Units presented, how many of them late by more than a frame period or with a repeated frame,
+    and how often the voice could not keep up (`gaps`)."""
+
+    units: int = 0
+    late: int = 0
+    repeated: int = 0
+    gaps: int = 0
+    worst_late_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    index: int
+    reply: Reply | None
+    position: int | None
+    controls: Controls
+    mouth_moves: bool
+
+
+@dataclass(slots=True)
+class _Scene:
+    """A reply on stage: `start` is the index of its first unit, `next` the position after the last plan."""
+
+    reply: Reply
+    next: int = 0
+    heard_logged_s: float = 0.0
+    audible: bool = False
+    visible: bool = False
+
+
+class Performance:
+    """Runs from `open` of the transport to the end of the conversation. Event loop only."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        render: Render,
+        behaviour: Behaviour,
+        journal: Journal,
+        clock: Clock,
+        *,
+        on_finished: Callable[[Reply], None],
+    ) -> None:
+        self._transport = transport
+        self._render = render
+        self._behaviour = behaviour
+        self._journal = journal
+        self._clock = clock
+        self._on_finished = on_finished
+        self._samples = PLAYED_HZ // transport.fps
+        self._scene: _Scene | None = None
+        self._after: tuple[MouthDriver, float] | None = None
+        self._fade: Pcm | None = None
+        self._ready: deque[tuple[_Plan, Frame]] = deque()
+        self._under_way: _Plan
+        self._next_index = 0
+        self._presented = 0
+        self._epoch = 0
+        self._room = asyncio.Event()
+        self._last_frame: Frame | None = None
+        self._placed: deque[tuple[float, int]] = deque(maxlen=64)
+        self._gain = 1.0
+        self._resting_since_cut: float | None = None
+        self.gain_target = 1.0
+        self.activity: Activity = "idle"
+        self.cues = Cues()
+        self.counts = PlayoutCounts()
+
+    @property
+    def reply(self) -> Reply | None:
+        """The reply that has the stage, if any."""
+        return self._scene.reply if self._scene else None
+
+    @property
+    def audible(self) -> bool:
+        """Something of the reply on stage has been presented."""
+        return self._scene is not None and self._scene.audible
+
+    def stage(self, reply: Reply) -> None:
+        """Give the stage to a committed reply, from the next unit on."""
+        assert self._scene is None, "one reply at a time"
+        self._scene = _Scene(reply)
+        self._after = None
+        self._placed.clear()
+        self.gain_target = self._gain = 1.0
+        self._replan()
+
+    def cut(self) -> str:
+        """Take the stage from the reply at once; returns the words of it that were heard."""
+        scene = self._scene
+        assert scene is not None
+        heard = self._heard_position()
+        presented = self._placed[-1][1] + self._samples if self._placed else 0
+        self._transport.flush()
+        if scene.audible:
+            tail = scene.reply.timeline.read(presented, FADE_SAMPLES).astype(np.float32) * self._gain
+            self._fade = (tail * np.linspace(1, 0, FADE_SAMPLES)).astype(np.int16)
+        now_s = presented / PLAYED_HZ
+        scene.reply.mouth.cut(now_s)
+        self._after = (scene.reply.mouth, now_s - self._presented / self._transport.fps)
+        self._scene = None
+        self._resting_since_cut = self._clock.now()
+        self._replan()
+        return scene.reply.timeline.text_heard(heard)
+
+    def heard_text(self) -> str:
+        """What has been heard of the reply on stage so far."""
+        return self._scene.reply.timeline.text_heard(self._heard_position()) if self._scene else ""
+
+    async def run(self) -> None:
+        """Render and present until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._render_ahead())
+            group.create_task(self._play_out())
+
+    async def _render_ahead(self) -> None:
+        while True:
+            while len(self._ready) >= (AHEAD_SPEAKING if self._scene else AHEAD_IDLE):
+                self._room.clear()
+                await self._room.wait()
+            plan, epoch = self._plan(), self._epoch
+            frame = await self._render(plan.controls)
+            if epoch != self._epoch:
+                continue
+            if plan.index >= self._presented:
+                self._ready.append((plan, frame))
+            else:
+                self._last_frame = frame
+
+    async def _play_out(self) -> None:
+        fps = self._transport.fps
+        while True:
+            await self._transport.due(self._presented)
+            plan, frame = self._take()
+            if frame is None:
+                # Only before the very first frame: there is nothing to show yet.
+                frame = await self._render(plan.controls)
+            self._last_frame = frame
+            start_s = plan.index / fps
+            late_s = self._clock.now() - start_s
+            self.counts.units += 1
+            self.counts.worst_late_s = max(self.counts.worst_late_s, late_s)
+            self.counts.late += late_s > 1 / fps
+            self._present(plan, frame, start_s)
+            self._presented += 1
+            self._room.set()
+
+    def _take(self) -> tuple[_Plan, Frame | None]:
+        while self._ready and self._ready[0][0].index < self._presented:
+            self._ready.popleft()
+        if self._ready and self._ready[0][0].index == self._presented:
+            return self._ready.popleft()
+        # The plan under way is this unit's; when it is rendered it will be too late and is dropped.
+        self.counts.repeated += self._last_frame is not None
+        plan = self._under_way if self._under_way_is_next() else self._plan()
+        return plan, self._last_frame
+
+    def _under_way_is_next(self) -> bool:
+        return self._next_index == self._presented + 1
+
+    def _plan(self) -> _Plan:
+        """Decide unit `_next_index`: what is heard in it, and the pose."""
+        index = max(self._next_index, self._presented)
+        self._next_index = index + 1
+        time_s = (index + 0.5) / self._transport.fps
+        reply, position, mouth = None, None, REST
+        scene = self._scene
+        if scene is not None:
+            timeline = scene.reply.timeline
+            left = timeline.length - scene.next
+            if left >= self._samples or (left > 0 and timeline.complete):
+                reply, position = scene.reply, scene.next
+                mouth = scene.reply.mouth.mouth_at(position / PLAYED_HZ + 0.5 / self._transport.fps)
+                scene.next += self._samples
+            elif not timeline.complete and scene.next > 0:
+                self.counts.gaps += 1
+                self._journal.write("speech_gap", reply=scene.reply.generation)
+        elif self._after is not None:
+            driver, shift_s = self._after
+            mouth = driver.mouth_at(time_s + shift_s)
+        activity: Activity = "speaking" if position is not None else self.activity
+        controls = self._behaviour.advance(time_s, activity, mouth, self.cues)
+        self._under_way = _Plan(index, reply, position, controls, _moves(mouth))
+        return self._under_way
+
+    def _present(self, plan: _Plan, frame: Frame, start_s: float) -> None:
+        reply = plan.reply
+        if reply is not None and (self._scene is None or self._scene.reply is not reply or not reply.alive):
+            reply = None  # stale: cut after it was planned
+        if reply is None or plan.position is None:
+            pcm = np.zeros(self._samples, np.int16)
+            if self._fade is not None:
+                pcm[: len(self._fade)] = self._fade
+                self._fade = None
+        else:
+            pcm = self._level(reply.timeline.read(plan.position, self._samples))
+            self._placed.append((start_s, plan.position))
+        self._transport.present(
+            AVUnit(plan.index, start_s, frame, pcm, reply.generation if reply is not None else 0)
+        )
+        self._record(plan, reply, pcm, start_s)
+
+    def _level(self, pcm: Pcm) -> Pcm:
+        """Ducking: the gain moves to its target over one unit."""
+        if self._gain == self.gain_target == 1.0:
+            return pcm
+        ramp = np.linspace(self._gain, self.gain_target, len(pcm), dtype=np.float32)
+        self._gain = self.gain_target
+        return (pcm * ramp).astype(np.int16)
+
+    def _record(self, plan: _Plan, reply: Reply | None, pcm: Pcm, start_s: float) -> None:
+        """Write down what this unit showed for the first time."""
+        scene = self._scene
+        if self._resting_since_cut is not None and not plan.mouth_moves:
+            self._journal.write("mouth_at_rest", at_s=round(start_s, 4))
+            self._resting_since_cut = None
+        if scene is None:
+            return
+        if reply is None:
+            if scene.reply.timeline.complete and scene.next >= scene.reply.timeline.length:
+                self._scene = None
+                self._on_finished(scene.reply)
+            return
+        if not scene.audible and (loud := np.flatnonzero(np.abs(pcm) > 64)).size:
+            scene.audible = True
+            at_s = start_s + float(loud[0]) / PLAYED_HZ
+            self._journal.write("reply_first_audio", reply=reply.generation, at_s=round(at_s, 4))
+        if not scene.visible and plan.mouth_moves:
+            scene.visible = True
+            self._journal.write("reply_first_frame", reply=reply.generation, at_s=round(start_s, 4))
+        if start_s - scene.heard_logged_s >= HEARD_EVERY_S:
+            scene.heard_logged_s = start_s
+            self._journal.write("reply_heard", reply=reply.generation, text=self.heard_text())
+
+    def _heard_position(self) -> int:
+        """How far the reply on stage has been heard, samples from its start."""
+        heard_s = self._transport.heard_s()
+        for start_s, position in reversed(self._placed):
+            if start_s <= heard_s:
+                return position + min(round((heard_s - start_s) * PLAYED_HZ), self._samples)
+        return 0
+
+    def _replan(self) -> None:
+        """Forget what was planned and not presented; plan anew from the next unit."""
+        self._epoch += 1
+        self._ready.clear()
+        self._next_index = self._presented
+        self._room.set()
+
+
+def _moves(mouth: MouthShape) -> bool:
+    return max(mouth.jaw, mouth.round, mouth.tuck, mouth.tongue) > MOVING_MOUTH

@@ -1,0 +1,193 @@
+"""A reply is a cancel scope.
+
+`Reply` owns its language-model stream, its voice stream and its timeline. While it is a draft its
+gate is shut: the model writes, the first clause is synthesized, and nothing is heard. `commit`
+opens the gate; `discard` and `interrupt` end everything under it. Its generation number marks every
+media unit made from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from cvi.conversation.journal import Journal
+from cvi.conversation.timeline import SpeechTimeline
+from cvi.errors import EngineError
+from cvi.face.driver import MouthDriver
+from cvi.tts.base import TtsEngine
+
+State = Literal["draft", "committed", "discarded", "interrupted", "finished"]
+# Clauses the model may write ahead of the voice.
+CLAUSES_AHEAD = 3
+
+
+class Clause(Protocol):
+    """A piece of text to speak in one breath; see `cvi.llm.speakable`."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def ends_sentence(self) -> bool: ...
+    @property
+    def emotion(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A clause whose text is known beforehand: a greeting, an apology, an echo."""
+
+    text: str
+    ends_sentence: bool = True
+    emotion: str | None = None
+
+
+async def fixed_text(*sentences: str) -> AsyncIterator[Clause]:
+    for sentence in sentences:
+        yield Fixed(sentence)
+
+
+class Reply:
+    """Made on the event loop and used there alone.
+
+    Invariants: `state` only moves draft -> committed -> finished | interrupted, or draft ->
+    discarded; after it has left draft and committed, no task of the reply is running and its
+    timeline never grows again.
+    """
+
+    def __init__(
+        self,
+        generation: int,
+        turn: int | None,
+        clauses: AsyncIterator[Clause],
+        tts: TtsEngine,
+        journal: Journal,
+        *,
+        apology: str,
+        user_text: str = "",
+        interruptible: bool = True,
+    ) -> None:
+        """`turn` and `user_text` are what is answered, None and "" for a greeting.
+
+        `apology` is spoken when the model fails.
+        """
+        self.generation = generation
+        self.turn = turn
+        self.user_text = user_text
+        self.interruptible = interruptible
+        self.state: State = "draft"
+        self.timeline = SpeechTimeline()
+        self.mouth = MouthDriver()
+        self.emotion: str | None = None
+        self.failure: Exception | None = None
+        self._clauses = clauses
+        self._tts = tts
+        self._journal = journal
+        self._apology = apology
+        self._gate = asyncio.Event()
+        self.task = asyncio.create_task(self._produce(), name=f"reply-{generation}")
+
+    @property
+    def alive(self) -> bool:
+        return self.state in ("draft", "committed")
+
+    def commit(self) -> None:
+        assert self.state == "draft", self.state
+        self.state = "committed"
+        self._gate.set()
+
+    def finish(self) -> None:
+        """Everything was heard."""
+        assert self.state == "committed" and self.timeline.complete
+        self.state = "finished"
+
+    def discard(self) -> None:
+        assert self.state == "draft", self.state
+        self._end("discarded")
+
+    def interrupt(self) -> None:
+        assert self.state == "committed", self.state
+        self._end("interrupted")
+
+    def _end(self, state: State) -> None:
+        self.state = state
+        self.timeline.complete = True
+        self.task.cancel()
+
+    async def _produce(self) -> None:
+        ahead: asyncio.Queue[Clause | None] = asyncio.Queue(CLAUSES_AHEAD)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._write(ahead))
+                group.create_task(self._voice(ahead))
+            if self.failure is None and not self.timeline.text:
+                self._fail(EngineError("The language model gave an empty reply."))
+        except* EngineError as errors:
+            self._fail(errors.exceptions[0])
+        if self.failure is not None:
+            await self._apologize()
+        if self.alive:
+            self.timeline.complete = True
+
+    async def _write(self, ahead: asyncio.Queue[Clause | None]) -> None:
+        """Language model -> clauses. What was written before a failure is still spoken."""
+        first = True
+        try:
+            async for clause in self._clauses:
+                if first:
+                    self._journal.write("reply_first_clause", reply=self.generation, text=clause.text)
+                    first = False
+                await ahead.put(clause)
+        except EngineError as error:
+            self._fail(error)
+        finally:
+            await _close(self._clauses)
+        await ahead.put(None)
+
+    async def _voice(self, ahead: asyncio.Queue[Clause | None]) -> None:
+        """Clauses -> speech. Behind a shut gate only the first clause is spoken."""
+        after_sentence = False
+        first = True
+        while (clause := await ahead.get()) is not None:
+            if not first:
+                await self._gate.wait()
+            self.emotion = clause.emotion or self.emotion
+            self.timeline.begin_clause(clause.text, after_sentence)
+            await self._speak(clause.text)
+            first = False
+            after_sentence = clause.ends_sentence
+
+    async def _speak(self, text: str) -> None:
+        pieces = self._tts.speak(text)
+        try:
+            async for speech in pieces:
+                if not self.alive:
+                    return
+                if self.timeline.length == 0:
+                    self._journal.write("reply_first_speech", reply=self.generation)
+                position = self.timeline.append(speech)
+                self.mouth.append(self.timeline.phones(position, speech), speech.pcm, position)
+        finally:
+            await _close(pieces)
+
+    def _fail(self, error: Exception) -> None:
+        self.failure = error
+        self._journal.write("engine_failed", reply=self.generation, message=str(error))
+
+    async def _apologize(self) -> None:
+        """A spoken apology, so that the conversation goes on; if the voice itself is broken, silence."""
+        await self._gate.wait()
+        try:
+            self.timeline.begin_clause(self._apology, after_sentence=True)
+            await self._speak(self._apology)
+        except EngineError as error:
+            self._journal.write("engine_failed", reply=self.generation, message=str(error))
+
+
+async def _close(stream: object) -> None:
+    """Generators are closed where they were used, so that an abort reaches the engine at once."""
+    close = getattr(stream, "aclose", None)
+    if close is not None:
+        await close()

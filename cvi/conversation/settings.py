@@ -1,0 +1,49 @@
+"""What a conversation is made of and how it is told to behave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cvi.llm.base import LlmEngine, Sampling
+from cvi.stt.base import SttEngine
+from cvi.tts.base import TtsEngine
+from cvi.turns.base import VadEngine
+from cvi.turns.thresholds import TurnThresholds
+
+APOLOGY = "Sorry, I lost my train of thought there. Could you say that once more?"
+NOT_HEARD = "Sorry, I didn't catch that. Could you say it again?"
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """The engines of one conversation, built and warm. The face is given as its renderer."""
+
+    vad: VadEngine
+    stt: SttEngine
+    llm: LlmEngine
+    tts: TtsEngine
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationSettings:
+    """`system` is the whole system message. `greeting` is spoken first, "" for none.
+
+    `max_sentences` caps a reply (small models ramble). `facts` go into the journal's first event:
+    persona, replica, profile, engines.
+    """
+
+    conversation_id: str
+    system: str
+    greeting: str = ""
+    language: str = "en"
+    thresholds: TurnThresholds = field(default_factory=TurnThresholds)
+    sampling: Sampling = field(default_factory=Sampling)
+    max_sentences: int = 3
+    speculative: bool = True
+    echo: bool = False
+    apology: str = APOLOGY
+    not_heard: str = NOT_HEARD
+    max_duration_s: float = 3600.0
+    tail_s: float = 1.0
+    seed: int = 0
+    facts: dict[str, object] = field(default_factory=dict)

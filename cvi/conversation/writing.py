@@ -1,0 +1,38 @@
+"""From the language model's stream to clauses fit to be spoken."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from cvi.llm.base import LlmEngine, Message, Sampling
+from cvi.llm.speakable import Clause, Speakable
+
+
+async def write_reply(
+    llm: LlmEngine,
+    messages: Sequence[Message],
+    sampling: Sampling,
+    max_sentences: int,
+    *,
+    on_first_token: Callable[[], object],
+) -> AsyncIterator[Clause]:
+    """Clauses as soon as they can be spoken. Closing the iterator aborts the model.
+
+    Raises EngineError when the model fails, also in the middle.
+    """
+    speakable = Speakable(max_sentences=max_sentences)
+    stream = llm.stream(messages, sampling)
+    first = True
+    try:
+        async for piece in stream:
+            if first:
+                on_first_token()
+                first = False
+            for clause in speakable.push(piece):
+                yield clause
+            if speakable.done:
+                return
+        for clause in speakable.finish():
+            yield clause
+    finally:
+        await stream.aclose()  # type: ignore[attr-defined]

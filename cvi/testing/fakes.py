@@ -1,0 +1,217 @@
+"""Deterministic stand-ins for every layer, for tests of the loop (yours too).
+
+The caller's words travel inside the sound itself: word number n of the script's vocabulary is a
+stretch of samples of value `_BASE + n`, which `FakeVad` takes for voice and `FakeStt` reads back.
+So the whole path from microphone block to transcript is exercised, and nothing is known before it
+was heard. No fake uses a thread or the real time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import numpy as np
+
+from cvi.audio.block import HEARD_HZ, PLAYED_HZ, Pcm
+from cvi.errors import EngineError
+from cvi.face.base import Controls, Frame
+from cvi.llm.base import Message, Sampling
+from cvi.tts.base import Phone, Speech, Word
+
+_BASE = 2000
+_GAP = 1500  # voice without a word: "mm"
+WORD_S = 0.25
+
+
+class Vocabulary:
+    """The words that can be told apart by their sample value."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def sound(self, text: str, word_s: float = WORD_S) -> Pcm:
+        """The words of `text` as sound at HEARD_HZ, `word_s` seconds each; "..." is half a second of silence."""
+        parts: list[Pcm] = []
+        for word in text.split():
+            if word == "...":
+                parts.append(np.zeros(HEARD_HZ // 2, np.int16))
+                continue
+            number = self._numbers.setdefault(word, len(self._numbers))
+            part = np.full(round(word_s * HEARD_HZ), _BASE + number, np.int16)
+            part[-80:] = _GAP  # so that a repeated word is two words
+            parts.append(part)
+        return np.concatenate(parts) if parts else np.zeros(0, np.int16)
+
+    def words(self, pcm: Pcm) -> list[str]:
+        names = {_BASE + number: word for word, number in self._numbers.items()}
+        changes = np.flatnonzero(np.diff(pcm.astype(np.int32))) + 1
+        runs = np.split(pcm, changes)
+        return [names[int(run[0])] for run in runs if len(run) > 400 and int(run[0]) in names]
+
+
+class FakeVad:
+    name = "fake"
+
+    def probability(self, hop: Pcm) -> float:
+        return float(np.mean(hop != 0))
+
+    def reset(self) -> None:
+        pass
+
+
+class FakeStt:
+    """Hears the words of a `Vocabulary`; `delay_s` is how long a final transcript takes."""
+
+    name = "fake"
+
+    def __init__(self, vocabulary: Vocabulary, delay_s: float = 0.05) -> None:
+        self._vocabulary = vocabulary
+        self._delay_s = delay_s
+        self.fails = False
+
+    async def warm(self) -> None:
+        pass
+
+    def open(self) -> FakeSttStream:
+        return FakeSttStream(self, self._vocabulary, self._delay_s)
+
+    def close(self) -> None:
+        pass
+
+
+class FakeSttStream:
+    def __init__(self, engine: FakeStt, vocabulary: Vocabulary, delay_s: float) -> None:
+        self._engine = engine
+        self._vocabulary = vocabulary
+        self._delay_s = delay_s
+        self._fed: list[Pcm] = []
+
+    def feed(self, pcm: Pcm) -> None:
+        self._fed.append(pcm)
+
+    async def partial(self) -> str:
+        return self._text()
+
+    async def final(self) -> str:
+        text = self._text()
+        await asyncio.sleep(self._delay_s)
+        if self._engine.fails:
+            raise EngineError("The fake recognizer was told to fail.")
+        return text
+
+    def close(self) -> None:
+        self._fed = []
+
+    def _text(self) -> str:
+        return " ".join(self._vocabulary.words(np.concatenate(self._fed))) if self._fed else ""
+
+
+class FakeLlm:
+    """Answers with `replies` in turn, or with what a function makes of the messages.
+
+    `first_token_s` and `token_s` are its pace; a reply of "" + EngineError text after "!!" fails there.
+    """
+
+    name = "fake"
+    _OPEN_ENDINGS = frozenset("and or but the a to of about with because so um if my i".split())
+
+    def __init__(
+        self,
+        replies: Sequence[str] | Callable[[Sequence[Message]], str] = ("I see. Tell me more.",),
+        *,
+        first_token_s: float = 0.04,
+        token_s: float = 0.02,
+    ) -> None:
+        self._replies = replies
+        self._first_token_s = first_token_s
+        self._token_s = token_s
+        self._asked: list[tuple[Message, ...]] = []
+        self._answers: dict[str, str] = {}
+        self.prefilled: list[str] = []
+        self.open_streams = 0
+
+    @property
+    def asked(self) -> list[tuple[Message, ...]]:
+        """The messages of each call of `stream`, in order."""
+        return self._asked
+
+    async def warm(self, messages: Sequence[Message]) -> None:
+        pass
+
+    async def prefill(self, messages: Sequence[Message], partial: str) -> None:
+        self.prefilled.append(partial)
+
+    async def completeness(self, messages: Sequence[Message], text: str) -> float | None:
+        await asyncio.sleep(0.01)
+        return 0.05 if text.split()[-1] in self._OPEN_ENDINGS else 0.95
+
+    async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[str]:
+        self._asked.append(tuple(messages))
+        answer = self._answer(messages)
+        self.open_streams += 1
+        try:
+            await asyncio.sleep(self._first_token_s)
+            for word in answer.split(" "):
+                if word == "!!":
+                    raise EngineError("The fake model was told to fail.")
+                yield word + " "
+                await asyncio.sleep(self._token_s)
+        finally:
+            self.open_streams -= 1
+
+    async def close(self) -> None:
+        pass
+
+    def _answer(self, messages: Sequence[Message]) -> str:
+        if callable(self._replies):
+            return self._replies(messages)
+        # The same turn gets the same answer, however often it is drafted.
+        asked = messages[-1].content
+        if asked not in self._answers:
+            self._answers[asked] = self._replies[len(self._answers) % len(self._replies)]
+        return self._answers[asked]
+
+
+class FakeTts:
+    """Speaks every word in `word_s` seconds, with one phone a word, after `delay_s`."""
+
+    name = "fake"
+
+    def __init__(self, word_s: float = 0.3, delay_s: float = 0.02) -> None:
+        self._word_s = word_s
+        self._delay_s = delay_s
+        self.open_streams = 0
+
+    async def warm(self) -> None:
+        pass
+
+    async def speak(self, text: str) -> AsyncIterator[Speech]:
+        self.open_streams += 1
+        try:
+            await asyncio.sleep(self._delay_s)
+            words: list[Word] = []
+            phones: list[Phone] = []
+            at = 0
+            for number, word in enumerate(text.split()):
+                begin = text.index(word, at)
+                at = begin + len(word)
+                start_s = number * self._word_s
+                words.append(Word(begin, at, start_s, start_s + self._word_s))
+                phones.append(Phone("ɑ", start_s, start_s + self._word_s))
+            if words:
+                samples = round(len(words) * self._word_s * PLAYED_HZ)
+                tone = (6000 * np.sin(np.arange(samples) * 0.1)).astype(np.int16)
+                yield Speech(tone, tuple(phones), tuple(words))
+        finally:
+            self.open_streams -= 1
+
+    def close(self) -> None:
+        pass
+
+
+async def fake_render(controls: Controls) -> Frame:
+    """A tiny I420 frame whose brightness is the jaw's opening."""
+    frame = np.full((6, 4), 128, np.uint8)
+    frame[:4] = round(16 + 219 * min(max(controls.jaw, 0.0), 1.0))
+    return frame

@@ -1,0 +1,153 @@
+"""Scripted conversations in virtual time.
+
+>>> script = Script()
+>>> script.user_says(0.5, "what is your name")
+>>> outcome = script.play(FakeLlm(["My name is June."]))
+>>> [event.type for event in outcome.events if event.type.startswith("turn_")]
+['turn_scored', 'turn_committed']
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cvi.audio.block import HEARD_HZ, HOP_S, HOP_SAMPLES, AudioBlock, Pcm
+from cvi.clock import Clock
+from cvi.conversation.conversation import Conversation
+from cvi.conversation.journal import Event, Journal
+from cvi.conversation.settings import ConversationSettings, Layers
+from cvi.llm.base import Message
+from cvi.testing.fakes import FakeLlm, FakeStt, FakeTts, FakeVad, Vocabulary, fake_render
+from cvi.testing.virtual_time import run_virtual
+from cvi.transport.base import AVUnit
+
+
+class ScriptedTransport:
+    """A caller made of sound at given times, and a record of every unit presented."""
+
+    name = "script"
+    fps = 25
+
+    def __init__(self, clock: Clock, caller: Pcm) -> None:
+        self._clock = clock
+        self._caller = caller
+        self._left = asyncio.Event()
+        self.units: list[AVUnit] = []
+        self.notes: list[tuple[str, str]] = []
+
+    @property
+    def caller_over(self) -> bool:
+        return self._clock.now() * HEARD_HZ >= len(self._caller)
+
+    async def open(self) -> None:
+        pass
+
+    async def microphone(self) -> AsyncIterator[AudioBlock]:
+        block = 0
+        while not self._left.is_set():
+            start = block * HOP_SAMPLES
+            block += 1
+            await self._clock.sleep_until(block * HOP_S)
+            pcm = np.zeros(HOP_SAMPLES, np.int16)
+            part = self._caller[start : start + HOP_SAMPLES]
+            pcm[: len(part)] = part
+            yield AudioBlock(pcm, start / HEARD_HZ)
+
+    async def due(self, index: int) -> None:
+        await self._clock.sleep_until(index / self.fps)
+
+    def present(self, unit: AVUnit) -> None:
+        self.units.append(unit)
+
+    def heard_s(self) -> float:
+        return self._clock.now()
+
+    def flush(self) -> None:
+        pass
+
+    def reply_ended(self) -> None:
+        pass
+
+    def notify(self, event: str, text: str = "") -> None:
+        self.notes.append((event, text))
+
+    async def close(self) -> None:
+        self._left.set()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a script: the journal, what was presented, the history, the reason it ended."""
+
+    events: list[Event]
+    units: list[AVUnit]
+    history: tuple[Message, ...]
+    reason: str
+    llm: FakeLlm
+    tts: FakeTts
+
+    def of(self, kind: str) -> list[Event]:
+        """The events of one type, in order."""
+        return [event for event in self.events if event.type == kind]
+
+    def sound_between(self, start_s: float, end_s: float) -> Pcm:
+        """What the participant heard in a span of the conversation's clock."""
+        heard = [unit.pcm for unit in self.units if start_s <= unit.start_s < end_s]
+        return np.concatenate(heard) if heard else np.zeros(0, np.int16)
+
+
+class Script:
+    """What the caller says and when, in seconds from the conversation's start."""
+
+    def __init__(self) -> None:
+        self.vocabulary = Vocabulary()
+        self._said: list[tuple[float, Pcm]] = []
+
+    def user_says(self, at_s: float, text: str) -> float:
+        """Add an utterance; returns the time it ends. "..." in the text is a pause of half a second."""
+        sound = self.vocabulary.sound(text)
+        self._said.append((at_s, sound))
+        return at_s + len(sound) / HEARD_HZ
+
+    def caller(self) -> Pcm:
+        length = max((round(at_s * HEARD_HZ) + len(sound) for at_s, sound in self._said), default=0)
+        pcm = np.zeros(length, np.int16)
+        for at_s, sound in self._said:
+            start = round(at_s * HEARD_HZ)
+            pcm[start : start + len(sound)] = sound
+        return pcm
+
+    def play(
+        self,
+        llm: FakeLlm | None = None,
+        *,
+        tts: FakeTts | None = None,
+        stt: FakeStt | None = None,
+        settings: ConversationSettings | None = None,
+        journal: Path | None = None,
+    ) -> Outcome:
+        """Hold the conversation in virtual time, to its end."""
+        llm, tts = llm or FakeLlm(), tts or FakeTts()
+        stt = stt or FakeStt(self.vocabulary)
+        settings = settings or ConversationSettings("script", "You are a test.")
+
+        async def hold() -> Outcome:
+            clock = Clock()
+            record = Journal(journal, clock)
+            events: list[Event] = []
+            record.subscribe(events.append)
+            transport = ScriptedTransport(clock, self.caller())
+            layers = Layers(FakeVad(), stt, llm, tts)
+            conversation = Conversation(settings, layers, fake_render, transport, record, clock)
+            reason = await conversation.run()
+            record.close()
+            return Outcome(events, transport.units, conversation.history.messages, reason, llm, tts)
+
+        return run_virtual(hold())
+
+

@@ -1,0 +1,56 @@
+"""Voice or silence: the detector's probabilities made into onsets and pauses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cvi.turns.base import VAD_HOP_S
+from cvi.turns.thresholds import TurnThresholds
+
+Change = Literal["started", "paused"]
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceChange:
+    """`at_s` is when it began, `known_s` when it was believed."""
+
+    kind: Change
+    at_s: float
+    known_s: float
+
+
+class VoiceState:
+    """A two-state machine with hysteresis. Fed one hop at a time; times on the conversation's clock.
+
+    Invariant: "started" and "paused" alternate, and each begins after the one before.
+    """
+
+    def __init__(self, thresholds: TurnThresholds) -> None:
+        self._thresholds = thresholds
+        self.speaking = False
+        self._run_s = 0.0
+        self._run_start_s = 0.0
+        self._since_s = 0.0
+
+    def hear(self, probability: float, hop_end_s: float) -> VoiceChange | None:
+        """Take one hop's probability; returns the change it proves, if any."""
+        limits = self._thresholds
+        contrary = probability < limits.voice_off if self.speaking else probability >= limits.voice_on
+        if not contrary:
+            self._run_s = 0.0
+            return None
+        if self._run_s == 0.0:
+            self._run_start_s = hop_end_s - VAD_HOP_S
+        self._run_s += VAD_HOP_S
+        needed = limits.pause_min_s if self.speaking else limits.voice_min_s
+        if self._run_s + 1e-9 < needed:
+            return None
+        self.speaking = not self.speaking
+        self._run_s = 0.0
+        self._since_s = self._run_start_s
+        return VoiceChange("started" if self.speaking else "paused", self._run_start_s, hop_end_s)
+
+    def lasting_s(self, now_s: float) -> float:
+        """How long the present state has lasted."""
+        return now_s - self._since_s
