@@ -1,0 +1,272 @@
+"""Recognition by Whisper through faster-whisper and CTranslate2.
+
+Whisper reads a window of sound at once, so a turn is a window that is decoded again: now and then for
+partial text, at each pause for the final one. Sound before a long pause is frozen into text once the
+window grows, so that a window stays under 15 s and a long turn costs no more than a short one. Decoding
+is greedy, in one language, without timestamps, and never conditioned on earlier text, which loops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cvi.audio.block import HEARD_HZ, AudioBlock, Pcm, to_float
+from cvi.audio.level import SpeechEdges, level_db
+from cvi.errors import EngineError, MissingError, UsageError
+from cvi.home import models_dir
+from cvi.stage import Stage
+from cvi.stt.base import SttEngine, SttSettings, SttStream
+
+_DEFAULT_MODEL = {"cpu": "faster-whisper-small", "cuda": "faster-whisper-large-v3-turbo"}
+_PULL = {"cpu": "cvi models pull cpu", "cuda": "cvi models pull workstation"}
+_COMPUTE_TYPE = {"cpu": "int8", "cuda": "float16"}
+_NEEDED_FILES = ("model.bin", "config.json", "tokenizer.json")
+
+_PARTIAL_EVERY_S = 0.3
+_FREEZE_AT_S = 8.0
+_LONGEST_WINDOW_S = 14.0
+_PAUSE_S = 0.5
+_LOOK_EVERY_S = 0.1
+# What is decoded reaches this far past the last speech, and level can tell speech: no need to do it again.
+_TAIL_S = 0.1
+_CLEAR_CONTRAST_DB = 20.0
+# Whisper makes up words ("Thank you.") for a window without any sound.
+_SILENT_DB = -65.0
+
+
+def build(settings: SttSettings) -> SttEngine:
+    """Read a model folder: `settings.model` is its path or its name among the pulled models.
+
+    Never downloads. Raises MissingError without package or model, UsageError for a language the model
+    does not know, EngineError for a folder or device that does not work.
+    """
+    from ctranslate2 import get_cuda_device_count
+    from faster_whisper import WhisperModel
+
+    device = settings.device
+    if device == "auto":
+        device = "cuda" if get_cuda_device_count() else "cpu"
+    kind = "cuda" if device.startswith("cuda") else "cpu"
+    folder = _folder(settings.model, kind)
+    try:
+        model = WhisperModel(
+            str(folder),
+            device=kind,
+            device_index=int(device.partition(":")[2] or 0),
+            compute_type=_COMPUTE_TYPE[kind],
+            cpu_threads=_cpu_threads(),
+            num_workers=1,
+            local_files_only=True,
+        )
+    except (RuntimeError, ValueError, OSError) as error:
+        raise EngineError(
+            f"The Whisper model in {folder} cannot be loaded on {device}: {error}.",
+            f"Get it again with: {_PULL[kind]}",
+        ) from error
+    language = settings.language.lower().split("-")[0]
+    if language not in model.supported_languages:
+        raise UsageError(
+            f"The Whisper model in {folder} does not know the language '{settings.language}'.",
+            "Give a two-letter code it knows, or a multilingual model.",
+        )
+    return FasterWhisper(model, language, settings.hotwords)
+
+
+class FasterWhisper:
+    """One model on one thread; turns share it. Methods are called from the event loop."""
+
+    name = "faster-whisper"
+
+    def __init__(self, model: Any, language: str, hotwords: tuple[str, ...]) -> None:
+        self._model: Any = model
+        self._language = language
+        self._hotwords = " ".join(hotwords) or None
+        self._stage = Stage("stt")
+
+    async def warm(self) -> None:
+        """Decode a moment of noise."""
+        noise = np.random.default_rng(0).integers(-500, 500, HEARD_HZ // 2).astype(np.int16)
+        await self._stage.run(lambda: self.transcribe(noise))
+
+    def open(self) -> SttStream:
+        if self._model is None:
+            raise EngineError("The recognizer was closed.", "Start a new conversation.")
+        return _Turn(self, self._stage)
+
+    def close(self) -> None:
+        self._model = None
+        self._stage.close()
+
+    def transcribe(self, pcm: Pcm) -> str:
+        """The text of up to 30 s; blocks, on the engine's thread. Raises EngineError."""
+        model = self._model
+        if model is None or level_db(pcm) < _SILENT_DB:
+            return ""
+        try:
+            segments, _ = model.transcribe(
+                to_float(pcm),
+                language=self._language,
+                beam_size=1,
+                temperature=0.0,
+                condition_on_previous_text=False,
+                without_timestamps=True,
+                vad_filter=False,
+                hotwords=self._hotwords,
+            )
+            return " ".join(" ".join(segment.text for segment in segments).split())
+        except (RuntimeError, ValueError) as error:
+            raise EngineError(
+                f"Whisper failed to decode {len(pcm) / HEARD_HZ:.1f} s of sound: {error}.",
+                "Take a smaller model if the memory is full.",
+            ) from error
+
+
+class _Turn:
+    """The sound of one turn. Everything but the decoding itself happens on the event loop."""
+
+    def __init__(self, engine: FasterWhisper, stage: Stage) -> None:
+        self._engine = engine
+        self._stage = stage
+        self._decoding = asyncio.Lock()
+        self._closed = False
+        self._edges = SpeechEdges(window_s=_LONGEST_WINDOW_S)
+        self._window: list[Pcm] = []
+        self._window_start = 0
+        self._end = 0
+        self._looked = 0
+        self._cut: int | None = None
+        self._frozen: list[str] = []
+        self._text = ""
+        self._decoded_to = 0
+        self._freezing: asyncio.Task[None] | None = None
+
+    def feed(self, pcm: Pcm) -> None:
+        if self._closed or not len(pcm):
+            return
+        self._edges.feed(AudioBlock(pcm, self._end / HEARD_HZ))
+        self._window.append(pcm)
+        self._end += len(pcm)
+        if self._end - self._looked >= _LOOK_EVERY_S * HEARD_HZ:
+            self._looked = self._end
+            self._look_for_pause()
+            if self._due_to_freeze() and (self._freezing is None or self._freezing.done()):
+                self._freezing = asyncio.get_running_loop().create_task(self._freeze_quietly())
+
+    async def partial(self) -> str:
+        if not self._decoding.locked() and self._end - self._decoded_to >= _PARTIAL_EVERY_S * HEARD_HZ:
+            async with self._decoding:
+                await self._decode()
+        return self._whole()
+
+    async def final(self) -> str:
+        async with self._decoding:
+            while self._due_to_freeze():
+                await self._freeze()
+            if not self._covered():
+                await self._decode()
+            return self._whole()
+
+    def close(self) -> None:
+        self._closed = True
+        self._window.clear()
+        if self._freezing is not None:
+            self._freezing.cancel()
+
+    def _whole(self) -> str:
+        return " ".join(filter(None, [*self._frozen, self._text]))
+
+    def _covered(self) -> bool:
+        """Whether the text at hand holds all that was said."""
+        if self._decoded_to == self._end:
+            return True
+        if not self._decoded_to or self._edges.contrast_db() < _CLEAR_CONTRAST_DB:
+            return False
+        last_s = self._edges.last_loud_s()
+        return last_s is not None and last_s + _TAIL_S <= self._decoded_to / HEARD_HZ
+
+    async def _decode(self) -> None:
+        pcm, end = self._joined(), self._end
+        self._text = await self._transcribed(pcm)
+        self._decoded_to = end
+
+    async def _transcribed(self, pcm: Pcm) -> str:
+        return await self._stage.run(lambda: "" if self._closed else self._engine.transcribe(pcm))
+
+    def _look_for_pause(self) -> None:
+        last_s = self._edges.last_loud_s()
+        if last_s is None or self._edges.contrast_db() < _CLEAR_CONTRAST_DB:
+            return
+        if self._end / HEARD_HZ - last_s >= _PAUSE_S:
+            cut = round((last_s + _PAUSE_S / 2) * HEARD_HZ)
+            if cut > self._window_start:
+                self._cut = cut
+
+    def _due_to_freeze(self) -> bool:
+        length = self._end - self._window_start
+        return not self._closed and (
+            length > _LONGEST_WINDOW_S * HEARD_HZ
+            or (self._cut is not None and length > _FREEZE_AT_S * HEARD_HZ)
+        )
+
+    async def _freeze_quietly(self) -> None:
+        """Freeze in the background; what fails is left to `final`, which tells."""
+        try:
+            async with self._decoding:
+                if self._due_to_freeze():
+                    await self._freeze()
+                    await self._decode()
+        except EngineError:
+            return
+
+    async def _freeze(self) -> None:
+        """Turn the window up to a pause, or else up to its quietest moment, into text for good."""
+        pcm = self._joined()
+        longest = round(_LONGEST_WINDOW_S * HEARD_HZ)
+        cut = (self._cut or self._window_start) - self._window_start
+        if not 0 < cut <= longest:
+            cut = _quietest(pcm[:longest])
+        text = await self._transcribed(pcm[:cut])
+        if self._closed:
+            return
+        self._frozen.append(text)
+        self._window_start += cut
+        self._window = [self._joined()[cut:]]
+        self._text, self._decoded_to = "", self._window_start
+        if self._cut is not None and self._cut <= self._window_start:
+            self._cut = None
+
+    def _joined(self) -> Pcm:
+        self._window = [np.concatenate(self._window)] if self._window else [np.zeros(0, np.int16)]
+        return self._window[0]
+
+
+def _quietest(pcm: Pcm) -> int:
+    """Where, in the last third, the quietest 0.2 s has its middle."""
+    hop, first = HEARD_HZ // 20, len(pcm) * 2 // 3
+    starts = range(first, len(pcm) - 4 * hop, hop)
+    return min(starts, key=lambda at: level_db(pcm[at : at + 4 * hop])) + 2 * hop
+
+
+def _folder(model: str | None, kind: str) -> Path:
+    named = Path(model or _DEFAULT_MODEL[kind]).expanduser()
+    folder = named if named.is_dir() else models_dir() / named
+    absent = [name for name in _NEEDED_FILES if not (folder / name).is_file()]
+    if not folder.is_dir():
+        raise MissingError(f"The Whisper model '{named}' is not installed.", f"Get it with: {_PULL[kind]}")
+    if absent:
+        raise MissingError(
+            f"The Whisper model in {folder} lacks {', '.join(absent)}.", f"Get it again with: {_PULL[kind]}"
+        )
+    return folder
+
+
+def _cpu_threads() -> int:
+    """Half the cores, at most four: the other stages need the rest, and a second thread on two cores
+    makes every stage slower."""
+    import os
+
+    return max(1, min(4, (os.cpu_count() or 2) // 2))
