@@ -19,6 +19,8 @@ from cvi.transport.sound import SoundReader
 GAP_S = 0.6
 # When nobody has answered for this long, a caller speaks again.
 PATIENCE_S = 12.0
+# A caller whom nobody greets speaks first.
+UNGREETED_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,9 @@ class CallerTrack:
         self._sound = sound
         self._segments = segments
         self._patience = round(patience_s * HEARD_HZ)
+        self._patience_ends = min(self._patience, round(UNGREETED_S * HEARD_HZ))
         self._number = 0
         self._starts_at: int | None = None
-        self._quiet_since = 0
         self._laid: Pcm = np.zeros(0, np.int16)
         self._laid_from = 0
         self._stretches = [_Stretch(0, 0, segments is None)]
@@ -75,7 +77,7 @@ class CallerTrack:
 
     def persona_heard(self, until_s: float) -> None:
         """Something of a reply is heard up to `until_s`: the caller's patience begins anew."""
-        self._quiet_since = max(self._quiet_since, round(until_s * HEARD_HZ))
+        self._patience_ends = max(self._patience_ends, round(until_s * HEARD_HZ) + self._patience)
 
     def file_s(self, position: int) -> float:
         """What moment of the caller's file is seen at `position`; it stands still in a pause."""
@@ -105,7 +107,7 @@ class CallerTrack:
     def _fall_silent(self, position: int, *, file_over: bool) -> None:
         self._number += 1
         self._starts_at = None
-        self._quiet_since = position
+        self._patience_ends = position + self._patience
         self._stretches.append(_Stretch(position, self._sound.at, False))
         if file_over or self._segments is None or self._number >= len(self._segments):
             self.over_at = position
@@ -113,7 +115,7 @@ class CallerTrack:
     def _pause(self, count: int) -> Pcm:
         if self.over_at is not None:
             return np.zeros(count, np.int16)
-        patience_ends = max(self._quiet_since + self._patience, self._laid_to)
+        patience_ends = max(self._patience_ends, self._laid_to)
         starts_at = patience_ends if self._starts_at is None else min(self._starts_at, patience_ends)
         if starts_at > self._laid_to:
             return np.zeros(min(count, starts_at - self._laid_to), np.int16)

@@ -9,20 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-from cvi.audio.block import HOP_S, HOP_SAMPLES, PLAYED_HZ, AudioBlock, Pcm
+from cvi.audio.block import HOP_S, HOP_SAMPLES, PLAYED_HZ, AudioBlock
 from cvi.clock import Clock
 from cvi.errors import CviError
 from cvi.transport.base import AVUnit
 from cvi.transport.caller import CallerTrack
 from cvi.transport.container import check_output, remux
+from cvi.transport.cut import faded_from
 from cvi.transport.film import Film, has_picture
 from cvi.transport.inset import room_for
 from cvi.transport.recorder import Recorder, slice_end
 from cvi.transport.scenario import Scenario, split_by_silence
 from cvi.transport.sound import SoundReader
-
-# A cut is a short fade, not a click.
-CUT_FADE_SAMPLES = PLAYED_HZ // 200
 
 
 class FileTransport:
@@ -157,7 +155,7 @@ class FileTransport:
             return
         now_s = self._clock.now()
         if now_s < self._presented_s:
-            at = max(round((now_s - self._unit.start_s) * PLAYED_HZ), 0)
+            at = round((now_s - self._unit.start_s) * PLAYED_HZ)
             self._unit = replace(self._unit, pcm=faded_from(self._unit.pcm, at))
             self._presented_s = max(now_s, self._unit.start_s)
 
@@ -199,12 +197,3 @@ class FileTransport:
 
     def _forget(self) -> None:
         self._track.forget(min(self._heard_to, self._recorded_to) if self._recorder else self._heard_to)
-
-
-def faded_from(pcm: Pcm, at: int) -> Pcm:
-    """A copy that falls silent at sample `at` within 5 ms."""
-    out = pcm.copy()
-    fade = min(CUT_FADE_SAMPLES, len(out) - at)
-    out[at : at + fade] = (out[at : at + fade] * np.linspace(1, 0, fade)).astype(np.int16)
-    out[at + fade :] = 0
-    return out

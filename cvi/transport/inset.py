@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,6 +13,17 @@ from cvi.face.base import Frame
 HIGHEST, WIDEST = 0.27, 0.20
 MARGIN = 0.033
 BORDER_LUMA = 210.0
+
+
+class Picture(Protocol):
+    """The participant as seen: a film or a camera. `size` is (width, height) in pixels."""
+
+    size: tuple[int, int]
+
+    def at(self, time_s: float, *, patience_s: float = 0.0) -> Frame | None:
+        """The I420 frame of that moment, the newest where there is only now; None before the first."""
+
+    def close(self) -> None: ...
 
 
 def room_for(width: int, height: int) -> tuple[int, int]:

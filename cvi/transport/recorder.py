@@ -21,8 +21,7 @@ from cvi.errors import CviError
 from cvi.face.base import Frame
 from cvi.transport.base import AVUnit
 from cvi.transport.container import SOUND_HZ, FragmentedMp4
-from cvi.transport.film import Film
-from cvi.transport.inset import Inset
+from cvi.transport.inset import Inset, Picture
 
 # Frames that may wait; two seconds at 25 fps, 69 MB at 720p.
 WAITING_FRAMES = 50
@@ -46,7 +45,7 @@ class _Entry:
 class Recorder:
     """One recording. `put` and `close` are called from one thread, which `put` never blocks.
 
-    `film` is the caller's picture, drawn into the corner. `path` plays up to its last half second at
+    `film` is the participant's picture, drawn into the corner. `path` plays up to its last half second at
     any moment, even after a crash. When the disk refuses, `failure` holds the error, `on_failure` is
     called once from the recorder's thread, and everything after it is dropped.
     """
@@ -59,7 +58,7 @@ class Recorder:
         height: int,
         fps: int,
         stereo: bool = False,
-        film: Film | None = None,
+        film: Picture | None = None,
         on_failure: Callable[[CviError], None] | None = None,
     ) -> None:
         self.path = path

@@ -31,6 +31,15 @@ class FastClock(Clock):
             await asyncio.sleep(delay / self._times)
 
 
+class SetClock(Clock):
+    """A clock that stands where it is set."""
+
+    set_s = 0.0
+
+    def now(self) -> float:
+        return self.set_s
+
+
 def write_wav(path: Path, samples: np.ndarray, hz: int = HEARD_HZ) -> Path:
     """int16, shape (n,) or (n, channels)."""
     with wave.open(str(path), "wb") as file:

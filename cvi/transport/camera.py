@@ -1,0 +1,79 @@
+"""The participant's camera: a device, or a film in its place. The latest frame wins."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from cvi.errors import MissingError
+from cvi.face.base import Frame
+from cvi.transport.film import Film, fit
+from cvi.transport.inset import Picture
+
+START_TIMEOUT_S = 5.0
+CAPTURE_FPS = 25
+
+
+class Webcam:
+    """Camera number `device`, read on a thread of its own; frames I420, BT.709 limited range.
+
+    Frames are fitted into `room` (width, height), pixels. The constructor raises MissingError.
+    """
+
+    def __init__(self, device: int, room: tuple[int, int]) -> None:
+        import cv2
+
+        self.size = (0, 0)
+        self._room = room
+        self._latest: Frame | None = None
+        self._closed = False
+        self._changed = threading.Condition()
+        self._capture = cv2.VideoCapture(device)
+        if not self._capture.isOpened():
+            self._capture.release()
+            raise MissingError(
+                f"Camera {device} cannot be opened.",
+                "See `cvi devices` for the ones there are; close other programs that use it.",
+            )
+        self._capture.set(cv2.CAP_PROP_FPS, CAPTURE_FPS)
+        self._thread = threading.Thread(target=self._read, name="cvi-camera", daemon=True)
+        self._thread.start()
+        with self._changed:
+            self._changed.wait_for(lambda: self._latest is not None or self._closed, START_TIMEOUT_S)
+        if self._latest is None:
+            self.close()
+            raise MissingError(f"Camera {device} gives no picture.", "Try another one, see `cvi devices`.")
+
+    def at(self, time_s: float, *, patience_s: float = 0.0) -> Frame | None:
+        """The newest frame, whatever the time."""
+        with self._changed:
+            return self._latest
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+        self._thread.join(timeout=5)
+
+    def _read(self) -> None:
+        import av
+
+        while not self._closed:
+            there, image = self._capture.read()
+            if not there:
+                break
+            if self.size == (0, 0):
+                self.size = fit(image.shape[1], image.shape[0], *self._room)
+            whole = av.VideoFrame.from_ndarray(image, format="bgr24")
+            small = whole.reformat(*self.size, "yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+            with self._changed:
+                self._latest = small.to_ndarray().astype("uint8", copy=False)
+                self._changed.notify_all()
+        self._capture.release()
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+def open_camera(camera: int | Path, room: tuple[int, int]) -> Picture:
+    """A device by its number, a film by its path. Blocks. Raises MissingError, UsageError."""
+    return Webcam(camera, room) if isinstance(camera, int) else Film(camera, room)

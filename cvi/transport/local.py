@@ -1,0 +1,246 @@
+"""A live conversation on this machine: microphone, camera, loudspeaker, window.
+
+The loudspeaker is the playout clock: units are due when the device has room, so that sound and
+picture keep step however its clock runs. Over hours that clock and the conversation's part; in
+moments of silence a unit of it is left out or added.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import numpy as np
+
+from cvi.audio.block import HOP_S, HOP_SAMPLES, PLAYED_HZ, AudioBlock
+from cvi.clock import Clock
+from cvi.transport.base import AVUnit
+from cvi.transport.camera import open_camera
+from cvi.transport.inset import Picture, room_for
+from cvi.transport.log import PlayedLog
+from cvi.transport.loudspeaker import Loudspeaker
+from cvi.transport.microphone import Microphone
+from cvi.transport.portaudio import Device
+from cvi.transport.sound import SoundReader
+from cvi.transport.window import Control, Window
+
+# What waits for the device at most; three units at 25 fps.
+AHEAD_S = 0.120
+# Rooms and device buffers ring on after the last loud sample.
+GATE_TAIL_S = 0.250
+HALF_DUPLEX = "Loudspeaker: I cannot hear you while I speak (Space interrupts; --headphones to talk over me)"
+
+
+class LocalTransport:
+    """`camera` is a device number or a film, `microphone` a device (number or part of its name) or a
+    recording, `speaker` a device; None is the machine's default microphone and loudspeaker, and no
+    camera. Without `headphones` the microphone is silenced while the persona is heard.
+
+    `on_control` is called on the event loop with "interrupt" and "quit"; on "quit" `microphone` ends
+    too. With `recording` (and `output`) what was seen and heard is recorded as in FileTransport.
+    """
+
+    name = "local"
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        fps: int = 25,
+        width: int = 1280,
+        height: int = 720,
+        camera: int | Path | None = None,
+        microphone: Device | Path = None,
+        speaker: Device = None,
+        window: bool = True,
+        headphones: bool = False,
+        title: str = "cvi",
+        on_control: Callable[[Control], None] | None = None,
+        recording: Path | None = None,
+        output: Path | None = None,
+        stereo: bool = False,
+    ) -> None:
+        self.fps = fps
+        self.on_control = on_control
+        self.muted = False
+        self.gated_blocks = 0
+        self._clock = clock
+        self._size = (width, height)
+        self._headphones = headphones
+        self._camera_source = camera
+        self._camera: Picture | None = None
+        self._speaker = Loudspeaker(speaker)
+        self._microphone = microphone if isinstance(microphone, Path) else Microphone(microphone, clock)
+        self._sound: SoundReader | None = None
+        self._with_window = window
+        self._window: Window | None = None
+        self._title = title
+        self._coming: deque[asyncio.TimerHandle] = deque()
+        self._log = PlayedLog(recording, output, width=width, height=height, fps=fps, stereo=stereo)
+        self._left = asyncio.Event()
+        self._closed = False
+
+    async def open(self) -> None:
+        """Raises MissingError for what is not there, UsageError for a wrong name or file."""
+        self._loop = asyncio.get_running_loop()
+        try:
+            await self._open()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _open(self) -> None:
+        await asyncio.to_thread(self._speaker.open)
+        if isinstance(self._microphone, Path):
+            self._sound = await asyncio.to_thread(SoundReader, self._microphone)
+        else:
+            await self._microphone.open()
+        if self._camera_source is not None:
+            self._camera = await asyncio.to_thread(open_camera, self._camera_source, room_for(*self._size))
+        if self._with_window:
+            self._window = Window(
+                self._size,
+                self._control_from_window,
+                title=self._title,
+                self_view=self._camera,
+                now_s=self._clock.now,
+            )
+            await asyncio.to_thread(self._window.open)
+        await asyncio.to_thread(self._log.open, self._camera)
+        if self._half_duplex:
+            self.notify("notice", HALF_DUPLEX)
+
+    @property
+    def _half_duplex(self) -> bool:
+        # A recording in the microphone's place cannot hear the loudspeaker.
+        return not self._headphones and self._sound is None
+
+    @property
+    def caller_over(self) -> bool:
+        """A recording in the microphone's place has come to its end; a person is never over."""
+        return self._sound is not None and self._sound.over
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What went wrong so far: device underflows, lost microphone blocks, frames not recorded."""
+        lost = 0 if isinstance(self._microphone, Path) else self._microphone.overflows
+        return {
+            "underflows": self._speaker.underflows,
+            "overflows": lost,
+            "gated_blocks": self.gated_blocks,
+            "dropped_frames": self._log.dropped_frames,
+        }
+
+    async def microphone(self) -> AsyncIterator[AudioBlock]:
+        """Ends with `leave`, the quit key, or `close`."""
+        blocks = self._recorded_blocks() if isinstance(self._microphone, Path) else self._microphone.blocks()
+        async for block in blocks:
+            if self._left.is_set():
+                return
+            heard = self._gated(block)
+            self._log.heard(heard)
+            yield heard
+
+    async def _recorded_blocks(self) -> AsyncIterator[AudioBlock]:
+        assert self._sound is not None
+        index = 0
+        while True:
+            await self._clock.sleep_until((index + 1) * HOP_S)
+            pcm = self._sound.read(HOP_SAMPLES)
+            yield AudioBlock(np.pad(pcm, (0, HOP_SAMPLES - len(pcm))), index * HOP_S)
+            index += 1
+
+    def _gated(self, block: AudioBlock) -> AudioBlock:
+        """The block, or silence while it would hold the persona's own voice."""
+        gate = False
+        if self._half_duplex:
+            spoken_at = time.monotonic() - (self._clock.now() - block.start_s)
+            gate = spoken_at < self._speaker.audible_until() + GATE_TAIL_S
+            self.gated_blocks += gate
+        return AudioBlock(np.zeros_like(block.pcm), block.start_s) if gate or self.muted else block
+
+    def leave(self) -> None:
+        """The participant goes: `microphone` ends."""
+        self._left.set()
+
+    def reply_ended(self) -> None:
+        """A person knows by themselves when it is their turn."""
+
+    async def due(self, index: int) -> None:
+        """Return when the device has room for one more unit. Raises EngineError when it is gone."""
+        await asyncio.sleep(0)
+        while (excess_s := self._speaker.waiting_s - (AHEAD_S - 1 / self.fps)) > 0:
+            self._speaker.check()
+            await asyncio.sleep(max(excess_s, 0.002))
+
+    def present(self, unit: AVUnit) -> None:
+        if self._closed:
+            return
+        delay_s = self._speaker.waiting_s + self._speaker.latency_s
+        self._keep_step(unit, self._clock.now() + delay_s - self._speaker.latency_s - unit.start_s)
+        if self._window is not None:
+            while self._coming and self._coming[0].when() < self._loop.time():
+                self._coming.popleft()
+            self._coming.append(self._loop.call_later(delay_s, self._window.show, unit.frame))
+        self._log.presented(unit, self.heard_s())
+
+    def _keep_step(self, unit: AVUnit, behind_s: float) -> None:
+        """Play the unit's sound; in silence, let the device catch up with the clock or wait for it."""
+        silent = not unit.pcm.any()
+        if silent and behind_s > 1.5 / self.fps:
+            return
+        if silent and behind_s < -1.5 / self.fps:
+            self._speaker.write(unit.start_s, np.zeros(PLAYED_HZ // self.fps, np.int16))
+        self._speaker.write(unit.start_s, unit.pcm)
+
+    def heard_s(self) -> float:
+        return self._speaker.heard_s()
+
+    def flush(self) -> None:
+        """Drop what waits for the device, and the frames that belong to it."""
+        self._speaker.flush()
+        while self._coming:
+            self._coming.popleft().cancel()
+        self._log.cut(self.heard_s())
+
+    def notify(self, event: str, text: str = "") -> None:
+        """`state`, `user_partial`, `user`, `persona`, `notice`: shown in the window."""
+        if self._window is not None:
+            self._window.say(event, text)
+
+    async def close(self) -> None:
+        """Raises CviError when a recording or its output cannot be written."""
+        if self._closed:
+            return
+        self._closed = True
+        self.leave()
+        while self._coming:
+            self._coming.popleft().cancel()
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        try:
+            self._log.close()
+        finally:
+            self._speaker.close()
+            if isinstance(self._microphone, Microphone):
+                self._loop.call_soon_threadsafe(self._microphone.close)
+            for part in (self._window, self._camera, self._sound):
+                if part is not None:
+                    part.close()
+
+    def _control_from_window(self, control: Control) -> None:
+        self._loop.call_soon_threadsafe(self._control, control)
+
+    def _control(self, control: Control) -> None:
+        if control == "mute":
+            self.muted = not self.muted
+            self.notify("muted", "yes" if self.muted else "")
+            return
+        if control == "quit":
+            self.leave()
+        if self.on_control is not None:
+            self.on_control(control)

@@ -1,0 +1,191 @@
+"""The window of a live conversation: the face, captions, the state, a small self-view.
+
+SDL wants one thread: everything of it happens on the window's own. The conversation only leaves the
+newest frame and the newest words there and wakes it; nothing waits for the screen.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from cvi.errors import MissingError
+from cvi.face.base import Frame
+from cvi.transport.inset import Picture
+from cvi.transport.subtitles import Subtitles
+
+if TYPE_CHECKING:
+    import pygame
+
+Control = Literal["mute", "interrupt", "quit"]
+
+SELF_VIEW_EVERY_MS = 66
+START_TIMEOUT_S = 15.0
+BACKGROUND = (16, 17, 20)
+
+
+class Window:
+    """`show`, `say` and `close` may be called from any thread and return at once.
+
+    `on_control` is called from the window's thread. Keys: M mute, Space or I interrupt, Q or Esc quit.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        on_control: Callable[[Control], None],
+        *,
+        title: str = "cvi",
+        self_view: Picture | None = None,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._frame_size = size
+        self._on_control = on_control
+        self._title = title
+        self._self_view = self_view
+        self._now_s = now_s
+        self._words = Subtitles()
+        self._frame: Frame | None = None
+        self._lock = threading.Lock()
+        self._woken = False
+        self._closing = False
+        self._wake_event: int | None = None
+        self._ready = threading.Event()
+        self._failure: MissingError | None = None
+        self._thread = threading.Thread(target=self._run, name="cvi-window", daemon=True)
+        self.shown_frames = 0
+
+    def open(self) -> None:
+        """Blocks until the window is there. Raises MissingError without a display."""
+        if not (
+            os.environ.get("DISPLAY")
+            or os.environ.get("WAYLAND_DISPLAY")
+            or os.environ.get("SDL_VIDEODRIVER")
+        ):
+            raise MissingError(
+                "There is no display for a window.", "Use --no-window, or run it on a desktop."
+            )
+        self._thread.start()
+        if not self._ready.wait(START_TIMEOUT_S):
+            self._failure = MissingError("The window did not open.", "Use --no-window.")
+        if self._failure is not None:
+            raise self._failure
+
+    def show(self, frame: Frame) -> None:
+        """The newest frame wins."""
+        with self._lock:
+            self._frame = frame
+        self._wake()
+
+    def say(self, event: str, text: str) -> None:
+        """`state`, `user`, `user_partial`, `persona`, `notice` or `muted`; anything else is ignored."""
+        with self._lock:
+            self._words.say(event, text)
+        self._wake()
+
+    def close(self) -> None:
+        self._closing = True
+        self._wake()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(timeout=5)
+
+    def _wake(self) -> None:
+        import pygame
+
+        with self._lock:
+            if self._woken or self._wake_event is None:
+                return
+            self._woken = True
+            pygame.event.post(pygame.event.Event(self._wake_event))
+
+    def _run(self) -> None:
+        os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+        import pygame
+
+        try:
+            pygame.display.init()
+            pygame.font.init()
+            info = pygame.display.Info()
+            scale = min(
+                1.0, 0.9 * info.current_w / self._frame_size[0], 0.85 * info.current_h / self._frame_size[1]
+            )
+            size = (round(self._frame_size[0] * scale), round(self._frame_size[1] * scale))
+            screen = pygame.display.set_mode(size, pygame.RESIZABLE)
+            pygame.display.set_caption(self._title)
+            self._wake_event = pygame.event.custom_type()
+            if self._self_view is not None:
+                pygame.time.set_timer(self._wake_event, SELF_VIEW_EVERY_MS)
+        except pygame.error as error:
+            self._failure = MissingError(f"No window can be opened ({error}).", "Use --no-window.")
+            self._ready.set()
+            return
+        self._ready.set()
+        try:
+            while not self._closing:
+                self._handle(pygame.event.wait(500))
+                for event in pygame.event.get():
+                    self._handle(event)
+                self._draw(pygame.display.get_surface() or screen)
+        finally:
+            with self._lock:
+                self._wake_event = None
+            pygame.display.quit()
+
+    def _handle(self, event: pygame.event.Event) -> None:
+        import pygame
+
+        if event.type == pygame.QUIT:
+            self._on_control("quit")
+        elif event.type == pygame.KEYDOWN:
+            control = {
+                pygame.K_m: "mute",
+                pygame.K_SPACE: "interrupt",
+                pygame.K_i: "interrupt",
+                pygame.K_q: "quit",
+                pygame.K_ESCAPE: "quit",
+            }.get(event.key)
+            if control is not None:
+                self._on_control(control)  # type: ignore[arg-type]
+
+    def _draw(self, screen: pygame.Surface) -> None:
+        import pygame
+
+        with self._lock:
+            self._woken = False
+            frame, words = self._frame, self._words.snapshot()
+        width, height = screen.get_size()
+        screen.fill(BACKGROUND)
+        if frame is not None:
+            face = _surface(frame, self._frame_size, (width, height))
+            screen.blit(face, ((width - face.get_width()) // 2, (height - face.get_height()) // 2))
+            self.shown_frames += 1
+        if self._self_view is not None and (small := self._self_view.at(self._now_s())) is not None:
+            view = _surface(small, self._self_view.size, (width // 5, height // 4))
+            view = pygame.transform.flip(view, True, False)  # as in a mirror
+            corner = (width - view.get_width() - height // 40, height - view.get_height() - height // 40)
+            screen.blit(view, corner)
+            pygame.draw.rect(screen, (200, 200, 200), view.get_rect(topleft=corner), 1, border_radius=2)
+        words.draw(screen)
+        pygame.display.flip()
+
+
+def _surface(frame: Frame, size: tuple[int, int], room: tuple[int, int]) -> Any:
+    """An I420 frame of `size` as a pygame surface, as large as fits into `room`."""
+    import av
+    import pygame
+
+    scale = min(room[0] / size[0], room[1] / size[1])
+    width, height = max(round(size[0] * scale), 2), max(round(size[1] * scale), 2)
+    image = av.VideoFrame.from_ndarray(frame, format="yuv420p").reformat(
+        width,
+        height,
+        "rgb24",
+        src_colorspace="ITU709",
+        src_color_range="MPEG",
+        dst_color_range="JPEG",
+        interpolation="FAST_BILINEAR",
+    )
+    return pygame.image.frombuffer(image.to_ndarray().tobytes(), (width, height), "RGB")
