@@ -1,0 +1,161 @@
+"""An endpoint's bytes as samples, and a stream of samples as pieces of speech."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from cvi.audio.block import PLAYED_HZ, Pcm
+from cvi.errors import EngineError
+from cvi.tts.base import Speech
+from cvi.tts.spoken import SpokenText, SpokenWord
+from cvi.tts.timeline import LONGEST_EDGE_S, TimedWord, edges, speech, written_words
+
+_PCM_HZ = 24_000
+"""The protocol's `pcm` is 24 kHz, 16 bit, mono, without a header."""
+_FIRST_PIECE_S = 0.25
+_NEXT_PIECE_S = 0.5
+_HELD_BACK_S = 0.15
+"""Kept for the last piece, which carries the words that are left and is trimmed."""
+_LETTERS_PER_SECOND = 15.0
+"""A usual pace with speed 1; only where words fall within the pieces depends on it."""
+
+
+class SoundReader:
+    """Raw 16-bit samples or a WAV stream, cut anywhere. `rate_hz` is known once samples have come."""
+
+    def __init__(self) -> None:
+        self.rate_hz = _PCM_HZ
+        self._kept = b""
+        self._channels = 1
+        self._is_wav: bool | None = None
+        self._in_samples = False
+
+    def content_type(self, value: str) -> None:
+        """Take what the answer's header tells. Raises EngineError for sound that is not samples."""
+        kind = value.split(";")[0].strip().lower()
+        told = re.search(r"rate=(\d+)", value)
+        if told:
+            self.rate_hz = int(told.group(1))
+        packed = ("mpeg", "mp3", "ogg", "opus", "aac", "flac", "webm")
+        if kind.startswith(("text/", "application/json")) or any(name in kind for name in packed):
+            raise EngineError(
+                f"The voice's endpoint answered with {kind} where raw sound was asked for.",
+                "Use an endpoint that offers the pcm or wav format.",
+            )
+
+    def push(self, data: bytes) -> Pcm:
+        """The mono samples that `data` completes. Raises EngineError for a WAV that is not 16-bit samples."""
+        self._kept += data
+        if self._is_wav is None:
+            if len(self._kept) < 4:
+                return np.zeros(0, dtype=np.int16)
+            self._is_wav = self._kept.startswith(b"RIFF")
+            self._in_samples = not self._is_wav
+        if not self._in_samples:
+            self._in_samples = self._read_header()
+            if not self._in_samples:
+                return np.zeros(0, dtype=np.int16)
+        size = 2 * self._channels
+        whole = len(self._kept) // size * size
+        samples: Pcm = np.frombuffer(self._kept[:whole], dtype="<i2").astype(np.int16)
+        self._kept = self._kept[whole:]
+        if self._channels > 1:
+            samples = samples.reshape(-1, self._channels).mean(axis=1).round().astype(np.int16)
+        return samples
+
+    def _read_header(self) -> bool:
+        """Walk the chunks up to the samples; a streamed WAV's lengths are not to be trusted there."""
+        at = 12
+        while len(self._kept) >= at + 8:
+            name, size = self._kept[at : at + 4], struct.unpack_from("<I", self._kept, at + 4)[0]
+            if name == b"data":
+                self._kept = self._kept[at + 8 :]
+                return True
+            if len(self._kept) < at + 8 + size:
+                return False
+            if name == b"fmt ":
+                form, self._channels, self.rate_hz, _, _, bits = struct.unpack_from(
+                    "<HHIIHH", self._kept, at + 8
+                )
+                if form not in (1, 0xFFFE) or bits != 16 or not self._channels or not self.rate_hz:
+                    raise EngineError(
+                        f"The voice's endpoint sent a WAV of {bits} bits, format {form}.",
+                        "Use an endpoint that sends 16-bit samples.",
+                    )
+            at += 8 + size + size % 2
+        return False
+
+
+class SpeechCutter:
+    """Cuts a stream of int16 at PLAYED_HZ into `Speech`: silence off at both ends, words by usual pace.
+
+    What must always hold: every word of the text is in exactly one piece, in order.
+    """
+
+    def __init__(self, spoken: SpokenText, speed: float) -> None:
+        self._waiting = _one_for_each_written(spoken)
+        self._pace = _LETTERS_PER_SECOND * speed
+        self._kept: Pcm = np.zeros(0, dtype=np.int16)
+        self._begun = False
+
+    def push(self, pcm: Pcm) -> Iterator[Speech]:
+        self._kept = np.concatenate([self._kept, pcm])
+        wanted = _NEXT_PIECE_S if self._begun else _FIRST_PIECE_S
+        first, last = edges(self._kept)
+        if not self._begun:
+            # A voice may begin with a long silence; it neither counts nor is kept.
+            spare = max(0, (first if last else len(self._kept)) - round(LONGEST_EDGE_S * PLAYED_HZ))
+            self._kept = self._kept[spare:]
+            last = max(0, last - spare)
+        # Only up to the last sound: what is silent may be the end, which is trimmed.
+        ready = min(last, len(self._kept)) - round(_HELD_BACK_S * PLAYED_HZ)
+        if ready < wanted * PLAYED_HZ:
+            return
+        piece = self._piece(self._kept[:ready], last=False)
+        self._kept = self._kept[ready:]
+        yield piece
+
+    def flush(self) -> Iterator[Speech]:
+        piece = speech(self._kept, trim_start=not self._begun)
+        if piece is not None:
+            yield self._piece(piece.pcm, last=True)
+        elif self._begun and self._waiting:
+            yield self._piece(self._kept[: round(LONGEST_EDGE_S * PLAYED_HZ)], last=True)
+        self._kept = np.zeros(0, dtype=np.int16)
+
+    def _piece(self, pcm: Pcm, last: bool) -> Speech:
+        self._begun = True
+        duration = len(pcm) / PLAYED_HZ
+        pace = sum(map(_letters, self._waiting)) / duration if last and duration else self._pace
+        timed: list[TimedWord] = []
+        at = 0.0
+        while self._waiting and (last or (len(self._waiting) > 1 and at < duration)):
+            word = self._waiting.pop(0)
+            until = at + _letters(word) / pace
+            timed.append((word, at, until))
+            at = until
+        return Speech(pcm, words=written_words(timed, duration))
+
+
+def _letters(word: SpokenWord) -> int:
+    """With the space after it, which also takes its time."""
+    return word.end - word.start + 1
+
+
+def _one_for_each_written(spoken: SpokenText) -> list[SpokenWord]:
+    """Spoken words joined where they say one written word, which must not be torn between two pieces."""
+    joined: list[SpokenWord] = []
+    for word in spoken.words:
+        if joined and (joined[-1].source_start, joined[-1].source_end) == (
+            word.source_start,
+            word.source_end,
+        ):
+            joined[-1] = replace(joined[-1], end=word.end)
+        else:
+            joined.append(word)
+    return joined

@@ -1,0 +1,193 @@
+"""Piper voices (VITS, ONNX Runtime): natural speech; times of sounds where the voice tells its durations.
+
+A voice is an ONNX file with its JSON beside it. Most voices keep their durations inside; where the
+`onnx` package is installed they are brought out when the voice is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cvi.audio.block import PLAYED_HZ, Pcm, to_int16
+from cvi.audio.resample import resample
+from cvi.errors import EngineError, MissingError
+from cvi.home import models_dir
+from cvi.stage import Stage
+from cvi.tts.base import Speech, TtsSettings
+from cvi.tts.piper_alignment import Alignment
+from cvi.tts.spoken import SpokenText, spoken_form
+from cvi.tts.timeline import speech
+
+_BETWEEN_SENTENCES_S = 0.25
+
+
+class PiperTts:
+    """One piece a sentence. Without durations `phones` stays empty and words are shared out by length.
+
+    `speed` scales the voice's own length scale; its pitch cannot be changed.
+    """
+
+    name = "piper"
+
+    def __init__(self, voice: Any, settings: TtsSettings) -> None:
+        """`voice` is a loaded `piper.PiperVoice`."""
+        from piper import SynthesisConfig
+
+        self._voice = voice
+        self._language = settings.language
+        self._config = SynthesisConfig(
+            length_scale=voice.config.length_scale / min(3.0, max(0.4, settings.speed))
+        )
+        self._stage = Stage("tts-piper")
+
+    def voices(self) -> list[str]:
+        """The names of the voices pulled onto this machine."""
+        return sorted(_pulled())
+
+    async def warm(self) -> None:
+        await self._stage.run(lambda: list(self._synthesize(spoken_form("Hello, 21."), threading.Event())))
+
+    async def speak(self, text: str) -> AsyncIterator[Speech]:
+        """As `TtsEngine.speak`, a sentence at a time."""
+        spoken = spoken_form(text, self._language)
+        if not spoken.words:
+            return
+        async with aclosing(
+            self._stage.stream(lambda cancelled: self._synthesize(spoken, cancelled))
+        ) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    def close(self) -> None:
+        self._stage.close()
+
+    def _synthesize(self, spoken: SpokenText, cancelled: threading.Event) -> Iterator[Speech]:
+        sentences = spoken.sentences()
+        for number, sentence in enumerate(sentences):
+            if cancelled.is_set():
+                return
+            pcm, alignment = self._sentence(sentence)
+            last = number == len(sentences) - 1
+            if not last:
+                pcm = np.concatenate([pcm, np.zeros(round(_BETWEEN_SENTENCES_S * PLAYED_HZ), dtype=np.int16)])
+            end_s = len(pcm) / PLAYED_HZ
+            words = alignment.words(sentence, end_s)
+            piece = speech(pcm, alignment.phones, words, trim_start=number == 0, trim_end=last)
+            if piece is not None:
+                yield piece
+
+    def _sentence(self, sentence: SpokenText) -> tuple[Pcm, Alignment]:
+        try:
+            chunks = list(self._voice.synthesize(sentence.text, self._config, include_alignments=True))
+        except Exception as error:
+            raise EngineError(
+                f"Piper could not speak '{sentence.text[:60]}': {error}.", "Try another voice."
+            ) from error
+        rate = self._voice.config.sample_rate
+        if not chunks:
+            return np.zeros(0, dtype=np.int16), Alignment()
+        pcm = resample(
+            to_int16(np.concatenate([chunk.audio_float_array.ravel() for chunk in chunks])), rate, PLAYED_HZ
+        )
+        if any(chunk.phoneme_alignments is None for chunk in chunks):
+            return pcm, Alignment()
+        alignment = Alignment()
+        offset = 0
+        for chunk in chunks:
+            at = offset
+            for told in chunk.phoneme_alignments:
+                alignment.add(told.phoneme, at / rate, (at + int(told.num_samples)) / rate)
+                at += int(told.num_samples)
+            offset += chunk.audio_float_array.size
+        return pcm, alignment
+
+
+def build(settings: TtsSettings) -> PiperTts:
+    """Load the voice named by `model` or `voice` (a path, or the name of a pulled one), or the one there is.
+
+    Raises MissingError when the package or the voice is not there, EngineError when it cannot be read.
+    """
+    path = _find(settings.model or settings.voice)
+    config = Path(f"{path}.json")
+    if not config.is_file():
+        raise MissingError(
+            f"The Piper voice {path.name} has no {config.name} beside it.", "Download both files."
+        )
+    try:
+        voice = _load(path, config, cuda=settings.device == "cuda")
+    except ImportError as error:
+        raise MissingError(
+            f"Piper cannot be loaded ({error}).", "Install it with: pip install piper-tts"
+        ) from error
+    except Exception as error:
+        raise EngineError(
+            f"The Piper voice {path.name} cannot be read: {error}.", "Download it again: cvi models pull cpu"
+        ) from error
+    return PiperTts(voice, settings)
+
+
+def _load(path: Path, config: Path, cuda: bool) -> Any:
+    """As `PiperVoice.load`, but with one thread, as two cores shared with a face need it."""
+    import onnxruntime
+    from piper import PiperVoice
+    from piper.config import PiperConfig
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    providers = ["CPUExecutionProvider"]
+    if cuda and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        providers.insert(0, "CUDAExecutionProvider")
+    session = onnxruntime.InferenceSession(_with_durations(path), options, providers=providers)
+    return PiperVoice(session=session, config=PiperConfig.from_dict(json.loads(config.read_text("utf-8"))))
+
+
+def _with_durations(path: Path) -> str | bytes:
+    """The model with its durations as a second output, where that can be had; else as it lies."""
+    try:
+        import onnx
+        from piper.patch_voice_with_alignment import add_alignment_output
+    except ImportError:
+        return str(path)
+    model = onnx.load(str(path))
+    try:
+        add_alignment_output(model)
+    except ValueError:
+        # The output is there already, or the voice keeps no durations.
+        return str(path)
+    return bytes(model.SerializeToString())
+
+
+def _find(name: str | None) -> Path:
+    pulled = _pulled()
+    if name is None and pulled:
+        return pulled[min(pulled)]
+    if name is not None:
+        path = Path(name).expanduser()
+        if path.is_file():
+            return path
+        if name in pulled:
+            return pulled[name]
+    raise MissingError(
+        f"There is no Piper voice '{name}' on this machine."
+        if name
+        else "There is no Piper voice on this machine.",
+        f"Pulled: {', '.join(sorted(pulled))}." if pulled else "Get one with: cvi models pull cpu",
+    )
+
+
+def _pulled() -> dict[str, Path]:
+    """Voices under the models folder, by the name of their folder."""
+    found: dict[str, Path] = {}
+    for config in sorted(models_dir().glob("*/*.onnx.json")):
+        voice = config.with_suffix("")
+        if voice.is_file():
+            found[voice.parent.name] = voice
+    return found

@@ -1,0 +1,269 @@
+"""English: the rules, in the order in which they are tried."""
+
+from __future__ import annotations
+
+import re
+
+from cvi.tts import spoken_numbers as say
+from cvi.tts import spoken_tables as tables
+from cvi.tts.spoken import Rule, Writer
+from cvi.tts.spoken_acronyms import ACRONYM_RULES, ends_sentence
+from cvi.tts.spoken_calendar import CALENDAR_RULES
+
+_NUM = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
+_UNIT = "|".join(re.escape(unit) for unit in sorted(tables.UNITS, key=len, reverse=True))
+_SCALE = r"(?:\s?(?P<scale>trillion|billion|million|thousand|tn|bn|[kKmMB])\b)?"
+_SCALES = {
+    "k": "thousand",
+    "K": "thousand",
+    "m": "million",
+    "M": "million",
+    "B": "billion",
+    "bn": "billion",
+    "tn": "trillion",
+}
+_SYMBOL = r"(?P<symbol>US\$|[$€£¥₹])"
+_SIGNS = {
+    "&": "and", "+": "plus", "=": "equals", "@": "at", "%": "percent", "×": "times", "÷": "divided by",
+    "→": "to",
+    "±": "plus or minus", "≈": "about", "≤": "less than or equal to", "≥": "greater than or equal to",
+    "≠": "not equal to", "<": "less than", ">": "greater than", "°": "degrees", "~": "about",
+    "$": "dollars",
+    "€": "euros", "£": "pounds", "π": "pi", "µ": "micro", "^": "to the power of", "#": "number",
+    "§": "section", "№": "number",
+}  # fmt: skip
+_GLYPHS = {
+    "½": "one half",
+    "¼": "one quarter",
+    "¾": "three quarters",
+    "⅓": "one third",
+    "⅔": "two thirds",
+    "⅛": "one eighth",
+}
+
+
+def _phone_number(match: re.Match[str], writer: Writer) -> bool:
+    groups = re.findall(r"\d+", match.group())
+    if not match.group().startswith("+") and not 7 <= sum(map(len, groups)) <= 12:
+        return False
+    plus = "plus " if match.group().startswith("+") else ""
+    writer.say(plus + ", ".join(say.digits(group) for group in groups), match.start(), match.end())
+    return True
+
+
+def _dialled(match: re.Match[str], writer: Writer) -> bool:
+    if writer.last_source.lower() not in (
+        "call",
+        "dial",
+        "ring",
+        "text",
+        "code",
+        "pin",
+        "extension",
+        "ext",
+        "room",
+        "flight",
+    ):
+        return False
+    if writer.last_source.lower() == "room" and len(match.group()) < 3:
+        return False
+    writer.say(say.digits(match.group()), match.start(), match.end())
+    return True
+
+
+def _money(match: re.Match[str], writer: Writer) -> bool:
+    scale = _SCALES.get(match.group("scale") or "", match.group("scale") or "")
+    said = say.money(match.group("symbol"), match.group("amount"), scale)
+    if match.group("to"):
+        most = say.money(match.group("symbol"), match.group("to"), scale)
+        said = f"{say.number(match.group('amount'))} to {most}"
+    if match.group("minus"):
+        said = f"minus {said}"
+    writer.say(said, match.start(), match.end())
+    return True
+
+
+def _range(match: re.Match[str], writer: Writer) -> bool:
+    low, high = match.group("low"), match.group("high")
+    years = all(re.fullmatch(r"1[1-9]\d\d|20\d\d", part) for part in (low, high))
+    said = " to ".join(say.year(int(part)) if years else say.number(part) for part in (low, high))
+    unit = match.group("unit") or ""
+    if unit == "%":
+        said += " percent"
+    elif unit:
+        said += f" {tables.UNITS[unit][1]}"
+    writer.say(said, match.start(), match.end())
+    return True
+
+
+def _feet(match: re.Match[str], writer: Writer) -> bool:
+    writer.say(f"{say.number(match.group(1))} foot {say.number(match.group(2))}", match.start(), match.end())
+    return True
+
+
+def _measure(match: re.Match[str], writer: Writer) -> bool:
+    figures, unit, space = match.group("figures"), match.group("unit"), match.group("space")
+    if space and unit in ("k", "K", "M", "l"):
+        return False
+    one, many = tables.UNITS[unit]
+    writer.say(_signed(match, say.number(figures)), match.start(), match.end("figures"))
+    writer.say(one if figures == "1" else many, match.start("unit"), match.end("unit"))
+    if (
+        unit.isalpha()
+        and writer.source[match.end() : match.end() + 1] == "."
+        and ends_sentence(writer.source, match.end() + 1)
+    ):
+        writer.pause(".")
+    return True
+
+
+def _signed(match: re.Match[str], said: str) -> str:
+    return f"minus {said}" if match.groupdict().get("minus") else said
+
+
+def _percent(match: re.Match[str], writer: Writer) -> bool:
+    writer.say(_signed(match, f"{say.number(match.group('figures'))} percent"), match.start(), match.end())
+    return True
+
+
+def _decade(match: re.Match[str], writer: Writer) -> bool:
+    value = int(match.group(1))
+    writer.say(say.plural(say.year(value) if value > 99 else say.cardinal(value)), match.start(), match.end())
+    return True
+
+
+def _ordinal(match: re.Match[str], writer: Writer) -> bool:
+    writer.say(say.ordinal(int(match.group(1).replace(",", ""))), match.start(), match.end())
+    return True
+
+
+def _fraction(match: re.Match[str], writer: Writer) -> bool:
+    whole, top, bottom = match.group("whole"), int(match.group("top")), int(match.group("bottom"))
+    if match.group() == "24/7":
+        said = "twenty-four seven"
+    elif bottom in (0, 1) or bottom > 100 or top > 100:
+        said = f"{say.cardinal(top)} over {say.cardinal(bottom)}"
+    elif top >= bottom or bottom in (10, 100, 20, 50):
+        said = f"{say.cardinal(top)} out of {say.cardinal(bottom)}"
+    else:
+        said = say.fraction(top, bottom)
+        if whole:
+            said = f"{say.cardinal(int(whole))} and {'a half' if said == 'one half' else said}"
+    if whole and " and " not in said:
+        said = f"{say.cardinal(int(whole))} {said}"
+    writer.say(said, match.start(), match.end())
+    return True
+
+
+def _glyph(match: re.Match[str], writer: Writer) -> bool:
+    part = _GLYPHS[match.group(2)]
+    whole = f"{say.number(match.group(1))} and " if match.group(1) else ""
+    writer.say(whole + (part.replace("one ", "a ") if whole else part), match.start(), match.end())
+    return True
+
+
+def _by(match: re.Match[str], writer: Writer) -> bool:
+    writer.say(
+        " by ".join(say.number(n) for n in re.findall(_NUM, match.group())), match.start(), match.end()
+    )
+    return True
+
+
+def _dotted(match: re.Match[str], writer: Writer) -> bool:
+    writer.say(" point ".join(say.number(n) for n in match.group(1).split(".")), match.start(1), match.end(1))
+    return True
+
+
+def _hashed(match: re.Match[str], writer: Writer) -> bool:
+    writer.say(f"number {say.number(match.group(1))}", match.start(), match.end())
+    return True
+
+
+def _number(match: re.Match[str], writer: Writer) -> bool:
+    figures = match.group("figures")
+    unsigned_year = re.fullmatch(r"1[1-9]\d\d|20\d\d", figures) and not match.group("minus")
+    said = say.year(int(figures)) if unsigned_year else say.number(figures)
+    writer.say(_signed(match, said), match.start(), match.end())
+    return True
+
+
+def _minus(match: re.Match[str], writer: Writer) -> bool:
+    if not writer.source[: match.start()].rstrip(" ")[-1:].isdecimal():
+        return False
+    writer.say("minus", match.start(), match.end())
+    return True
+
+
+def _slash(match: re.Match[str], writer: Writer) -> bool:
+    around = re.search(r"[A-Za-z]+$", writer.source[: match.start()])
+    after = re.match(r"[A-Za-z]+", writer.source[match.end() :])
+    if around and after:
+        pair = f"{around.group()}/{after.group()}".lower()
+        if pair in tables.PAIRS_OF_CHOICE:
+            writer.say("or", match.start(), match.end())
+        elif pair != "and/or" and not (around.group().isupper() and after.group().isupper()):
+            writer.say("slash", match.start(), match.end())
+        return True
+    if after and writer.last_source[-1:].isdigit():
+        writer.say("per", match.start(), match.end())
+    return True
+
+
+def _sign(match: re.Match[str], writer: Writer) -> bool:
+    char = match.group()
+    nextc = writer.source[match.end() : match.end() + 1]
+    if char == "#" and not nextc.isdigit():
+        if nextc.isalpha():
+            writer.say("hashtag", match.start(), match.end())
+        return True
+    if char in "~<>^" and not re.match(r"\s?[\d.]", writer.source[match.end() :]):
+        return True
+    writer.say(_SIGNS[char], match.start(), match.end())
+    return True
+
+
+_MINUS = r"(?:(?<![\w)])(?P<minus>[-−]))?"
+ENGLISH_RULES: list[Rule] = [
+    (re.compile(r"\+\d[\d ().-]{6,18}\d(?!\w)"), _phone_number),
+    (
+        re.compile(r"(?:1[-. ])?(?:\(\d{3}\) ?|\d{3}[-. ])?\d{3}[-.]\d{4}(?![\w-])|\d{3} \d{3} \d{4}(?!\w)"),
+        _phone_number,
+    ),
+    (re.compile(r"\d{3,6}(?![\w.,:/%-]?\d)(?=\W|$)"), _dialled),
+    *CALENDAR_RULES,
+    (re.compile(rf"{_MINUS}{_SYMBOL}\s?(?P<amount>{_NUM})(?:\s?[-–—]\s?\$?(?P<to>{_NUM}))?{_SCALE}"), _money),
+    (
+        re.compile(
+            rf"{_MINUS}(?P<amount>{_NUM})(?P<to>(?!.)x)?{_SCALE}\s?(?P<symbol>[€£¥]|USD|EUR|GBP|JPY)(?!\w)"
+        ),
+        _money,
+    ),
+    (re.compile(r"(\d{1,3}(?:\.\d{1,3}){2,3})(?!\.?\d)"), _dotted),
+    (
+        re.compile(
+            rf"(?P<low>{_NUM})(?:[-‑]|\s?[–—]\s?)(?P<high>{_NUM})(?![-\d])(?:\s?(?P<unit>%|(?:{_UNIT})(?!\w)))?"
+        ),
+        _range,
+    ),
+    (re.compile(r"(\d+)['′](\d{1,2})(?:[\"″”]|'')"), _feet),
+    (re.compile(r"\d+(?:\.\d+)?(?:\s?[x×]\s?\d+(?:\.\d+)?)+(?!\w)"), _by),
+    (re.compile(rf"{_MINUS}(?P<figures>{_NUM})\s?%"), _percent),
+    (re.compile(r"['’]?(\d{1,3}0)'?s\b"), _decade),
+    (re.compile(r"(\d{1,3}(?:,\d{3})+|\d{1,12})(?:st|nd|rd|th)\b"), _ordinal),
+    (re.compile(r"(?:(?P<whole>\d{1,6}) )?(?P<top>\d{1,6})/(?P<bottom>\d{1,6})(?![\d/])"), _fraction),
+    (re.compile(rf"(\d{0, 6}) ?([{''.join(_GLYPHS)}])"), _glyph),
+    (re.compile(r"(?<=[A-Za-z])(\d{1,3})s\b"), _decade),
+    (
+        re.compile(
+            rf"{_MINUS}(?<![A-Za-z])(?P<figures>{_NUM})"
+            rf"(?P<space>[ \u00a0]?)(?P<unit>{_UNIT})(?![\w])(?!['’]\w)"
+        ),
+        _measure,
+    ),
+    (re.compile(rf"(?:#|[Nn]os?\. ?)({_NUM})(?!\w)"), _hashed),
+    (re.compile(rf"{_MINUS}(?P<figures>{_NUM})"), _number),
+    (re.compile(r"[-−](?= ?\d)"), _minus),
+    *ACRONYM_RULES,
+    (re.compile(r"/"), _slash),
+    (re.compile(rf"[{re.escape(''.join(_SIGNS))}]"), _sign),
+]

@@ -1,0 +1,87 @@
+"""Rules for every language: what is written but never said, and addresses."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from cvi.tts.spoken import Rule, Writer
+
+_DOMAINS = "com|org|net|io|dev|ai|app|edu|gov|info|de|fr|es|it|nl|eu|uk|us|ca|ch|at|tv|me|co"
+_URL_WORDS = {
+    "en": {".": "dot", "/": "slash", "-": "dash", "_": "underscore", "@": "at", "+": "plus"},
+    "de": {".": "Punkt", "/": "Schrägstrich", "-": "Minus", "_": "Unterstrich", "@": "at", "+": "plus"},
+    "fr": {".": "point", "/": "slash", "-": "tiret", "_": "tiret bas", "@": "arobase", "+": "plus"},
+    "es": {".": "punto", "/": "barra", "-": "guion", "_": "guion bajo", "@": "arroba", "+": "más"},
+    "it": {".": "punto", "/": "barra", "-": "trattino", "_": "trattino basso", "@": "chiocciola", "+": "più"},
+}
+_LONGEST_PATH = 24
+"""Characters of a URL's path worth saying; a longer one is no use to a listener."""
+
+
+def _silent(match: re.Match[str], writer: Writer) -> bool:
+    return True
+
+
+def _line_end(match: re.Match[str], writer: Writer) -> bool:
+    following = writer.source[match.end() :]
+    listed = re.match(r"[ \t]*([-*+•>#]|\d+[.)])\s", following)
+    if match.group().count("\n") > 1 or listed or match.group(1):
+        writer.pause(".")
+    return True
+
+
+def _link(match: re.Match[str], writer: Writer) -> bool:
+    for word in re.finditer(r"[^\W_]+(?:['’-][^\W_]+)*", match.group("label")):
+        start = match.start("label") + word.start()
+        writer.say(word.group(), start, start + len(word.group()))
+    return True
+
+
+def _address(match: re.Match[str], writer: Writer) -> bool:
+    spoken_part = re.sub(r"^(https?://)?(www\.)?", "", match.group(), flags=re.IGNORECASE)
+    spoken_part = re.split(r"[?#&=]", spoken_part)[0]
+    spoken_part = spoken_part.rstrip(".,;:!?)/'\"")
+    host, slash, path = spoken_part.partition("/")
+    if len(path) > _LONGEST_PATH or not re.fullmatch(r"[\w./-]*", path):
+        slash = path = ""
+    end = match.end() - (len(match.group()) - len(match.group().rstrip(".,;:!?)'\"")))
+    writer.say(_spelled_out(host + slash + path, writer.language), match.start(), end)
+    for mark in writer.source[end : match.end()]:
+        writer.pause(mark if mark in ".,;:!?" else "")
+    return True
+
+
+def _spelled_out(address: str, language: str) -> str:
+    from cvi.tts.spoken_numbers import cardinal, digits
+
+    signs = _URL_WORDS.get(language, _URL_WORDS["en"])
+    said: list[str] = []
+    for part in re.findall(r"[^\W\d_]+|\d+|[^\w]|_", address):
+        if part.isdecimal() and len(part) < 13:
+            said.append(cardinal(int(part), language) if len(part) <= 2 or language != "en" else digits(part))
+        else:
+            said.append(signs.get(part, part if part.isalpha() else ""))
+    return " ".join(said)
+
+
+def _emoji(match: re.Match[str], writer: Writer) -> bool:
+    char = match.group()
+    return unicodedata.category(char) in ("So", "Sk", "Cn", "Co", "Cf", "Mn", "Me", "Cc") and char not in "°№"
+
+
+MARKUP_RULES: list[Rule] = [
+    (re.compile(r"```.*?(```|$)", re.DOTALL), _silent),
+    (re.compile(r"!\[[^\]\n]*\]\([^)\n]*\)"), _silent),
+    (re.compile(r"\[(?P<label>[^\]\n]+)\]\([^)\n]*\)"), _link),
+    (re.compile(r"</?[a-zA-Z][^<>\n]{0,80}>|<!--.*?-->", re.DOTALL), _silent),
+    (re.compile(r"(?:(?<=\n)|(?<![\s\S]))[ \t]*(?:#{1,6}|>+|[-*+•])[ \t]+"), _silent),
+    (re.compile(r"(?:(?<=\n)|(?<![\s\S]))[ \t]*(?:[-*_=]{3,}|[|:\- ]{3,})[ \t]*(?=\n|$)"), _silent),
+    (re.compile(r"[ \t\r]*(\|?)[ \t\r]*\n[\s]*?(?=\S|$|[ \t])"), _line_end),
+    (re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)*\.[a-zA-Z]{2,}", re.ASCII), _address),
+    (re.compile(r"(?:https?://|www\.)[^\s<>\"]+", re.IGNORECASE), _address),
+    (re.compile(rf"(?<![\w@.])(?:[a-z0-9-]+\.)+(?:{_DOMAINS})\b(?![.]?\w)(?:/[^\s<>\"]*)?"), _address),
+    (re.compile(r"\*\*|__|~~|``?"), _silent),
+    (re.compile(r"\*(?=\S)|(?<=\S)\*|(?<!\w)_(?=\w)|(?<=\w)_(?!\w)|\\"), _silent),
+    (re.compile(r"[^\w\s!-~]"), _emoji),
+]
