@@ -1,0 +1,172 @@
+"""What a persona wants, must not do, may call, knows and keeps.
+
+Objectives, guardrails and tools have the shapes of the wire contract's resources, written in place.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from cvi.persona.section import Headers, Parameters, Secret, Section, rule_broken
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$", max_length=100)]
+Prompt = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
+Url = Annotated[str, StringConstraints(max_length=2048, pattern=r"^https?://")]
+Modality = Literal["verbal", "visual", "audio"]
+
+
+class Objective(Section):
+    """Something the conversation should achieve, and what follows it."""
+
+    not_yet: ClassVar = {
+        "callback_url": "",
+        "tool_call": None,
+        "output_variables": [],
+        "confirmation_mode": "auto",
+    }
+
+    objective_name: Name
+    """Letters, digits and underscores; unique in the persona."""
+    objective_prompt: Prompt
+    """What to achieve, in words the model reads."""
+    confirmation_mode: Literal["auto", "manual"] = "auto"
+    output_variables: Annotated[list[Name], Field(max_length=50)] = Field(default_factory=list)
+    """What to take down from the answer."""
+    modality: Modality = "verbal"
+    next_required_objective: Name | None = None
+    """The objective that follows."""
+    next_conditional_objectives: dict[Name, str] = Field(default_factory=dict)
+    """Name of a following objective -> the condition for it."""
+    callback_url: Url | None = None
+    tool_call: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _one_way_on(self) -> Objective:
+        if self.next_required_objective and self.next_conditional_objectives:
+            raise rule_broken(
+                "an objective has either next_required_objective or next_conditional_objectives, not both",
+                "Remove one of the two.",
+                "next_conditional_objectives",
+            )
+        return self
+
+    @property
+    def followers(self) -> tuple[str, ...]:
+        required = (self.next_required_objective,) if self.next_required_objective else ()
+        return (*required, *self.next_conditional_objectives)
+
+
+class Guardrail(Section):
+    """Something the persona must or must not do, whatever it is asked."""
+
+    not_yet: ClassVar = {"callback_url": "", "tool_call": None, "tags": []}
+
+    guardrail_name: Name
+    guardrail_prompt: Prompt
+    """The rule, in words the model reads."""
+    modality: Modality = "verbal"
+    callback_url: Url | None = None
+    tool_call: dict[str, Any] | None = None
+    app_message: bool = True
+    """Whether clients are told when it is triggered."""
+    tags: Annotated[list[str], Field(max_length=32)] = Field(default_factory=list)
+
+
+class ToolAuth(Section):
+    """How a tool's address is called with a credential. Write secrets as `${NAME}`."""
+
+    type: Literal["none", "bearer", "basic", "api_key", "hmac", "oauth2_client_credentials"] = "none"
+    token: Secret | None = None
+    username: str | None = None
+    password: Secret | None = None
+    name: str | None = None
+    value: Secret | None = None
+    location: Literal["header", "query"] | None = None
+    secret: Secret | None = None
+    token_url: Url | None = None
+    client_id: str | None = None
+    client_secret: Secret | None = None
+    scope: str | None = None
+
+
+class ToolApi(Section):
+    """An address to call."""
+
+    url: Annotated[str, StringConstraints(pattern=r"^https?://")]
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
+    timeout: Annotated[float, Field(gt=0, le=60)] = 10.0
+    """Seconds."""
+    headers: Headers = Field(default_factory=dict)
+    auth: ToolAuth = Field(default_factory=ToolAuth)
+    body_template: dict[str, Any] | str | None = None
+    query_params: Parameters = Field(default_factory=dict)
+    content_type: str | None = None
+
+
+class ToolDelivery(Section):
+    """Who answers a call: the client (`app_message: true`) or an address (`api`)."""
+
+    app_message: bool = False
+    api: ToolApi | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> ToolDelivery:
+        if self.app_message == (self.api is not None):
+            raise rule_broken(
+                "a tool is delivered by app_message or by api, exactly one of them",
+                "Write 'app_message: true', or an 'api' with its url.",
+            )
+        return self
+
+
+class Tool(Section):
+    """A function the model may call."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+    description: Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
+    parameters: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}})
+    """JSON Schema of the arguments."""
+    origin: Literal["llm", "vision", "audio"] | None = None
+    trigger_type: Literal["in_call", "post_call"] = "in_call"
+    delivery: ToolDelivery = Field(default_factory=lambda: ToolDelivery(app_message=True))
+    on_call: Literal["generate_filler", "static_filler", "silent", "passthrough"] = "silent"
+    """What is said while the call runs."""
+    static_filler: str | None = None
+    on_resolve: Literal["generate_response", "response_in_result", "add_to_context", "fire_and_forget"] = (
+        "generate_response"
+    )
+    """What becomes of the result."""
+    tags: list[str] = Field(default_factory=list)
+
+
+class Knowledge(Section):
+    """Documents the persona answers from."""
+
+    not_yet: ClassVar = {"documents": []}
+
+    documents: list[str] = Field(default_factory=list)
+    """Files, folders or web pages; relative paths start at the persona's file."""
+    retrieval: Literal["speed", "balanced", "quality"] = "balanced"
+
+
+class Memory(Section):
+    """What is kept about a participant between conversations. Nothing, unless `remember` is true."""
+
+    not_yet: ClassVar = {"remember": False}
+
+    remember: bool = False
+    topics: list[str] = Field(default_factory=list)
+    """What is worth keeping; anything the persona thinks useful when empty."""
+    keep_days: Annotated[int, Field(ge=1)] | None = None
+    """Erased after so many days; None keeps it until it is forgotten on request."""
+
+
+class Recording(Section):
+    """Whether a conversation's picture and sound are kept. They are not, unless `enabled` is true."""
+
+    not_yet: ClassVar = {"enabled": False}
+
+    enabled: bool = False
+    keep_days: Annotated[int, Field(ge=1)] | None = None

@@ -1,0 +1,93 @@
+"""What every part of a persona file has in common.
+
+A persona may come from three places: a file of ours, a file written for the wire contract, or a
+request of a client of that contract. Hence two vocabularies, retired keys and keys from elsewhere.
+A `Section` knows the other spellings of its fields and the keys it accepts without acting on them;
+`cvi.persona.checking` reads the same tables to tell a misspelt key from a foreign one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer, SecretStr, SerializationInfo, model_validator
+from pydantic_core import PydanticCustomError
+
+from cvi.persona.environment import is_reference
+
+MASK = "********"
+_SECRET_WORDS = ("key", "token", "secret", "password", "auth", "sig", "cookie")
+
+
+def rule_broken(message: str, remedy: str, *path: str | int) -> PydanticCustomError:
+    """An error of a rule between fields; `path` leads from the section to the faulty value."""
+    return PydanticCustomError("persona_rule", message, {"path": path, "remedy": remedy})
+
+
+class Section(BaseModel):
+    """A part of a persona. Unknown keys are ignored here and judged by `check_persona`.
+
+    `other_spellings`: key -> our field. `without_effect`: keys of the contract that are accepted and
+    ignored -> what to use instead ("" where there is nothing). `not_yet`: fields that are validated
+    and kept, but not acted upon -> the value that asks for nothing, which is not worth a warning.
+    """
+
+    model_config = ConfigDict(
+        extra="ignore", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
+
+    other_spellings: ClassVar[Mapping[str, str]] = {}
+    without_effect: ClassVar[Mapping[str, str]] = {}
+    not_yet: ClassVar[Mapping[str, object]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_vocabulary(cls, data: Any) -> Any:
+        """Rename other spellings to ours and drop keys without a value (`greeting:` says nothing)."""
+        if not isinstance(data, Mapping):
+            return data
+        named = {key: value for key, value in data.items() if value is not None}
+        for other, ours in cls.other_spellings.items():
+            if other not in named:
+                continue
+            value = named.pop(other)
+            if ours in named and named[ours] != value:
+                raise rule_broken(
+                    f"'{other}' and '{ours}' are two spellings of one field, with different values",
+                    f"Keep '{ours}' and remove '{other}'.",
+                    other,
+                )
+            named[ours] = value
+        return named
+
+
+def _keeps_secrets(info: SerializationInfo) -> bool:
+    return bool(info.context and info.context.get("secrets"))
+
+
+def _show_secret(secret: SecretStr, info: SerializationInfo) -> str:
+    text = secret.get_secret_value()
+    return text if _keeps_secrets(info) or is_reference(text) else MASK
+
+
+def _show_named(values: Any, info: SerializationInfo) -> Any:
+    return values if _keeps_secrets(info) else masked(values)
+
+
+def masked(values: Any, name: str = "") -> Any:
+    """A copy of JSON-like data with the texts masked whose name sounds like a secret."""
+    if isinstance(values, Mapping):
+        return {key: masked(value, str(key)) for key, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [masked(value, name) for value in values]
+    if isinstance(values, str) and not is_reference(values):
+        return MASK if any(word in name.lower() for word in _SECRET_WORDS) else values
+    return values
+
+
+Secret = Annotated[SecretStr, PlainSerializer(_show_secret, return_type=str)]
+"""Shown as asterisks, or as its `${NAME}`; `model_dump(context={"secrets": True})` gives it as it is."""
+
+Headers = Annotated[dict[str, Secret], "HTTP headers: any of them may carry a credential"]
+Parameters = Annotated[dict[str, Any], PlainSerializer(_show_named)]
