@@ -1,6 +1,6 @@
 """One pocketsphinx decoder, called without holding the interpreter's lock.
 
-The package's own binding keeps the lock for as long as a call takes: 75 ms for 100 ms of sound,
+The package's own binding keeps the lock for as long as a call takes: up to 75 ms for 100 ms of sound,
 during which no other thread of the program draws a frame or moves a sample. The same shared object
 exports the C API of pocketsphinx 5, and calls through ctypes let the lock go, so we call that.
 """
