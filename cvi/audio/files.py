@@ -6,7 +6,6 @@ Files are decoded as a stream, so a recording of hours costs no more memory than
 from __future__ import annotations
 
 import os
-import tempfile
 import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -127,10 +126,9 @@ def write_wav(path: Path, pcm: Pcm, rate_hz: int) -> None:
     Raises CviError when the disk or folder does not allow it.
     """
     channels = 1 if pcm.ndim == 1 else pcm.shape[1]
-    temporary: str | None = None
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
+        with part.open("wb") as file:
             with wave.open(file, "wb") as sound:
                 sound.setnchannels(channels)
                 sound.setsampwidth(2)
@@ -138,15 +136,14 @@ def write_wav(path: Path, pcm: Pcm, rate_hz: int) -> None:
                 sound.writeframes(np.ascontiguousarray(pcm, dtype="<i2").tobytes())
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
-        temporary = None
+        part.replace(path)
     except OSError as error:
         raise CviError(
             f"{path} cannot be written: {error.strerror or error}.", "Give a folder with room to write in."
         ) from error
     finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+        if part.exists():
+            part.unlink()
 
 
 @contextmanager
