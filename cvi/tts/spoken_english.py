@@ -251,7 +251,7 @@ ENGLISH_RULES: list[Rule] = [
     (re.compile(r"['’]?(\d{1,3}0)'?s\b"), _decade),
     (re.compile(r"(\d{1,3}(?:,\d{3})+|\d{1,12})(?:st|nd|rd|th)\b"), _ordinal),
     (re.compile(r"(?:(?P<whole>\d{1,6}) )?(?P<top>\d{1,6})/(?P<bottom>\d{1,6})(?![\d/])"), _fraction),
-    (re.compile(rf"(\d{0, 6}) ?([{''.join(_GLYPHS)}])"), _glyph),
+    (re.compile(rf"(\d{{0,6}}) ?([{''.join(_GLYPHS)}])"), _glyph),
     (re.compile(r"(?<=[A-Za-z])(\d{1,3})s\b"), _decade),
     (
         re.compile(

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from cvi.tts.spoken import spoken_form
+
+ENGLISH = [
+    ("Hello there, it's nice to meet you!", "Hello there, it's nice to meet you!"),
+    # money
+    ("Dr. Lee paid $3.50.", "Doctor Lee paid three dollars and fifty cents."),
+    ("$1, £1.01 and $0.99", "one dollar, one pound and one penny and ninety-nine cents"),
+    ("€2.5bn or $5-10 million", "two point five billion euros or five to ten million dollars"),
+    ("50 USD, $20/month", "fifty dollars, twenty dollars per month"),
+    # times
+    ("At 3:30 pm.", "At three thirty P M."),
+    ("from 3:05 a.m. to 15:30", "from three oh five A M to fifteen thirty"),
+    ("at 3:00", "at three o'clock"),
+    ("It is 3 PM. Come in.", "It is three P M. Come in."),
+    ("at 9 a.m. She left", "at nine A M. She left"),
+    # dates and years
+    ("on Jan. 5, 2024, we met", "on January fifth, twenty twenty-four, we met"),
+    ("on March 3rd", "on March third"),
+    ("the 5th of May", "the fifth of May"),
+    ("2024-01-05", "January fifth, twenty twenty-four"),
+    ("12/25/1999", "December twenty-fifth, nineteen ninety-nine"),
+    ("in 1905, 2007 and 1984", "in nineteen oh five, two thousand seven and nineteen eighty-four"),
+    ("the 1990s and '80s", "the nineteen nineties and eighties"),
+    ("from 1999-2004", "from nineteen ninety-nine to two thousand four"),
+    # numbers
+    ("1,234.56", "one thousand two hundred and thirty-four point five six"),
+    ("the 21st and 2nd", "the twenty-first and second"),
+    ("5-10% of them", "five to ten percent of them"),
+    ("20% off", "twenty percent off"),
+    ("1/2 cup, 3/4, 2½, 24/7", "one half cup, three quarters, two and a half, twenty-four seven"),
+    ("agent 007", "agent zero zero seven"),
+    ("version 1.2.3", "version one point two point three"),
+    ("2+2=4", "two plus two equals four"),
+    ("5 - 3", "five minus three"),
+    ("#1 of 10x20", "number one of ten by twenty"),
+    # telephone
+    ("Call 911!", "Call nine one one!"),
+    ("(555) 123-4567", "five five five, one two three, four five six seven"),
+    ("+44 20 7946 0958", "plus four four, two zero, seven nine four six, zero nine five eight"),
+    # units
+    ("-5 °C or 60 mph", "minus five degrees Celsius or sixty miles per hour"),
+    ("1 kg, 5 g, 5km, 100 GB", "one kilogram, five grams, five kilometers, one hundred gigabytes"),
+    ("5'10\" tall", "five foot ten tall"),
+    ("at 5 in the morning", "at five in the morning"),
+    # abbreviations and acronyms
+    ("Mr. and Mrs. Smith vs. Prof. Jones", "Mister and Missus Smith versus Professor Jones"),
+    ("12 Elm St. near St. Paul's", "twelve Elm Street near Saint Paul's"),
+    ("Dr. Who lives on Oak Dr.", "Doctor Who lives on Oak Drive."),
+    ("fruit, e.g. apples, i.e. food, etc.", "fruit, for example apples, that is food, et cetera."),
+    ("approx. five", "approximately five"),
+    ("The F.B.I. and NASA use SQL", "The F B I and Nasa use S Q L"),
+    ("PDFs, pdf and mp3s", "P D F's, P D F and M P threes"),
+    ("I do NOT agree", "I do not agree"),
+    ("STOP IT NOW PLEASE", "stop it now please"),
+    ("World War II, Henry VIII, Chapter V", "World War two, Henry the eighth, Chapter five"),
+    ("and/or he/she", "and or he or she"),
+    ("salt & pepper w/o sugar", "salt and pepper without sugar"),
+    # addresses
+    ("See https://www.example.com/docs?x=1.", "See example dot com slash docs."),
+    ("Mail john.smith@example.co.uk!", "Mail john dot smith at example dot co dot uk!"),
+    # what is not said
+    ("**Bold** and *italic* `code` text 😀👍🏽.", "Bold and italic code text."),
+    ("a [link](http://x.y/z) here", "a link here"),
+    ("# Title\n\n- one thing\n- another", "Title. one thing. another"),
+    ("Look:\n```python\nx = 1\n```\nDone.", "Look: Done."),
+    ("He left… “really”?! (yes)", "He left... really? yes"),
+    ("wait... what", "wait, what"),
+    ("... 😀 !!! **", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("written", "spoken"), ENGLISH)
+def test_english(written: str, spoken: str) -> None:
+    assert spoken_form(written).text == spoken
+
+
+@pytest.mark.parametrize(
+    ("language", "written", "spoken"),
+    [
+        ("de", "Das kostet 3,50 € & 20 %.", "Das kostet drei Komma fünf null Euro und zwanzig Prozent."),
+        ("de", "1.234 Leute", "eintausendzweihundertvierunddreißig Leute"),
+        ("fr", "20 % de 100", "vingt pour cent de cent"),
+        ("es-MX", "El 5% de 12,5", "El cinco por ciento de doce coma cinco"),
+        ("zz", "about 5 things", "about 5 things"),
+    ],
+)
+def test_other_languages(language: str, written: str, spoken: str) -> None:
+    assert spoken_form(written, language).text == spoken
+
+
+def test_each_spoken_word_knows_its_written_word() -> None:
+    written = "Dr. Lee paid $3.50 for 5 kg."
+    spoken = spoken_form(written)
+    pairs = [
+        (spoken.text[word.start : word.end], written[word.source_start : word.source_end])
+        for word in spoken.words
+    ]
+    assert pairs == [
+        ("Doctor", "Dr."), ("Lee", "Lee"), ("paid", "paid"), ("three", "$3.50"), ("dollars", "$3.50"),
+    pairs = [(spoken.text[w.start : w.end], written[w.source_start : w.source_end]) for w in spoken.words]
+    ]  # fmt: skip
+
+
+def test_sentences() -> None:
+    parts = spoken_form("I saw Dr. Lee. Did you? No: never!").sentences()
+    assert [part.text for part in parts] == ["I saw Doctor Lee.", "Did you?", "No: never!"]
+    assert [parts[1].text[word.start : word.end] for word in parts[1].words] == ["Did", "you"]
+    assert [word.source_start for word in parts[1].words] == [15, 19]
+
+
+def test_respelling_moves_the_words() -> None:
+    spoken = spoken_form("The U.S.A. now.").with_words(lambda _, said: "eh" if said == "A" else said)
+    assert spoken.text == "The U S eh now."
+    assert [spoken.text[word.start : word.end] for word in spoken.words] == ["The", "U", "S", "eh", "now"]
+
+
+TRICKY = st.text(
+    st.sampled_from([*"abIVXAMS019 .,:;/-–+$€£%@#&*_`'’\"()[]<>|~^\\\n\t°½²٣éß漢😀️"]), max_size=40
+) | st.text(max_size=40)
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=TRICKY, language=st.sampled_from(["en", "de", "fr", "ja"]))
+@example(text="9" * 5_000, language="en")
+@example(text="9" * 5_000, language="de")
+@example(text="1." * 300, language="en")
+def test_any_text_is_spoken_or_silent_in_order(text: str, language: str) -> None:
+    spoken = spoken_form(text, language)
+    at = source = 0
+    spans = sorted({(word.source_start, word.source_end) for word in spoken.words})
+    assert all(one[1] <= two[0] for one, two in pairwise(spans)), "written words overlap"
+    for word in spoken.words:
+        assert at <= word.start < word.end <= len(spoken.text)
+        assert not any(char.isspace() for char in spoken.text[word.start : word.end])
+        assert not spoken.text[at : word.start].strip(" .,;:!?"), "words are missed"
+        assert word.source_start >= source
+        assert word.source_start < word.source_end <= len(text)
+        at, source = word.end, word.source_start
+    assert "".join(part.text.replace(" ", "") for part in spoken.sentences()) == spoken.text.replace(" ", "")
