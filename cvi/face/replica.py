@@ -54,7 +54,9 @@ def find_replica(name_or_path: str | Path) -> Path:
     if name in known:
         return known[name]
     if given.is_dir():
-        raise MissingError(f"{given} is no replica: it holds no {CARD}.", "Name a folder made by training or baking.")
+        raise MissingError(
+            f"{given} is no replica: it holds no {CARD}.", "Name a folder made by training or baking."
+        )
     near = get_close_matches(name.lower(), known, n=1)
     hint = f"Did you mean '{near[0]}'?" if near else f"Here are: {', '.join(known) or 'none'}."
     raise MissingError(f"There is no replica '{name}'.", hint)

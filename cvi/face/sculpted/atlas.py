@@ -39,7 +39,9 @@ class Atlas:
         except FileNotFoundError as error:
             raise MissingError(f"There is no {path}.", "Bake it: python -m cvi.face.sculpted.bake") from error
         except (ValueError, OSError, zipfile.BadZipFile) as error:
-            raise UsageError(f"{path} is not an atlas ({error}).", "Fetch or bake the replica again.") from error
+            raise UsageError(
+                f"{path} is not an atlas ({error}).", "Fetch or bake the replica again."
+            ) from error
         self._path = path
         found = int(self.array("format"))
         if found != FORMAT:

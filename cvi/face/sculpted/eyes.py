@@ -6,17 +6,17 @@ import math
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from cvi.face.base import Controls
 from cvi.face.sculpted.atlas import TONE_STEPS, TONE_TOP, Atlas
-from cvi.face.sculpted.morph import Curves, Floats, Morph
+from cvi.face.sculpted.morph import Bytes, Curves, Floats, Morph, fetch
 from cvi.face.sculpted.planes import Fit, Planes, feather, to_planes
 
 TURN_X, TURN_Y = 0.42, 0.34  # radians at the ends of the gaze controls
 CONVERGE = 0.035  # each eye turned in, as when it looks at a near face
 LID_FOLLOW = 0.34  # lids follow the gaze up and down by this much of their way
 IRIS_DEPTH = 0.12  # the iris lies behind the cornea, eyeball radii
+GLINT = 3.0  # brightness of the catchlight, linear
 FEATHER_PX = 10
 
 
@@ -30,23 +30,23 @@ class Eye:
         self._side = side
         width, height = self.box.x1 - self.box.x0, self.box.y1 - self.box.y0
         self._levels = atlas.floats("lid_levels")
-        count = range(len(self._levels))
+        names = [f"{which}_{k:02d}" for k in range(len(self._levels))]
 
-        def load(name: str) -> Floats:
-            return np.asarray(fit.image(atlas.image(name), baked), np.float32)
+        def load(name: str) -> Bytes:
+            return fit.image(atlas.image(name), baked)
 
-        self._lids = [load(f"lid_{which}_{k:02d}") for k in count]
-        self._cover = [load(f"lid_alpha_{which}_{k:02d}") / 255 for k in count]
-        self._light = [(load(f"eye_light_{which}_{k:02d}") / 255) ** 2 * TONE_TOP for k in count]
+        # Lids and how much they cover in one image; the square root of the light on the eyeball.
+        self._lids = [np.dstack([load(f"lid_{name}"), load(f"lid_alpha_{name}")]) for name in names]
+        self._light = [load(f"eye_light_{name}") for name in names]
         x, y = atlas.floats("lid_columns")[which], atlas.floats("lid_curves")[which]
         self._morph = Morph(Curves(fit.x(x, self.box), fit.y(y, self.box), False), width, height)
-        rows, columns = _open_part(self._cover)
+        rows, columns = _open_part([lids[..., 3] for lids in self._lids])
         self._part = rows, columns
-        self._sclera = ((load(f"sclera_{which}") / 255) ** 2)[rows, columns]
-        self._glint = (load(f"glint_{which}") / 255)[rows, columns, None]
-        ball = np.asarray(fit.image(atlas.floats(f"ball_{which}"), baked), np.float32)
+        self._sclera = np.square(load(f"sclera_{which}")[rows, columns] * np.float32(1 / 255))
+        self._glint = load(f"glint_{which}")[rows, columns, None] * np.float32(GLINT / 255)
+        ball = fit.floats(atlas.floats(f"ball_{which}"), baked)
         self._ball = np.ascontiguousarray(ball[rows, columns])
-        self._iris = np.asarray(atlas.image("iris"), np.float32) / 255
+        self._iris = atlas.image("iris").astype(np.float32) / 255
         self._iris[..., :3] **= 2
         self._span = float(atlas.array("iris_span"))
         self._tone = atlas.floats("tone") * 255
@@ -70,28 +70,28 @@ class Eye:
         part = place - low
         weights = np.zeros(len(self._levels), np.float32)
         weights[low], weights[low + 1] = 1 - part, part
-        lids, cover, light = self._layers(weights, [k for k in (low, low + 1) if weights[k] > 1e-4])
+        levels = [k for k in (low, low + 1) if weights[k] > 1e-4]
+        lids, light = self._lids[levels[0]], self._light[levels[0]]
+        if len(levels) == 2:
+            (near, far), (a, b) = self._morph.maps(weights, levels), levels
+            first, second = float(weights[a]), float(weights[b])
+            lids = np.asarray(
+                cv2.addWeighted(fetch(lids, near), first, fetch(self._lids[b], far), second, 0), np.uint8
+            )
+            light = np.asarray(
+                cv2.addWeighted(fetch(light, near), first, fetch(self._light[b], far), second, 0), np.uint8
+            )
         rows, columns = self._part
-        shown = cover[rows, columns][..., None]
-        lids[rows, columns] *= shown
-        lids[rows, columns] += (1 - shown) * self._eyeball(gaze_x, gaze_y, light[rows, columns])
-        return to_planes(cv2.convertScaleAbs(lids))  # type: ignore[arg-type]
+        drawn = np.ascontiguousarray(lids[..., :3])
+        if closure < 1:
+            cover = lids[rows, columns, 3:] * np.float32(1 / 255)
+            ball = self._eyeball(gaze_x, gaze_y, light[rows, columns])
+            mixed = ball + (drawn[rows, columns] - ball) * cover
+            drawn[rows, columns] = mixed + np.float32(0.5)
+        return to_planes(drawn)
 
-    def _layers(self, weights: Floats, levels: list[int]) -> tuple[Floats, Floats, Floats]:
-        """Lids, how much they cover and the light on the eyeball, mixed of two baked openings."""
-        if len(levels) == 1:
-            k = levels[0]
-            return self._lids[k].copy(), self._cover[k], self._light[k]
-        maps = self._morph.maps(weights, levels)
-        mixed: list[npt.NDArray[np.generic]] = []
-        for layer in (self._lids, self._cover, self._light):
-            bent = [self._morph.bend(layer[k], m) for k, m in zip(levels, maps, strict=True)]
-            first, second = float(weights[levels[0]]), float(weights[levels[1]])
-            mixed.append(np.asarray(cv2.addWeighted(bent[0], first, bent[1], second, 0)))  # type: ignore[call-overload]
-        return mixed[0], mixed[1], mixed[2]  # type: ignore[return-value]
-
-    def _eyeball(self, gaze_x: float, gaze_y: float, light: Floats) -> Floats:
-        """Display rgb 0..255 of the turned eyeball."""
+    def _eyeball(self, gaze_x: float, gaze_y: float, light: Bytes) -> Floats:
+        """Display rgb 0..255 of the turned eyeball; `light` as baked, square roots."""
         yaw, pitch = TURN_X * gaze_x - self._side * CONVERGE, TURN_Y * gaze_y
         ahead = np.array([math.sin(yaw) * math.cos(pitch), math.sin(pitch), math.cos(yaw) * math.cos(pitch)])
         right = np.array([ahead[2], 0, -ahead[0]]) / math.hypot(ahead[0], ahead[2])
@@ -105,14 +105,15 @@ class Eye:
         column = np.where(facing > 0, column, -10).astype(np.float32)
         iris = cv2.remap(self._iris, column, row.astype(np.float32), cv2.INTER_LINEAR, borderValue=0)
         colour = self._sclera + (iris[..., :3] - self._sclera) * iris[..., 3:]
-        linear = np.minimum(colour * light + self._glint * 3.0, TONE_TOP)
-        steps = (np.sqrt(linear) * ((TONE_STEPS - 1) / math.sqrt(TONE_TOP))).astype(np.intp)
+        lit = np.square(light * np.float32(math.sqrt(TONE_TOP) / 255))
+        linear = np.minimum(colour * lit + self._glint, TONE_TOP)
+        steps = (np.sqrt(linear) * np.float32((TONE_STEPS - 1) / math.sqrt(TONE_TOP))).astype(np.intp)
         return np.asarray(self._tone[steps], np.float32)
 
 
-def _open_part(covers: list[Floats]) -> tuple[slice, slice]:
+def _open_part(covers: list[Bytes]) -> tuple[slice, slice]:
     """The rows and columns in which the eyeball shows at any opening."""
-    seen = np.min(covers, axis=0) < 0.999
+    seen = np.min(covers, axis=0) < 255
     rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 

@@ -7,11 +7,11 @@ import numpy as np
 
 from cvi.face.base import Controls
 from cvi.face.sculpted.atlas import Atlas
-from cvi.face.sculpted.morph import Curves, Floats, Morph
+from cvi.face.sculpted.morph import Bytes, Curves, Floats, Morph, fetch
 from cvi.face.sculpted.planes import Fit, Planes, feather, to_planes
 from cvi.face.sculpted.shapes import Basis
 
-MOST = 5  # patches mixed in one frame
+MOST = 4  # patches mixed in one frame
 FEATHER_PX = 16
 
 
@@ -25,8 +25,7 @@ class Mouth:
         names = tuple(str(name) for name in atlas.array("mouth_families"))
         self._basis = Basis(names, atlas.floats("mouth_jaws"))
         self._patches = [
-            to_planes(fit.image(atlas.image(f"mouth_{k:02d}"), baked))  # type: ignore[arg-type]
-            for k in range(len(names))
+            to_planes(fit.image(atlas.image(f"mouth_{k:02d}"), baked)) for k in range(len(names))
         ]
         x, y = atlas.floats("mouth_columns"), atlas.floats("mouth_curves")
         self._morph = Morph(Curves(fit.x(x, self.box), fit.y(y, self.box), True), width, height)
@@ -46,19 +45,22 @@ class Mouth:
         patches = [int(k) for k in np.argsort(-shares) if shares[k] > 1e-4]
         if len(patches) == 1 and weights[patches[0]] > 0.9999:
             return self._patches[patches[0]]
-        luma, chroma, total = None, None, 0.0
+        luma: Bytes | None = None
+        chroma: Bytes | None = None
+        total = 0.0
         for patch, maps in zip(patches, self._morph.maps(weights, patches), strict=True):
-            bent_luma = self._morph.bend(self._patches[patch].luma, maps)
-            bent_chroma = self._morph.bend(self._patches[patch].chroma, maps)
+            bent_luma = fetch(self._patches[patch].luma, maps)
+            bent_chroma = fetch(self._patches[patch].chroma, maps, halved=True)
             share = float(shares[patch])
             total += share
             if luma is None or chroma is None:
                 luma, chroma = bent_luma, bent_chroma
             else:
                 part = share / total
-                luma = cv2.addWeighted(luma, 1 - part, bent_luma, part, 0)
-                chroma = cv2.addWeighted(chroma, 1 - part, bent_chroma, part, 0)
-        return Planes(np.asarray(luma, np.uint8), np.asarray(chroma, np.uint8))
+                luma = np.asarray(cv2.addWeighted(luma, 1 - part, bent_luma, part, 0), np.uint8)
+                chroma = np.asarray(cv2.addWeighted(chroma, 1 - part, bent_chroma, part, 0), np.uint8)
+        assert luma is not None and chroma is not None
+        return Planes(luma, chroma)
 
 
 def _few(weights: Floats) -> Floats:

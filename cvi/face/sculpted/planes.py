@@ -6,6 +6,7 @@ Everything live is blended in these planes, so that nothing is converted per fra
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from cvi.errors import UsageError
 from cvi.face.sculpted.atlas import Box
 
-Plane = npt.NDArray[np.uint8]
+Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 # Rows: Y, Cb, Cr from 8-bit R, G, B (ITU-R BT.709-6, section 3; limited range).
@@ -32,11 +33,11 @@ _TO_YCC = np.array(
 class Planes:
     """`luma` (h, w), `chroma` (h/2, w/2, 2) as Cb, Cr; uint8, h and w even."""
 
-    luma: Plane
-    chroma: Plane
+    luma: Bytes
+    chroma: Bytes
 
 
-def to_planes(rgb: npt.NDArray[np.uint8]) -> Planes:
+def to_planes(rgb: Bytes) -> Planes:
     """uint8 RGB (h, w, 3) -> planes."""
     ycc = cv2.transform(rgb, _TO_YCC)
     h, w = rgb.shape[:2]
@@ -44,21 +45,29 @@ def to_planes(rgb: npt.NDArray[np.uint8]) -> Planes:
     return Planes(np.ascontiguousarray(ycc[..., 0]), np.ascontiguousarray(chroma[..., 1:]))
 
 
-def feather(box: Box, edge: float) -> Floats:
-    """A weight that falls from 1 inside to 0 at the border over about `edge` pixels, (h, w)."""
+def feather(box: Box, edge: float) -> Bytes:
+    """A weight that falls from 255 inside to 0 at the border over about `edge` pixels, (h, w)."""
 
     def ramp(n: int) -> Floats:
         place = np.arange(n, dtype=np.float32) + 0.5
         t = np.clip(np.minimum(place, n - place) / edge, 0, 1)
         return np.asarray(t * t * (3 - 2 * t), np.float32)
 
-    return np.outer(ramp(box.y1 - box.y0), ramp(box.x1 - box.x0)).astype(np.float32)
+    return np.asarray(np.outer(ramp(box.y1 - box.y0), ramp(box.x1 - box.x0)) * 255 + 0.5, np.uint8)
 
 
-def halved(weight: Floats) -> Floats:
-    """A luma-sized weight at chroma's size."""
+def for_chroma(weight: Bytes) -> Bytes:
+    """A luma-sized weight for both of chroma's channels: (h, w) -> (h/2, w/2, 2)."""
     h, w = weight.shape
-    return np.asarray(cv2.resize(weight, (w // 2, h // 2), interpolation=cv2.INTER_AREA), np.float32)
+    half = cv2.resize(weight, (w // 2, h // 2), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.merge([half, half]), np.uint8)
+
+
+def lay(over: Bytes, under: Bytes, weight: Bytes) -> Bytes:
+    """`over` on `under`, in proportion to weight / 255; all of one shape."""
+    seen = cv2.multiply(over, weight, scale=1 / 255)
+    left = cv2.multiply(under, cv2.bitwise_not(weight), scale=1 / 255)
+    return np.asarray(cv2.add(seen, left), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +85,13 @@ class Fit:
         """Fill the frame, cutting what does not fit. Raises `UsageError` for a frame that cannot be."""
         if width % 2 or height % 2 or min(width, height) < 96 or max(width, height) > 4096:
             raise UsageError(
-                f"A face cannot be drawn at {width}x{height}.", "Use even sizes from 96 to 4096, such as 1280x720."
+                f"A face cannot be drawn at {width}x{height}.",
+                "Use even sizes from 96 to 4096, such as 1280x720.",
             )
         if width < 0.75 * height:
             raise UsageError(
-                f"{width}x{height} is too narrow for a stock face.", "Use a frame at least three quarters as wide."
+                f"{width}x{height} is too narrow for a stock face.",
+                "Use a frame at least three quarters as wide.",
             )
         scale = max(width / baked[0], height / baked[1])
         return cls(width, height, scale, (baked[0] * scale - width) / 2, (baked[1] * scale - height) / 2)
@@ -102,23 +113,34 @@ class Fit:
             down(baked.y1 * s - self.top, self.height),
         )
 
-    def image(self, image: npt.NDArray[np.generic], baked: Box) -> npt.NDArray[np.generic]:
-        """A baked image (uint8 or float32) of box `baked` as it lies in `self.box(baked)`."""
+    def image(self, image: Bytes, baked: Box) -> Bytes:
+        """A baked image of box `baked` as it lies in `self.box(baked)`."""
+        return np.asarray(self._resampled(image, baked), np.uint8)
+
+    def floats(self, image: Floats, baked: Box) -> Floats:
+        """The same for floats."""
+        return np.asarray(self._resampled(image, baked), np.float32)
+
+    def _resampled(self, image: Bytes | Floats, baked: Box) -> npt.NDArray[Any]:
         if self.scale == 1 and self.left == 0 and self.top == 0:
             return image
         box = self.box(baked)
         step = 1 / self.scale
-        if self.scale < 1:
-            image = cv2.GaussianBlur(image, (0, 0), 0.42 * np.sqrt(step**2 - 1) + 0.05)  # type: ignore[assignment]
         place = np.array(
             [
                 [step, 0, (box.x0 + 0.5 + self.left) * step - 0.5 - baked.x0],
                 [0, step, (box.y0 + 0.5 + self.top) * step - 0.5 - baked.y0],
             ]
         )
-        how = (cv2.INTER_LINEAR if self.scale < 1 else cv2.INTER_CUBIC) | cv2.WARP_INVERSE_MAP
+        if self.scale < 1:
+            image = np.asarray(cv2.GaussianBlur(image, (0, 0), 0.42 * float(np.sqrt(step**2 - 1)) + 0.05))
+        how = cv2.INTER_LINEAR if self.scale < 1 else cv2.INTER_CUBIC
         size = box.x1 - box.x0, box.y1 - box.y0
-        return np.asarray(cv2.warpAffine(image, place, size, flags=how, borderMode=cv2.BORDER_REPLICATE))  # type: ignore[call-overload]
+        return np.asarray(
+            cv2.warpAffine(
+                image, place, size, flags=how | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+            )
+        )
 
     def x(self, baked: Floats, box: Box) -> Floats:
         """Baked picture x -> x from the left of `box` in the frame."""

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from cvi.face.base import Controls
-from cvi.face.sculpted.atlas import Atlas, Box
+from cvi.face.sculpted.atlas import Atlas
 from cvi.face.sculpted.morph import Floats
 from cvi.face.sculpted.planes import Fit
 
@@ -28,7 +28,7 @@ class Pose:
     def __init__(self, atlas: Atlas, fit: Fit) -> None:
         self.box = fit.box(atlas.box("head_rect"))
         width, height = self.box.x1 - self.box.x0, self.box.y1 - self.box.y0
-        across, down = max(width // 4, 8), max(height // 4, 8)
+        across, down = max(width // 8, 8), max(height // 8, 8)
         self._cell = width / across, height / down
         column, row = np.meshgrid(np.arange(across, dtype=np.float32), np.arange(down, dtype=np.float32))
         self._column, self._row = column, row
@@ -42,12 +42,17 @@ class Pose:
         depth = atlas.floats("depth")
         cell = atlas.width / depth.shape[1]
         far = cv2.remap(
-            depth, (x + 0.5) / cell - 0.5, (y + 0.5) / cell - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            depth,
+            (x + 0.5) / cell - 0.5,
+            (y + 0.5) / cell - 0.5,
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
         )
         across_x, up_y = (x - (atlas.width - 1) / 2) / self._focal, (y - (atlas.height - 1) / 2) / self._focal
         points = np.stack([across_x * far, CAMERA_Y - up_y * far, CAMERA_Z - far], -1)
         self._seen = np.stack([across_x, up_y], -1).astype(np.float32)
         self._points = (points - np.array(PIVOT)).astype(np.float32)
+        self._left = self._points[..., 0] < 0
         turns = np.clip((points[..., 1] - STIFF_Y) / (LOOSE_Y - STIFF_Y), 0, 1)
         self._turns = (turns * turns * (3 - 2 * turns)).astype(np.float32) * self._focal * self._scale
         self._brow, self._knit_x, self._knit_y = _brow_fields(points[..., 0], points[..., 1])
@@ -60,11 +65,11 @@ class Pose:
         left, right = _clip(controls.brow_left), _clip(controls.brow_right)
         knit = min(max(controls.furrow, 0.0), 1.0)
         if left or right or knit:
-            amount = np.where(self._points[..., 0] < 0, _lift(left), _lift(right))
-            dx = dx + self._scale * knit * self._knit_x
-            dy = dy + self._scale * (knit * self._knit_y - amount * self._brow)
+            amount = np.where(self._left, np.float32(_lift(left)), np.float32(_lift(right)))
+            dx += self._scale * knit * self._knit_x
+            dy += self._scale * (knit * self._knit_y - amount * self._brow)
         if controls.breath:
-            dy = dy - self._scale * controls.breath * self._breath
+            dy -= self._scale * controls.breath * self._breath
         field = np.dstack([dx, dy]).astype(np.float32)
         # The displacement is known where points come from, and wanted where they go: one step of iteration.
         back = cv2.remap(
@@ -85,8 +90,11 @@ class Pose:
         about_x = np.array(
             [[1, 0, 0], [0, math.cos(pitch), -math.sin(pitch)], [0, math.sin(pitch), math.cos(pitch)]]
         )
-        about_z = np.array([[math.cos(roll), -math.sin(roll), 0], [math.sin(roll), math.cos(roll), 0], [0, 0, 1]])
-        turned = self._points @ (about_y @ about_x @ about_z).T.astype(np.float32) + np.array(PIVOT, np.float32)
+        about_z = np.array(
+            [[math.cos(roll), -math.sin(roll), 0], [math.sin(roll), math.cos(roll), 0], [0, 0, 1]]
+        )
+        rotation = (about_y @ about_x @ about_z).astype(np.float32)
+        turned = self._points @ rotation.T + np.array(PIVOT, np.float32)
         far = CAMERA_Z - turned[..., 2]
         dx = (turned[..., 0] / far - self._seen[..., 0]) * self._turns
         dy = ((CAMERA_Y - turned[..., 1]) / far - self._seen[..., 1]) * self._turns
@@ -99,12 +107,16 @@ def _brow_fields(x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
     above, below = np.exp(-(((y - 0.30) / 0.21) ** 2)), np.exp(-(((y - 0.30) / 0.115) ** 2))
     lift = 17.0 * aside * np.where(y > 0.30, above, below)
     near = np.exp(-(((np.abs(x) - 0.14) / 0.13) ** 2) - ((y - 0.28) / 0.11) ** 2)
-    return lift.astype(np.float32), (-7.0 * np.sign(x) * near).astype(np.float32), (8.0 * near).astype(np.float32)
+    return (
+        lift.astype(np.float32),
+        (-10.0 * np.sign(x) * near).astype(np.float32),
+        (12.0 * near).astype(np.float32),
+    )
 
 
 def _lift(brow: float) -> float:
     """Brows rise further than they sink."""
-    return brow if brow > 0 else 0.6 * brow
+    return brow if brow > 0 else 0.75 * brow
 
 
 def _clip(value: float) -> float:

@@ -9,8 +9,9 @@ from cvi.errors import EngineError
 from cvi.face.base import Controls, FaceSettings, Frame
 from cvi.face.sculpted.atlas import Atlas, Box
 from cvi.face.sculpted.eyes import Eye
+from cvi.face.sculpted.morph import fetch
 from cvi.face.sculpted.mouth import Mouth
-from cvi.face.sculpted.planes import Fit, Floats, Plane, Planes, halved, to_planes
+from cvi.face.sculpted.planes import Bytes, Fit, Planes, for_chroma, lay, to_planes
 from cvi.face.sculpted.pose import Pose
 
 GRAIN = 0.9  # of the room's luma, standard deviation; keeps soft gradients from banding. It never moves.
@@ -30,72 +31,59 @@ class SculptedFace:
         self.width, self.height = settings.width, settings.height
         self._room = _room(atlas, fit)
         baked = atlas.box("head_rect")
-        self._head = to_planes(fit.image(atlas.image("head"), baked))  # type: ignore[arg-type]
-        alpha = np.asarray(fit.image(atlas.image("head_alpha"), baked), np.float32) / 255
-        self._alpha, self._half_alpha = alpha, halved(alpha)
+        self._head = to_planes(fit.image(atlas.image("head"), baked))
+        self._alpha = fit.image(atlas.image("head_alpha"), baked)
         self._pose = Pose(atlas, fit)
         self._mouth = Mouth(atlas, fit)
-        self._eyes = [Eye(atlas, fit, side) for side in (-1, 1)]
-        self._parts = [_Part(part.box, self._pose.box, part.weight) for part in (self._mouth, *self._eyes)]
+        self._eyes = Eye(atlas, fit, -1), Eye(atlas, fit, 1)
+        head = self._pose.box
+        self._mouth_place = _Place(self._mouth.box, head, self._mouth.weight)
+        self._eye_places = [_Place(eye.box, head, eye.weight) for eye in self._eyes]
         self._closed = False
 
     def render(self, controls: Controls) -> Frame:
         """One frame: uint8 I420, (height * 3 // 2, width), BT.709 limited range."""
         if self._closed:
             raise EngineError("The face was closed and cannot draw.", "Build a new one.")
-        luma, chroma = self._head.luma.copy(), self._head.chroma.copy()
-        for part, drawn in zip(
-            self._parts, (self._mouth.draw(controls), *(eye.draw(controls) for eye in self._eyes)), strict=True
-        ):
-            part.lay(drawn, luma, chroma)
+        head = Planes(self._head.luma.copy(), self._head.chroma.copy())
+        self._mouth_place.lay(self._mouth.draw(controls), head)
+        for eye, place in zip(self._eyes, self._eye_places, strict=True):
+            place.lay(eye.draw(controls), head)
         maps = self._pose.maps(controls)
+        cover = fetch(self._alpha, maps)
         box = self._pose.box
-        frame = np.empty((self.height * 3 // 2, self.width), np.uint8)
-        full = frame[: self.height]
-        full[:] = self._room.luma
         rows, columns = slice(box.y0, box.y1), slice(box.x0, box.x1)
-        full[rows, columns] = _composite(luma, self._alpha, maps, self._room.luma[rows, columns])
-        mixed = self._room.chroma.copy()
+        frame = np.empty((self.height * 3 // 2, self.width), np.uint8)
+        frame[: self.height] = self._room.luma
+        frame[rows, columns] = lay(fetch(head.luma, maps), self._room.luma[rows, columns], cover)
         half = slice(box.y0 // 2, box.y1 // 2), slice(box.x0 // 2, box.x1 // 2)
-        maps = (maps[0] - 0.5) / 2, (maps[1] - 0.5) / 2
-        mixed[half] = _composite(chroma, self._half_alpha, maps, self._room.chroma[half])
+        chroma = self._room.chroma.copy()
+        turned = fetch(head.chroma, maps, halved=True)
+        chroma[half] = lay(turned, self._room.chroma[half], for_chroma(cover))
         planes = frame[self.height :].reshape(2, self.height // 2, self.width // 2)
-        planes[0], planes[1] = mixed[..., 0], mixed[..., 1]
+        planes[0], planes[1] = chroma[..., 0], chroma[..., 1]
         return frame
 
     def close(self) -> None:
         self._closed = True
 
 
-class _Part:
+class _Place:
     """Where a feathered patch lies within the head's picture."""
 
-    def __init__(self, box: Box, head: Box, weight: Floats) -> None:
+    def __init__(self, box: Box, head: Box, weight: Bytes) -> None:
         y0, y1, x0, x1 = box.y0 - head.y0, box.y1 - head.y0, box.x0 - head.x0, box.x1 - head.x0
         self._full = slice(y0, y1), slice(x0, x1)
         self._half = slice(y0 // 2, y1 // 2), slice(x0 // 2, x1 // 2)
-        self._weight, self._rest = weight, 1 - weight
-        self._half_weight = halved(weight)
-        self._half_rest = 1 - self._half_weight
+        self._weight, self._half_weight = weight, for_chroma(weight)
 
-    def lay(self, drawn: Planes, luma: Plane, chroma: Plane) -> None:
-        luma[self._full] = cv2.blendLinear(drawn.luma, luma[self._full], self._weight, self._rest)
-        chroma[self._half] = cv2.blendLinear(
-            drawn.chroma, chroma[self._half], self._half_weight, self._half_rest
-        )
-
-
-def _composite(head: Plane, alpha: Floats, maps: tuple[Floats, Floats], room: Plane) -> Plane:
-    """Turn head and alpha by coarse maps and lay them over the room."""
-    h, w = head.shape[:2]
-    x, y = (cv2.resize(m, (w, h), interpolation=cv2.INTER_LINEAR) for m in maps)
-    turned = cv2.remap(head, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    cover = cv2.remap(alpha, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.blendLinear(turned, room, cover, 1 - cover), np.uint8)
+    def lay(self, drawn: Planes, head: Planes) -> None:
+        """Lay the patch on the head, in place."""
+        head.luma[self._full] = lay(drawn.luma, head.luma[self._full], self._weight)
+        head.chroma[self._half] = lay(drawn.chroma, head.chroma[self._half], self._half_weight)
 
 
 def _room(atlas: Atlas, fit: Fit) -> Planes:
-    whole = Box(0, 0, atlas.width, atlas.height)
-    planes = to_planes(fit.image(atlas.image("room"), whole))  # type: ignore[arg-type]
+    planes = to_planes(fit.image(atlas.image("room"), Box(0, 0, atlas.width, atlas.height)))
     grain = np.random.default_rng(7).normal(0, GRAIN, planes.luma.shape)
     return Planes(np.clip(planes.luma + grain + 0.5, 16, 235).astype(np.uint8), planes.chroma)

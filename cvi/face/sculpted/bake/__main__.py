@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m cvi.face.sculpted.bake", description=__doc__)
     parser.add_argument("replica", type=Path, help="folder with character.yaml; atlas.npz is written there")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--quality", type=int, default=90, help="WebP quality of the mouth patches, 1..100")
+    parser.add_argument("--quality", type=int, default=96, help="WebP quality of the mouth patches, 1..100")
     given = parser.parse_args(arguments)
     try:
         _bake(given.replica, given.threads, given.quality)

@@ -14,7 +14,7 @@ from cvi.face.sculpted.bake import film, recipe
 from cvi.face.sculpted.bake.camera import DISTANCE, HEIGHT_PX, WIDTH_PX, Rect
 from cvi.face.sculpted.bake.character import Character
 from cvi.face.sculpted.bake.eye import IRIS, iris_colour, sclera_colour
-from cvi.face.sculpted.bake.light import CATCH, FILL, KEY
+from cvi.face.sculpted.bake.light import CATCH, KEY
 from cvi.face.sculpted.bake.params import make_params
 from cvi.face.sculpted.bake.room import make_room
 from cvi.face.sculpted.bake.sitter import Sitter
@@ -45,7 +45,7 @@ class Bakery:
         self._arrays["format"] = np.int64(FORMAT)
         self._arrays["size"] = np.array([WIDTH_PX, HEIGHT_PX])
         everything = Rect(0, 0, WIDTH_PX, HEIGHT_PX)
-        self._arrays["room"] = self._lossy(film.develop(self._room, everything), 95)
+        self._arrays["room"] = _lossy(film.develop(self._room, everything), 95)
         self._bake_head()
         self._bake_mouths()
         self._bake_lids()
@@ -60,7 +60,7 @@ class Bakery:
         image, depth = self._sitter.picture(rect, {})
         self._alpha = image[..., 3:]
         self._skin = _spread(image[..., :3], self._alpha)
-        self._arrays["head"] = self._lossy(self._develop(self._skin, rect), 93)
+        self._arrays["head"] = _lossy(self._develop(self._skin, rect), 97)
         self._arrays["head_alpha"] = _lossless(self._alpha[..., 0])
         self._arrays["head_rect"] = _corners(rect)
         distance = np.full((HEIGHT_PX, WIDTH_PX), 1e9)
@@ -69,14 +69,17 @@ class Bakery:
 
     def _bake_mouths(self) -> None:
         rect = recipe.MOUTH
-        names, jaws, columns, curves = [], [], [], []
+        names: list[str] = []
+        jaws: list[float] = []
+        columns: list[Any] = []
+        curves: list[Any] = []
         for family, levels in FAMILIES.items():
             for jaw in levels:
                 self._report(f"mouth: {family} {jaw:.2f}")
                 pose = recipe.mouth_pose(family, jaw)
                 image, _ = self._sitter.picture(rect, pose)
                 shown = self._develop(_spread(image[..., :3], image[..., 3:]), rect)
-                self._arrays[f"mouth_{len(names):02d}"] = self._lossy(shown, self._quality)
+                self._arrays[f"mouth_{len(names):02d}"] = _lossy(shown, self._quality)
                 x, y = recipe.mouth_curves(make_params(self._character.shape, pose))
                 names.append(family)
                 jaws.append(jaw)
@@ -107,9 +110,9 @@ class Bakery:
             light = _spread(lit - black, seen)
             for side, rect in enumerate(recipe.EYES):
                 part = slice(0, rect.height), slice(rect.x0 - both.x0, rect.x1 - both.x0)
-                self._arrays[f"lid_{side}_{k:02d}"] = self._lossy(lids[part], 93)
+                self._arrays[f"lid_{side}_{k:02d}"] = _lossy(lids[part], 97)
                 self._arrays[f"lid_alpha_{side}_{k:02d}"] = _lossless(1 - seen[part][..., 0])
-                self._arrays[f"eye_light_{side}_{k:02d}"] = self._lossy(_root(light[part] / TONE_TOP), 93)
+                self._arrays[f"eye_light_{side}_{k:02d}"] = _lossy(_root(light[part] / TONE_TOP), 96)
                 shut = make_params(self._character.shape, {"lid_left": level, "lid_right": level})
                 x, y = recipe.lid_curves(shut, 1 if side else -1)
                 columns[side].append(x)
@@ -137,7 +140,7 @@ class Bakery:
             white = np.array([[sclera_colour(e) for e in row] for row in ball[..., 0]], np.float32)
             self._arrays[f"sclera_{side}"] = _lossless(np.sqrt(white))
             self._arrays[f"ball_{side}"] = ball.astype(np.float16)
-            glint = _glint(ball, lights[CATCH, :3]) + 0.035 * _softbox(ball, lights[FILL, :3], 0.18, 0.40, 0.08)
+            glint = _glint(ball, lights[CATCH, :3])
             self._arrays[f"glint_{side}"] = _lossless(np.clip(glint, 0, 1))
 
     def _develop(self, colour: Image, rect: Rect) -> Bytes:
@@ -151,10 +154,13 @@ class Bakery:
         shown = film.tone(whole + film.with_bloom(seen) - seen) * film.vignette(head)
         return np.asarray(np.clip(shown, 0, 1) * 255 + 0.5, np.uint8)[part]
 
-    def _lossy(self, rgb: Bytes, quality: int) -> Bytes:
-        ok, data = cv2.imencode(".webp", np.ascontiguousarray(rgb[..., ::-1]), [cv2.IMWRITE_WEBP_QUALITY, quality])
-        assert ok
-        return np.asarray(data, np.uint8).ravel()
+
+def _lossy(rgb: Bytes, quality: int) -> Bytes:
+    ok, data = cv2.imencode(
+        ".webp", np.ascontiguousarray(rgb[..., ::-1]), [cv2.IMWRITE_WEBP_QUALITY, quality]
+    )
+    assert ok
+    return np.asarray(data, np.uint8).ravel()
 
 
 def _lossless(image: Any) -> Bytes:
@@ -177,15 +183,14 @@ def _corners(rect: Rect) -> npt.NDArray[np.int64]:
 
 def _spread(premultiplied: Image, alpha: Image) -> Image:
     """Colour divided by alpha, continued into where alpha is zero."""
-    colour, weight = premultiplied.astype(np.float32).copy(), alpha.astype(np.float32).copy()
+    colour, weight = premultiplied.astype(np.float32), alpha.astype(np.float32)
     out = colour / np.maximum(weight, 1e-3)
     solid = np.clip(weight * 4 - 1, 0, 1)
     for sigma in (1.0, 3.0, 9.0, 27.0, 81.0):
         blurred = cv2.GaussianBlur(colour, (0, 0), sigma)
         share = cv2.GaussianBlur(weight[..., 0], (0, 0), sigma)[..., None]
-        known = np.clip(share * 40, 0, 1)
-        out = out * solid + blurred / np.maximum(share, 1e-4) * (1 - solid) * (solid < 1) + 0 * known
-        solid = np.maximum(solid, np.where(share > 0.02, 1.0, solid))
+        out = out * solid + blurred / np.maximum(share, 1e-4) * (1 - solid)
+        solid = np.where(share > 0.02, 1.0, solid)
     return np.asarray(out, np.float32)
 
 
@@ -198,7 +203,8 @@ def _extended_depth(distance: npt.NDArray[np.float64]) -> Image:
         fill = (share > 0.02) & (known < 0.5)
         z = np.where(fill, blurred / np.maximum(share, 1e-6), z)
         known = np.where(fill, 1.0, known)
-    z = cv2.GaussianBlur(np.where(known > 0.5, z, DISTANCE), (0, 0), 5)
+    # Smooth enough that no turn folds the picture where the cheek ends and the neck begins.
+    z = cv2.GaussianBlur(np.where(known > 0.5, z, DISTANCE), (0, 0), 16)
     return np.asarray(cv2.resize(z, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA), np.float32)
 
 

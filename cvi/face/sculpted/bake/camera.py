@@ -88,7 +88,7 @@ def _fine_rows(
     for j in range(first, height, every):
         for i in range(width):
             m = material[j, i]
-            rough = m == EYE or m == TEETH or m == TONGUE
+            rough = m in (EYE, TEETH, TONGUE)
             here = colour[j, i, 0] + colour[j, i, 1] + colour[j, i, 2] + 0.02
             for v in range(max(j - 1, 0), min(j + 2, height)):
                 for u in range(max(i - 1, 0), min(i + 2, width)):
@@ -127,7 +127,19 @@ def photograph(p: Params, hair: Array, lights: Array, rect: Rect, threads: int) 
 
     def refine(lane: int) -> None:
         _fine_rows(
-            colour, depth, material, fine, fine_depth, fine_material, lane, lanes, rect.x0, rect.y0, p, hair, lights
+            colour,
+            depth,
+            material,
+            fine,
+            fine_depth,
+            fine_material,
+            lane,
+            lanes,
+            rect.x0,
+            rect.y0,
+            p,
+            hair,
+            lights,
         )
 
     with ThreadPoolExecutor(lanes) as pool:

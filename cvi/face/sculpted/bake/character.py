@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import yaml
 
 from cvi.errors import MissingError, UsageError
-from cvi.face.sculpted.bake.face_hair import BeardOptions, BrowOptions, LashOptions
+from cvi.face.sculpted.bake.face_hair import BrowOptions, LashOptions
 from cvi.face.sculpted.bake.hairstyles import HairOptions
 from cvi.face.sculpted.bake.room import RoomOptions
 
@@ -29,7 +29,6 @@ class HairLook:
     gloss: tuple[float, float] = (0.5, 0.35)
     root: float = 0.62
     thick: float = 1.5
-    pepper: float = 1.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,6 @@ class Character:
     look: HairLook
     brows: BrowOptions
     lashes: LashOptions
-    beard: BeardOptions
     room: RoomOptions
     lights: dict[str, list[float]]
 
@@ -51,7 +49,9 @@ def load_character(path: Path) -> Character:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise MissingError(f"There is no character file at {path}.", "Write one; see docs/faces.md.") from error
+        raise MissingError(
+            f"There is no character file at {path}.", "Copy a shipped one and change its numbers."
+        ) from error
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -67,7 +67,6 @@ def load_character(path: Path) -> Character:
         look=_options(HairLook, data.get("look"), path),
         brows=_options(BrowOptions, data.get("brows"), path),
         lashes=_options(LashOptions, data.get("lashes"), path),
-        beard=_options(BeardOptions, data.get("beard"), path),
         room=_options(RoomOptions, data.get("room"), path),
         lights=data.get("lights") or {},
     )

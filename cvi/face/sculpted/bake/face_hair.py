@@ -1,4 +1,4 @@
-"""Brows, lashes and beard: short strands that grow on the modelled surface."""
+"""Brows and lashes: short strands that grow on the modelled surface."""
 
 from __future__ import annotations
 
@@ -33,13 +33,6 @@ class LashOptions:
     length: float = 0.034
     width_px: float = 1.0
     seed: int = 12
-
-
-@dataclass(frozen=True, slots=True)
-class BeardOptions:
-    count: int = 0
-    length: float = 0.085
-    seed: int = 13
 
 
 @kernel
@@ -105,45 +98,8 @@ def make_lashes(o: LashOptions, p: Params, upper: bool) -> Array:
         fan = 0.22 + 0.85 * along + rng.normal(0, 0.16, o.count)
         rise = np.stack([fan, np.full(o.count, lift), np.zeros(o.count)], 1)
         shut = max(closure, 0.0) if upper else 0.0
-        bend = unit(root)[:, None] * t * 0.95 + rise[:, None] * (t * t * 0.95 * (1 - 1.35 * shut))
+        bend = unit(root)[:, None] * t * 0.95 + rise[:, None] * (t * t * 0.95 * (1 - 1.95 * shut))
         strands = root[:, None] + bend * length[:, None, None]
         strands += np.array([float(p["eye_x"]), float(p["eye_y"]), BALL_Z])
         sides.append(strands * np.array([side, 1, 1]))
     return np.concatenate(sides)
-
-
-def make_beard(o: BeardOptions, p: Params) -> Array:
-    """Strands (n, 6, 3) below a line from the sideburns over the cheeks to the moustache."""
-    rng = np.random.default_rng(o.seed)
-    x, y = rng.uniform(-0.66, 0.66, o.count * 4), rng.uniform(-1.18, -0.08, o.count * 4)
-    ax = np.abs(x)
-    line = np.interp(ax, [0, 0.10, 0.26, 0.36, 0.5, 0.62], [-0.42, -0.43, -0.52, -0.52, -0.36, -0.05])
-    width, jaw = 0.27 * float(p["mouth_width"]), float(p["jaw"])
-    mouth = (x / (width * 1.02)) ** 2 + ((y + 0.565 + 0.11 * jaw) / (0.085 + 0.135 * jaw)) ** 2 < 1
-    keep = (y < line + rng.normal(0, 0.02, len(x))) & ~mouth
-    keep |= (ax < 0.27) & (y < -0.40) & (y > -0.50) & (ax > 0.012) & ~mouth
-    keep &= ~((ax > 0.06) & (ax < 0.17) & (y < -0.69) & (y > -0.76) & (rng.uniform(size=len(x)) < 0.75))
-    x, y = x[keep][: o.count], y[keep][: o.count]
-    z = surface_z(x, y, p)
-    x, y, z = x[z > -0.25], y[z > -0.25], z[z > -0.25]
-    ax, n = np.abs(x), len(x)
-    lip = (y > -0.56) & (ax < 0.34)
-    comb = np.stack(
-        [
-            np.where(lip, np.sign(x) * (0.75 + 0.4 * ax), np.sign(x) * 0.06 - 0.15 * x),
-            np.where(lip, -0.42, -1.0),
-            np.where(lip, 0.25, 0.12),
-        ],
-        1,
-    )
-    comb = unit(comb + rng.normal(0, 0.14, comb.shape))
-    e = 0.03
-    slope_x = (surface_z(x - e, y, p) - surface_z(x + e, y, p)) / (2 * e)
-    slope_y = (surface_z(x, y - e, p) - surface_z(x, y + e, p)) / (2 * e)
-    normal = unit(np.stack([np.clip(slope_x, -3, 3), np.clip(slope_y, -3, 3), np.ones(n)], 1))
-    comb = unit(comb - normal * (comb * normal).sum(1)[:, None] * 0.9)
-    length = o.length * rng.uniform(0.6, 1.1, n) * np.where(lip, 0.8, 1.0)
-    length = (length * np.interp(y, [-1.1, -0.8, -0.2], [1.25, 1.0, 0.6]))[:, None, None]
-    t = np.linspace(0, 1, 6)[None, :, None]
-    out = comb[:, None] * t + normal[:, None] * (0.35 * np.sin(t * 2.2)) + np.array([0, -1, 0]) * t * t * 0.25
-    return np.stack([x, y, z], 1)[:, None] + out * length

@@ -22,7 +22,7 @@ def hair_density(strands: Array) -> Array:
     counts, _ = np.histogramdd(points, bins=CELLS, range=list(zip(LOW, HIGH, strict=True)))
     density = _blur3(counts)
     level = np.percentile(density[density > density.max() * 0.02], 85)
-    return np.clip(density / level * 2.6, 0, 5)
+    return np.asarray(np.clip(density / level * 2.6, 0, 5))
 
 
 def _blur3(grid: Array) -> Array:

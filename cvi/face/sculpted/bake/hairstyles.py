@@ -102,7 +102,9 @@ def _long(o: HairOptions, rng: np.random.Generator, width: float) -> tuple[Array
     strands, guide = clump(grown, rng, o.guides, 0.72, o.curl, o.turns, o.frizz)
     stray = rng.choice(n, n // 45, replace=False)
     drift = along_blur(rng.normal(size=(len(stray), points, 3)), 5) * 0.16
-    strands[stray] = 0.4 * strands[stray] + 0.6 * grown[stray] + drift * np.linspace(0, 1, points)[None, :, None]
+    strands[stray] = (
+        0.4 * strands[stray] + 0.6 * grown[stray] + drift * np.linspace(0, 1, points)[None, :, None]
+    )
     return strands, guide
 
 

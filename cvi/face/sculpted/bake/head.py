@@ -40,7 +40,9 @@ def skull(x: float, sx: float, y: float, z: float, p: Params) -> float:
     smile = p.smile
     cheek_x, cheek_y = sx - (0.36 + 0.02 * smile) * width, y + 0.25 - 0.045 * smile
     d = smooth_min(
-        d, ellipsoid(cheek_x, cheek_y, z - 0.44 - 0.01 * smile, 0.24 * p.cheek, 0.21, 0.22 + 0.02 * smile), 0.24
+        d,
+        ellipsoid(cheek_x, cheek_y, z - 0.44 - 0.01 * smile, 0.24 * p.cheek, 0.21, 0.22 + 0.02 * smile),
+        0.24,
     )
     d = smooth_min(d, ellipsoid(x, qy + 0.54, qz - 0.49, 0.28, 0.23, 0.27), 0.20)
     if z > 0.2 and -0.3 < y < 0.7:
@@ -69,9 +71,7 @@ def with_nose(d: float, x: float, sx: float, y: float, z: float, p: Params) -> f
     """Bridge, tip, wings and nostrils added to `d`."""
     width, tip = p.nose_width, p.nose_tip
     tip_y = -0.235 * p.nose_length - 0.02
-    bridge = capsule(
-        x, y, z, 0.0, 0.17, 0.655, 0.0, tip_y + 0.02, 0.875, 0.055 * width + 0.01, 0.075 * width
-    )
+    bridge = capsule(x, y, z, 0.0, 0.17, 0.655, 0.0, tip_y + 0.02, 0.875, 0.055 * width + 0.01, 0.075 * width)
     d = smooth_min(d, bridge, 0.13)
     ball = ellipsoid(x, y - tip_y, z - 0.885, 0.10 * width * tip, 0.085 * tip, 0.095 * tip)
     wing = ellipsoid(sx - 0.105 * width, y - tip_y + 0.035, z - 0.80, 0.068 * width, 0.062, 0.085)
@@ -112,10 +112,10 @@ def with_eyes(d: float, x: float, sx: float, y: float, z: float, p: Params) -> t
 def with_mouth(d: float, x: float, sx: float, y: float, z: float, p: Params) -> tuple[float, int]:
     """Cavity, lips, folds, teeth and tongue added to `d`."""
     width = half_width(p)
-    t, line, gap_up, gap_down, _, _, z_upper, _ = lips_at(x, p)
+    _, line, gap_up, gap_down, _, _, z_upper, _ = lips_at(x, p)
     cavity = max(y - (line + gap_up), (line - gap_down) - y) * 0.8
     cavity = max(cavity, z_upper - 0.45 - z)
-    cavity = max(cavity, (sx - width) * 0.9)
+    cavity = max(cavity, (sx - 0.965 * width) * 0.9)
     d = smooth_max(d, -(cavity + 0.004), 0.03)
     d_upper, d_lower = lip_distance(x, y, z, p)
     corner = math.sqrt((sx - width - 0.012) ** 2 + (y - line) ** 2 + (z - z_upper) ** 2)

@@ -31,5 +31,5 @@ def noise3(x: float, y: float, z: float) -> float:
             wy = fy if j else 1 - fy
             for k in range(2):
                 wz = fz if k else 1 - fz
-                total += hash3(int(ix) + i, int(iy) + j, int(iz) + k) * wx * wy * wz
+                total += hash3(ix + i, iy + j, iz + k) * wx * wy * wz
     return total

@@ -64,6 +64,8 @@ RECORD = np.dtype(
     + [(name, "f8", (3,)) for name in COLOURS]
 )
 
+NAMES = tuple(RECORD.names or ())
+
 
 def make_params(shape: Mapping[str, object], pose: Mapping[str, float] | None = None) -> Params:
     """Defaults, then the character's `shape`, then `pose` added to it.
@@ -74,8 +76,8 @@ def make_params(shape: Mapping[str, object], pose: Mapping[str, float] | None = 
     for name, value in {**SCALARS, **COLOURS}.items():
         record[name] = value
     for name, value in shape.items():
-        if name not in RECORD.names or name == "eye_mode":
-            near = get_close_matches(name, RECORD.names, n=1)
+        if name not in NAMES or name == "eye_mode":
+            near = get_close_matches(name, NAMES, n=1)
             raise UsageError(
                 f"A character has no shape number '{name}'.",
                 f"Did you mean '{near[0]}'?" if near else "See cvi/face/sculpted/bake/params.py.",

@@ -28,7 +28,7 @@ def mouth_pose(family: str, jaw: float) -> dict[str, float]:
         "wide": {"jaw": 0.85 * jaw, "wide": 0.8, "smile": 0.18, "lip_raise": 0.35 * opened},
         "round": {"jaw": 0.85 * jaw, "round": 1.0, "smile": -0.15},
         "frown": {"jaw": 0.9 * jaw, "smile": -0.75},
-        "tongue": {"jaw": 0.9 * jaw, "tongue": 0.35 + 0.9 * jaw, "lip_raise": 0.3},
+        "tongue": {"jaw": 0.9 * jaw, "tongue": 0.80 + 0.35 * jaw, "lip_raise": 0.35},
         "tuck": {"jaw": 0.07, "tuck": 1.0, "lip_raise": 0.75},
         "press": {"press": 0.9},
     }[base]
@@ -52,7 +52,12 @@ def mouth_curves(p: Params) -> tuple[Curves, Curves]:
         low = (line - gap_down, line - gap_down - LOWER_EDGE * lower)
         drop = 0.20 * float(p["jaw"]) * (1 - 0.5 * abs(t))
         points = np.array(
-            [[x, NOSE_Y, 0.8], *[[x, y, z] for y in ys], *[[x, y, z_lower] for y in low], [x, CHIN_Y - drop, 0.6]]
+            [
+                [x, NOSE_Y, 0.8],
+                *[[x, y, z] for y in ys],
+                *[[x, y, z_lower] for y in low],
+                [x, CHIN_Y - drop, 0.6],
+            ]
         )
         px, py, _ = project(points)
         xs.append(px[2])

@@ -42,7 +42,8 @@ def highlight(
     lobe = ndh * ndh * (alpha * alpha - 1) + 1
     d = min(alpha * alpha / (3.1416 * lobe * lobe), 30.0)
     fresnel = f0 + (1 - f0) * (1 - vdh) ** 5
-    return d * fresnel * ndl * 3.1416 / (4 * max(0.15 + 0.85 * ndv, 0.2) * max(0.2 + 0.8 * ndl, 0.2))
+    shadowing = 4 * max(0.15 + 0.85 * ndv, 0.2) * max(0.2 + 0.8 * ndl, 0.2)
+    return float(d * fresnel * ndl * 3.1416 / shadowing)
 
 
 @kernel
@@ -91,9 +92,11 @@ def shade_skin(
     for i in range(4):
         lamp = lights[i]
         if i == 1:
-            lit = (0.35 + 0.65 * transmittance(hair, x, y, z, lamp[0], lamp[1], lamp[2], 1.2, start)) * ambient
+            lit = (
+                0.35 + 0.65 * transmittance(hair, x, y, z, lamp[0], lamp[1], lamp[2], 1.2, start)
+            ) * ambient
         else:
-            hard = 5.0 if i == 0 else 8.0
+            hard = 3.4 if i == 0 else 8.0
             lit = soft_shadow(x + bx * 0.01, y + by * 0.01, z + bz * 0.01, lamp[0], lamp[1], lamp[2], hard, p)
             lit *= transmittance(hair, x, y, z, lamp[0], lamp[1], lamp[2], 2.2, start)
         soft = rx * lamp[0] + ry * lamp[1] + rz * lamp[2]
@@ -127,7 +130,7 @@ def shade_solid(
     """Teeth, tongue, knit, cloth and frames: one normal, one albedo."""
     nx, ny, nz = normal_at(x, y, z, 0.0015, p)
     ambient, cavity, sheen = occlusion(x, y, z, nx, ny, nz, p), 1.0, 0.0
-    if material == TEETH or material == TONGUE:
+    if material in (TEETH, TONGUE):
         _, line, gap_up, gap_down, _, _, z_upper, _ = lips_at(x, p)
         side = abs(x) / half_width(p)
         below = line + gap_up - y
@@ -137,12 +140,12 @@ def shade_solid(
             c = c[0] * (1 - gum) + 0.6 * gum, c[1] * (1 - gum) + 0.2 * gum, c[2] * (1 - gum) + 0.2 * gum
             cavity = (1 - 0.75 * p.round) * (1 - 0.75 * step(0.05, 0.24, z_upper - z))
             cavity *= (0.55 + 0.45 * step(0.0, 0.03, below)) * (1 - 0.55 * step(0.3, 1.0, side))
-            cavity *= (0.5 + 0.5 * step(-0.01, 0.04, y - line + gap_down))
+            cavity *= 0.5 + 0.5 * step(-0.01, 0.04, y - line + gap_down)
             cavity *= 1.0 - 0.35 * step(line - 0.06, line - 0.11, y)
             ambient = 0.45 + 0.55 * ambient
         else:
             c, rough, f0 = (0.62, 0.20, 0.20), 0.32, 0.05
-            cavity = (1 - 0.7 * step(0.05, 0.30, z_upper - z)) * (0.3 + 0.7 * step(0.0, 0.10, below))
+            cavity = (1 - 0.7 * step(0.05, 0.30, z_upper - z)) * (0.6 + 0.4 * step(0.0, 0.06, below))
             cavity *= 1 - 0.4 * step(0.4, 1.0, side)
     elif material == GLASSES:
         c, rough, f0 = (p.frame[0], p.frame[1], p.frame[2]), 0.18, 0.06
@@ -174,7 +177,14 @@ def shade_solid(
             lit = (0.35 + 0.65 * lit) * ambient
         else:
             lit *= soft_shadow(
-                x + nx * 0.01, y + ny * 0.01, z + nz * 0.01, lamp[0], lamp[1], lamp[2], 5.0 if i == 0 else 8.0, p
+                x + nx * 0.01,
+                y + ny * 0.01,
+                z + nz * 0.01,
+                lamp[0],
+                lamp[1],
+                lamp[2],
+                5.0 if i == 0 else 8.0,
+                p,
             )
         if material == TEETH:
             lit = 0.45 + 0.55 * lit
@@ -192,9 +202,7 @@ def shade_solid(
 
 
 @kernel
-def shade_eye(
-    x: float, y: float, z: float, p: Params, hair: Array, lights: Array, start: float
-) -> Colour:
+def shade_eye(x: float, y: float, z: float, p: Params, hair: Array, lights: Array, start: float) -> Colour:
     """A white eyeball under lamps and lids; the live renderer multiplies sclera and iris into it."""
     if p.eye_mode == 1.0:
         return 0.0, 0.0, 0.0
@@ -233,5 +241,3 @@ def shade(
     if material == EYE:
         return shade_eye(x, y, z, p, hair, lights, start)
     return shade_solid(x, y, z, dx, dy, dz, material, p, hair, lights, start)
-
-

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from cvi.face.sculpted.bake.camera import FAR, Rect, photograph
 from cvi.face.sculpted.bake.character import Character
-from cvi.face.sculpted.bake.face_hair import make_beard, make_brows, make_lashes
+from cvi.face.sculpted.bake.face_hair import make_brows, make_lashes
 from cvi.face.sculpted.bake.hair_density import empty_density, hair_density
 from cvi.face.sculpted.bake.hairstyles import make_hair
 from cvi.face.sculpted.bake.kernel import Array
@@ -35,7 +35,9 @@ class Sitter:
         if character.hair.count > 0:
             strands, guide = make_hair(character.hair, p)
             rng = np.random.default_rng(character.hair.seed + 1)
-            lock = rng.uniform(0.62, 1.38, int(guide.max()) + 1)[guide] * rng.uniform(0.85, 1.15, len(strands))
+            lock = rng.uniform(0.62, 1.38, int(guide.max()) + 1)[guide] * rng.uniform(
+                0.85, 1.15, len(strands)
+            )
             tint = [lock * (1 + k * rng.normal(size=len(strands))) for k in (0.0, 0.04, 0.06)]
             self._fog = hair_density(strands)
             colour = light_strands(
@@ -54,18 +56,9 @@ class Sitter:
         look = self.character.look
         brow = np.array(look.brow or look.colour)
         strands, opacity = make_brows(self.character.brows, p)
-        vary = _vary(len(strands), 0, 0.75, 1.25, 1.0)
-        colour = light_strands(
-            strands, self._fog, self.lights, brow, vary, 0.9, None, (0.15, 0.2), 0.6
-        )  # fmt: skip
+        vary = np.random.default_rng(0).uniform(0.75, 1.25, (len(strands), 1)) * np.ones(3)
+        colour = light_strands(strands, self._fog, self.lights, brow, vary, 0.9, None, (0.15, 0.2), 0.6)
         draw_strands(image, depth, rect, strands, colour, 1.15, 0.72 * opacity, 0.02)
-        if self.character.beard.count:
-            strands = make_beard(self.character.beard, p)
-            vary = _vary(len(strands), 3, 0.6, look.pepper, 2.2 if look.pepper > 2 else 1.0)
-            colour = light_strands(
-                strands, self._fog, self.lights, brow, vary, 0.6, brow * 1.15, (0.2, 0.25), 0.6
-            )  # fmt: skip
-            draw_strands(image, depth, rect, strands, colour, 1.5, 0.8, 0.03)
         for upper in (True, False):
             strands = make_lashes(self.character.lashes, p, upper)
             colour = np.broadcast_to(np.array(LASH_COLOUR), strands.shape)
@@ -74,11 +67,6 @@ class Sitter:
         if self._hair is not None:
             draw_strands(image, depth, rect, *self._hair, self.character.look.width_px, 0.9)
         return _halve(image), _nearest_depth(depth)
-
-
-def _vary(count: int, seed: int, low: float, high: float, power: float) -> Array:
-    factor = np.random.default_rng(seed).uniform(0, 1, count) ** power * (high - low) + low
-    return np.stack([factor] * 3, 1)
 
 
 def _halve(image: Array) -> Image:

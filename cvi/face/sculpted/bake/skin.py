@@ -24,7 +24,9 @@ def base_colour(x: float, y: float, z: float, p: Params) -> Colour:
     """Skin with three octaves of mottling, blush, nostrils and the tint around the eyes."""
     n1 = noise3(x * 6, y * 6, z * 6)
     mottle = 1 + 0.08 * (n1 - 0.5)
-    mottle += 0.07 * (noise3(x * 23 + 9, y * 23, z * 23) - 0.5) + 0.06 * (noise3(x * 70, y * 70, z * 70) - 0.5)
+    mottle += 0.07 * (noise3(x * 23 + 9, y * 23, z * 23) - 0.5) + 0.06 * (
+        noise3(x * 70, y * 70, z * 70) - 0.5
+    )
     r, g, b = p.skin[0] * mottle, p.skin[1] * mottle * (1 + 0.03 * (n1 - 0.5)), p.skin[2] * mottle
     sx = abs(x)
     blush = 0.9 * math.exp(-(((sx - 0.42) / 0.20) ** 2) - ((y + 0.27) / 0.16) ** 2) * step(0.0, 0.3, z)
@@ -63,7 +65,7 @@ def with_freckles(c: Colour, x: float, y: float, z: float, p: Params) -> Colour:
     mask = p.freckles * math.exp(-((x / 0.42) ** 2) - ((y + 0.20) / 0.15) ** 2) * step(0.3, 0.5, z)
     if mask < 0.01:
         return c
-    cx, cy = int(math.floor(x * 26)), int(math.floor(y * 26))
+    cx, cy = math.floor(x * 26), math.floor(y * 26)
     r, g, b = c
     for i in range(-1, 2):
         for j in range(-1, 2):

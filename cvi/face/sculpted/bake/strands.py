@@ -75,7 +75,13 @@ def _nearest(points: Array, guides: Array, out: npt.NDArray[np.int64]) -> None:
 
 
 def clump(
-    strands: Array, rng: np.random.Generator, guides: int, amount: float, curl: float, turns: float, frizz: float
+    strands: Array,
+    rng: np.random.Generator,
+    guides: int,
+    amount: float,
+    curl: float,
+    turns: float,
+    frizz: float,
 ) -> tuple[Array, npt.NDArray[np.int64]]:
     """Draw strands to their nearest guide, which may curl. Returns the strands and each one's guide."""
     n, points, _ = strands.shape
@@ -151,8 +157,14 @@ def _raster(
         i = order[index]
         half = width[i] * 0.5
         reach = half + 1
-        left, right = int(max(min(ax[i], bx[i]) - reach, 0)), int(min(max(ax[i], bx[i]) + reach + 1, wide - 1))
-        top, bottom = int(max(min(ay[i], by[i]) - reach, 0)), int(min(max(ay[i], by[i]) + reach + 1, high - 1))
+        left, right = (
+            int(max(min(ax[i], bx[i]) - reach, 0)),
+            int(min(max(ax[i], bx[i]) + reach + 1, wide - 1)),
+        )
+        top, bottom = (
+            int(max(min(ay[i], by[i]) - reach, 0)),
+            int(min(max(ay[i], by[i]) + reach + 1, high - 1)),
+        )
         dx, dy = bx[i] - ax[i], by[i] - ay[i]
         length = dx * dx + dy * dy + 1e-9
         for y in range(top, bottom + 1):
