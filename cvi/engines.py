@@ -34,9 +34,10 @@ def factory(layer: str, name: str) -> Callable[[Any], Any]:
             try:
                 return point.load()  # type: ignore[no-any-return]
             except ImportError as error:
+                package = (error.name or name).split(".")[0]
                 raise MissingError(
-                    f"The {layer} engine '{name}' needs a package that is not installed ({error.name or error}).",
-                    f"Install it with: pip install {error.name or name}",
+                    f"The {layer} engine '{name}' needs the package {package}, which is not installed.",
+                    f"Install it with: pip install {package}",
                 ) from error
     known = names(layer)
     near = get_close_matches(name, known, n=1)

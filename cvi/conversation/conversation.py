@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 from cvi.audio.block import Pcm
 from cvi.clock import Clock
@@ -20,7 +21,8 @@ from cvi.conversation.settings import ConversationSettings, Layers
 from cvi.conversation.turn import Turn
 from cvi.conversation.writing import write_reply
 from cvi.errors import EngineError
-from cvi.face.behaviour import Behaviour, Cues
+from cvi.face.behaviour import Behaviour
+from cvi.face.cues import Cues
 from cvi.llm.endings import text_completeness
 from cvi.transport.base import Transport
 from cvi.turns.barge_in import judge, judge_ended
@@ -87,7 +89,8 @@ class Conversation:
         if self._settings.greeting:
             self._speak_now(fixed_text(self._settings.greeting))
         try:
-            await asyncio.wait([*tasks, self._ending], return_when=asyncio.FIRST_COMPLETED)
+            waited: list[asyncio.Future[Any]] = [*tasks, self._ending]
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
                 if task.done() and (failure := task.exception()) is not None:
                     raise failure
@@ -145,7 +148,6 @@ class Conversation:
             self._user_started(change)
         else:
             self._user_paused(change)
-        self.performance.cues = Cues(user_speaking=self._ears.speaking, user_pause=not self._ears.speaking)
         self._set_activity()
 
     def _user_started(self, change: VoiceChange) -> None:
@@ -184,30 +186,38 @@ class Conversation:
             return
         turn.voiced_s += max(change.at_s - turn.voice_started_s, 0.0)
         turn.paused_s = change.at_s
-        turn.speech_end_s = self._ears.speech_end_s(change.at_s)
+        turn.speech_end_s = self._ears.speech_end_s(change.known_s)
         self._journal.write("user_paused", turn=turn.number, speech_end_s=round(turn.speech_end_s, 4))
         turn.judge(self._judge_pause(turn))
 
     def _on_hop(self, now_s: float) -> None:
         """Every 32 ms: the decisions that only time makes."""
         turn = self._turn
+        speaking = self._ears.speaking
+        self.performance.cues = Cues(
+            user_speaking=speaking,
+            user_level=self._ears.level if speaking else 0.0,
+            user_pause=turn is not None and not speaking,
+        )
         if turn is None:
             self._consider_ending(now_s)
             return
         self._quiet_since_s = now_s
-        if self._ears.speaking:
+        if speaking:
             self._while_speaking(turn, now_s)
         else:
             self._while_pausing(turn, now_s)
 
     def _while_speaking(self, turn: Turn, now_s: float) -> None:
-        if now_s - turn.partial_asked_s >= self._limits.partial_every_s:
+        reply = self.performance.reply
+        overlaps = turn.overlap and reply is not None
+        every_s = self._limits.overlap_partial_every_s if overlaps else self._limits.partial_every_s
+        if now_s - turn.partial_asked_s >= every_s:
             turn.partial_asked_s = now_s
             turn.background(self._hear_partial(turn))
-        reply = self.performance.reply
         if reply is None or not turn.overlap:
             return
-        voice_s = turn.voiced_s + now_s - turn.voice_started_s
+        voice_s = turn.voiced_s + max(self._ears.voiced_until_s - turn.voice_started_s, 0.0)
         verdict = judge(voice_s, turn.partial, self._limits) if reply.interruptible else "carry_on"
         if verdict == "yield":
             self._yield(turn)
@@ -370,10 +380,11 @@ class Conversation:
 
     def _reply_made(self, task: asyncio.Task[None]) -> None:
         self._replies.discard(task)
-        if not task.cancelled() and (failure := task.exception()) is not None and self._ending is not None:
-            # Not an engine's failure but a fault of this program: end in the open.
-            if not self._ending.done():
-                self._ending.set_exception(failure)
+        if task.cancelled() or (failure := task.exception()) is None:
+            return
+        # Not an engine's failure but a fault of this program: end in the open.
+        if self._ending is not None and not self._ending.done():
+            self._ending.set_exception(failure)
 
     def _speak_now(self, clauses: AsyncIterator[Clause]) -> None:
         self._stage(self._reply(clauses, None))
@@ -394,7 +405,12 @@ class Conversation:
         reply.interrupt()
         self.history.add_heard(heard, interrupted=True)
         self._journal.write(
-            "reply_interrupted", reply=reply.generation, why=why, heard=heard, audible=was_audible
+            "reply_interrupted",
+            reply=reply.generation,
+            why=why,
+            heard=heard,
+            audible=was_audible,
+            silent_s=round(self.performance.silent_s, 4),
         )
         self._transport.notify("persona", heard)
         self._transport.reply_ended()

@@ -8,12 +8,15 @@ from collections.abc import Callable
 import numpy as np
 
 from cvi.audio.block import HEARD_HZ, HOP_S, AudioBlock, Pcm
-from cvi.audio.level import SpeechEdges
+from cvi.audio.level import SpeechEdges, level_db
 from cvi.transport.base import Transport
 from cvi.turns.base import VAD_HOP_SAMPLES, VadEngine
 from cvi.turns.voice import VoiceChange, VoiceState
 
 PREROLL_S = 0.5
+# How far the waveform's edge may lie from the detector's (tests/audio/test_level.py, noisy recordings).
+EDGE_BEFORE_S = 0.4
+EDGE_AFTER_S = 0.1
 
 
 class Ears:
@@ -39,26 +42,39 @@ class Ears:
         self._preroll: deque[Pcm] = deque(maxlen=round(PREROLL_S / HOP_S))
         self._hop: list[Pcm] = []
         self._hop_samples = 0
+        self.level = 0.0
+        """Loudness of the last hop, 0 (-50 dB and below) to 1 (-10 dB and above)."""
 
     @property
     def speaking(self) -> bool:
         return self._voice.speaking
+
+    @property
+    def voiced_until_s(self) -> float:
+        """The end of the last 32 ms that held voice."""
+        return self._voice.voiced_until_s
 
     def preroll(self) -> Pcm:
         """The last half second, so that the recognizer does not miss the first sound of a turn."""
         return np.concatenate(list(self._preroll)) if self._preroll else np.zeros(0, np.int16)
 
     def speech_end_s(self, before_s: float) -> float:
-        """When the waveform itself last rose above its noise floor, at or before `before_s`."""
+        """When the waveform itself last rose above its noise floor, at or before `before_s`.
+
+        In loud noise the waveform cannot tell; so the answer stays near the last voiced hop.
+        """
+        voiced_s = self._voice.voiced_until_s
         found = self._edges.last_loud_s(before_s)
-        return before_s if found is None else found
+        if found is None:
+            return voiced_s
+        return min(max(found, voiced_s - EDGE_BEFORE_S), voiced_s + EDGE_AFTER_S)
 
     async def run(self) -> None:
         async for block in self._transport.microphone():
             self._hear(block)
 
     def _hear(self, block: AudioBlock) -> None:
-        self._edges.push(block)
+        self._edges.feed(block)
         self._preroll.append(block.pcm)
         self._on_audio(block.pcm)
         self._hop.append(block.pcm)
@@ -68,6 +84,7 @@ class Ears:
             rest = joined[VAD_HOP_SAMPLES:]
             self._hop, self._hop_samples = [rest], len(rest)
             hop_end_s = block.end_s - len(rest) / HEARD_HZ
+            self.level = min(max((level_db(joined[:VAD_HOP_SAMPLES]) + 50) / 40, 0.0), 1.0)
             change = self._voice.hear(self._vad.probability(joined[:VAD_HOP_SAMPLES]), hop_end_s)
             if change is not None:
                 self._on_change(change)

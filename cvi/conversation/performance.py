@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,15 +19,16 @@ from cvi.clock import Clock
 from cvi.conversation.journal import Journal
 from cvi.conversation.reply import Reply
 from cvi.face.base import Activity, Controls, Frame
-from cvi.face.behaviour import Behaviour, Cues
-from cvi.face.driver import REST, MouthDriver, MouthShape
+from cvi.face.behaviour import Behaviour
+from cvi.face.cues import NO_CUES, Cues
+from cvi.face.driver import MouthDriver
+from cvi.face.mouth import REST, MouthShape
 from cvi.transport.base import AVUnit, Transport
 
 # Units rendered ahead: three while speaking (120 ms at 25 fps) ride out a busy processor; in idle
 # one is enough, since nothing is lost when a frame of it comes late.
 AHEAD_SPEAKING = 3
 AHEAD_IDLE = 1
-FADE_SAMPLES = PLAYED_HZ // 100
 MOVING_MOUTH = 0.04
 HEARD_EVERY_S = 1.0
 
@@ -90,7 +91,6 @@ class Performance:
         self._samples = PLAYED_HZ // transport.fps
         self._scene: _Scene | None = None
         self._after: tuple[MouthDriver, float] | None = None
-        self._fade: Pcm | None = None
         self._ready: deque[tuple[_Plan, Frame]] = deque()
         self._under_way: _Plan
         self._next_index = 0
@@ -101,9 +101,11 @@ class Performance:
         self._placed: deque[tuple[float, int]] = deque(maxlen=64)
         self._gain = 1.0
         self._resting_since_cut: float | None = None
+        self.silent_s = 0.0
+        """When the last cut reply fell silent at the ear."""
         self.gain_target = 1.0
         self.activity: Activity = "idle"
-        self.cues = Cues()
+        self.cues = NO_CUES
         self.counts = PlayoutCounts()
 
     @property
@@ -132,13 +134,13 @@ class Performance:
         heard = self._heard_position()
         presented = self._placed[-1][1] + self._samples if self._placed else 0
         self._transport.flush()
-        if scene.audible:
-            tail = scene.reply.timeline.read(presented, FADE_SAMPLES).astype(np.float32) * self._gain
-            self._fade = (tail * np.linspace(1, 0, FADE_SAMPLES)).astype(np.int16)
         now_s = presented / PLAYED_HZ
         scene.reply.mouth.cut(now_s)
         self._after = (scene.reply.mouth, now_s - self._presented / self._transport.fps)
         self._scene = None
+        # What is between the transport and the ear can't be called back.
+        now = self._clock.now()
+        self.silent_s = now + max(now - self._transport.heard_s(), 0.0)
         self._resting_since_cut = self._clock.now()
         self._replan()
         return scene.reply.timeline.text_heard(heard)
@@ -203,14 +205,14 @@ class Performance:
         index = max(self._next_index, self._presented)
         self._next_index = index + 1
         time_s = (index + 0.5) / self._transport.fps
-        reply, position, mouth = None, None, REST
+        reply, position, mouth, cues = None, None, REST, self.cues
         scene = self._scene
         if scene is not None:
             timeline = scene.reply.timeline
             left = timeline.length - scene.next
             if left >= self._samples or (left > 0 and timeline.complete):
                 reply, position = scene.reply, scene.next
-                mouth = scene.reply.mouth.mouth_at(position / PLAYED_HZ + 0.5 / self._transport.fps)
+                mouth, cues = self._speaking(scene, position / PLAYED_HZ + 0.5 / self._transport.fps)
                 scene.next += self._samples
             elif not timeline.complete and scene.next > 0:
                 self.counts.gaps += 1
@@ -219,9 +221,21 @@ class Performance:
             driver, shift_s = self._after
             mouth = driver.mouth_at(time_s + shift_s)
         activity: Activity = "speaking" if position is not None else self.activity
-        controls = self._behaviour.advance(time_s, activity, mouth, self.cues)
+        controls = self._behaviour.advance(time_s, activity, mouth, cues)
         self._under_way = _Plan(index, reply, position, controls, _moves(mouth))
         return self._under_way
+
+    def _speaking(self, scene: _Scene, at_s: float) -> tuple[MouthShape, Cues]:
+        """The mouth at a time of the reply, and what the rest of the face takes from the speech."""
+        driver = scene.reply.mouth
+        cues = replace(
+            self.cues,
+            phrase_end=driver.phrase_end_at(at_s),
+            emphasis=driver.emphasis_at(at_s),
+            emotion=scene.reply.emotion or "neutral",
+            emotion_level=0.7 if scene.reply.emotion else 0.0,
+        )
+        return driver.mouth_at(at_s), cues
 
     def _present(self, plan: _Plan, frame: Frame, start_s: float) -> None:
         reply = plan.reply
@@ -229,9 +243,6 @@ class Performance:
             reply = None  # stale: cut after it was planned
         if reply is None or plan.position is None:
             pcm = np.zeros(self._samples, np.int16)
-            if self._fade is not None:
-                pcm[: len(self._fade)] = self._fade
-                self._fade = None
         else:
             pcm = self._level(reply.timeline.read(plan.position, self._samples))
             self._placed.append((start_s, plan.position))

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from cvi.audio.block import PLAYED_HZ
 from cvi.conversation.journal import Journal
 from cvi.conversation.timeline import SpeechTimeline
 from cvi.errors import EngineError
@@ -168,7 +169,7 @@ class Reply:
                 if self.timeline.length == 0:
                     self._journal.write("reply_first_speech", reply=self.generation)
                 position = self.timeline.append(speech)
-                self.mouth.append(self.timeline.phones(position, speech), speech.pcm, position)
+                self.mouth.append(speech.phones, speech.pcm, position / PLAYED_HZ)
         finally:
             await _close(pieces)
 

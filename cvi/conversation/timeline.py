@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cvi.audio.block import PLAYED_HZ, Pcm
-from cvi.tts.base import Phone, Speech
+from cvi.tts.base import Speech
 
 SENTENCE_GAP_S = 0.22
 CLAUSE_GAP_S = 0.07
@@ -80,13 +80,8 @@ class SpeechTimeline:
                 middle_s = word.start_s + HEARD_SHARE * (word.end_s - word.start_s)
                 if piece.start + middle_s * PLAYED_HZ <= position:
                     ends[piece.clause] = max(ends[piece.clause], word.text_end)
-        heard = [_with_punctuation(clause, end) for clause, end in zip(self._clauses, ends, strict=True) if end]
-        return " ".join(heard)
-
-    def phones(self, start: int, speech: Speech) -> tuple[Phone, ...]:
-        """The phones of a piece that was appended at `start`, on the reply's own axis."""
-        shift = start / PLAYED_HZ
-        return tuple(Phone(p.ipa, p.start_s + shift, p.end_s + shift, p.stress) for p in speech.phones)
+        clauses = zip(self._clauses, ends, strict=True)
+        return " ".join(_with_punctuation(clause, end) for clause, end in clauses if end)
 
 
 def _with_punctuation(text: str, end: int) -> str:

@@ -17,7 +17,9 @@ class Turn:
     latest final transcript; `completeness` is None until that text has been judged.
     """
 
-    def __init__(self, number: int, stream: SttStream, started_s: float, *, overlap: bool, prefix: str = "") -> None:
+    def __init__(
+        self, number: int, stream: SttStream, started_s: float, *, overlap: bool, prefix: str = ""
+    ) -> None:
         self.number = number
         self.stream = stream
         self.started_s = started_s

@@ -22,6 +22,7 @@ from cvi.tts.base import Phone, Speech, Word
 _BASE = 2000
 _GAP = 1500  # voice without a word: "mm"
 WORD_S = 0.25
+PAUSE_S = 0.26
 
 
 class Vocabulary:
@@ -31,11 +32,11 @@ class Vocabulary:
         self._numbers: dict[str, int] = {}
 
     def sound(self, text: str, word_s: float = WORD_S) -> Pcm:
-        """The words of `text` as sound at HEARD_HZ, `word_s` seconds each; "..." is half a second of silence."""
+        """`text` as sound at HEARD_HZ, `word_s` seconds a word; "..." is a hesitation of `PAUSE_S`."""
         parts: list[Pcm] = []
         for word in text.split():
             if word == "...":
-                parts.append(np.zeros(HEARD_HZ // 2, np.int16))
+                parts.append(np.zeros(round(PAUSE_S * HEARD_HZ), np.int16))
                 continue
             number = self._numbers.setdefault(word, len(self._numbers))
             part = np.full(round(word_s * HEARD_HZ), _BASE + number, np.int16)

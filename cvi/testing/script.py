@@ -109,7 +109,7 @@ class Script:
         self._said: list[tuple[float, Pcm]] = []
 
     def user_says(self, at_s: float, text: str) -> float:
-        """Add an utterance; returns the time it ends. "..." in the text is a pause of half a second."""
+        """Add an utterance; returns the time it ends. "..." in the text is a hesitation."""
         sound = self.vocabulary.sound(text)
         self._said.append((at_s, sound))
         return at_s + len(sound) / HEARD_HZ

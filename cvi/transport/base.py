@@ -31,8 +31,10 @@ class Transport(Protocol):
 
     name: str
     fps: int
-    caller_over: bool
-    """The recorded caller has nothing more to say (always False for a live one)."""
+
+    @property
+    def caller_over(self) -> bool:
+        """The recorded caller has nothing more to say (always False for a live one)."""
 
     async def open(self) -> None:
         """Take the devices or files. Raises MissingError, UsageError."""
@@ -53,7 +55,7 @@ class Transport(Protocol):
         """The conversation time up to which presented sound has been heard."""
 
     def flush(self) -> None:
-        """Forget sound that was presented but not heard yet (the reply was cut)."""
+        """Forget sound that was presented but not heard yet (the reply was cut); fade what is playing."""
 
     def reply_ended(self) -> None:
         """A reply was finished or cut: a waiting caller may go on."""

@@ -15,7 +15,8 @@ from cvi.turns.thresholds import TurnThresholds
 Verdict = Literal["carry_on", "duck", "yield"]
 
 _STOP = re.compile(
-    r"\b(stop|wait|no no|hold on|hang on|excuse me|one moment|pause|shut up|be quiet|let me|sorry but|actually)\b"
+    r"\b(stop|wait|no no|hold on|hang on|excuse me|one moment|pause|shut up|be quiet|let me|sorry but"
+    r"|actually)\b"
 )
 _BACKCHANNEL_WORDS = frozenset(
     "mhm mm hmm hm mmm uh huh ah oh aha yeah yep yes yup ok okay right sure i see got it good great nice "
@@ -53,8 +54,8 @@ def judge_ended(voice_s: float, text: str, thresholds: TurnThresholds) -> Verdic
     """When the overlapping voice has ended by itself before a verdict: was it a bid for the floor?"""
     if is_stop(text):
         return "yield"
-    words = len(_plain(text).split())
-    return "yield" if words >= 2 and not is_backchannel(text) and voice_s >= thresholds.duck_after_s else "carry_on"
+    is_bid = len(_plain(text).split()) >= 2 and not is_backchannel(text)
+    return "yield" if is_bid and voice_s >= thresholds.duck_after_s else "carry_on"
 
 
 def _plain(text: str) -> str:

@@ -43,6 +43,7 @@ class TurnThresholds:
     draft_after_s: float = 0.45
     drafts_per_turn: int = 3
     partial_every_s: float = 0.30
+    overlap_partial_every_s: float = 0.10
 
     duck_after_s: float = 0.10
     duck_gain: float = 0.35

@@ -31,11 +31,14 @@ class VoiceState:
         self.speaking = False
         self._run_s = 0.0
         self._run_start_s = 0.0
-        self._since_s = 0.0
+        self.voiced_until_s = 0.0
+        """The end of the last hop that held voice."""
 
     def hear(self, probability: float, hop_end_s: float) -> VoiceChange | None:
         """Take one hop's probability; returns the change it proves, if any."""
         limits = self._thresholds
+        if probability >= limits.voice_off:
+            self.voiced_until_s = hop_end_s
         contrary = probability < limits.voice_off if self.speaking else probability >= limits.voice_on
         if not contrary:
             self._run_s = 0.0
@@ -48,9 +51,4 @@ class VoiceState:
             return None
         self.speaking = not self.speaking
         self._run_s = 0.0
-        self._since_s = self._run_start_s
         return VoiceChange("started" if self.speaking else "paused", self._run_start_s, hop_end_s)
-
-    def lasting_s(self, now_s: float) -> float:
-        """How long the present state has lasted."""
-        return now_s - self._since_s

@@ -1,0 +1,195 @@
+"""The loop, in virtual time."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cvi.conversation.settings import ConversationSettings
+from cvi.conversation.transcript import transcript
+from cvi.testing.fakes import FakeLlm, FakeStt
+from cvi.testing.script import Outcome, Script
+
+
+def minute(journal: Path | None = None) -> Outcome:
+    """A minute with a greeting, a draft kept, one discarded, a backchannel and a barge-in."""
+    script = Script()
+    script.user_says(3.0, "what is your name")
+    script.user_says(9.0, "i like ships ... and tall lighthouses")
+    script.user_says(16.5, "mhm")
+    script.user_says(20.0, "tell me a very long story")
+    script.user_says(26.0, "stop that please")
+    script.user_says(35.0, "who lives in the tower")
+    script.user_says(58.0, "goodbye")
+    llm = FakeLlm(
+        [
+            "My name is June.",
+            "Lighthouses are tall towers. They warn ships of rocks. Keepers lived in them for years.",
+            "Once there was a keeper. She kept a log of every single ship that passed. It was long.",
+            "Then I stop.",
+            "Nobody lives there now.",
+            "Goodbye and good luck.",
+        ]
+    )
+    settings = ConversationSettings("minute", "You are a guide.", greeting="Hello, how can I help?")
+    return script.play(llm, settings=settings, journal=journal)
+
+
+def test_a_turn_is_answered() -> None:
+    script = Script()
+    ends = script.user_says(0.5, "what is your name")
+    outcome = script.play(FakeLlm(["My name is June."]))
+    assert [(m.role, m.content) for m in outcome.history[1:]] == [
+        ("user", "what is your name"),
+        ("assistant", "My name is June."),
+    ]
+    first = outcome.of("reply_first_audio")[0].data["at_s"]
+    assert ends < first < ends + 0.7
+    assert outcome.sound_between(first, first + 1.0).any()
+    assert not outcome.sound_between(0, ends).any()
+    assert outcome.reason == "caller_over"
+
+
+def test_a_minute_is_far_faster_than_real_time_and_the_same_each_run(tmp_path: Path) -> None:
+    started = time.process_time()
+    one = minute(tmp_path / "a" / "journal.jsonl")
+    assert time.process_time() - started < 6  # about half a second; a tenth of real time is the bound
+    minute(tmp_path / "b" / "journal.jsonl")
+    assert (tmp_path / "a" / "journal.jsonl").read_bytes() == (tmp_path / "b" / "journal.jsonl").read_bytes()
+    assert one.events[-1].t > 59
+    for kind in ("draft_started", "draft_discarded", "turn_committed", "barge_in", "backchannel"):
+        assert one.of(kind), kind
+
+
+def test_resumed_speech_discards_the_draft() -> None:
+    script = Script()
+    script.user_says(0.5, "i like tea ... and i like coffee")
+    outcome = script.play()
+    assert [event.data["reason"] for event in outcome.of("draft_discarded")] == ["resumed"]
+    committed = outcome.of("turn_committed")
+    assert [event.data["text"] for event in committed] == ["i like tea and i like coffee"]
+    assert not outcome.sound_between(0, committed[0].t).any()
+
+
+def test_an_open_ending_is_waited_for() -> None:
+    script = Script()
+    quick, slow = Script(), script
+    ends_quick = quick.user_says(0.5, "i like tea")
+    ends_slow = slow.user_says(0.5, "i like tea and")
+    first = quick.play().of("turn_committed")[0].t - ends_quick
+    second = slow.play().of("turn_committed")[0].t - ends_slow
+    assert first < 0.5 < 1.0 < second
+
+
+def test_barge_in_leaves_only_what_was_heard() -> None:
+    script = Script()
+    ends = script.user_says(0.5, "tell me a story")
+    script.user_says(ends + 2.5, "no i meant the other one")
+    story = "Once upon a time there was a keeper who lived alone on a rock in the sea."
+    outcome = script.play(FakeLlm([story, "Oh the other one."]))
+    cut = outcome.of("reply_interrupted")[0]
+    heard = cut.data["heard"]
+    assert story.startswith(heard) and 0 < len(heard) < len(story)
+    assistant = [message.content for message in outcome.history if message.role == "assistant"]
+    assert assistant[0] == heard.rstrip(" ,;:") + "…"
+    silent_s = cut.data["silent_s"]
+    assert silent_s - outcome.of("barge_in")[0].data["voice_at_s"] <= 0.5
+    next_audio = outcome.of("reply_first_audio")[1].data["at_s"]
+    assert not outcome.sound_between(silent_s + 0.04, next_audio - 0.04).any()
+    rest = outcome.of("mouth_at_rest")[0].data["at_s"]
+    assert rest - silent_s <= 0.2
+    # The mouth is on the screen as the journal says: luma 16 is a shut jaw.
+    after = [unit for unit in outcome.units if rest + 0.04 <= unit.start_s < next_audio - 0.04]
+    assert after and all(unit.frame[0, 0] == 16 for unit in after)
+
+
+def test_nothing_stale_is_played_after_a_cut() -> None:
+    outcome = minute()
+    cut = {e.data["reply"]: e.data["silent_s"] for e in outcome.of("reply_interrupted")}
+    assert cut
+    for unit in outcome.units:
+        if unit.generation in cut:
+            assert unit.start_s <= cut[unit.generation]
+
+
+def test_a_backchannel_is_not_an_interruption() -> None:
+    script = Script()
+    ends = script.user_says(0.5, "tell me a story")
+    script.user_says(ends + 2.0, "mhm")
+    story = "Once upon a time there was a keeper who lived alone on a rock."
+    outcome = script.play(FakeLlm([story]))
+    assert outcome.of("backchannel") and not outcome.of("reply_interrupted")
+    assert outcome.history[-1].content == story
+
+
+def test_one_word_stop_is_an_interruption() -> None:
+    script = Script()
+    ends = script.user_says(0.5, "tell me a story")
+    script.user_says(ends + 2.0, "stop")
+    outcome = script.play(FakeLlm(["Once upon a time there was a keeper who lived alone on a rock.", "Okay."]))
+    assert outcome.of("barge_in") and not outcome.of("backchannel")
+
+
+def test_going_on_before_anything_is_heard_reopens_the_turn() -> None:
+    script = Script()
+    # The first part sounds complete; the second comes after the floor passed, before the sound.
+    ends = script.user_says(0.5, "i like tea")
+    script.user_says(ends + 0.42, "with milk")
+    llm = FakeLlm(lambda messages: "Noted.", first_token_s=0.8)
+    outcome = script.play(llm)
+    assert outcome.of("turn_reopened")
+    assert [m.content for m in outcome.history if m.role == "user"] == ["i like tea with milk"]
+    assert [line.text for line in transcript(outcome.events) if line.role == "user"] == ["i like tea with milk"]
+
+
+def test_a_failing_model_is_apologized_for_and_the_conversation_goes_on() -> None:
+    script = Script()
+    script.user_says(0.5, "what is your name")
+    script.user_says(9.0, "are you there")
+    outcome = script.play(FakeLlm(["!!", "Yes I am here."]))
+    assert outcome.of("engine_failed")
+    said = [line.text for line in transcript(outcome.events) if line.role == "assistant"]
+    assert said[0].startswith("Sorry") and said[1] == "Yes I am here."
+
+
+def test_a_model_failing_in_the_middle_keeps_what_it_said() -> None:
+    script = Script()
+    script.user_says(0.5, "what is your name")
+    outcome = script.play(FakeLlm(["My name is June. I am a !! guide."]))
+    said = [line.text for line in transcript(outcome.events) if line.role == "assistant"]
+    assert said[0].startswith("My name is June.") and "Sorry" in said[0]
+
+
+def test_a_failing_recognizer_does_not_end_the_conversation() -> None:
+    script = Script()
+    script.user_says(0.5, "what is your name please")
+    stt = FakeStt(script.vocabulary)
+    stt.fails = True
+    outcome = script.play(stt=stt)
+    assert outcome.of("engine_failed") and outcome.reason == "caller_over"
+
+
+def test_every_engine_stream_is_closed_at_the_end() -> None:
+    outcome = minute()
+    assert outcome.llm.open_streams == 0 and outcome.tts.open_streams == 0
+
+
+def test_units_come_in_order_without_a_gap() -> None:
+    outcome = minute()
+    assert [unit.index for unit in outcome.units] == list(range(len(outcome.units)))
+    assert {len(unit.pcm) for unit in outcome.units} == {960}
+    assert outcome.events[-1].data["playout"]["gaps"] == 0
+
+
+@pytest.mark.parametrize("noise", [60, 250])
+def test_a_short_noise_is_no_turn(noise: int) -> None:
+    script = Script()
+    script.user_says(0.5, "hi there you")
+    caller = script.caller()
+    caller[-round(noise * 16) :] = 0
+    assert np.any(caller)
+    outcome = script.play()
+    assert len(outcome.of("turn_committed")) == 1
