@@ -21,6 +21,9 @@ def ends_sentence(text: str, at: int) -> bool:
 
 def _abbreviation(match: re.Match[str], writer: Writer) -> bool:
     key = match.group(1).lower()
+    if key in tables.DAYS and match.group()[0].isupper() and not ends_sentence(writer.source, match.end()):
+        writer.say(tables.DAYS[key], match.start(), match.end())
+        return True
     said = tables.ABBREVIATIONS.get(key)
     follower = re.match(r"\s*[A-Z\d]", writer.source[match.end() :])
     if said is None or (key in tables.NEEDS_FOLLOWER and (not follower or not match.group()[0].isupper())):
@@ -36,7 +39,8 @@ def _abbreviation(match: re.Match[str], writer: Writer) -> bool:
 def _street_or_title(match: re.Match[str], writer: Writer) -> bool:
     """St. and Dr. before a name are Saint and Doctor, after one Street and Drive."""
     named_before = writer.last_source[:1].isupper() and not writer.at_start
-    named_after = re.match(r"\s+[A-Z][a-z]", writer.source[match.end() :]) is not None
+    following = re.match(r"\s+([A-Z][\w']+)", writer.source[match.end() :])
+    named_after = following is not None and following.group(1) not in tables.STARTERS
     after_name = named_before and (
         not named_after or re.search(r"\d[\w ]*$", writer.source[: match.start()]) is not None
     )
@@ -90,7 +94,10 @@ def _roman(match: re.Match[str], writer: Writer) -> bool:
 
 def _capitals(match: re.Match[str], writer: Writer) -> bool:
     letters, tail = match.group(1), match.group(2) or ""
-    if letters in tables.SAID_AS_WORDS:
+    beside = writer.source[match.start() - 1 : match.start()] + writer.source[match.end() : match.end() + 1]
+    if "&" in beside:
+        said = " ".join(letters) + tail
+    elif letters in tables.SAID_AS_WORDS:
         said = tables.SAID_AS_WORDS[letters] + tail
     elif (
         letters.lower() in tables.EMPHASIZED
@@ -108,7 +115,14 @@ def _capitals(match: re.Match[str], writer: Writer) -> bool:
 def _shouted(text: str) -> bool:
     """Whether capitals mean nothing here, because most of the text is in them."""
     words = re.findall(r"[^\W\d_]{2,}", text)
-    return len(words) >= 3 and sum(word.isupper() for word in words) > len(words) / 2
+    capitals = [word for word in words if word.isupper()]
+    ordinary = [word for word in capitals if len(word) > 5 or word.lower() in tables.EMPHASIZED]
+    return len(words) >= 3 and len(capitals) > len(words) / 2 and len(ordinary) > len(capitals) / 3
+
+
+def _half_of_day(match: re.Match[str], writer: Writer) -> bool:
+    writer.say(f"{match.group(1).upper()} M", match.start(), match.end())
+    return True
 
 
 def _consonants(match: re.Match[str], writer: Writer) -> bool:
@@ -121,6 +135,7 @@ def _consonants(match: re.Match[str], writer: Writer) -> bool:
 
 _START = r"(?<![^\W_])"
 ACRONYM_RULES: list[Rule] = [
+    (re.compile(r"(?:(?<=\d)|(?<=\d ))([aApP])\.?[mM]\b"), _half_of_day),
     (re.compile(rf"{_START}(w/o|w/)(?=\s?\w)"), _without_stop),
     (re.compile(rf"{_START}(St|Dr)\.(?=\W|$)"), _street_or_title),
     (
@@ -130,7 +145,7 @@ ACRONYM_RULES: list[Rule] = [
         _abbreviation,
     ),
     (re.compile(rf"{_START}(?:[A-Za-z]\.){{2,}}[A-Za-z]?(?![A-Za-z])"), _dotted_letters),
-    (re.compile(rf"{_START}[A-HJ-Z]\.(?=\s[A-Z])"), _initial),
+    (re.compile(rf"{_START}[A-HJ-Z]\.(?=\s[A-Z]|\d)"), _initial),
     (re.compile(rf"{_START}[A-Za-z]+(?![\w'’-])"), _without_stop),
     (re.compile(rf"{_START}(?=[IVXLC])(?:XC|XL|L?X{{0,3}})(?:IX|IV|V?I{{0,3}})(?![\w'’-])"), _roman),
     (re.compile(rf"{_START}([A-Z]{{2,}})((?:['’]?s)?)(?![a-z]|['’]\w)"), _capitals),

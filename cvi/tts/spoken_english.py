@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from cvi.tts import spoken_numbers as say
 from cvi.tts import spoken_tables as tables
@@ -10,7 +11,7 @@ from cvi.tts.spoken import Rule, Writer
 from cvi.tts.spoken_acronyms import ACRONYM_RULES, ends_sentence
 from cvi.tts.spoken_calendar import CALENDAR_RULES
 
-_NUM = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
+_NUM = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|(?<!\w)\.\d+"
 _UNIT = "|".join(re.escape(unit) for unit in sorted(tables.UNITS, key=len, reverse=True))
 _SCALE = r"(?:\s?(?P<scale>trillion|billion|million|thousand|tn|bn|[kKmMB])\b)?"
 _SCALES = {
@@ -103,7 +104,7 @@ def _feet(match: re.Match[str], writer: Writer) -> bool:
 
 def _measure(match: re.Match[str], writer: Writer) -> bool:
     figures, unit, space = match.group("figures"), match.group("unit"), match.group("space")
-    if space and unit in ("k", "K", "M", "l"):
+    if (space and unit in ("k", "K", "M", "l")) or match.group().endswith(("4K", "8K")):
         return False
     one, many = tables.UNITS[unit]
     writer.say(_signed(match, say.number(figures)), match.start(), match.end("figures"))
@@ -139,8 +140,10 @@ def _ordinal(match: re.Match[str], writer: Writer) -> bool:
 
 def _fraction(match: re.Match[str], writer: Writer) -> bool:
     whole, top, bottom = match.group("whole"), int(match.group("top")), int(match.group("bottom"))
-    if match.group() == "24/7":
-        said = "twenty-four seven"
+    if match.group() in ("24/7", "50/50", "9/11"):
+        said = f"{say.cardinal(top)} {say.cardinal(bottom)}"
+    elif not whole and top <= 12 and 12 < bottom <= 31 and bottom not in (16, 20):
+        said = say.date(bottom, top)
     elif bottom in (0, 1) or bottom > 100 or top > 100:
         said = f"{say.cardinal(top)} over {say.cardinal(bottom)}"
     elif top >= bottom or bottom in (10, 100, 20, 50):
@@ -209,6 +212,43 @@ def _slash(match: re.Match[str], writer: Writer) -> bool:
     return True
 
 
+def _per(match: re.Match[str], writer: Writer) -> bool:
+    writer.say(f"per {tables.PER[match.group(1)]}", match.start(), match.end())
+    return True
+
+
+def _ratio(match: re.Match[str], writer: Writer) -> bool:
+    writer.say(f"{say.number(match.group(1))} to {say.number(match.group(2))}", match.start(), match.end())
+    return True
+
+
+def _factor(match: re.Match[str], writer: Writer) -> bool:
+    writer.say(f"{say.number(match.group(1))} times", match.start(), match.end())
+    return True
+
+
+def _lines(match: re.Match[str], writer: Writer) -> bool:
+    """1080p is said as its two halves."""
+    high, low = divmod(int(match.group(1)), 100)
+    writer.say(
+        f"{say.cardinal(high)} {say.cardinal(low)} {match.group(2).upper()}", match.start(), match.end()
+    )
+    return True
+
+
+def _sharp(match: re.Match[str], writer: Writer) -> bool:
+    writer.say(f"{match.group(1)} sharp", match.start(), match.end())
+    return True
+
+
+def _said(words: str) -> Callable[[re.Match[str], Writer], bool]:
+    def rule(match: re.Match[str], writer: Writer) -> bool:
+        writer.say(words, match.start(), match.end())
+        return True
+
+    return rule
+
+
 def _sign(match: re.Match[str], writer: Writer) -> bool:
     char = match.group()
     nextc = writer.source[match.end() : match.end() + 1]
@@ -224,6 +264,7 @@ def _sign(match: re.Match[str], writer: Writer) -> bool:
 
 _MINUS = r"(?:(?<![\w)])(?P<minus>[-−]))?"
 ENGLISH_RULES: list[Rule] = [
+    (re.compile(r"(480|720|1080|1440|2160)([pi])\b"), _lines),
     (re.compile(r"\+\d[\d ().-]{6,18}\d(?!\w)"), _phone_number),
     (
         re.compile(r"(?:1[-. ])?(?:\(\d{3}\) ?|\d{3}[-. ])?\d{3}[-.]\d{4}(?![\w-])|\d{3} \d{3} \d{4}(?!\w)"),
@@ -231,6 +272,7 @@ ENGLISH_RULES: list[Rule] = [
     ),
     (re.compile(r"\d{3,6}(?![\w.,:/%-]?\d)(?=\W|$)"), _dialled),
     *CALENDAR_RULES,
+    (re.compile(r"(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)(?![:\d])"), _ratio),
     (re.compile(rf"{_MINUS}{_SYMBOL}\s?(?P<amount>{_NUM})(?:\s?[-–—]\s?\$?(?P<to>{_NUM}))?{_SCALE}"), _money),
     (
         re.compile(
@@ -248,6 +290,7 @@ ENGLISH_RULES: list[Rule] = [
     (re.compile(r"(\d+)['′](\d{1,2})(?:[\"″”]|'')"), _feet),
     (re.compile(r"\d+(?:\.\d+)?(?:\s?[x×]\s?\d+(?:\.\d+)?)+(?!\w)"), _by),
     (re.compile(rf"{_MINUS}(?P<figures>{_NUM})\s?%"), _percent),
+    (re.compile(r"(\d+(?:\.\d+)?)x\b"), _factor),
     (re.compile(r"['’]?(\d{1,3}0)'?s\b"), _decade),
     (re.compile(r"(\d{1,3}(?:,\d{3})+|\d{1,12})(?:st|nd|rd|th)\b"), _ordinal),
     (re.compile(r"(?:(?P<whole>\d{1,6}) )?(?P<top>\d{1,6})/(?P<bottom>\d{1,6})(?![\d/])"), _fraction),
@@ -263,6 +306,10 @@ ENGLISH_RULES: list[Rule] = [
     (re.compile(rf"(?:#|[Nn]os?\. ?)({_NUM})(?!\w)"), _hashed),
     (re.compile(rf"{_MINUS}(?P<figures>{_NUM})"), _number),
     (re.compile(r"[-−](?= ?\d)"), _minus),
+    (re.compile(r"([A-Z])#(?!\w)"), _sharp),
+    (re.compile(r"(?<!\S)\.(?=[A-Za-z])"), _said("dot")),
+    (re.compile(r"(?<=\w )\*(?= \w)"), _said("times")),
+    (re.compile(rf"(?<=\d)/({'|'.join(tables.PER)})\b\.?"), _per),
     *ACRONYM_RULES,
     (re.compile(r"/"), _slash),
     (re.compile(rf"[{re.escape(''.join(_SIGNS))}]"), _sign),

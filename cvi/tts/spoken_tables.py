@@ -20,15 +20,15 @@ ABBREVIATIONS = {
     "avg": "average", "max": "maximum", "min": "minimum", "assoc": "associate", "asst": "assistant",
     "univ": "University", "cf": "compare", "et al": "and others", "ca": "circa", "viz": "namely",
     "a.k.a": "also known as",
-    "mon": "Monday", "tue": "Tuesday", "tues": "Tuesday", "wed": "Wednesday", "thu": "Thursday",
-    "thurs": "Thursday",
-    "fri": "Friday", "ph.d": "P H D", "m.d": "M D", "b.a": "B A", "m.a": "M A", "b.sc": "B S C",
+    "thu": "Thursday",
+
+    "ph.d": "P H D", "m.d": "M D", "b.a": "B A", "m.a": "M A", "b.sc": "B S C",
     "m.sc": "M S C",
 }  # fmt: skip
 
 # Also common at the end of a sentence as whole words or names: read so only before a capital or a figure.
 NEEDS_FOLLOWER = frozenset(
-    "gen gov sen hon rev mon wed co ch fig sec min max temp ft mt est ca wed fri ext tel".split()
+    "gen gov sen hon rev co ch fig sec min max temp ft mt est ca ext tel".split()
 )
 # These never end a sentence: their stop is never a pause.
 TITLES = frozenset(
@@ -82,6 +82,22 @@ UNITS = {
     "M": ("million", "million"), "bn": ("billion", "billion"), "mcg": ("microgram", "micrograms"),
     "IU": ("I U", "I U"),
 }  # fmt: skip
+
+# After a number and a slash.
+PER = {
+    "mo": "month", "yr": "year", "hr": "hour", "h": "hour", "wk": "week", "min": "minute", "sec": "second",
+    "s": "second", "day": "day", "kg": "kilogram", "lb": "pound",
+}  # fmt: skip
+
+DAYS = {
+    "mon": "Monday", "tue": "Tuesday", "tues": "Tuesday", "wed": "Wednesday", "thu": "Thursday",
+    "thur": "Thursday", "thurs": "Thursday", "fri": "Friday", "sat": "Saturday", "sun": "Sunday",
+}  # fmt: skip
+
+# A capital after St. or Dr. that begins a sentence rather than a name.
+STARTERS = frozenset(
+    "He She It They We I The This That You In On A An And But Then If There What When It's He's".split()
+)
 
 # Written in capitals, said as a word.
 SAID_AS_WORDS = {

@@ -63,6 +63,19 @@ ENGLISH = [
     ("World War II, Henry VIII, Chapter V", "World War two, Henry the eighth, Chapter five"),
     ("and/or he/she", "and or he or she"),
     ("salt & pepper w/o sugar", "salt and pepper without sugar"),
+    ("the TV, CPU, GPU, AI, IT and HR", "the T V, C P U, G P U, A I, I T and H R"),
+    ("Q&A, AT&T", "Q and A, A T and T"),
+    (
+        "C++, C#, .NET, H.264, 1080p, 4K",
+        "C plus plus, C sharp, dot N E T, H two hundred and sixty-four, ten eighty P, four K",
+    ),
+    ("Main St. He left", "Main Street. He left"),
+    ("on Mon., Sat. and Sun. only", "on Monday, Saturday and Sunday only"),
+    ("10-11 AM or 8 pm", "ten to eleven A M or eight P M"),
+    (
+        "$12.99/mo, 3:1 odds, 50/50, 3x",
+        "twelve dollars and ninety-nine cents per month, three to one odds, fifty fifty, three times",
+    ),
     # addresses
     ("See https://www.example.com/docs?x=1.", "See example dot com slash docs."),
     ("Mail john.smith@example.co.uk!", "Mail john dot smith at example dot co dot uk!"),
@@ -99,13 +112,11 @@ def test_other_languages(language: str, written: str, spoken: str) -> None:
 def test_each_spoken_word_knows_its_written_word() -> None:
     written = "Dr. Lee paid $3.50 for 5 kg."
     spoken = spoken_form(written)
-    pairs = [
-        (spoken.text[word.start : word.end], written[word.source_start : word.source_end])
-        for word in spoken.words
-    ]
+    pairs = [(spoken.text[w.start : w.end], written[w.source_start : w.source_end]) for w in spoken.words]
     assert pairs == [
         ("Doctor", "Dr."), ("Lee", "Lee"), ("paid", "paid"), ("three", "$3.50"), ("dollars", "$3.50"),
-    pairs = [(spoken.text[w.start : w.end], written[w.source_start : w.source_end]) for w in spoken.words]
+        ("and", "$3.50"), ("fifty", "$3.50"), ("cents", "$3.50"), ("for", "for"),
+        ("five", "5"), ("kilograms", "kg"),
     ]  # fmt: skip
 
 
