@@ -1,7 +1,7 @@
 """Deterministic stand-ins for every layer, for tests of the loop (yours too).
 
 The caller's words travel inside the sound itself: word number n of the script's vocabulary is a
-stretch of samples of value `_BASE + n`, which `FakeVad` takes for voice and `FakeStt` reads back.
+square wave of amplitude `_BASE + n`, which `FakeVad` takes for voice and `FakeStt` reads back.
 So the whole path from microphone block to transcript is exercised, and nothing is known before it
 was heard. No fake uses a thread or the real time.
 """
@@ -42,12 +42,14 @@ class Vocabulary:
             part = np.full(round(word_s * HEARD_HZ), _BASE + number, np.int16)
             part[-80:] = _GAP  # so that a repeated word is two words
             parts.append(part)
-        return np.concatenate(parts) if parts else np.zeros(0, np.int16)
+        sound = np.concatenate(parts) if parts else np.zeros(0, np.int16)
+        sound[1::2] *= -1
+        return sound
 
     def words(self, pcm: Pcm) -> list[str]:
         names = {_BASE + number: word for word, number in self._numbers.items()}
-        changes = np.flatnonzero(np.diff(pcm.astype(np.int32))) + 1
-        runs = np.split(pcm, changes)
+        amplitude = np.abs(pcm.astype(np.int32))
+        runs = np.split(amplitude, np.flatnonzero(np.diff(amplitude)) + 1)
         return [names[int(run[0])] for run in runs if len(run) > 400 and int(run[0]) in names]
 
 

@@ -19,21 +19,21 @@ def minute(journal: Path | None = None) -> Outcome:
     script = Script()
     script.user_says(3.0, "what is your name")
     script.user_says(9.0, "i like ships ... and tall lighthouses")
-    script.user_says(16.5, "mhm")
+    script.user_says(13.5, "mhm")
     script.user_says(20.0, "tell me a very long story")
-    script.user_says(26.0, "stop that please")
+    script.user_says(24.0, "stop that please")
     script.user_says(35.0, "who lives in the tower")
     script.user_says(58.0, "goodbye")
-    llm = FakeLlm(
-        [
-            "My name is June.",
-            "Lighthouses are tall towers. They warn ships of rocks. Keepers lived in them for years.",
-            "Once there was a keeper. She kept a log of every single ship that passed. It was long.",
-            "Then I stop.",
-            "Nobody lives there now.",
-            "Goodbye and good luck.",
-        ]
-    )
+    answers = {
+        "what is your name": "My name is June.",
+        "i like ships": "Ships are large.",
+        "i like ships and tall lighthouses": "They warn ships of rocks. Keepers lived in them for many years.",
+        "tell me a very long story": "Once there was a keeper. She kept a log of every ship that ever passed.",
+        "stop that please": "I stop.",
+        "who lives in the tower": "Nobody lives there now.",
+        "goodbye": "Goodbye and good luck.",
+    }
+    llm = FakeLlm(lambda messages: answers[messages[-1].content])
     settings = ConversationSettings("minute", "You are a guide.", greeting="Hello, how can I help?")
     return script.play(llm, settings=settings, journal=journal)
 
