@@ -7,6 +7,7 @@ a header's value or a query's value into a message.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from cvi.llm.base import LlmSettings, Message, Sampling
 _ROUTE = "/chat/completions"
 _DETAIL_CHARACTERS = 200
 _DETAIL_TIMEOUT_S = 2.0
+_DRAIN_TIMEOUT_S = 0.2
 
 
 def build(settings: LlmSettings) -> OpenAi:
@@ -104,6 +106,7 @@ class OpenAi:
                     if event.get("error"):
                         raise EngineError(f"{self._where} failed: {self._safe(_reason(event))}.")
                     if event.get("done"):
+                        await _drain(lines)
                         return
                     piece = _piece(event)
                     if piece:
@@ -194,6 +197,14 @@ class OpenAi:
             if secret and len(secret) > 3:
                 text = text.replace(secret, "***")
         return " ".join(text.split())[:_DETAIL_CHARACTERS].rstrip(".")
+
+
+async def _drain(lines: AsyncIterator[str]) -> None:
+    """Read the end of the answer, without which the connection could not be used again."""
+    with contextlib.suppress(TimeoutError, httpx.HTTPError):
+        async with asyncio.timeout(_DRAIN_TIMEOUT_S):
+            async for _ in lines:
+                pass
 
 
 def _route(base_url: str | None) -> str:

@@ -1,0 +1,210 @@
+"""A model's raw stream -> clauses to be spoken, the first of them early.
+
+Pure: no clock, no I/O. Who reads the stream pushes every piece and aborts it once `done`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cvi.llm.loops import LoopGuard
+from cvi.llm.markup import Markup
+
+_END = re.compile(r"(?:[.!?]|[。！？])[\"'”’)»]*$")
+_TRAILING_OFF = re.compile(r"(?:\.\.+|…)[\"'”’)»]*$")
+_PAUSE = re.compile(r"(?:[,;:]|\s[-–]|—)[\"'”’)»]*$")
+_LAST_WORD = re.compile(r"([^\s(\"'“‘]+)\.[\"'”’)»]*$")
+# Never the end of a sentence.
+_TITLES = frozenset(
+    "dr mr mrs ms prof st mt sr jr vs e.g i.e cf gen col sgt capt lt rev hon approx dept".split()
+)
+# The end of a sentence when a capital letter follows.
+_EITHER = frozenset("etc a.m p.m inc ltd co corp u.s u.k u.s.a d.c ph.d b.c a.d".split())
+_JOINTS = frozenset("and but or because so which who when where while if then before after until".split())
+_LINKS = _JOINTS | frozenset("that with for from to in on at about as than by".split())
+_URL = re.compile(r"(?:https?://|www\.\S{3})\S*[^\s.,;:!?)]")
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """Some words to be synthesized in one go, clean, without outer blanks.
+
+    Clauses are joined with one blank. `emotion` is the tag the model wrote before or within it, lower
+    case, None where it wrote none (the last one given goes on).
+    """
+
+    text: str
+    ends_sentence: bool
+    emotion: str | None = None
+
+
+class Speakable:
+    """One reply's text, cut for speech.
+
+    The first clause ends at a comma, dash or colon from its second word on, before a conjunction after
+    `first_words` words, or before a preposition after half as many again; later ones are whole
+    sentences, cut where they pass `max_clause_chars`. The reply is `done` after `max_sentences`
+    sentences or the clause that passes `max_chars`, in a loop, and where the model starts to write
+    another's part. `names` are the persona's, to take off the label "Name: ".
+    The same text gives the same clauses however it is cut into pieces.
+    """
+
+    def __init__(
+        self,
+        max_sentences: int = 3,
+        max_clause_chars: int = 200,
+        max_chars: int = 600,
+        first_words: int = 6,
+        names: Iterable[str] = (),
+    ) -> None:
+        if max_sentences < 1 or max_clause_chars < 20 or first_words < 1:
+            raise ValueError(f"no room to speak: {max_sentences=} {max_clause_chars=} {first_words=}")
+        self._max_sentences = max_sentences
+        self._max_clause_chars = max_clause_chars
+        self._max_chars = max_chars
+        self._first_words = first_words
+        self._markup = Markup(names)
+        self._loops = LoopGuard()
+        self._text = ""
+        self._emotion: str | None = None
+        self._sentences = 0
+        self._spoken_chars = 0
+        self._midway = False
+        self.done = False
+
+    def push(self, piece: str) -> list[Clause]:
+        """Take the next piece of raw text; the clauses that are complete now. [] once `done`."""
+        out: list[Clause] = []
+        for character in piece:
+            if self.done:
+                break
+            self._take(self._markup.feed(character), out)
+        return out
+
+    def finish(self) -> list[Clause]:
+        """The stream has ended: the clauses still held back. Safe to call twice."""
+        out: list[Clause] = []
+        if not self.done:
+            self._take(self._markup.finish(), out)
+            self._emit(len(self._text), True, out)
+        self.done = True
+        return out
+
+    def _take(self, said: str, out: list[Clause]) -> None:
+        for character in said:
+            if self.done:
+                return
+            self._add(character, out)
+        self._emotion = self._markup.take_emotion() or self._emotion
+        if self._markup.stopped and not self.done:
+            # What it had begun to say before it slipped into another part is a whole line.
+            self._emit(len(self._text), True, out)
+            self.done = True
+
+    def _add(self, character: str, out: list[Clause]) -> None:
+        text = self._text
+        if character == "\n":
+            self._emit(len(text), True, out)
+            return
+        if character.isspace():
+            if not text or text[-1] == " ":
+                return
+            self._text = text + " "
+            self._after_word(out)
+            return
+        if text.endswith(" ") and character in ".,!?;:)…":
+            text = text[:-1]
+            if character in ",;:" and text[-1] in ",;:":
+                return
+        if character in "!?,;" and text.endswith(character):
+            return
+        if text.endswith(" ") and self._either(text) and character.isupper():
+            self._emit(len(text), True, out)
+            text = self._text
+            if self.done:
+                return
+        self._text = text + character
+        if len(self._text) >= self._max_clause_chars:
+            self._emit(self._split_at(), False, out)
+
+    def _after_word(self, out: list[Clause]) -> None:
+        """`_text` has just got a blank at its end: is there a place to stop?"""
+        text = self._text[:-1]
+        if _TRAILING_OFF.search(text):
+            self._emit(len(text), False, out)
+        elif _END.search(text) and not self._abbreviated(text):
+            self._emit(len(text), True, out)
+        elif not self._spoken_chars:
+            words = text.split()
+            if _PAUSE.search(text) and len(words) >= 2:
+                self._emit(len(text), False, out)
+            elif len(words) > self._first_words and words[-1].lower() in (
+                _LINKS if len(words) > self._first_words * 3 // 2 else _JOINTS
+            ):
+                self._emit(len(text) - len(words[-1]), False, out)
+
+    def _abbreviated(self, text: str) -> bool:
+        match = _LAST_WORD.search(text)
+        if match is None:
+            return False
+        word = match[1].lower()
+        return word in _TITLES or word in _EITHER or _is_initial(text[: match.start()], match[1])
+
+    def _either(self, text: str) -> bool:
+        match = _LAST_WORD.search(text.rstrip())
+        return match is not None and match[1].lower() in _EITHER
+
+    def _split_at(self) -> int:
+        """Where a sentence that is too long is cut: at a pause, before a linking word, at a blank."""
+        limit, low = len(self._text) - 1, len(self._text) // 3
+        blanks = [i for i in range(low, limit) if self._text[i] == " "]
+        for at in reversed(blanks):
+            if _PAUSE.search(self._text[:at]):
+                return at
+        for at in reversed(blanks):
+            if self._text[at + 1 :].split(" ", 1)[0].lower() in _LINKS and " " in self._text[at + 1 :]:
+                return at
+        return blanks[-1] if blanks else limit
+
+    def _emit(self, end: int, ends_sentence: bool, out: list[Clause]) -> None:
+        text, self._text = _tidy(self._text[:end]), self._text[end:].lstrip()
+        if not any(character.isalnum() for character in text):
+            if ends_sentence and self._midway:
+                self._count_sentence()
+            return
+        loop = self._loops.check(text, ends_sentence)
+        if loop is not None:
+            self.done = True
+            text, ends_sentence = text[:loop].rstrip(" ,;:-–—(\"'“‘"), True
+            if not any(character.isalnum() for character in text):
+                return
+        if ends_sentence and text[-1].isalnum():
+            text += "."
+        self._spoken_chars += len(text)
+        self._midway = not ends_sentence
+        if ends_sentence:
+            self._count_sentence()
+        self.done = self.done or self._spoken_chars >= self._max_chars
+        self._emotion, emotion = None, self._emotion
+        out.append(Clause(text, ends_sentence, emotion))
+
+    def _count_sentence(self) -> None:
+        self._midway = False
+        self._sentences += 1
+        self.done = self.done or self._sentences >= self._max_sentences
+
+
+def _tidy(text: str) -> str:
+    text = _URL.sub("the link", text)
+    text = re.sub(r"\s+", " ", text).strip()
+    return re.sub(r"^(?:[,.;:!?)–—]+\s*|-\s)+", "", text)
+
+
+def _is_initial(before: str, word: str) -> bool:
+    """The letter in "George W. Bush", not the one in "vitamin C. It": those that number things need a
+    name before them."""
+    last = before.split()[-1:]
+    named = not last or last[0][0].isupper()
+    return len(word) == 1 and word.isupper() and word != "I" and (named or word not in "ABCDEK")

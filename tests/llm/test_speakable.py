@@ -1,0 +1,199 @@
+import re
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cvi.llm.loops import LoopGuard
+from cvi.llm.speakable import Clause, Speakable
+
+
+def clauses(text, **options):
+    speakable = Speakable(**options)
+    return speakable.push(text) + speakable.finish()
+
+
+def said(text, **options):
+    return " ".join(clause.text for clause in clauses(text, **{"max_sentences": 20, **options}))
+
+
+@pytest.mark.parametrize(
+    ("raw", "spoken"),
+    [
+        ("*smiles warmly* Hello there. *nods* Yes.", "Hello there. Yes."),
+        ("(laughs) That is funny (softly) indeed.", "That is funny indeed."),
+        ("Good. [pause] Now we begin.", "Good. Now we begin."),
+        ("I *really* think so, and I *always* do.", "I really think so, and I always do."),
+        ("It costs **three** euros, `exactly`.", "It costs three euros, exactly."),
+        ("# Opening hours\nWe open at __nine__.", "Opening hours. We open at nine."),
+        ("- One clock\n- Two clocks\n1. A dial", "One clock. Two clocks. A dial."),
+        ("See [our page](https://example.org/a_b) for more.", "See our page for more."),
+        ("Look at ![a clock](c.png) it.", "Look at a clock it."),
+        ("Go to https://example.org/x. Then call.", "Go to the link. Then call."),
+        ("Hi 😀👍🏽 there ❤️!", "Hi there!"),
+        ("Run this:\n```python\nprint('x')\n```\nDone.", "Run this: Done."),
+        ("<think>They want the time. </thin</think>It is noon.", "It is noon."),
+        ("<p>Hello</p> you. 3 < 5 is so.", "Hello you. 3 5 is so."),
+        ("It is 20 °C (about 68 F) outside.", "It is 20 °C (about 68 F) outside."),
+        ("Wait !  Really ?? Yes , sure .", "Wait! Really? Yes, sure."),
+        ("> As they say\n---\nTime flies.", "As they say. Time flies."),
+        ("-5 degrees it was.", "-5 degrees it was."),
+        ("42.", "42."),
+        ("Hello", "Hello."),
+        ("[only this] *waves*", ""),
+        ("", ""),
+    ],
+)
+def test_only_what_a_person_would_say(raw, spoken):
+    assert said(raw) == spoken
+
+
+@pytest.mark.parametrize(
+    ("raw", "spoken"),
+    [
+        ("Guide: Hello you.", "Hello you."),
+        ("Museum Guide: Hello you.", "Hello you."),
+        ("**Ada:** Hello you.", "Hello you."),
+        ("Assistant: Hello you.", "Hello you."),
+        ("Sure: it opens at ten.", "Sure: it opens at ten."),
+        ("Hello you.\nAda: I am here.", "Hello you. I am here."),
+        ("There are two: a big one and a small one.", "There are two: a big one and a small one."),
+    ],
+)
+def test_labels_are_taken_off(raw, spoken):
+    assert said(raw, names=["Ada"]) == spoken
+
+
+@pytest.mark.parametrize(
+    "slip",
+    ["\nUser: and then", "\n\nHuman: hi", "\nAssistant: yes", " <|im_start|>user\n", "\n### Instruction",
+     "\nVisitor: hm", "<|im_end|>"],
+)  # fmt: skip
+def test_it_never_plays_the_other_part(slip):
+    speakable = Speakable()
+    out = speakable.push("We open at nine." + slip + " more. And more.")
+    assert speakable.done
+    assert [clause.text for clause in out] == ["We open at nine."]
+    assert speakable.push("Again. ") == speakable.finish() == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "first"),
+    [
+        ("Well, yes, that is the oldest clock we have here.", "Well, yes,"),
+        ("Of course: it was built in Prague.", "Of course:"),
+        ("It was made long ago by brothers and never stopped.", "It was made long ago by brothers"),
+        ("It costs 3.5 million, I believe.", "It costs 3.5 million,"),
+        ("It has 1,500 parts.", "It has 1,500 parts."),
+        ("Dr. Miller made it.", "Dr. Miller made it."),
+        ("Some tools, e.g. files.", "Some tools,"),
+        ("It is 3.5 m tall.", "It is 3.5 m tall."),
+        ("We met J. S. Bach there.", "We met J. S. Bach there."),
+        ("Take vitamin C. It helps.", "Take vitamin C."),
+        ("We open at 9 a.m. Come early.", "We open at 9 a.m."),
+        ("We open at 9 a.m. on Monday.", "We open at 9 a.m. on Monday."),
+        ("No. It is not.", "No."),
+        ('"It is late." He left.', '"It is late."'),
+    ],
+)
+def test_the_first_clause_comes_early_and_whole(raw, first):
+    assert clauses(raw)[0].text == first
+
+
+def test_the_first_clause_does_not_wait_for_the_sentence():
+    speakable = Speakable()
+    assert speakable.push("Of course,") == []
+    assert speakable.push(" I") == [Clause("Of course,", False)]
+    assert speakable.push(" can show you, if you like.") == []
+    assert speakable.push(" ") == [Clause("I can show you, if you like.", True)]
+
+
+def test_sentences_are_capped():
+    speakable = Speakable(max_sentences=2)
+    out = speakable.push("One is here. Two is there. Three is gone. ")
+    assert [clause.text for clause in out] == ["One is here.", "Two is there."]
+    assert speakable.done
+
+
+def test_a_long_sentence_is_split_at_a_pause():
+    out = clauses(
+        "Long ago, before there were towers anywhere in the land, somebody cut twelve lines into a flat "
+        "stone without knowing that people would measure their whole lives by it one day",
+        max_clause_chars=80,
+    )
+    assert [clause.text for clause in out] == [
+        "Long ago,",
+        "before there were towers anywhere in the land,",
+        "somebody cut twelve lines into a flat stone without knowing",
+        "that people would measure their whole lives by it one day.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("raw", "spoken"),
+    [
+        ("I am sorry. I am sorry. I am sorry.", "I am sorry."),
+        ("I'm sorry, I'm sorry, I'm sorry, I'm sorry.", "I'm sorry,"),
+        ("It is a very very very very very old one.", "It is a very."),
+        ("We have the very old clock here, near the very old clock here, by the very old clock here.", None),
+    ],
+)
+def test_loops_end_the_reply(raw, spoken):
+    speakable = Speakable(max_sentences=9)
+    out = " ".join(clause.text for clause in speakable.push(raw + " And more. And again more."))
+    assert speakable.done
+    assert spoken is None or out == spoken
+    assert "more" not in out
+
+
+def test_saying_yes_twice_is_no_loop():
+    assert said("Yes. Yes. It is very, very old.") == "Yes. Yes. It is very, very old."
+
+
+def test_loop_guard_tells_where():
+    guard = LoopGuard()
+    assert guard.check("tick tock goes the clock", False) is None
+    assert guard.check("tick tock tick tock tick tock", True) == len("tick tock ")
+
+
+def test_emotions_belong_to_the_clause_they_stand_before():
+    out = clauses('<emotion value="Happy"/>Good, you came. <emotion value=sad>It is closed.')
+    assert [(clause.text, clause.emotion) for clause in out] == [
+        ("Good, you came.", "happy"),
+        ("It is closed.", "sad"),
+    ]
+
+
+BITS = [
+    "Hello ", "the clock ", "is ", "3.5 ", "Dr. ", "e.g. ", ", ", ". ", "! ", "?", "\n", "\n- ", "**", "*",
+    "*nods* ", "(", ") ", "(laughs) ", "[", "](", "![", "<", "<b>", "<emotion value='sad'/>", "<think>",
+    "</think>", "`", "```", "# ", "###", "User:", "Ada: ", "😀", "...", "— ", "_", "and ", "of ", "I ",
+    "http://a.bc ", "1. ", "a.m. ",
+]  # fmt: skip
+RAW = st.one_of(
+    st.text(max_size=80),
+    st.lists(
+        st.sampled_from(BITS),
+        max_size=40,
+    ).map("".join),
+)
+
+
+@given(RAW, st.lists(st.integers(0, 400)))
+def test_how_the_text_is_cut_does_not_matter(raw, cuts):
+    speakable = Speakable(names=["Ada"])
+    edges = [0, *sorted(cut % (len(raw) + 1) for cut in cuts), len(raw)]
+    out = [c for a, b in pairwise(edges) for c in speakable.push(raw[a:b])] + speakable.finish()
+    assert out == clauses(raw, names=["Ada"])
+
+
+@given(RAW, st.integers(1, 4))
+def test_what_comes_out_is_clean_and_bounded(raw, sentences):
+    out = clauses(raw, max_sentences=sentences, max_clause_chars=60, max_chars=200)
+    assert sum(clause.ends_sentence for clause in out) <= sentences
+    assert sum(len(clause.text) for clause in out) <= 260
+    for clause in out:
+        assert len(clause.text) <= 60
+        assert not re.search(r"[*#`~<>\[\]_|{}\\]|\s\s|[\n\t]|^\s|\s$|\s[,!?;]", clause.text), clause.text
+        assert any(c.isalnum() for c in clause.text)
