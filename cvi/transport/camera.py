@@ -56,7 +56,9 @@ class Webcam:
 
     def _read(self) -> None:
         import av
+        from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
+        reformatter = VideoReformatter()
         while not self._closed:
             there, image = self._capture.read()
             if not there:
@@ -64,7 +66,13 @@ class Webcam:
             if self.size == (0, 0):
                 self.size = fit(image.shape[1], image.shape[0], *self._room)
             whole = av.VideoFrame.from_ndarray(image, format="bgr24")
-            small = whole.reformat(*self.size, "yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+            small = reformatter.reformat(
+                whole,
+                *self.size,
+                "yuv420p",
+                dst_colorspace=Colorspace.ITU709,
+                dst_color_range=ColorRange.MPEG,
+            )
             with self._changed:
                 self._latest = small.to_ndarray().astype("uint8", copy=False)
                 self._changed.notify_all()

@@ -97,7 +97,9 @@ class Film:
 
     def _decode(self) -> None:
         import av
+        from av.video.reformatter import VideoReformatter
 
+        self._reformatter = VideoReformatter()
         try:
             with av.open(str(self.path)) as source:
                 streams = _moving(source.streams.video)
@@ -123,6 +125,8 @@ class Film:
                 self._changed.notify_all()
 
     def _give(self, time_s: float, image: VideoFrame) -> None:
+        from av.video.reformatter import ColorRange, Colorspace
+
         with self._changed:
             # Behind the wanted time only the newest frame counts; the rest is not worth scaling.
             if time_s < self._wanted_s - 0.2 and self._shown is not None:
@@ -130,7 +134,9 @@ class Film:
         if self.size == (0, 0):
             self.size = fit(image.width, image.height, *self._room)
         width, height = self.size
-        small = image.reformat(width, height, "yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+        small = self._reformatter.reformat(
+            image, width, height, "yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+        )
         frame = small.to_ndarray().astype(np.uint8, copy=False)
         with self._changed:
             self._changed.wait_for(lambda: not self._full() or self._closed)

@@ -94,7 +94,7 @@ def _plate(
     font = _font(max(round(screen.get_height() * size), 12))
     texts = [font.render(line, True, colour) for line, colour in lines]
     pad = font.get_height() // 2
-    lead = pad + pad // 2 if dot else 0
+    lead = round(pad * 1.4) if dot else 0
     plate = pygame.Surface(
         (max(t.get_width() for t in texts) + 2 * pad + lead, len(texts) * font.get_linesize() + pad),
         pygame.SRCALPHA,
@@ -104,7 +104,7 @@ def _plate(
         x = pad + lead if anchor != "midbottom" else (plate.get_width() - text.get_width()) // 2
         plate.blit(text, (x, pad // 2 + number * font.get_linesize()))
     if dot:
-        pygame.draw.circle(plate, dot, (pad + pad // 3, plate.get_height() // 2), max(pad // 2, 3))
+        pygame.draw.circle(plate, dot, (pad + pad // 2, plate.get_height() // 2), max(round(pad * 0.45), 4))
     screen.blit(plate, plate.get_rect(**{anchor: at}))
 
 

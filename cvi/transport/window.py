@@ -24,6 +24,7 @@ Control = Literal["mute", "interrupt", "quit"]
 
 SELF_VIEW_EVERY_MS = 66
 START_TIMEOUT_S = 15.0
+DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
 BACKGROUND = (16, 17, 20)
 
 
@@ -48,6 +49,8 @@ class Window:
         self._self_view = self_view
         self._now_s = now_s
         self._words = Subtitles()
+        self._painter = _Painter(size)
+        self._view_painter: _Painter | None = None
         self._frame: Frame | None = None
         self._lock = threading.Lock()
         self._woken = False
@@ -60,11 +63,7 @@ class Window:
 
     def open(self) -> None:
         """Blocks until the window is there. Raises MissingError without a display."""
-        if not (
-            os.environ.get("DISPLAY")
-            or os.environ.get("WAYLAND_DISPLAY")
-            or os.environ.get("SDL_VIDEODRIVER")
-        ):
+        if not any(os.environ.get(name) for name in DISPLAYS):
             raise MissingError(
                 "There is no display for a window.", "Use --no-window, or run it on a desktop."
             )
@@ -103,6 +102,8 @@ class Window:
 
     def _run(self) -> None:
         os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+        # Frames come from memory: through OpenGL each costs 20 ms where that is done in software, not 12.
+        os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
         import pygame
 
         try:
@@ -159,11 +160,13 @@ class Window:
         width, height = screen.get_size()
         screen.fill(BACKGROUND)
         if frame is not None:
-            face = _surface(frame, self._frame_size, (width, height))
+            face = self._painter.paint(frame, (width, height))
             screen.blit(face, ((width - face.get_width()) // 2, (height - face.get_height()) // 2))
             self.shown_frames += 1
         if self._self_view is not None and (small := self._self_view.at(self._now_s())) is not None:
-            view = _surface(small, self._self_view.size, (width // 5, height // 4))
+            if self._view_painter is None:
+                self._view_painter = _Painter(self._self_view.size)
+            view = self._view_painter.paint(small, (width // 5, height // 4))
             view = pygame.transform.flip(view, True, False)  # as in a mirror
             corner = (width - view.get_width() - height // 40, height - view.get_height() - height // 40)
             screen.blit(view, corner)
@@ -172,20 +175,34 @@ class Window:
         pygame.display.flip()
 
 
-def _surface(frame: Frame, size: tuple[int, int], room: tuple[int, int]) -> Any:
-    """An I420 frame of `size` as a pygame surface, as large as fits into `room`."""
-    import av
-    import pygame
+class _Painter:
+    """I420 frames of one size as pygame surfaces. It keeps what the conversion has prepared, which
+    costs more than the conversion."""
 
-    scale = min(room[0] / size[0], room[1] / size[1])
-    width, height = max(round(size[0] * scale), 2), max(round(size[1] * scale), 2)
-    image = av.VideoFrame.from_ndarray(frame, format="yuv420p").reformat(
-        width,
-        height,
-        "rgb24",
-        src_colorspace="ITU709",
-        src_color_range="MPEG",
-        dst_color_range="JPEG",
-        interpolation="FAST_BILINEAR",
-    )
-    return pygame.image.frombuffer(image.to_ndarray().tobytes(), (width, height), "RGB")
+    def __init__(self, size: tuple[int, int]) -> None:
+        from av.video.reformatter import VideoReformatter
+
+        self._size = size
+        self._reformatter = VideoReformatter()
+
+    def paint(self, frame: Frame, room: tuple[int, int]) -> Any:
+        """The frame, as large as fits into `room`."""
+        import av
+        import pygame
+        from av.video.reformatter import ColorRange, Colorspace, Interpolation
+
+        scale = min(room[0] / self._size[0], room[1] / self._size[1])
+        width, height = (max(round(side * scale), 2) for side in self._size)
+        image = self._reformatter.reformat(
+            av.VideoFrame.from_numpy_buffer(frame, format="yuv420p"),
+            width,
+            height,
+            "bgra",
+            src_colorspace=Colorspace.ITU709,
+            src_color_range=ColorRange.MPEG,
+            dst_color_range=ColorRange.JPEG,
+            interpolation=Interpolation.FAST_BILINEAR,
+        )
+        surface = pygame.image.frombuffer(image.to_ndarray().tobytes(), (width, height), "BGRA")
+        surface.set_alpha(None)  # opaque: a copy, not a blend
+        return surface
