@@ -171,9 +171,9 @@ class Conversation:
         self._transport.notify("state", "listening")
 
     def _take_back_unheard(self) -> str:
-        """The participant went on before anything of the answer was heard: it was no end of turn."""
+        """The participant went on before a word of the answer was heard: it was no end of turn."""
         reply = self.performance.reply
-        if reply is None or reply.turn is None or self.performance.audible:
+        if reply is None or reply.turn is None or self.performance.heard_text():
             return ""
         self._cut("resumed")
         self.history.take_back_user()
@@ -229,6 +229,8 @@ class Conversation:
         silence_s = now_s - turn.speech_end_s
         if turn.completeness is None:
             return  # the recognizer or the judge is still at work
+        if self._ears.voiced_until_s >= now_s:
+            return  # perhaps they go on: the next hop tells
         if silence_s >= self._limits.patience_s(turn.completeness):
             self._commit(turn, silence_s)
         elif silence_s >= self._limits.draft_after_s:
@@ -433,6 +435,7 @@ class Conversation:
     def _drop_turn(self) -> None:
         if self._turn is not None:
             self._turn.close()
+            self._ears.forget_before(self._turn.paused_s)
             self._turn = None
 
     def _set_activity(self) -> None:

@@ -39,7 +39,7 @@ class Ears:
         self._on_hop = on_hop
         self._on_audio = on_audio
         self._edges = SpeechEdges()
-        self._preroll: deque[Pcm] = deque(maxlen=round(PREROLL_S / HOP_S))
+        self._preroll: deque[AudioBlock] = deque(maxlen=round(PREROLL_S / HOP_S))
         self._hop: list[Pcm] = []
         self._hop_samples = 0
         self.level = 0.0
@@ -56,7 +56,13 @@ class Ears:
 
     def preroll(self) -> Pcm:
         """The last half second, so that the recognizer does not miss the first sound of a turn."""
-        return np.concatenate(list(self._preroll)) if self._preroll else np.zeros(0, np.int16)
+        blocks = [block.pcm for block in self._preroll]
+        return np.concatenate(blocks) if blocks else np.zeros(0, np.int16)
+
+    def forget_before(self, time_s: float) -> None:
+        """What was said before belongs to a turn that is over: it is no lead-in of the next."""
+        while self._preroll and self._preroll[0].start_s < time_s:
+            self._preroll.popleft()
 
     def speech_end_s(self, before_s: float) -> float:
         """When the waveform itself last rose above its noise floor, at or before `before_s`.
@@ -75,7 +81,7 @@ class Ears:
 
     def _hear(self, block: AudioBlock) -> None:
         self._edges.feed(block)
-        self._preroll.append(block.pcm)
+        self._preroll.append(block)
         self._on_audio(block.pcm)
         self._hop.append(block.pcm)
         self._hop_samples += len(block.pcm)

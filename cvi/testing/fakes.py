@@ -22,7 +22,7 @@ from cvi.tts.base import Phone, Speech, Word
 _BASE = 2000
 _GAP = 1500  # voice without a word: "mm"
 WORD_S = 0.25
-PAUSE_S = 0.26
+PAUSE_S = 0.22
 
 
 class Vocabulary:
