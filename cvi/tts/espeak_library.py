@@ -107,7 +107,7 @@ class Espeak:
         self._cancelled: threading.Event | None = None
 
     def voices(self) -> list[str]:
-        """Languages, each of which takes a variant after a plus sign (en-us+f3)."""
+        """Languages, each of which takes a variant after a plus sign (en-us+f2)."""
         with self._lock:
             return sorted(self._files())
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_MODEL = "tts-1"
 _DEFAULT_VOICE = "alloy"
+_VOICES = ("alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse")
 _MOST_OF_AN_ERROR = 200
 _SPEEDS = (0.25, 4.0)
 
@@ -58,6 +59,10 @@ class OpenAiTts:
         self._turn = asyncio.Lock()
         self._client: httpx.AsyncClient | None = None
         self._closing: asyncio.Task[None] | None = None
+
+    def voices(self) -> list[str]:
+        """The protocol's own names; it has no way to ask an endpoint for others."""
+        return list(_VOICES)
 
     async def warm(self) -> None:
         """Open the connection, so that the first reply need not. Raises EngineError."""
