@@ -68,8 +68,9 @@ class Pose:
             amount = np.where(self._left, np.float32(_lift(left)), np.float32(_lift(right)))
             dx += self._scale * knit * self._knit_x
             dy += self._scale * (knit * self._knit_y - amount * self._brow)
-        if controls.breath:
-            dy -= self._scale * controls.breath * self._breath
+        breath = min(max(controls.breath, 0.0), 1.0)
+        if breath:
+            dy -= self._scale * breath * self._breath
         field = np.dstack([dx, dy]).astype(np.float32)
         # The displacement is known where points come from, and wanted where they go: one step of iteration.
         back = cv2.remap(
