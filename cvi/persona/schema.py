@@ -11,7 +11,8 @@ from cvi.persona.layers import Layers
 from cvi.persona.policy import Guardrail, Knowledge, Memory, Objective, Recording, Tool
 from cvi.persona.section import Section, rule_broken
 
-PROFILES = ("auto", "embedded", "cpu", "workstation")
+PROFILES = ("embedded", "cpu", "workstation")
+"""From the weakest to the strongest."""
 
 
 def _known_language(text: str) -> str:
@@ -104,6 +105,8 @@ class Persona(Section):
     """The face and voice, unless the conversation names another."""
     profile: Literal["auto", "embedded", "cpu", "workstation"] = "auto"
     """Which class of machine its engines are chosen for; auto takes the best that is installed."""
+    least_profile: Literal["embedded", "cpu", "workstation"] = "embedded"
+    """The weakest profile it may run on, for roles that a very small model would play dangerously."""
     language: Annotated[str, AfterValidator(_known_language)] = "english"
     """English name, two-letter code, or multilingual."""
     layers: Layers = Field(default_factory=Layers)
@@ -114,6 +117,17 @@ class Persona(Section):
     guardrails: Annotated[list[Guardrail], Field(max_length=50)] = Field(default_factory=list)
     memory: Memory = Field(default_factory=Memory)
     recording: Recording = Field(default_factory=Recording)
+
+    def may_run_on(self, profile: str) -> bool:
+        """Whether a profile is strong enough for this persona; with an own endpoint every profile is."""
+        if self.layers.llm.base_url:
+            return True
+        return PROFILES.index(profile) >= PROFILES.index(self.least_profile)
+
+    @property
+    def spoken_name(self) -> str:
+        """What it calls itself: "June" for "June, the guide"."""
+        return self.persona_name.split(",", 1)[0].strip()
 
     @property
     def language_code(self) -> str | None:
