@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -139,3 +141,15 @@ def test_a_closed_face_says_so() -> None:
     face.close()
     with pytest.raises(EngineError):
         face.render(Controls())
+
+
+def test_drawing_needs_no_baker() -> None:
+    """numba and torch are not in the default install; a fresh interpreter must draw without them."""
+    code = (
+        "import sys\nfrom pathlib import Path\n"
+        "from cvi.face.base import Controls, FaceSettings\nfrom cvi.face.sculpted import build\n"
+        "build(FaceSettings(Path(sys.argv[1]), 640, 360)).render(Controls(jaw=0.3))\n"
+        "print([m for m in ('numba', 'torch', 'scipy', 'cvi.face.sculpted.bake') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, SHIPPED[0]], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

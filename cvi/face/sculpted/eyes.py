@@ -75,11 +75,10 @@ class Eye:
         if len(levels) == 2:
             (near, far), (a, b) = self._morph.maps(weights, levels), levels
             first, second = float(weights[a]), float(weights[b])
-            lids = np.asarray(
-                cv2.addWeighted(fetch(lids, near), first, fetch(self._lids[b], far), second, 0), np.uint8
-            )
-            light = np.asarray(
-                cv2.addWeighted(fetch(light, near), first, fetch(self._light[b], far), second, 0), np.uint8
+            one, other = fetch((lids, light), near), fetch((self._lids[b], self._light[b]), far)
+            lids, light = (
+                np.asarray(cv2.addWeighted(p, first, q, second, 0), np.uint8)
+                for p, q in zip(one, other, strict=True)
             )
         rows, columns = self._part
         drawn = np.ascontiguousarray(lids[..., :3])

@@ -8,6 +8,7 @@ ghosts, and two lips that touch in all patches touch in the blend.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -77,15 +78,20 @@ class Morph:
         return np.concatenate([top, np.clip(curves, -0.5, self._height - 0.5), bottom])
 
 
-def fetch(image: Bytes, coarse: Map, halved: bool = False) -> Bytes:
-    """The image (uint8, any channels) bent by a coarse map; `halved` if it is chroma of half the size."""
-    h, w = image.shape[:2]
+def fetch(images: Iterable[Bytes], coarse: Map, halved: bool = False) -> list[Bytes]:
+    """Images (uint8, one size) bent by a coarse map; `halved` if they are chroma, half the map's size."""
+    bent: list[Bytes] = []
     x, y = coarse
     if halved:
         x, y = (x - 0.5) * 0.5, (y - 0.5) * 0.5
-    x = cv2.resize(x, (w, h), interpolation=cv2.INTER_LINEAR)
-    y = cv2.resize(y, (w, h), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    for image in images:
+        if not bent:
+            size = image.shape[1], image.shape[0]
+            x = cv2.resize(x, size, interpolation=cv2.INTER_LINEAR)
+            y = cv2.resize(y, size, interpolation=cv2.INTER_LINEAR)
+        turned = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        bent.append(np.asarray(turned, np.uint8))
+    return bent
 
 
 def _sample(curves: Floats, place: Floats) -> Floats:

@@ -45,22 +45,20 @@ class Mouth:
         patches = [int(k) for k in np.argsort(-shares) if shares[k] > 1e-4]
         if len(patches) == 1 and weights[patches[0]] > 0.9999:
             return self._patches[patches[0]]
-        luma: Bytes | None = None
-        chroma: Bytes | None = None
+        mixed: list[Bytes] = []
         total = 0.0
         for patch, maps in zip(patches, self._morph.maps(weights, patches), strict=True):
-            bent_luma = fetch(self._patches[patch].luma, maps)
-            bent_chroma = fetch(self._patches[patch].chroma, maps, halved=True)
-            share = float(shares[patch])
-            total += share
-            if luma is None or chroma is None:
-                luma, chroma = bent_luma, bent_chroma
-            else:
-                part = share / total
-                luma = np.asarray(cv2.addWeighted(luma, 1 - part, bent_luma, part, 0), np.uint8)
-                chroma = np.asarray(cv2.addWeighted(chroma, 1 - part, bent_chroma, part, 0), np.uint8)
-        assert luma is not None and chroma is not None
-        return Planes(luma, chroma)
+            luma, *chroma = self._patches[patch]
+            bent = fetch([luma], maps) + fetch(chroma, maps, halved=True)
+            total += float(shares[patch])
+            part = float(shares[patch]) / total
+            if mixed:
+                bent = [
+                    np.asarray(cv2.addWeighted(old, 1 - part, new, part, 0), np.uint8)
+                    for old, new in zip(mixed, bent, strict=True)
+                ]
+            mixed = bent
+        return Planes(*mixed)
 
 
 def _few(weights: Floats) -> Floats:

@@ -6,7 +6,7 @@ Everything live is blended in these planes, so that nothing is converted per fra
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -29,20 +29,20 @@ _TO_YCC = np.array(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Planes:
-    """`luma` (h, w), `chroma` (h/2, w/2, 2) as Cb, Cr; uint8, h and w even."""
+class Planes(NamedTuple):
+    """`luma` (h, w), `cb` and `cr` (h/2, w/2); uint8, h and w even."""
 
     luma: Bytes
-    chroma: Bytes
+    cb: Bytes
+    cr: Bytes
 
 
 def to_planes(rgb: Bytes) -> Planes:
     """uint8 RGB (h, w, 3) -> planes."""
-    ycc = cv2.transform(rgb, _TO_YCC)
-    h, w = rgb.shape[:2]
-    chroma = cv2.resize(ycc, (w // 2, h // 2), interpolation=cv2.INTER_AREA)
-    return Planes(np.ascontiguousarray(ycc[..., 0]), np.ascontiguousarray(chroma[..., 1:]))
+    luma, cb, cr = cv2.split(cv2.transform(rgb, _TO_YCC))
+    size = rgb.shape[1] // 2, rgb.shape[0] // 2
+    half_cb, half_cr = (cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in (cb, cr))
+    return Planes(np.asarray(luma, np.uint8), np.asarray(half_cb, np.uint8), np.asarray(half_cr, np.uint8))
 
 
 def feather(box: Box, edge: float) -> Bytes:
@@ -56,18 +56,17 @@ def feather(box: Box, edge: float) -> Bytes:
     return np.asarray(np.outer(ramp(box.y1 - box.y0), ramp(box.x1 - box.x0)) * 255 + 0.5, np.uint8)
 
 
-def for_chroma(weight: Bytes) -> Bytes:
-    """A luma-sized weight for both of chroma's channels: (h, w) -> (h/2, w/2, 2)."""
+def halved(weight: Bytes) -> Bytes:
+    """A luma-sized weight at chroma's size: (h, w) -> (h/2, w/2)."""
     h, w = weight.shape
-    half = cv2.resize(weight, (w // 2, h // 2), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.merge([half, half]), np.uint8)
+    return np.asarray(cv2.resize(weight, (w // 2, h // 2), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def lay(over: Bytes, under: Bytes, weight: Bytes) -> Bytes:
-    """`over` on `under`, in proportion to weight / 255; all of one shape."""
+def lay(over: Bytes, under: Bytes, weight: Bytes, onto: Bytes) -> None:
+    """Write `over` on `under`, in proportion to weight / 255, to `onto` (which may be `under`)."""
     seen = cv2.multiply(over, weight, scale=1 / 255)
     left = cv2.multiply(under, cv2.bitwise_not(weight), scale=1 / 255)
-    return np.asarray(cv2.add(seen, left), np.uint8)
+    cv2.add(seen, left, dst=onto)
 
 
 @dataclass(frozen=True, slots=True)

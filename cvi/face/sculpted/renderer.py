@@ -11,7 +11,7 @@ from cvi.face.sculpted.atlas import Atlas, Box
 from cvi.face.sculpted.eyes import Eye
 from cvi.face.sculpted.morph import fetch
 from cvi.face.sculpted.mouth import Mouth
-from cvi.face.sculpted.planes import Bytes, Fit, Planes, for_chroma, lay, to_planes
+from cvi.face.sculpted.planes import Bytes, Fit, Planes, halved, lay, to_planes
 from cvi.face.sculpted.pose import Pose
 
 GRAIN = 0.9  # of the room's luma, standard deviation; keeps soft gradients from banding. It never moves.
@@ -39,29 +39,35 @@ class SculptedFace:
         head = self._pose.box
         self._mouth_place = _Place(self._mouth.box, head, self._mouth.weight)
         self._eye_places = [_Place(eye.box, head, eye.weight) for eye in self._eyes]
+        full = slice(head.y0, head.y1), slice(head.x0, head.x1)
+        half = slice(head.y0 // 2, head.y1 // 2), slice(head.x0 // 2, head.x1 // 2)
+        self._head_places = full, half, half
         self._closed = False
 
     def render(self, controls: Controls) -> Frame:
         """One frame: uint8 I420, (height * 3 // 2, width), BT.709 limited range."""
         if self._closed:
             raise EngineError("The face was closed and cannot draw.", "Build a new one.")
-        head = Planes(self._head.luma.copy(), self._head.chroma.copy())
+        head = Planes(*(plane.copy() for plane in self._head))
         self._mouth_place.lay(self._mouth.draw(controls), head)
         for eye, place in zip(self._eyes, self._eye_places, strict=True):
             place.lay(eye.draw(controls), head)
         maps = self._pose.maps(controls)
-        cover = fetch(self._alpha, maps)
-        box = self._pose.box
-        rows, columns = slice(box.y0, box.y1), slice(box.x0, box.x1)
+        luma, cover = fetch((head.luma, self._alpha), maps)
+        turned = Planes(luma, *fetch((head.cb, head.cr), maps, halved=True))
+        small = halved(cover)
         frame = np.empty((self.height * 3 // 2, self.width), np.uint8)
-        frame[: self.height] = self._room.luma
-        frame[rows, columns] = lay(fetch(head.luma, maps), self._room.luma[rows, columns], cover)
-        half = slice(box.y0 // 2, box.y1 // 2), slice(box.x0 // 2, box.x1 // 2)
-        chroma = self._room.chroma.copy()
-        turned = fetch(head.chroma, maps, halved=True)
-        chroma[half] = lay(turned, self._room.chroma[half], for_chroma(cover))
-        planes = frame[self.height :].reshape(2, self.height // 2, self.width // 2)
-        planes[0], planes[1] = chroma[..., 0], chroma[..., 1]
+        chroma = frame[self.height :].reshape(2, self.height // 2, self.width // 2)
+        for onto, room, over, weight, where in zip(
+            (frame[: self.height], *chroma),
+            self._room,
+            turned,
+            (cover, small, small),
+            self._head_places,
+            strict=True,
+        ):
+            onto[:] = room
+            lay(over, room[where], weight, onto[where])
         return frame
 
     def close(self) -> None:
@@ -73,17 +79,18 @@ class _Place:
 
     def __init__(self, box: Box, head: Box, weight: Bytes) -> None:
         y0, y1, x0, x1 = box.y0 - head.y0, box.y1 - head.y0, box.x0 - head.x0, box.x1 - head.x0
-        self._full = slice(y0, y1), slice(x0, x1)
-        self._half = slice(y0 // 2, y1 // 2), slice(x0 // 2, x1 // 2)
-        self._weight, self._half_weight = weight, for_chroma(weight)
+        full = slice(y0, y1), slice(x0, x1)
+        half = slice(y0 // 2, y1 // 2), slice(x0 // 2, x1 // 2)
+        self._places = full, half, half
+        self._weights = weight, halved(weight), halved(weight)
 
     def lay(self, drawn: Planes, head: Planes) -> None:
         """Lay the patch on the head, in place."""
-        head.luma[self._full] = lay(drawn.luma, head.luma[self._full], self._weight)
-        head.chroma[self._half] = lay(drawn.chroma, head.chroma[self._half], self._half_weight)
+        for over, under, weight, place in zip(drawn, head, self._weights, self._places, strict=True):
+            lay(over, under[place], weight, under[place])
 
 
 def _room(atlas: Atlas, fit: Fit) -> Planes:
     planes = to_planes(fit.image(atlas.image("room"), Box(0, 0, atlas.width, atlas.height)))
     grain = np.random.default_rng(7).normal(0, GRAIN, planes.luma.shape)
-    return Planes(np.clip(planes.luma + grain + 0.5, 16, 235).astype(np.uint8), planes.chroma)
+    return Planes(np.clip(planes.luma + grain + 0.5, 16, 235).astype(np.uint8), planes.cb, planes.cr)

@@ -68,8 +68,9 @@ def shade_skin(
         ambient *= left
         rough = rough * (1 - lip) + 0.36 * lip
         f0 = (f0 * (1 - lip) + 0.042 * lip) * (1 - 0.8 * seam)
-    if y < -0.85 and z < 0.45:  # the chin's shadow on the neck
-        under = 1 - 0.50 * bell(y + 1.02, 0.17) * step(0.45, 0.25, z)
+    neck = step(-0.84, -0.98, y + 0.16 * p.jaw) * step(0.45, 0.25, z)
+    if neck > 0.0:  # the chin's shadow on the neck
+        under = 1 - 0.50 * bell(y + 1.02 + 0.16 * p.jaw, 0.17) * neck
         ambient *= under
         warm = 0.55 + 0.45 * under
         colour = colour[0] * (0.6 + 0.4 * under), colour[1] * warm, colour[2] * warm
