@@ -42,4 +42,5 @@ def to_float(pcm: Pcm) -> npt.NDArray[np.float32]:
 
 def to_int16(samples: npt.NDArray[np.floating]) -> Pcm:
     """float in [-1, 1] -> int16, clipped, rounded."""
-    return np.rint(np.clip(samples, -1.0, 1.0) * 32767).astype(np.int16)
+    pcm: Pcm = np.rint(np.clip(samples, -1.0, 1.0) * 32767).astype(np.int16)
+    return pcm

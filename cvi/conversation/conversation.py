@@ -24,6 +24,7 @@ from cvi.errors import EngineError
 from cvi.face.behaviour import Behaviour
 from cvi.face.cues import Cues
 from cvi.llm.endings import text_completeness
+from cvi.llm.speakable import Speakable
 from cvi.transport.base import Transport
 from cvi.turns.barge_in import judge, judge_ended
 from cvi.turns.voice import VoiceChange, VoiceState
@@ -88,6 +89,8 @@ class Conversation:
         ]
         if self._settings.greeting:
             self._speak_now(fixed_text(self._settings.greeting))
+        else:
+            self._transport.reply_ended()
         try:
             waited: list[asyncio.Future[Any]] = [*tasks, self._ending]
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
@@ -269,6 +272,7 @@ class Conversation:
             self._journal.write("engine_failed", layer="stt", message=str(error))
             text = turn.partial
         turn.text = turn.joined(text)
+        self._journal.write("transcript_final", turn=turn.number, text=turn.text)
         if turn.overlap and self.performance.reply is not None:
             allowed = self.performance.reply.interruptible
             if not allowed or judge_ended(turn.voiced_s, turn.text, self._limits) != "yield":
@@ -286,11 +290,16 @@ class Conversation:
     async def _completeness(self, text: str) -> float:
         if not text:
             return 1.0
+        if not self._settings.judge_completeness:
+            return self._limits.likely
+        judged: float | None = None
         try:
-            judged = await self._layers.llm.completeness(self.history.messages, text)
+            async with asyncio.timeout(self._limits.judge_within_s):
+                judged = await self._layers.llm.completeness(self.history.messages, text)
+        except TimeoutError:
+            self._journal.write("judge_late", layer="llm")
         except EngineError as error:
             self._journal.write("engine_failed", layer="llm", message=str(error))
-            judged = None
         return text_completeness(text) if judged is None else judged
 
     def _carry_on(self, turn: Turn) -> None:
@@ -360,7 +369,7 @@ class Conversation:
             self._layers.llm,
             self.history.with_user(turn.text),
             self._settings.sampling,
-            self._settings.max_sentences,
+            Speakable(self._settings.max_sentences, names=filter(None, [self._settings.persona_name])),
             on_first_token=lambda: self._journal.write("reply_first_token", reply=generation),
         )
         return self._reply(clauses, turn)

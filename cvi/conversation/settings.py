@@ -28,6 +28,7 @@ class Layers:
 class ConversationSettings:
     """`system` is the whole system message. `greeting` is spoken first, "" for none.
 
+    `persona_name` is what it calls itself. `judge_completeness` off, silence alone ends a turn.
     `max_sentences` caps a reply (small models ramble). `facts` go into the journal's first event:
     persona, replica, profile, engines.
     """
@@ -36,10 +37,12 @@ class ConversationSettings:
     system: str
     greeting: str = ""
     language: str = "en"
+    persona_name: str = ""
     thresholds: TurnThresholds = field(default_factory=TurnThresholds)
     sampling: Sampling = field(default_factory=Sampling)
     max_sentences: int = 3
     speculative: bool = True
+    judge_completeness: bool = True
     echo: bool = False
     apology: str = APOLOGY
     not_heard: str = NOT_HEARD

@@ -12,7 +12,7 @@ async def write_reply(
     llm: LlmEngine,
     messages: Sequence[Message],
     sampling: Sampling,
-    max_sentences: int,
+    speakable: Speakable,
     *,
     on_first_token: Callable[[], object],
 ) -> AsyncIterator[Clause]:
@@ -20,7 +20,6 @@ async def write_reply(
 
     Raises EngineError when the model fails, also in the middle.
     """
-    speakable = Speakable(max_sentences=max_sentences)
     stream = llm.stream(messages, sampling)
     first = True
     try:

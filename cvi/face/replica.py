@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -33,6 +35,8 @@ class ReplicaCard:
     licence: str
     files: dict[str, str]
     description: str = ""
+    voices: Mapping[str, str] = field(default_factory=dict)
+    """The voice that suits it, by tts engine."""
 
 
 def list_replicas() -> dict[str, Path]:
@@ -76,21 +80,28 @@ def load_replica_card(folder: Path) -> ReplicaCard:
         raise UsageError(f"{card} cannot be read: {error}.", "Mend it or fetch the replica again.") from error
     if not isinstance(data, dict):
         raise UsageError(f"{card} holds no mapping.", f"It needs: {', '.join(REQUIRED)}.")
-    for field in REQUIRED:
-        if field not in data:
-            raise UsageError(f"{card} lacks '{field}'.", f"It needs: {', '.join(REQUIRED)}.")
+    for required in REQUIRED:
+        if required not in data:
+            raise UsageError(f"{card} lacks '{required}'.", f"It needs: {', '.join(REQUIRED)}.")
     files = data["files"]
     if not isinstance(files, dict) or not files:
         raise UsageError(f"{card}: 'files' must map file names to sha256 hashes.", "Write it anew by baking.")
     for name, expected in files.items():
         _check(folder, str(name), str(expected))
-    texts = {field: str(data[field]) for field in REQUIRED if field != "files"}
+    texts = {key: str(data[key]) for key in REQUIRED if key != "files"}
     return ReplicaCard(
         folder=folder,
         files={str(name): str(value) for name, value in files.items()},
         description=str(data.get("description", "")),
+        voices=_voices(card, data.get("voices") or {}),
         **texts,
     )
+
+
+def _voices(card: Path, given: Any) -> dict[str, str]:
+    if not isinstance(given, dict):
+        raise UsageError(f"{card}: 'voices' must map tts engines to voices.", "For example: {flite: slt}")
+    return {str(engine): str(voice) for engine, voice in given.items()}
 
 
 def write_hashes(folder: Path) -> None:

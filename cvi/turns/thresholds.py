@@ -22,7 +22,8 @@ class TurnThresholds:
     end of turn: a turn judged complete with probability `sure` or more passes the floor after
     `patience_sure_s` of silence, at `likely` after `patience_likely_s`, at zero after
     `patience_unlikely_s`; between them the patience is interpolated. A reply is drafted once the
-    turn is at least `draft` likely to be complete, or the pause has lasted `draft_after_s`.
+    turn is at least `draft` likely to be complete, or the pause has lasted `draft_after_s`. A model
+    that has not judged the turn within `judge_within_s` is not waited for: the words alone decide.
 
     barge-in: the reply is ducked by `duck_gain` after `duck_after_s` of the participant's voice,
     and gives way after `yield_after_s` unless the words are only a backchannel; a backchannel that
@@ -42,6 +43,7 @@ class TurnThresholds:
     draft: float = 0.35
     draft_after_s: float = 0.45
     drafts_per_turn: int = 3
+    judge_within_s: float = 0.40
     partial_every_s: float = 0.30
     overlap_partial_every_s: float = 0.10
 

@@ -1,0 +1,274 @@
+"""From names to a running conversation: persona, replica and profile -> engines, built and warm.
+
+The one place where layers, personas, profiles and replicas meet; the command line, the server and
+the bench all start here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cvi.conversation.performance import Render
+from cvi.conversation.settings import ConversationSettings, Layers
+from cvi.engines import build
+from cvi.face.base import Controls, FaceEngine, FaceSettings, Frame
+from cvi.face.replica import ReplicaCard, find_replica, load_replica_card
+from cvi.llm.base import LlmEngine, LlmSettings, Message, Sampling
+from cvi.models.installed import find_installed, model_path
+from cvi.models.profiles import Profile, Resolution, resolve_profile
+from cvi.persona.prompt import system_message
+from cvi.persona.schema import Persona
+from cvi.stage import Stage
+from cvi.stt.base import SttSettings
+from cvi.tts.base import TtsSettings
+from cvi.turns.base import VadSettings
+from cvi.turns.thresholds import TurnThresholds
+
+DEFAULT_REPLICA = "june"
+# What a small model can hold without rambling; the rest of the settings is the persona's.
+SMALL_MODEL_SENTENCES = 2
+SMALL_MODEL_TOKENS = 90
+LARGE_MODEL_SENTENCES = 8
+LARGE_MODEL_TOKENS = 320
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The engine and model of one layer; None as model is the engine's own."""
+
+    engine: str
+    model: str | None = None
+    voice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who takes part and with what, resolved and checked, nothing built yet."""
+
+    persona: Persona
+    replica: ReplicaCard
+    profile: Profile
+    note: str
+    stt: Choice
+    llm: Choice
+    tts: Choice
+    face: Choice
+
+    @property
+    def small_model(self) -> bool:
+        """The language model is the one the package carries."""
+        return self.llm.engine == "llama-cpp" and self.llm.model is None
+
+    def facts(self) -> dict[str, object]:
+        """What the journal's first event says of it."""
+        return {
+            "persona": self.persona.persona_name,
+            "replica": self.replica.name,
+            "profile": self.profile.name,
+            "engines": {
+                layer: getattr(self, layer).engine for layer in ("stt", "llm", "tts", "face")
+            },
+        }
+
+
+def cast(
+    persona: Persona,
+    *,
+    replica: str | None = None,
+    profile: str = "auto",
+    resolve: Callable[[str], Resolution] = resolve_profile,
+) -> Cast:
+    """Resolve names. The persona's own engines come first, the profile fills in what it leaves open.
+
+    Raises MissingError and UsageError for what is not here.
+    """
+    wanted = persona.profile if profile == "auto" else profile
+    resolution = resolve(wanted)
+    chosen = resolution.profile.choices
+    layers = persona.layers
+    card = load_replica_card(find_replica(replica or persona.default_replica_id or DEFAULT_REPLICA))
+
+    def choose(layer: str, engine: str | None, model: str | None, voice: str | None = None) -> Choice:
+        default = chosen[layer]
+        if engine is None or engine == default.engine:
+            return Choice(default.engine, _model(model) or default.model, voice or default.voice)
+        return Choice(engine, _model(model), voice)
+
+    return Cast(
+        persona=persona,
+        replica=card,
+        profile=resolution.profile,
+        note=resolution.note,
+        stt=choose("stt", layers.stt.local_engine, layers.stt.model),
+        llm=choose("llm", layers.llm.local_engine, layers.llm.local_model),
+        tts=choose("tts", layers.tts.local_engine, layers.tts.local_model, layers.tts.local_voice),
+        face=Choice(layers.face.engine or card.renderer),
+    )
+
+
+def _model(name: str | None) -> str | None:
+    """A model's path, if it is the id of an installed one; else as it stands."""
+    if name is not None and find_installed(name) is not None:
+        return str(model_path(name))
+    return name
+
+
+def conversation_settings(
+    cast: Cast, conversation_id: str, *, conversational_context: str = "", greeting: str | None = None
+) -> ConversationSettings:
+    """How this cast converses. `greeting` replaces the persona's own; "" for none."""
+    persona = cast.persona
+    flow, llm = persona.layers.conversational_flow, persona.layers.llm
+    small = cast.small_model
+    sampling = Sampling(max_tokens=llm.max_tokens or (SMALL_MODEL_TOKENS if small else LARGE_MODEL_TOKENS))
+    if llm.temperature is not None:
+        sampling = replace(sampling, temperature=llm.temperature)
+    if llm.top_p is not None:
+        sampling = replace(sampling, top_p=llm.top_p)
+    return ConversationSettings(
+        conversation_id=conversation_id,
+        system=system_message(persona, conversational_context=conversational_context, small_model=small),
+        greeting=(persona.greeting or "") if greeting is None else greeting,
+        language=persona.language_code or "en",
+        persona_name=persona.spoken_name,
+        thresholds=TurnThresholds().adapted(flow.turn_taking_patience, flow.replica_interruptibility),
+        sampling=sampling,
+        max_sentences=SMALL_MODEL_SENTENCES if small else LARGE_MODEL_SENTENCES,
+        speculative=llm.speculative_inference,
+        judge_completeness=flow.uses_turn_model,
+        echo=persona.pipeline_mode == "echo",
+        facts=cast.facts(),
+    )
+
+
+@dataclass(slots=True)
+class Studio:
+    """Engines that are built and warm. `close` ends their threads."""
+
+    layers: Layers
+    face: FaceEngine | None
+    _stage: Stage
+
+    @property
+    def render(self) -> Render:
+        """Draws a frame on the face's own thread."""
+        face = self.face
+        assert face is not None, "this studio was built without a face"
+
+        async def draw(controls: Controls) -> Frame:
+            return await self._stage.run(lambda: face.render(controls))
+
+        return draw
+
+    async def close(self) -> None:
+        await self.layers.llm.close()
+        self.layers.stt.close()
+        self.layers.tts.close()
+        if self.face is not None:
+            self.face.close()
+        self._stage.close()
+
+
+async def build_llm(cast: Cast) -> LlmEngine:
+    """Only the language model, for typed conversations. Raises MissingError, EngineError."""
+    engine: LlmEngine = await asyncio.to_thread(build, "llm", cast.llm.engine, _llm_settings(cast))
+    return engine
+
+
+async def build_studio(
+    cast: Cast,
+    *,
+    system: str,
+    width: int = 1280,
+    height: int = 720,
+    fps: int = 25,
+    progress: Callable[[str], None] = lambda step: None,
+) -> Studio:
+    """Build and warm every engine, side by side. `progress` is told each layer that is ready.
+
+    Raises MissingError, UsageError, EngineError; what was built by then is closed.
+    """
+    stage = Stage("face")
+    persona = cast.persona
+
+    async def ready(layer: str, name: str, settings: Any) -> Any:
+        engine = await asyncio.to_thread(build, layer, name, settings)
+        if layer == "llm":
+            await engine.warm([Message("system", system)] if system else [])
+        elif layer != "vad":
+            await engine.warm()
+        progress(layer)
+        return engine
+
+    async def draw() -> FaceEngine:
+        face: FaceEngine = await stage.run(lambda: build("face", cast.face.engine, face_settings))
+        await stage.run(lambda: face.render(Controls()))
+        progress("face")
+        return face
+
+    face_settings = FaceSettings(cast.replica.folder, width, height, fps)
+    language = persona.language_code or "en"
+    tasks = [
+        asyncio.create_task(ready("vad", "silero", VadSettings())),
+        asyncio.create_task(ready("stt", cast.stt.engine, _stt_settings(cast, language))),
+        asyncio.create_task(ready("llm", cast.llm.engine, _llm_settings(cast))),
+        asyncio.create_task(ready("tts", cast.tts.engine, _tts_settings(cast, language))),
+        asyncio.create_task(draw()),
+    ]
+    done = await asyncio.gather(*tasks, return_exceptions=True)
+    failures = [item for item in done if isinstance(item, BaseException)]
+    if failures:
+        for item in done:
+            if not isinstance(item, BaseException) and hasattr(item, "close"):
+                closing = item.close()
+                if closing is not None:
+                    await closing
+        stage.close()
+        raise failures[0]
+    vad, stt, llm, tts, face = done
+    return Studio(Layers(vad, stt, llm, tts), face, stage)  # type: ignore[arg-type]
+
+
+def _stt_settings(cast: Cast, language: str) -> SttSettings:
+    layer = cast.persona.layers.stt
+    there = layer.connection()
+    return SttSettings(
+        language=language,
+        model=cast.stt.model,
+        hotwords=layer.hotword_list,
+        base_url=there.base_url,
+        api_key=there.api_key,
+        headers=tuple(there.headers.items()),
+    )
+
+
+def _llm_settings(cast: Cast) -> LlmSettings:
+    layer = cast.persona.layers.llm
+    there = layer.connection()
+    return LlmSettings(
+        model=cast.llm.model,
+        base_url=there.base_url,
+        api_key=there.api_key,
+        headers=there.headers,
+        extra_body=layer.extra_body,
+        default_query={name: str(value) for name, value in layer.default_query.items()},
+    )
+
+
+def _tts_settings(cast: Cast, language: str) -> TtsSettings:
+    layer = cast.persona.layers.tts
+    there = layer.connection()
+    return TtsSettings(
+        language=language,
+        voice=cast.tts.voice or cast.replica.voices.get(cast.tts.engine),
+        model=cast.tts.model,
+        speed=layer.speed,
+        pitch=layer.voice_settings.pitch,
+        base_url=there.base_url,
+        api_key=there.api_key,
+        headers=tuple(there.headers.items()),
+    )
+

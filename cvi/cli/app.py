@@ -1,0 +1,68 @@
+"""`cvi`: the command line. Each command lives in a file of its own; this one gathers them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from cvi import __version__
+from cvi.cli import models, persona
+from cvi.cli.devices import devices
+from cvi.cli.doctor import doctor
+from cvi.cli.show import list_conversations, show
+from cvi.cli.talk import talk
+from cvi.errors import CviError
+
+app = typer.Typer(
+    name="cvi",
+    help="Talk face to face with a persona that runs on your own machine.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(talk)
+app.command()(show)
+app.command("list")(list_conversations)
+app.add_typer(persona.app, name="persona")
+app.add_typer(models.app, name="models")
+app.command()(devices)
+app.command()(doctor)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"cvi {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    if debug:
+        os.environ["CVI_DEBUG"] = "1"
+
+
+def main() -> None:
+    """Run a command; an error of ours is one clean line, and its exit status."""
+    try:
+        app()
+    except CviError as error:
+        if os.environ.get("CVI_DEBUG"):
+            raise
+        print(f"cvi: {error.message}", file=sys.stderr)
+        if error.remedy:
+            print(f"     {error.remedy}", file=sys.stderr)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output has left; what is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

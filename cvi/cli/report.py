@@ -1,0 +1,98 @@
+"""Transcripts and latency tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cvi.conversation.latency import barge_ins, percentiles, turn_latencies
+from cvi.conversation.record import Record
+from cvi.conversation.transcript import transcript
+
+_ROWS = (
+    ("floor", "the floor passed"),
+    ("transcript", "final transcript"),
+    ("first_token", "first word written"),
+    ("first_clause", "first clause written"),
+    ("first_speech", "first clause spoken (gated)"),
+    ("first_audio", "first sound heard"),
+    ("first_frame", "first frame with a moving mouth"),
+)
+
+
+def print_transcript(record: Record) -> None:
+    """Who said what, with the time it began."""
+    console = Console(highlight=False)
+    name = str(record.facts.get("persona", "persona")).split(",")[0]
+    lines = transcript(record.events)
+    if not lines:
+        console.print("Nothing was said.", style="dim")
+    for line in lines:
+        who, style = (name, "bold cyan") if line.role == "assistant" else ("you", "bold green")
+        cut = " [dim]— interrupted[/dim]" if line.interrupted else ""
+        console.print(f"[dim]{line.start_s:7.2f}[/dim]  [{style}]{escape(who)}[/]  {escape(line.text)}{cut}")
+    for event in record.events:
+        if event.type == "engine_failed":
+            console.print(f"[dim]{event.t:7.2f}[/dim]  [red]{escape(str(event.data['message']))}[/red]")
+    if record.ended is None:
+        console.print("The conversation was cut short; this is what was heard by then.", style="yellow")
+
+
+def print_latency(record: Record) -> None:
+    """Percentiles of every step, from the true end of speech, and of the interruptions."""
+    console = Console(highlight=False)
+    turns = turn_latencies(record.events)
+    if not turns:
+        return
+    table = Table(title="Latency, ms after the true end of speech in the waveform", title_justify="left")
+    for column in ("step", "P50", "P95", "P99", "n"):
+        table.add_column(column, justify="left" if column == "step" else "right")
+    for key, label in _ROWS:
+        _row(table, label, [getattr(turn, key) for turn in turns])
+    cuts = barge_ins(record.events)
+    if cuts:
+        table.add_section()
+        _row(table, "barge-in: voice to silence", [cut.silence for cut in cuts])
+        _row(table, "barge-in: voice to mouth at rest", [cut.mouth_at_rest for cut in cuts])
+    console.print(table)
+    hits = sum(turn.draft_hit for turn in turns)
+    console.print(f"{hits} of {len(turns)} replies were drafted before the turn ended.", style="dim")
+    playout = record.events[-1].data.get("playout")
+    if playout:
+        console.print(_playout_line(playout), style="dim")
+
+
+def print_list(records: Sequence[Record]) -> None:
+    console = Console(highlight=False)
+    table = Table()
+    for column in ("conversation", "began", "length", "persona", "profile", "ended"):
+        table.add_column(column)
+    for record in records:
+        facts = record.facts
+        table.add_row(
+            record.conversation_id,
+            record.began[:16].replace("T", " "),
+            f"{record.duration_s:.0f} s",
+            escape(str(facts.get("persona", "?"))),
+            escape(str(facts.get("profile", "?"))),
+            record.ended or "[yellow]cut short[/yellow]",
+        )
+    console.print(table)
+
+
+def _row(table: Table, label: str, values: Sequence[float | None]) -> None:
+    figures = percentiles(values)
+    if figures is not None:
+        table.add_row(label, f"{figures.p50:.0f}", f"{figures.p95:.0f}", f"{figures.p99:.0f}", str(figures.n))
+
+
+def _playout_line(playout: dict[str, float]) -> str:
+    units = max(playout["units"], 1)
+    return (
+        f"{playout['units']} frames, {playout['late']} late by more than a frame period "
+        f"({100 * playout['late'] / units:.2f} %), {playout['repeated']} shown twice, "
+        f"worst {playout['worst_late_ms']:.0f} ms; gaps in the voice: {playout['gaps']}."
+    )

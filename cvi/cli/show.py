@@ -1,0 +1,91 @@
+"""`cvi show` and `cvi list`: what is in the journals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from cvi.conversation.record import Record
+
+
+def show(
+    conversation: Annotated[
+        str, typer.Argument(help="A conversation's id or the beginning of it, its folder, or `last`.")
+    ] = "last",
+    events: Annotated[bool, typer.Option("--events", help="Every event, with its time.")] = False,
+    latency: Annotated[bool, typer.Option("--latency", help="Only how long each step took.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Everything, for machines.")] = False,
+) -> None:
+    """The transcript of a conversation, its latency, its events; also of one that was cut short."""
+    from cvi.conversation.record import load_record
+    from cvi.home import conversations_dir
+
+    record = load_record(conversations_dir(), conversation)
+    if json:
+        _print_json(_as_data(record))
+    elif events:
+        for event in record.events:
+            details = "  ".join(f"{key}={value}" for key, value in event.data.items())
+            typer.echo(f"{event.t:9.3f}  {event.type:<24}{details}")
+    else:
+        from cvi.cli.report import print_latency, print_transcript
+
+        if not latency:
+            print_transcript(record)
+        print_latency(record)
+
+
+def list_conversations(
+    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """The conversations on this machine, newest first."""
+    from cvi.conversation.record import list_ids, load_record
+    from cvi.home import conversations_dir
+
+    records = [load_record(conversations_dir(), found) for found in list_ids(conversations_dir())[:limit]]
+    if json:
+        _print_json([_summary(record) for record in records])
+        return
+    if not records:
+        typer.echo("No conversations yet. `cvi talk` holds one.")
+        return
+    from cvi.cli.report import print_list
+
+    print_list(records)
+
+
+def _summary(record: Record) -> dict[str, Any]:
+    return {
+        "conversation_id": record.conversation_id,
+        "began": record.began,
+        "duration_s": record.duration_s,
+        "ended": record.ended,
+        "folder": str(record.folder),
+        "recording": str(record.recording) if record.recording else None,
+        **{key: record.facts.get(key) for key in ("persona", "replica", "profile", "engines")},
+    }
+
+
+def _as_data(record: Record) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from cvi.conversation.latency import barge_ins, turn_latencies
+    from cvi.conversation.transcript import transcript
+
+    return {
+        **_summary(record),
+        "transcript": [asdict(line) for line in transcript(record.events)],
+        "latency_ms": [asdict(turn) for turn in turn_latencies(record.events)],
+        "barge_in_ms": [asdict(cut) for cut in barge_ins(record.events)],
+        "playout": record.events[-1].data.get("playout") if record.events else None,
+        "events": [{"seq": e.seq, "t": e.t, "type": e.type, **e.data} for e in record.events],
+    }
+
+
+def _print_json(data: Any) -> None:
+    import json
+
+    typer.echo(json.dumps(data, indent=2, ensure_ascii=False))

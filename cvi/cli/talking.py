@@ -1,0 +1,283 @@
+"""What `cvi talk` does with its options: check them, set the stage, hold the conversation, report."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from cvi.assembly import Cast, build_studio, cast, conversation_settings
+from cvi.audio.block import PLAYED_HZ
+from cvi.cli.models import offer_download, pull_with_progress
+from cvi.cli.report import print_latency, print_transcript
+from cvi.cli.typed import type_conversation
+from cvi.clock import Clock
+from cvi.conversation.conversation import Conversation
+from cvi.conversation.journal import JOURNAL_NAME, Journal
+from cvi.conversation.record import RECORDING_NAME, load_record, new_id
+from cvi.conversation.settings import ConversationSettings
+from cvi.errors import CviError, UsageError
+from cvi.home import conversations_dir
+from cvi.models.profiles import Resolution, resolve_profile
+from cvi.persona.loading import load_persona
+from cvi.transport.file import FileTransport
+from cvi.transport.local import LocalTransport
+
+FRAME_RATES = (24, 25, 30, 40)
+SMALLEST, LARGEST = (320, 180), (3840, 2160)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The options of `cvi talk`, as they were given."""
+
+    caller: Path | None
+    output: Path | None
+    persona: str
+    replica: str | None
+    profile: str
+    text: bool
+    stereo: bool
+    wait: bool
+    size: str
+    fps: int
+    camera: str | None
+    microphone: str | None
+    speaker: str | None
+    headphones: bool
+    window: bool
+    context: str
+
+
+def run_talk(request: Request) -> None:
+    """Hold the conversation and print what came of it. Raises CviError."""
+    console = Console(stderr=True, highlight=False)
+    width, height = _size(request.size)
+    _check(request)
+    persona = load_persona(request.persona)
+    chosen = cast(persona, replica=request.replica, profile=request.profile, resolve=_resolve)
+    if chosen.note:
+        console.print(chosen.note, style="yellow")
+    conversation_id = new_id()
+    folder = conversations_dir() / conversation_id
+    settings = conversation_settings(chosen, conversation_id, conversational_context=request.context)
+    facts = {**settings.facts, "began": datetime.now(UTC).isoformat(timespec="seconds")}
+    settings = replace(settings, facts=facts)
+    if request.text:
+        asyncio.run(type_conversation(chosen, settings, folder))
+    else:
+        asyncio.run(_speak(request, chosen, settings, folder, (width, height), console))
+    _report(conversation_id, request, console)
+
+
+def _resolve(profile: str) -> Resolution:
+    person_is_there = sys.stdin.isatty() and sys.stderr.isatty()
+    return resolve_profile(
+        profile, ask=offer_download if person_is_there else None, fetch=pull_with_progress
+    )
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{2,5})x(\d{2,5})", text)
+    if match is None:
+        raise UsageError(f"--size {text} is not a size.", "Write WIDTHxHEIGHT, for example 1280x720.")
+    width, height = int(match[1]), int(match[2])
+    if width % 2 or height % 2:
+        raise UsageError(f"--size {text} has an odd side.", "Video needs even numbers, for example 1280x720.")
+    if not (SMALLEST[0] <= width <= LARGEST[0] and SMALLEST[1] <= height <= LARGEST[1]):
+        raise UsageError(f"--size {text} is out of range.", "Choose from 320x180 to 3840x2160.")
+    return width, height
+
+
+def _check(request: Request) -> None:
+    """Options that contradict each other are misuse, said before anything is loaded."""
+    if request.fps not in FRAME_RATES or PLAYED_HZ % request.fps:
+        rates = ", ".join(map(str, FRAME_RATES))
+        raise UsageError(f"--fps {request.fps} is not supported.", f"Choose one of {rates}.")
+    if request.text and (request.caller or request.output):
+        raise UsageError("--text is a typed conversation, without sound.", "Leave out the caller and -o.")
+    if request.caller is None and request.wait:
+        raise UsageError("--wait is for a recorded caller.", "Name the caller's file, or leave --wait out.")
+    if request.stereo and request.output is None:
+        raise UsageError("--stereo is about the recording.", "Add -o FILE.mp4.")
+    live = {"--camera": request.camera, "--microphone": request.microphone, "--speaker": request.speaker}
+    for option, value in live.items():
+        if request.caller is not None and value is not None:
+            raise UsageError(f"{option} is for live conversations.", "Leave it out, or leave out the caller.")
+
+
+async def _speak(
+    request: Request,
+    chosen: Cast,
+    settings: ConversationSettings,
+    folder: Path,
+    size: tuple[int, int],
+    console: Console,
+) -> None:
+    clock = Clock()
+    transport = _transport(request, clock, folder, size, settings.persona_name)
+    journal: Journal | None = None
+    studio = None
+    failure: CviError | None = None
+    try:
+        if request.caller is not None:
+            await transport.open()  # a wrong file is told before the models are read
+        with console.status("Warming up...") as status:
+            waiting = {"vad", "stt", "llm", "tts", "face"}
+
+            def ready(layer: str) -> None:
+                waiting.discard(layer)
+                status.update(f"Warming up: {', '.join(sorted(waiting))}" if waiting else "Ready")
+
+            width, height = size
+            studio = await build_studio(
+                chosen, system=settings.system, width=width, height=height, fps=request.fps, progress=ready
+            )
+        if request.caller is None:
+            await transport.open()
+        journal = Journal(folder / JOURNAL_NAME, clock)
+        conversation = Conversation(settings, studio.layers, studio.render, transport, journal, clock)
+        _say_what_to_do(request, transport, conversation, console)
+        with _signals(conversation.end):
+            await conversation.run()
+    finally:
+        failure = await _close(transport)
+        if studio is not None:
+            await studio.close()
+        if journal is not None:
+            journal.close()
+    if failure is not None:
+        raise failure
+    _complain(transport, journal, console)
+
+
+def _transport(
+    request: Request, clock: Clock, folder: Path, size: tuple[int, int], title: str
+) -> FileTransport | LocalTransport:
+    width, height = size
+    recording = folder / RECORDING_NAME if request.output is not None else None
+    if request.caller is not None:
+        from cvi.transport.scenario import load_scenario
+
+        is_scenario = request.caller.suffix.lower() in (".yaml", ".yml")
+        return FileTransport(
+            load_scenario(request.caller) if is_scenario else request.caller,
+            request.output,
+            clock=clock,
+            fps=request.fps,
+            width=width,
+            height=height,
+            stereo=request.stereo,
+            wait=request.wait,
+            recording=recording,
+        )
+    return LocalTransport(
+        clock=clock,
+        fps=request.fps,
+        width=width,
+        height=height,
+        camera=_device_or_file(request.camera) if request.camera not in (None, "none") else None,  # type: ignore[arg-type]
+        microphone=_device_or_file(request.microphone),
+        speaker=_number_or_name(request.speaker),
+        window=request.window,
+        headphones=request.headphones,
+        title=title or "cvi",
+        recording=recording,
+        output=request.output,
+        stereo=request.stereo,
+    )
+
+
+def _device_or_file(name: str | None) -> int | str | Path | None:
+    if name is not None and Path(name).is_file():
+        return Path(name)
+    return _number_or_name(name)
+
+
+def _number_or_name(name: str | None) -> int | str | None:
+    return int(name) if name is not None and name.isdigit() else name
+
+
+def _say_what_to_do(
+    request: Request, transport: FileTransport | LocalTransport, conversation: Conversation, console: Console
+) -> None:
+    if isinstance(transport, FileTransport):
+        console.print(f"Playing {request.caller} in real time; Ctrl-C ends and keeps all.", style="dim")
+        return
+
+    def control(name: str) -> None:
+        if name == "interrupt":
+            conversation.interrupt()
+        elif name == "quit":
+            conversation.end("participant_left")
+
+    transport.on_control = control
+    if not request.headphones and request.microphone is None:
+        console.print(
+            "The microphone rests while the persona speaks; with --headphones you can talk over it.",
+            style="yellow",
+        )
+    keys = "M mutes, Space interrupts, Q quits" if request.window else "Ctrl-C ends"
+    console.print(f"Speak when you like. {keys}; everything is kept.", style="dim")
+
+
+async def _close(transport: FileTransport | LocalTransport) -> CviError | None:
+    """Close, and keep the complaint until everything else is closed too."""
+    try:
+        await transport.close()
+    except CviError as error:
+        return error
+    return None
+
+
+def _complain(
+    transport: FileTransport | LocalTransport, journal: Journal | None, console: Console
+) -> None:
+    """What went wrong beside the conversation, one line each."""
+    if isinstance(transport, FileTransport):
+        if transport.caller_silent:
+            raise CviError("The caller's recording is silent: nothing in it rises above -60 dB.", "Check it.")
+        if transport.dropped_frames:
+            console.print(f"The recording misses {transport.dropped_frames} frames.", style="yellow")
+    if journal is not None and journal.broken:
+        console.print("The journal could not be written to its end: is the disk full?", style="red")
+
+
+class _signals:  # noqa: N801 - reads as a statement
+    """Ctrl-C and SIGTERM end the conversation cleanly; a second Ctrl-C is the usual one."""
+
+    def __init__(self, end: Callable[[str], None]) -> None:
+        self._end = end
+
+    def __enter__(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop)
+
+    def __exit__(self, *_: object) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+    def _stop(self) -> None:
+        self._end("stopped")
+        self.__exit__()
+
+
+def _report(conversation_id: str, request: Request, console: Console) -> None:
+    record = load_record(conversations_dir(), conversation_id)
+    console.print()
+    if not request.text:
+        print_transcript(record)
+        print_latency(record)
+    if request.output is not None and request.output.is_file():
+        console.print(f"Recording  {request.output}")
+    console.print(f"Journal    {record.folder / JOURNAL_NAME}", soft_wrap=True)
+    console.print(f"Again      cvi show {conversation_id}")
