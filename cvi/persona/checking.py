@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -15,8 +15,8 @@ from cvi.persona.environment import references
 from cvi.persona.layers import HOSTED_STT_PREFIX, HOSTED_TTS
 from cvi.persona.schema import Persona
 from cvi.persona.section import Section
+from cvi.persona.wording import Place, choice, dotted, explain, kind_of, not_guessed, section_of
 
-Place = tuple[str | int, ...]
 _ENGINE_LAYERS = ("stt", "llm", "tts", "face")
 
 
@@ -41,7 +41,7 @@ def examine(path: Path) -> tuple[Persona | None, list[Finding]]:
     try:
         root, faults = parse(_read(path))
         if not root.is_mapping:
-            message = f"a persona is a mapping, and this is {_kind(root.value)}"
+            message = f"a persona is a mapping, and this is {kind_of(root.value)}"
             raise Fault(1, 1, message, "Write 'key: value' lines.")
     except Fault as fault:
         return None, [_finding(path, fault, "error")]
@@ -53,7 +53,7 @@ def examine(path: Path) -> tuple[Persona | None, list[Finding]]:
     try:
         persona = Persona.model_validate(root.value)
     except ValidationError as error:
-        errors += _explain(error, root, places)
+        errors += not_guessed(explain(error, root, places), errors)
     warnings += _secrets(places)
     if persona is not None:
         warnings += _engines(persona, places)
@@ -105,7 +105,7 @@ def _walk(
         name = model.other_spellings.get(str(key), str(key))
         place = (*at, name)
         if name in model.model_fields:
-            part = _section_of(model.model_fields[name].annotation)
+            part = section_of(model.model_fields[name].annotation)
             if part is not None and member.is_mapping:
                 _walk(member, part, place, places, errors, warnings)
             elif part is not None and isinstance(member.value, list):
@@ -135,22 +135,7 @@ def _at_key(node: Node, message: str, remedy: str) -> Fault:
 
 
 def _where(at: Place) -> str:
-    return f"of '{_dotted(at)}'" if at else "of a persona"
-
-
-def _dotted(at: Place) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in at).lstrip(".")
-
-
-def _section_of(annotation: Any) -> type[Section] | None:
-    """The section that a field holds, alone, in a list or as an option."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return annotation
-    for argument in get_args(annotation):
-        found = _section_of(argument)
-        if found is not None:
-            return found
-    return None
+    return f"of '{dotted(at)}'" if at else "of a persona"
 
 
 def _remedy(key: str, model: type[Section], at: Place) -> str:
@@ -160,7 +145,7 @@ def _remedy(key: str, model: type[Section], at: Place) -> str:
         return f"Did you mean '{near[0]}'?"
     homes = [place for place, name in _homes(Persona, ()) if name == key and place != at]
     if homes:
-        return f"It belongs under '{_dotted(homes[0])}'." if homes[0] else "It belongs at the top level."
+        return f"It belongs under '{dotted(homes[0])}'." if homes[0] else "It belongs at the top level."
     near = get_close_matches(key.lower().replace("-", "_"), known, n=1, cutoff=0.5)
     return f"Did you mean '{near[0]}'?" if near else f"Known here: {', '.join(sorted(model.model_fields))}."
 
@@ -169,75 +154,9 @@ def _homes(model: type[Section], at: Place) -> Iterator[tuple[Place, str]]:
     for name in (*model.model_fields, *model.other_spellings):
         yield at, name
     for name, about in model.model_fields.items():
-        part = _section_of(about.annotation)
+        part = section_of(about.annotation)
         if part is not None and isinstance(about.annotation, type):
             yield from _homes(part, (*at, name))
-
-
-def _explain(error: ValidationError, root: Node, places: Mapping[Place, Node]) -> list[Fault]:
-    """Pydantic's complaints in our words, one for each place."""
-    faults: dict[Place, Fault] = {}
-    for item in error.errors(include_url=False, include_input=False):
-        context = item.get("ctx", {})
-        exact = (*item["loc"], *context.get("path", ()))
-        at = exact
-        while at and at not in places:
-            at = at[:-1]
-        node = places.get(at, root)
-        if item["type"] == "missing":
-            missing = str(exact[-1])
-            message = f"'{missing}' is missing {_in(at)}"
-            remedy = f"Add the line '{missing}: ...'."
-            faults.setdefault(exact, Fault(node.line, node.column, message, remedy))
-            continue
-        message, remedy = _words(item, at, node.value)
-        faults.setdefault(at, Fault(node.line, node.column, message, remedy))
-    return list(faults.values())
-
-
-def _in(at: Place) -> str:
-    return f"in '{_dotted(at)}'" if at else "in the persona"
-
-
-def _words(item: Any, at: Place, value: Any) -> tuple[str, str]:
-    kind, context, name = item["type"], item.get("ctx", {}), _dotted(at)
-    if kind == "persona_rule":
-        return item["msg"], context["remedy"]
-    if kind == "literal_error":
-        return _choice(name, value, [str(choice) for choice in _choices(context["expected"])])
-    for sign, wanted in (
-        ("string_type", "a text"),
-        ("list_type", "a list"),
-        ("dict_type", "a mapping"),
-        ("model_type", "a mapping"),
-        ("bool_", "true or false"),
-        ("int_", "a whole number"),
-        ("float_", "a number"),
-    ):
-        if kind.startswith(sign):
-            quotes = wanted == "a text" and isinstance(value, int | float)
-            remedy = "Put it in quotes." if quotes else f"Write {wanted}."
-            return f"'{name}' should be {wanted}, and is {_kind(value)}", remedy
-    said = item["msg"][:1].lower() + item["msg"][1:]
-    return f"'{name}': {said}", "See what is allowed with: cvi persona schema"
-
-
-def _choices(expected: str) -> list[str]:
-    return [choice.strip().strip("'") for choice in expected.replace(" or ", ", ").split(",")]
-
-
-def _choice(name: str, value: Any, choices: list[str]) -> tuple[str, str]:
-    shown = f"'{value}'" if isinstance(value, str) and len(value) <= 40 else _kind(value)
-    near = get_close_matches(str(value).lower(), choices, n=1, cutoff=0.5)
-    hint = f"Did you mean '{near[0]}'? " if near else ""
-    return f"{shown} is not a value of '{name}'", f"{hint}Allowed: {', '.join(choices)}."
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "empty"
-    names = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list"}
-    return names.get(type(value), "a mapping")
 
 
 def _secrets(places: Mapping[Place, Node]) -> Iterator[Fault]:
@@ -250,10 +169,10 @@ def _secrets(places: Mapping[Place, Node]) -> Iterator[Fault]:
             continue
         for name in references(node.value):
             if not os.environ.get(name):
-                message = f"'{_dotted(at)}' refers to ${{{name}}}, and that environment variable is not set"
+                message = f"'{dotted(at)}' refers to ${{{name}}}, and that environment variable is not set"
                 yield Fault(node.line, node.column, message, f"Set it before you start: export {name}=...")
         if at[-1] == "api_key" and not references(node.value):
-            message = f"'{_dotted(at)}' keeps a secret in a file that others may read"
+            message = f"'{dotted(at)}' keeps a secret in a file that others may read"
             remedy = "Put it in an environment variable, and its name here: api_key: ${MY_KEY}"
             yield Fault(node.line, node.column, message, remedy)
 
@@ -268,6 +187,6 @@ def _engines(persona: Persona, places: Mapping[Place, Node]) -> Iterator[Fault]:
         hosted = (engine or "").startswith(HOSTED_STT_PREFIX) or engine in HOSTED_TTS
         if node is None or engine is None or hosted or engine in names(layer):
             continue
-        message, remedy = _choice(f"layers.{layer}.engine", engine, names(layer))
+        message, remedy = choice(f"layers.{layer}.engine", engine, names(layer))
         remedy = remedy.replace("Allowed", "Installed")
         yield Fault(node.line, node.column, f"{message} on this machine", remedy)

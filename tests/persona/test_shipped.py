@@ -1,0 +1,123 @@
+"""The personas that ship, and the prompts made from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cvi.errors import UsageError
+from cvi.home import shared_dir
+from cvi.persona.loading import check_persona, find_persona, list_personas, load_persona
+from cvi.persona.prompt import SMALL_BUDGET_TOKENS, first_sentences, system_message
+from cvi.persona.schema import Persona
+
+SHIPPED = ("compliance_coach", "guide", "interviewer", "patient_intake", "storyteller", "support_agent")
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CVI_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def test_all_six_ship() -> None:
+    assert tuple(file.name for file in list_personas() if file.shipped) == SHIPPED
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_personas_have_nothing_to_mend(name: str) -> None:
+    assert check_persona(shared_dir("personas") / f"{name}.yaml") == []
+    persona = load_persona(name)
+    assert persona.default_replica_id == "june"
+    assert persona.greeting
+    assert len(persona.greeting.split()) <= 30
+    assert persona.spoken_name in (persona.system_prompt or "").split("\n")[0]
+
+
+def test_patient_intake_is_kept_from_the_smallest_models() -> None:
+    persona = load_persona("patient_intake")
+    assert not persona.may_run_on("embedded")
+    message = system_message(persona, small_model=False)
+    assert "emergency number" in message
+    assert all(item.guardrail_prompt in message for item in persona.guardrails)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_small_model_gets_little_more_than_the_prompt(name: str) -> None:
+    try:
+        from cvi.llm.base import LlmSettings
+        from cvi.llm.gguf import Gguf
+        from cvi.llm.llama_cpp import shipped_model
+
+        model = Gguf(shipped_model(), context_tokens=LlmSettings().context_tokens, threads=1, gpu_layers=0)
+    except Exception as error:
+        pytest.skip(f"the small model is not here: {error}")
+    try:
+        persona = load_persona(name)
+        here = "The participant is called Tom. He was late today. " * 10
+        for conversational_context in ("", here):
+            message = system_message(persona, conversational_context=conversational_context, small_model=True)
+            extra = len(model.tokenize(message)) - len(model.tokenize(persona.system_prompt or ""))
+            assert extra <= SMALL_BUDGET_TOKENS
+    finally:
+        model.close()
+
+
+def made(**fields: object) -> Persona:
+    return Persona.model_validate({"persona_name": "Ada", "system_prompt": "You are Ada."} | fields)
+
+
+def test_a_large_model_gets_everything() -> None:
+    persona = made(
+        context="The shop opens at nine.",
+        language="de",
+        objectives=[{"objective_name": "a", "objective_prompt": "Learn their name."}],
+        guardrails=[{"guardrail_name": "b", "guardrail_prompt": "Promise nothing."}],
+    )
+    message = system_message(persona, conversational_context="Tom is calling.", small_model=False)
+    parts = ["You are Ada.", "German", "nine", "1. Learn their name.", "Tom is calling.", "- Promise nothing."]
+    places = [message.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_what_is_said_here_outranks_the_context_of_a_small_model() -> None:
+    persona = made(context="The shop opens at nine. " * 30)
+    message = system_message(persona, conversational_context="Tom is calling.", small_model=True)
+    assert "Tom is calling." in message
+    assert message.count("The shop opens at nine.") >= 1
+    crowded = system_message(persona, conversational_context="Tom is calling. " * 50, small_model=True)
+    assert "nine" not in crowded
+    assert "calling" in crowded
+
+
+def test_echo_personas_have_no_system_message() -> None:
+    persona = Persona.model_validate({"persona_name": "Ada", "pipeline_mode": "echo"})
+    assert system_message(persona, small_model=True) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "kept"),
+    [
+        ("One. Two. Three.", 100, "One. Two. Three."),
+        ("One. Two. Three.", 10, "One. Two."),
+        ("Version 1.5 is out. Good.", 21, "Version 1.5 is out."),
+        ("A sentence without an end", 10, ""),
+        ("One.\n\n  Two.", 20, "One. Two."),
+    ],
+)
+def test_whole_sentences(text: str, most: int, kept: str) -> None:
+    assert first_sentences(text, most) == kept
+
+
+def test_names_paths_and_the_users_own(own_home: Path) -> None:
+    assert find_persona("compliance-coach").name == "compliance_coach.yaml"
+    folder = own_home / "personas"
+    folder.mkdir(parents=True)
+    (folder / "guide.yaml").write_text("persona_name: Mine\nsystem_prompt: x\n")
+    assert load_persona("guide").persona_name == "Mine"
+    assert load_persona(shared_dir("personas") / "guide.yaml").spoken_name == "June"
+    with pytest.raises(UsageError, match="Did you mean 'storyteller'"):
+        find_persona("storytelller")
+    with pytest.raises(UsageError, match="no persona file"):
+        find_persona("nowhere/guide.yaml")
