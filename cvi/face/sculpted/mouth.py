@@ -11,7 +11,7 @@ from cvi.face.sculpted.morph import Bytes, Curves, Floats, Morph, fetch
 from cvi.face.sculpted.planes import Fit, Planes, feather, to_planes
 from cvi.face.sculpted.shapes import Basis
 
-MOST = 4  # patches mixed in one frame
+MOST = 4  # patches mixed in one frame: two openings of two shapes are exact
 FEATHER_PX = 16
 
 
