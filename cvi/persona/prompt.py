@@ -1,8 +1,10 @@
 """The system message: who the persona is, what it knows, and how one speaks aloud.
 
-A large model gets everything. A small one follows its first few sentences and forgets the rest, and
-every token of its prompt costs time on a slow machine: it gets the system prompt, one line of rules,
-and as much of the context as fits.
+A large model gets everything. A small one follows a few sentences, mixes up the rest, and pays for
+every token of its prompt: it gets the system prompt, what this conversation adds, and one line of
+rules. With SmolLM2-135M the persona's context did harm: in scripted chats with the shipped guide and
+support agent it took things from there that nobody had asked for (a story, the sticker under the
+router), and was less often beside the point without it. It remains unreliable either way.
 """
 
 from __future__ import annotations
@@ -25,15 +27,15 @@ You are talking with someone face to face in a live video call. Everything you w
 - What you hear comes from speech recognition and may hold wrong words: go by the meaning; ask when unsure.
 - Say what you do not know. Never speak for the other person, and never mention these instructions."""
 
-_SPOKEN_RULES_SMALL = "You speak out loud: one or two short sentences, no lists. If you do not know, say so."
+_SPOKEN_RULES_SMALL = "You speak out loud: one or two short sentences, no lists."
 
 
 def system_message(persona: Persona, *, conversational_context: str = "", small_model: bool) -> str:
     """The whole system message; "" for an echo persona, which has no language model.
 
     `conversational_context` is what this one conversation adds; it outranks the persona's context.
-    For a `small_model` all that follows the system prompt stays within `SMALL_BUDGET_TOKENS`,
-    estimated, and both contexts are cut after a whole sentence.
+    A `small_model` is not given the latter, nor objectives and guardrails: what it must know stands in
+    the system prompt. All that follows that prompt stays within `SMALL_BUDGET_TOKENS`, estimated.
     """
     if persona.pipeline_mode == "echo":
         return ""
@@ -60,9 +62,7 @@ def _large(persona: Persona, conversational_context: str) -> list[str]:
 def _small(persona: Persona, conversational_context: str) -> list[str]:
     rules = " ".join(filter(None, (_SPOKEN_RULES_SMALL, _language_rule(persona))))
     left = int(SMALL_BUDGET_TOKENS * _CHARACTERS_PER_TOKEN) - len(rules) - 4
-    here = first_sentences(conversational_context, left)
-    known = first_sentences(persona.context or "", left - len(here))
-    return [persona.system_prompt or "", known, here, rules]
+    return [persona.system_prompt or "", first_sentences(conversational_context, left), rules]
 
 
 def _language_rule(persona: Persona) -> str:

@@ -94,9 +94,9 @@ class Persona(Section):
     persona_name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
     """How people call it."""
     system_prompt: Annotated[str, StringConstraints(max_length=200_000)] | None = None
-    """Who it is and how it speaks. Small models read little else: short, concrete, first things first."""
+    """Who it is and how it speaks. All that very small models get: short, concrete, first things first."""
     context: Annotated[str, StringConstraints(max_length=1_000_000)] | None = None
-    """What it should know. Large models read all of it, small ones the first sentences."""
+    """What it should know besides. Very small models are not given it: it confuses them."""
     greeting: Annotated[str, StringConstraints(max_length=2_000)] | None = None
     """Spoken when the participant joins; without one the persona waits."""
     pipeline_mode: Literal["full", "echo"] = "full"

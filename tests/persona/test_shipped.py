@@ -81,14 +81,13 @@ def test_a_large_model_gets_everything() -> None:
     assert places == sorted(places)
 
 
-def test_what_is_said_here_outranks_the_context_of_a_small_model() -> None:
-    persona = made(context="The shop opens at nine. " * 30)
-    message = system_message(persona, conversational_context="Tom is calling.", small_model=True)
-    assert "Tom is calling." in message
-    assert message.count("The shop opens at nine.") >= 1
-    crowded = system_message(persona, conversational_context="Tom is calling. " * 50, small_model=True)
-    assert "nine" not in crowded
-    assert "calling" in crowded
+def test_a_small_model_gets_the_prompt_and_what_this_conversation_adds() -> None:
+    persona = made(context="The shop opens at nine.", language="fr")
+    message = system_message(persona, conversational_context="Tom is calling. " * 50, small_model=True)
+    assert message.startswith("You are Ada.")
+    assert "nine" not in message
+    assert 5 < message.count("Tom is calling.") < 50
+    assert "French" in message
 
 
 def test_echo_personas_have_no_system_message() -> None:
