@@ -122,6 +122,7 @@ class Performance:
         """Give the stage to a committed reply, from the next unit on."""
         assert self._scene is None, "one reply at a time"
         self._scene = _Scene(reply)
+        reply.on_first_speech = self._replan
         self._after = None
         self._placed.clear()
         self.gain_target = self._gain = 1.0
@@ -155,9 +156,14 @@ class Performance:
             group.create_task(self._render_ahead())
             group.create_task(self._play_out())
 
+    @property
+    def _ahead(self) -> int:
+        """While the reply is awaited, nothing but idle may wait in its way."""
+        return AHEAD_SPEAKING if self._scene is not None and self._scene.next > 0 else AHEAD_IDLE
+
     async def _render_ahead(self) -> None:
         while True:
-            while len(self._ready) >= (AHEAD_SPEAKING if self._scene else AHEAD_IDLE):
+            while len(self._ready) >= self._ahead:
                 self._room.clear()
                 await self._room.wait()
             plan, epoch = self._plan(), self._epoch

@@ -9,7 +9,7 @@ media unit made from it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -83,6 +83,8 @@ class Reply:
         self.mouth = MouthDriver()
         self.emotion: str | None = None
         self.failure: Exception | None = None
+        self.on_first_speech: Callable[[], None] = lambda: None
+        """Called when the first sound joins the timeline."""
         self._clauses = clauses
         self._tts = tts
         self._journal = journal
@@ -166,10 +168,12 @@ class Reply:
             async for speech in pieces:
                 if not self.alive:
                     return
-                if self.timeline.length == 0:
-                    self._journal.write("reply_first_speech", reply=self.generation)
+                first = self.timeline.length == 0
                 position = self.timeline.append(speech)
                 self.mouth.append(speech.phones, speech.pcm, position / PLAYED_HZ)
+                if first:
+                    self._journal.write("reply_first_speech", reply=self.generation)
+                    self.on_first_speech()
         finally:
             await _close(pieces)
 

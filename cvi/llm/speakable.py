@@ -26,6 +26,9 @@ _JOINTS = frozenset("and but or because so which who when where while if then be
 _LINKS = _JOINTS | frozenset("that with for from to in on at about as than by".split())
 _URL = re.compile(r"(?:https?://|www\.\S{3})\S*[^\s.,;:!?)]")
 
+# Clauses that may end before their sentence does.
+EARLY_CLAUSES = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Clause:
@@ -44,8 +47,8 @@ class Speakable:
     """One reply's text, cut for speech.
 
     The first clause ends at a comma, dash or colon from its second word on, before a conjunction after
-    `first_words` words, or before a preposition after half as many again; later ones are whole
-    sentences, cut where they pass `max_clause_chars`. The reply is `done` after `max_sentences`
+    `first_words` words, or before a preposition after half as many again; the second likewise, from
+    `first_words` words on, so that the voice does not run dry; later ones are whole sentences, cut where they pass `max_clause_chars`. The reply is `done` after `max_sentences`
     sentences or the clause that passes `max_chars`, in a loop, and where the model starts to write
     another's part. `names` are the persona's, to take off the label "Name: ".
     The same text gives the same clauses however it is cut into pieces.
@@ -56,7 +59,7 @@ class Speakable:
         max_sentences: int = 3,
         max_clause_chars: int = 200,
         max_chars: int = 600,
-        first_words: int = 6,
+        first_words: int = 4,
         names: Iterable[str] = (),
     ) -> None:
         if max_sentences < 1 or max_clause_chars < 20 or first_words < 1:
@@ -71,6 +74,7 @@ class Speakable:
         self._emotion: str | None = None
         self._sentences = 0
         self._spoken_chars = 0
+        self._clauses = 0
         self._midway = False
         self.done = False
 
@@ -136,9 +140,9 @@ class Speakable:
             self._emit(len(text), False, out)
         elif _END.search(text) and not self._abbreviated(text):
             self._emit(len(text), True, out)
-        elif not self._spoken_chars:
+        elif self._clauses < EARLY_CLAUSES:
             words = text.split()
-            if _PAUSE.search(text) and len(words) >= 2:
+            if _PAUSE.search(text) and len(words) >= (2 if self._clauses == 0 else self._first_words):
                 self._emit(len(text), False, out)
             elif len(words) > self._first_words and words[-1].lower() in (
                 _LINKS if len(words) > self._first_words * 3 // 2 else _JOINTS
@@ -183,6 +187,7 @@ class Speakable:
         if ends_sentence and text[-1].isalnum():
             text += "."
         self._spoken_chars += len(text)
+        self._clauses += 1
         self._midway = not ends_sentence
         if ends_sentence:
             self._count_sentence()

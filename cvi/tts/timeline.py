@@ -18,7 +18,8 @@ from cvi.tts.spoken import SpokenText, SpokenWord
 
 LONGEST_EDGE_S = 0.060
 """Silence left at either end of a piece of speech."""
-_KEPT_EDGE_S = 0.050
+# The start is what a listener waits for; the end lets a last sound die away.
+_KEPT_START_S, _KEPT_END_S = 0.015, 0.050
 _STEP = PLAYED_HZ // 200
 _QUIET = 0.012
 """Of the peak; what lies under it is taken for silence (-38 dB, under the soft onset of an /f/)."""
@@ -57,9 +58,8 @@ def speech(
     first, last = edges(pcm)
     if last == 0:
         return None
-    kept = round(_KEPT_EDGE_S * PLAYED_HZ)
-    start = max(0, first - kept) if trim_start else 0
-    end = min(len(pcm), last + kept) if trim_end else len(pcm)
+    start = max(0, first - round(_KEPT_START_S * PLAYED_HZ)) if trim_start else 0
+    end = min(len(pcm), last + round(_KEPT_END_S * PLAYED_HZ)) if trim_end else len(pcm)
     cut = np.ascontiguousarray(pcm[start:end])
     shift, duration = start / PLAYED_HZ, (end - start) / PLAYED_HZ
     moved = [Phone(p.ipa, p.start_s - shift, p.end_s - shift, p.stress) for p in phones]

@@ -33,7 +33,7 @@ class TurnThresholds:
     voice_on: float = 0.5
     voice_off: float = 0.35
     voice_min_s: float = 0.064
-    pause_min_s: float = 0.096
+    pause_min_s: float = 0.064
 
     sure: float = 0.9
     likely: float = 0.5

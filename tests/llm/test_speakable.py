@@ -105,8 +105,9 @@ def test_the_first_clause_does_not_wait_for_the_sentence():
     speakable = Speakable()
     assert speakable.push("Of course,") == []
     assert speakable.push(" I") == [Clause("Of course,", False)]
-    assert speakable.push(" can show you, if you like.") == []
-    assert speakable.push(" ") == [Clause("I can show you, if you like.", True)]
+    assert speakable.push(" can show you, if you") == [Clause("I can show you,", False)]
+    assert speakable.push(" like it, or not.") == []
+    assert speakable.push(" ") == [Clause("if you like it, or not.", True)]
 
 
 def test_sentences_are_capped():
