@@ -7,13 +7,15 @@ the bench all start here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cvi.conversation.history import History
 from cvi.conversation.performance import Render
 from cvi.conversation.settings import ConversationSettings, Layers
 from cvi.engines import build
+from cvi.errors import UsageError
 from cvi.face.base import Controls, FaceEngine, FaceSettings, Frame
 from cvi.face.replica import ReplicaCard, find_replica, load_replica_card
 from cvi.llm.base import LlmEngine, LlmSettings, Message, Sampling
@@ -31,6 +33,8 @@ DEFAULT_REPLICA = "june"
 # What a small model can hold without rambling; the rest of the settings is the persona's.
 SMALL_MODEL_SENTENCES = 2
 SMALL_MODEL_TOKENS = 90
+# With what it once said before it, it says it again: it answers each turn from the examples alone.
+SMALL_MODEL_TURNS = 0
 LARGE_MODEL_SENTENCES = 8
 LARGE_MODEL_TOKENS = 320
 
@@ -87,6 +91,12 @@ def cast(
     """
     wanted = persona.profile if profile == "auto" else profile
     resolution = resolve(wanted)
+    if not persona.may_run_on(resolution.profile.name):
+        raise UsageError(
+            f"'{persona.persona_name}' must not run on the profile '{resolution.profile.name}': its model is "
+            f"too small for what is at stake.",
+            f"Get a better one with: cvi models pull {persona.least_profile}",
+        )
     chosen = resolution.profile.choices
     layers = persona.layers
     card = load_replica_card(find_replica(replica or persona.default_replica_id or DEFAULT_REPLICA))
@@ -137,11 +147,19 @@ def conversation_settings(
         thresholds=TurnThresholds().adapted(flow.turn_taking_patience, flow.replica_interruptibility),
         sampling=sampling,
         max_sentences=SMALL_MODEL_SENTENCES if small else LARGE_MODEL_SENTENCES,
+        recent_turns=SMALL_MODEL_TURNS if small else None,
+        prelude=tuple(_exchanges(persona)),
         speculative=llm.speculative_inference,
         judge_completeness=flow.uses_turn_model,
         echo=persona.pipeline_mode == "echo",
         facts=cast.facts(),
     )
+
+
+def _exchanges(persona: Persona) -> Iterator[Message]:
+    for example in persona.examples:
+        yield Message("user", example.user)
+        yield Message("assistant", example.persona)
 
 
 @dataclass(slots=True)
@@ -180,8 +198,8 @@ async def build_llm(cast: Cast) -> LlmEngine:
 
 async def build_studio(
     cast: Cast,
+    settings: ConversationSettings,
     *,
-    system: str,
     width: int = 1280,
     height: int = 720,
     fps: int = 25,
@@ -197,7 +215,8 @@ async def build_studio(
     async def ready(layer: str, name: str, settings: Any) -> Any:
         engine = await asyncio.to_thread(build, layer, name, settings)
         if layer == "llm":
-            await engine.warm([Message("system", system)] if system else [])
+            history = History(settings.system, settings.recent_turns, settings.prelude)
+            await engine.warm(history.recent)
         elif layer != "vad":
             await engine.warm()
         progress(layer)

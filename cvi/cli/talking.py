@@ -138,7 +138,7 @@ async def _speak(
 
             width, height = size
             studio = await build_studio(
-                chosen, system=settings.system, width=width, height=height, fps=request.fps, progress=ready
+                chosen, settings, width=width, height=height, fps=request.fps, progress=ready
             )
         if request.caller is None:
             await transport.open()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from cvi.conversation.history import History
 from cvi.conversation.journal import Journal
@@ -26,7 +26,7 @@ class Chat:
         self._journal = journal
         self._turns = 0
         self._generation = 0
-        self.history = History(settings.system)
+        self.history = History(settings.system, settings.recent_turns, settings.prelude)
 
     async def start(self) -> str:
         """Begin; returns the greeting, "" when the persona has none."""
@@ -38,19 +38,20 @@ class Chat:
             self._generation += 1
             self.history.add_heard(greeting, interrupted=False)
             self._journal.write("reply_finished", reply=self._generation, text=greeting)
-        await self._llm.warm([Message("system", self._settings.system)] if self._settings.system else [])
+        await self._llm.warm(self.history.recent)
         return greeting
 
     async def say(self, text: str) -> AsyncIterator[str]:
         """One turn. Closing the iterator interrupts the reply; what was given by then counts as heard."""
         self._turns += 1
         self._generation += 1
+        messages = self.history.with_user(text)
         self.history.add_user(text)
         self._journal.write("turn_typed", turn=self._turns, reply=self._generation, text=text)
         shown: list[str] = []
         whole = False
         try:
-            async for clause in self._clauses(text):
+            async for clause in self._clauses(text, messages):
                 shown.append(clause)
                 yield clause
             whole = True
@@ -64,7 +65,7 @@ class Chat:
                     "reply_interrupted", reply=self._generation, why="asked", heard=heard, audible=False
                 )
 
-    async def _clauses(self, text: str) -> AsyncIterator[str]:
+    async def _clauses(self, text: str, messages: Sequence[Message]) -> AsyncIterator[str]:
         settings = self._settings
         if settings.echo:
             yield text
@@ -72,7 +73,7 @@ class Chat:
         generation = self._generation
         clauses: AsyncIterator[Clause] = write_reply(
             self._llm,
-            self.history.messages,
+            messages,
             settings.sampling,
             Speakable(settings.max_sentences, names=filter(None, [settings.persona_name])),
             on_first_token=lambda: self._journal.write("reply_first_token", reply=generation),

@@ -55,7 +55,7 @@ class Conversation:
         self._journal = journal
         self._clock = clock
         self._limits = settings.thresholds
-        self.history = History(settings.system)
+        self.history = History(settings.system, settings.recent_turns, settings.prelude)
         self._ears = Ears(
             transport,
             layers.vad,
@@ -262,7 +262,7 @@ class Conversation:
         self._transport.notify("user_partial", turn.joined(partial))
         stable = partial.rsplit(" ", 1)[0] if " " in partial else ""
         if stable and self._settings.speculative and self.performance.reply is None:
-            await self._layers.llm.prefill(self.history.messages, turn.joined(stable))
+            await self._layers.llm.prefill(self.history.recent, turn.joined(stable))
 
     async def _judge_pause(self, turn: Turn) -> None:
         """At each pause: the final text so far, whose floor it is, and perhaps a draft."""
@@ -295,7 +295,7 @@ class Conversation:
         judged: float | None = None
         try:
             async with asyncio.timeout(self._limits.judge_within_s):
-                judged = await self._layers.llm.completeness(self.history.messages, text)
+                judged = await self._layers.llm.completeness(self.history.recent, text)
         except TimeoutError:
             self._journal.write("judge_late", layer="llm")
         except EngineError as error:
@@ -426,6 +426,7 @@ class Conversation:
         self._transport.notify("persona", heard)
         self._transport.reply_ended()
         self._set_activity()
+        self._read_ahead()
 
     def _on_reply_finished(self, reply: Reply) -> None:
         reply.finish()
@@ -438,6 +439,14 @@ class Conversation:
             self._turn.overlap = False
         self._quiet_since_s = self._clock.now()
         self._set_activity()
+        self._read_ahead()
+
+    def _read_ahead(self) -> None:
+        """Let the model read what was said, so that the next turn only adds its own words."""
+        if self._settings.speculative and not self._settings.echo:
+            task = asyncio.create_task(self._layers.llm.prefill(self.history.recent, ""))
+            self._replies.add(task)
+            task.add_done_callback(self._reply_made)
 
     # -- small things -----------------------------------------------------------------------------
 

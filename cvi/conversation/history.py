@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cvi.llm.base import Message
 
 
@@ -12,23 +14,50 @@ class History:
     turns of one side in a row are joined, so that no chat template refuses them.
     """
 
-    def __init__(self, system: str) -> None:
+    def __init__(
+        self, system: str, recent_turns: int | None = None, prelude: Sequence[Message] = ()
+    ) -> None:
+        """`prelude` are exchanges that were never said but show the model how to answer.
+
+        `recent_turns` limits what the model is given: system message, prelude, and the last so many of
+        the user's turns with their answers. A small model repeats what it once said: it is given little.
+        """
+        self._recent_turns = recent_turns
+        self._prelude = tuple(prelude)
         self._messages: list[Message] = [Message("system", system)] if system else []
         self._before_user = list(self._messages)
 
     @property
     def messages(self) -> tuple[Message, ...]:
+        """Everything that was said and heard."""
         return tuple(self._messages)
 
+    @property
+    def recent(self) -> tuple[Message, ...]:
+        """What the model is given before the user's next turn."""
+        return self._window(self._messages)
+
     def with_user(self, text: str) -> tuple[Message, ...]:
-        """The messages as they would be if the user's turn were `text`; nothing is changed."""
-        return (*self._messages[:-1], Message("user", f"{self._messages[-1].content} {text}")) if (
-            self._messages and self._messages[-1].role == "user"
-        ) else (*self._messages, Message("user", text))
+        """What the model would be given if the user's turn were `text`; nothing is changed."""
+        joined = self._joined(text)
+        return (*self._window(joined[:-1]), joined[-1])
 
     def add_user(self, text: str) -> None:
         self._before_user = list(self._messages)
-        self._messages = list(self.with_user(text))
+        self._messages = self._joined(text)
+
+    def _joined(self, text: str) -> list[Message]:
+        if self._messages and self._messages[-1].role == "user":
+            return [*self._messages[:-1], Message("user", f"{self._messages[-1].content} {text}")]
+        return [*self._messages, Message("user", text)]
+
+    def _window(self, messages: list[Message]) -> tuple[Message, ...]:
+        system = [message for message in messages[:1] if message.role == "system"]
+        said = messages[len(system) :]
+        turns = [index for index, message in enumerate(said) if message.role == "user"]
+        if self._recent_turns is not None and len(turns) >= self._recent_turns:
+            said = said[turns[-self._recent_turns] :] if self._recent_turns else []
+        return (*system, *self._prelude, *said)
 
     def take_back_user(self) -> None:
         """Forget the last user turn: they went on before anything of the reply was heard."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cvi.llm.base import LlmEngine, Sampling
+from cvi.llm.base import LlmEngine, Message, Sampling
 from cvi.stt.base import SttEngine
 from cvi.tts.base import TtsEngine
 from cvi.turns.base import VadEngine
@@ -29,7 +29,8 @@ class ConversationSettings:
     """`system` is the whole system message. `greeting` is spoken first, "" for none.
 
     `persona_name` is what it calls itself. `judge_completeness` off, silence alone ends a turn.
-    `max_sentences` caps a reply (small models ramble). `facts` go into the journal's first event:
+    `max_sentences` caps a reply and `recent_turns` what the model is given of the past
+    (small models ramble and repeat themselves); `prelude` are exchanges that show how to answer. `facts` go into the journal's first event:
     persona, replica, profile, engines.
     """
 
@@ -41,6 +42,8 @@ class ConversationSettings:
     thresholds: TurnThresholds = field(default_factory=TurnThresholds)
     sampling: Sampling = field(default_factory=Sampling)
     max_sentences: int = 3
+    recent_turns: int | None = None
+    prelude: tuple[Message, ...] = ()
     speculative: bool = True
     judge_completeness: bool = True
     echo: bool = False

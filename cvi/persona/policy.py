@@ -141,6 +141,16 @@ class Tool(Section):
     tags: list[str] = Field(default_factory=list)
 
 
+class Example(Section):
+    """One exchange that shows how the persona answers. Very small models copy these more than they
+    follow any instruction, so what they must get right belongs here."""
+
+    user: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    """What someone says, as a recognizer hears it."""
+    persona: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    """What the persona answers, as it is spoken."""
+
+
 class Knowledge(Section):
     """Documents the persona answers from."""
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from cvi.persona.language import CODES, MULTILINGUAL, language_code, language_name
 from cvi.persona.layers import Layers
-from cvi.persona.policy import Guardrail, Knowledge, Memory, Objective, Recording, Tool
+from cvi.persona.policy import Example, Guardrail, Knowledge, Memory, Objective, Recording, Tool
 from cvi.persona.section import Section, rule_broken
 
 PROFILES = ("embedded", "cpu", "workstation")
@@ -97,6 +97,8 @@ class Persona(Section):
     """Who it is and how it speaks. All that very small models get: short, concrete, first things first."""
     context: Annotated[str, StringConstraints(max_length=1_000_000)] | None = None
     """What it should know besides. Very small models are not given it: it confuses them."""
+    examples: Annotated[list[Example], Field(max_length=24)] = Field(default_factory=list)
+    """Exchanges that show how it answers, given to the model as if they had been said before."""
     greeting: Annotated[str, StringConstraints(max_length=2_000)] | None = None
     """Spoken when the participant joins; without one the persona waits."""
     pipeline_mode: Literal["full", "echo"] = "full"
