@@ -212,8 +212,8 @@ async def build_studio(
     stage = Stage("face")
     persona = cast.persona
 
-    async def ready(layer: str, name: str, settings: Any) -> Any:
-        engine = await asyncio.to_thread(build, layer, name, settings)
+    async def ready(layer: str, name: str, options: Any) -> Any:
+        engine = await asyncio.to_thread(build, layer, name, options)
         if layer == "llm":
             history = History(settings.system, settings.recent_turns, settings.prelude)
             await engine.warm(history.recent)

@@ -7,6 +7,8 @@ may run on the event loop. A `Stage` is the single thread that owns such a thing
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +17,15 @@ from typing import TypeVar
 
 T = TypeVar("T")
 _END = object()
+
+
+def step_back(niceness: int) -> None:
+    """Let other threads go before the calling one, where the system knows priorities of threads (Linux).
+
+    For work nobody waits for, such as encoding a recording. It cannot be taken back.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
 
 
 class Stage:

@@ -91,8 +91,9 @@ def _row(table: Table, label: str, values: Sequence[float | None]) -> None:
 
 def _playout_line(playout: dict[str, float]) -> str:
     units = max(playout["units"], 1)
+    late = playout["late"] + playout["stale"]
     return (
-        f"{playout['units']} frames, {playout['late']} late by more than a frame period "
-        f"({100 * playout['late'] / units:.2f} %), {playout['repeated']} shown twice, "
-        f"worst {playout['worst_late_ms']:.0f} ms; gaps in the voice: {playout['gaps']}."
+        f"{playout['units']} frames, {late} late by more than a frame period ({100 * late / units:.2f} %), "
+        f"{playout['repeated']} shown twice, worst delay of the clock {playout['worst_late_ms']:.0f} ms; "
+        f"gaps in the voice: {playout['gaps']}."
     )

@@ -121,6 +121,8 @@ async def _speak(
     size: tuple[int, int],
     console: Console,
 ) -> None:
+    # Threads hand the interpreter over every millisecond: a frame must not wait five for it.
+    sys.setswitchinterval(0.001)
     clock = Clock()
     transport = _transport(request, clock, folder, size, settings.persona_name)
     journal: Journal | None = None

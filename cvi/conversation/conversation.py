@@ -136,6 +136,7 @@ class Conversation:
             "units": counts.units,
             "late": counts.late,
             "repeated": counts.repeated,
+            "stale": counts.stale,
             "gaps": counts.gaps,
             "worst_late_ms": round(counts.worst_late_s * 1000, 1),
         }

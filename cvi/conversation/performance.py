@@ -25,10 +25,10 @@ from cvi.face.driver import MouthDriver
 from cvi.face.mouth import REST, MouthShape
 from cvi.transport.base import AVUnit, Transport
 
-# Units rendered ahead: three while speaking (120 ms at 25 fps) ride out a busy processor; in idle
-# one is enough, since nothing is lost when a frame of it comes late.
+# Units rendered ahead, to ride out a busy processor: 120 ms at 25 fps while speaking. In idle two are
+# enough; they are dropped, not waited for, when a reply comes.
 AHEAD_SPEAKING = 3
-AHEAD_IDLE = 1
+AHEAD_IDLE = 2
 MOVING_MOUTH = 0.04
 HEARD_EVERY_S = 1.0
 
@@ -39,12 +39,14 @@ Render = Callable[[Controls], Awaitable[Frame]]
 
 @dataclass(slots=True)
 class PlayoutCounts:
-    """Units presented, how many of them late by more than a frame period or with a repeated frame,
-    and how often the voice could not keep up (`gaps`)."""
+    """`units` presented; `late`: handed over more than a frame period after their time; `repeated`:
+    shown with the frame before, since theirs was not drawn yet; `stale`: with one older than that, so
+    that the picture was more than a frame period behind; `gaps`: the voice could not keep up."""
 
     units: int = 0
     late: int = 0
     repeated: int = 0
+    stale: int = 0
     gaps: int = 0
     worst_late_s: float = 0.0
 
@@ -98,6 +100,7 @@ class Performance:
         self._epoch = 0
         self._room = asyncio.Event()
         self._last_frame: Frame | None = None
+        self._repeats = 0
         self._placed: deque[tuple[float, int]] = deque(maxlen=64)
         self._gain = 1.0
         self._resting_since_cut: float | None = None
@@ -174,6 +177,7 @@ class Performance:
                 self._ready.append((plan, frame))
             else:
                 self._last_frame = frame
+                self._repeats = 0
 
     async def _play_out(self) -> None:
         fps = self._transport.fps
@@ -197,9 +201,13 @@ class Performance:
         while self._ready and self._ready[0][0].index < self._presented:
             self._ready.popleft()
         if self._ready and self._ready[0][0].index == self._presented:
+            self._repeats = 0
             return self._ready.popleft()
         # The plan under way is this unit's; when it is rendered it will be too late and is dropped.
-        self.counts.repeated += self._last_frame is not None
+        if self._last_frame is not None:
+            self.counts.repeated += 1
+            self._repeats += 1
+            self.counts.stale += self._repeats > 1
         plan = self._under_way if self._under_way_is_next() else self._plan()
         return plan, self._last_frame
 

@@ -29,9 +29,9 @@ class ConversationSettings:
     """`system` is the whole system message. `greeting` is spoken first, "" for none.
 
     `persona_name` is what it calls itself. `judge_completeness` off, silence alone ends a turn.
-    `max_sentences` caps a reply and `recent_turns` what the model is given of the past
-    (small models ramble and repeat themselves); `prelude` are exchanges that show how to answer. `facts` go into the journal's first event:
-    persona, replica, profile, engines.
+    `max_sentences` caps a reply and `recent_turns` what the model is given of the past (small models
+    ramble and repeat themselves); `prelude` are exchanges that show it how to answer. `facts` go into
+    the journal's first event: persona, replica, profile, engines.
     """
 
     conversation_id: str

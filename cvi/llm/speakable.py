@@ -48,9 +48,10 @@ class Speakable:
 
     The first clause ends at a comma, dash or colon from its second word on, before a conjunction after
     `first_words` words, or before a preposition after half as many again; the second likewise, from
-    `first_words` words on, so that the voice does not run dry; later ones are whole sentences, cut where they pass `max_clause_chars`. The reply is `done` after `max_sentences`
-    sentences or the clause that passes `max_chars`, in a loop, and where the model starts to write
-    another's part. `names` are the persona's, to take off the label "Name: ".
+    `first_words` words on, so that the voice does not run dry; later ones are whole sentences, cut
+    where they pass `max_clause_chars`. The reply is `done` after `max_sentences` sentences or the
+    clause that passes `max_chars`, in a loop, and where the model starts to write another's part.
+    `names` are the persona's, to take off the label "Name: ".
     The same text gives the same clauses however it is cut into pieces.
     """
 

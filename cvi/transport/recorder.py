@@ -19,6 +19,7 @@ from cvi.audio.block import HEARD_HZ, PLAYED_HZ, Pcm, to_float
 from cvi.audio.resample import Resampler
 from cvi.errors import CviError
 from cvi.face.base import Frame
+from cvi.stage import step_back
 from cvi.transport.base import AVUnit
 from cvi.transport.container import SOUND_HZ, FragmentedMp4
 from cvi.transport.inset import Inset, Picture
@@ -120,6 +121,7 @@ class Recorder:
             raise self.failure
 
     def _run(self) -> None:
+        step_back(10)  # what is heard and seen now goes before what is kept
         try:
             first = True
             while (entry := self._next()) is not None:
