@@ -100,6 +100,8 @@ class Performance:
         self._epoch = 0
         self._room = asyncio.Event()
         self._last_frame: Frame | None = None
+        # How far what is heard lags behind the units' own times: a device has buffers of its own.
+        self._lag_s = 0.0
         self._repeats = 0
         self._placed: deque[tuple[float, int]] = deque(maxlen=64)
         self._gain = 1.0
@@ -144,7 +146,7 @@ class Performance:
         self._scene = None
         # What is between the transport and the ear can't be called back.
         now = self._clock.now()
-        self.silent_s = now + max(now - self._transport.heard_s(), 0.0)
+        self.silent_s = now + max(now - self._transport.heard_s() - self._lag_s, 0.0)
         self._resting_since_cut = self._clock.now()
         self._replan()
         return scene.reply.timeline.text_heard(heard)
@@ -182,14 +184,15 @@ class Performance:
     async def _play_out(self) -> None:
         fps = self._transport.fps
         while True:
-            await self._transport.due(self._presented)
+            heard_at_s = await self._transport.due(self._presented)
             plan, frame = self._take()
             if frame is None:
                 # Only before the very first frame: there is nothing to show yet.
                 frame = await self._render(plan.controls)
             self._last_frame = frame
             start_s = plan.index / fps
-            late_s = self._clock.now() - start_s
+            late_s = self._clock.now() - heard_at_s
+            self._lag_s = heard_at_s - start_s
             self.counts.units += 1
             self.counts.worst_late_s = max(self.counts.worst_late_s, late_s)
             self.counts.late += late_s > 1 / fps
@@ -274,8 +277,9 @@ class Performance:
         return (pcm * ramp).astype(np.int16)
 
     def _record(self, plan: _Plan, reply: Reply | None, pcm: Pcm, start_s: float) -> None:
-        """Write down what this unit showed for the first time."""
+        """Write down what this unit showed for the first time, and when that reaches eye and ear."""
         scene = self._scene
+        start_s += self._lag_s
         if self._resting_since_cut is not None and not plan.mouth_moves:
             self._journal.write("mouth_at_rest", at_s=round(start_s, 4))
             self._resting_since_cut = None

@@ -58,8 +58,9 @@ class ScriptedTransport:
             pcm[: len(part)] = part
             yield AudioBlock(pcm, start / HEARD_HZ)
 
-    async def due(self, index: int) -> None:
+    async def due(self, index: int) -> float:
         await self._clock.sleep_until(index / self.fps)
+        return index / self.fps
 
     def present(self, unit: AVUnit) -> None:
         self.units.append(unit)

@@ -45,8 +45,12 @@ class Transport(Protocol):
         Ends when the participant has left or the file is over.
         """
 
-    async def due(self, index: int) -> None:
-        """Return when unit `index` should be handed over: just before it is shown and heard."""
+    async def due(self, index: int) -> float:
+        """Return when unit `index` should be handed over: just before it is shown and heard.
+
+        The value is the conversation time at which it will be seen and heard; `index / fps` where the
+        transport keeps the clock's pace, later where a device lags behind it.
+        """
 
     def present(self, unit: AVUnit) -> None:
         """Show and play a unit. Returns at once; at most 200 ms of media waits behind it."""

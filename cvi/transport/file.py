@@ -132,8 +132,9 @@ class FileTransport:
         """A reply (or the greeting, or the lack of one) is over; a waiting caller goes on."""
         self._track.reply_ended(self._clock.now())
 
-    async def due(self, index: int) -> None:
+    async def due(self, index: int) -> float:
         await self._clock.sleep_until(index / self.fps)
+        return index / self.fps
 
     def present(self, unit: AVUnit) -> None:
         """Units must come in order. Never blocks."""

@@ -169,12 +169,13 @@ class LocalTransport:
     def reply_ended(self) -> None:
         """A person knows by themselves when it is their turn."""
 
-    async def due(self, index: int) -> None:
+    async def due(self, index: int) -> float:
         """Return when the device has room for one more unit. Raises EngineError when it is gone."""
         await asyncio.sleep(0)
         while (excess_s := self._speaker.waiting_s - (AHEAD_S - 1 / self.fps)) > 0:
             self._speaker.check()
             await asyncio.sleep(max(excess_s, 0.002))
+        return self._clock.now() + self._speaker.waiting_s + self._speaker.latency_s
 
     def present(self, unit: AVUnit) -> None:
         if self._closed:
