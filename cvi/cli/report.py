@@ -69,7 +69,7 @@ def print_list(records: Sequence[Record]) -> None:
     console = Console(highlight=False)
     table = Table()
     for column in ("conversation", "began", "length", "persona", "profile", "ended"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=column in ("conversation", "began", "length"))
     for record in records:
         facts = record.facts
         table.add_row(

@@ -60,7 +60,8 @@ def talk(
     Live keys: M mutes, Space interrupts, Q quits. At the end come the transcript, how long each step
     took, and where the journal lies.
     """
-    from cvi.cli.talking import Request, run_talk
+    from cvi.cli.request import Request
+    from cvi.cli.talking import run_talk
 
     run_talk(
         Request(

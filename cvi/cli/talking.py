@@ -3,64 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
 from cvi.assembly import Cast, build_studio, cast, conversation_settings
-from cvi.audio.block import PLAYED_HZ
 from cvi.cli.models import offer_download, pull_with_progress
 from cvi.cli.report import print_latency, print_transcript
+from cvi.cli.request import Request, check_caller, check_options, is_scenario, picture_size
 from cvi.cli.typed import type_conversation
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.journal import JOURNAL_NAME, Journal
 from cvi.conversation.record import RECORDING_NAME, load_record, new_id
 from cvi.conversation.settings import ConversationSettings
-from cvi.errors import CviError, UsageError
+from cvi.errors import CviError
 from cvi.home import conversations_dir
 from cvi.models.profiles import Resolution, resolve_profile
 from cvi.persona.loading import load_persona
 from cvi.transport.file import FileTransport
 from cvi.transport.local import LocalTransport
 
-FRAME_RATES = (24, 25, 30, 40)
-SMALLEST, LARGEST = (320, 180), (3840, 2160)
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The options of `cvi talk`, as they were given."""
-
-    caller: Path | None
-    output: Path | None
-    persona: str
-    replica: str | None
-    profile: str
-    text: bool
-    stereo: bool
-    wait: bool
-    size: str
-    fps: int
-    camera: str | None
-    microphone: str | None
-    speaker: str | None
-    headphones: bool
-    window: bool
-    context: str
-
 
 def run_talk(request: Request) -> None:
     """Hold the conversation and print what came of it. Raises CviError."""
     console = Console(stderr=True, highlight=False)
-    width, height = _size(request.size)
-    _check(request)
+    width, height = picture_size(request.size)
+    check_options(request)
+    if request.caller is not None and not is_scenario(request.caller):
+        check_caller(request.caller)
     persona = load_persona(request.persona)
     chosen = cast(persona, replica=request.replica, profile=request.profile, resolve=_resolve)
     if chosen.note:
@@ -82,35 +58,6 @@ def _resolve(profile: str) -> Resolution:
     return resolve_profile(
         profile, ask=offer_download if person_is_there else None, fetch=pull_with_progress
     )
-
-
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{2,5})x(\d{2,5})", text)
-    if match is None:
-        raise UsageError(f"--size {text} is not a size.", "Write WIDTHxHEIGHT, for example 1280x720.")
-    width, height = int(match[1]), int(match[2])
-    if width % 2 or height % 2:
-        raise UsageError(f"--size {text} has an odd side.", "Video needs even numbers, for example 1280x720.")
-    if not (SMALLEST[0] <= width <= LARGEST[0] and SMALLEST[1] <= height <= LARGEST[1]):
-        raise UsageError(f"--size {text} is out of range.", "Choose from 320x180 to 3840x2160.")
-    return width, height
-
-
-def _check(request: Request) -> None:
-    """Options that contradict each other are misuse, said before anything is loaded."""
-    if request.fps not in FRAME_RATES or PLAYED_HZ % request.fps:
-        rates = ", ".join(map(str, FRAME_RATES))
-        raise UsageError(f"--fps {request.fps} is not supported.", f"Choose one of {rates}.")
-    if request.text and (request.caller or request.output):
-        raise UsageError("--text is a typed conversation, without sound.", "Leave out the caller and -o.")
-    if request.caller is None and request.wait:
-        raise UsageError("--wait is for a recorded caller.", "Name the caller's file, or leave --wait out.")
-    if request.stereo and request.output is None:
-        raise UsageError("--stereo is about the recording.", "Add -o FILE.mp4.")
-    live = {"--camera": request.camera, "--microphone": request.microphone, "--speaker": request.speaker}
-    for option, value in live.items():
-        if request.caller is not None and value is not None:
-            raise UsageError(f"{option} is for live conversations.", "Leave it out, or leave out the caller.")
 
 
 async def _speak(
@@ -157,7 +104,7 @@ async def _speak(
             journal.close()
     if failure is not None:
         raise failure
-    _complain(transport, journal, console)
+    _complain(transport, journal, conversation, console)
 
 
 def _transport(
@@ -168,9 +115,8 @@ def _transport(
     if request.caller is not None:
         from cvi.transport.scenario import load_scenario
 
-        is_scenario = request.caller.suffix.lower() in (".yaml", ".yml")
         return FileTransport(
-            load_scenario(request.caller) if is_scenario else request.caller,
+            load_scenario(request.caller) if is_scenario(request.caller) else request.caller,
             request.output,
             clock=clock,
             fps=request.fps,
@@ -240,16 +186,15 @@ async def _close(transport: FileTransport | LocalTransport) -> CviError | None:
 
 
 def _complain(
-    transport: FileTransport | LocalTransport, journal: Journal | None, console: Console
+    transport: FileTransport | LocalTransport, journal: Journal, conversation: Conversation, console: Console
 ) -> None:
     """What went wrong beside the conversation, one line each."""
-    if isinstance(transport, FileTransport):
-        if transport.caller_silent:
-            raise CviError("The caller's recording is silent: nothing in it rises above -60 dB.", "Check it.")
-        if transport.dropped_frames:
-            console.print(f"The recording misses {transport.dropped_frames} frames.", style="yellow")
-    if journal is not None and journal.broken:
+    if transport.dropped_frames:
+        console.print(f"The recording misses {transport.dropped_frames} frames.", style="yellow")
+    if journal.broken:
         console.print("The journal could not be written to its end: is the disk full?", style="red")
+    if isinstance(transport, FileTransport) and not conversation.heard_somebody:
+        raise CviError("No speech was heard in the caller's recording.", "Listen to it: is there a voice?")
 
 
 class _signals:  # noqa: N801 - reads as a statement

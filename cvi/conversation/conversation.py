@@ -108,6 +108,11 @@ class Conversation:
         self._journal.write("conversation_ended", reason=reason, playout=self._playout_facts())
         return reason
 
+    @property
+    def heard_somebody(self) -> bool:
+        """Whether a voice was heard at all."""
+        return self._turns > 0
+
     def end(self, reason: str) -> None:
         """End the conversation from outside: a key, a call, a signal."""
         if self._ending is not None and not self._ending.done():

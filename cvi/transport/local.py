@@ -162,6 +162,11 @@ class LocalTransport:
             self.gated_blocks += gate
         return AudioBlock(np.zeros_like(block.pcm), block.start_s) if gate or self.muted else block
 
+    @property
+    def dropped_frames(self) -> int:
+        """Frames the recorder had no time for."""
+        return self._log.dropped_frames
+
     def leave(self) -> None:
         """The participant goes: `microphone` ends."""
         self._left.set()
