@@ -194,7 +194,7 @@ PERSONAS = st.fixed_dictionaries(
 def test_round_trip_through_yaml(fields: dict[str, Any]) -> None:
     first = Persona.model_validate(fields)
     dumped = first.model_dump(mode="json", context={"secrets": True})
-    text = yaml.safe_dump(dumped, allow_unicode=True)
+    text = yaml.safe_dump(dumped, allow_unicode=True, default_style='"')
     root, faults = parse(text)
     assert faults == []
     assert Persona.model_validate(root.value) == first
