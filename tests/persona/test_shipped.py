@@ -35,12 +35,24 @@ def test_shipped_personas_have_nothing_to_mend(name: str) -> None:
     assert persona.spoken_name in (persona.system_prompt or "").split("\n")[0]
 
 
-def test_patient_intake_is_kept_from_the_smallest_models() -> None:
-    persona = load_persona("patient_intake")
+@pytest.mark.parametrize(
+    ("name", "vital"), [("patient_intake", "emergency number"), ("compliance_coach", "compliance team")]
+)
+def test_roles_with_much_at_stake_are_kept_from_the_smallest_models(name: str, vital: str) -> None:
+    persona = load_persona(name)
     assert not persona.may_run_on("embedded")
     message = system_message(persona, small_model=False)
-    assert "emergency number" in message
+    assert vital in message
     assert all(item.guardrail_prompt in message for item in persona.guardrails)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_answer_stands_twice_asked_differently(name: str) -> None:
+    examples = load_persona(name).examples
+    assert len({example.user for example in examples}) == len(examples)
+    half = len(examples) // 2
+    assert half >= 6
+    assert [e.persona for e in examples[:half]] == [e.persona for e in examples[half:]]
 
 
 @pytest.mark.parametrize("name", SHIPPED)
