@@ -148,7 +148,7 @@ def conversation_settings(
         sampling=sampling,
         max_sentences=SMALL_MODEL_SENTENCES if small else LARGE_MODEL_SENTENCES,
         recent_turns=SMALL_MODEL_TURNS if small else None,
-        prelude=tuple(_exchanges(persona)),
+        prelude=tuple(_exchanges(persona, repeats=small)),
         speculative=llm.speculative_inference,
         judge_completeness=flow.uses_turn_model,
         echo=persona.pipeline_mode == "echo",
@@ -156,10 +156,14 @@ def conversation_settings(
     )
 
 
-def _exchanges(persona: Persona) -> Iterator[Message]:
+def _exchanges(persona: Persona, repeats: bool) -> Iterator[Message]:
+    """The persona's examples as messages. Only a very small model needs to be told twice."""
+    told: set[str] = set()
     for example in persona.examples:
-        yield Message("user", example.user)
-        yield Message("assistant", example.persona)
+        if repeats or example.persona not in told:
+            yield Message("user", example.user)
+            yield Message("assistant", example.persona)
+        told.add(example.persona)
 
 
 @dataclass(slots=True)
