@@ -95,7 +95,7 @@ async def _speak(
         conversation = Conversation(settings, studio.layers, studio.render, transport, journal, clock)
         _say_what_to_do(request, transport, conversation, console)
         with _signals(conversation.end):
-            await conversation.run()
+            reason = await conversation.run()
     finally:
         failure = await _close(transport)
         if studio is not None:
@@ -104,7 +104,9 @@ async def _speak(
             journal.close()
     if failure is not None:
         raise failure
-    _complain(transport, journal, conversation, console)
+    _complain(transport, journal, console)
+    if reason == "caller_over" and not conversation.heard_somebody:
+        raise CviError("No speech was heard in the caller's recording.", "Listen to it: is there a voice?")
 
 
 def _transport(
@@ -186,15 +188,13 @@ async def _close(transport: FileTransport | LocalTransport) -> CviError | None:
 
 
 def _complain(
-    transport: FileTransport | LocalTransport, journal: Journal, conversation: Conversation, console: Console
+    transport: FileTransport | LocalTransport, journal: Journal, console: Console
 ) -> None:
     """What went wrong beside the conversation, one line each."""
     if transport.dropped_frames:
         console.print(f"The recording misses {transport.dropped_frames} frames.", style="yellow")
     if journal.broken:
         console.print("The journal could not be written to its end: is the disk full?", style="red")
-    if isinstance(transport, FileTransport) and not conversation.heard_somebody:
-        raise CviError("No speech was heard in the caller's recording.", "Listen to it: is there a voice?")
 
 
 class _signals:  # noqa: N801 - reads as a statement
