@@ -18,7 +18,10 @@ def show(
     latency: Annotated[bool, typer.Option("--latency", help="Only how long each step took.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Everything, for machines.")] = False,
 ) -> None:
-    """The transcript of a conversation, its latency, its events; also of one that was cut short."""
+    """What was said in a conversation, and how fast.
+
+    Transcript, latency, events; also of a conversation that was cut short.
+    """
     from cvi.conversation.record import load_record
     from cvi.home import conversations_dir
 

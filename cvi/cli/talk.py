@@ -43,7 +43,7 @@ def talk(
     size: Annotated[str, typer.Option(help="Of the picture: WIDTHxHEIGHT.")] = "1280x720",
     fps: Annotated[int, typer.Option(help="Frames per second: 24, 25, 30 or 40.")] = 25,
     camera: Annotated[
-        str | None, typer.Option(help="Live: a camera's number, or a film in its place; `none` for none.")
+        str | None, typer.Option(help="Live: a camera's number, a film in its place, or `none`; else the first camera.")
     ] = None,
     microphone: Annotated[
         str | None, typer.Option(help="Live: a microphone's name or number, or a recording in its place.")
@@ -55,7 +55,9 @@ def talk(
     window: Annotated[bool, typer.Option(help="Live: show the face in a window.")] = True,
     context: Annotated[str, typer.Option(help="Something the persona should know this time.")] = "",
 ) -> None:
-    """Talk with a persona: live, from a recorded file to a recorded file, or typed.
+    """Talk with a persona, live, recorded or typed.
+
+    Live: your microphone, loudspeaker, camera and a window. With a recorded caller: into a recorded film.
 
     Live keys: M mutes, Space interrupts, Q quits. At the end come the transcript, how long each step
     took, and where the journal lies.

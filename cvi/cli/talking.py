@@ -22,11 +22,12 @@ from cvi.conversation.conversation import Conversation
 from cvi.conversation.journal import JOURNAL_NAME, Journal
 from cvi.conversation.record import RECORDING_NAME, load_record, new_id
 from cvi.conversation.settings import ConversationSettings
-from cvi.errors import CviError
+from cvi.errors import CviError, UsageError
 from cvi.home import conversations_dir
 from cvi.models.profiles import Resolution, resolve_profile
 from cvi.persona.loading import load_persona
 from cvi.transport.file import FileTransport
+from cvi.transport.inventory import cameras
 from cvi.transport.local import LocalTransport
 
 
@@ -133,7 +134,7 @@ def _transport(
         fps=request.fps,
         width=width,
         height=height,
-        camera=_device_or_file(request.camera) if request.camera not in (None, "none") else None,  # type: ignore[arg-type]
+        camera=_camera(request.camera),
         microphone=_device_or_file(request.microphone),
         speaker=_number_or_name(request.speaker),
         window=request.window,
@@ -143,6 +144,19 @@ def _transport(
         output=request.output,
         stereo=request.stereo,
     )
+
+
+def _camera(name: str | None) -> int | Path | None:
+    """The camera asked for; the first one there is when none was named."""
+    if name == "none":
+        return None
+    if name is None:
+        found = cameras()
+        return found[0].number if found else None
+    chosen = _device_or_file(name)
+    if isinstance(chosen, str):
+        raise UsageError(f"--camera {name} is neither a camera's number nor a film.", "See `cvi devices`.")
+    return chosen
 
 
 def _device_or_file(name: str | None) -> int | str | Path | None:

@@ -14,6 +14,7 @@ from cvi.face.sculpted.planes import Fit, Planes, feather, to_planes
 
 TURN_X, TURN_Y = 0.42, 0.34  # radians at the ends of the gaze controls
 CONVERGE = 0.035  # each eye turned in, as when it looks at a near face
+STEPS = 128  # of the unit of gaze and closure
 LID_FOLLOW = 0.34  # lids follow the gaze up and down by this much of their way
 IRIS_DEPTH = 0.12  # the iris lies behind the cornea, eyeball radii
 GLINT = 3.0  # brightness of the catchlight, linear
@@ -59,7 +60,7 @@ class Eye:
         brow = controls.brow_right if self._side > 0 else controls.brow_left
         gaze_x, gaze_y = _clip(controls.gaze_x), _clip(controls.gaze_y)
         closure = lid - (1 - min(max(lid, 0.0), 1.0)) * (LID_FOLLOW * gaze_y + 0.08 * _clip(brow))
-        key = (round(closure, 4), round(gaze_x, 4), round(gaze_y, 4))
+        key = (_step(closure), _step(gaze_x), _step(gaze_y))
         if self._last is None or self._last[0] != key:
             self._last = key, self._mix(*key)
         return self._last[1]
@@ -115,6 +116,11 @@ def _open_part(covers: list[Bytes]) -> tuple[slice, slice]:
     seen = np.min(covers, axis=0) < 255
     rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _step(value: float) -> float:
+    """To the nearest step, a tenth of a pixel at most: an eye that hardly moved is not drawn anew."""
+    return round(value * STEPS) / STEPS
 
 
 def _clip(value: float) -> float:
