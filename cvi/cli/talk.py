@@ -43,7 +43,8 @@ def talk(
     size: Annotated[str, typer.Option(help="Of the picture: WIDTHxHEIGHT.")] = "1280x720",
     fps: Annotated[int, typer.Option(help="Frames per second: 24, 25, 30 or 40.")] = 25,
     camera: Annotated[
-        str | None, typer.Option(help="Live: a camera's number, a film in its place, or `none`; else the first camera.")
+        str | None,
+        typer.Option(help="Live: a camera's number, or a film, or `none`; else the first camera there is."),
     ] = None,
     microphone: Annotated[
         str | None, typer.Option(help="Live: a microphone's name or number, or a recording in its place.")
