@@ -14,7 +14,8 @@ from cvi.errors import UsageError
 from cvi.stage import Stage
 from cvi.tts.base import Phone, Speech, TtsSettings
 from cvi.tts.espeak_library import Espeak, espeak
-from cvi.tts.spoken import SpokenText, SpokenWord, spoken_form
+from cvi.tts.spoken import spoken_form
+from cvi.tts.spoken_text import SpokenText, SpokenWord
 from cvi.tts.timeline import speech, split_sounds, words_from_onsets
 
 # Of six variants the one pocketsphinx understood best, on five sentences: 34 of 47 words, the plain voice 15.

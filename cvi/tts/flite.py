@@ -14,7 +14,8 @@ from cvi.stage import Stage
 from cvi.tts.base import Phone, Speech, TtsSettings
 from cvi.tts.flite_library import VOICES, Flite, FliteSound, flite
 from cvi.tts.ipa import ARPABET
-from cvi.tts.spoken import SpokenText, spoken_form
+from cvi.tts.spoken import spoken_form
+from cvi.tts.spoken_text import SpokenText
 from cvi.tts.timeline import speech, split_sounds, words_from_onsets
 
 _LETTERS = {

@@ -12,7 +12,7 @@ import numpy as np
 from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.errors import EngineError
 from cvi.tts.base import Speech
-from cvi.tts.spoken import SpokenText, SpokenWord
+from cvi.tts.spoken_text import SpokenText, SpokenWord
 from cvi.tts.timeline import LONGEST_EDGE_S, TimedWord, edges, speech, written_words
 
 _PCM_HZ = 24_000

@@ -22,7 +22,8 @@ from cvi.home import models_dir
 from cvi.stage import Stage
 from cvi.tts.base import Speech, TtsSettings
 from cvi.tts.piper_alignment import Alignment
-from cvi.tts.spoken import SpokenText, spoken_form
+from cvi.tts.spoken import spoken_form
+from cvi.tts.spoken_text import SpokenText
 from cvi.tts.timeline import speech
 
 _BETWEEN_SENTENCES_S = 0.25

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from cvi.tts.base import Phone
 from cvi.tts.ipa import sounds
-from cvi.tts.spoken import SpokenText
+from cvi.tts.spoken_text import SpokenText
 from cvi.tts.timeline import TimedWord, words_by_length, words_from_onsets
 
 _PAUSES = frozenset("^$_.,;:!?-'\"()¡¿«»—…")

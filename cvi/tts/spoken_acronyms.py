@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from cvi.tts import spoken_tables as tables
-from cvi.tts.spoken import Rule, Writer
 from cvi.tts.spoken_numbers import cardinal, ordinal
+from cvi.tts.spoken_text import Rule, Writer
 
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
 _INTERJECTIONS = frozenset(

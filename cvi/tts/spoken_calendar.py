@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from cvi.tts import spoken_numbers as say
-from cvi.tts.spoken import Rule, Writer
 from cvi.tts.spoken_acronyms import ends_sentence
 from cvi.tts.spoken_tables import MONTH_NAMES
+from cvi.tts.spoken_text import Rule, Writer
 
 _MONTH = (
     "(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?"

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from cvi.tts import spoken_numbers as say
 from cvi.tts import spoken_tables as tables
-from cvi.tts.spoken import Rule, Writer
 from cvi.tts.spoken_acronyms import ACRONYM_RULES, ends_sentence
 from cvi.tts.spoken_calendar import CALENDAR_RULES
+from cvi.tts.spoken_text import Rule, Writer
 
 _NUM = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|(?<!\w)\.\d+"
 _UNIT = "|".join(re.escape(unit) for unit in sorted(tables.UNITS, key=len, reverse=True))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from cvi.tts.spoken import Rule, Writer
 from cvi.tts.spoken_numbers import cardinal
+from cvi.tts.spoken_text import Rule, Writer
 
 _WORDS = {
     "de": {"%": "Prozent", "&": "und", "+": "plus", "=": "gleich", "@": "at", "€": "Euro", "$": "Dollar",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from cvi.tts.spoken import Rule, Writer
+from cvi.tts.spoken_text import Rule, Writer
 
 _DOMAINS = "com|org|net|io|dev|ai|app|edu|gov|info|de|fr|es|it|nl|eu|uk|us|ca|ch|at|tv|me|co"
 _URL_WORDS = {
