@@ -38,7 +38,7 @@ def list_models(json: Json = False) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("id", "for", "size", "installed", "profiles", "licence"):
         justify: Literal["left", "right"] = "right" if heading == "size" else "left"
-        table.add_column(heading, justify=justify, no_wrap=heading != "licence")
+        table.add_column(heading, justify=justify, no_wrap=True)
     for row in rows:
         table.add_row(
             row["id"],
@@ -46,7 +46,7 @@ def list_models(json: Json = False) -> None:
             _size_text(row["size"]),
             row["installed"],
             ", ".join(row["profiles"]) or "-",
-            row["licence"],
+            row["licence"].split(";")[0],
         )
     Console(highlight=False).print(table)
 
