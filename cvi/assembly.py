@@ -20,7 +20,7 @@ from cvi.face.base import Controls, FaceEngine, FaceSettings, Frame
 from cvi.face.replica import ReplicaCard, find_replica, load_replica_card
 from cvi.llm.base import LlmEngine, LlmSettings, Message, Sampling
 from cvi.models.installed import find_installed, model_path
-from cvi.models.profiles import Profile, Resolution, resolve_profile
+from cvi.models.profiles import EngineChoice, Profile, Resolution, resolve_profile
 from cvi.persona.prompt import system_message
 from cvi.persona.schema import Persona
 from cvi.stage import Stage
@@ -40,15 +40,6 @@ LARGE_MODEL_TOKENS = 320
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """The engine and model of one layer; None as model is the engine's own."""
-
-    engine: str
-    model: str | None = None
-    voice: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Cast:
     """Who takes part and with what, resolved and checked, nothing built yet."""
 
@@ -56,10 +47,10 @@ class Cast:
     replica: ReplicaCard
     profile: Profile
     note: str
-    stt: Choice
-    llm: Choice
-    tts: Choice
-    face: Choice
+    stt: EngineChoice
+    llm: EngineChoice
+    tts: EngineChoice
+    face: EngineChoice
 
     @property
     def small_model(self) -> bool:
@@ -101,11 +92,11 @@ def cast(
     layers = persona.layers
     card = load_replica_card(find_replica(replica or persona.default_replica_id or DEFAULT_REPLICA))
 
-    def choose(layer: str, engine: str | None, model: str | None, voice: str | None = None) -> Choice:
+    def choose(layer: str, engine: str | None, model: str | None, voice: str | None = None) -> EngineChoice:
         default = chosen[layer]
         if engine is None or engine == default.engine:
-            return Choice(default.engine, _model(model) or default.model, voice or default.voice)
-        return Choice(engine, _model(model), voice)
+            return EngineChoice(default.engine, _model(model) or default.model, voice or default.voice)
+        return EngineChoice(engine, _model(model), voice)
 
     return Cast(
         persona=persona,
@@ -115,7 +106,7 @@ def cast(
         stt=choose("stt", layers.stt.local_engine, layers.stt.model),
         llm=choose("llm", layers.llm.local_engine, layers.llm.local_model),
         tts=choose("tts", layers.tts.local_engine, layers.tts.local_model, layers.tts.local_voice),
-        face=Choice(layers.face.engine or card.renderer),
+        face=EngineChoice(layers.face.engine or card.renderer),
     )
 
 

@@ -46,10 +46,6 @@ class Turn:
         self.stop_judging()
         self._judging = asyncio.create_task(work)
 
-    @property
-    def judging(self) -> bool:
-        return self._judging is not None and not self._judging.done()
-
     def stop_judging(self) -> None:
         self.completeness = None
         if self._judging is not None:

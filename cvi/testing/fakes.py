@@ -46,6 +46,12 @@ class Vocabulary:
         sound[1::2] *= -1
         return sound
 
+    def noise(self, seconds: float) -> Pcm:
+        """A voice that says no word: a cough, a hum."""
+        sound = np.full(round(seconds * HEARD_HZ), _GAP, np.int16)
+        sound[1::2] *= -1
+        return sound
+
     def words(self, pcm: Pcm) -> list[str]:
         names = {_BASE + number: word for word, number in self._numbers.items()}
         amplitude = np.abs(pcm.astype(np.int32))

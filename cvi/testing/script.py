@@ -115,6 +115,11 @@ class Script:
         self._said.append((at_s, sound))
         return at_s + len(sound) / HEARD_HZ
 
+    def user_coughs(self, at_s: float, seconds: float) -> float:
+        """Add a voice without words; returns the time it ends."""
+        self._said.append((at_s, self.vocabulary.noise(seconds)))
+        return at_s + seconds
+
     def caller(self) -> Pcm:
         length = max((round(at_s * HEARD_HZ) + len(sound) for at_s, sound in self._said), default=0)
         pcm = np.zeros(length, np.int16)

@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from cvi.audio.block import HOP_S, HOP_SAMPLES, PLAYED_HZ, AudioBlock
 from cvi.clock import Clock
 from cvi.errors import CviError
@@ -67,7 +65,6 @@ class FileTransport:
         self._recorded_to = 0
         self._unit: AVUnit | None = None
         self._presented_s = 0.0
-        self._loudest = 0
         self._closed = False
 
     async def open(self) -> None:
@@ -100,7 +97,6 @@ class FileTransport:
             self._heard_to = (index + 1) * HOP_SAMPLES
             pcm = self._track.read(index * HOP_SAMPLES, self._heard_to)
             self._forget()
-            self._loudest = max(self._loudest, int(np.abs(pcm.astype(np.int32)).max()))
             yield AudioBlock(pcm, index * HOP_S)
             index += 1
 
@@ -108,11 +104,6 @@ class FileTransport:
     def caller_over(self) -> bool:
         """The caller has said everything there is to say; only silence follows."""
         return self._track.over_at is not None and self._heard_to >= self._track.over_at
-
-    @property
-    def caller_silent(self) -> bool:
-        """Nothing louder than -60 dB of full scale has come from the caller so far."""
-        return self._loudest < 33
 
     @property
     def failure(self) -> CviError | None:
