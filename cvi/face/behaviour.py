@@ -100,6 +100,7 @@ class Behaviour:
             pitch=pitch,
             roll=roll,
             breath=self._breath.advance(dt_s, activity),
+            moment_s=now_s,
         )
         self._before, self._activity = cues, activity
 

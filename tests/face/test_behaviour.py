@@ -23,7 +23,7 @@ ACTIVITIES: tuple[Activity, ...] = ("idle", "listening", "thinking", "speaking")
 MOUTH = ("jaw", "wide", "round", "press", "tuck", "tongue")
 LOWEST = {"smile": -1.0, "gaze_x": -1.0, "gaze_y": -1.0, "brow_left": -1.0, "brow_right": -1.0}
 LOWEST |= {"lid_left": -0.2, "lid_right": -0.2, "yaw": -12.0, "pitch": -12.0, "roll": -8.0}
-HIGHEST = {"yaw": 12.0, "pitch": 12.0, "roll": 8.0}
+HIGHEST = {"yaw": 12.0, "pitch": 12.0, "roll": 8.0, "moment_s": 1e6}
 # Per frame at 25 fps, for what has neither blink nor saccade in it; degrees for the head.
 LARGEST_STEP = {
     "smile": 0.13, "brow_left": 0.25, "brow_right": 0.25, "furrow": 0.15,
