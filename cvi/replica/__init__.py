@@ -1,0 +1,1 @@
+"""Replicas of real people: footage -> graded -> prepared -> trained -> evaluated -> stored."""
