@@ -48,6 +48,11 @@ class Atlas:
             raise UsageError(f"{path} has format {found}, this program reads {FORMAT}.", "Bake it anew.")
         self.width, self.height = (int(v) for v in self.array("size"))
 
+    @property
+    def fineness(self) -> float:
+        """Pixels of this atlas for one of a picture 720 high."""
+        return self.height / 720
+
     def has(self, name: str) -> bool:
         """Whether an array only some atlases hold is in this one."""
         return name in self._arrays

@@ -53,7 +53,7 @@ class Eye:
         self._iris[..., :3] **= 2
         self._span = float(atlas.array("iris_span"))
         self._tone = atlas.floats("tone") * 255
-        self.weight = feather(self.box, FEATHER_PX * fit.scale)
+        self.weight = feather(self.box, FEATHER_PX * fit.scale * atlas.fineness)
         self._open: OrderedDict[float, tuple[Bytes, Floats, Floats]] = OrderedDict()
         self._last: tuple[tuple[float, ...], Bytes] | None = None
 

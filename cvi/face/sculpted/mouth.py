@@ -32,7 +32,7 @@ class Mouth:
         ]
         x, y = atlas.floats("mouth_columns"), atlas.floats("mouth_curves")
         curves = Curves(fit.x(x, self.box), fit.y(y, self.box), True)
-        self.weight = feather(self.box, FEATHER_PX * fit.scale)
+        self.weight = feather(self.box, FEATHER_PX * fit.scale * atlas.fineness)
         sag = jaw_share(atlas, fit, self.box) * (self.weight * np.float32(1 / 255))
         self._morph = Morph(curves, width, height, sag)
         luma = [np.ascontiguousarray(patch[..., 0]) for patch in self._patches]

@@ -64,6 +64,7 @@ class Pose:
         self._y = ((row + 0.5) * self._cell[1] - 0.5).astype(np.float32)
         self._focal = FOCAL * atlas.height
         self._scale = fit.scale
+        self._unit = fit.scale * atlas.fineness  # fields of skin are in pixels of a 720 high picture
         points = head_points(atlas, fit, self._x + self.box.x0, self._y + self.box.y0)
         far = CAMERA_Z - points[..., 2]
         self._seen = np.stack([points[..., 0] / far, (CAMERA_Y - points[..., 1]) / far], -1)
@@ -84,14 +85,14 @@ class Pose:
         knit = min(max(controls.furrow, 0.0), 1.0)
         if left or right or knit:
             amount = np.where(self._left, np.float32(_lift(left)), np.float32(_lift(right)))
-            dx += self._scale * knit * self._knit_x
-            dy += self._scale * (knit * self._knit_y - amount * self._brow)
+            dx += self._unit * knit * self._knit_x
+            dy += self._unit * (knit * self._knit_y - amount * self._brow)
         worry, cheek = min(max(controls.worry, 0.0), 1.0), min(max(controls.cheek, 0.0), 1.0)
         if worry or cheek:
-            dy -= self._scale * (worry * self._worry + cheek * self._cheek)
+            dy -= self._unit * (worry * self._worry + cheek * self._cheek)
         breath = min(max(controls.breath, 0.0), 1.0)
         if breath:
-            dy -= self._scale * breath * self._breath
+            dy -= self._unit * breath * self._breath
         field = np.dstack([dx, dy]).astype(np.float32)
         # The displacement is known where points come from, and wanted where they go: one step of iteration.
         back = cv2.remap(

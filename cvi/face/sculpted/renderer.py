@@ -57,7 +57,7 @@ class SculptedFace:
         luma, cb, cr = make_background(settings.background, atlas, fit)
         for plane, part in zip(_planes(self._room), (luma, cb, cr), strict=True):
             plane[:] = part
-        self._bands = list(_bands(fit.image(atlas.image("head_alpha"), baked), fit.scale))
+        self._bands = list(_bands(fit.image(atlas.image("head_alpha"), baked), fit.scale * atlas.fineness))
         self._closed = False
 
     def render(self, controls: Controls) -> Frame:
