@@ -1,7 +1,8 @@
 """Two runs side by side: what is faster, by how much, and whether that is more than chance.
 
 Every ratio is of medians, B to A, with a bootstrapped 95 % interval; a difference is called real when
-the interval does not hold 1. Where both runs met the same tasks, the tasks are paired.
+the interval does not hold 1. Where both runs met the same tasks, the tasks are paired. Proportions are
+compared by their difference, whose interval must not hold 0.
 """
 
 from __future__ import annotations
@@ -12,11 +13,19 @@ from typing import Literal
 
 from cvi.bench import fingerprint
 from cvi.bench.quantities import account, measured, tasks
-from cvi.bench.run import Figure, Run, Side
-from cvi.bench.statistics import Comparison, compare, compare_pairs
+from cvi.bench.run import SHARE, Figure, Run, Side
+from cvi.bench.statistics import (
+    Comparison,
+    Interval,
+    ShareComparison,
+    compare,
+    compare_intervals,
+    compare_pairs,
+    compare_shares,
+)
 from cvi.errors import UsageError
 
-Finding = Literal["better", "worse", "no difference shown"]
+Finding = Literal["better", "worse", "no difference shown", "too few to tell"]
 # Both hold answers to a caller, measured the same way.
 _ANSWERING = frozenset({"latency", "ab"})
 # So many of the smaller side's tasks must be met on both sides for them to be paired.
@@ -35,7 +44,7 @@ class Row:
     label: str
     unit: str
     paired: bool
-    comparison: Comparison
+    comparison: Comparison | ShareComparison
     finding: Finding
 
 
@@ -78,7 +87,15 @@ def compare_sides(a: Side, b: Side) -> Iterator[Row]:
             )
 
 
-def _compared(a: Side, b: Side, left: Figure, right: Figure) -> tuple[Comparison | None, bool]:
+def _compared(
+    a: Side, b: Side, left: Figure, right: Figure
+) -> tuple[Comparison | ShareComparison | None, bool]:
+    if left.unit == SHARE:
+        hits_a, hits_b = round(sum(left.values)), round(sum(right.values))
+        return compare_shares(hits_a, len(left.values), hits_b, len(right.values)), False
+    if left.interval is not None and right.interval is not None and left.values and right.values:
+        known = (Interval(one.values[0], *one.interval) for one in (left, right) if one.interval is not None)
+        return compare_intervals(*known) or compare(left.values, right.values), False
     of_a, of_b = tasks(a, left.name), tasks(b, left.name)
     if of_a and of_b:
         shared = sorted(of_a.keys() & of_b.keys())
@@ -87,10 +104,11 @@ def _compared(a: Side, b: Side, left: Figure, right: Figure) -> tuple[Comparison
     return compare(left.values, right.values), False
 
 
-def _finding(comparison: Comparison, figure: Figure) -> Finding:
+def _finding(comparison: Comparison | ShareComparison, figure: Figure) -> Finding:
     if not comparison.real:
-        return "no difference shown"
-    return "better" if (comparison.ratio.value < 1) == figure.lower_is_better else "worse"
+        few = isinstance(comparison, Comparison) and not comparison.enough
+        return "too few to tell" if few else "no difference shown"
+    return "better" if (comparison.difference.value < 0) == figure.lower_is_better else "worse"
 
 
 def _pairs(a: Run, b: Run, sides: tuple[str, str] | None) -> list[tuple[Side, Side]]:

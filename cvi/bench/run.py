@@ -23,6 +23,9 @@ from cvi.errors import CviError, UsageError
 RUN_NAME = "run.json"
 FORMAT = 1
 
+# The unit of a proportion: a figure of ones and zeros, a value for each thing that was tried.
+SHARE = "share"
+
 Outcome = Literal["answered", "unanswered", "cut_in", "yielded", "carried_on", "missed"]
 
 
@@ -135,6 +138,7 @@ class Figure:
     """One measured quantity: all its values, so that percentiles and intervals can be made of them.
 
     `name` is for machines ("first_audio_ms"), `label` for people. `protocol` says how it was measured.
+    A figure of one value (an error rate, an area) may bring the 95 % `interval` it was measured with.
     """
 
     name: str
@@ -143,6 +147,7 @@ class Figure:
     values: tuple[float, ...]
     lower_is_better: bool = True
     protocol: str = ""
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,10 +228,9 @@ class Run:
 
 
 def new_run_folder(kind: str, wanted: Path | None = None, root: Path = Path("out/bench")) -> Path:
-    """Make the run's folder: `wanted`, or `out/bench/<time>-<kind>`. Raises UsageError when it has a run."""
+    """Make the run's folder: `wanted`, or `out/bench/<time>-<kind>`. Raises as `check_run_folder`."""
+    check_run_folder(wanted)
     folder = wanted or root / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{kind}"
-    if (folder / RUN_NAME).exists():
-        raise UsageError(f"{folder} holds a run already.", "Choose another folder with -o.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -234,6 +238,19 @@ def new_run_folder(kind: str, wanted: Path | None = None, root: Path = Path("out
             f"The folder {folder} cannot be made: {error.strerror}.", "Choose another with -o."
         ) from error
     return folder
+
+
+def check_run_folder(wanted: Path | None) -> None:
+    """Raise UsageError unless `wanted`, which need not exist yet, is free for a run: what an earlier one left
+    would be taken for part of it."""
+    if wanted is None or not wanted.exists():
+        return
+    if (wanted / RUN_NAME).exists():
+        raise UsageError(f"{wanted} holds a run already.", "Choose another folder with -o.")
+    if not wanted.is_dir():
+        raise UsageError(f"{wanted} is a file.", "Choose a folder with -o.")
+    if any(wanted.iterdir()):
+        raise UsageError(f"{wanted} is not empty.", "Choose another folder with -o, or empty it.")
 
 
 def as_json(value: Any) -> Any:
@@ -271,6 +288,9 @@ def load_run(place: Path) -> Run:
         fields = json.loads(text)
         found = fields["format"]
     except OSError as error:
+        if place.is_dir() and any(place.iterdir()):
+            complaint = f"{place} has no {RUN_NAME}: its measurement did not come to an end, or was none."
+            raise UsageError(complaint, "Measure again, into another folder.") from error
         raise UsageError(
             f"There is no run in {place}.", "Give a folder that `cvi bench` made, with a run.json."
         ) from error

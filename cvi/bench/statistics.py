@@ -13,6 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 RESAMPLES = 2000
+# Fewer values than this on a side, and no difference is called real: of five pairs that all point one way,
+# one such set in sixteen is chance.
+FEWEST_TO_TELL = 6
 _CELLS_AT_ONCE = 2_000_000
 PERCENTILES = (50, 90, 95, 99)
 
@@ -49,7 +52,7 @@ class Summary:
 class Comparison:
     """B against A: the ratio of medians B/A, their difference B - A, and whether it is real.
 
-    `real` is true when the 95 % interval of the ratio does not hold 1.
+    `real` is true when the 95 % interval of the ratio does not hold 1, and there are `enough` values to say.
     """
 
     n_a: int
@@ -58,10 +61,26 @@ class Comparison:
     median_b: float
     ratio: Interval
     difference: Interval
+    enough: bool = True
 
     @property
     def real(self) -> bool:
-        return self.ratio.excludes(1.0)
+        return self.enough and self.ratio.excludes(1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class ShareComparison:
+    """B against A, two proportions 0..1: their difference B - A, real when its interval does not hold 0."""
+
+    n_a: int
+    n_b: int
+    share_a: float
+    share_b: float
+    difference: Interval
+
+    @property
+    def real(self) -> bool:
+        return self.difference.excludes(0.0)
 
 
 def summarize(values: Sequence[float | None], *, seed: int = 0) -> Summary | None:
@@ -102,6 +121,29 @@ def compare_pairs(pairs: Sequence[tuple[float, float]], *, seed: int = 0) -> Com
 
     medians_a, medians_b = _bootstrap(numbers, medians, seed)
     return _comparison(both[:, 0], both[:, 1], medians_a, medians_b)
+
+
+def compare_intervals(a: Interval, b: Interval) -> Comparison | None:
+    """B against A, each one number with its own interval: real when the intervals lie apart, which is more
+    than a difference needs. None when A's is not positive."""
+    if a.low <= 0:
+        return None
+    ratio = Interval(b.value / a.value, b.low / a.high, b.high / a.low)
+    return Comparison(
+        1, 1, a.value, b.value, ratio, Interval(b.value - a.value, b.low - a.high, b.high - a.low)
+    )
+
+
+def compare_shares(hits_a: int, n_a: int, hits_b: int, n_b: int) -> ShareComparison | None:
+    """Two proportions, drawn independently: their difference with Newcombe's (1998) interval, made of both
+    Wilson intervals. None when a side is empty."""
+    a, b = share(hits_a, n_a), share(hits_b, n_b)
+    if a is None or b is None:
+        return None
+    apart = b.value - a.value
+    below = float(np.hypot(b.value - b.low, a.high - a.value))
+    above = float(np.hypot(b.high - b.value, a.value - a.low))
+    return ShareComparison(n_a, n_b, a.value, b.value, Interval(apart, apart - below, apart + above))
 
 
 def share(hits: int, n: int) -> Interval | None:
@@ -152,6 +194,7 @@ def _comparison(a: Values, b: Values, medians_a: Values, medians_b: Values) -> C
         median_b,
         Interval(median_b / median_a, float(low), float(high)),
         Interval(median_b - median_a, float(below), float(above)),
+        enough=min(len(a), len(b)) >= FEWEST_TO_TELL,
     )
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from cvi.bench.compare import Row, RunComparison
+    from cvi.bench.statistics import Comparison, ShareComparison
 
 
 def compare(
@@ -60,8 +61,8 @@ def _print(found: RunComparison) -> None:
     for (side_a, side_b), rows in by_sides.items():
         console.print(_table(side_a, side_b, rows))
     console.print(
-        "Ratios of medians, B to A, with bootstrapped 95 % intervals; "
-        "a difference is shown when the interval does not hold 1.",
+        "Ratios of medians, B to A, with bootstrapped 95 % intervals; a difference is shown when the "
+        "interval does not hold 1. Shares: their difference in percentage points, and it must not hold 0.",
         style="dim",
     )
 
@@ -71,7 +72,7 @@ def _table(side_a: str, side_b: str, rows: list[Row]) -> Table:
     from rich.table import Table
 
     table = Table(title=f"A: {escape(side_a)}   B: {escape(side_b)}", title_justify="left")
-    table.add_column("median")
+    table.add_column("median, or share")
     for column in ("A", "B", "B / A", "95 %", "n"):
         table.add_column(column, justify="right")
     table.add_column("B is")
@@ -81,14 +82,31 @@ def _table(side_a: str, side_b: str, rows: list[Row]) -> Table:
         finding = colours.get(row.finding)
         table.add_row(
             escape(row.label),
-            f"{c.median_a:.4g} {row.unit}",
-            f"{c.median_b:.4g} {row.unit}",
-            f"{c.ratio.value:.2f}",
-            f"{c.ratio.low:.2f}-{c.ratio.high:.2f}",
+            *_figures(c, row.unit),
             f"{c.n_a} pairs" if row.paired else f"{c.n_a}, {c.n_b}",
             f"[{finding}]{row.finding}[/]" if finding else f"[dim]{row.finding}[/]",
         )
     return table
+
+
+def _figures(c: Comparison | ShareComparison, unit: str) -> tuple[str, str, str, str]:
+    """A, B, B against A, and its interval."""
+    from cvi.bench.statistics import ShareComparison
+
+    if isinstance(c, ShareComparison):
+        apart, low, high = (100 * x for x in (c.difference.value, c.difference.low, c.difference.high))
+        return (
+            f"{100 * c.share_a:.1f} %",
+            f"{100 * c.share_b:.1f} %",
+            f"{apart:+.1f} pt",
+            f"{low:+.1f} to {high:+.1f}",
+        )
+    return (
+        f"{c.median_a:.4g} {unit}".strip(),
+        f"{c.median_b:.4g} {unit}".strip(),
+        f"{c.ratio.value:.2f}",
+        f"{c.ratio.low:.2f}-{c.ratio.high:.2f}",
+    )
 
 
 def _print_json(found: RunComparison) -> None:

@@ -29,11 +29,11 @@ def lips(
 
     width, height = picture_size(size)
     cards = [load_replica_card(find_replica(name)) for name in replica or ["june"]]
-    measuring = Measuring("lips", {"size": size, "seconds": seconds})
+    measuring = Measuring("lips", {"size": size, "seconds": seconds}, output=output)
     with Console(stderr=True, quiet=json).status("") as status:
         sides = [
             measure_lips(FaceSettings(card.folder, width, height), card.renderer, seconds, status.update)
             for card in cards
         ]
-    run, folder = measuring.finish(sides, output)
+    run, folder = measuring.finish(sides)
     print_run(run, folder, json)

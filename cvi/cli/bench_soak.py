@@ -93,6 +93,7 @@ def _print(run: Run, console: Console) -> None:
     from rich.table import Table
 
     from cvi.bench.report.axis import number, signed
+    from cvi.bench.report.courses import verdict_words
     from cvi.bench.soak.series import courses
 
     found = courses(run.series, run.duration_s)
@@ -103,8 +104,8 @@ def _print(run: Run, console: Console) -> None:
     table.add_column("", no_wrap=True)
     for column in ("median", "peak", "slope an hour (95 %)", "flat if"):
         table.add_column(column, justify="right")
-    table.add_column("verdict", no_wrap=True)
-    colours = {"flat": "green", "growing": "red", "shrinking": "cyan", "undecided": "yellow"}
+    table.add_column("verdict")
+    colours = {"flat": "green", "growing": "red", "shrinking": "cyan"}
     for course in found:
         trend, unit = course.trend, f" {course.watched.unit}".rstrip()
         if trend is None:
@@ -116,7 +117,7 @@ def _print(run: Run, console: Console) -> None:
             f"{number(max(course.values))}{unit}",
             f"{signed(trend.slope)} ({signed(trend.low)} to {signed(trend.high)})",
             f"±{number(trend.tolerance)}",
-            f"[{colours[trend.verdict]}]{trend.verdict}[/]",
+            f"[{colours.get(trend.verdict, 'yellow')}]{verdict_words(course).partition(':')[0]}[/]",
         )
     console.print(table)
     playout = run.sides[0].playout

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from cvi.bench.compare import RunComparison, compare_runs
 from cvi.bench.fingerprint import PACKAGES, differences, take_fingerprint
-from cvi.bench.run import BargeInRecord, Figure, Run, Side, TurnRecord, save_run
+from cvi.bench.run import SHARE, BargeInRecord, Figure, Run, Side, TurnRecord, save_run
+from cvi.bench.statistics import ShareComparison
 from cvi.cli.bench_compare import compare as command
 from cvi.errors import UsageError
 
@@ -103,6 +104,35 @@ def test_interruptions_are_compared_too() -> None:
     assert _row(found, "mouth_at_rest_ms").comparison.ratio.value == pytest.approx(2)
 
 
+def _with_figure(figure: Figure) -> Run:
+    return replace(_run("cvi", []), kind="barge-in", sides=(Side("cvi", figures=(figure,)),))
+
+
+def test_shares_are_compared_as_shares() -> None:
+    def missed(hits: int, n: int, lower: bool = True) -> Run:
+        values = tuple(float(number < hits) for number in range(n))
+        return _with_figure(Figure("missed", "missed", SHARE, values, lower))
+
+    row = _row(compare_runs(missed(0, 60), missed(20, 60)), "missed")
+    assert row.finding == "worse"
+    assert isinstance(row.comparison, ShareComparison)
+    assert (row.comparison.share_a, row.comparison.share_b) == (0, pytest.approx(1 / 3))
+    assert _row(compare_runs(missed(20, 60, False), missed(55, 60, False)), "missed").finding == "better"
+    assert _row(compare_runs(missed(3, 20), missed(5, 20)), "missed").finding == "no difference shown"
+
+
+def test_one_number_a_run_shows_a_difference_only_with_intervals_that_lie_apart() -> None:
+    def rate(value: float, interval: tuple[float, float] | None) -> Run:
+        return _with_figure(Figure("wer", "word error rate", "%", (value,), interval=interval))
+
+    def finding(a: Run, b: Run) -> str:
+        return str(_row(compare_runs(a, b), "wer").finding)
+
+    assert finding(rate(20.0, None), rate(10.0, None)) == "too few to tell"
+    assert finding(rate(20.0, (17, 23)), rate(10.0, (8, 13))) == "better"
+    assert finding(rate(20.0, (17, 23)), rate(18.0, (15, 21))) == "no difference shown"
+
+
 def test_runs_of_different_kinds_are_refused_by_name() -> None:
     with pytest.raises(UsageError, match=r"'latency' and B of 'soak'"):
         compare_runs(_run("cvi", [1.0]), _run("cvi", [1.0], kind="soak"))
@@ -173,3 +203,21 @@ def test_a_fingerprint_names_the_machine_and_nobody(monkeypatch: pytest.MonkeyPa
 def test_the_load_of_the_moment_is_no_difference() -> None:
     assert differences({"cpu": "X", "load_1min": 0.1}, {"cpu": "X", "load_1min": 7.0}) == []
     assert differences({"gpu": ""}, {"gpu": "H200"}) == ["gpu: none / H200"]
+
+
+def test_the_command_prints_shares_in_points(tmp_path: Path) -> None:
+    import typer
+
+    app = typer.Typer()
+    app.command()(command)
+    for name, hits in (("a", 0), ("b", 30)):
+        values = tuple(float(number < hits) for number in range(60))
+        (tmp_path / name).mkdir()
+        save_run(_with_figure(Figure("missed", "missed", SHARE, values)), tmp_path / name)
+    arguments = [str(tmp_path / "a"), str(tmp_path / "b")]
+    shown = CliRunner().invoke(app, arguments).output
+    for words in ("0.0 %", "50.0 %", "+50.0 pt", "worse"):
+        assert words in shown
+    (row,) = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).output)["rows"]
+    assert row["real"] is True
+    assert row["comparison"]["share_b"] == 0.5

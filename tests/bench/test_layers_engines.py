@@ -73,9 +73,10 @@ def test_a_recognizer_is_fed_at_the_pace_of_speech():
     assert [one.written for one in found] == ["one two three", "four five", "four five"]
     assert all(one.final_s == pytest.approx(0.12) for one in found)
     assert found[0].length_s == len(sounds["one two three"]) / HEARD_HZ
-    side, bounds = stt_side("all", found, "fake")
+    side = stt_side("all", found, "fake")
     assert side.figure("wer").values == (pytest.approx(100 * 3 / 8),)
-    assert bounds["wer"][0] <= 100 * 3 / 8 <= bounds["wer"][1]
+    low, high = side.figure("wer").interval
+    assert low <= 100 * 3 / 8 <= high
     assert side.figure("final_ms").values == pytest.approx((120, 120, 120))
 
 
@@ -100,9 +101,10 @@ async def test_endings_are_judged_after_their_question(tmp_path):
     times = LlmTimes()
     await judge_endings(FakeLlm(), pairs, times)
     assert times.complete == [0.95, 0.95] and times.broken == [0.05, 0.05]
-    side, bounds = llm_side("fake", "", "fake", times)
-    assert side.figure("completeness_auc").values == (1.0,) and bounds["completeness_auc"] == (1.0, 1.0)
-    assert side.figure("complete_missed").values == (0.0,)
+    side = llm_side("fake", "", "fake", times)
+    area = side.figure("completeness_auc")
+    assert area.values == (1.0,) and area.interval == (1.0, 1.0)
+    assert side.figure("complete_missed").values == (0.0, 0.0)
     path.write_text("only one\n")
     with pytest.raises(UsageError, match=r"endings\.tsv:1"):
         read_endings(path)
@@ -219,18 +221,18 @@ def test_odd_sizes_are_refused(size):
 
 
 def test_a_run_is_kept_and_printed(tmp_path, capsys):
-    measuring = Measuring("stt", {"intervals": {"all": {"wer": [20.0, 40.0]}}})
+    measuring = Measuring("stt", {}, output=tmp_path / "run")
     measuring.files["written.json"] = [{"id": 1}]
     measuring.notes.append("Mind the weather.")
     sides = [
         Side("all", "x", {"stt": "fake"}, figures=(
-            Figure("wer", "word error rate", "%", (30.0,)),
+            Figure("wer", "word error rate", "%", (30.0,), interval=(20.0, 40.0)),
             Figure("final_ms", "final text", "ms", (10.0, 20.0, 30.0)),
             shares("missed", "missed", [True, False, False, False]),
             Figure("none", "nothing", "ms", ()),
         ))
     ]  # fmt: skip
-    run, folder = measuring.finish(sides, tmp_path / "run")
+    run, folder = measuring.finish(sides)
     assert load_run(folder) == run and json.loads((folder / "written.json").read_text()) == [{"id": 1}]
     assert run.fingerprint["engines"] == {"stt": "fake"}
     print_run(run, folder, as_json_text=False)
@@ -240,7 +242,7 @@ def test_a_run_is_kept_and_printed(tmp_path, capsys):
     print_run(run, folder, as_json_text=True)
     assert json.loads(capsys.readouterr().out)["kind"] == "stt"
     with pytest.raises(UsageError, match="holds a run already"):
-        measuring.finish(sides, tmp_path / "run")
+        Measuring("stt", {}, output=tmp_path / "run")
 
 
 # -- the command ------------------------------------------------------------------------------------

@@ -214,14 +214,15 @@ def test_both_witnesses_are_blended_when_both_have_spoken():
 def test_sides_hold_what_was_decided():
     heard = Heard(many(separated=True), [pause(2.0, 2.05, words=0.9), pause(3.0, 9.0, words=0.9)])
     names = {"vad": "v", "stt": "s", "llm": "l", "turns": "none"}
-    (silence, words), bounds = turn_sides(heard, LIMITS, names)
+    silence, words = turn_sides(heard, LIMITS, names)
     assert (silence.name, words.name) == ("silence", "words")
     assert set(words.figure("false_cut").values) == {0.0} and len(words.figure("false_cut").values) == 40
     assert np.median(words.figure("end_delay_ms").values) == pytest.approx(256, abs=33)
     assert words.figure("cut_in_speech").values == (0.0, 1.0)
-    low, high = bounds["silence"]["delay_at_5"]
-    assert 500 < low <= silence.figure("delay_at_5").values[0] + 1e-6 <= high + 2e-6
-    with_model, _ = turn_sides(Heard(heard.decisions[:12], []), LIMITS, {**names, "turns": "m"})
+    delay = silence.figure("delay_at_5")
+    low, high = delay.interval
+    assert 500 < low <= delay.values[0] + 1e-6 <= high + 2e-6
+    with_model = turn_sides(Heard(heard.decisions[:12], []), LIMITS, {**names, "turns": "m"})
     assert [side.name for side in with_model] == ["silence", "words", "voice", "both"]
 
 
@@ -309,7 +310,7 @@ def test_labels_meet_what_was_heard(silent_rooms):
     told_to = []
     heard = run_simulated(hear_turns([turn], ears(vocabulary), told_to.append))
     assert told_to == ["t"] and not heard.astray
-    (_, words), _ = turn_sides(heard, LIMITS, {"vad": "v", "stt": "s", "llm": "l"})
+    _, words = turn_sides(heard, LIMITS, {"vad": "v", "stt": "s", "llm": "l"})
     assert words.figure("false_cut").values == (0.0,)
     assert words.figure("end_delay_ms").values[0] == pytest.approx(250, abs=60)
     assert set(heard.as_data()) == {"decisions", "astray"}

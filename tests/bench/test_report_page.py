@@ -13,12 +13,12 @@ import pytest
 from report_sample import QUESTIONS, latency_run, soak_run
 from typer.testing import CliRunner
 
-from cvi.bench.report.analysis import analyse
+from cvi.bench.report.analysis import analyse, as_data
 from cvi.bench.report.axis import Axis, around, number, signed
 from cvi.bench.report.headline import headline, tiles
 from cvi.bench.report.html import tag
 from cvi.bench.report.page import render, write_report
-from cvi.bench.run import Figure, Run, Side, save_run
+from cvi.bench.run import SHARE, Figure, Run, Side, save_run
 from cvi.cli.bench_report import report as command
 from cvi.errors import CviError
 
@@ -113,6 +113,10 @@ def test_the_headline_says_the_median_and_the_ratio_is_a_tile() -> None:
 
 def test_a_soak_says_what_grew() -> None:
     assert headline(analyse([(Path("a"), soak_run())]).runs[0]) == "In 30 minutes nothing grew."
+    run = soak_run()
+    busy = tuple((at, value + min(200.0, max(0.0, at - 400))) for at, value in run.series["rss_mib"])
+    once = headline(analyse([(Path("a"), replace(run, series={**run.series, "rss_mib": busy}))]).runs[0])
+    assert once.startswith("In 30 minutes nothing went on growing; resident memory rose by")
     leaking = headline(analyse([(Path("a"), soak_run(leak_mib_per_hour=200))]).runs[0])
     assert "this grew: resident memory and proportional memory" in leaking
     assert "too short" in headline(analyse([(Path("a"), soak_run(minutes=1))]).runs[0])
@@ -128,6 +132,53 @@ def test_a_run_of_bare_figures_needs_no_turns() -> None:
     assert "Real-time factor: 0.2 at the median." in page.words
     assert "NIST scoring." in page.words
     assert not page.all("details")
+
+
+def _turns_run() -> Run:
+    """As `cvi bench turns` makes it: silence alone first, ours after it."""
+
+    def side(name: str, cuts: int, delay_ms: float) -> Side:
+        return Side(
+            name,
+            f"about {name}",
+            figures=(
+                Figure("false_cut", "false cuts", SHARE, tuple(float(n < cuts) for n in range(50))),
+                Figure("end_delay_ms", "delay", "ms", tuple(delay_ms + n for n in range(50))),
+                Figure("auc", "area under the curve", "", (0.91,), False, interval=(0.88, 0.94)),
+            ),
+        )
+
+    sides = (side("silence", 20, 800.0), side("words", 4, 350.0))
+    return replace(latency_run(), kind="turns", sides=sides, agreement=())
+
+
+def test_a_share_is_a_share_with_its_interval_and_no_median() -> None:
+    page = _page(_turns_run())
+    assert "False cuts: 8 % (about words)." in page.words
+    for words in ("8 %", "3.15–18.8 %", "4 of 50", "40 %", "−32 points", "better"):
+        assert words in page.words, words
+    # Both figures of one side that are samples or single numbers, and no more than them.
+    assert page.words.count("P50") - page.words.count("P50, ") <= 2
+    assert "0.91" in page.words and "(0.88–0.94)" in page.words
+    data = as_data(analyse([(Path("a"), _turns_run())]))
+    figures = {figure["name"]: figure for figure in data["runs"][0]["sides"][1]["figures"]}
+    assert figures["false_cut"]["share"]["value"] == 0.08
+    assert "p50" not in figures["false_cut"]
+    assert figures["auc"]["interval"] == [0.88, 0.94]
+
+
+def test_ours_is_what_a_run_of_turns_is_about() -> None:
+    found = analyse([(Path("a"), _turns_run())]).runs[0]
+    assert found.main is not None and found.main.side.name == "words"
+    assert {(row.side_a, row.side_b) for row in found.against} == {("silence", "words")}
+    assert [tile.value for tile in tiles(found)][:1] == ["8 %"]
+
+
+def test_more_sides_than_colours_are_still_seen() -> None:
+    figure = Figure("ms", "a frame", "ms", tuple(float(n) for n in range(20)))
+    sides = tuple(Side(f"s{n}", figures=(figure,)) for n in range(7))
+    page = _page(replace(latency_run(), kind="llm", sides=sides, agreement=()))
+    assert sum("line side-" in (a.get("class") or "") for a in page.all("path")) == 7
 
 
 def test_an_empty_run_still_makes_a_page() -> None:

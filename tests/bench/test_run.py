@@ -87,6 +87,16 @@ def test_a_folder_without_a_run(tmp_path) -> None:
         load_run(tmp_path)
 
 
+def test_a_measurement_that_was_killed_is_told_apart(tmp_path) -> None:
+    (tmp_path / "cvi-01.journal.jsonl").write_text("")
+    with pytest.raises(UsageError, match="did not come to an end"):
+        load_run(tmp_path)
+    with pytest.raises(UsageError, match="is not empty"):
+        new_run_folder("latency", tmp_path)
+    with pytest.raises(UsageError, match="is a file"):
+        new_run_folder("latency", tmp_path / "cvi-01.journal.jsonl")
+
+
 def test_numbers_that_are_none_are_not_written(tmp_path) -> None:
     """JSON has no NaN; a record with one could not be read elsewhere."""
     bad = Side("cvi", figures=(Figure("x", "x", "ms", (float("nan"),)),))

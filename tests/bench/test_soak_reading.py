@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,10 +16,13 @@ from typer.testing import CliRunner
 
 from cvi.audio.block import HEARD_HZ, HOP_SAMPLES, PLAYED_HZ, AudioBlock
 from cvi.audio.files import read_audio, write_wav
+from cvi.bench.probe import tap as tap_module
 from cvi.bench.probe.evidence import Evidence
 from cvi.bench.probe.hearing import Span
-from cvi.bench.probe.tap import MouthBox
-from cvi.bench.soak.held import Plan
+from cvi.bench.probe.passing import Passing
+from cvi.bench.probe.tap import MouthBox, Tap
+from cvi.bench.soak import spool as spool_module
+from cvi.bench.soak.held import Plan, when_over
 from cvi.bench.soak.lengthened import lengthened
 from cvi.bench.soak.processes import Sample
 from cvi.bench.soak.reading import Reading, answers_ms
@@ -112,6 +118,46 @@ async def test_the_tap_hands_on_everything_and_keeps_it_all(tmp_path: Path) -> N
     clear_spool(tmp_path)
     assert not (tmp_path / FLUSHES).exists()
     assert list(read_spool(tmp_path, FPS, 240.0)) == []
+
+
+@pytest.mark.parametrize("make", ["spool", "probe"])
+async def test_no_whole_frame_waits_for_a_writer_that_is_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: str
+) -> None:
+    """What a busy machine leaves waiting must not be what a soak would call a leak."""
+    go = threading.Event()
+    shrink = tap_module.shrunk
+
+    def behind(luma: np.ndarray) -> np.ndarray:
+        assert go.wait(10)
+        return shrink(luma)
+
+    for module in (spool_module, tap_module):
+        monkeypatch.setattr(module, "shrunk", behind)
+    tap: Passing = SpoolTap(_Inner(), tmp_path, BOX) if make == "spool" else Tap(_Inner(), "s", mouth=BOX)
+    kept = []
+    for number in range(20):
+        frame = _frame(100 + number)
+        kept.append(weakref.ref(frame))
+        tap.present(AVUnit(number, number / FPS, frame, _voice(UNIT, number)))
+        del frame
+    alive = sum(one() is not None for one in kept)
+    go.set()
+    await tap.close()
+    assert alive == 0
+    mouths = tap.evidence().mouths if isinstance(tap, Tap) else next(read_spool(tmp_path, FPS, 240.0)).mouths
+    assert mouths is not None
+    assert [int(mouth[0, 0]) // 64 for mouth in mouths] == list(range(100, 120))
+
+
+def test_a_conversation_learns_that_its_watcher_is_gone() -> None:
+    read, write = os.pipe()
+    told = threading.Event()
+    with os.fdopen(read) as stream:
+        when_over(stream, told.set)
+        assert not told.wait(0.05)
+        os.close(write)
+        assert told.wait(10)
 
 
 async def test_a_session_with_known_delays_reads_as_it_was(tmp_path: Path) -> None:

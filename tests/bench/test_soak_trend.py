@@ -54,6 +54,39 @@ def test_constant_counts_are_flat_with_no_width() -> None:
     assert (found.slope, found.low, found.high, found.verdict) == (0, 0, 0, "flat")
 
 
+def _minute_by_minute(seed: int, *pieces: tuple[int, float, float]) -> list[float]:
+    """(minutes, from, to) one after the other, with two MiB of noise."""
+    line = np.concatenate([np.linspace(a, b, count) for count, a, b in pieces])
+    return list(line + np.random.default_rng(seed).normal(0, 2, len(line)))
+
+
+def test_what_rose_while_the_machine_was_busy_and_then_stayed_is_no_leak() -> None:
+    values = _minute_by_minute(6, (5, 580, 580), (9, 600, 795), (16, 795, 795))
+    found = trend(_minutes(30), values, tolerance=35)
+    assert found is not None
+    assert found.verdict == "levelled"
+    assert found.rise == pytest.approx(215, abs=5)
+    assert found.since_s == 930
+    assert abs(found.slope) < 35
+
+
+def test_a_leak_is_called_one_though_it_began_with_a_step_or_late() -> None:
+    stepped = trend(_minutes(30), _minute_by_minute(7, (8, 580, 580), (22, 700, 760)), tolerance=35)
+    late = trend(_minutes(30), _minute_by_minute(8, (17, 580, 580), (13, 580, 640)), tolerance=35)
+    steady = trend(_minutes(30), _minute_by_minute(9, (30, 580, 620)), tolerance=35)
+    assert [found and found.verdict for found in (stepped, late, steady)] == ["growing"] * 3
+    assert late is not None
+    assert late.since_s > 0
+
+
+def test_a_rise_whose_end_is_not_in_sight_is_undecided_where_it_does_not_look_like_growth() -> None:
+    rng = np.random.default_rng(10)
+    values = [*np.linspace(580, 800, 15), *(800 + rng.normal(0, 60, 15))]
+    found = trend(_minutes(30), values, tolerance=10)
+    assert found is not None
+    assert found.verdict == "undecided"
+
+
 def test_too_few_points_decide_nothing() -> None:
     found = trend(_minutes(4), [1.0, 2.0, 3.0, 4.0], tolerance=0.1)
     assert found is not None

@@ -3,7 +3,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cvi.bench.statistics import compare, compare_pairs, share, summarize, theil_sen
+from cvi.bench.statistics import (
+    FEWEST_TO_TELL,
+    Interval,
+    compare,
+    compare_intervals,
+    compare_pairs,
+    compare_shares,
+    share,
+    summarize,
+    theil_sen,
+)
 
 
 def test_percentiles_of_known_values() -> None:
@@ -92,3 +102,36 @@ def test_a_share_has_an_interval_even_at_its_ends() -> None:
     half = share(50, 100)
     assert half is not None and half.low == pytest.approx(0.404, abs=0.002)
     assert share(0, 0) is None
+
+
+def test_a_handful_of_values_is_never_a_real_difference() -> None:
+    few = compare([100.0] * (FEWEST_TO_TELL - 1), [200.0] * 40)
+    enough = compare([100.0] * FEWEST_TO_TELL, [200.0] * 40)
+    assert few is not None and not few.real and not few.enough
+    assert enough is not None and enough.real
+    alone = compare([5.0], [6.0])
+    assert alone is not None and not alone.real
+
+
+def test_the_difference_of_two_shares_as_newcombe_gives_it() -> None:
+    """Newcombe (1998), table II, method 10: 56/70 against 48/80, 9/10 against 3/10."""
+    found = compare_shares(48, 80, 56, 70)
+    assert found is not None
+    assert (found.difference.value, found.difference.low, found.difference.high) == pytest.approx(
+        (0.2, 0.0524, 0.3339), abs=1e-4
+    )
+    assert found.real
+    found = compare_shares(3, 10, 9, 10)
+    assert found is not None
+    assert (found.difference.low, found.difference.high) == pytest.approx((0.1705, 0.8090), abs=1e-4)
+    none_either = compare_shares(0, 10, 0, 10)
+    assert none_either is not None and not none_either.real
+    assert compare_shares(0, 0, 1, 2) is None
+
+
+def test_single_numbers_differ_when_their_intervals_lie_apart() -> None:
+    apart = compare_intervals(Interval(20.0, 18.0, 22.0), Interval(10.0, 9.0, 12.0))
+    near = compare_intervals(Interval(20.0, 18.0, 22.0), Interval(17.0, 15.0, 19.0))
+    assert apart is not None and apart.real and apart.ratio.value == 0.5
+    assert near is not None and not near.real
+    assert compare_intervals(Interval(1.0, 0.0, 2.0), Interval(1.0, 0.5, 2.0)) is None

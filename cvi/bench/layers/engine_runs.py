@@ -40,7 +40,8 @@ def measure_stt(
     choice = layer_choice(wanted, there, "stt")
     if choice.engine == "openai":
         raise UsageError("An endpoint cannot be waited for in simulated time.", "Choose a local engine.")
-    measuring = _measuring("stt", there, choice, data=data, utterances=dict(sources(found.utterances)))
+    counts = dict(sources(found.utterances))
+    measuring = _measuring("stt", there, choice, output, data=data, utterances=counts)
 
     async def run() -> list[Recognized]:
         engine = await build_stt(choice, language)
@@ -51,16 +52,11 @@ def measure_stt(
             engine.close()
 
     heard = run_simulated(run(), wall=measuring.profile == "workstation")
-    sides: list[Side] = []
-    intervals: dict[str, dict[str, tuple[float, float]]] = {}
-    for name, part in _parts(heard):
-        side, intervals[name] = stt_side(name, part, choice.engine)
-        sides.append(side)
-    measuring.options["intervals"] = intervals
+    sides = [stt_side(name, part, choice.engine) for name, part in _parts(heard)]
     measuring.files["written.json"] = [
         {"id": one.utterance.id, "said": one.utterance.text, "written": one.written} for one in heard
     ]
-    run_record, folder = measuring.finish(sides, output)
+    run_record, folder = measuring.finish(sides)
     print_run(run_record, folder, json)
 
 
@@ -89,13 +85,12 @@ def measure_llm(
     choice = layer_choice(wanted, there, "llm")
     path = endings or Path(cvi.__file__).parents[1] / "scripts" / ENDINGS
     pairs = read_endings(path) if endings or path.is_file() else []
-    measuring = _measuring("llm", there, choice, rounds=rounds, pairs=len(pairs))
+    measuring = _measuring("llm", there, choice, output, rounds=rounds, pairs=len(pairs))
     if not pairs:
         measuring.notes.append(f"How well turns are judged needs {ENDINGS} of a checkout, or --endings.")
     counts: list[int | None] = list(threads) or [None]
     conditions = list(product(counts, busy or [0]))
     sides: list[Side] = []
-    intervals: dict[str, dict[str, tuple[float, float]]] = {}
 
     async def run(count: int | None, others: int) -> LlmTimes:
         settings = LlmSettings(model=choice.model, threads=count)
@@ -113,10 +108,8 @@ def measure_llm(
         name = f"{count} threads" if count else choice.engine
         name += f", {others} busy" if others or len(conditions) > 1 else ""
         model = Path(choice.model).stem if choice.model else "shipped model"
-        side, intervals[name] = llm_side(name, model, choice.engine, asyncio.run(run(count, others)))
-        sides.append(side)
-    measuring.options["intervals"] = intervals
-    run_record, folder = measuring.finish(sides, output)
+        sides.append(llm_side(name, model, choice.engine, asyncio.run(run(count, others))))
+    run_record, folder = measuring.finish(sides)
     print_run(run_record, folder, json)
 
 
@@ -127,7 +120,7 @@ def measure_tts(
     there = cast_of(wanted)
     choice = layer_choice(wanted, there, "tts")
     default = choice.voice or there.replica.voices.get(choice.engine)
-    measuring = _measuring("tts", there, choice, rounds=rounds)
+    measuring = _measuring("tts", there, choice, output, rounds=rounds)
 
     async def run(voice: str | None) -> Side:
         engine = await build_tts(EngineChoice(choice.engine, choice.model, voice))
@@ -137,7 +130,7 @@ def measure_tts(
             engine.close()
 
     sides = [asyncio.run(run(voice)) for voice in voices or (default,)]
-    run_record, folder = measuring.finish(sides, output)
+    run_record, folder = measuring.finish(sides)
     print_run(run_record, folder, json)
 
 
@@ -147,7 +140,7 @@ def measure_face(
     """Measure each size in real time on one thread, keep, print."""
     card = load_replica_card(find_replica(replica))
     name = engine or card.renderer
-    measuring = Measuring("face", {"replica": card.name, "seconds": seconds})
+    measuring = Measuring("face", {"replica": card.name, "seconds": seconds}, output=output)
 
     def made(settings: FaceSettings) -> FaceEngine:
         face: FaceEngine = build("face", name, settings)
@@ -155,7 +148,7 @@ def measure_face(
 
     settings = [FaceSettings(card.folder, *parse_size(size)) for size in sizes]
     sides = [time_face(made, one, seconds) for one in settings]
-    run_record, folder = measuring.finish(sides, output)
+    run_record, folder = measuring.finish(sides)
     print_run(run_record, folder, json)
 
 
@@ -171,6 +164,9 @@ def parse_size(text: str) -> tuple[int, int]:
     return size
 
 
-def _measuring(kind: str, there: Cast, choice: EngineChoice, **options: object) -> Measuring:
+def _measuring(
+    kind: str, there: Cast, choice: EngineChoice, output: Path | None, **options: object
+) -> Measuring:
     model = Path(choice.model).name if choice.model else None
-    return Measuring(kind, {"engine": choice.engine, "model": model, **options}, there.profile.name)
+    settled = {"engine": choice.engine, "model": model, **options}
+    return Measuring(kind, settled, there.profile.name, output)

@@ -12,20 +12,33 @@ from pathlib import Path
 from typing import Any
 
 from cvi.bench.fingerprint import take_fingerprint
-from cvi.bench.run import Figure, OwnCost, Run, Side, as_json, new_run_folder, save_run
+from cvi.bench.run import (
+    SHARE,
+    Figure,
+    OwnCost,
+    Run,
+    Side,
+    as_json,
+    check_run_folder,
+    new_run_folder,
+    save_run,
+)
 from cvi.bench.statistics import share, summarize
 
-SHARE = "share"
 MOST_COLUMNS = 5
 
 
 @dataclass(slots=True)
 class Measuring:
-    """Begun before the first measurement, so that the run knows how long it took."""
+    """Begun before the first measurement, so that the run knows how long it took.
+
+    `output` is the run's folder, or None. Raises UsageError, at once, for one that is taken.
+    """
 
     kind: str
     options: dict[str, Any]
     profile: str = ""
+    output: Path | None = None
     notes: list[str] = field(default_factory=list)
     files: dict[str, Any] = field(default_factory=dict)
     """Name -> what is written there as JSON beside the record."""
@@ -33,7 +46,10 @@ class Measuring:
     _since: float = field(default_factory=time.perf_counter)
     _cpu: float = field(default_factory=time.process_time)
 
-    def finish(self, sides: Sequence[Side], output: Path | None) -> tuple[Run, Path]:
+    def __post_init__(self) -> None:
+        check_run_folder(self.output)
+
+    def finish(self, sides: Sequence[Side]) -> tuple[Run, Path]:
         """Write the run's folder; returns the record and the folder. Raises UsageError, CviError."""
         engines = {layer: name for side in sides for layer, name in side.engines.items()}
         run = Run(
@@ -48,7 +64,7 @@ class Measuring:
             files=tuple(self.files),
             notes=tuple(self.notes),
         )
-        folder = new_run_folder(self.kind, output)
+        folder = new_run_folder(self.kind, self.output)
         for name, content in self.files.items():
             (folder / name).write_text(json.dumps(content), encoding="utf-8")
         save_run(run, folder)
@@ -76,7 +92,7 @@ def print_run(run: Run, folder: Path, as_json_text: bool) -> None:
         for side in sides:
             table.add_column(f"{escape(side.name)}\n[dim]{escape(side.about)}[/]", justify="right")
         for figure in sides[0].figures:
-            cells = [_cell(run, side, found) if (found := side.figure(figure.name)) else "" for side in sides]
+            cells = [_cell(found) if (found := side.figure(figure.name)) else "" for side in sides]
             table.add_row(escape(figure.label), *cells)
         console.print(table)
     for note in run.notes:
@@ -99,7 +115,7 @@ def _alike(sides: Sequence[Side]) -> list[list[Side]]:
     return [sorted(table, key=lambda side: -len(side.figures)) for table in tables]
 
 
-def _cell(run: Run, side: Side, figure: Figure) -> str:
+def _cell(figure: Figure) -> str:
     """Value, interval, tail and count, in two short lines."""
     n = len(figure.values)
     if figure.unit == SHARE:
@@ -112,9 +128,9 @@ def _cell(run: Run, side: Side, figure: Figure) -> str:
     if summary is None:
         return "—"
     shown = f"{_number(summary.p50.value)} {figure.unit}".strip()
-    bounds = run.options.get("intervals", {}).get(side.name, {}).get(figure.name)
-    if bounds is not None:
-        return f"{shown}\n[dim]{_number(bounds[0])} to {_number(bounds[1])}[/]"
+    if figure.interval is not None:
+        low, high = map(_number, figure.interval)
+        return f"{shown}\n[dim]{low} to {high}[/]"
     if n == 1:
         return shown
     middle = summary.p50

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cvi.bench.layers.keeping import shares
 from cvi.bench.run import Figure, Side
 from cvi.errors import UsageError
 from cvi.llm.base import LlmEngine, Message, Sampling
@@ -122,10 +123,8 @@ def separation(
     return float(above.mean()), float(low), float(high)
 
 
-def llm_side(
-    name: str, about: str, engine: str, times: LlmTimes
-) -> tuple[Side, dict[str, tuple[float, float]]]:
-    """The figures, and the intervals of those that are one number."""
+def llm_side(name: str, about: str, engine: str, times: LlmTimes) -> Side:
+    """The figures of one model in one condition."""
 
     def ms(key: str, label: str, values: Sequence[float]) -> Figure:
         return Figure(key, label, "ms", tuple(1000 * value for value in values))
@@ -137,20 +136,16 @@ def llm_side(
         Figure("pieces_per_s", "pieces a second", "/s", tuple(times.pieces_per_s), lower_is_better=False),
         ms("judge_ms", "judging a turn, its last words new", times.judge_s),
     ]
-    bounds: dict[str, tuple[float, float]] = {}
     if times.complete and times.broken:
         area, low, high = separation(times.complete, times.broken)
-        bounds["completeness_auc"] = (low, high)
-        missed = sum(p < 0.5 for p in times.complete)
-        taken = sum(p >= 0.5 for p in times.broken)
         label = f"complete from broken turns: area under the curve, {len(times.complete)} pairs"
         figures += [
-            Figure("completeness_auc", label, "", (area,), lower_is_better=False),
-            Figure("complete_missed", "complete turns judged below 0.5", "", (float(missed),)),
-            Figure("broken_taken", "broken turns judged 0.5 or above", "", (float(taken),)),
+            Figure("completeness_auc", label, "", (area,), lower_is_better=False, interval=(low, high)),
+            shares("complete_missed", "complete turns judged below 0.5", (p < 0.5 for p in times.complete)),
+            shares("broken_taken", "broken turns judged 0.5 or above", (p >= 0.5 for p in times.broken)),
             ms("judge_whole_ms", "judging a turn, all of it new", times.ending_s),
         ]
-    return Side(name, about, {"llm": engine}, figures=tuple(figures)), bounds
+    return Side(name, about, {"llm": engine}, figures=tuple(figures))
 
 
 @asynccontextmanager

@@ -67,17 +67,21 @@ async def recognize(
     return found
 
 
-def stt_side(
-    name: str, found: Sequence[Recognized], engine: str
-) -> tuple[Side, dict[str, tuple[float, float]]]:
-    """The figures, and the error rate's interval by the figure's name."""
+def stt_side(name: str, found: Sequence[Recognized], engine: str) -> Side:
+    """The figures of some utterances."""
     rate = error_rate([one.errors for one in found])
     words = sum(one.errors.words for one in found)
     wrong = [
         sum(getattr(one.errors, kind) for one in found) for kind in ("substituted", "left_out", "made_up")
     ]
     figures = (
-        Figure("wer", "word error rate", "%", (100 * rate.value,) if rate else ()),
+        Figure(
+            "wer",
+            "word error rate",
+            "%",
+            (100 * rate.value,) if rate else (),
+            interval=(100 * rate.low, 100 * rate.high) if rate else None,
+        ),
         Figure("words", "words said", "", (float(words),), lower_is_better=False),
         *(
             Figure(key, label, "", (float(count),))
@@ -98,5 +102,4 @@ def stt_side(
             tuple(one.computed_s / one.length_s for one in found if one.length_s),
         ),
     )
-    bounds = {"wer": (100 * rate.low, 100 * rate.high)} if rate else {}
-    return Side(name, f"{len(found)} utterances", {"stt": engine}, figures=figures), bounds
+    return Side(name, f"{len(found)} utterances", {"stt": engine}, figures=figures)

@@ -46,12 +46,12 @@ def measure_turns(
     wanted = Wanted(persona, profile)
     weights = None if found is None else find_turn_model(wanted, turn_model)
     options = {"data": data, "persona": persona, "slowness": slowness, "turn_model": weights is not None}
-    measuring = Measuring("turns", options)
+    measuring = Measuring("turns", options, output=output)
     if found is None:
         assert heard_path is not None
         measuring.options["data"] = f"what {heard_path.name} heard"
         heard, thresholds, names = _load(heard_path)
-        sides, measuring.options["intervals"] = turn_sides(heard, thresholds, names)
+        sides = turn_sides(heard, thresholds, names)
     else:
         if not found.turns and not found.dialogues:
             raise UsageError(
@@ -73,7 +73,7 @@ def measure_turns(
         measuring.files[HEARD_NAME] = {**heard.as_data(), "engines": sides[-1].engines}
         if fit:
             measuring.notes += fit_notes(heard.decisions, thresholds)
-    run, folder = measuring.finish(sides, output)
+    run, folder = measuring.finish(sides)
     print_run(run, folder, json)
 
 
@@ -86,7 +86,7 @@ async def _hear(
         heard = await hear_turns(found.turns, ears, progress)
         sides: list[Side] = []
         if heard.decisions:
-            sides, measuring.options["intervals"] = turn_sides(heard, thresholds, ears.names)
+            sides = turn_sides(heard, thresholds, ears.names)
         if found.dialogues:
             ends, takes = await tell_dialogues(found.dialogues, ears, progress)
             sides.append(dialogue_side(ends, takes, ears.names))
@@ -110,7 +110,8 @@ def measure_barge_in(
     """Measure, keep, print. Raises UsageError when nobody speaks over anybody in the recordings."""
     if not found.overlaps:
         raise UsageError(f"{data} has no voices over the other side's.", "`cvi bench turns` may fit it.")
-    measuring = Measuring("barge-in", {"data": data, "persona": persona, "slowness": slowness})
+    options = {"data": data, "persona": persona, "slowness": slowness}
+    measuring = Measuring("barge-in", options, output=output)
     measuring.options["overlaps"] = dict(sources(found.overlaps))
     measuring.notes.append(_ALONE)
     wanted = Wanted(persona, profile)
@@ -135,7 +136,7 @@ def measure_barge_in(
             ]
 
     run, folder = measuring.finish(
-        run_simulated(talk_over(), slowness, wall=measuring.profile == "workstation"), output
+        run_simulated(talk_over(), slowness, wall=measuring.profile == "workstation")
     )
     print_run(run, folder, json)
 

@@ -36,7 +36,6 @@ POINTS = (
 )
 _SWEEP = "eot-bench's sweep of policies, chosen and measured on the same decisions."
 Progress = Callable[[str], None]
-Bounds = dict[str, tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +64,14 @@ async def hear_turns(turns: Sequence[LabelledTurn], ears: Listeners, progress: P
     return heard
 
 
-def turn_sides(
-    heard: Heard, thresholds: TurnThresholds, names: dict[str, str]
-) -> tuple[list[Side], dict[str, Bounds]]:
-    """A side for silence alone, one for ours, and with a turn model one for each use of it; and the swept
-    points' 95 % intervals (recordings drawn anew) by side and figure."""
+def turn_sides(heard: Heard, thresholds: TurnThresholds, names: dict[str, str]) -> list[Side]:
+    """A side for silence alone, one for ours, and with a turn model one for each use of it. The swept points
+    have 95 % intervals, of recordings drawn anew."""
     arms = ARMS if names.get("turns", "none") != "none" else ("silence", "words")
-    made = {arm: _side(arm, heard, thresholds, names) for arm in arms}
-    return [side for side, _ in made.values()], {arm: bounds for arm, (_, bounds) in made.items()}
+    return [_side(arm, heard, thresholds, names) for arm in arms]
 
 
-def _side(arm: str, heard: Heard, thresholds: TurnThresholds, names: dict[str, str]) -> tuple[Side, Bounds]:
+def _side(arm: str, heard: Heard, thresholds: TurnThresholds, names: dict[str, str]) -> Side:
     if arm == "silence":
         fire = swept(arm, 1.0, 0.0, PLAIN_SILENCE_S)
     else:
@@ -108,9 +104,8 @@ def _side(arm: str, heard: Heard, thresholds: TurnThresholds, names: dict[str, s
         figures += _computing(arm, heard)
     astray = (_fires(pause, fire) for pause in heard.astray)
     figures.append(shares("cut_in_speech", "the floor given away within labelled speech", astray))
-    points, bounds = _points(arm, heard)
     own = names if arm != "silence" else {"vad": names["vad"]}
-    return Side(arm, LABELS[arm], own, figures=(*figures, *points)), bounds
+    return Side(arm, LABELS[arm], own, figures=(*figures, *_points(arm, heard)))
 
 
 def _fires(pause: HeardPause, fire: Callable[[HeardPause], float | None]) -> bool:
@@ -132,20 +127,18 @@ def _computing(arm: str, heard: Heard) -> list[Figure]:
     return figures
 
 
-def _points(arm: str, heard: Heard) -> tuple[list[Figure], Bounds]:
+def _points(arm: str, heard: Heard) -> list[Figure]:
     points = operating_points(heard.decisions, arm)
     figures: list[Figure] = []
-    bounds: Bounds = {}
     for name, label, unit, scale in POINTS:
         found: Interval | None = getattr(points, name)
         value = () if found is None else (found.value * scale,)
-        figures.append(Figure(name, label, unit, value, protocol=_SWEEP))
-        if found is not None:
-            bounds[name] = (found.low * scale, found.high * scale)
+        interval = None if found is None else (found.low * scale, found.high * scale)
+        figures.append(Figure(name, label, unit, value, protocol=_SWEEP, interval=interval))
     area = None if arm == "silence" else area_under_curve(heard.decisions, arm)
     if area is not None:
         figures.append(Figure("auc", "area under the curve", "", (area,), lower_is_better=False))
-    return figures, bounds
+    return figures
 
 
 async def tell_dialogues(

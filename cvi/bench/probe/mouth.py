@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +58,29 @@ class MouthLook:
         away -= (away @ self.directions.T) @ self.directions
         return np.asarray(np.sqrt(np.mean(away**2, axis=1)), np.float64)
 
+    def save(self, path: Path) -> None:
+        """How it looks, for `load`; whole or not at all. Raises CviError."""
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                np.savez(file, mean=self.mean, directions=self.directions)
+            part.replace(path)
+        except OSError as error:
+            complaint = f"{path} cannot be written: {error.strerror}."
+            raise CviError(complaint, "Free some room, or set CVI_HOME elsewhere.") from error
+        finally:
+            part.unlink(missing_ok=True)
+
+    @staticmethod
+    def load(path: Path, box: MouthBox) -> MouthLook | None:
+        """What `save` wrote; None where there is none, or no whole one."""
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                return MouthLook(box, stored["mean"], stored["directions"])
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+            return None
+
 
 def learn_mouth(render: Callable[[Controls], Frame], width: int, height: int) -> MouthLook:
     """Draw a face at rest in many poses, some five seconds' work, and learn. Kept in `$CVI_HOME/cache` for
@@ -66,12 +90,11 @@ def learn_mouth(render: Callable[[Controls], Frame], width: int, height: int) ->
         digest.update(np.ascontiguousarray(render(controls)).tobytes())
     path = home() / "cache" / "mouths" / f"{digest.hexdigest()[:16]}.npz"
     box = find_mouth(render, width, height)
-    kept = _kept(path)
-    if kept is not None:
-        return MouthLook(box, *kept)
-    mean, directions = _subspace(_drawn_at_rest(render, box), _COMPONENTS)
-    _keep(path, mean, directions)
-    return MouthLook(box, mean, directions)
+    look = MouthLook.load(path, box)
+    if look is None:
+        look = MouthLook(box, *_subspace(_drawn_at_rest(render, box), _COMPONENTS))
+        look.save(path)
+    return look
 
 
 def _drawn_at_rest(render: Callable[[Controls], Frame], box: MouthBox) -> Mouths:
@@ -94,27 +117,6 @@ def _subspace(rest: Mouths, components: int) -> tuple[Floats, Floats]:
     mean = pictures.mean(axis=0)
     _, _, directions = np.linalg.svd(pictures - mean, full_matrices=False)
     return mean, np.ascontiguousarray(directions[:components])
-
-
-def _kept(path: Path) -> tuple[Floats, Floats] | None:
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return stored["mean"], stored["directions"]
-    except (OSError, ValueError, KeyError):
-        return None
-
-
-def _keep(path: Path, mean: Floats, directions: Floats) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            np.savez(file, mean=mean, directions=directions)
-        part.replace(path)
-    except OSError as error:
-        raise CviError(f"{path} cannot be written: {error.strerror}.", "Set CVI_HOME elsewhere.") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def find_mouth(render: Callable[[Controls], Frame], width: int, height: int) -> MouthBox:

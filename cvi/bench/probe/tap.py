@@ -1,8 +1,8 @@
 """The tap: an ear and an eye on the seam between a conversation and its transport.
 
 It hands everything on untouched and takes down what passed, by a clock of its own. Where a transport
-plays at once what it is given (the file transport does), the tap hears what a person would. Pictures are
-cut down to the mouth on a thread of its own, so that the conversation never waits for the probe.
+plays at once what it is given (the file transport does), the tap hears what a person would. Mouths are
+made small on a thread of its own, so that the conversation never waits for the probe.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from cvi.audio.block import HEARD_HZ, HOP_SAMPLES, PLAYED_HZ, AudioBlock, Pcm
 from cvi.audio.resample import Resampler
 from cvi.bench.probe.evidence import MOUTH_STEPS, Evidence, Mouths
+from cvi.bench.probe.passing import Passing
 from cvi.face.base import Frame
 from cvi.stage import step_back
 from cvi.transport.base import AVUnit, Transport
@@ -35,15 +36,23 @@ class MouthBox:
     left: int
     right: int
 
+    def copied(self, frame: Frame) -> Frame:
+        """The luma of an I420 frame within the box, a copy: what may wait where whole frames must not."""
+        return frame[self.top : self.bottom, self.left : self.right].copy()
+
     def cut(self, frame: Frame) -> Mouths:
         """An I420 frame's mouth, (20, 28)."""
-        import cv2
+        return shrunk(frame[self.top : self.bottom, self.left : self.right])
 
-        luma = frame[self.top : self.bottom, self.left : self.right]
-        rows, columns = MOUTH_SHAPE
-        small = cv2.resize(luma.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA)
-        mouth: Mouths = np.rint(small * MOUTH_STEPS).astype(np.int16)
-        return mouth
+
+def shrunk(luma: Frame) -> Mouths:
+    """A mouth's luma, of any size, as it is kept: (20, 28)."""
+    import cv2
+
+    rows, columns = MOUTH_SHAPE
+    small = cv2.resize(luma.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA)
+    mouth: Mouths = np.rint(small * MOUTH_STEPS).astype(np.int16)
+    return mouth
 
 
 class RoomSound:
@@ -78,8 +87,8 @@ class RoomSound:
         return mixed
 
 
-class Tap:
-    """A `Transport` around another one. Event loop only; `evidence` after `close`.
+class Tap(Passing):
+    """Sees and hears what passes. Event loop only; `evidence` after `close`.
 
     `now` is the probe's own clock, seconds. `cpu_s` is what the tap itself cost.
     """
@@ -93,9 +102,8 @@ class Tap:
         room: RoomSound | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.name, self.fps = inner.name, inner.fps
+        super().__init__(inner)
         self.session = session
-        self.inner = inner
         self._room = room
         self._now = now
         self._heard: list[tuple[float, Pcm]] = []
@@ -107,15 +115,8 @@ class Tap:
 
     # -- what a conversation calls ----------------------------------------------------------------
 
-    @property
-    def caller_over(self) -> bool:
-        return self.inner.caller_over
-
-    async def open(self) -> None:
-        await self.inner.open()
-
     async def microphone(self) -> AsyncIterator[AudioBlock]:
-        async for block in self.inner.microphone():
+        async for block in super().microphone():
             began = time.thread_time()
             given = block
             if self._room is not None:
@@ -127,11 +128,8 @@ class Tap:
             self._loop_cpu_s += time.thread_time() - began
             yield given
 
-    async def due(self, index: int) -> float:
-        return await self.inner.due(index)
-
     def present(self, unit: AVUnit) -> None:
-        self.inner.present(unit)
+        super().present(unit)
         began = time.thread_time()
         self._played.append((self._now(), unit.pcm))
         if self._room is not None:
@@ -140,21 +138,12 @@ class Tap:
             self._eye.show(unit.frame)
         self._loop_cpu_s += time.thread_time() - began
 
-    def heard_s(self) -> float:
-        return self.inner.heard_s()
-
     def flush(self) -> None:
-        self.inner.flush()
+        super().flush()
         self._flushes.append(self._now())
 
-    def reply_ended(self) -> None:
-        self.inner.reply_ended()
-
-    def notify(self, event: str, text: str = "") -> None:
-        self.inner.notify(event, text)
-
     async def close(self) -> None:
-        await self.inner.close()
+        await super().close()
         if self._eye is not None:
             self._eye.close()
 
@@ -164,13 +153,15 @@ class Tap:
     def cpu_s(self) -> float:
         return self._loop_cpu_s + (self._eye.cpu_s if self._eye is not None else 0.0)
 
-    def evidence(self) -> Evidence:
+    def evidence(self, zero_s: float | None = None) -> Evidence:
         """Everything taken down. Call it after `close`.
 
-        Times begin where the conversation's do, as near as the first microphone blocks tell, so that its
-        journal can be laid beside them; the differences between them are the probe's clock's alone.
+        Times begin where the conversation's do, so that its journal can be laid beside them: at `zero_s` on
+        the probe's clock, or as near as the first microphone blocks tell. The differences between times are
+        the probe's clock's alone.
         """
-        zero_s = min(self._zeros, default=0.0)
+        if zero_s is None:
+            zero_s = min(self._zeros, default=0.0)
         return Evidence(
             session=self.session,
             fps=self.fps,
@@ -188,21 +179,25 @@ def _stacked(blocks: list[Pcm], samples: int) -> Pcm:
 
 
 class _Eye:
-    """Cuts mouths out of frames, in order, on a thread that lets others go first."""
+    """Keeps the mouths of frames, in order, on a thread that lets others go first.
+
+    On a busy machine that thread may be seconds behind: only the mouths wait for it, some 40 kB each, for
+    a whole frame at 720p is 1.4 MB.
+    """
 
     def __init__(self, box: MouthBox) -> None:
         self._box = box
-        self._frames: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
         self._mouths: list[Mouths] = []
         self.cpu_s = 0.0
         self._thread = threading.Thread(target=self._run, name="cvi-probe-eye", daemon=True)
         self._thread.start()
 
     def show(self, frame: Frame) -> None:
-        self._frames.put(frame)
+        self._waiting.put(self._box.copied(frame))
 
     def close(self) -> None:
-        self._frames.put(None)
+        self._waiting.put(None)
         self._thread.join()
 
     def mouths(self) -> Mouths:
@@ -210,6 +205,6 @@ class _Eye:
 
     def _run(self) -> None:
         step_back(5)
-        while (frame := self._frames.get()) is not None:
-            self._mouths.append(self._box.cut(frame))
+        while (luma := self._waiting.get()) is not None:
+            self._mouths.append(shrunk(luma))
         self.cpu_s = time.thread_time()

@@ -9,18 +9,41 @@ from typing import Any
 
 from cvi.bench.compare import Row, RunComparison, compare_runs, compare_sides
 from cvi.bench.quantities import account, measured
-from cvi.bench.run import RUN_NAME, Figure, Run, Side, as_json
+from cvi.bench.run import RUN_NAME, SHARE, Figure, Run, Side, as_json
 from cvi.bench.soak.series import Course, courses
-from cvi.bench.statistics import Summary, summarize
+from cvi.bench.statistics import Interval, Summary, share, summarize
 from cvi.errors import UsageError
+
+# The sides of `cvi bench turns` that are ours, the fullest first.
+_OURS = ("both", "words")
 
 
 @dataclass(frozen=True, slots=True)
 class Summarized:
-    """A figure and its percentiles."""
+    """A figure and its percentiles, or for ones and zeros the `share` of ones with its interval (0..1)."""
 
     figure: Figure
     summary: Summary
+    share: Interval | None = None
+
+    @property
+    def single(self) -> bool:
+        """One number, not a sample of something."""
+        return self.share is None and self.summary.n == 1
+
+    @property
+    def middle(self) -> Interval:
+        """What stands for it: the share in per cent, the one number, or the median; with its interval."""
+        if self.share is not None:
+            return Interval(100 * self.share.value, 100 * self.share.low, 100 * self.share.high)
+        if self.single and self.figure.interval is not None:
+            return Interval(self.figure.values[0], *self.figure.interval)
+        return self.summary.p50
+
+    @property
+    def unit(self) -> str:
+        """Of `middle`."""
+        return "%" if self.share is not None else self.figure.unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +61,13 @@ class SideAnalysis:
 
 @dataclass(frozen=True, slots=True)
 class RunAnalysis:
-    """`against`: the first side compared with each other one, B being the first. `courses`: a soak's."""
+    """`main` is the side that the run is about; `against`: it compared with each other one, B being the main
+    one. `courses`: a soak's."""
 
     name: str
     run: Run
     sides: tuple[SideAnalysis, ...]
+    main: SideAnalysis | None
     against: tuple[Row, ...]
     courses: tuple[Course, ...]
 
@@ -81,13 +106,27 @@ def as_data(analysis: Analysis) -> dict[str, Any]:
 
 def _run(name: str, run: Run) -> RunAnalysis:
     sides = tuple(SideAnalysis(s, _summarized(measured(s)), _summarized(account(s))) for s in run.sides)
-    against = tuple(row for other in run.sides[1:] for row in compare_sides(other, run.sides[0]))
-    return RunAnalysis(name, run, sides, against, tuple(courses(run.series, run.duration_s)))
+    main = _main(sides)
+    others = (side for side in sides if side is not main)
+    against = tuple(row for other in others if main for row in compare_sides(other.side, main.side))
+    return RunAnalysis(name, run, sides, main, against, tuple(courses(run.series, run.duration_s)))
+
+
+def _main(sides: Sequence[SideAnalysis]) -> SideAnalysis | None:
+    """Ours with all it has, where silence alone is measured beside it; else the first."""
+    ours = next((side for name in _OURS for side in sides if side.side.name == name), None)
+    return ours or (sides[0] if sides else None)
 
 
 def _summarized(figures: Sequence[Figure]) -> tuple[Summarized, ...]:
     pairs = ((figure, summarize(figure.values)) for figure in figures)
-    return tuple(Summarized(figure, summary) for figure, summary in pairs if summary is not None)
+    return tuple(
+        Summarized(figure, summary, _share(figure)) for figure, summary in pairs if summary is not None
+    )
+
+
+def _share(figure: Figure) -> Interval | None:
+    return share(round(sum(figure.values)), len(figure.values)) if figure.unit == SHARE else None
 
 
 def _name(place: Path) -> str:
@@ -148,7 +187,8 @@ def _figure_data(one: Summarized) -> dict[str, Any]:
         "unit": figure.unit,
         "lower_is_better": figure.lower_is_better,
         "protocol": figure.protocol,
-        **asdict(one.summary),
+        **({"n": one.summary.n, "share": asdict(one.share)} if one.share else asdict(one.summary)),
+        **({"interval": list(figure.interval)} if figure.interval else {}),
     }
 
 

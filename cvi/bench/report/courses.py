@@ -10,12 +10,15 @@ from cvi.bench.report.plot import box, dots, path, plot
 from cvi.bench.report.tables import table
 from cvi.bench.soak.series import Course
 
-WORDS = {
-    "flat": "flat",
-    "growing": "growing",
-    "shrinking": "shrinking",
-    "undecided": "undecided: a longer run can tell",
-}
+
+def verdict_words(course: Course) -> str:
+    """The verdict for people: "flat", "rose by 70 MiB, then level", "undecided: a longer run can tell"."""
+    trend = course.trend
+    if trend is None:
+        return "too short"
+    if trend.verdict == "levelled":
+        return f"rose by {with_unit(trend.rise, course.watched.unit)}, then level"
+    return "undecided: a longer run can tell" if trend.verdict == "undecided" else trend.verdict
 
 
 def course_charts(found: Sequence[Course]) -> Markup:
@@ -29,7 +32,7 @@ def course_table(found: Sequence[Course]) -> Markup:
     for course in found:
         trend, unit = course.trend, course.watched.unit
         if trend is None:
-            rows.append([course.watched.label, "too short", "", "", "", _verdict("undecided")])
+            rows.append([course.watched.label, "", "", "", "", _verdict(course)])
             continue
         rows.append(
             [
@@ -42,11 +45,12 @@ def course_table(found: Sequence[Course]) -> Markup:
                     tag("small", f"{signed(trend.low)} to {signed(trend.high)}", class_="interval"),
                 ),
                 f"±{number(trend.tolerance)}",
-                _verdict(trend.verdict),
+                _verdict(course),
             ]
         )
     return table(
-        "What was watched, after the warm-up; slopes are per hour, with their 95 % intervals.",
+        "What was watched, after the warm-up; slopes are per hour, with their 95 % intervals, and where "
+        "something rose and then stayed, of the second half.",
         ["", "median", "peak", "slope per hour", "counts as flat", "verdict"],
         rows,
     )
@@ -56,8 +60,9 @@ def with_unit(value: float, unit: str) -> str:
     return f"{number(value)} {unit}".strip()
 
 
-def _verdict(verdict: str) -> Markup:
-    return tag("span", WORDS[verdict], class_=f"verdict {verdict}")
+def _verdict(course: Course) -> Markup:
+    verdict = course.trend.verdict if course.trend else "undecided"
+    return tag("span", verdict_words(course), class_=f"verdict {verdict}")
 
 
 def _chart(course: Course) -> Markup:
@@ -71,17 +76,16 @@ def _chart(course: Course) -> Markup:
     marks = [box(0, 0, x.x(course.warm_up_s / 60), SPAN, "warm-up"), path(points, "line side-0")]
     marks.append(dots(points, "small side-0"))
     if trend is not None:
-        begin, end = course.warm_up_s, max(course.at_s)
+        begin, end = trend.since_s, max(course.at_s)
         middle = (begin + end) / 2
         ends = [(at, trend.level + trend.slope * (at - middle) / 3600) for at in (begin, end)]
         marks.append(path([(x.x(at / 60), y.y(value)) for at, value in ends], f"trend {trend.verdict}"))
-    verdict = trend.verdict if trend else "undecided"
     return tag(
         "figure",
-        tag("figcaption", tag("b", watched.label), _verdict(verdict), tag("small", watched.about)),
+        tag("figcaption", tag("b", watched.label), _verdict(course), tag("small", watched.about)),
         plot(
             marks,
-            says=f"{watched.label} over {number(x.high)} minutes: {WORDS[verdict]}.",
+            says=f"{watched.label} over {number(x.high)} minutes: {verdict_words(course)}.",
             x=x,
             y=y,
             x_title=f"minutes{f'; {watched.unit}' if watched.unit else ''}",

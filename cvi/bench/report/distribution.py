@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cvi.bench.report.analysis import Summarized
 from cvi.bench.report.axis import SPAN, Axis, around, number
 from cvi.bench.report.html import Markup, tag
 from cvi.bench.report.plot import dots, legend, note, path, plot, steps, vertical
+from cvi.bench.report.tables import FigureRow
 
 _LEAST_SHARE = 1e-4
 # Where a curve's axis ends: at this much of P95, when the largest value lies more than twice as far out.
@@ -20,14 +20,14 @@ _NEAR, _ROW = 0.14, 0.075
 _SHARES = ((0.0, "0"), (0.25, "25"), (0.5, "50"), (0.75, "75"), (0.9, "90"), (1.0, "100 %"))
 
 
-def cumulative(sides: Sequence[tuple[str, Summarized]]) -> Markup:
+def cumulative(sides: Sequence[FigureRow]) -> Markup:
     """The share of values up to x, a staircase a side, with P50, P90, P95 and their intervals on it."""
-    figure = sides[0][1].figure
-    values = [value for _, one in sides for value in one.figure.values]
+    figure = sides[0][2].figure
+    values = [value for _, _, one in sides for value in one.figure.values]
     least = min(0.0, *values) if figure.unit == "ms" else min(values)
     x, y = around(least, _far_enough(sides)), Axis(0.0, 1.0)
     marks: list[Markup] = []
-    for place, (_, one) in enumerate(sides):
+    for place, _, one in sides:
         ordered = sorted(one.figure.values)
         inside = [value for value in ordered if value <= x.high]
         stairs = [(x.x(x.low), y.y(0))]
@@ -37,10 +37,10 @@ def cumulative(sides: Sequence[tuple[str, Summarized]]) -> Markup:
             level = y.y(share)
             marks.append(path([(x.x(found.low), level), (x.x(found.high), level)], f"reach side-{place}"))
             marks.append(dots([(x.x(found.value), level)], f"side-{place}"))
-    medians = "; ".join(f"{name}: median {number(one.summary.p50.value)}" for name, one in sides)
+    medians = "; ".join(f"{name}: median {number(one.summary.p50.value)}" for _, name, one in sides)
     return tag(
         "figure",
-        legend([name for name, _ in sides]),
+        legend([(place, name) for place, name, _ in sides]),
         plot(
             marks,
             says=f"{figure.label}, cumulative distribution. {medians} {figure.unit}.",
@@ -53,18 +53,18 @@ def cumulative(sides: Sequence[tuple[str, Summarized]]) -> Markup:
     )
 
 
-def _far_enough(sides: Sequence[tuple[str, Summarized]]) -> float:
+def _far_enough(sides: Sequence[FigureRow]) -> float:
     """The largest value, unless it lies so far out that it would squeeze all the others."""
-    most = max(one.summary.most for _, one in sides)
-    usual = _FAR * max(one.summary.p95.value for _, one in sides)
+    most = max(one.summary.most for _, _, one in sides)
+    usual = _FAR * max(one.summary.p95.value for _, _, one in sides)
     return usual if 0 < usual < most / _MUCH_FARTHER else most
 
 
-def _medians(sides: Sequence[tuple[str, Summarized]], x: Axis) -> list[Markup]:
+def _medians(sides: Sequence[FigureRow], x: Axis) -> list[Markup]:
     """Each median beside its dot; where they come close, one below the other."""
     notes: list[Markup] = []
     before, row = -1.0, 0
-    for place, (_, one) in sorted(enumerate(sides), key=lambda side: side[1][1].summary.p50.value):
+    for place, _, one in sorted(sides, key=lambda side: side[2].summary.p50.value):
         at = x.share(one.summary.p50.value)
         row = row + 1 if at - before < _NEAR else 0
         before = at
@@ -98,7 +98,7 @@ def tail(names: Sequence[str], values: Sequence[Sequence[float]], mark: float, m
             marks.append(path(line, f"line side-{place}"))
     return tag(
         "figure",
-        legend(names),
+        legend(list(enumerate(names))),
         plot(
             marks,
             says=f"Share of frames handed over later than so many ms. The line marks {mark_says}.",
@@ -129,6 +129,6 @@ def scatter(
     ]
     return tag(
         "figure",
-        legend([name for name, _ in points]),
+        legend(list(enumerate(name for name, _ in points))),
         plot(marks, says=says, x=x, y=y, x_title=x_title, y_labels=labels, size="low"),
     )

@@ -32,6 +32,11 @@ def tag(name: str, /, *children: Child, **attributes: Attribute) -> Markup:
     return Markup(f"<{name}{shown}>{inner}</{name}>")
 
 
+def section(title: str, lead: Child, *content: Child) -> Markup:
+    """A titled part; `lead` says in a sentence or two how to read it."""
+    return tag("section", tag("h2", title), tag("p", lead, class_="lead") if lead else None, content)
+
+
 def join(*children: Child) -> Markup:
     """Children in order; strings are escaped, iterables unrolled, None left out."""
     parts: list[str] = []

@@ -10,16 +10,13 @@ from pathlib import Path
 
 from cvi.bench.report.analysis import Analysis, RunAnalysis, analyse, as_data
 from cvi.bench.report.headline import Tile, headline, tiles
-from cvi.bench.report.html import Markup, tag
+from cvi.bench.report.html import Markup, section, tag
+from cvi.bench.report.measured import figure_section, ratio_section, ratio_table
 from cvi.bench.report.sections import (
     account_section,
     course_section,
-    figure_section,
     origin_section,
     playout_section,
-    ratio_section,
-    ratio_table,
-    section,
     timeline_section,
 )
 from cvi.bench.run import Run
@@ -73,6 +70,7 @@ def _article(analysis: RunAnalysis, number: int) -> Markup:
         tag("p", f"cvi bench {run.kind} · {_date(run.began)} · {analysis.name}", class_="kicker"),
         tag("h1", headline(analysis)),
         tag("div", [_tile(tile) for tile in tiles(analysis)], class_="tiles"),
+        _notes(run.notes),
     )
     sections = [
         course_section(analysis),
@@ -109,14 +107,17 @@ def _between(analysis: Analysis) -> Markup | None:
     first = analysis.runs[0].name
     parts = [
         [
-            tag("ul", [tag("li", warning) for warning in found.warnings], class_="notes")
-            if found.warnings
-            else None,
+            _notes(found.warnings),
             ratio_table(f"{name} against {first}", found.rows, (first, name)),
         ]
         for name, found in analysis.between
     ]
     return tag("article", section("Run against run", "Ratios of medians with 95 % intervals.", parts))
+
+
+def _notes(said: Sequence[str]) -> Markup | None:
+    """What a reader must know before the figures."""
+    return tag("ul", [tag("li", text) for text in said], class_="notes") if said else None
 
 
 def _date(began: str) -> str:

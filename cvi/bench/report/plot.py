@@ -93,13 +93,13 @@ def box(x: float, y: float, width: float, height: float, class_: str) -> Markup:
     return tag("rect", x=x, y=y, width=width, height=height, class_=class_)
 
 
-def legend(names: Sequence[str]) -> Markup | None:
-    """Which line is which side; None where there is but one."""
+def legend(names: Sequence[tuple[int, str]]) -> Markup | None:
+    """Which line is which side, by the side's number; None where there is but one."""
     if len(names) < 2:
         return None
     keys = [
-        tag("li", tag("svg", _line(0, 5, 30, 5, f"line side-{number_}"), viewbox="0 0 30 10"), name)
-        for number_, name in enumerate(names)
+        tag("li", tag("svg", _line(0, 5, 30, 5, f"line side-{place}"), viewbox="0 0 30 10"), name)
+        for place, name in names
     ]
     return tag("ul", keys, class_="legend")
 

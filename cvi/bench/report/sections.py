@@ -8,26 +8,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cvi.bench.compare import Row
-from cvi.bench.report.analysis import RunAnalysis, SideAnalysis, Summarized
+from cvi.bench.report.analysis import RunAnalysis
 from cvi.bench.report.axis import number, signed
 from cvi.bench.report.courses import course_charts, course_table
-from cvi.bench.report.distribution import cumulative, scatter, tail
-from cvi.bench.report.html import Child, Markup, tag
-from cvi.bench.report.tables import between, facts, percentile_table, table
+from cvi.bench.report.distribution import scatter, tail
+from cvi.bench.report.html import Markup, section, tag
+from cvi.bench.report.tables import facts, percentile_table, table
 from cvi.bench.report.timeline import timelines
 from cvi.bench.run import Agreement, Side
 
-_FEWEST_FOR_A_CURVE = 5
 _MOST_GAPS = 20
-# Runs whose sides did the same tasks; elsewhere they are sizes or settings, not contenders.
-_CONTESTS = frozenset({"latency", "ab", "turns", "barge-in"})
-_FROM_OUTSIDE = "From waveforms and pictures recorded outside the program. "
-
-
-def section(title: str, lead: Child, *content: Child) -> Markup:
-    """A titled part; `lead` says in a sentence or two how to read it."""
-    return tag("section", tag("h2", title), tag("p", lead, class_="lead") if lead else None, content)
 
 
 def course_section(analysis: RunAnalysis) -> Markup | None:
@@ -37,73 +27,10 @@ def course_section(analysis: RunAnalysis) -> Markup | None:
         "Over time",
         "Points are medians of short spans. The shaded beginning is warm-up and does not count; the line "
         "after it is the robust slope (Theil and Sen). “Flat” means that the whole 95 % interval of "
-        "the slope lies within what is forgiven.",
+        "the slope lies within what is forgiven; “then level”, that it was so in the second half.",
         course_charts(analysis.courses),
         course_table(analysis.courses),
     )
-
-
-def figure_section(analysis: RunAnalysis) -> Markup | None:
-    """Every measured figure: its distribution, sides together, and the percentiles of all."""
-    names = list(dict.fromkeys(one.figure.name for side in analysis.sides for one in side.measured))
-    if not names:
-        return None
-    curves = [_curve(analysis.sides, name) for name in names]
-    rows = [
-        (place, side.side.name, one)
-        for name in names
-        for place, side in enumerate(analysis.sides)
-        if (one := side.of(name)) is not None
-    ]
-    return section(
-        "Measured",
-        (_FROM_OUTSIDE if any(side.side.turns for side in analysis.sides) else "")
-        + "A curve shows which share of the values "
-        "lies below; the dots are P50, P90 and P95, the bars through them their 95 % intervals.",
-        tag("div", [curve for curve in curves if curve is not None], class_="curves"),
-        percentile_table("Percentiles, with 95 % intervals below them", rows, len(analysis.sides)),
-        _protocols([one for _, _, one in rows]),
-    )
-
-
-def ratio_section(analysis: RunAnalysis) -> Markup | None:
-    if not analysis.against or analysis.run.kind not in _CONTESTS:
-        return None
-    return section(
-        "Against each other",
-        "Ratios of medians. Where both met the same tasks these are paired, so that what is hard for both "
-        "does not blur the difference.",
-        ratio_table("Ratios with 95 % intervals", analysis.against),
-    )
-
-
-def ratio_table(caption: str, rows: Sequence[Row], names: tuple[str, str] = ("", "")) -> Markup:
-    """B against A; `names` are what to call them, else their sides where all rows have the same two."""
-    pairs = {(row.side_a, row.side_b) for row in rows}
-    alike = len(pairs) == 1
-    a, b = names if any(names) else pairs.pop() if alike else ("A", "B")
-    shown = [
-        [
-            tag("span", f"{row.label} ", tag("small", _about_row(row, alike))),
-            f"{number(row.comparison.median_a)} {row.unit}",
-            f"{number(row.comparison.median_b)} {row.unit}",
-            tag(
-                "span",
-                tag("b", f"{row.comparison.ratio.value:.2f} ×"),
-                tag("small", between(row.comparison.ratio, 2), class_="interval"),
-                class_="quantity",
-            ),
-            f"{row.comparison.n_a} pairs" if row.paired else f"{row.comparison.n_a}, {row.comparison.n_b}",
-            tag("span", row.finding, class_=f"verdict {row.finding.split()[0]}"),
-        ]
-        for row in rows
-    ]
-    return table(caption, ["", a, b, "ratio", "n", f"{b} is"], shown)
-
-
-def _about_row(row: Row, alike: bool) -> str:
-    said = [] if alike else [f"{row.side_b} to {row.side_a}"]
-    return ", ".join([*said, *(["by the journal"] if row.name.startswith("journal.") else [])])
 
 
 def account_section(analysis: RunAnalysis) -> Markup | None:
@@ -189,7 +116,6 @@ def origin_section(analysis: RunAnalysis) -> Markup:
     return section(
         "Made on",
         None,
-        tag("ul", [tag("li", text) for text in run.notes], class_="notes") if run.notes else None,
         facts([(name, value) for name, value in about if value]),
         facts([(name, value) for name, value in machine if value]),
     )
@@ -198,22 +124,6 @@ def origin_section(analysis: RunAnalysis) -> Markup:
 def _command(words: Sequence[str]) -> str:
     """As it was typed, but for the name of whoever typed it."""
     return shlex.join(words).replace(str(Path.home()), "~")
-
-
-def _curve(sides: Sequence[SideAnalysis], name: str) -> Markup | None:
-    there = [
-        (side.side.name, one)
-        for side in sides
-        if (one := side.of(name)) is not None and one.summary.n >= _FEWEST_FOR_A_CURVE
-    ]
-    return cumulative(there) if len(there) == len([s for s in sides if s.of(name) is not None]) else None
-
-
-def _protocols(rows: Sequence[Summarized]) -> Markup | None:
-    said = {one.figure.label: one.figure.protocol for one in rows if one.figure.protocol}
-    if len(set(said.values())) < 2:
-        return None
-    return facts(list(said.items()))
 
 
 def _agreement_table(checks: Sequence[Agreement]) -> Markup | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cvi.bench.report.analysis import Summarized
-from cvi.bench.report.axis import number
+from cvi.bench.report.axis import SPAN, number
 from cvi.bench.report.html import Child, Markup, tag
+from cvi.bench.report.plot import dots, horizontal, path
 from cvi.bench.statistics import Interval
 
 
@@ -39,8 +40,12 @@ def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[Child]], cl
     )
 
 
-def percentile_table(caption: str, figures: Sequence[tuple[int, str, Summarized]], sides: int) -> Markup:
-    """`figures`: the side's number and name, and what was summarized of it."""
+FigureRow = tuple[int, str, Summarized]
+"""The side's number and name, and what was summarized of it."""
+
+
+def percentile_table(caption: str, figures: Sequence[FigureRow], sides: int) -> Markup:
+    """Of samples."""
     rows = [
         [
             _figure_name(place, name, one, sides),
@@ -53,6 +58,34 @@ def percentile_table(caption: str, figures: Sequence[tuple[int, str, Summarized]
         for place, name, one in figures
     ]
     return table(caption, ["", "P50", "P90", "P95", "P99", "n"], rows, "percentiles")
+
+
+def share_table(caption: str, figures: Sequence[FigureRow], sides: int) -> Markup:
+    """Of proportions: each on a line from none to all, with its interval."""
+    rows = [
+        [
+            _figure_name(place, name, one, sides),
+            tag("b", f"{number(one.middle.value)} %"),
+            f"{between(one.middle)} %",
+            _on_a_line(one.middle, place),
+            f"{round(sum(one.figure.values))} of {one.summary.n}",
+        ]
+        for place, name, one in figures
+    ]
+    return table(caption, ["", "share", "95 %", "0 to 100 %", "counted"], rows, "shares")
+
+
+def value_table(caption: str, figures: Sequence[FigureRow], sides: int) -> Markup:
+    """Of figures that are one number."""
+    rows = [
+        [
+            _figure_name(place, name, one, sides),
+            tag("b", f"{number(one.middle.value)} {one.unit}".strip()),
+            f"({between(one.middle)})" if one.figure.interval is not None else "",
+        ]
+        for place, name, one in figures
+    ]
+    return table(caption, ["", "value", "95 %"], rows, "values")
 
 
 def facts(pairs: Sequence[tuple[str, Child]]) -> Markup:
@@ -72,8 +105,22 @@ def _with_interval(found: Interval, unit: str) -> Markup:
     return tag("span", tag("b", shown), tag("small", between(found), class_="interval"), class_="quantity")
 
 
+def _on_a_line(found: Interval, place: int) -> Markup:
+    low, high, at = (round(10 * value, 1) for value in (found.low, found.high, found.value))
+    return tag(
+        "svg",
+        horizontal(500, "grid"),
+        path([(low, 500), (high, 500)], f"reach side-{place}"),
+        dots([(at, 500)], f"side-{place}"),
+        viewbox=f"0 0 {SPAN:.0f} {SPAN:.0f}",
+        preserveaspectratio="none",
+        class_="share",
+        aria_hidden="true",
+    )
+
+
 def _figure_name(place: int, name: str, one: Summarized, sides: int) -> Markup:
-    unit = f", {one.figure.unit}" if one.figure.unit else ""
+    unit = f", {one.unit}" if one.unit and one.share is None and not one.single else ""
     label = tag("span", f"{one.figure.label}{unit}")
     if sides < 2:
         return label

@@ -9,24 +9,28 @@ import asyncio
 import json
 import signal
 import sys
+import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TextIO
 
 from cvi.assembly import build_studio, cast, conversation_settings
-from cvi.bench.probe.mouth import find_mouth
+from cvi.bench.probe.mouth import learn_mouth
 from cvi.bench.soak.spool import SpoolTap
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.journal import JOURNAL_NAME, Journal
 from cvi.conversation.record import new_id
 from cvi.errors import CviError
-from cvi.face.base import Controls
 from cvi.home import conversations_dir
 from cvi.persona.loading import load_persona
 from cvi.transport.file import FileTransport
 from cvi.transport.scenario import load_scenario
 
+# How the face's mouth looks at rest, for whoever reads the spool.
+MOUTH_NAME = "mouth.npz"
 # A conversation that has said all there is to say is given this long beyond its time.
 _GRACE_S = 120.0
 
@@ -73,9 +77,11 @@ async def hold(plan: Plan) -> None:
     journal = None
     tap = None
     try:
-        drawn = {jaw: await studio.render(Controls(jaw=jaw)) for jaw in (0.0, 0.8)}
-        box = find_mouth(lambda controls: drawn[controls.jaw], plan.width, plan.height)
-        tap = SpoolTap(transport, folder, box)
+        face = studio.face
+        assert face is not None, "a conversation that is watched has a face"
+        look = await asyncio.to_thread(learn_mouth, face.render, plan.width, plan.height)
+        look.save(folder / MOUTH_NAME)
+        tap = SpoolTap(transport, folder, look.box)
         journal = Journal(conversations_dir() / conversation_id / JOURNAL_NAME, clock)
         conversation = Conversation(settings, studio.layers, studio.render, tap, journal, clock)
         told = {"conversation_id": conversation_id, "profile": chosen.profile.name, **chosen.facts()}
@@ -84,12 +90,25 @@ async def hold(plan: Plan) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, conversation.end, "stopped")
         loop.call_later(plan.minutes * 60, conversation.end, "soaked")
+        when_over(sys.stdin, lambda: loop.call_soon_threadsafe(conversation.end, "watcher_gone"))
         await conversation.run()
     finally:
         await (tap or transport).close()
         await studio.close()
         if journal is not None:
             journal.close()
+
+
+def when_over(stream: TextIO, tell: Callable[[], object]) -> None:
+    """Call `tell`, from a thread of its own, when nobody writes to `stream` any more: a watcher that was
+    killed must not leave its conversation behind."""
+
+    def wait() -> None:
+        stream.read()
+        with suppress(RuntimeError):  # the conversation, and its loop, ended first
+            tell()
+
+    threading.Thread(target=wait, name="cvi-soak-watcher", daemon=True).start()
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ import numpy as np
 
 from cvi.bench.probe.evidence import Evidence, lateness_s
 from cvi.bench.probe.hearing import Span, sounding
-from cvi.bench.probe.mouth import unrest
+from cvi.bench.probe.mouth import MouthLook, unrest
 from cvi.bench.probe.sync import sync_points
 from cvi.bench.run import Playout, SyncPoint
 from cvi.bench.statistics import theil_sen
@@ -22,8 +22,10 @@ _MINUTE_S = 60.0
 
 @dataclass(slots=True)
 class Reading:
-    """Grows span by span; `series` as in a run's record, seconds since the first frame."""
+    """Grows span by span; `series` as in a run's record, seconds since the first frame. `look` is how the
+    face's mouth looks at rest, None to learn it from each span."""
 
+    look: MouthLook | None = None
     late_per_min: list[tuple[float, float]] = field(default_factory=list)
     hand_over_ms: list[tuple[float, float]] = field(default_factory=list)
     av_offset_ms: list[tuple[float, float]] = field(default_factory=list)
@@ -42,7 +44,7 @@ class Reading:
         heard = sounding(persona)
         if evidence.mouths is not None:
             shown = evidence.shown_s()
-            away = unrest(evidence.mouths, shown, heard)
+            away = unrest(evidence.mouths, shown, heard, self.look)
             points = sync_points(persona, away, shown, evidence.fps, heard, evidence.session)
             self.sync += points
             self.av_offset_ms += [(point.at_s, point.offset_ms) for point in points]

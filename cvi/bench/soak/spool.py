@@ -18,17 +18,18 @@ import numpy.typing as npt
 
 from cvi.audio.block import HOP_SAMPLES, PLAYED_HZ, AudioBlock, Pcm
 from cvi.bench.probe.evidence import Evidence
-from cvi.bench.probe.tap import MOUTH_SHAPE, MouthBox
+from cvi.bench.probe.passing import Passing
+from cvi.bench.probe.tap import MOUTH_SHAPE, MouthBox, shrunk
 from cvi.face.base import Frame
 from cvi.stage import step_back
 from cvi.transport.base import AVUnit, Transport
 
 UNITS, CALLER, FLUSHES = "units.bin", "caller.bin", "flushes.bin"
-_NO_BOX = MouthBox(0, 2, 0, 2)
+NO_BOX = MouthBox(0, 2, 0, 2)
 
 
-class SpoolTap:
-    """A `Transport` around another one that writes into `folder`. Event loop only; the folder exists."""
+class SpoolTap(Passing):
+    """Writes what passes into `folder`, which exists. Event loop only."""
 
     def __init__(
         self,
@@ -37,45 +38,25 @@ class SpoolTap:
         mouth: MouthBox | None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.name, self.fps = inner.name, inner.fps
-        self._inner = inner
+        super().__init__(inner)
         self._now = now
-        self._writer = _Writer(folder, inner.fps, mouth or _NO_BOX)
-
-    @property
-    def caller_over(self) -> bool:
-        return self._inner.caller_over
-
-    async def open(self) -> None:
-        await self._inner.open()
+        self._writer = _Writer(folder, inner.fps, mouth or NO_BOX)
 
     async def microphone(self) -> AsyncIterator[AudioBlock]:
-        async for block in self._inner.microphone():
+        async for block in super().microphone():
             self._writer.heard(self._now(), block.pcm)
             yield block
 
-    async def due(self, index: int) -> float:
-        return await self._inner.due(index)
-
     def present(self, unit: AVUnit) -> None:
-        self._inner.present(unit)
+        super().present(unit)
         self._writer.played(self._now(), unit.pcm, unit.frame)
 
-    def heard_s(self) -> float:
-        return self._inner.heard_s()
-
     def flush(self) -> None:
-        self._inner.flush()
+        super().flush()
         self._writer.flushed(self._now())
 
-    def reply_ended(self) -> None:
-        self._inner.reply_ended()
-
-    def notify(self, event: str, text: str = "") -> None:
-        self._inner.notify(event, text)
-
     async def close(self) -> None:
-        await self._inner.close()
+        await super().close()
         self._writer.close()
 
 
@@ -118,7 +99,11 @@ def clear_spool(folder: Path) -> None:
 
 
 class _Writer:
-    """Takes records on the event loop, cuts mouths and writes on a thread of its own."""
+    """Takes records on the event loop, writes on a thread of its own.
+
+    On a busy machine that thread may be seconds behind. Whole frames waiting for it would be the growth
+    that a soak looks for, so what waits is the mouth alone.
+    """
 
     def __init__(self, folder: Path, fps: int, mouth: MouthBox) -> None:
         self._unit, self._mouth = _unit_dtype(fps), mouth
@@ -132,7 +117,7 @@ class _Writer:
         self._waiting.put((CALLER, at_s, pcm, None))
 
     def played(self, at_s: float, pcm: Pcm, frame: Frame) -> None:
-        self._waiting.put((UNITS, at_s, pcm, frame))
+        self._waiting.put((UNITS, at_s, pcm, self._mouth.copied(frame)))
 
     def flushed(self, at_s: float) -> None:
         self._waiting.put((FLUSHES, at_s, None, None))
@@ -146,15 +131,15 @@ class _Writer:
         step_back(5)
         try:
             while (item := self._waiting.get()) is not None:
-                name, at_s, pcm, frame = item
+                name, at_s, pcm, mouth = item
                 record: npt.NDArray[Any]
                 if name == FLUSHES:
                     record = np.array([at_s], "<f8")
                 elif name == CALLER:
                     record = np.array([(at_s, pcm)], _BLOCK)
                 else:
-                    assert frame is not None
-                    record = np.array([(at_s, pcm, self._mouth.cut(frame))], self._unit)
+                    assert mouth is not None
+                    record = np.array([(at_s, pcm, shrunk(mouth))], self._unit)
                 self._files[name].write(record.tobytes())
         finally:
             for file in self._files.values():

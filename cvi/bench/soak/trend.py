@@ -3,19 +3,22 @@
 The slope is Theil's and Sen's: the median of the slopes between all pairs of points, which an outlier
 in four does not move. Neighbouring samples of a process resemble each other, which would make its
 interval too narrow, so the points given here are medians of bins, not raw samples.
+
+A leak goes on. What rose once and stays (a backlog of a busy minute, whose pages the allocator keeps) gives
+the same slope over the whole, so the second half is judged by itself too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from cvi.bench.statistics import theil_sen
 
-Verdict = Literal["flat", "growing", "shrinking", "undecided"]
+Verdict = Literal["flat", "growing", "levelled", "shrinking", "undecided"]
 FEWEST_POINTS = 6
 
 
@@ -23,8 +26,10 @@ FEWEST_POINTS = 6
 class Trend:
     """`slope` an hour with its 95 % interval, `level` the median; `tolerance`: a slope that counts as flat.
 
-    `verdict` is "flat" when the whole interval lies within the tolerance, "growing" or "shrinking" when
-    the whole of it lies beyond, and "undecided" between: then only a longer run can tell.
+    Both are of the points from `since_s` on: all of them, or the second half where that was decisive.
+    `verdict`: "flat" when the whole interval lies within the tolerance, "growing" or "shrinking" when the
+    whole of it lies beyond; "levelled" when it is higher by `rise` than at first, and the second half's
+    interval ends below the tolerance; "undecided" between: then only a longer run can tell.
     """
 
     n: int
@@ -34,16 +39,41 @@ class Trend:
     high: float
     tolerance: float
     verdict: Verdict
+    since_s: float = 0.0
+    rise: float = 0.0
 
 
 def trend(at_s: Sequence[float], values: Sequence[float], tolerance: float) -> Trend | None:
     """The slope of `values` per hour. None of fewer than three points."""
-    slope = theil_sen([(at / 3600, value) for at, value in zip(at_s, values, strict=True)])
+    points = list(zip(at_s, values, strict=True))
+    whole = _sloped(points, tolerance)
+    middle_s = (at_s[0] + at_s[-1]) / 2 if points else 0.0
+    half = [(at, value) for at, value in points if at >= middle_s]
+    late = _sloped(half, tolerance) if len(half) >= FEWEST_POINTS else None
+    if whole is None or late is None:
+        return whole
+    if late.verdict == "growing":
+        return whole if whole.verdict == "growing" else late
+    if whole.verdict in ("flat", "shrinking"):
+        return whole
+    if late.high <= tolerance:
+        rise = late.level - float(np.median(values[: FEWEST_POINTS // 2]))
+        return replace(late, verdict="levelled", rise=rise) if rise > tolerance else late
+    # Whether it goes on cannot be told for sure; where it does not look so, it is not called growth.
+    goes_on = late.slope > tolerance or whole.verdict == "undecided"
+    return whole if goes_on else replace(late, verdict="undecided")
+
+
+def _sloped(points: Sequence[tuple[float, float]], tolerance: float) -> Trend | None:
+    """All points as one line."""
+    slope = theil_sen([(at / 3600, value) for at, value in points])
     if slope is None:
         return None
-    verdict = _verdict(len(values), slope.low, slope.high, tolerance)
-    level = float(np.median(values))
-    return Trend(len(values), level, slope.value, slope.low, slope.high, tolerance, verdict)
+    verdict = _verdict(len(points), slope.low, slope.high, tolerance)
+    level = float(np.median([value for _, value in points]))
+    return Trend(
+        len(points), level, slope.value, slope.low, slope.high, tolerance, verdict, since_s=points[0][0]
+    )
 
 
 def binned(at_s: Sequence[float], values: Sequence[float], bin_s: float) -> tuple[list[float], list[float]]:

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from cvi.bench.fingerprint import take_fingerprint
+from cvi.bench.probe.mouth import MouthLook
 from cvi.bench.run import OwnCost, Run, Side
-from cvi.bench.soak.held import Plan
+from cvi.bench.soak.held import MOUTH_NAME, Plan
 from cvi.bench.soak.lengthened import lengthened
 from cvi.bench.soak.processes import Sample, check_readable, look
 from cvi.bench.soak.reading import Reading
-from cvi.bench.soak.spool import began_s, clear_spool, read_spool
+from cvi.bench.soak.spool import NO_BOX, began_s, clear_spool, read_spool
 from cvi.errors import CviError
 
 EVERY_S = 5.0
@@ -94,13 +95,15 @@ def _held(folder: Path, progress: Callable[[Sample], None]) -> tuple[dict[str, A
     words = [sys.executable, "-m", "cvi.bench.soak.held", str(folder / "plan.json")]
     watch = _Watch()
     with (folder / "said.json").open("w") as said, (folder / "log.txt").open("w") as log:
-        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=said, stderr=log)  # noqa: S603 (our own module)
-        try:
-            _sample(process, watch, progress)
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=said, stderr=log)  # noqa: S603 (our own module)
+        assert process.stdin is not None
+        with process.stdin:
+            try:
+                _sample(process, watch, progress)
+            finally:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
     if process.returncode:
         last = (folder / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
         raise CviError(
@@ -143,7 +146,7 @@ def _record(
     zero_s = began_s(folder, options.fps)
     if zero_s is None:
         raise CviError("The conversation showed no frame.", f"See {folder / 'log.txt'}.")
-    reading = Reading()
+    reading = Reading(MouthLook.load(folder / MOUTH_NAME, NO_BOX))
     for evidence in read_spool(folder, options.fps, _SPAN_S):
         reading.add(evidence)
     samples = [sample for sample in watch.samples if sample.at_s >= zero_s]
@@ -198,6 +201,7 @@ def _tidy(folder: Path, options: SoakOptions) -> None:
         "caller.yaml",
         "plan.json",
         "said.json",
+        MOUTH_NAME,
         *(() if options.keep else ("film.mp4",)),
     ):
         (folder / name).unlink(missing_ok=True)
