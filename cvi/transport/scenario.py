@@ -58,16 +58,21 @@ class Scenario:
     picture: Path | None = None
 
 
-def load_scenario(path: Path) -> Scenario:
-    """Read a scenario file; paths in it are relative to it. Raises UsageError."""
+def read_yaml(path: Path) -> Any:
+    """What a YAML file holds. Raises UsageError, with line and column where it is none."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"Cannot read the scenario {path} ({error.strerror}).", "Check the path.") from error
+        raise UsageError(f"Cannot read {path} ({error.strerror}).", "Check the path.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         place = getattr(error, "problem_mark", None)
         where = f"{path}:{place.line + 1}:{place.column + 1}" if place else str(path)
         raise UsageError(f"{where}: this is not YAML.", "Correct the file.") from error
+
+
+def load_scenario(path: Path) -> Scenario:
+    """Read a scenario file; paths in it are relative to it. Raises UsageError."""
+    document = read_yaml(path)
     if not isinstance(document, dict) or not isinstance(document.get("audio"), str):
         raise UsageError(f"{path}: a scenario needs `audio: FILE`.", "Write the name of a recording there.")
     _refuse_unknown(path, "the scenario", set(document), _KEYS)

@@ -137,6 +137,16 @@ def test_a_wrong_recipe_is_told_in_one_line(tmp_path: Path, old: str, new: str, 
     assert "\n" not in told.value.message
 
 
+def test_echo_is_what_a_canceller_lets_back_and_more_of_it_has_callers_of_its_own() -> None:
+    def echoes(name: str) -> list[float]:
+        blocks = load_recipe(find_recipe(name)).blocks
+        return [block.room.echo_db for block in blocks if block.room.echo_db is not None]
+
+    assert echoes("standard") == [-46]
+    assert echoes("echo")[0] == -46
+    assert echoes("echo") == sorted(echoes("echo"))
+
+
 def test_an_unknown_set() -> None:
     with pytest.raises(UsageError, match="no set of callers 'nobody'"):
         find_recipe("nobody")

@@ -18,11 +18,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cvi.bench.callers.acoustics import Noise
 from cvi.errors import UsageError
+from cvi.transport.scenario import read_yaml
 
 FOLDER = Path(__file__).parent.parent / "scenarios"
 Kind = Literal["question", "pause", "barge_in", "backchannel", "noise", "reverb", "accent", "echo"]
@@ -37,7 +37,7 @@ class Room(_Strict):
     """What is heard beside the caller. `snr_db` is the voice's level over the noise's.
 
     `rt60_s` is the room's reverberation, `direct_db` the direct sound against it. `echo_db` is how much of
-    the persona's own sound comes back into the microphone, `echo_delay_ms` later.
+    the persona's own sound comes back through the microphone and its echo canceller, `echo_delay_ms` later.
     """
 
     noise: Noise = "quiet"
@@ -103,15 +103,7 @@ def find_recipe(name: str) -> Path:
 def load_recipe(path: Path) -> Recipe:
     """Raises UsageError, one line, for what is no recipe."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"Cannot read {path}: {error.strerror}.", "Check the path.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        place = getattr(error, "problem_mark", None)
-        where = f"{path}:{place.line + 1}:{place.column + 1}" if place else str(path)
-        raise UsageError(f"{where}: this is not YAML.", "Correct the file.") from error
-    try:
-        recipe = Recipe.model_validate(document)
+        recipe = Recipe.model_validate(read_yaml(path))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
