@@ -18,6 +18,9 @@ _SAME_TURN_S = 0.8
 # either way and one for a mouth that moves but not yet visibly. End of speech: the program only hears the
 # waveform, and in noise or a hall the last sounds are lost in it.
 TOLERANCE_MS = {"speech_end": 120.0, "first_audio": 25.0, "first_frame": 100.0}
+# Over a network the program hears later and can only guess how long the far end's buffer holds back: it
+# takes half the round trip and 40 ms. What it may be wrong by on top, both ways together.
+NETWORK_MS = {"speech_end": 25.0, "first_audio": 40.0, "first_frame": 40.0}
 ALLOWED_SHARE = 0.10
 _LANES = {
     "user_started_speaking": ("caller", "voice noticed"),
@@ -90,8 +93,12 @@ def with_own_barge_ins(
     return tuple(told)
 
 
-def agreements(side: str, turns: Iterable[TurnRecord]) -> list[Agreement]:
-    """One check a quantity, over all turns of which both have an opinion."""
+def agreements(
+    side: str, turns: Iterable[TurnRecord], *, jitter_ms: float | None = None
+) -> list[Agreement]:
+    """One check a quantity, over all turns of which both have an opinion.
+
+    Where ear and eye were at the far end of a network, `jitter_ms` is what packets may be late in it."""
     errors: dict[str, list[float]] = {quantity: [] for quantity in TOLERANCE_MS}
     for turn in turns:
         for quantity, error_ms in turn.journal_error_ms.items():
@@ -100,7 +107,8 @@ def agreements(side: str, turns: Iterable[TurnRecord]) -> list[Agreement]:
     for quantity, found in errors.items():
         if not found:
             continue
-        tolerance_ms = TOLERANCE_MS[quantity]
+        network_ms = 0.0 if jitter_ms is None else NETWORK_MS[quantity] + jitter_ms
+        tolerance_ms = TOLERANCE_MS[quantity] + network_ms
         outside = sum(abs(error_ms) > tolerance_ms for error_ms in found)
         checks.append(
             Agreement(

@@ -1,7 +1,8 @@
 """`cvi bench latency`: callers into the running system, measured at ear and eye, beside the plain way.
 
-Sides take turns block by block (ours, the other, the other, ours, ...), each block a conversation of its
-own with the same engines, so that whatever the machine does meanwhile happens to both.
+Sides (ways to answer, ways to reach) take turns block by block (ours, the other, the other, ours, ...), each
+block a conversation of its own with the same engines, so that whatever the machine does meanwhile happens
+to all.
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ import numpy as np
 
 from cvi.assembly import Cast, build_studio, conversation_settings
 from cvi.audio.files import write_wav
+from cvi.bench.added import on_the_way
 from cvi.bench.agreement import agreements, with_journal, with_own_barge_ins
 from cvi.bench.callers.block import CallerBlock
+from cvi.bench.contenders import Contender, contenders
+from cvi.bench.far.call import FarCost
 from cvi.bench.fingerprint import take_fingerprint
 from cvi.bench.probe.evidence import Evidence, save_evidence
 from cvi.bench.probe.measuring import Measured, joined, measure
 from cvi.bench.probe.mouth import MouthLook, learn_mouth
-from cvi.bench.run import Agreement, BargeInRecord, OwnCost, Run, Side, TurnRecord
+from cvi.bench.run import Agreement, BargeInRecord, Figure, OwnCost, Run, Side, TurnRecord
 from cvi.bench.session import Held, Way, hold
 from cvi.bench.sides import Policy
 from cvi.bench.statistics import theil_sen
@@ -32,12 +36,12 @@ from cvi.bench.statistics import theil_sen
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure: the callers' blocks, who answers, in which ways."""
+    """What to measure: the callers' blocks, who answers, how they are reached."""
 
     cast: Cast
     blocks: Sequence[CallerBlock]
     policies: Sequence[Policy]
-    way: Way
+    ways: Sequence[Way]
     folder: Path
     command: tuple[str, ...] = ()
     options: dict[str, object] = field(default_factory=dict)
@@ -64,10 +68,10 @@ async def measure_latency(
     sys.setswitchinterval(0.001)
     began, began_s = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     settings = conversation_settings(plan.cast, "bench")
-    way = plan.way
+    way, sides_held = plan.ways[0], contenders(plan.policies, plan.ways)
     progress("Warming up")
     studio = await build_studio(plan.cast, settings, width=way.width, height=way.height, fps=way.fps)
-    collected = {policy.name: _Collected() for policy in plan.policies}
+    collected = {side.name: _Collected() for side in sides_held}
     try:
         face = studio.face
         assert face is not None, "a studio for measuring has a face"
@@ -75,19 +79,19 @@ async def measure_latency(
         look = await asyncio.to_thread(learn_mouth, face.render, way.width, way.height)
         cpu_began, wall_began = time.process_time(), time.monotonic()
         for number, block in enumerate(plan.blocks):
-            order = plan.policies if number % 2 == 0 else tuple(reversed(plan.policies))
-            for policy in order:
-                session = f"{policy.name}-{number + 1:02d}-{block.name}"
+            for side in sides_held if number % 2 == 0 else reversed(sides_held):
+                session = f"{side.name}-{number + 1:02d}-{block.name}"
                 progress(f"{session}: {len(block.turns)} turns")
+                layers, render = studio.layers, studio.render
                 held = await hold(
-                    session, block, policy, settings, studio.layers, studio.render, way, look.box, plan.folder
+                    session, block, side.policy, settings, layers, render, side.way, look.box, plan.folder
                 )
-                collected[policy.name].held.append(held)
+                collected[side.name].held.append(held)
         process_cpu_s, wall_s = time.process_time() - cpu_began, time.monotonic() - wall_began
     finally:
         await studio.close()
     progress("Measuring what was recorded")
-    sides, checks, files = _read(plan, collected, look)
+    sides, checks, files = _read(plan, sides_held, collected, look)
     engines = {layer: getattr(plan.cast, layer).engine for layer in ("stt", "llm", "tts", "face")}
     return Run(
         kind="latency",
@@ -104,24 +108,28 @@ async def measure_latency(
             wall_s=round(wall_s, 1),
         ),
         files=tuple(files),
-        notes=tuple(_notes(sides, collected)),
+        notes=tuple(_notes(plan.blocks, sides, collected)),
     )
 
 
 def _read(
-    plan: Plan, collected: dict[str, _Collected], look: MouthLook
+    plan: Plan, contending: Sequence[Contender], collected: dict[str, _Collected], look: MouthLook
 ) -> tuple[list[Side], list[Agreement], list[str]]:
     """The figures of every side, from what its sessions left."""
     sides: list[Side] = []
     checks: list[Agreement] = []
     files: list[str] = []
-    for policy in plan.policies:
-        side = collected[policy.name]
+    for contender in contending:
+        name, side = contender.name, collected[contender.name]
         turns: list[TurnRecord] = []
         barge_ins: list[BargeInRecord] = []
+        seams: list[tuple[Measured, Measured]] = []
         for block, held in zip(plan.blocks, side.held, strict=True):
-            measured = measure(held.evidence, block.turns, block.voice(), policy.name, look, partial=True)
+            voice = block.voice()
+            measured = measure(held.evidence, block.turns, voice, name, look, partial=True)
             side.measured.append(measured)
+            if held.seam is not None:
+                seams.append((measured, measure(held.seam, block.turns, voice, name, partial=True)))
             turns += with_journal(measured.turns, held.events)
             barge_ins += with_own_barge_ins(measured.barge_ins, held.events)
             files += [path.name for path in (*_write(held.evidence, plan.folder), *held.files)]
@@ -130,16 +138,28 @@ def _read(
         engines = {layer: getattr(plan.cast, layer).engine for layer in ("stt", "llm", "tts", "face")}
         sides.append(
             Side(
-                name=policy.name,
-                about=policy.about,
+                name=name,
+                about=contender.about,
                 engines=engines,
                 turns=tuple(turns),
                 barge_ins=tuple(barge_ins),
                 playout=replace(playout, dropped=dropped),
+                figures=(*on_the_way(seams), *_first_pictures(side.held)) if seams else (),
             )
         )
-        checks += agreements(policy.name, turns)
+        checks += agreements(name, turns, jitter_ms=_jitter_ms(contender.way) if seams else None)
     return sides, checks, files
+
+
+def _first_pictures(held: Sequence[Held]) -> tuple[Figure, ...]:
+    """How soon there was something to see, a value a session."""
+    seen = [one.evidence.frame_times_s for one in held if len(one.evidence.frame_times_s)]
+    values = tuple(round(1000 * float(times_s[0]), 1) for times_s in seen)
+    return (Figure("first_picture_ms", "conversation begun to first picture", "ms", values),)
+
+
+def _jitter_ms(way: Way) -> float:
+    return 1000 * way.weather.jitter_s if way.weather is not None else 0.0
 
 
 def _write(evidence: Evidence, folder: Path) -> list[Path]:
@@ -173,16 +193,39 @@ def _dropped(held: Held) -> int:
     return max(wanted - len(times_s), 0)
 
 
-def _notes(sides: Sequence[Side], collected: dict[str, _Collected]) -> list[str]:
+def _notes(
+    blocks: Sequence[CallerBlock], sides: Sequence[Side], collected: dict[str, _Collected]
+) -> list[str]:
     notes: list[str] = []
     for side in sides:
-        notes += [
-            f"{held.evidence.session} did not come to an end and was stopped."
-            for held in collected[side.name].held
-            if held.events[-1].data.get("reason") == "took_too_long"
-        ]
+        for block, held in zip(blocks, collected[side.name].held, strict=True):
+            session = held.evidence.session
+            lost = len(block.turns) - sum(turn.session == session for turn in side.turns)
+            if held.events[-1].data.get("reason") == "took_too_long":
+                echoed = " (its own voice comes back to it)" if block.room.echo_db is not None else ""
+                notes.append(f"{session} did not come to an end{echoed} and was stopped.")
+            if lost:
+                notes.append(f"{session}: {lost} of {len(block.turns)} turns were never said.")
         answered = sum(turn.first_audio_ms is not None for turn in side.turns)
         wanted = sum(turn.kind != "backchannel" for turn in side.turns)
         if answered < wanted:
             notes.append(f"{side.name}: {wanted - answered} of {wanted} turns got no answer of their own.")
+        far = [held.far for held in collected[side.name].held if held.far is not None]
+        notes += _far_notes(side.name, far)
+    return notes
+
+
+def _far_notes(name: str, far: Sequence[FarCost]) -> list[str]:
+    """What the far end took of the same machine, and what did not reach it."""
+    if not far:
+        return []
+    cpu_s, wall_s = sum(one.cpu_s for one in far), sum(one.wall_s for one in far)
+    notes = [
+        f"{name}: the far end, a process of its own on this machine, took {cpu_s:.1f} s of processor time in "
+        f"{wall_s:.0f} s of calls: {100 * cpu_s / wall_s:.0f} % of a core."
+    ]
+    lost, late = sum(one.lost for one in far), sum(one.late for one in far)
+    pictures = sum(one.pictures_lost for one in far)
+    if lost or late or pictures:
+        notes.append(f"{name}: {lost} packets of sound lost, {late} too late, {pictures} pictures lost.")
     return notes

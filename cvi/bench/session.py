@@ -8,6 +8,9 @@ from pathlib import Path
 
 from cvi.audio.files import read_audio
 from cvi.bench.callers.block import CallerBlock
+from cvi.bench.far.call import FarCall, FarCost
+from cvi.bench.far.spec import Spec
+from cvi.bench.far.weather import Weather
 from cvi.bench.probe.evidence import Evidence
 from cvi.bench.probe.tap import MouthBox, RoomSound, Tap
 from cvi.bench.sides import Policy
@@ -17,34 +20,28 @@ from cvi.conversation.history import History
 from cvi.conversation.journal import Event, Journal, read_journal
 from cvi.conversation.performance import Render
 from cvi.conversation.settings import ConversationSettings, Layers
-from cvi.errors import UsageError
 from cvi.transport.base import Transport
 from cvi.transport.scenario import Scenario, load_scenario
 
-TRANSPORTS = ("file",)
+TRANSPORTS = ("file", "webrtc")
 # A turn and its answer take less than this; a conversation that talks to itself must not go on for ever.
 OPENING_S, LONGEST_TURN_S = 10.0, 25.0
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a caller reaches the system. `film`: keep a film of each session too."""
+    """How a caller reaches the system: one of TRANSPORTS. `film`: keep a film of each session too.
+    `weather`: what lies between the ends of a network."""
 
     transport: str = "file"
     width: int = 1280
     height: int = 720
     fps: int = 25
     film: bool = True
+    weather: Weather | None = None
 
-    def build(self, scenario: Scenario, clock: Clock, recording: Path) -> Transport:
-        """Raises UsageError for a transport that cannot be measured yet.
-
-        A transport with an ear of its own at the far end (WebRTC) joins here, with an adapter that gives the
-        same `Evidence`.
-        """
-        if self.transport != "file":
-            known = ", ".join(TRANSPORTS)
-            raise UsageError(f"--transport {self.transport} cannot be measured.", f"Choose one of: {known}.")
+    def file(self, scenario: Scenario, clock: Clock, recording: Path) -> Transport:
+        """The caller's sound on this side of every network; what is handed over is heard at once."""
         from cvi.transport.file import FileTransport
 
         return FileTransport(
@@ -59,15 +56,46 @@ class Way:
             recording=recording if self.film else None,
         )
 
+    def call(
+        self,
+        session: str,
+        block: CallerBlock,
+        scenario: Scenario,
+        clock: Clock,
+        recording: Path,
+        box: MouthBox | None,
+    ) -> FarCall:
+        """A connection as rooms have it, to a participant in a process of its own."""
+        spec = Spec(
+            session=session,
+            fps=self.fps,
+            size=(self.width, self.height),
+            audio=scenario.audio,
+            segments=scenario.segments,
+            evidence=recording.with_name(f".{session}.far.npz").absolute(),
+            mouth=box,
+            bed=block.bed,
+            echo_db=block.room.echo_db,
+            echo_delay_ms=block.room.echo_delay_ms,
+        )
+        film = recording if self.film else None
+        return FarCall(spec, clock=clock, recording=film, weather=self.weather)
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a session left: the probe's evidence, and the program's own journal to compare it with."""
+    """What a session left: the evidence at ear and eye, and the program's own journal to compare it with.
+
+    Where ear and eye are at the far end of a network, `seam` is what was taken down at the near one, between
+    the conversation and its transport, and `far` what the far end took.
+    """
 
     evidence: Evidence
     events: tuple[Event, ...]
     probe_cpu_s: float
     files: tuple[Path, ...]
+    seam: Evidence | None = None
+    far: FarCost | None = None
 
 
 async def hold(
@@ -92,13 +120,12 @@ async def hold(
     await _fresh(layers, settings)
     clock = Clock()
     film, journal_path = folder / f"{session}.mp4", folder / f"{session}.journal.jsonl"
-    room = block.room
-    tap = Tap(
-        way.build(scenario, clock, film),
-        session,
-        mouth=mouth,
-        room=RoomSound(read_audio(block.bed), room.echo_db, room.echo_delay_ms),
-    )
+    call = way.call(session, block, scenario, clock, film, mouth) if way.transport == "webrtc" else None
+    if call is not None:
+        tap = Tap(call, session, mouth=None)
+    else:
+        room = RoomSound(read_audio(block.bed), block.room.echo_db, block.room.echo_delay_ms)
+        tap = Tap(way.file(scenario, clock, film), session, mouth=mouth, room=room)
     await tap.open()
     journal = None
     try:
@@ -113,7 +140,10 @@ async def hold(
         if journal is not None:
             journal.close()
     files = [journal_path] + ([film] if way.film else [])
-    return Held(tap.evidence(), tuple(read_journal(journal_path)), tap.cpu_s, tuple(files))
+    events = tuple(read_journal(journal_path))
+    if call is None:
+        return Held(tap.evidence(), events, tap.cpu_s, tuple(files))
+    return Held(call.evidence(), events, tap.cpu_s, tuple(files), tap.evidence(call.zero_s), call.cost)
 
 
 async def _fresh(layers: Layers, settings: ConversationSettings) -> None:

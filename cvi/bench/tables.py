@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
+from cvi.bench.added import added
 from cvi.bench.agreement import STEPS
 from cvi.bench.run import Run, Side, TurnRecord
 from cvi.bench.statistics import Comparison, Interval, Summary, compare, compare_pairs, summarize
@@ -28,6 +29,7 @@ def print_latency_run(run: Run, console: Console) -> None:
     """Everything a latency run says, tables first."""
     _print_measured(run, console)
     _print_ratios(run, console)
+    _print_added(run, console)
     _print_breakdown(run, console)
     _print_playout(run, console)
     _print_agreement(run, console)
@@ -77,6 +79,30 @@ def _print_ratios(run: Run, console: Console) -> None:
                 f"Ratio of medians, {name}: [bold]{found.ratio.value:.2f}[/bold] of the cascade's "
                 f"({found.ratio.low:.2f} to {found.ratio.high:.2f}, n {found.n_a}): {told}."
             )
+
+
+def _print_added(run: Run, console: Console) -> None:
+    """What another way than the first one adds, turn by turn, and where."""
+    found = added(run)
+    if found:
+        table = Table(title="Added by the way, ms (paired turns)", title_justify="left")
+        for column in ("side", "over", "quantity", "n", "P50", "P95"):
+            table.add_column(column, justify="left" if column in ("side", "over", "quantity") else "right")
+        for one in found:
+            p50, p95 = _added(one.p50), _added(one.p95)
+            table.add_row(one.side, one.plain, one.label, str(one.n), p50, p95)
+        console.print(table)
+    table = _table("The way itself, ms, from what was recorded at both of its ends")
+    for side in run.sides:
+        for figure in side.figures:
+            if figure.name.startswith("way_") or figure.name == "first_picture_ms":
+                _row(table, side, figure.label, figure.values)
+    if table.row_count:
+        console.print(table)
+
+
+def _added(found: Interval) -> str:
+    return f"{found.value:+.0f} [dim]({found.low:+.0f} to {found.high:+.0f})[/dim]"
 
 
 def _print_breakdown(run: Run, console: Console) -> None:

@@ -14,7 +14,17 @@ def latency(
         str | None, typer.Option(help="A replica's name or folder, instead of the persona's own.")
     ] = None,
     profile: Annotated[str, typer.Option(help="auto, embedded, cpu or workstation.")] = "auto",
-    transport: Annotated[str, typer.Option(help="The way the caller comes: file.")] = "file",
+    transport: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="The way the caller comes: file or webrtc. Give both, and they take turns.",
+            show_default="file",
+        ),
+    ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(help="What lies between the ends of webrtc, such as 300kbit,5%,100ms (lost, jitter)."),
+    ] = None,
     callers: Annotated[
         str, typer.Option(help="A set of callers that comes with cvi, or a recipe's .yaml.")
     ] = "standard",
@@ -47,7 +57,8 @@ def latency(
             persona=persona,
             replica=replica,
             profile=profile,
-            transport=transport,
+            transports=tuple(transport or ("file",)),
+            network=network,
             callers=callers,
             turns=turns,
             baseline=baseline,

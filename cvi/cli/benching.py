@@ -13,6 +13,7 @@ from rich.console import Console
 from cvi.assembly import Cast, cast
 from cvi.bench.callers.block import build_blocks
 from cvi.bench.callers.recipe import Recipe, find_recipe, load_recipe
+from cvi.bench.far.weather import Weather
 from cvi.bench.latency import Plan, measure_latency
 from cvi.bench.run import Run, as_json, new_run_folder, save_run
 from cvi.bench.session import TRANSPORTS, Way
@@ -31,7 +32,8 @@ class LatencyRequest:
     persona: str
     replica: str | None
     profile: str
-    transport: str
+    transports: tuple[str, ...]
+    network: str | None
     callers: str
     turns: int
     baseline: str | None
@@ -49,9 +51,14 @@ def run_latency(request: LatencyRequest) -> None:
     width, height = picture_size(request.size)
     if request.fps not in FRAME_RATES:
         raise UsageError(f"--fps {request.fps} is not supported.", f"Choose one of {FRAME_RATES}.")
-    if request.transport not in TRANSPORTS:
-        known = ", ".join(TRANSPORTS)
-        raise UsageError(f"--transport {request.transport} cannot be measured.", f"Choose one of: {known}.")
+    transports = tuple(dict.fromkeys(request.transports))
+    for transport in transports:
+        if transport not in TRANSPORTS:
+            known = ", ".join(TRANSPORTS)
+            raise UsageError(f"--transport {transport} cannot be measured.", f"Choose of: {known}.")
+    weather = Weather.of_text(request.network) if request.network is not None else None
+    if weather is not None and transports == ("file",):
+        raise UsageError("--network says what lies between two ends of a network.", "Add --transport webrtc.")
     chosen = _cast(request, console)
     recipe, wanted = _recipe(request)
     folder = new_run_folder("latency", request.output)
@@ -62,14 +69,18 @@ def run_latency(request: LatencyRequest) -> None:
         cast=chosen,
         blocks=blocks,
         policies=policies(baseline),
-        way=Way(request.transport, width, height, request.fps, film=request.film and not request.smoke),
+        ways=[
+            Way(transport, width, height, request.fps, request.film and not request.smoke, weather)
+            for transport in transports
+        ],
         folder=folder,
         command=("cvi", *sys.argv[1:]),
         options={
             "persona": chosen.persona.persona_name,
             "replica": chosen.replica.name,
             "profile": chosen.profile.name,
-            "transport": request.transport,
+            "transport": ", ".join(transports),
+            "network": request.network,
             "callers": request.callers,
             "turns": wanted,
             "baseline": baseline,

@@ -28,7 +28,7 @@ from cvi.testing.script import ScriptedTransport
 from cvi.testing.virtual_time import run_virtual
 
 REQUEST = LatencyRequest(
-    persona="guide", replica=None, profile="embedded", transport="file", callers="standard", turns=5,
+    persona="guide", replica=None, profile="embedded", transports=("file",), network=None, callers="standard", turns=5,
     baseline=None, smoke=False, size="640x360", fps=25, film=False, output=None, json=False,
 )  # fmt: skip
 
@@ -56,6 +56,8 @@ def test_every_command_is_there_and_says_what_it_is() -> None:
     ("words", "complaint"),
     [
         (("--transport", "pigeon"), "--transport pigeon cannot be measured"),
+        (("--transport", "webrtc", "--network", "slow"), "'slow' is no network"),
+        (("--network", "5%"), "--network says what lies between"),
         (("--turns", "5000"), "turns, not 5000"),
         (("--callers", "nobody"), "no set of callers 'nobody'"),
         (("--size", "big"), "--size big is not a size"),

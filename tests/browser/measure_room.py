@@ -1,4 +1,5 @@
-"""Measure the room in a real browser: how soon the face is there after Join, and how smoothly it moves.
+"""Measure the room in a real browser: how soon the face is there after Join, and again after the connection
+broke, how smoothly it moves, and how long the browser holds sound back.
 
     .venv/bin/python -m tests.browser.measure_room --joins 5
 
@@ -38,8 +39,21 @@ STATS = """async () => {
   const all = [...(await _peer._pc.getStats()).values()].filter((one) => one.type === "inbound-rtp");
   const of = (kind) => all.find((one) => one.kind === kind);
   const { framesDecoded, freezeCount, totalFreezesDuration, frameWidth, timestamp } = of("video");
-  return { framesDecoded, freezeCount, totalFreezesDuration, frameWidth, timestamp, concealed: of("audio").concealedSamples };
+  const { concealedSamples: concealed, jitterBufferDelay: held, jitterBufferEmittedCount: given } = of("audio");
+  return { framesDecoded, freezeCount, totalFreezesDuration, frameWidth, timestamp, concealed, held, given };
 }"""
+RECONNECT = """() => new Promise((resolve) => {
+  const { conversation } = document.querySelector("cvi-conversation");
+  const before = conversation._peer, broken = performance.now();
+  before._channel.close();
+  const look = async () => {
+    const peer = conversation._peer;
+    const all = peer && peer !== before ? [...(await peer._pc.getStats()).values()] : [];
+    const video = all.find((one) => one.type === "inbound-rtp" && one.kind === "video");
+    if (video?.framesDecoded) resolve(performance.now() - broken); else setTimeout(look, 10);
+  };
+  void look();
+})"""
 
 
 async def join(page: Page, url: str) -> float:
@@ -63,6 +77,8 @@ async def measure(joins: int, seconds: float) -> dict[str, Any]:
             before = await page.evaluate(STATS)
             await asyncio.sleep(seconds)
             after = await page.evaluate(STATS)
+            async with asyncio.timeout(JOIN_WITHIN_S):
+                back_ms: float = await page.evaluate(RECONNECT)
             await browser.close()
     passed_s = (after["timestamp"] - before["timestamp"]) / 1000
     return {
@@ -72,6 +88,8 @@ async def measure(joins: int, seconds: float) -> dict[str, Any]:
         "freezes": after["freezeCount"] - before["freezeCount"],
         "freezes_s": round(after["totalFreezesDuration"] - before["totalFreezesDuration"], 2),
         "concealed_sound_ms": round((after["concealed"] - before["concealed"]) / 48),
+        "sound_held_ms": round(1000 * (after["held"] - before["held"]) / (after["given"] - before["given"])),
+        "back_after_break_ms": round(back_ms),
         "measured_s": round(passed_s, 1),
     }
 

@@ -10,6 +10,7 @@ import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,9 @@ class Evidence:
     is handed over when its last sample has been heard. `persona_pcm` (m, samples) at PLAYED_HZ begins at
     `frame_times_s` (m,), together with the frame whose mouth is `mouths[m]`; None without a picture.
     `flush_times_s`: what had been handed over and not played by then was never heard.
+
+    At the far end of a network sound and picture come apart: there `sound_times_s` (k,) is exactly when each
+    block of `persona_pcm` (k, samples) began to be heard, and `frame_times_s` when each picture was seen.
     """
 
     session: str
@@ -44,6 +48,7 @@ class Evidence:
     persona_pcm: Pcm
     mouths: Mouths | None
     flush_times_s: Times
+    sound_times_s: Times | None = None
 
     def caller(self) -> Track:
         """The caller's side as one sound."""
@@ -52,10 +57,16 @@ class Evidence:
 
     def persona(self) -> Track:
         """The persona's side as one sound."""
-        return laid(self.shown_s(), self.persona_pcm, PLAYED_HZ, self.flush_times_s)
+        return laid(self.sounded_s(), self.persona_pcm, PLAYED_HZ, self.flush_times_s)
+
+    def sounded_s(self) -> Times:
+        """When each block of the persona's sound began to be heard."""
+        return self.shown_s() if self.sound_times_s is None else self.sound_times_s
 
     def shown_s(self) -> Times:
-        """When each frame was seen and its sound began, (m,)."""
+        """When each frame was seen, (m,), and where its sound came with it, when that began."""
+        if self.sound_times_s is not None:
+            return self.frame_times_s
         return even(self.frame_times_s, 1 / self.fps)
 
 
@@ -63,9 +74,7 @@ def save_evidence(evidence: Evidence, path: Path) -> None:
     """All of it, in one .npz, whole or not at all. Raises CviError."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     fields = {field.name: getattr(evidence, field.name) for field in dataclasses.fields(evidence)}
-    mouths = fields.pop("mouths")
-    if mouths is not None:
-        fields["mouths"] = mouths
+    fields = {name: value for name, value in fields.items() if value is not None}
     try:
         with part.open("wb") as file:
             np.savez_compressed(file, **fields)
@@ -83,7 +92,7 @@ def load_evidence(path: Path) -> Evidence:
             fields = dict(stored)
         session, fps = str(fields.pop("session")), float(fields.pop("fps"))
         return Evidence(session=session, fps=fps, mouths=fields.pop("mouths", None), **fields)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
         raise UsageError(f"{path} is no evidence of a session.", "Give a .npz of a run's folder.") from error
 
 

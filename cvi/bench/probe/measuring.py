@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cvi.audio.block import HEARD_HZ, Pcm
+from cvi.audio.block import HEARD_HZ, PLAYED_HZ, Pcm
 from cvi.bench.callers.block import CallerTurn
 from cvi.bench.callers.recipe import OVER_A_REPLY
 from cvi.bench.probe.evidence import Evidence, Track, lateness_s
@@ -258,11 +258,12 @@ def _sync(scene: _Scene) -> list[SyncPoint]:
 
 def _gaps(scene: _Scene) -> tuple[Gap, ...]:
     """Where sound was handed over so late that a device's buffer ran dry within a reply."""
-    shown_s, period_s = scene.evidence.shown_s(), 1 / scene.evidence.fps
-    missing = np.diff(shown_s) - period_s
+    sounded_s = scene.evidence.sounded_s()
+    period_s = scene.evidence.persona_pcm.shape[1] / PLAYED_HZ
+    missing = np.diff(sounded_s) - period_s
     gaps: list[Gap] = []
     for number in np.flatnonzero(missing > 0.002):
-        at_s = float(shown_s[number] + period_s)
+        at_s = float(sounded_s[number] + period_s)
         if any(span.start_s < at_s < span.end_s for span in scene.words):
             length_ms = round(1000 * float(missing[number]), 1)
             gaps.append(Gap(round(at_s, 4), length_ms, scene.evidence.session))

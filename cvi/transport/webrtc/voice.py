@@ -96,17 +96,21 @@ class VoiceTrack(MediaStreamTrack):
 
 
 class OpusEncoder:
-    """20 ms of int16 mono at PLAYED_HZ -> one packet; about 0.2 ms, so it may run on the event loop."""
+    """20 ms of int16 mono -> one packet; about 0.2 ms, so it may run on the event loop.
 
-    def __init__(self) -> None:
+    `rate_hz` is one of Opus's own: 8000, 12000, 16000, 24000, 48000.
+    """
+
+    def __init__(self, rate_hz: int = PLAYED_HZ) -> None:
         import av
 
+        self._rate_hz = rate_hz
         context: Any = av.CodecContext.create("libopus", "w")
-        context.sample_rate = PLAYED_HZ
+        context.sample_rate = rate_hz
         context.layout = "mono"
         context.format = "s16"
         context.bit_rate = BITRATE
-        context.time_base = Fraction(1, PLAYED_HZ)
+        context.time_base = Fraction(1, rate_hz)
         # Forward error correction carries each packet's gist in the next one.
         context.options = {
             "application": "voip",
@@ -123,9 +127,9 @@ class OpusEncoder:
         import av
 
         frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
-        frame.sample_rate = PLAYED_HZ
+        frame.sample_rate = self._rate_hz
         frame.pts = self._pts
-        frame.time_base = Fraction(1, PLAYED_HZ)
+        frame.time_base = Fraction(1, self._rate_hz)
         self._pts += len(pcm)
         (made,) = self._context.encode(frame)
         packet = av.Packet(bytes(made))

@@ -1,0 +1,89 @@
+"""What a network adds to an answer: far end beside near end, and one way beside another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cvi.bench.contenders import over
+from cvi.bench.probe.measuring import Measured
+from cvi.bench.quantities import tasks
+from cvi.bench.run import Figure, Run
+from cvi.bench.session import TRANSPORTS
+from cvi.bench.statistics import RESAMPLES, Interval
+
+QUANTITIES = (("first_audio_ms", "first sound"), ("first_frame_ms", "first moving mouth"))
+_FEWEST = 4
+_PARTS = (
+    ("way_in_ms", "on the way in: spoken to given to the ears"),
+    ("way_out_ms", "on the way out: handed over to heard"),
+    ("way_ms", "on both ways together"),
+)
+_BOTH_ENDS = (
+    "The same words and the same reply found in what was recorded at both ends of the connection, on one "
+    "clock; the far end's buffer is in it."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """How much later answers came over one way than over another, ms, of `n` turns met on both.
+
+    `p50` and `p95` are differences of percentiles with their 95 % intervals, bootstrapped over pairs."""
+
+    side: str
+    plain: str
+    label: str
+    n: int
+    p50: Interval
+    p95: Interval
+
+
+def added(run: Run) -> list[Added]:
+    """Every side that another way's was set beside, quantity by quantity."""
+    found: list[Added] = []
+    for plain in run.sides:
+        for transport in TRANSPORTS:
+            side = run.side(over(plain.name, transport))
+            for name, label in QUANTITIES if side is not None else ():
+                assert side is not None
+                a, b = tasks(plain, name) or {}, tasks(side, name) or {}
+                pairs = [(a[key], b[key]) for key in sorted(a.keys() & b.keys())]
+                if len(pairs) >= _FEWEST:
+                    p50, p95 = difference(pairs, 50), difference(pairs, 95)
+                    found.append(Added(side.name, plain.name, label, len(pairs), p50, p95))
+    return found
+
+
+def difference(pairs: Sequence[tuple[float, float]], percent: float, seed: int = 0) -> Interval:
+    """Of each pair's second values' percentile and the first ones', with its 95 % interval."""
+    both = np.asarray(pairs, np.float64)
+    rows = np.random.default_rng(seed).integers(len(both), size=(RESAMPLES, len(both)))
+    drawn = np.diff(np.percentile(both[rows], percent, axis=1), axis=1)
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    first, second = np.percentile(both, percent, axis=0)
+    return Interval(float(second - first), float(low), float(high))
+
+
+def on_the_way(sessions: Iterable[tuple[Measured, Measured]]) -> tuple[Figure, ...]:
+    """The parts of the way, from sessions measured at the far end and at the seam of the near one."""
+    values: dict[str, list[float]] = {name: [] for name, _ in _PARTS}
+    for far, seam in sessions:
+        near = {turn.id: turn for turn in seam.turns}
+        for turn in far.turns:
+            other = near.get(turn.id)
+            if other is None:
+                continue
+            in_ms = 1000 * (other.speech_end_s - turn.speech_end_s)
+            values["way_in_ms"].append(round(in_ms, 2))
+            if turn.first_audio_ms is not None and other.first_audio_ms is not None:
+                both_ms = turn.first_audio_ms - other.first_audio_ms
+                values["way_out_ms"].append(round(both_ms - in_ms, 2))
+                values["way_ms"].append(round(both_ms, 2))
+    return tuple(
+        Figure(name, label, "ms", tuple(values[name]), protocol=_BOTH_ENDS)
+        for name, label in _PARTS
+        if values[name]
+    )

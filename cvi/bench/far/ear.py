@@ -1,0 +1,168 @@
+"""The far ear: packets of sound made an even stream, held back as a browser holds them back.
+
+A loudspeaker asks for 10 ms at a time, at exact times; what it is given depends on the packets that had
+arrived by then, and on nothing else. So a process that wakes late hears no worse. A sample is played
+`hold` after the earliest moment the network has lately allowed: two packets, or as late as 97 of 100
+packets were (the quantile of WebRTC's own NetEq). The hold grows by waiting where a packet is late, and
+changes by 10 ms at a time where it is quiet.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from cvi.audio.block import PLAYED_HZ, Pcm
+from cvi.audio.resample import Resampler
+from cvi.bench.far.stamps import Axis
+
+RTP_HZ = 48_000
+PERIOD_S = 0.010
+PERIOD = PLAYED_HZ // 100
+PACKET = RTP_HZ // 50
+# What Chromium holds back on a network without jitter: 50 ms from a packet's arrival to the middle of its
+# sound (`python -m tests.browser.measure_room`, `sound_held_ms`).
+LEAST_HOLD_S = 0.040
+MARGIN_S = 0.010
+_IN_TIME = 97
+# For how many seconds the fastest packet is remembered, and the late ones.
+_FASTEST_S, _LATE_S = 30.0, 5.0
+# Below -56 dB nobody hears a moment more or less.
+_QUIET = 50
+
+
+class Ear:
+    """`arrived` in the order of arrival, `period` in the order of playing; one thread. Times are seconds of
+    one monotonic clock.
+
+    `lost` packets were made up of silence, `late` ones came after their time; `dry` periods had no sound to
+    play. `axis` is the stream's.
+    """
+
+    def __init__(self) -> None:
+        self.axis = Axis(RTP_HZ)
+        self.lost = self.late = self.dry = 0
+        self._inbox: deque[tuple[float, int, bytes]] = deque()
+        self._waiting: dict[int, bytes] = {}
+        self._due: int | None = None
+        """The unwrapped timestamp of the next packet in order."""
+        self._first = 0
+        self._decoder: Any = None
+        self._resampler = Resampler(RTP_HZ, PLAYED_HZ)
+        self._sound: Pcm = np.zeros(0, np.int16)
+        """What can be played; its first sample is at `position`."""
+        self.position: int | None = None
+        """The next sample to play, counted at PLAYED_HZ on the stream's axis; None before the first."""
+        self.began = 0
+        """The first sample of the period given last, likewise."""
+        self._delays = _Delays()
+
+    def arrived(self, at_s: float, timestamp: int, payload: bytes) -> None:
+        """An Opus packet with its RTP timestamp."""
+        if payload:
+            self._inbox.append((at_s, self.axis.unwrapped(timestamp), payload))
+
+    def period(self, at_s: float) -> Pcm | None:
+        """What is played in the 10 ms from `at_s` on, (PERIOD,) at PLAYED_HZ; None where there is nothing."""
+        while self._inbox and self._inbox[0][0] <= at_s:
+            self._take(*self._inbox.popleft())
+        if self._due is None:
+            return None
+        if self.position is None:
+            return self._begin(at_s)
+        hold_s, wanted_s = self._delays.hold_s(at_s, self.position), self._delays.wanted_s
+        if not self._filled():
+            self.dry += 1
+            return None
+        if np.abs(self._sound[:PERIOD]).max() < _QUIET:
+            if hold_s < wanted_s - PERIOD_S:
+                self.began = self.position
+                return np.zeros(PERIOD, np.int16)
+            if hold_s > wanted_s + 2 * PERIOD_S and len(self._sound) >= 2 * PERIOD:
+                self._played()
+        return self._played()
+
+    def _begin(self, at_s: float) -> Pcm | None:
+        if self._delays.hold_s(at_s, self._first) < self._delays.wanted_s:
+            return None
+        self.position = self._first
+        return self._played() if self._filled() else None
+
+    def _filled(self) -> bool:
+        """Whether a period can be played. A packet that is missing while later ones are there is made up."""
+        while len(self._sound) < PERIOD and self._waiting:
+            assert self._due is not None
+            self.lost += 1
+            self._append(np.zeros(PACKET, np.int16))
+            self._join()
+        return len(self._sound) >= PERIOD
+
+    def _played(self) -> Pcm:
+        assert self.position is not None
+        block, self._sound = self._sound[:PERIOD], self._sound[PERIOD:]
+        self.began, self.position = self.position, self.position + PERIOD
+        return block
+
+    def _take(self, at_s: float, at: int, payload: bytes) -> None:
+        if self._due is None:
+            self._due, self._first = at, at * PLAYED_HZ // RTP_HZ
+        if at < self._due:
+            self.late += 1
+            return
+        self._delays.add(at_s, at_s - at / RTP_HZ)
+        self._waiting[at] = payload
+        self._join()
+
+    def _join(self) -> None:
+        while self._due in self._waiting:
+            self._append(self._decoded(self._waiting.pop(self._due)))
+
+    def _append(self, pcm: Pcm) -> None:
+        assert self._due is not None
+        self._due += len(pcm)
+        self._sound = np.concatenate([self._sound, self._resampler.push(pcm)])
+
+    def _decoded(self, payload: bytes) -> Pcm:
+        import av
+
+        if self._decoder is None:
+            self._decoder = av.CodecContext.create("libopus", "r")
+            self._decoder.format, self._decoder.layout = "s16", "mono"
+            self._decoder.sample_rate = RTP_HZ
+        try:
+            frames = self._decoder.decode(av.Packet(payload))
+        except av.FFmpegError:
+            frames = []
+        if not frames:
+            self.lost += 1
+            return np.zeros(PACKET, np.int16)
+        pcm: Pcm = np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames]).astype(np.int16)
+        return pcm
+
+
+class _Delays:
+    """How long packets were on their way, but for a constant, and how long to hold them for it."""
+
+    def __init__(self) -> None:
+        self._recent: deque[tuple[float, float]] = deque()
+        self._fastest: deque[tuple[float, float]] = deque()
+        """Arrival and delay, delays growing: the first is the fastest of the last `_FASTEST_S`."""
+        self.wanted_s = LEAST_HOLD_S
+
+    def add(self, at_s: float, delay_s: float) -> None:
+        while self._fastest and self._fastest[-1][1] >= delay_s:
+            self._fastest.pop()
+        self._fastest.append((at_s, delay_s))
+        while self._fastest[0][0] < at_s - _FASTEST_S:
+            self._fastest.popleft()
+        self._recent.append((at_s, delay_s))
+        while self._recent[0][0] < at_s - _LATE_S:
+            self._recent.popleft()
+        late_s = float(np.percentile([delay for _, delay in self._recent], _IN_TIME)) - self._fastest[0][1]
+        self.wanted_s = max(LEAST_HOLD_S, late_s + MARGIN_S)
+
+    def hold_s(self, at_s: float, position: int) -> float:
+        """How much later than ever possible a sample is played at `at_s`."""
+        return at_s - position / PLAYED_HZ - self._fastest[0][1]

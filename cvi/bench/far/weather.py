@@ -1,0 +1,146 @@
+"""A bad network on one machine: a UDP relay that both ends of a connection take for the other."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from cvi.errors import UsageError
+
+Address = tuple[str, int]
+_CANDIDATE = re.compile(r"^(a=candidate:\S+ \d+ \S+ \d+) (\S+) (\d+) (typ host).*$")
+_PART = re.compile(r"^(\d+(?:\.\d+)?)(kbit|%|ms)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """`loss` 0..1 of all packets, up to `jitter_s` of delay each, `bps` in each direction (0: no limit)."""
+
+    loss: float = 0.0
+    jitter_s: float = 0.0
+    bps: int = 0
+    queue_s: float = 0.3
+    """What a full queue of the limited link holds; more is dropped."""
+
+    @staticmethod
+    def of_text(text: str) -> Weather:
+        """Of what a person writes: `300kbit,5%,100ms`, each part where it is wanted. Raises UsageError."""
+        told: dict[str, float] = {}
+        for part in text.replace(" ", "").split(","):
+            found = _PART.match(part)
+            if found is None or found[2] in told:
+                raise UsageError(
+                    f"{text!r} is no network: {part!r} is not understood.",
+                    "Give a rate, a share of lost packets and a jitter, for example 300kbit,5%,100ms.",
+                )
+            told[found[2]] = float(found[1])
+        if told.get("%", 0.0) >= 100:
+            raise UsageError(f"Nothing comes through {text!r}.", "Let less than 100 % be lost.")
+        return Weather(
+            told.get("%", 0.0) / 100, told.get("ms", 0.0) / 1000, round(told.get("kbit", 0.0) * 1000)
+        )
+
+
+class Relay:
+    """`offer` and `answer` change the descriptions so that all packets pass here."""
+
+    def __init__(self, weather: Weather, seed: int = 1) -> None:
+        self.weather = weather
+        self.passed = self.lost = 0
+        self._random = random.Random(seed)
+        self._free_at = {"up": 0.0, "down": 0.0}
+        self._host = ""
+        self._client: _Side
+        self._server: _Side
+
+    async def open(self) -> None:
+        loop = asyncio.get_running_loop()
+        probe = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=("192.0.2.1", 9))
+        self._host = probe[0].get_extra_info("sockname")[0]
+        probe[0].close()
+        for name, way in (("_client", "up"), ("_server", "down")):
+            make = partial(_Side, self, way)
+            _, side = await loop.create_datagram_endpoint(make, local_addr=(self._host, 0))
+            setattr(self, name, side)
+
+    def offer(self, sdp: str) -> str:
+        """What the server gets: the client lives at our server side."""
+        return self._changed(sdp, self._server.port)[0]
+
+    def answer(self, sdp: str) -> str:
+        """What the client gets; notes where the server really is."""
+        changed, real = self._changed(sdp, self._client.port)
+        self._server.peer = real
+        return changed
+
+    def _changed(self, sdp: str, port: int) -> tuple[str, Address | None]:
+        """One candidate a medium: ours. And the first real one of this machine's address."""
+        real: Address | None = None
+        lines: list[str] = []
+        given = False
+        for line in sdp.split("\r\n"):
+            found = _CANDIDATE.match(line)
+            if line.startswith("m="):
+                given = False
+            if not line.startswith("a=candidate:"):
+                lines.append(line)
+            elif found and found[2] == self._host and not given:
+                real = real or (found[2], int(found[3]))
+                lines.append(f"{found[1]} {self._host} {port} typ host")
+                given = True
+        return "\r\n".join(lines), real
+
+    def passes(self, data: bytes, way: str, to: _Side) -> None:
+        loop, weather = asyncio.get_running_loop(), self.weather
+        now = loop.time()
+        if self._random.random() < weather.loss:
+            self.lost += 1
+            return
+        delay_s = 0.0
+        if weather.bps:
+            waits_s = max(self._free_at[way] - now, 0.0)
+            if waits_s > weather.queue_s:
+                self.lost += 1
+                return
+            self._free_at[way] = now + waits_s + len(data) * 8 / weather.bps
+            delay_s = self._free_at[way] - now
+        self.passed += 1
+        loop.call_later(delay_s + self._random.random() * weather.jitter_s, to.send, data)
+
+    def other(self, way: str) -> _Side:
+        return self._server if way == "up" else self._client
+
+    def close(self) -> None:
+        self._client.close()
+        self._server.close()
+
+
+class _Side(asyncio.DatagramProtocol):
+    """One socket; `peer` is whoever lives behind it."""
+
+    def __init__(self, relay: Relay, way: str) -> None:
+        self.peer: Address | None = None
+        self._relay, self._way = relay, way
+        self._transport: Any = None
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    @property
+    def port(self) -> int:
+        return int(self._transport.get_extra_info("sockname")[1])
+
+    def datagram_received(self, data: bytes, address: Any) -> None:
+        self.peer = address[:2]
+        self._relay.passes(data, self._way, self._relay.other(self._way))
+
+    def send(self, data: bytes) -> None:
+        if self.peer is not None and not self._transport.is_closing():
+            self._transport.sendto(data, self.peer)
+
+    def close(self) -> None:
+        self._transport.close()

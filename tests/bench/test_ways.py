@@ -1,0 +1,93 @@
+"""One way beside another: who takes turns, what is added, and how far the program's account may be off."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from cvi.bench.added import added, difference
+from cvi.bench.agreement import NETWORK_MS, TOLERANCE_MS, agreements
+from cvi.bench.contenders import contenders
+from cvi.bench.far.weather import Weather
+from cvi.bench.run import Run, Side, TurnRecord
+from cvi.bench.session import Way
+from cvi.bench.sides import policies
+from cvi.bench.tables import print_latency_run
+from cvi.errors import UsageError
+
+
+def turn(number: int, audio_ms: float, errors: dict[str, float] | None = None) -> TurnRecord:
+    return TurnRecord(
+        f"t{number}", "question", "hello", "cvi", "s", 1.0, 2.0, "answered", audio_ms, audio_ms + 20,
+        journal_error_ms=errors or {},
+    )  # fmt: skip
+
+
+def run_of(*sides: Side) -> Run:
+    return Run("latency", (), "", 1.0, {}, sides)
+
+
+def test_the_first_way_keeps_the_plain_names() -> None:
+    made = contenders(policies("cascade"), [Way("file"), Way("webrtc")])
+    assert [side.name for side in made] == ["cvi", "cascade", "cvi-webrtc", "cascade-webrtc"]
+    assert [side.way.transport for side in made] == ["file", "file", "webrtc", "webrtc"]
+    assert "WebRTC" in made[2].about and "WebRTC" not in made[0].about
+    assert [side.name for side in contenders(policies(None), [Way("webrtc")])] == ["cvi"]
+
+
+def test_what_is_added_is_paired_turn_by_turn(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is hard for both ways does not blur what one of them adds."""
+    hard = [300.0, 340.0, 900.0, 420.0, 310.0, 1500.0, 380.0, 500.0]
+    plain = Side("cvi", turns=tuple(turn(n, ms) for n, ms in enumerate(hard)))
+    far = Side("cvi-webrtc", turns=tuple(turn(n, ms + 60 + n) for n, ms in enumerate(hard)))
+    run = run_of(plain, far)
+    found = {one.label: one for one in added(run)}
+    assert set(found) == {"first sound", "first moving mouth"}
+    sound = found["first sound"]
+    assert (sound.side, sound.plain, sound.n) == ("cvi-webrtc", "cvi", 8)
+    assert 60 <= sound.p50.low <= sound.p50.value <= sound.p50.high <= 67
+    assert 60 <= sound.p95.value <= 67
+    print_latency_run(run, Console(width=100))
+    shown = capsys.readouterr().out
+    assert "Added by the way" in shown and "+6" in shown
+    assert added(run_of(plain)) == []
+
+
+def test_a_difference_of_percentiles_is_theirs() -> None:
+    rng = np.random.default_rng(0)
+    pairs = [(float(a), float(a) + 50) for a in rng.uniform(100, 900, 40)]
+    for percent in (50, 95):
+        found = difference(pairs, percent)
+        assert found.value == pytest.approx(50) and found.low == pytest.approx(50) == found.high
+    noisy = [(a, b + rng.normal(0, 80)) for a, b in pairs]
+    found = difference(noisy, 50)
+    assert found.low < found.value < found.high and found.excludes(-200)
+
+
+def test_over_a_network_the_account_may_be_off_by_what_cannot_be_known() -> None:
+    off = TOLERANCE_MS["first_audio"] + NETWORK_MS["first_audio"] - 1
+    turns = [turn(number, 300.0, {"first_audio": off}) for number in range(6)]
+    (near,), (far,) = agreements("cvi", turns), agreements("cvi", turns, jitter_ms=0.0)
+    assert not near.ok and far.ok and far.tolerance_ms == off + 1
+    beyond = [turn(number, 300.0, {"first_audio": off + 2}) for number in range(6)]
+    assert not agreements("cvi", beyond, jitter_ms=0.0)[0].ok
+    assert agreements("cvi", beyond, jitter_ms=100.0)[0].ok
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("300kbit,5%,100ms", Weather(0.05, 0.1, 300_000)),
+        ("2.5%", Weather(0.025)),
+        ("40ms, 1000kbit", Weather(0.0, 0.04, 1_000_000)),
+    ],
+)
+def test_a_network_is_written_as_people_write_it(text: str, wanted: Weather) -> None:
+    assert Weather.of_text(text) == wanted
+
+
+@pytest.mark.parametrize("text", ["", "fast", "5", "5%,6%", "-3%", "100%", "5%;100ms"])
+def test_what_is_no_network_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        Weather.of_text(text)
