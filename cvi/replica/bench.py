@@ -1,0 +1,60 @@
+"""The evaluation of a finished replica, once more: the same footage, the same held-out seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cvi.audio.block import PLAYED_HZ
+from cvi.audio.files import read_audio
+from cvi.errors import MissingError, UsageError
+from cvi.face.replica import CARD, digest, find_replica, load_replica_card
+from cvi.replica.evaluation import Evaluation, evaluate
+from cvi.replica.footage import open_footage
+from cvi.replica.landmarks import FaceTracker
+from cvi.replica.making import SCRIPT, spoken
+from cvi.replica.mesh import build_tracker
+from cvi.replica.prepared import load_prepared
+from cvi.replica.speaking import asked
+
+
+def evaluate_again(
+    name: str,
+    footage: Path | None = None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+    tracker: Callable[[], FaceTracker] = build_tracker,
+) -> Evaluation:
+    """`footage` where the film has been moved since. Raises MissingError for a replica or a film that is not
+    here, UsageError for one that was not trained or another film."""
+    card = load_replica_card(find_replica(name))
+    if card.renderer != "neural":
+        raise UsageError(
+            f"The replica {card.name} was not trained from footage.", "Measure it with: cvi bench lips"
+        )
+    told = _training(card.folder)
+    film = footage or Path(str(told.get("path", "")))
+    if not film.is_file():
+        raise MissingError(
+            f"The footage {film} the replica was trained from is not here.", "Say where it is with --footage."
+        )
+    if digest(film) != told.get("sha256"):
+        raise UsageError(f"{film} is not the film the replica was trained from.", "Give that one.")
+    prepared = load_prepared(card.folder, with_crops=False)
+    if prepared is None:
+        raise UsageError(f"{card.folder} was made by another version.", "Train the replica again.")
+    script = card.folder / SCRIPT
+    text = script.read_text(encoding="utf-8") if script.is_file() else None
+    utterances, closures_s = spoken(read_audio(film, PLAYED_HZ), text)
+    controls = asked(utterances, len(prepared), prepared.fps)
+    return evaluate(
+        card.folder, prepared, open_footage(film), controls, tracker, closures_s, progress
+    )
+
+
+def _training(folder: Path) -> dict[str, Any]:
+    data = yaml.safe_load((folder / CARD).read_text(encoding="utf-8"))
+    found = data.get("training", {}).get("footage") if isinstance(data.get("training"), dict) else None
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,131 @@
+"""Landmarks as shapes: which point is what, and the head's own movement taken out of them.
+
+Numbers are those of MediaPipe's face mesh.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+
+LIPS = (
+    61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146,
+    78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95,
+)  # fmt: skip
+JAW = (152, 148, 377, 176, 400, 172, 397, 136, 365)
+INNER = ((13, 14), (82, 87), (312, 317))
+"""Pairs of the inner edges of upper and lower lip, in the middle of the mouth."""
+CORNERS = (61, 291)
+CHEEKS = (234, 454)
+NOSE_BASE = 2
+ANCHORS = (33, 133, 362, 263, 168, 6, 197, 195, 5, 98, 327, 2)
+"""What the crop is held by: corners of the eyes, bridge and base of the nose. No speech moves them."""
+RIGID = (
+    33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 98, 327, 2, 10, 151, 9, 8, 67, 297, 109, 338, 103, 332,
+    127, 356, 234, 454, 54, 284,
+)  # fmt: skip
+"""What moves with the skull alone, by which the head's pose is known: forehead, temples, nose, eyes."""
+
+
+def face_width(landmarks: Floats) -> float:
+    """Median distance of the cheeks, pixels; `landmarks` (n, 478, 3), NaN where there is no face."""
+    across = landmarks[:, CHEEKS[1], :2] - landmarks[:, CHEEKS[0], :2]
+    return float(np.nanmedian(np.hypot(across[:, 0], across[:, 1])))
+
+
+def filled(points: Floats, present: npt.NDArray[np.bool_]) -> Floats:
+    """Points with gaps (frames without a face) bridged in a straight line; (n, ...) -> the same shape."""
+    known = np.flatnonzero(present)
+    flat = points.reshape(len(points), -1)
+    if len(known) == len(points):
+        return points
+    index = np.arange(len(points))
+    bridged = np.stack([np.interp(index, known, flat[known, column]) for column in range(flat.shape[1])], 1)
+    return bridged.reshape(points.shape).astype(np.float32)
+
+
+def smoothed(points: Floats, pieces: list[tuple[int, int]], sigma: float) -> Floats:
+    """Smoothed in time by a Gaussian of `sigma` frames, within each piece [first, end) alone."""
+    reach = max(1, round(3 * sigma))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    kernel /= kernel.sum()
+    out = np.array(points, np.float32)
+    for first, end in pieces:
+        part = points[first:end].reshape(end - first, -1)
+        padded = np.pad(part, ((reach, reach), (0, 0)), mode="edge")
+        total = sum(w * padded[k : k + len(part)] for k, w in enumerate(kernel))
+        out[first:end] = np.asarray(total, np.float32).reshape(end - first, *points.shape[1:])
+    return out
+
+
+def similarities(points: Floats, reference: Floats) -> Floats:
+    """For each frame the turn, size and shift that brings (n, k, 2) nearest to (k, 2): (n, 2, 3)."""
+    here = points[..., 0].astype(np.float64) + 1j * points[..., 1]
+    there = reference[..., 0].astype(np.float64) + 1j * reference[..., 1]
+    middle, goal = here.mean(1), there.mean()
+    spread = here - middle[:, None]
+    turn = (np.conj(spread) @ (there - goal)) / (np.abs(spread) ** 2).sum(1)
+    shift = goal - turn * middle
+    rows = np.stack(
+        [
+            np.stack([turn.real, -turn.imag, shift.real], -1),
+            np.stack([turn.imag, turn.real, shift.imag], -1),
+        ],
+        1,
+    )
+    return rows.astype(np.float32)
+
+
+def chained(matrices: Floats, then: Floats) -> Floats:
+    """(n, 2, 3) followed by (2, 3)."""
+    out = np.empty_like(matrices)
+    out[:, :, :2] = then[:, :2] @ matrices[:, :, :2]
+    out[:, :, 2] = matrices[:, :, 2] @ then[:, :2].T + then[:, 2]
+    return out
+
+
+def moved(points: Floats, matrices: Floats) -> Floats:
+    """(n, k, 2) through (n, 2, 3)."""
+    return np.asarray(
+        np.einsum("nij,nkj->nki", matrices[:, :, :2], points) + matrices[:, None, :, 2], np.float32
+    )
+
+
+def frontal(landmarks: Floats, reference: Floats | None = None) -> tuple[Floats, Floats]:
+    """The head's pose taken out: (n, 478, 3) -> the same, each frame turned, scaled and shifted in space so
+    that its `RIGID` points lie nearest to the reference's (Umeyama 1991); and the reference, (478, 3).
+
+    Without a reference it is the mean of all frames, found by aligning them to each other. One in units of
+    anything: the result has its units. Without this the first mouth coefficient would be the head's turn.
+    """
+    if reference is None:
+        reference = landmarks[len(landmarks) // 2]
+        for _ in range(3):
+            aligned, turns = _aligned(landmarks, reference)
+            reference = aligned.mean(0)
+        # It has the pose of the frame it began with; it gets the mean of all.
+        u, _, vt = np.linalg.svd(turns.mean(0))
+        reference = (reference - reference[NOSE_BASE]) @ (u @ vt)
+        reference = reference / np.linalg.norm(reference[CHEEKS[1]] - reference[CHEEKS[0]])
+        reference = reference.astype(np.float32)
+    return _aligned(landmarks, reference)[0], reference
+
+
+def _aligned(landmarks: Floats, reference: Floats) -> tuple[Floats, Doubles]:
+    """The frames turned to the reference, and their rotations (n, 3, 3)."""
+    rigid = list(RIGID)
+    source = landmarks[:, rigid].astype(np.float64)
+    goal = reference[rigid].astype(np.float64)
+    middle, centre = source.mean(1, keepdims=True), goal.mean(0)
+    spread, wanted = source - middle, goal - centre
+    u, values, vt = np.linalg.svd(np.einsum("ka,nkb->nab", wanted, spread))
+    # A mirror image is no pose.
+    sign = np.ones_like(values)
+    sign[:, 2] = np.sign(np.linalg.det(u @ vt))
+    turn = (u * sign[:, None]) @ vt
+    scale = (values * sign).sum(1) / (spread**2).sum((1, 2))
+    turned = np.einsum("nab,nkb->nka", turn, landmarks.astype(np.float64) - middle)
+    return np.asarray(turned * scale[:, None, None] + centre, np.float32), turn

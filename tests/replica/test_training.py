@@ -1,0 +1,134 @@
+"""The network learns, the same way each time, stopped or not; ONNX gives what torch gave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from puppet import Puppet
+
+torch = pytest.importorskip("torch", reason="training needs torch, which is not installed")
+pytest.importorskip("safetensors", reason="training needs safetensors, which is not installed")
+
+from cvi.errors import UsageError  # noqa: E402
+from cvi.face.neural.decoder import Decoder  # noqa: E402
+from cvi.face.neural.rig import DECODER, FEATURES  # noqa: E402
+from cvi.replica.checkpoint import CHECKPOINT, peek  # noqa: E402
+from cvi.replica.device import choose_device  # noqa: E402
+from cvi.replica.metrics import correlation  # noqa: E402
+from cvi.replica.network import Network, Size, around  # noqa: E402
+from cvi.replica.onnx_files import decoder_bytes, encoder_bytes  # noqa: E402
+from cvi.replica.painter import ENCODER, Encoder  # noqa: E402
+from cvi.replica.prepared import Prepared, load_prepared, prepare  # noqa: E402
+from cvi.replica.training import Plan, Trainer  # noqa: E402
+
+TINY = (8, 12, 16, 16)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    puppet = Puppet.make(8.0)
+    folder = tmp_path_factory.mktemp("prepared")
+    prepare(puppet.frames(), puppet.track(), folder, 96, 1.0)
+    found = load_prepared(folder)
+    assert found is not None
+    return found
+
+
+def plan(prepared: Prepared, steps: int, seed: int = 0) -> Plan:
+    return Plan(Size(prepared.side, TINY, prepared.mouth.shape[1], 24), steps, batch=4, rate=4e-3, seed=seed)
+
+
+def state(trainer: Trainer) -> dict[str, np.ndarray]:
+    return {name: value.detach().numpy().copy() for name, value in trainer.network.state_dict().items()}
+
+
+def same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
+    return all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def test_stopped_and_resumed_is_the_same_as_never_stopped(prepared: Prepared, tmp_path: Path) -> None:
+    device = choose_device("cpu")
+    whole = Trainer(prepared, plan(prepared, 9), tmp_path / "whole", device)
+    (tmp_path / "whole").mkdir()
+    assert whole.run()
+    (tmp_path / "parts").mkdir()
+    for upto in (2, 5, 6, 9):
+        part = Trainer(prepared, plan(prepared, 9), tmp_path / "parts", device)
+        assert part.run(stop=lambda part=part, upto=upto: part.step >= upto) == (upto == 9)
+        found = peek(tmp_path / "parts")
+        assert found is not None and (found.step, found.total) == (upto, 9)
+    assert same(state(part), state(whole))
+    (tmp_path / "other").mkdir()
+    other = Trainer(prepared, plan(prepared, 9, seed=1), tmp_path / "other", device)
+    other.run()
+    assert not same(state(other), state(whole))
+
+
+def test_another_plan_begins_anew_and_a_damaged_checkpoint_is_named(
+    prepared: Prepared, tmp_path: Path
+) -> None:
+    device = choose_device("cpu")
+    Trainer(prepared, plan(prepared, 3), tmp_path, device).run()
+    assert Trainer(prepared, plan(prepared, 3), tmp_path, device).done
+    assert Trainer(prepared, plan(prepared, 4), tmp_path, device).step == 0
+    kept = (tmp_path / CHECKPOINT).read_bytes()
+    (tmp_path / CHECKPOINT).write_bytes(kept[: len(kept) // 2])
+    with pytest.raises(UsageError, match="cannot be gone on from"):
+        Trainer(prepared, plan(prepared, 3), tmp_path, device)
+
+
+def test_the_lips_follow_the_mouth_asked_for_and_not_the_frame(prepared: Prepared, tmp_path: Path) -> None:
+    trainer = Trainer(prepared, plan(prepared, 160), tmp_path, choose_device("cpu"))
+    losses: list[float] = []
+    trainer.run(lambda reached: losses.append(reached.loss))
+    assert losses[-1] < 0.5 * losses[3]
+    dice = np.random.default_rng(0)
+    frames = np.flatnonzero(prepared.train)
+    bases, mouths = dice.choice(frames, 24), dice.choice(frames, 24)
+    drawn = trainer.draw(bases.tolist(), prepared.mouth[mouths])
+    rows, columns = prepared.region.lip_box
+    dark = (drawn[:, rows, columns, 0] < 120).sum((1, 2)).astype(float)
+    assert correlation(dark, prepared.opening[mouths]) > 0.8
+    assert abs(correlation(dark, prepared.opening[bases])) < 0.45
+
+
+def test_onnx_gives_what_torch_gave(prepared: Prepared, tmp_path: Path) -> None:
+    trainer = Trainer(prepared, plan(prepared, 3), tmp_path, choose_device("cpu"))
+    trainer.run()
+    (tmp_path / ENCODER).write_bytes(encoder_bytes(trainer.network))
+    (tmp_path / DECODER).write_bytes(decoder_bytes(trainer.network))
+    encoder = Encoder(tmp_path / ENCODER)
+    rows = [encoder.features(prepared.crops[i], prepared.region.hidden) for i in (0, 9)]
+    np.save(tmp_path / FEATURES, np.stack(rows))
+    decoder = Decoder(tmp_path / DECODER, tmp_path / FEATURES)
+    hidden = torch.from_numpy(prepared.region.hidden)[None, None]
+    for row, frame in enumerate((0, 9)):
+        picture = torch.from_numpy(prepared.crops[frame].copy()).permute(2, 0, 1)[None].float() / 255
+        told = torch.from_numpy(prepared.mouth[frame : frame + 1])
+        with torch.inference_mode():
+            truth = trainer.network.eval()(around(picture, hidden), told)[0].permute(1, 2, 0).numpy() * 255
+        for drawn in (decoder.draw(row, prepared.mouth[frame]), decoder.draw_from(rows[row], prepared.mouth[frame])):
+            # Features are kept in half precision: about a third of a step of 255.
+            assert np.abs(drawn - truth).max() < 0.8
+    with pytest.raises(UsageError, match="does not belong"):
+        np.save(tmp_path / FEATURES, np.zeros((2, 7), np.float16))
+        Decoder(tmp_path / DECODER, tmp_path / FEATURES)
+
+
+def test_sizes_have_the_shapes_they_say() -> None:
+    network = Network(Size(96, TINY, 5, 24)).eval()
+    with torch.inference_mode():
+        features = network.encoder(torch.zeros(2, 4, 96, 96))
+        assert [tuple(f.shape[1:]) for f in features] == [(8, 24, 24), (12, 12, 12), (16, 6, 6), (16, 3, 3)]
+        assert network(torch.zeros(2, 4, 96, 96), torch.zeros(2, 5)).shape == (2, 3, 96, 96)
+
+
+def test_devices_that_are_not_here_are_named() -> None:
+    with pytest.raises(UsageError, match="not known"):
+        choose_device("tpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(UsageError, match="no CUDA"):
+            choose_device("cuda")
+        assert choose_device("auto").where.type == "cpu"
