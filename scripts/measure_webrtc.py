@@ -21,7 +21,7 @@ from cvi.clock import Clock
 from cvi.transport.base import AVUnit
 from cvi.transport.webrtc.hearing import Hearing
 from cvi.transport.webrtc.participant import Participant
-from cvi.transport.webrtc.peer import _Tap
+from cvi.transport.webrtc.peer import tap
 from cvi.transport.webrtc.transport import WebRtcTransport
 
 CLICKS = 50
@@ -36,20 +36,6 @@ class Nobody:
     def message(self, participant_id: str, text: str) -> None: ...
 
 
-class Ear:
-    """In the place of a peer, for `_Tap`: the participant hears packets as they come."""
-
-    seen_s, has_sound = 0.0, False
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self.hearing = Hearing(self._loop.time)
-        self._events = self
-
-    def heard(self, peer: Any, timestamp: int, payload: bytes) -> None:
-        self.hearing.arrived(timestamp, payload)
-
-
 def click(length: int) -> np.ndarray:
     out = np.zeros(length, np.int16)
     out[:240] = (20_000 * np.sin(np.arange(240) * 0.8)).astype(np.int16)
@@ -62,9 +48,9 @@ async def main() -> None:
     await transport.open()
     participant = Participant()
     await participant.join(lambda offer: transport.join(offer, "p1"))
-    ear = Ear()
+    hearing = Hearing(loop.time)
     receiver = next(r for r in participant.pc.getReceivers() if r.track.kind == "audio")
-    setattr(receiver, "_RTCRtpReceiver__jitter_buffer", _Tap(ear))  # noqa: B010 - mangled by aiortc's class
+    tap(receiver, hearing.arrived)
     while not transport.flowing:  # noqa: ASYNC110 - a script
         await asyncio.sleep(0.01)
     clock.restart()
@@ -85,7 +71,7 @@ async def main() -> None:
 
     tasks = [
         asyncio.create_task(listen(transport.microphone(), into, said)),
-        asyncio.create_task(listen(ear.hearing.blocks(), out, sent)),
+        asyncio.create_task(listen(hearing.blocks(), out, sent)),
     ]
     rng = np.random.default_rng(0)
     frames = [rng.integers(60, 200, (HEIGHT * 3 // 2, WIDTH), np.uint8) // 8 + 100 for _ in range(4)]

@@ -42,6 +42,20 @@ def serve(
         list[str] | None,
         typer.Option(help="STUN or TURN: stun:HOST:PORT, or turn:USER:PASSWORD@HOST:PORT. Repeatable."),
     ] = None,
+    turn_secret: Annotated[
+        Path | None,
+        typer.Option(help="A file with the TURN server's secret: everybody gets a password of their own."),
+    ] = None,
+    relay_only: Annotated[
+        bool, typer.Option("--relay-only", help="Browsers reach it through the TURN server alone.")
+    ] = False,
+    recording_bucket: Annotated[
+        list[str] | None,
+        typer.Option(help="An S3 bucket that recordings may be put into; * for any. Repeatable."),
+    ] = None,
+    brand_name: Annotated[str, typer.Option(help="Stands in the title of rooms.")] = "cvi",
+    brand_logo: Annotated[str, typer.Option(help="A picture's address, shown in rooms.")] = "",
+    brand_accent: Annotated[str, typer.Option(help="The colour of a room's main buttons: #0a7d6c.")] = "",
     size: Annotated[str, typer.Option(help="Of the picture: WIDTHxHEIGHT.")] = "1280x720",
     fps: Annotated[int, typer.Option(help="Frames per second: 24, 25, 30 or 40.")] = 25,
     rate_limit: Annotated[
@@ -57,8 +71,8 @@ def serve(
     needs a key (`cvi keys create`).
     """
     from cvi.cli.request import picture_size
-    from cvi.server.serving import ice_servers, run, with_certificate
-    from cvi.server.settings import ServerSettings, Video
+    from cvi.server.serving import ice_servers, run, secret_in, with_certificate
+    from cvi.server.settings import Brand, ServerSettings, Video
 
     width, height = picture_size(size)
     settings = ServerSettings(
@@ -72,6 +86,10 @@ def serve(
         frame_ancestors=tuple(frame_ancestor or ("*",)),
         urls_to=tuple(allow_urls_to or ()),
         ice_servers=ice_servers(ice_server or ()),
+        turn_secret=secret_in(turn_secret),
+        relay_only=relay_only,
+        recording_buckets=tuple(recording_bucket or ()),
+        brand=Brand(brand_name, brand_logo, brand_accent),
         video=Video(width, height, fps),
         rate_per_minute=rate_limit,
         drain_s=drain,

@@ -35,12 +35,19 @@ class Chat:
             "conversation_started", conversation_id=self._settings.conversation_id, **self._settings.facts
         )
         greeting = self._settings.greeting
+        if not greeting and self._settings.opening and not self._settings.echo:
+            greeting = await self._opened(self._settings.opening)
         if greeting:
             self._generation += 1
             self.history.add_heard(greeting, interrupted=False)
             self._journal.write("reply_finished", reply=self._generation, text=greeting)
         await self._llm.warm(self.history.recent)
         return greeting
+
+    async def _opened(self, request: str) -> str:
+        """What the model says when it is asked to speak first."""
+        clauses = self._clauses(request, self.history.with_user(request))
+        return " ".join([clause async for clause in clauses])
 
     async def say(self, text: str) -> AsyncIterator[str]:
         """One turn. Closing the iterator interrupts the reply; what was given by then counts as heard."""

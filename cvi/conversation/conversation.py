@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from cvi.audio.block import Pcm
 from cvi.clock import Clock
 from cvi.conversation.ears import Ears
 from cvi.conversation.floor import Floor
+from cvi.conversation.given import GivenSpeech
 from cvi.conversation.history import History
 from cvi.conversation.journal import Journal
 from cvi.conversation.performance import Performance, Render
@@ -70,6 +72,7 @@ class Conversation:
             on_change=self._set_activity,
             on_failure=self._fail,
         )
+        self._given = GivenSpeech(self._replies.play)
         self._floor = Floor(
             settings,
             layers,
@@ -98,6 +101,8 @@ class Conversation:
         ]
         if self._settings.greeting:
             self._replies.say(self._settings.greeting, interruptible=self._settings.greeting_interruptible)
+        elif self._settings.opening and not self._settings.echo:
+            self._replies.open(self._settings.opening)
         else:
             self._transport.reply_ended()
         try:
@@ -165,6 +170,17 @@ class Conversation:
         self.interrupt("replaced")
         return self._replies.say(text).generation
 
+    def play(self, pcm: Pcm, rate_hz: int, utterance: str = "", *, done: bool = True) -> None:
+        """Let sound be heard (int16 mono at `rate_hz`), the mouth moving to it.
+
+        Sound of one `utterance` may come in pieces, the last one `done`; utterances are heard one after the
+        other. The first takes the stage as `say` does. Raises UsageError for more than is kept waiting.
+        """
+        if self._given.begins(pcm, utterance):
+            self._floor.drop()
+            self.interrupt("replaced")
+        self._given.play(pcm, rate_hz, utterance, done)
+
     def respond(self, text: str) -> int:
         """Answer `text` as if the participant had said it, now; returns the reply's generation."""
         self._floor.drop()
@@ -223,6 +239,7 @@ class Conversation:
         self._floor.reply_finished()
         self._quiet_since_s = self._clock.now()
         self._replies.finished(reply)
+        self._given.go_on()
 
     def _set_activity(self) -> None:
         if self._floor.turn is not None:

@@ -10,10 +10,11 @@ from cvi.conversation.history import History
 from cvi.conversation.journal import Journal
 from cvi.conversation.performance import Performance
 from cvi.conversation.reply import Clause, Reply, fixed_text
-from cvi.conversation.settings import ConversationSettings, Layers
+from cvi.conversation.settings import WELCOME, ConversationSettings, Layers
 from cvi.conversation.writing import in_one_piece, write_reply
 from cvi.llm.speakable import Speakable
 from cvi.transport.base import Transport
+from cvi.tts.base import TtsEngine
 
 
 class Replies:
@@ -55,6 +56,10 @@ class Replies:
         """A reply to the turn's `text`, its gate shut. The history is not changed."""
         if self._settings.echo:
             return self._make(fixed_text(text), turn, text)
+        return self._make(self._written(text), turn, text)
+
+    def _written(self, text: str) -> AsyncIterator[Clause]:
+        """What the model answers to `text`."""
         generation = self._generation + 1
         clauses = write_reply(
             self._layers.llm,
@@ -63,7 +68,7 @@ class Replies:
             Speakable(self._settings.max_sentences, names=filter(None, [self._settings.persona_name])),
             on_first_token=lambda: self._journal.write("reply_first_token", reply=generation),
         )
-        return self._make(in_one_piece(clauses) if self._settings.whole_replies else clauses, turn, text)
+        return in_one_piece(clauses) if self._settings.whole_replies else clauses
 
     def commit(self, reply: Reply) -> None:
         """Open the gate of an answer: its turn is history, and it has the stage."""
@@ -73,6 +78,19 @@ class Replies:
     def say(self, text: str, *, interruptible: bool = True) -> Reply:
         """Speak exactly this, as no answer to anything."""
         reply = self._make(fixed_text(text), None, "", interruptible)
+        self._stage(reply)
+        return reply
+
+    def open(self, request: str) -> Reply:
+        """Let the model speak first, asked to by `request`; what it says is history, the request is not."""
+        reply = self._make(self._written(request), None, "", apology=WELCOME)
+        self._stage(reply)
+        return reply
+
+    def play(self, sound: TtsEngine, utterance: str) -> Reply:
+        """Let sound be heard in the voice's place; `utterance` is its name with who gives it."""
+        reply = self._make(fixed_text(""), None, "", voice=sound)
+        self._journal.write("reply_given", reply=reply.generation, utterance=utterance)
         self._stage(reply)
         return reply
 
@@ -112,16 +130,23 @@ class Replies:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _make(
-        self, clauses: AsyncIterator[Clause], turn: int | None, user_text: str, interruptible: bool = True
+        self,
+        clauses: AsyncIterator[Clause],
+        turn: int | None,
+        user_text: str,
+        interruptible: bool = True,
+        *,
+        voice: TtsEngine | None = None,
+        apology: str | None = None,
     ) -> Reply:
         self._generation += 1
         reply = Reply(
             self._generation,
             turn,
             clauses,
-            self._layers.tts,
+            voice or self._layers.tts,
             self._journal,
-            apology=self._settings.apology,
+            apology=self._settings.apology if apology is None else apology,
             user_text=user_text,
             interruptible=interruptible,
         )

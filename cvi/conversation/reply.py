@@ -131,7 +131,7 @@ class Reply:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._write(ahead))
                 group.create_task(self._voice(ahead))
-            if self.failure is None and not self.timeline.text:
+            if self.failure is None and not self.timeline.text and not self.timeline.length:
                 self._fail(EngineError("The language model gave an empty reply."))
         except* EngineError as errors:
             self._fail(errors.exceptions[0])
@@ -157,7 +157,7 @@ class Reply:
             self._fail(error)
         finally:
             await _close(self._clauses)
-        if written:
+        if any(written):
             self._journal.write("reply_written", reply=self.generation, text=" ".join(written))
         await ahead.put(None)
 

@@ -11,6 +11,10 @@ from cvi.turns.base import TurnModel, VadEngine
 from cvi.turns.thresholds import TurnThresholds
 
 APOLOGY = "Sorry, I lost my train of thought there. Could you say that once more?"
+WELCOME = "Hello."
+"""Said in the place of a greeting that the model could not write."""
+OPENING = "Hello! I have just joined the call. Greet me warmly, in one short sentence of your own."
+"""What a model is asked that writes the greeting itself."""
 NOT_HEARD = "Sorry, I didn't catch that. Could you say it again?"
 
 
@@ -31,7 +35,8 @@ class Layers:
 @dataclass(frozen=True, slots=True)
 class ConversationSettings:
     """`system` is the whole system message. `greeting` is spoken first, "" for none; where it is not
-    `greeting_interruptible`, words over it are passed over.
+    `greeting_interruptible`, words over it are passed over. Without one, and with an `opening`, the model
+    speaks first, asked to by that.
 
     `persona_name` is what it calls itself. `judge_completeness` off, silence alone ends a turn.
     `max_sentences` caps a reply and `recent_turns` what the model is given of the past (small models
@@ -45,6 +50,7 @@ class ConversationSettings:
     system: str
     greeting: str = ""
     greeting_interruptible: bool = True
+    opening: str = ""
     language: str = "en"
     persona_name: str = ""
     thresholds: TurnThresholds = field(default_factory=TurnThresholds)

@@ -13,6 +13,8 @@ from cvi.models.profiles import Profile
 from cvi.server.films.darkroom import Darkroom
 from cvi.server.measures import Measures
 from cvi.server.personas.shelf import PersonaShelf
+from cvi.server.recordings.carrier import Carrier
+from cvi.server.replicas.portraits import Portraits
 from cvi.server.replicas.shelf import ReplicaShelf
 from cvi.server.rooms.headroom import Headroom
 from cvi.server.rooms.rooms import Rooms
@@ -39,6 +41,8 @@ class Services:
     personas: PersonaShelf
     replicas: ReplicaShelf
     films: Darkroom
+    recordings: Carrier
+    portraits: Portraits
     measures: Measures
     profile: Profile
     wall: Callable[[], float] = time.time
@@ -47,6 +51,8 @@ class Services:
         await self.rooms.drain(0.0)
         await self.rooms.stop()
         await self.films.stop()
+        await self.recordings.stop()
+        await self.portraits.stop()
         await self.delivery.flush(FLUSH_S)
         await self.delivery.stop()
         await self.caller.close()
@@ -67,6 +73,7 @@ async def open_services(settings: ServerSettings, measures: Measures) -> Service
     guard = Guard(settings.urls_to)
     caller = Caller(guard)
     delivery = Delivery(database, caller)
+    recordings = Carrier(database, webhooks_wait=delivery.wake)
     rooms = Rooms(
         settings,
         database,
@@ -74,15 +81,19 @@ async def open_services(settings: ServerSettings, measures: Measures) -> Service
         measures,
         most=settings.max_conversations or max(1, hardware.cores // 2),
         webhooks_wait=delivery.wake,
+        recordings_wait=recordings.wake,
         tracer=tracer(),
     )
-    films = Darkroom(database, url=settings.url, profile=settings.profile, webhooks_wait=delivery.wake)
-    replicas = ReplicaShelf()
+    films = Darkroom(
+        database, caller, url=settings.url, profile=settings.profile, webhooks_wait=delivery.wake
+    )
+    replicas = ReplicaShelf(settings.url)
     personas = PersonaShelf(replicas)
     await asyncio.to_thread(personas.every)
     await delivery.start()
     await rooms.start()
     await films.start()
+    await recordings.start()
     return Services(
         settings=settings,
         database=database,
@@ -93,6 +104,8 @@ async def open_services(settings: ServerSettings, measures: Measures) -> Service
         personas=personas,
         replicas=replicas,
         films=films,
+        recordings=recordings,
+        portraits=Portraits(),
         measures=measures,
         profile=resolution.profile,
     )

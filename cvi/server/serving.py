@@ -178,3 +178,16 @@ def ice_servers(texts: Iterable[str]) -> tuple[dict[str, Any], ...]:
         user, _, password = who.partition(":")
         found.append({"urls": [f"{scheme}:{place}"], "username": user, "credential": password})
     return tuple(found)
+
+
+def secret_in(path: Path | None) -> str:
+    """What a file holds, blanks around it cut off; "" for no file. Raises `UsageError`."""
+    if path is None:
+        return ""
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read.", "Give a text file with the secret in it.") from error
+    if not secret:
+        raise UsageError(f"{path} is empty.", "Write the secret into it.")
+    return secret

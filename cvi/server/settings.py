@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,13 +24,31 @@ class Video:
 
 
 @dataclass(frozen=True, slots=True)
+class Brand:
+    """How rooms look that say nothing else: `logo` is a picture's address, `accent` a CSS colour."""
+
+    name: str = "cvi"
+    logo: str = ""
+    accent: str = ""
+
+    def __post_init__(self) -> None:
+        if self.logo and not self.logo.startswith("https://"):
+            raise UsageError(f"--brand-logo {self.logo} is no address of a picture.", "Begin with https://")
+        if not re.fullmatch(r"[#\w(),.% /-]{0,64}", self.accent):
+            raise UsageError(f"--brand-accent {self.accent} is no colour.", "For example: #0a7d6c")
+
+
+@dataclass(frozen=True, slots=True)
 class ServerSettings:
     """All of a server's choices; the defaults serve this machine alone.
 
     `urls_to`: hosts, addresses or networks that clients' URLs may lead to although they are private,
     `*` for any. `cors_origins`: origins whose pages may call the API, `*` for any. `drain_s`: how long
     a server that is told to stop lets conversations go on. `worker`: the command of a conversation's
-    process. `max_conversations` None: as many as the processors carry.
+    process. `max_conversations` None: as many as the processors carry. `relay_only`: browsers reach it
+    through its TURN server alone. `turn_secret`: what the TURN server makes passwords from.
+    `recording_buckets`: where in S3-compatible storage recordings may be
+    put, `*` for anywhere.
     """
 
     host: str = "127.0.0.1"
@@ -42,6 +61,10 @@ class ServerSettings:
     frame_ancestors: tuple[str, ...] = ("*",)
     urls_to: tuple[str, ...] = ()
     ice_servers: tuple[dict[str, Any], ...] = ()
+    turn_secret: str = field(default="", repr=False)
+    relay_only: bool = False
+    recording_buckets: tuple[str, ...] = ()
+    brand: Brand = Brand()
     video: Video = Video()
     drain_s: float = 60.0
     rate_per_minute: int = 3000
@@ -59,6 +82,11 @@ class ServerSettings:
                 raise UsageError(
                     f"--public-url {self.public_url} is no address.", "For example: https://talk.example.org"
                 )
+        urls = [url for server in self.ice_servers for url in server["urls"]]
+        if self.relay_only and not any(url.startswith("turn") for url in urls):
+            raise UsageError(
+                "--relay-only needs a TURN server.", "Name it: --ice-server turn:USER:PASSWORD@HOST:3478"
+            )
         if self.max_conversations is not None and self.max_conversations < 1:
             raise UsageError("--max-conversations must be at least 1.", "Leave it out for what fits here.")
 

@@ -252,6 +252,8 @@ class StandIn:
         if isinstance(room, Response):
             return room
         room.offers.append(body)
+        if body.get("restart"):
+            return JSONResponse({"message": "The connection is gone."}, 400)
         if room.refuse:
             return JSONResponse({"message": room.refuse[1]}, room.refuse[0])
         if room.config()["state"] == "ended":

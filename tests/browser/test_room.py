@@ -123,6 +123,48 @@ async def test_interrupt_is_offered_while_the_persona_speaks(page: Page, server:
     assert room.received[-1]["event_type"] == "conversation.interrupt"
 
 
+async def test_a_written_conversation_asks_for_no_device(page: Page, server: StandIn) -> None:
+    room = server.room(audio_only=True, chat=True)
+    await page.add_init_script(NO_DEVICES % "NotAllowedError")
+    await page.goto(server.room_url(room))
+    await page.get_by_label("Write a message").fill("Hello there.")
+    await until(lambda: room.guests and room.guest.channel is not None, "the channel for events opens")
+    await page.keyboard.press("Enter")
+    await until(lambda: room.received, "the message arrives")
+    assert room.received[0]["properties"] == {"text": "Hello there."}
+    await expect(page.get_by_role("button", name="Mute")).to_have_count(0)
+    await expect(page.get_by_text("You are muted")).to_be_hidden()
+    await expect(page.get_by_role("button", name="Leave")).to_be_visible()
+
+
+async def test_who_is_recorded_is_told_before_and_while(page: Page, server: StandIn) -> None:
+    room = server.room(recording=True)
+    await page.goto(server.room_url(room))
+    await expect(page.get_by_text("This conversation is recorded.")).to_be_visible()
+    await page.get_by_role("button", name="Join", exact=True).click()
+    await expect(page.locator(".stage.seen")).to_be_visible()
+    await expect(page.get_by_text("This conversation is recorded.")).to_be_visible()
+
+
+@pytest.mark.parametrize(("asked", "query", "shown"), [(False, "", False), (False, "captions=on", True), (True, "", True), (True, "captions=off", False)])
+async def test_captions_at_first_are_as_asked_for(page: Page, server: StandIn, asked: bool, query: str, shown: bool) -> None:
+    await enter(page, server, server.room(captions=asked), query)
+    await expect(page.get_by_role("button", name="Hide captions" if shown else "Show captions")).to_be_visible()
+
+
+async def test_a_brand_dresses_every_room(page: Page, server: StandIn) -> None:
+    logo = "https://acme.example/logo.svg"
+    await page.route(logo, lambda route: route.fulfill(body="<svg xmlns='http://www.w3.org/2000/svg' width='80' height='20'/>", content_type="image/svg+xml"))
+    room = server.room(brand={"name": "Acme", "logo": logo, "accent": "rgb(10, 125, 108)"})
+    await page.goto(server.room_url(room))
+    await expect(page.locator("img.logo")).to_have_attribute("src", logo)
+    accent = await page.locator("cvi-conversation").evaluate("one => one.style.getPropertyValue('--cvi-accent')")
+    assert accent == "rgb(10, 125, 108)"
+    await page.get_by_role("button", name="Join", exact=True).click()
+    await expect(page.locator(".stage.seen")).to_be_visible()
+    await expect(page).to_have_title("June · Acme")
+
+
 async def test_screen_is_shared_and_taken_back(page: Page, server: StandIn) -> None:
     room = server.room()
     await enter(page, server, room)

@@ -51,6 +51,8 @@ def main() -> None:
         message = json.loads(line)
         kind = message["type"]
         if kind == "offer":
+            with (folder / "offers.jsonl").open("a") as offers:
+                offers.write(json.dumps(message) + "\n")
             if message["sdp"] == "refuse me":
                 say(type="refused", id=message["id"], status=422, message="This is no offer.")
                 continue

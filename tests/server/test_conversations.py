@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 from pathlib import Path
 
 import httpx
@@ -52,6 +53,7 @@ async def test_the_worker_is_given_what_was_asked_for(client: httpx.AsyncClient,
         client,
         conversational_context="It rains.",
         custom_greeting="Hey.",
+        enable_dynamic_greeting=True,
         audio_only=True,
         properties={"max_call_duration": 9000, "language": "de", "enable_recording": True, "enable_transcription": 1},
     )
@@ -61,6 +63,7 @@ async def test_the_worker_is_given_what_was_asked_for(client: httpx.AsyncClient,
     spec = json.loads(path.read_text())
     assert spec["persona"]["system_prompt"].startswith(PROMPT)
     assert spec["conversational_context"] == "It rains." and spec["custom_greeting"] == "Hey."
+    assert spec["dynamic_greeting"] is True
     assert spec["audio_only"] is True and spec["language"] == "german" and spec["replica"] == "june"
     assert spec["limits"]["max_call_duration_s"] == 3600
     await client.post(f"/v2/conversations/{made['conversation_id']}/end")
@@ -149,6 +152,21 @@ async def test_a_crash_ends_its_own_conversation_only(client: httpx.AsyncClient,
     assert (await details(client, calm["conversation_id"]))["status"] == "active"
     answer = await client.post(f"/c/{calm['conversation_id']}/offer", json={"sdp": "still here"})
     assert answer.json()["sdp"] == "answer to still here"
+
+
+async def test_workers_killed_again_and_again_take_nothing_with_them(client: httpx.AsyncClient, home: Path) -> None:
+    calm = await create(client)
+    for _ in range(4):
+        made = await create(client)
+        await until(lambda made=made: room(client, made["conversation_id"]).state == "ready")
+        os.kill(room(client, made["conversation_id"]).pid, signal.SIGKILL)
+        done = await ended(client, made["conversation_id"])
+        assert done["shutdown_reason"] == "internal error occurred at step conversation"
+        assert done["events"][-1]["event_type"] == "application.transcription_ready"
+        assert (home / "conversations" / made["conversation_id"] / "journal.jsonl").is_file()
+    answer = await client.post(f"/c/{calm['conversation_id']}/offer", json={"sdp": "still here"})
+    assert answer.json()["sdp"] == "answer to still here"
+    assert client.app.state.services.rooms.count == 1
 
 
 @pytest.mark.parametrize("mood", ["crash-at-start", "fail"])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
+import base64
 import json
 import sys
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from receiver import Receiver
 from running import listening, until
@@ -57,7 +58,21 @@ async def test_greeted_over_webrtc_and_told_by_webhook(home: Path) -> None:
         assert said() == ["Good morning."]
         config = (await client.get(f"/c/{id}/config")).json()
         assert config["state"] == "ready" and config["persona_name"]
-        await asyncio.sleep(1.5)  # so that some of the greeting was heard
+        kind = "conversation.replica.stopped_speaking"
+        await until(lambda: [event for event in events if event["event_type"] == kind], 30)
+        # Sound of the application's own, in two pieces.
+        wave = (8000 * np.sin(np.arange(12_000) * 0.1)).astype("<i2").tobytes()
+        for number in range(2):
+            audio = {"modality": "audio", "audio": base64.b64encode(wave).decode(), "sample_rate": 24_000}
+            properties = {**audio, "inference_id": "mine", "done": number == 1}
+            echo = {"event_type": "conversation.echo", "properties": properties}
+            assert (await client.post(f"/v2/conversations/{id}/interactions", json=echo)).status_code == 202
+
+        def stopped() -> list[dict]:
+            return [e for e in events if e["event_type"] == kind and e["inference_id"] == "mine"]
+
+        await until(stopped, 30)
+        assert stopped()[0]["properties"]["duration"] == pytest.approx(1.0, abs=0.2)
         assert (await client.post(f"/v2/conversations/{id}/end")).status_code == 200
         done = (await client.get(f"/v2/conversations/{id}?verbose=true")).json()
         await until(lambda: len(receiver.kinds(id)) >= 3)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hmac
+import json
+from pathlib import Path
 
 import httpx
 import pytest
 from running import create, serving, until
 
+from cvi.errors import UsageError
 from cvi.server.gate.rate import RateLimit
 from cvi.server.rooms.headroom import KEEP_FREE_BYTES, MIB, Headroom, memory_available, process_usage
+from cvi.server.settings import Brand, ServerSettings
 
 
 def room(client: httpx.AsyncClient, made: dict):
@@ -41,6 +47,62 @@ async def test_a_private_room_opens_to_its_token_alone(client: httpx.AsyncClient
     assert guest["persona_name"] == "Ada" and guest["state"] == "ready"
     shown = (await client.get(f"/v2/conversations/{made['conversation_id']}?verbose=true")).text
     assert token not in shown
+
+
+async def test_what_a_page_is_told(home) -> None:
+    brand = Brand("Acme", "https://acme.example/logo.svg", "#0a7d6c")
+    turn = {"urls": ["turn:t.example:3478"], "username": "u", "credential": "p"}
+    async with serving(brand=brand, ice_servers=(turn,), relay_only=True) as client:
+        made = await ready(client, properties={"enable_recording": True, "enable_closed_captions": False})
+        config = (await client.get(f"/c/{made['conversation_id']}/config")).json()
+        assert config["brand"] == {"name": "Acme", "logo": "https://acme.example/logo.svg", "accent": "#0a7d6c"}
+        assert config["recording"] is True and config["captions"] is False
+        assert config["ice_servers"] == [turn] and config["ice_transport_policy"] == "relay"
+        assert config["shutdown_reason"] is None
+        await client.post(f"/v2/conversations/{made['conversation_id']}/end")
+        config = (await client.get(f"/c/{made['conversation_id']}/config")).json()
+        assert (config["state"], config["shutdown_reason"]) == ("ended", "end_conversation_endpoint_hit")
+        plain = await ready(client)
+        config = (await client.get(f"/c/{plain['conversation_id']}/config")).json()
+        assert config["recording"] is False and config["captions"] is True
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"relay_only": True}, {"relay_only": True, "ice_servers": ({"urls": ["stun:s.example:1"]},)}],
+)
+def test_without_a_turn_server_nobody_is_sent_through_one(wrong: dict) -> None:
+    with pytest.raises(UsageError, match="TURN"):
+        ServerSettings(**wrong)
+
+
+async def test_with_the_relays_secret_everybody_gets_a_password_of_their_own(home) -> None:
+    servers = ({"urls": ["stun:s.example:3478"]}, {"urls": ["turn:t.example:3478"], "username": "all", "credential": "same"})
+    async with serving(ice_servers=servers, turn_secret="north") as client:
+        made = await ready(client)
+        stun, turn = (await client.get(f"/c/{made['conversation_id']}/config")).json()["ice_servers"]
+        assert stun == servers[0] and "north" not in str(turn)
+        expires, _, who = turn["username"].partition(":")
+        assert who == made["conversation_id"] and int(expires) > client.app.state.services.wall() + 3600
+        # As coturn reckons it.
+        key = hmac.new(b"north", turn["username"].encode(), "sha1").digest()
+        assert turn["credential"] == base64.b64encode(key).decode()
+
+
+@pytest.mark.parametrize("wrong", [{"logo": "javascript:alert(1)"}, {"accent": "red; background: url(x)"}])
+def test_a_brand_that_is_none(wrong: dict) -> None:
+    with pytest.raises(UsageError, match="brand"):
+        Brand(**wrong)
+
+
+async def test_a_restart_is_passed_on_for_those_who_are_inside(client: httpx.AsyncClient, home: Path) -> None:
+    made = await ready(client)
+    mine = (await offer(client, made)).json()["participant_id"]
+    assert (await offer(client, made, participant_id=mine, restart=True)).json()["participant_id"] == mine
+    other = (await offer(client, made, participant_id="invented", restart=True)).json()["participant_id"]
+    assert other not in (mine, "invented")
+    offers = (home / "conversations" / made["conversation_id"] / "offers.jsonl").read_text().splitlines()
+    assert [json.loads(line)["restart"] for line in offers] == [False, True, False]
 
 
 async def test_an_old_token_lets_back_in_only_who_was_in(client: httpx.AsyncClient) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from running import serving
 
 STEP = {"objective_name": "ask", "objective_prompt": "Ask."}
 RULE = {"guardrail_name": "calm", "guardrail_prompt": "Stay calm."}
@@ -195,6 +198,14 @@ pathlib.Path(words[words.index("--output") + 1]).write_bytes(b"film of " + words
 """
 
 
+RENDER_SOUND = """
+import sys, pathlib
+words = sys.argv[1:]
+sound = pathlib.Path(words[words.index("--audio") + 1]).read_bytes()
+pathlib.Path(words[words.index("--output") + 1]).write_bytes(b"film of " + sound)
+"""
+
+
 async def test_films_are_rendered_in_turn_and_told(client: httpx.AsyncClient) -> None:
     films = client.app.state.services.films
     films._render = [sys.executable, "-c", RENDER]
@@ -204,15 +215,7 @@ async def test_films_are_rendered_in_turn_and_told(client: httpx.AsyncClient) ->
         made.append((await client.post("/v2/videos", json=body)).json())
     assert made[0]["status"] == "queued" and made[0]["face_id"] == made[0]["replica_id"]
 
-    async def settled(video: dict) -> dict:
-        for _ in range(1000):
-            found = (await client.get(f"/v2/videos/{video['video_id']}")).json()
-            if found["status"] in ("ready", "error"):
-                return found
-            await asyncio.sleep(0.01)
-        raise AssertionError("it is never done")
-
-    good, bad = [await settled(video) for video in made]
+    good, bad = [await settled(client, video) for video in made]
     assert (good["status"], bad["status"]) == ("ready", "error")
     assert bad["error_details"] == "The script cannot be spoken." and good["data"] == {"script": "Hello."}
     assert (await client.get(good["download_url"])).content == b"film of june"
@@ -228,6 +231,65 @@ async def test_films_are_rendered_in_turn_and_told(client: httpx.AsyncClient) ->
     assert not films.film(good["video_id"]).exists()
 
 
+async def test_a_film_of_recorded_speech_is_fetched_first(home, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {
+        "/good.wav": (200, b"RIFF\x00\x00\x00\x00WAVEfmt sound", ""),
+        "/list.m3u8": (200, b"#EXTM3U\nfile:///etc/passwd", ""),
+        "/gone.wav": (404, b"", ""),
+        "/moved.wav": (302, b"", "/good.wav"),
+        "/inner.wav": (302, b"", "http://10.0.0.1/secret.wav"),
+        "/large.wav": (200, b"RIFF" + b"x" * 5000, ""),
+    }
+    monkeypatch.setattr("cvi.server.films.speech.MOST_BYTES", 4000)
+    async with sounds(answers) as url, serving(urls_to=("127.0.0.1",)) as client:
+        client.app.state.services.films._render = [sys.executable, "-c", RENDER_SOUND]
+        made = {}
+        for name in answers:
+            answer = await client.post("/v2/videos", json={"replica_id": "june", "audio_url": url + name})
+            assert answer.status_code == 200, answer.text
+            made[name] = answer.json()
+        found = {name: await settled(client, video) for name, video in made.items()}
+        assert {name: video["status"] for name, video in found.items()} == {
+            name: "ready" if name in ("/good.wav", "/moved.wav") else "error" for name in answers
+        }
+        assert (await client.get(found["/good.wav"]["download_url"])).content.startswith(b"film of RIFF")
+        assert found["/good.wav"]["data"] == {"audio_url": url + "/good.wav"}
+        assert "no sound" in found["/list.m3u8"]["error_details"]
+        assert "404" in found["/gone.wav"]["error_details"]
+        assert "10.0.0.1" in found["/inner.wav"]["error_details"]
+        assert "larger" in found["/large.wav"]["error_details"]
+        for name in ("/list.m3u8", "/large.wav"):
+            kept = client.app.state.services.films.film(made[name]["video_id"]).parent
+            assert not kept.exists() or not list(kept.iterdir())
+
+
+@asynccontextmanager
+async def sounds(answers: dict) -> AsyncIterator[str]:
+    """A place in the web that answers (status, body, where to go) by path."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        path = (await reader.readuntil(b"\r\n\r\n")).split(b" ")[1].decode()
+        status, body, location = answers[path]
+        more = f"location: {location}\r\n" if location else ""
+        head = f"HTTP/1.1 {status} X\r\n{more}content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        writer.write(head.encode() + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server.close()
+
+
+async def settled(client: httpx.AsyncClient, video: dict) -> dict:
+    for _ in range(1000):
+        found = (await client.get(f"/v2/videos/{video['video_id']}")).json()
+        if found["status"] in ("ready", "error"):
+            return found
+        await asyncio.sleep(0.01)
+    raise AssertionError("it is never done")
+
+
 async def test_films_that_cannot_be(client: httpx.AsyncClient) -> None:
     sound = "https://93.184.216.34/a.wav"
     for body, status in (
@@ -236,7 +298,7 @@ async def test_films_that_cannot_be(client: httpx.AsyncClient) -> None:
         ({"replica_id": "june", "script": "Hi.", "audio_url": sound}, 400),
         ({"replica_id": "nobody", "script": "Hi."}, 400),
         ({"replica_id": "june", "script": "Hi.", "callback_url": "http://10.0.0.1/"}, 400),
-        ({"replica_id": "june", "audio_url": sound}, 501),
+        ({"replica_id": "june", "audio_url": "http://10.0.0.1/a.wav"}, 400),
     ):
         assert (await client.post("/v2/videos", json=body)).status_code == status
     assert (await client.get("/v2/videos?page=0")).json() == {"data": [], "total_count": 0}

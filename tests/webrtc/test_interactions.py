@@ -6,12 +6,13 @@ import base64
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cvi.conversation.journal import Event
 from cvi.errors import UsageError
-from cvi.server.interactions import Interactions, Told
-from cvi.server.requests import (
+from cvi.server.worker.interactions import Interactions, Told
+from cvi.server.worker.requests import (
     MOST_MESSAGE,
     Context,
     Desk,
@@ -81,6 +82,19 @@ def test_what_the_persona_says_is_told_twice() -> None:
     assert of(messages, "conversation.replica.stopped_speaking") == [{"duration": 3.6, "interrupted": False}]
     ids = {message["inference_id"] for message in messages}
     assert len(ids) == 1 and {message["turn_idx"] for message in messages} == {0}
+
+
+def test_a_given_sound_is_told_by_the_name_it_was_given_and_without_words() -> None:
+    messages = told(
+        ("reply_given", {"reply": 1, "utterance": "mine"}),
+        ("reply_committed", {"reply": 1, "turn": None}),
+        ("reply_first_audio", {"reply": 1, "at_s": 0.4}),
+        ("reply_heard", {"reply": 1, "text": ""}),
+        ("reply_finished", {"reply": 1, "text": ""}),
+    )
+    assert {message["inference_id"] for message in messages} == {"mine"}
+    assert {message["event_type"].rpartition(".")[2] for message in messages} == {"started_speaking", "stopped_speaking"}
+    assert [each["role"] for each in of(messages, "conversation.stopped_speaking")] == ["pal", "replica"]
 
 
 def test_the_utterance_comes_with_the_speech_not_before() -> None:
@@ -244,6 +258,7 @@ def test_echo_of_sound_is_read() -> None:
         (event("echo", modality="audio", audio="a$b"), "base64"),
         (event("echo", modality="audio", audio=7), "16-bit"),
         (event("echo", modality="audio", audio="AA==", sample_rate=1), "sample_rate"),
+        (event("echo", modality="audio", audio="AAA=", sample_rate=23_999), "sample_rate"),
         (event("sensitivity"), "Give"),
         (event("sensitivity", participant_pause_sensitivity="extreme"), "one of"),
         (event("tool_result", tool_call_id="t", status="maybe"), "status"),
@@ -260,6 +275,9 @@ class Conversation:
 
     def say(self, text: str) -> None:
         self.did.append(("say", text))
+
+    def play(self, pcm: Any, rate_hz: int, utterance: str, *, done: bool) -> None:
+        self.did.append(("play", pcm.tolist(), rate_hz, utterance, done))
 
     def respond(self, text: str) -> None:
         self.did.append(("respond", text))
@@ -281,6 +299,7 @@ def test_requests_reach_the_conversation() -> None:
     conversation = Conversation()
     desk = Desk(conversation, "medium", "high")
     desk.carry_out(Echo("a"))
+    desk.carry_out(EchoSound(np.array([1, 2], np.int16), 16000, "i", False))
     desk.carry_out(Respond("b"))
     desk.carry_out(Interrupt())
     desk.carry_out(Context("c", replace=True))
@@ -289,6 +308,7 @@ def test_requests_reach_the_conversation() -> None:
     desk.carry_out(Sensitivity(None, "low"))
     assert conversation.did == [
         ("say", "a"),
+        ("play", [1, 2], 16000, "i", False),
         ("respond", "b"),
         ("interrupt", "asked"),
         ("replace", "c"),

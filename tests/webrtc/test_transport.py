@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from aiortc import RTCIceGatherer
+from aiortc.rtcicetransport import candidate_to_aioice
 from udp_relay import Relay, Weather
 
 from cvi.audio.block import PLAYED_HZ, Pcm
@@ -23,8 +26,10 @@ from cvi.stt.base import SttStream
 from cvi.testing.contracts.transport import check_transport
 from cvi.testing.fakes import FakeLlm, FakeTts
 from cvi.transport.base import AVUnit
+from cvi.transport.webrtc import line as line_module
+from cvi.transport.webrtc import path as path_module
 from cvi.transport.webrtc import peer as peer_module
-from cvi.transport.webrtc import transport as transport_module
+from cvi.transport.webrtc.description import exchange_ice
 from cvi.transport.webrtc.participant import Participant
 from cvi.transport.webrtc.transport import WebRtcTransport
 
@@ -191,9 +196,65 @@ async def test_a_new_offer_takes_the_old_connections_place() -> None:
             playing.cancel()
 
 
+async def restarted(participant: Participant, path: path_module.Path, signal: Callable[[str], Any]) -> None:
+    """What a browser does at an ICE restart: new credentials, same certificate, same tracks."""
+    gatherer = RTCIceGatherer([])
+    await gatherer.gather()
+    found = gatherer._connection
+    found.ice_controlling = True
+    ways = [candidate.to_sdp() for candidate in found.local_candidates]
+    mine = participant.pc.localDescription.sdp
+    answer = await signal(exchange_ice(mine, found.local_username, found.local_password, ways))
+    theirs, candidates = path_module._remote(answer)
+    found.remote_username, found.remote_password = theirs.usernameFragment, theirs.password
+    for candidate in [*map(candidate_to_aioice, candidates), None]:
+        await found.add_remote_candidate(candidate)
+    await path._seek(found)
+    assert path._used is found, "another way was found"
+
+
+async def test_a_connection_finds_another_way_and_goes_on() -> None:
+    async with opened() as (transport, owner, clock):
+        async with joined(transport) as participant:
+            await owner.until(lambda: owner.presences)
+            clock.restart()
+            playing = asyncio.create_task(play(transport, 500))
+            await participant.until(lambda: participant.seen and participant.heard)
+            peer = transport._peer
+            assert peer is not None and peer._path is not None
+            way = peer._path._used
+            files = len(list(Path("/proc/self/fd").iterdir()))
+            its = path_module.Path(participant.pc.getSenders()[0].transport.transport, [])
+            for _ in range(2):
+                await restarted(participant, its, lambda offer: transport.restart(offer, "p1"))
+            await owner.until(lambda: peer._path._used is not way)
+            seen, heard = len(participant.seen), len(participant.heard)
+            participant.send({"event_type": "conversation.interrupt"})
+            await owner.until(lambda: owner.messages)
+            await participant.until(lambda: len(participant.seen) > seen + 20 and len(participant.heard) > heard + 20)
+            assert transport._peer is peer and owner.presences == [("joined", "p1")], "nobody noticed"
+            assert peer._pc.connectionState == participant.pc.connectionState == "connected"
+            assert len(list(Path("/proc/self/fd").iterdir())) <= files, "the old ways are closed"
+            playing.cancel()
+
+
+async def test_another_way_is_only_for_the_connection_that_is_there() -> None:
+    async with opened() as (transport, owner, _):
+        with pytest.raises(UsageError, match="gone"):
+            await transport.restart("v=0", "p1")
+        async with joined(transport) as participant:
+            await owner.until(lambda: owner.presences)
+            mine = participant.pc.localDescription.sdp
+            other = re.sub(r"a=fingerprint:.*", "a=fingerprint:sha-256 AA:BB", mine)
+            for offer, who in ((mine, "p2"), (other, "p1"), ("", "p1"), (re.sub("a=ice-(ufrag|pwd):.*\r\n", "", mine), "p1")):
+                with pytest.raises(UsageError):
+                    await transport.restart(offer, who)
+            assert transport.flowing and owner.presences == [("joined", "p1")]
+
+
 async def test_a_dead_connection_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport_module, "STALLED_S", 0.5)
-    monkeypatch.setattr(transport_module, "LOST_S", 1.5)
+    monkeypatch.setattr(line_module, "STALLED_S", 0.5)
+    monkeypatch.setattr(line_module, "LOST_S", 1.5)
     async with opened() as (transport, owner, clock):
         async with joined(transport, video=False) as participant:
             await owner.until(lambda: owner.presences)

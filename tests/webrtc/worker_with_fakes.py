@@ -13,8 +13,8 @@ from cvi.conversation.settings import ConversationSettings, Layers
 from cvi.errors import MissingError
 from cvi.face.base import Controls, Frame
 from cvi.persona.schema import Persona
-from cvi.server import casting
-from cvi.server.worker import main
+from cvi.server.worker import casting
+from cvi.server.worker.__main__ import main
 from cvi.stage import Stage
 from cvi.testing.fakes import FakeLlm, FakeStt, FakeTts, Vocabulary
 

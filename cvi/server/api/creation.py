@@ -14,9 +14,11 @@ from cvi.persona.language import language_name
 from cvi.server.answers import Refusal, invalid, not_here_yet
 from cvi.server.personas.document import check
 from cvi.server.personas.seeds import DEFAULT_PERSONA
+from cvi.server.recordings.storage import bucket_asked_for
 from cvi.server.replicas.shelf import ShelvedReplica
 from cvi.server.rooms.rooms import Opening
 from cvi.server.rooms.tokens import lock, new_token
+from cvi.server.rooms.ways import ice_servers_for
 from cvi.server.services import Services
 from cvi.server.store import resources
 from cvi.server.store.conversations import ConversationRow, add_conversation
@@ -41,11 +43,17 @@ class PropertiesBody(Body):
     """Seconds that a room waits for its first participant."""
     enable_recording: bool = False
     auto_start_recording: bool = False
+    enable_closed_captions: bool = True
+    """Whether the room shows captions at first; whoever is in it switches them as they like."""
     apply_greenscreen: bool = False
     language: _Name = ""
     """An English name, a two-letter code, or multilingual."""
     require_auth: bool = False
     recording_storage: dict[str, Any] = Field(default_factory=dict)
+    """`provider` s3 with `bucket_name`; `bucket_region`, `assume_role_arn`, `external_id` as wanted."""
+    recording_s3_bucket_name: _Name = ""
+    recording_s3_bucket_region: _Name = ""
+    aws_assume_role_arn: Annotated[str, Field(max_length=2048)] = ""
     livekit_ws_url: str = ""
     livekit_room_token: Annotated[str, Field(repr=False)] = ""
     daily_room: Any = None
@@ -60,6 +68,9 @@ class ConversationBody(Body):
     callback_url: Annotated[str, Field(max_length=2048)] = ""
     conversational_context: _Text = ""
     custom_greeting: Annotated[str, Field(max_length=2000)] | None = None
+    """Spoken first, and not to be interrupted."""
+    enable_dynamic_greeting: bool = False
+    """The language model writes the greeting, unless there is a `custom_greeting`."""
     audio_only: bool = False
     chat: bool = False
     test_mode: bool = False
@@ -84,6 +95,7 @@ async def create_conversation(body: ConversationBody, house: Services) -> tuple[
     _refuse_what_is_not_here(body)
     if not body.persona_id and not body.replica_id:
         raise Refusal(400, "Either persona_id or replica_id must be provided.")
+    bucket = bucket_asked_for(body.properties.model_dump(), house.settings.recording_buckets)
     persona = await asyncio.to_thread(house.personas.get, body.persona_id or DEFAULT_PERSONA)
     language = _language(body.properties.language)
     replica = await asyncio.to_thread(_replica, body, dict(persona.document), house)
@@ -113,7 +125,12 @@ async def create_conversation(body: ConversationBody, house: Services) -> tuple[
         token_digest=None if key is None else key.token_digest,
         token_expires_at=None if key is None else key.until,
         request={**body.model_dump(exclude={"properties"}), "properties": _kept(body.properties)}
-        | {"system_prompt": checked.system_prompt or "", "persona_name": checked.spoken_name},
+        | {
+            "system_prompt": checked.system_prompt or "",
+            "persona_name": checked.spoken_name,
+            "recording": _records(body, document),
+            "recording_bucket": None if bucket is None else bucket.kept(),
+        },
     )
     if body.test_mode:
         await house.database.write(lambda there: add_conversation(there, row))
@@ -132,10 +149,6 @@ def _refuse_what_is_not_here(body: ConversationBody) -> None:
         raise not_here_yet("Joining a LiveKit room", "Leave out livekit_ws_url and use conversation_url.")
     if body.properties.daily_room:
         raise not_here_yet("Joining a Daily room", "Leave out daily_room and use conversation_url.")
-    if body.properties.recording_storage:
-        raise not_here_yet(
-            "Storing recordings elsewhere", "Leave out recording_storage: they are kept on the server."
-        )
 
 
 def _replica(body: ConversationBody, persona: dict[str, Any], house: Services) -> ShelvedReplica:
@@ -188,6 +201,12 @@ def _named_once(items: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
     return list({str(item.get(key)): item for item in reversed(items)}.values())[::-1]
 
 
+def _records(body: ConversationBody, document: dict[str, Any]) -> bool:
+    """Whether it is recorded, from its first participant on."""
+    wanted = body.properties.enable_recording or body.properties.auto_start_recording
+    return wanted or bool((document.get("recording") or {}).get("enabled"))
+
+
 def _spec(
     conversation_id: str,
     body: ConversationBody,
@@ -199,8 +218,6 @@ def _spec(
     """The worker's start message."""
     wanted, video = body.properties, house.settings.video
     folder = house.rooms.folder(conversation_id)
-    records = wanted.enable_recording or wanted.auto_start_recording
-    records = records or bool((document.get("recording") or {}).get("enabled"))
     return {
         "conversation_id": conversation_id,
         "persona": document,
@@ -208,17 +225,18 @@ def _spec(
         "profile": house.settings.profile,
         "conversational_context": body.conversational_context,
         "custom_greeting": body.custom_greeting,
+        "dynamic_greeting": body.enable_dynamic_greeting,
         "language": language,
         "audio_only": body.audio_only or body.chat,
         "chat": body.chat,
-        "recording": str(folder / RECORDING_NAME) if records else None,
+        "recording": str(folder / RECORDING_NAME) if _records(body, document) else None,
         "journal_folder": str(folder),
         "limits": {
             "max_call_duration_s": min(wanted.max_call_duration, LONGEST_CALL_S),
             "participant_absent_timeout_s": wanted.participant_absent_timeout,
             "participant_left_timeout_s": wanted.participant_left_timeout,
         },
-        "ice_servers": list(house.settings.ice_servers),
+        "ice_servers": ice_servers_for(house.settings, conversation_id, house.wall()),
         "video": {"width": video.width, "height": video.height, "fps": video.fps},
         "greenscreen": wanted.apply_greenscreen,
         "test_mode": False,
@@ -226,4 +244,5 @@ def _spec(
 
 
 def _kept(properties: PropertiesBody) -> dict[str, Any]:
-    return properties.model_dump(exclude={"livekit_room_token", "recording_storage"})
+    bucket = {"recording_s3_bucket_name", "recording_s3_bucket_region", "aws_assume_role_arn"}
+    return properties.model_dump(exclude={"livekit_room_token", "recording_storage", *bucket})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hmac
 from pathlib import Path
 from typing import Annotated
 
@@ -42,6 +44,19 @@ async def playground() -> Response:
 @router.get("/")
 async def home() -> Response:
     return RedirectResponse("/playground")
+
+
+@router.get("/thumbnails/{name}.jpg")
+async def thumbnail(name: str, house: Annotated[Services, Depends(services)]) -> Response:
+    """A replica's picture. Its address holds a digest of the replica's files, which stands for a key."""
+    id, _, fingerprint = name.partition("-")
+    replica = await asyncio.to_thread(house.replicas.find, id)
+    if replica is None or not hmac.compare_digest(replica.fingerprint.encode(), fingerprint.encode()):
+        raise Refusal(404, "There is no such picture.", "message")
+    path = await house.portraits.get(replica)
+    if path is None:
+        raise Refusal(404, "There is no such picture.", "message")
+    return FileResponse(path, media_type="image/jpeg", headers={"cache-control": "public, max-age=31536000"})
 
 
 @router.get("/favicon.ico")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -13,6 +14,7 @@ from cvi.server.gate.rate import RateLimit, caller_of
 from cvi.server.json_body import JsonRoute
 from cvi.server.rooms.room import Room, ended
 from cvi.server.rooms.tokens import Lock
+from cvi.server.rooms.ways import ice_servers_for
 from cvi.server.services import Services, services
 from cvi.server.store import conversations
 from cvi.server.store.conversations import ConversationRow
@@ -24,11 +26,16 @@ Token = Annotated[str | None, Query(alias="t", description="The meeting token of
 
 
 class OfferBody(Body):
-    """A WebRTC offer. `participant_id` of an earlier answer brings the same participant back."""
+    """A WebRTC offer. `participant_id` of an earlier answer brings the same participant back.
+
+    With `restart` it is an offer of their connection that is still there, to find it another way (an ICE
+    restart); 400 when it is gone.
+    """
 
     sdp: Annotated[str, Field(min_length=1, max_length=256_000)]
     participant_name: Annotated[str, Field(max_length=100)] = ""
     participant_id: Annotated[str, Field(max_length=64)] | None = None
+    restart: bool = False
     token: Annotated[str, Field(max_length=200)] | None = None
 
 
@@ -49,18 +56,23 @@ async def config(conversation_id: str, request: Request, house: House, t: Token 
         "conversation_id": row.id,
         "require_auth": lock is not None,
         "state": "ended" if state == "ending" else state,
-        "brand": "cvi",
+        "brand": asdict(house.settings.brand),
     }
     if lock is not None and not lock.opens(t):
         return known
+    wanted = row.request.get("properties", {})
     return known | {
         "conversation_name": row.name,
         "persona_name": row.request.get("persona_name", ""),
         "audio_only": bool(row.request.get("audio_only") or row.request.get("chat")),
         "chat": bool(row.request.get("chat")),
-        "language": row.request.get("properties", {}).get("language") or "english",
+        "language": wanted.get("language") or "english",
+        "captions": wanted.get("enable_closed_captions", True) is not False,
+        "recording": bool(row.request.get("recording")),
+        "shutdown_reason": row.shutdown_reason,
         "token_expired": lock is not None and lock.expired(house.wall()),
-        "ice_servers": list(house.settings.ice_servers),
+        "ice_servers": ice_servers_for(house.settings, row.id, house.wall()),
+        "ice_transport_policy": "relay" if house.settings.relay_only else "all",
         "video": {
             "width": house.settings.video.width,
             "height": house.settings.video.height,
@@ -84,12 +96,12 @@ async def offer(
         # Who is in may come back for as long as the conversation waits, however old the invitation.
         if room.lock.expired(house.wall()) and not room.knows(body.participant_id):
             raise Refusal(403, "The invitation has expired; ask for a new one.", "message")
-    answered = await room.offer(body.sdp, body.participant_name.strip(), body.participant_id)
+    answered = await room.offer(body.sdp, body.participant_name.strip(), body.participant_id, body.restart)
     return {
         "sdp": answered.sdp,
         "type": "answer",
         "participant_id": answered.participant_id,
-        "ice_servers": list(house.settings.ice_servers),
+        "ice_servers": ice_servers_for(house.settings, conversation_id, house.wall()),
     }
 
 

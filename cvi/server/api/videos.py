@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 from starlette.responses import FileResponse, Response
 
-from cvi.server.answers import Page, Refusal, empty, invalid, not_here_yet, page_from_zero
+from cvi.server.answers import Page, Refusal, empty, invalid, page_from_zero
 from cvi.server.api import stored
 from cvi.server.films.darkroom import KIND
 from cvi.server.json_body import JsonRoute
@@ -43,7 +43,7 @@ async def create(body: VideoBody, house: House) -> dict[str, Any]:
     if bool(body.script.strip()) == bool(body.audio_url):
         raise Refusal(400, "Exactly one of script and audio_url must be provided.")
     if body.audio_url:
-        raise not_here_yet("Fetching recorded speech", "On the server: cvi render --audio FILE")
+        await house.guard.vet(body.audio_url)
     replica = await asyncio.to_thread(house.replicas.get, body.replica_id)
     if body.callback_url:
         await house.guard.vet(body.callback_url)
@@ -51,6 +51,7 @@ async def create(body: VideoBody, house: House) -> dict[str, Any]:
         "replica_id": replica.id,
         "replica": replica.name,
         "script": body.script,
+        "audio_url": body.audio_url,
         "callback_url": body.callback_url,
         "status": "queued",
     }

@@ -18,12 +18,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from cvi.errors import CviError
 from cvi.home import home
 from cvi.server.answers import iso
+from cvi.server.films.speech import fetch_speech
 from cvi.server.store import outbox, resources
 from cvi.server.store.database import Database
 from cvi.server.store.resources import Resource
 from cvi.server.vocabulary import both
+from cvi.server.webhooks.calling import Caller
 
 KIND = "videos"
 FILM_NAME = "film.mp4"
@@ -39,6 +42,7 @@ class Darkroom:
     def __init__(
         self,
         database: Database,
+        caller: Caller,
         *,
         url: str,
         profile: str,
@@ -47,6 +51,7 @@ class Darkroom:
         render: Sequence[str] = RENDER,
     ) -> None:
         self._database = database
+        self._caller = caller
         self._url = url
         self._profile = profile
         self._webhooks_wait = webhooks_wait
@@ -91,7 +96,7 @@ class Darkroom:
                 "status": said["status"],
                 "status_details": said.get("details", ""),
                 "error_details": said.get("error", ""),
-                "data": {"script": said["script"]},
+                "data": {key: said[key] for key in ("script", "audio_url") if said.get(key)},
                 "download_url": page if ready else None,
                 "stream_url": None,
                 "hosted_url": page,
@@ -128,11 +133,14 @@ class Darkroom:
         """None when the film is there, else what went wrong in a line."""
         film = self.film(order.id)
         said = order.document
-        await asyncio.to_thread(_write, film.parent / "script.txt", said["script"])
+        try:
+            what = await self._what(order, film.parent)
+        except CviError as error:
+            return str(error)
         options = ["--output", str(film), "--replica", said["replica"], "--profile", self._profile, "--json"]
         self._process = await asyncio.create_subprocess_exec(
             *self._render,
-            str(film.parent / "script.txt"),
+            *what,
             *options,
             stdin=DEVNULL,
             stdout=DEVNULL,
@@ -148,6 +156,14 @@ class Darkroom:
             return None
         lines = told.decode("utf-8", "replace").strip().splitlines()
         return next((line.removeprefix("cvi: ") for line in lines if line.startswith("cvi: ")), "It failed.")
+
+    async def _what(self, order: Resource, folder: Path) -> list[str]:
+        """What is said in it, as `cvi render` is told. Raises `CviError`."""
+        said = order.document
+        if said.get("audio_url"):
+            return ["--audio", str(await fetch_speech(self._caller, said["audio_url"], folder))]
+        await asyncio.to_thread(_write, folder / "script.txt", said["script"])
+        return [str(folder / "script.txt")]
 
     async def _note(self, order: Resource, change: dict[str, Any]) -> None:
         now = self._wall()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import threading
 from collections.abc import Mapping
@@ -38,6 +39,12 @@ class ShelvedReplica:
         return self.folder.parent == replicas_dir()
 
     @property
+    def fingerprint(self) -> str:
+        """16 hex digits that change with any of its files, and that nobody guesses who has not got them."""
+        said = json.dumps([self.name, self.card.get("files")], sort_keys=True, default=str)
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+    @property
     def title(self) -> str:
         return str(self.card.get("name", self.name))
 
@@ -48,9 +55,13 @@ def replica_id(name: str) -> str:
 
 
 class ReplicaShelf:
-    """Reads cards when they change. Blocks on the disk: call it on a thread."""
+    """Reads cards when they change. Blocks on the disk: call it on a thread.
 
-    def __init__(self) -> None:
+    `url` is the server's own address.
+    """
+
+    def __init__(self, url: str = "") -> None:
+        self._url = url
         self._lock = threading.RLock()
         self._read: dict[Path, tuple[int, ShelvedReplica | None]] = {}
 
@@ -105,6 +116,7 @@ class ReplicaShelf:
                 "training_progress": "100/100",
                 "error_message": None,
                 "thumbnail_video_url": None,
+                "thumbnail_image_url": f"{self._url}/thumbnails/{item.id}-{item.fingerprint}.jpg",
                 "model_name": str(item.card.get("renderer", "")),
                 "created_at": iso(item.created_at),
                 "updated_at": iso(item.updated_at),

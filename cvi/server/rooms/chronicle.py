@@ -15,9 +15,12 @@ from cvi.conversation.journal import JOURNAL_NAME, Event, read_journal
 from cvi.conversation.transcript import transcript
 from cvi.errors import CviError
 from cvi.server.answers import iso
-from cvi.server.store import conversations, outbox
+from cvi.server.store import conversations, outbox, resources
 from cvi.server.store.conversations import ConversationRow
 from cvi.server.vocabulary import both
+
+UPLOADS = "uploads"
+"""The kind under which recordings wait that belong elsewhere; their ids are their conversations'."""
 
 
 def tell(
@@ -54,14 +57,21 @@ def tell_the_end(
     recording: dict[str, Any] | None,
     now: float,
 ) -> bool:
-    """Shutdown, transcript, recording, in this order. False when it had ended before."""
+    """Shutdown, transcript, recording, in this order. False when it had ended before.
+
+    A recording that belongs elsewhere is told of when it is there (`cvi.server.recordings`).
+    """
     if not conversations.end_conversation(connection, row.id, reason, now):
         return False
     tell(connection, row, "system.shutdown", {"reason": reason}, now, {"shutdown_reason": reason})
     with_prompt = [{"role": "system", "content": system_prompt}, *lines]
     ready = "application.transcription_ready"
     tell(connection, row, ready, {"transcript": lines}, now, {"transcript": with_prompt})
-    if recording is not None:
+    bucket = row.request.get("recording_bucket")
+    if recording is not None and bucket is not None:
+        upload = {"recording": recording, "bucket": bucket, "tries": 0, "next_at": now}
+        resources.add(connection, UPLOADS, row.id, row.name, upload, now)
+    elif recording is not None:
         tell(connection, row, "application.recording_ready", recording, now)
     return True
 

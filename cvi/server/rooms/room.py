@@ -153,8 +153,13 @@ class Room:
         if self._asked is not None:
             self.kill()
 
-    async def offer(self, sdp: str, name: str, participant_id: str | None) -> Answered:
-        """Let somebody in, or in again. Raises `Refusal`."""
+    async def offer(
+        self, sdp: str, name: str, participant_id: str | None, restart: bool = False
+    ) -> Answered:
+        """Let somebody in, or in again; with `restart`, only find their connection another way.
+
+        Raises `Refusal`.
+        """
         resume = participant_id is not None and participant_id in self._known
         who = participant_id if resume and participant_id is not None else f"u{secrets.token_hex(8)}"
         try:
@@ -164,7 +169,7 @@ class Room:
                     raise ended()
                 if not resume and self._seats is not None and len(self.present) >= self._seats:
                     raise Refusal(409, "The room is full.", "message")
-                return await self._ask(sdp, name, who, resume)
+                return await self._ask(sdp, name, who, resume, restart)
         except TimeoutError:
             raise Refusal(
                 503,
@@ -173,7 +178,7 @@ class Room:
                 {"retry-after": "2"},
             ) from None
 
-    async def _ask(self, sdp: str, name: str, who: str, resume: bool) -> Answered:
+    async def _ask(self, sdp: str, name: str, who: str, resume: bool, restart: bool) -> Answered:
         number = secrets.token_hex(6)
         waiting: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._offers[number] = waiting
@@ -186,6 +191,7 @@ class Room:
                 "participant_name": name,
                 "sdp": sdp,
                 "resume": resume,
+                "restart": restart and resume,
             }
         )
         try:

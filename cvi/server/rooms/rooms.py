@@ -62,6 +62,7 @@ class Rooms:
         *,
         most: int,
         webhooks_wait: Callable[[], None],
+        recordings_wait: Callable[[], None],
         tracer: Tracer | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -71,6 +72,7 @@ class Rooms:
         self._measures = measures
         self._most = most
         self._webhooks_wait = webhooks_wait
+        self._recordings_wait = recordings_wait
         self._tracer = tracer
         self._wall = wall
         self._rooms: dict[str, Room] = {}
@@ -167,6 +169,7 @@ class Rooms:
             )
         )
         self._webhooks_wait()
+        self._recordings_wait()
         self._measures.conversation_over(outcome.reason, outcome.crashed, events)
         if self._tracer is not None:
             trace(self._tracer, row.id, outcome.reason, events)

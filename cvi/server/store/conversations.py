@@ -98,6 +98,7 @@ def delete_conversation(connection: sqlite3.Connection, conversation_id: str, ha
     if hard:
         connection.execute("DELETE FROM conversations WHERE id = ?", (conversation_id,))
         connection.execute("DELETE FROM outbox WHERE stream = ?", (conversation_id,))
+        connection.execute("DELETE FROM resources WHERE kind = 'uploads' AND id = ?", (conversation_id,))
     else:
         connection.execute("UPDATE conversations SET deleted = 1 WHERE id = ?", (conversation_id,))
 

@@ -97,3 +97,34 @@ def video_codec(sdp: str) -> str | None:
             names = [line[len(wanted) :] for line in lines if line.startswith(wanted)]
             return names[0].split("/")[0].upper() if names else None
     return None
+
+
+def fingerprint(sdp: str) -> str:
+    """The fingerprint of the first certificate that is named: it stays the same as long as a connection."""
+    for line in sdp.splitlines():
+        if line.startswith("a=fingerprint:"):
+            return line[14:].strip().upper()
+    return ""
+
+
+def exchange_ice(sdp: str, username: str, password: str, candidates: Sequence[str]) -> str:
+    """A description with other ICE credentials and candidates; all else stays, but for its version.
+
+    Candidates are given as in SDP, without `a=candidate:`.
+    """
+    ends = "\r\n" if "\r\n" in sdp else "\n"
+    out: list[str] = []
+    for line in sdp.splitlines():
+        if line.startswith("o="):
+            who, session, version, *rest = line.split(" ")
+            line = " ".join([who, session, str(int(version) + 1), *rest])
+        elif line.startswith("a=ice-ufrag:"):
+            line = f"a=ice-ufrag:{username}"
+        elif line.startswith("a=ice-pwd:"):
+            line = f"a=ice-pwd:{password}"
+        elif line.startswith("a=candidate:"):
+            continue
+        elif line.startswith("a=end-of-candidates"):
+            out.extend(f"a=candidate:{candidate}" for candidate in candidates)
+        out.append(line)
+    return ends.join(out) + ends

@@ -1,16 +1,15 @@
 """One connection to one participant, from its offer to its end.
 
-What aiortc leaves closed is reached through its senders' and receivers' own methods, replaced on the
-instance: feedback of the receiver (RTCP), the sender's reports, and the buffer incoming sound goes
-through. `aiortc` is pinned to a minor version for it, and the constructor's asserts fail where a later
-one has moved them.
+What aiortc leaves closed is reached through its own parts, replaced on the instance: feedback of the
+receiver (`feedback`), the way packets take (`path`), and the buffer incoming sound goes through. `aiortc`
+is pinned to a minor version for it, and asserts fail where a later one has moved them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -27,31 +26,26 @@ from aiortc import (
 from aiortc.exceptions import InternalError
 from aiortc.mediastreams import MediaStreamTrack
 from aiortc.rtcconfiguration import RTCBundlePolicy
-from aiortc.rtp import (
-    RTCP_PSFB_APP,
-    RTCP_PSFB_FIR,
-    RTCP_PSFB_PLI,
-    RtcpPsfbPacket,
-    RtcpRrPacket,
-    RtcpSrPacket,
-    unpack_remb_fci,
-)
 
 from cvi.errors import UsageError
 from cvi.transport.webrtc.camera import NewestFrame, Source
-from cvi.transport.webrtc.description import check_offer, limit_incoming, prefer_codecs, video_codec
-from cvi.transport.webrtc.encoder import VIDEO_HZ
-from cvi.transport.webrtc.pacing import PacedTransport, Repairs
+from cvi.transport.webrtc.description import (
+    check_offer,
+    fingerprint,
+    limit_incoming,
+    prefer_codecs,
+    video_codec,
+)
+from cvi.transport.webrtc.feedback import Feedback
+from cvi.transport.webrtc.path import Path
 from cvi.transport.webrtc.picture import PictureTrack
-from cvi.transport.webrtc.voice import RTP_HZ, VoiceTrack
+from cvi.transport.webrtc.voice import VoiceTrack
 
 CHANNEL = "cvi"
 # H.264 first: encoding it takes less than half of VP8's time.
 CODECS = ("H264", "VP8")
 MOST_BUFFERED = 1 << 20
 MOST_MESSAGE = 60_000
-# A full packet; what is asked for again is mostly of large frames.
-PACKET_BYTES = 1300
 CLOSE_TIMEOUT_S = 5.0
 DRAIN_S = 1.0
 # What has left must arrive before the connection is closed over it.
@@ -93,23 +87,21 @@ class Peer:
         self.voice = voice
         self.picture = picture
         self.is_connected = False
-        self.seen_s = 0.0
-        """When anything last came from the participant, on the loop's clock."""
         self.has_sound = False
         """Sound comes in: fifty packets a second, even when muted."""
-        self.rtt_s = 0.0
-        self.sound_jitter_s = 0.0
         self.channel_dropped = 0
+        self.feedback = Feedback()
         self._events = events
         self._pictures = pictures
         self._loop = asyncio.get_running_loop()
         self._channel: RTCDataChannel | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._sources: list[Source] = ["camera", "screen"]
-        self._paced: PacedTransport | None = None
-        self._repairs = Repairs()
+        self._path: Path | None = None
+        self._fingerprint = self._answer = ""
         self._closed = False
         servers = [RTCIceServer(list(s.urls), s.username, s.credential) for s in ice_servers]
+        self._servers = servers
         # An empty list, not none: with none aiortc asks a public server.
         self._pc = RTCPeerConnection(
             RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
@@ -127,31 +119,40 @@ class Peer:
         except Exception as error:
             # Anybody may send anything, and aiortc's parser answers it with any exception there is.
             raise UsageError(f"The offer cannot be read: {error or type(error).__name__}.") from error
-        video = self._add_tracks()
+        sound, video = self._add_tracks()
         try:
             await self._pc.setLocalDescription(await self._pc.createAnswer())
         except (ValueError, InternalError) as error:
             raise UsageError(f"The offer cannot be answered: {error}.") from error
-        self._pace(video)
+        self._path = Path(sound.transport.transport, self._servers)
         answer: str = self._pc.localDescription.sdp
-        if self.picture is not None and (codec := video_codec(answer)) in CODECS:
-            self.picture.codec = codec  # type: ignore[assignment]
-        return limit_incoming(answer)
+        if self.picture is not None and video is not None:
+            self.feedback.pace(video, self.picture)
+            if (codec := video_codec(answer)) in CODECS:
+                self.picture.codec = codec  # type: ignore[assignment]
+        self._fingerprint, self._answer = fingerprint(offer), limit_incoming(answer)
+        return self._answer
 
-    def _add_tracks(self) -> RTCRtpSender | None:
+    async def restart(self, offer: str) -> str:
+        """The answer to an offer of this very connection that looks for another way (an ICE restart).
+
+        Raises UsageError for an offer of any other.
+        """
+        check_offer(offer)
+        if self._path is None or not self.is_connected or fingerprint(offer) != self._fingerprint:
+            raise UsageError("The connection is gone.", "Make a new one.")
+        return await self._path.answer(offer, self._answer)
+
+    def _add_tracks(self) -> tuple[RTCRtpSender, RTCRtpSender | None]:
+        """Sound and, where one is wanted, picture."""
         kinds = [transceiver.kind for transceiver in self._pc.getTransceivers()]
-        self._listen_to_feedback(self._pc.addTrack(self.voice), self.voice, RTP_HZ)
+        sound = self._pc.addTrack(self.voice)
+        self.feedback.listen(sound, self.voice)
         if self.picture is None or "video" not in kinds:
-            return None
+            return sound, None
         video = self._pc.addTrack(self.picture)
-        self._listen_to_feedback(video, self.picture, VIDEO_HZ)
-        return video
-
-    def _pace(self, video: RTCRtpSender | None) -> None:
-        picture = self.picture
-        if video is not None and picture is not None:
-            self._paced = PacedTransport(video.transport, lambda: picture.rate.target_bps)
-            video.setTransport(self._paced)  # type: ignore[arg-type]
+        self.feedback.listen(video, self.picture)
+        return sound, video
 
     def send(self, event: dict[str, Any]) -> bool:
         """One event as JSON text; False where there is no open channel, or too much waits in it."""
@@ -185,9 +186,9 @@ class Peer:
             for stats in report.values():
                 rtt_s = getattr(stats, "roundTripTime", None)
                 if rtt_s is not None:
-                    self.rtt_s = float(rtt_s)
+                    self.feedback.rtt_s = float(rtt_s)
         if self.picture is not None:
-            self.picture.rate.heard.rtt_s = self.rtt_s
+            self.picture.rate.heard.rtt_s = self.feedback.rtt_s
 
     async def close(self) -> None:
         """Safe to call twice."""
@@ -197,6 +198,8 @@ class Peer:
         self.voice.stop()
         if self.picture is not None:
             self.picture.stop()
+        if self._path is not None:
+            await self._path.close()
         # Where it hangs its sockets are closed with the process; nobody waits for this connection.
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
@@ -210,7 +213,7 @@ class Peer:
         state = self._pc.connectionState
         if state == "connected" and not self.is_connected:
             self.is_connected = True
-            self.seen_s = self._loop.time()
+            self.feedback.seen_s = self._loop.time()
             if self.picture is not None:
                 self.picture.ask_key()
             self._events.connected(self)
@@ -221,7 +224,7 @@ class Peer:
     def _on_track(self, track: MediaStreamTrack) -> None:
         if track.kind == "audio":
             receivers = [r for r in self._pc.getReceivers() if r.track is track]
-            self._tap(receivers[0])
+            tap(receivers[0], self._heard)
         elif self._sources:
             kept = self._pictures[self._sources.pop(0)]
             self._tasks.append(asyncio.create_task(kept.follow(track), name=f"{track.kind}-in"))
@@ -235,89 +238,29 @@ class Peer:
         self._events.channel_opened(self)
 
     def _on_message(self, data: str | bytes) -> None:
-        self.seen_s = self._loop.time()
+        self.feedback.seen_s = self._loop.time()
         if isinstance(data, str):
             self._events.message(self, data)
 
-    # -- what aiortc does not offer ---------------------------------------------------------------
+    def _heard(self, timestamp: int, payload: bytes) -> None:
+        self.feedback.seen_s = self._loop.time()
+        self.has_sound = True
+        self._events.heard(self, timestamp, payload)
 
-    def _tap(self, receiver: RTCRtpReceiver) -> None:
-        """Sound goes to our ears as packets: aiortc's own buffer holds back 80 ms of it."""
-        name = "_RTCRtpReceiver__jitter_buffer"
-        assert hasattr(receiver, name), "this version of aiortc keeps its jitter buffer elsewhere"
-        setattr(receiver, name, _Tap(self))
 
-    def _listen_to_feedback(self, sender: RTCRtpSender, track: VoiceTrack | PictureTrack, hz: int) -> None:
-        handle, report = sender._handle_rtcp_packet, sender._send_rtcp
-
-        async def handle_and_look(packet: Any) -> None:
-            self.seen_s = self._loop.time()
-            self._look_at(packet, sender._ssrc, track)
-            await handle(packet)
-
-        async def report_media_time(packets: list[Any]) -> None:
-            for packet in packets:
-                if isinstance(packet, RtcpSrPacket):
-                    # It names the moment the last packet left; its media was due before that.
-                    ahead = round(self._late_s(track) * hz)
-                    packet.sender_info.rtp_timestamp = (packet.sender_info.rtp_timestamp + ahead) % (1 << 32)
-            await report(packets)
-
-        if isinstance(track, PictureTrack):
-            self._limit_repairs(sender, track)
-        sender._handle_rtcp_packet = handle_and_look  # type: ignore[method-assign]
-        sender._send_rtcp = report_media_time  # type: ignore[method-assign]
-
-    def _limit_repairs(self, sender: RTCRtpSender, track: PictureTrack) -> None:
-        repair = sender._retransmit
-
-        async def repair_within_bounds(number: int) -> None:
-            rate = track.rate
-            if self._repairs.allowed(
-                number, PACKET_BYTES, rate.target_bps, self.rtt_s, self._loop.time()
-            ):
-                await repair(number)
-
-        sender._retransmit = repair_within_bounds  # type: ignore[method-assign, assignment]
-
-    def _late_s(self, track: VoiceTrack | PictureTrack) -> float:
-        paced_s = 0.0
-        if isinstance(track, PictureTrack) and self._paced is not None:
-            paced_s = min(max(self._paced.last_s - track.given_s, 0.0), 1.0)
-        return track.late_s + paced_s
-
-    def _look_at(self, packet: Any, ssrc: int, track: VoiceTrack | PictureTrack) -> None:
-        if isinstance(packet, RtcpRrPacket | RtcpSrPacket):
-            for report in packet.reports:
-                if report.ssrc != ssrc:
-                    continue
-                if isinstance(track, PictureTrack):
-                    track.rate.reported(
-                        report.fraction_lost / 256, report.jitter / VIDEO_HZ, self._loop.time()
-                    )
-                else:
-                    self.sound_jitter_s = report.jitter / RTP_HZ
-        elif isinstance(packet, RtcpPsfbPacket) and isinstance(track, PictureTrack):
-            if packet.fmt in (RTCP_PSFB_PLI, RTCP_PSFB_FIR):
-                track.ask_key()
-            elif packet.fmt == RTCP_PSFB_APP:
-                try:
-                    bps, ssrcs = unpack_remb_fci(packet.fci)
-                except ValueError:
-                    return  # application-specific feedback of another kind
-                if ssrc in ssrcs:
-                    track.rate.estimated(bps)
+def tap(receiver: RTCRtpReceiver, heard: Callable[[int, bytes], None]) -> None:
+    """Give incoming packets (RTP timestamp, payload) to `heard`: aiortc's own buffer holds back 80 ms."""
+    name = "_RTCRtpReceiver__jitter_buffer"
+    assert hasattr(receiver, name), "this version of aiortc keeps its jitter buffer elsewhere"
+    setattr(receiver, name, _Tap(heard))
 
 
 class _Tap:
     """In the place of a receiver's jitter buffer; nothing is ever complete in it."""
 
-    def __init__(self, peer: Peer) -> None:
-        self._peer = peer
+    def __init__(self, heard: Callable[[int, bytes], None]) -> None:
+        self._heard = heard
 
     def add(self, packet: Any) -> tuple[bool, None]:
-        peer = self._peer
-        peer.seen_s = peer._loop.time()
-        peer.has_sound = True
-        peer._events.heard(peer, packet.timestamp, packet._data)
+        self._heard(packet.timestamp, packet._data)
         return False, None

@@ -8,11 +8,10 @@ waits, and goes on where it stopped when the participant is back.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
 from cvi.audio.block import AudioBlock
 from cvi.clock import Clock
@@ -21,31 +20,17 @@ from cvi.transport.inset import room_for
 from cvi.transport.log import PlayedLog
 from cvi.transport.webrtc.camera import NewestFrame, Source
 from cvi.transport.webrtc.hearing import Hearing
-from cvi.transport.webrtc.peer import IceServer, Peer
+from cvi.transport.webrtc.line import Line, WebRtcEvents
+from cvi.transport.webrtc.peer import IceServer, Peer, PeerEvents
 from cvi.transport.webrtc.picture import PictureTrack
 from cvi.transport.webrtc.rate import RateControl
 from cvi.transport.webrtc.voice import VoiceTrack
 
-Presence = Literal["joined", "stalled", "back", "left"]
-# A connection from which nothing comes for so long has stalled: output waits.
-STALLED_S, STALLED_QUIET_S = 2.5, 8.0
-# And after this long, it is over.
-LOST_S = 12.0
-WATCH_EVERY_S = 0.25
-MEASURE_EVERY_S = 1.0
 # A loop this late goes on from where it is; less it catches up.
 CATCH_UP_S = 0.08
 # A receiver's own buffer, beside what jitter adds to it: about one packet and a device's period.
 RECEIVER_S = 0.04
 MOST_DELAY_S = 0.3
-MOST_EVENTS = 256
-
-
-class WebRtcEvents(Protocol):
-    """What the transport tells its owner; called on the event loop, must return at once."""
-
-    def presence(self, what: Presence, participant_id: str) -> None: ...
-    def message(self, participant_id: str, text: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +80,6 @@ class WebRtcTransport:
     ) -> None:
         self.fps = fps
         self._clock = clock
-        self._events = events
         self._size = (width, height)
         self._audio_only = audio_only
         self._ice_servers = tuple(ice_servers)
@@ -105,11 +89,7 @@ class WebRtcTransport:
         room = room_for(width, height)
         self.pictures: dict[Source, NewestFrame] = {"camera": NewestFrame(room), "screen": NewestFrame(room)}
         """What the participant shows, newest frame only: for perception and the recording's inset."""
-        self._peer: Peer | None = None
-        self._flowing = asyncio.Event()
-        self._left_told = True
-        self._waiting: deque[dict[str, Any]] = deque(maxlen=MOST_EVENTS)
-        self._closing: set[asyncio.Task[None]] = set()
+        self._line = Line(events, self._connection, self._hearing.arrived, self._hearing.restart)
         self._watch: asyncio.Task[None] | None = None
         self._shift_s = 0.0
         """How much later than its own time a unit is due: the sum of all pauses."""
@@ -124,36 +104,30 @@ class WebRtcTransport:
 
         Raises UsageError for an offer that cannot be answered; then nothing has changed.
         """
+        return await self._line.join(offer, participant_id)
+
+    async def restart(self, offer: str, participant_id: str) -> str:
+        """The answer to an offer of the connection that is there, which looks for another way (ICE restart).
+
+        Raises UsageError when it is not there any more; then nothing has changed.
+        """
+        return await self._line.restart(offer, participant_id)
+
+    def _connection(self, participant_id: str, events: PeerEvents) -> Peer:
         width, height = self._size
         picture = None
         if not self._audio_only:
             picture = PictureTrack("H264", RateControl(width, height, self.fps), self._clock.now)
         voice = VoiceTrack(self._clock.now)
-        peer = Peer(participant_id, self, voice, picture, self.pictures, self._ice_servers)
-        try:
-            answer = await peer.answer(offer)
-        except BaseException:
-            self._close_soon(peer)
-            raise
-        before, self._peer = self._peer, peer
-        self._flowing.clear()
-        self._hearing.restart()
-        if before is not None:
-            self._close_soon(before)
-            if before.participant_id != participant_id and not self._left_told:
-                self._tell("left", before.participant_id)
-        return answer
+        return Peer(participant_id, events, voice, picture, self.pictures, self._ice_servers)
 
     def leave(self, participant_id: str | None = None) -> None:
         """The participant has gone of their own will; another's id changes nothing."""
-        peer = self._peer
-        if peer is None or participant_id not in (None, peer.participant_id):
-            return
-        self._peer = None
-        self._flowing.clear()
-        self._close_soon(peer)
-        if not self._left_told:
-            self._tell("left", peer.participant_id)
+        self._line.leave(participant_id)
+
+    @property
+    def _peer(self) -> Peer | None:
+        return self._line.peer
 
     @property
     def participant_id(self) -> str | None:
@@ -163,7 +137,7 @@ class WebRtcTransport:
     @property
     def flowing(self) -> bool:
         """Somebody is connected, and their connection is alive."""
-        return self._flowing.is_set()
+        return self._line.flowing.is_set()
 
     @property
     def connection(self) -> Connection | None:
@@ -179,8 +153,8 @@ class WebRtcTransport:
             width=shape.width if shape is not None else 0,
             height=shape.height if shape is not None else 0,
             loss=picture.rate.heard.loss if picture is not None else 0.0,
-            jitter_s=peer.sound_jitter_s,
-            rtt_s=peer.rtt_s,
+            jitter_s=peer.feedback.sound_jitter_s,
+            rtt_s=peer.feedback.rtt_s,
             frames_sent=picture.sent if picture is not None else 0,
             frames_dropped=picture.dropped if picture is not None else 0,
             key_frames=picture.keys if picture is not None else 0,
@@ -190,8 +164,7 @@ class WebRtcTransport:
 
     def send(self, event: dict[str, Any]) -> None:
         """An event for the participant's channel; kept, to a bound, until there is an open one."""
-        if self._waiting or self._peer is None or not self._peer.send(event):
-            self._waiting.append(event)
+        self._line.send(event)
 
     def send_now(self, event: dict[str, Any]) -> None:
         """An event that means nothing later: lost while no channel is open."""
@@ -202,63 +175,6 @@ class WebRtcTransport:
         """Return when the channel has carried everything, or soon."""
         if self._peer is not None:
             await self._peer.drain()
-
-    def _tell(self, what: Presence, participant_id: str) -> None:
-        self._left_told = what == "left"
-        self._events.presence(what, participant_id)
-
-    def _close_soon(self, peer: Peer) -> None:
-        task = asyncio.create_task(peer.close(), name="peer-close")
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
-
-    # -- what a peer tells (PeerEvents) -----------------------------------------------------------
-
-    def connected(self, peer: Peer) -> None:
-        if peer is self._peer:
-            self._flowing.set()
-            self._tell("joined", peer.participant_id)
-
-    def ended(self, peer: Peer) -> None:
-        if peer is self._peer:
-            self.leave()
-
-    def message(self, peer: Peer, text: str) -> None:
-        if peer is self._peer:
-            self._events.message(peer.participant_id, text)
-
-    def channel_opened(self, peer: Peer) -> None:
-        if peer is self._peer:
-            waiting = list(self._waiting)
-            self._waiting.clear()
-            for event in waiting:
-                self.send(event)
-
-    def heard(self, peer: Peer, timestamp: int, payload: bytes) -> None:
-        if peer is self._peer:
-            self._hearing.arrived(timestamp, payload)
-
-    async def _watch_over(self) -> None:
-        """Notice what a dead connection does not tell: that nothing comes any more."""
-        measured_s = 0.0
-        while True:
-            await asyncio.sleep(WATCH_EVERY_S)
-            peer, now_s = self._peer, self._loop.time()
-            if peer is None or not peer.is_connected:
-                continue
-            silent_s = now_s - peer.seen_s
-            stalled = silent_s > (STALLED_S if peer.has_sound or peer.picture else STALLED_QUIET_S)
-            if silent_s > LOST_S:
-                self.leave()
-            elif stalled and self._flowing.is_set():
-                self._flowing.clear()
-                self._tell("stalled", peer.participant_id)
-            elif not stalled and not self._flowing.is_set():
-                self._flowing.set()
-                self._tell("back", peer.participant_id)
-            if now_s - measured_s >= MEASURE_EVERY_S:
-                measured_s = now_s
-                await peer.measure()
 
     # -- the Transport ----------------------------------------------------------------------------
 
@@ -276,25 +192,25 @@ class WebRtcTransport:
         """Raises CviError when a recording cannot be made. Participants may join from now on."""
         picture = None if self._audio_only else self.pictures["camera"]
         await asyncio.to_thread(self._log.open, picture)
-        self._watch = asyncio.create_task(self._watch_over(), name="webrtc-watch")
+        self._watch = asyncio.create_task(self._line.watch_over(), name="webrtc-watch")
 
     async def microphone(self) -> AsyncIterator[AudioBlock]:
         """Without an end until `close`: silence while nobody is connected."""
         async for pcm, at_s in self._hearing.blocks():
             start_s = at_s - self._loop.time() + self._clock.now()
-            if self._flowing.is_set():
+            if self._line.flowing.is_set():
                 self._log.heard(AudioBlock(pcm, start_s - self._shift_s))
             yield AudioBlock(pcm, start_s)
 
     async def due(self, index: int) -> float:
         """Waits while nobody is there; after that, units are due later by as long as that took."""
         while True:
-            await self._flowing.wait()
+            await self._line.flowing.wait()
             late_s = self._clock.now() - index / self.fps - self._shift_s
             if late_s > CATCH_UP_S:
                 self._shift_s += late_s
             await self._clock.sleep_until(index / self.fps + self._shift_s)
-            if self._flowing.is_set():
+            if self._line.flowing.is_set():
                 return index / self.fps + self._shift_s + self._delay_s
 
     def present(self, unit: AVUnit) -> None:
@@ -315,7 +231,7 @@ class WebRtcTransport:
         peer = self._peer
         if peer is None:
             return RECEIVER_S
-        return min(peer.rtt_s / 2 + RECEIVER_S + 2 * peer.sound_jitter_s, MOST_DELAY_S)
+        return min(peer.feedback.rtt_s / 2 + RECEIVER_S + 2 * peer.feedback.sound_jitter_s, MOST_DELAY_S)
 
     def heard_s(self) -> float:
         """What has been sent, less the time it takes to the ear. Only grows."""
@@ -348,10 +264,5 @@ class WebRtcTransport:
         if self._watch is not None:
             self._watch.cancel()
         self._hearing.close()
-        self._flowing.clear()
-        peer, self._peer = self._peer, None
-        if peer is not None:
-            self._close_soon(peer)
-        if self._closing:
-            await asyncio.wait(self._closing)
+        await self._line.close()
         await asyncio.to_thread(self._log.close)

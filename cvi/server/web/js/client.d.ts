@@ -48,8 +48,14 @@ export interface RoomFacts {
   require_auth: boolean;
   token_expired?: boolean;
   recording?: boolean;
+  /** Whether captions are shown at first. */
+  captions?: boolean;
+  /** Why it ended. */
+  shutdown_reason?: string | null;
+  brand?: { name: string; logo: string; accent: string };
   language?: string;
   ice_servers?: RTCIceServer[];
+  ice_transport_policy?: RTCIceTransportPolicy;
   [further: string]: unknown;
 }
 

@@ -207,7 +207,8 @@ export class Conversation extends EventTarget {
   }
 
   async _connect() {
-    const peer = new Peer(this.facts.ice_servers ?? [], {
+    const { ice_servers: iceServers = [], ice_transport_policy: iceTransportPolicy = "all" } = this.facts;
+    const peer = new Peer({ iceServers, iceTransportPolicy }, {
       onTrack: (track) => peer === this._peer && this._show(track),
       onMessage: (text) => peer === this._peer && this._read(text),
       onState: (state) => peer === this._peer && this._watch(state),
@@ -278,17 +279,43 @@ export class Conversation extends EventTarget {
   }
 
   _watch(state) {
-    clearTimeout(this._dropTimer);
+    if (state === "connected") this._keep();
     if (this.state !== "connected") return;
     if (state === "failed" || state === "closed" || state === "channel-closed") {
       void this._reconnect();
     } else if (state === "disconnected") {
-      this._dropTimer = setTimeout(() => void this._reconnect(), DROPPED_AFTER_MS);
+      this._replaceLater();
+      void this._mend(this._peer);
+    }
+  }
+
+  _keep() {
+    clearTimeout(this._dropTimer);
+    this._dropTimer = 0;
+  }
+
+  _replaceLater() {
+    clearTimeout(this._dropTimer);
+    this._dropTimer = setTimeout(() => void this._reconnect(), DROPPED_AFTER_MS);
+  }
+
+  /** Find the connection that is there another way; `_dropTimer` replaces one that cannot be mended. */
+  async _mend(peer) {
+    try {
+      const sdp = await peer.offer({ restart: true });
+      const answer = await this._address.offer({ sdp, name: this._name, participantId: this.participantId, restart: true });
+      if (peer !== this._peer || this.state !== "connected") return;
+      await peer.mend(answer.sdp);
+      if (this._dropTimer) this._replaceLater();
+    } catch (error) {
+      // The server no longer has it: no use in waiting. Where nothing can be reached the timer decides.
+      if (error instanceof RoomError && error.status && peer === this._peer) void this._reconnect();
     }
   }
 
   /** Come back as the same participant, until it works, the room is over, or a minute has passed. */
   async _reconnect() {
+    this._keep();
     if (this.state !== "connected") return;
     this._become("reconnecting");
     this._quality.stop();

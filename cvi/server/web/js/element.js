@@ -91,7 +91,8 @@ export class CviConversationElement extends Base {
       if (conversation === this.conversation) this._over(conversation ?? null, { state: "failed", error });
       return;
     }
-    if (this.hasAttribute("autojoin")) await this._joinAtOnce(conversation);
+    if (config.chat) await this._join(conversation, { audio: false, video: false });
+    else if (this.hasAttribute("autojoin")) await this._joinAtOnce(conversation);
     else this._preJoin(conversation);
   }
 
@@ -143,14 +144,15 @@ export class CviConversationElement extends Base {
       name: this._name(config),
       conversation,
       audioOnly,
-      captions: this.getAttribute("captions") !== "off",
+      captions: (this.getAttribute("captions") ?? (config.captions === false ? "off" : "on")) !== "off",
       logo: this._logo,
-      wanted: this.hasAttribute("controls") ? new Set(this.getAttribute("controls").split(/[\s,]+/)) : null,
+      wanted: this._wantedControls(config),
       speakerId,
       host: this,
     });
     this._place(view.element, view);
-    view.focus();
+    if (config.chat) view.write();
+    else view.focus();
     conversation.addEventListener("left", ({ detail }) => {
       if (conversation !== this.conversation) return;
       this._over(conversation, { state: conversation.state, reason: detail.reason, error: detail.error });
@@ -162,6 +164,12 @@ export class CviConversationElement extends Base {
       // The element shows it (see "left"); whoever listens is told, too.
       this._emit("error", { error });
     }
+  }
+
+  /** The names of the buttons to show; null for all. */
+  _wantedControls(config) {
+    if (this.hasAttribute("controls")) return new Set(this.getAttribute("controls").split(/[\s,]+/));
+    return config.chat ? new Set(["chat"]) : null;
   }
 
   _over(conversation, { state, reason = "", error = null }) {

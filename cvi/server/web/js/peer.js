@@ -1,7 +1,8 @@
 /**
  * One peer connection: microphone, camera and screen out, face and voice in, events both ways.
  *
- * A dropped connection is never mended; a new Peer takes its place (see client.js).
+ * A connection whose way was lost looks for another one; where there is none, a new Peer takes its place
+ * (see client.js).
  */
 
 const GATHERING_LIMIT_MS = 2_000;
@@ -11,12 +12,12 @@ const SCREEN_BITS_PER_S = 1_500_000;
 
 export class Peer {
   /**
-   * @param {RTCIceServer[]} iceServers
+   * @param {{iceServers: RTCIceServer[], iceTransportPolicy: RTCIceTransportPolicy}} ways
    * @param {{onTrack: (track: MediaStreamTrack) => void, onMessage: (text: string) => void,
    *          onState: (state: RTCPeerConnectionState | "channel-closed") => void}} handlers
    */
-  constructor(iceServers, { onTrack, onMessage, onState }) {
-    this._pc = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
+  constructor(ways, { onTrack, onMessage, onState }) {
+    this._pc = new RTCPeerConnection({ ...ways, bundlePolicy: "max-bundle" });
     // The order is part of the contract: audio, camera and face, screen.
     this._audio = this._pc.addTransceiver("audio", { direction: "sendrecv" });
     this._camera = this._pc.addTransceiver("video", { direction: "sendrecv" });
@@ -32,19 +33,21 @@ export class Peer {
     this._closed = false;
   }
 
-  /** The offer with all its candidates in it. */
-  async offer() {
+  /** The offer with all its candidates in it; `restart` offers new ways for the packets of a connection. */
+  async offer({ restart = false } = {}) {
+    const gathered = new Promise((resolve) => {
+      this._pc.onicegatheringstatechange = () => this._pc.iceGatheringState === "complete" && resolve();
+    });
+    if (restart) this._pc.restartIce();
     await this._pc.setLocalDescription();
-    if (this._pc.iceGatheringState !== "complete") {
-      await Promise.race([
-        new Promise((resolve) => {
-          this._pc.onicegatheringstatechange = () => this._pc.iceGatheringState === "complete" && resolve();
-        }),
-        // A STUN server that does not answer must not hold everything up.
-        after(GATHERING_LIMIT_MS),
-      ]);
-    }
+    // A STUN server that does not answer must not hold everything up.
+    await Promise.race([gathered, after(GATHERING_LIMIT_MS)]);
     return this._pc.localDescription.sdp;
+  }
+
+  /** Take the answer to an offer that was a restart. */
+  async mend(sdp) {
+    await this._pc.setRemoteDescription({ type: "answer", sdp });
   }
 
   /** Take the answer and wait until messages can pass. Returns false where they cannot in time. */

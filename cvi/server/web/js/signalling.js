@@ -40,9 +40,10 @@ export class RoomAddress {
   }
 
   /** Send an offer, return the answer `{sdp, participant_id}`. Raises RoomError. */
-  async offer({ sdp, name, participantId }) {
+  async offer({ sdp, name, participantId, restart = false }) {
     const body = { sdp, participant_name: name };
     if (participantId) body.participant_id = participantId;
+    if (restart) body.restart = true;
     if (this.token) body.token = this.token;
     return request(`${this.base}/offer`, {
       method: "POST",

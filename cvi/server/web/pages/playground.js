@@ -43,7 +43,9 @@ function persona(one, checked) {
 }
 
 function face(one) {
-  const picture = one.thumbnail_url ? h("img", { src: one.thumbnail_url, alt: "" }) : h("i", { "aria-hidden": "true" }, [...one.replica_name][0].toUpperCase());
+  const initial = h("i", { "aria-hidden": "true" }, [...one.replica_name][0].toUpperCase());
+  const address = one.thumbnail_image_url;
+  const picture = address ? h("img", { src: address, alt: "", loading: "lazy", onerror: () => picture.replaceWith(initial) }) : initial;
   return h("label", { class: "choice" }, h("input", { type: "radio", name: "replica", value: one.replica_id }),
     h("span", {}, picture, h("b", {}, one.replica_name)));
 }

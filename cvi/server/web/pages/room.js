@@ -31,7 +31,8 @@ if (radius && CSS.supports("border-radius", radius)) element.style.setProperty("
 const title = given.get("title");
 element.addEventListener("statechange", () => {
   const { facts } = element.conversation ?? {};
-  document.title = title || facts?.persona_name || document.title;
+  const brand = facts?.brand?.name ? ` · ${facts.brand.name}` : "";
+  document.title = title || (facts?.persona_name ? facts.persona_name + brand : document.title);
 });
 if (title) document.title = title;
 element.setAttribute("url", location.origin + location.pathname + (given.has("t") ? `?t=${encodeURIComponent(given.get("t"))}` : ""));

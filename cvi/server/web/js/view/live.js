@@ -25,7 +25,8 @@ export class Live {
     this._panel = "";
     this._noticeTimer = 0;
     this._ending = new AbortController();
-    this._stage = new Stage({ say, name, logo, audioOnly,
+    const { recording = false, chat: typed = false } = conversation.facts ?? {};
+    this._stage = new Stage({ say, name, logo, audioOnly, typed, recording,
       onStopScreen: () => conversation.stopScreen(), onFullscreen: () => this._fullscreen() });
     this._controls = new Controls({ say, audioOnly, wanted, on: {
       microphone: () => this._microphone(),
@@ -60,6 +61,11 @@ export class Live {
 
   focus() {
     this._controls.focus();
+  }
+
+  /** Open the chat, ready to be written in. */
+  write() {
+    this._open("chat");
   }
 
   /** Say that a device could not be had. */

@@ -7,9 +7,10 @@ import { h, icon } from "./dom.js";
 const LETTER_PX = 11;
 
 export class Stage {
-  constructor({ say, name, logo, audioOnly, onStopScreen, onFullscreen }) {
+  constructor({ say, name, logo, audioOnly, typed, recording, onStopScreen, onFullscreen }) {
     this._say = say;
     this._audioOnly = audioOnly;
+    this._typed = typed;
     this._meter = null;
     this.video = h("video", { class: "face", autoplay: true, playsinline: "", "aria-label": say("faceOf", { name }) });
     this._orb = h("div", { class: "orb", "aria-hidden": "true" }, h("span", {}, initial(name)));
@@ -19,6 +20,7 @@ export class Stage {
     this._muted = h("span", { class: "chip muted", hidden: true }, icon("microphone-off"), say("hearing"));
     this._sharing = h("span", { class: "chip sharing", hidden: true }, icon("screen"), say("yourScreen"),
       h("button", { type: "button", onclick: onStopScreen }, say("stopScreen")));
+    this._recorded = recording ? h("span", { class: "chip recorded-here" }, h("i"), say("recorded")) : null;
     this._notice = h("p", { class: "notice" });
     this._spoken = h("p", { class: "visually-hidden", role: "status" });
     this._hear = h("button", { type: "button", class: "hear", hidden: true, onclick: () => this.play() },
@@ -28,7 +30,7 @@ export class Stage {
     this.captions = new Captions(say, name);
     this.element = h("section", { class: "stage", "data-activity": "listening", tabIndex: -1, "aria-label": name },
       this._orb, this.video, this._badge, this._full, this._self,
-      h("div", { class: "chips" }, this._muted, this._sharing), this.captions.element, this._hear,
+      h("div", { class: "chips" }, this._muted, this._sharing, this._recorded), this.captions.element, this._hear,
       this._notice, this._spoken);
     this.video.addEventListener("resize", () => this._shown());
     this.video.addEventListener("loadeddata", () => this._shown());
@@ -63,7 +65,7 @@ export class Stage {
   show(local) {
     this._self.srcObject = local.camera ? new MediaStream([local.camera]) : null;
     this._self.hidden = !local.camera;
-    this._muted.hidden = local.audio?.enabled === true;
+    this._muted.hidden = this._typed || local.audio?.enabled === true;
     this._sharing.hidden = !local.screen;
   }
 

@@ -38,6 +38,7 @@ export const LIVE = `
 .chip { display: flex; align-items: center; gap: 0.5rem; padding: 0.375rem 0.875rem 0.375rem 0.625rem; font-size: 0.8125rem; }
 .chip .icon { width: 1.125rem; height: 1.125rem; }
 .chip.muted { background: color-mix(in srgb, var(--danger) 88%, transparent); }
+.chip.recorded-here i { width: 0.5rem; height: 0.5rem; margin: 0 0.125rem 0 0.25rem; border-radius: 50%; background: #ff6b5e; }
 .chip button { font-weight: 600; text-decoration: underline; text-underline-offset: 3px; padding: 0.125rem 0.25rem; }
 .captions { position: absolute; inset: auto 0 1.25rem; display: grid; justify-items: center; padding: 0 calc(clamp(5.5rem, 17cqw, 12rem) + 1.75rem); pointer-events: none; }
 .captions p {

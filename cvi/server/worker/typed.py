@@ -6,6 +6,7 @@ import asyncio
 from contextlib import aclosing
 from typing import Any
 
+from cvi.audio.block import Pcm
 from cvi.conversation.chat import Chat
 from cvi.conversation.journal import Journal
 from cvi.conversation.settings import ConversationSettings
@@ -66,6 +67,9 @@ class TypedConversation:
             raise UsageError(f"{MOST_WAITING} turns wait to be answered.", "Wait for the replies.") from None
 
     def say(self, text: str) -> None:
+        raise UsageError("A typed conversation has no voice to echo with.", "Use `conversation.respond`.")
+
+    def play(self, pcm: Pcm, rate_hz: int, utterance: str, *, done: bool) -> None:
         raise UsageError("A typed conversation has no voice to echo with.", "Use `conversation.respond`.")
 
     def interrupt(self, why: str = "asked") -> None:

@@ -28,6 +28,8 @@ class _Reply:
     began_s: float | None = None
     uttered: bool = False
     parts: int = 0
+    given: str = ""
+    """What the application calls it that gave it as sound."""
 
 
 class Interactions:
@@ -118,6 +120,10 @@ class Interactions:
         reply.turn = self._turn if turn is None else turn
         yield from ()
 
+    def _given(self, event: Event) -> Iterator[Told]:
+        self._reply(event).given = event.data["utterance"]
+        yield from ()
+
     def _written(self, event: Event) -> Iterator[Told]:
         reply = self._reply(event)
         reply.intended = event.data["text"]
@@ -167,7 +173,8 @@ class Interactions:
         reply.intended = reply.intended or heard
         yield from self._utterance(event, reply)
         more = {"is_interrupted": True} if interrupted else {}
-        yield from self._streaming(event, heard, final=True, **more)
+        if reply.intended:  # nobody knows what words a given sound holds
+            yield from self._streaming(event, heard, final=True, **more)
         if interrupted:
             yield self._of(event, "conversation.replica_interrupted", {})
         if reply.began_s is not None:  # a typed reply is never spoken
@@ -206,8 +213,9 @@ class Interactions:
         number = event.data.get("reply")
         if number is None:
             return self._told(name, properties, turn_idx=self._turn)
-        turn = self._reply(event).turn
-        return self._told(name, properties, turn_idx=turn, inference_id=self.inference_id("reply", number))
+        reply = self._reply(event)
+        inference_id = reply.given or self.inference_id("reply", number)
+        return self._told(name, properties, turn_idx=reply.turn, inference_id=inference_id)
 
     def _both(self, event: Event, name: str, properties: dict[str, Any]) -> Iterator[Told]:
         for role in ROLES:
@@ -238,6 +246,7 @@ _READERS: dict[str, Callable[[Interactions, Event], Iterator[Told]]] = {
     "backchannel": Interactions._no_turn,
     "reply_committed": Interactions._staged,
     "draft_discarded": Interactions._dropped,
+    "reply_given": Interactions._given,
     "reply_written": Interactions._written,
     "reply_first_audio": Interactions._began,
     "reply_heard": Interactions._heard,

@@ -46,6 +46,7 @@ class Spec(BaseModel):
     profile: str = "auto"
     conversational_context: str = ""
     custom_greeting: str | None = None
+    dynamic_greeting: bool = False
     language: str | None = None
     audio_only: bool = False
     chat: bool = False

@@ -12,13 +12,13 @@ from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.journal import Journal
 from cvi.conversation.performance import Render
-from cvi.conversation.settings import ConversationSettings
+from cvi.conversation.settings import OPENING, ConversationSettings
 from cvi.errors import UsageError
 from cvi.face.base import Controls, Frame
 from cvi.llm.base import LlmEngine
 from cvi.persona.schema import Persona
-from cvi.server.typed import TypedConversation
-from cvi.server.worker_spec import Spec
+from cvi.server.worker.spec import Spec
+from cvi.server.worker.typed import TypedConversation
 from cvi.transport.base import Transport
 
 
@@ -67,6 +67,8 @@ async def build_engines(spec: Spec) -> Engines:
         conversational_context=spec.conversational_context,
         greeting=spec.custom_greeting,
     )
+    if spec.dynamic_greeting and spec.custom_greeting is None:
+        settings = replace(settings, greeting="", opening=OPENING)
     if spec.chat:
         return Engines(spec, persona, settings, None, await build_llm(chosen))
     studio = await build_studio(

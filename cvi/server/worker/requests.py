@@ -19,7 +19,7 @@ from cvi.errors import UsageError
 MOST_MESSAGE = 256 * 1024
 MOST_TEXT = 10_000
 MOST_CONTEXT = 100_000
-RATES_HZ = range(8_000, 48_001)
+RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 Level = Literal["low", "medium", "high"]
 # Eager about pauses is little patience.
 _PATIENCE: dict[str, Level] = {
@@ -91,6 +91,7 @@ class Addressee(Protocol):
     """The conversation, as far as requests need it."""
 
     def say(self, text: str) -> object: ...
+    def play(self, pcm: Pcm, rate_hz: int, utterance: str, *, done: bool) -> None: ...
     def respond(self, text: str) -> object: ...
     def interrupt(self, why: str = "asked") -> None: ...
     def replace_context(self, text: str) -> None: ...
@@ -149,8 +150,8 @@ class Desk:
                 self._patience = patience or self._patience
                 self._interruptibility = interruptibility or self._interruptibility
                 conversation.adjust(self._patience, self._interruptibility)
-            case EchoSound():
-                raise UsageError("Echo of sound is not built yet.", "Send `modality` 'text'.")
+            case EchoSound(pcm, rate_hz, utterance, done):
+                conversation.play(pcm, rate_hz, utterance, done=done)
             case ToolResult():
                 raise UsageError("No tool call waits for a result.")
 
@@ -186,7 +187,7 @@ def _echo(properties: dict[str, Any]) -> Request:
         raise UsageError("`modality` must be 'text' or 'audio'.")
     rate = properties.get("sample_rate", 24_000)
     if not isinstance(rate, int) or rate not in RATES_HZ:
-        raise UsageError("`sample_rate` must be between 8000 and 48000.")
+        raise UsageError(f"`sample_rate` must be one of {', '.join(map(str, RATES_HZ))}.")
     data = properties.get("audio", "")
     try:
         raw = base64.b64decode(data, validate=True) if isinstance(data, str) else b"-"

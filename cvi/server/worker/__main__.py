@@ -1,7 +1,7 @@
 """The process around one conversation: `python -m cvi.server.worker`.
 
 Lines of JSON both ways over standard input and output; logs go to standard error. The first line is
-the spec (`cvi.server.worker_spec`). It ends by itself when the conversation does, on SIGTERM, SIGINT,
+the spec (`cvi.server.worker.spec`). It ends by itself when the conversation does, on SIGTERM, SIGINT,
 or when standard input ends because the server is gone.
 """
 
@@ -16,7 +16,7 @@ import sys
 from typing import Any, BinaryIO
 
 from cvi.errors import CviError
-from cvi.server.worker_spec import LONGEST_LINE, read_spec
+from cvi.server.worker.spec import LONGEST_LINE, read_spec
 
 ASKED_TO_STOP = "end_conversation_endpoint_hit"
 FLUSH_WITHIN_S = 5.0
@@ -77,7 +77,7 @@ async def hold(out: BinaryIO) -> int:
 
 async def _hold(lines: Lines, reader: asyncio.StreamReader) -> None:
     spec = read_spec((await reader.readline()).decode())
-    from cvi.server.session import Session
+    from cvi.server.worker.session import Session
 
     session = Session(spec, lines.send)
     loop = asyncio.get_running_loop()

@@ -15,21 +15,22 @@ from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.journal import JOURNAL_NAME, Event, Journal
 from cvi.errors import CviError, UsageError
-from cvi.server.casting import Engines, build_engines
-from cvi.server.interactions import Interactions
-from cvi.server.requests import Desk, Request, read_request
 from cvi.server.rooms.chronicle import read_events, transcript_lines
-from cvi.server.typed import TypedConversation
-from cvi.server.worker_spec import Spec
+from cvi.server.worker.casting import Engines, build_engines
+from cvi.server.worker.interactions import Interactions
+from cvi.server.worker.requests import Desk, Request, read_request
+from cvi.server.worker.spec import Spec
+from cvi.server.worker.typed import TypedConversation
+from cvi.transport.webrtc.line import Presence
 from cvi.transport.webrtc.peer import IceServer
-from cvi.transport.webrtc.transport import Presence, WebRtcTransport
+from cvi.transport.webrtc.transport import WebRtcTransport
 
 Send = Callable[[dict[str, Any]], None]
 METRICS_EVERY_S = 5.0
 PRESENT_EVERY_S = 5.0
 MOST_WAITING = 64
 
-log = logging.getLogger("cvi.server.session")
+log = logging.getLogger("cvi.server.worker.session")
 
 
 class Session:
@@ -254,7 +255,8 @@ class Session:
                 refuse(410, "This conversation has ended.")
                 return
             try:
-                answer = await self._transport.join(str(message.get("sdp", "")), who)
+                take = self._transport.restart if message.get("restart") else self._transport.join
+                answer = await take(str(message.get("sdp", "")), who)
             except UsageError as error:
                 refuse(400, str(error))
                 return
@@ -272,6 +274,8 @@ class Session:
             self._carry_out(request, source)
         elif len(self._waiting) < MOST_WAITING:
             self._waiting.append((request, source))
+        else:
+            self._refuse(f"{MOST_WAITING} events wait for somebody to join.", source)
 
     def _carry_out(self, request: Request, source: str | None) -> None:
         assert self._desk is not None

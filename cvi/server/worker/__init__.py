@@ -1,0 +1,1 @@
+"""The process of one conversation, and what runs in it: `python -m cvi.server.worker`."""

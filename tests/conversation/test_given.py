@@ -1,0 +1,186 @@
+"""Speech that an application gives as sound, and a conversation that the model opens."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cvi.audio.block import PLAYED_HZ, Pcm
+from cvi.conversation.given import MOST_S, MOST_WAITING, GivenSound
+from cvi.conversation.settings import OPENING, WELCOME, ConversationSettings
+from cvi.conversation.transcript import transcript
+from cvi.errors import EngineError, UsageError
+from cvi.testing.fakes import FakeLlm
+from cvi.testing.script import Outcome, Script
+
+
+def tone(seconds: float, loud: int = 8000, hz: int = PLAYED_HZ) -> Pcm:
+    at = np.arange(round(seconds * hz))
+    return (loud * np.sin(2 * np.pi * 300 * at / hz)).astype(np.int16)
+
+
+def give(script: Script, at_s: float, pcm: Pcm, name: str = "a", piece_s: float = 0.1, hz: int = PLAYED_HZ) -> None:
+    """In pieces, twice as fast as it is heard."""
+    size = round(piece_s * hz)
+    starts = range(0, len(pcm), size)
+    for number, start in enumerate(starts):
+        done = number == len(starts) - 1
+        script.app_does(
+            at_s + number * piece_s / 2,
+            lambda c, start=start, done=done: c.play(pcm[start : start + size], hz, name, done=done),
+        )
+
+
+def loud_s(outcome: Outcome, start_s: float = 0.0, end_s: float = 60.0) -> float:
+    """How long something is heard."""
+    pcm = outcome.sound_between(start_s, end_s)
+    frames = np.abs(pcm[: len(pcm) // 240 * 240].reshape(-1, 240)).max(axis=1)
+    return float((frames > 2000).sum() * 240 / PLAYED_HZ)
+
+
+def test_pieces_are_heard_as_one_and_the_mouth_moves() -> None:
+    script = Script()
+    give(script, 0.5, tone(2.0))
+    outcome = script.play()
+    assert loud_s(outcome) == pytest.approx(2.0, abs=0.05)
+    assert [event.data["utterance"] for event in outcome.of("reply_given")] == ["a"]
+    assert len(outcome.of("reply_first_audio")) == len(outcome.of("reply_first_frame")) == 1
+    assert len(outcome.of("reply_finished")) == 1 and not outcome.of("speech_gap")
+    assert not outcome.of("engine_failed") and not transcript(outcome.events), "nobody knows its words"
+    assert [message.role for message in outcome.history] == ["system"]
+
+
+def test_another_rate_is_converted() -> None:
+    script = Script()
+    give(script, 0.5, tone(1.5, hz=16_000), hz=16_000)
+    assert loud_s(script.play()) == pytest.approx(1.5, abs=0.05)
+
+
+def test_sound_slower_than_it_is_heard_waits_for_itself() -> None:
+    script = Script()
+    for number in range(4):
+        pcm = tone(0.5)
+        script.app_does(0.5 + number, lambda c, pcm=pcm, number=number: c.play(pcm, PLAYED_HZ, "a", done=number == 3))
+    outcome = script.play()
+    assert loud_s(outcome) == pytest.approx(2.0, abs=0.1)
+    assert len(outcome.of("reply_given")) == 1 and outcome.of("speech_gap")
+
+
+def test_utterances_are_heard_one_after_the_other() -> None:
+    script = Script()
+    for number, name in enumerate(("a", "b", "c")):
+        give(script, 0.5 + number * 0.6, tone(1.0), name)
+    outcome = script.play()
+    assert [event.data["utterance"] for event in outcome.of("reply_given")] == ["a", "b", "c"]
+    assert loud_s(outcome) == pytest.approx(3.0, abs=0.1) and not outcome.of("reply_interrupted")
+
+
+def test_an_interrupt_drops_what_waits_and_what_still_comes_of_it() -> None:
+    script = Script()
+    give(script, 0.5, tone(3.0), "a", piece_s=0.5)
+    give(script, 2.1, tone(1.0), "b")
+    script.app_does(2.3, lambda c: c.interrupt())
+    give(script, 5.0, tone(0.5), "d")
+    outcome = script.play()
+    assert [event.data["utterance"] for event in outcome.of("reply_given")] == ["a", "d"]
+    assert loud_s(outcome, 2.6, 5.0) == 0.0 and loud_s(outcome, 5.0) == pytest.approx(0.5, abs=0.05)
+
+
+def test_what_comes_late_of_a_dropped_one_cuts_nothing() -> None:
+    script = Script()
+    script.app_does(0.5, lambda c: c.play(tone(3.0), PLAYED_HZ, "a", done=False))
+    script.app_does(1.5, lambda c: c.say("Just a moment please."))
+    script.app_does(1.7, lambda c: c.play(tone(1.0), PLAYED_HZ, "a", done=True))
+    outcome = script.play()
+    assert len(outcome.of("reply_interrupted")) == 1
+    assert [line.text for line in transcript(outcome.events)] == ["Just a moment please."]
+
+
+def test_it_takes_the_stage_from_a_reply_and_yields_to_a_voice() -> None:
+    script = Script()
+    script.app_does(0.2, lambda c: c.say("One two three four five six seven eight nine ten eleven twelve."))
+    script.app_does(1.5, lambda c: c.play(tone(6.0), PLAYED_HZ, "a", done=True))
+    script.user_says(3.0, "please stop that now")
+    outcome = script.play(FakeLlm(["Gladly."]))
+    assert [event.data["why"] for event in outcome.of("reply_interrupted")] == ["replaced", "barge_in"]
+    assert outcome.of("turn_committed")
+
+
+def test_an_empty_utterance_is_none() -> None:
+    script = Script()
+    script.app_does(0.5, lambda c: c.play(tone(0.0), PLAYED_HZ, "a", done=True))
+    outcome = script.play()
+    assert not outcome.of("reply_given") and loud_s(outcome) == 0.0
+
+
+def test_bounds() -> None:
+    sound = GivenSound("a", 8_000)
+    with pytest.raises(UsageError, match="at most"):
+        sound.push(np.zeros(int(MOST_S * 8_000) + 1, np.int16))
+    told: list[str] = []
+
+    def crowd(conversation: object) -> None:
+        for number in range(MOST_WAITING + 3):
+            try:
+                conversation.play(tone(0.2), PLAYED_HZ, str(number), done=True)  # type: ignore[attr-defined]
+            except UsageError as error:
+                told.append(str(error))
+
+    def other_rate(conversation: object) -> None:
+        conversation.interrupt()  # type: ignore[attr-defined]
+        conversation.play(tone(0.2), PLAYED_HZ, "x", done=False)  # type: ignore[attr-defined]
+        with pytest.raises(UsageError, match="sample_rate"):
+            conversation.play(tone(0.2), 16_000, "x", done=True)  # type: ignore[attr-defined]
+        conversation.end("enough")  # type: ignore[attr-defined]
+
+    script = Script()
+    script.app_does(0.5, crowd)
+    script.app_does(0.8, other_rate)
+    script.play()
+    assert len(told) == 2 and "wait to be heard" in told[0]
+
+
+# -- the model opens ------------------------------------------------------------------------------
+
+
+def test_the_model_greets_and_its_greeting_is_history() -> None:
+    asked: list[str] = []
+
+    def answer(messages: object) -> str:
+        asked.append(messages[-1].content)  # type: ignore[index]
+        return "Hello there, I am June. How are you today?"
+
+    script = Script()
+    script.user_says(8.0, "thank you")
+    outcome = script.play(FakeLlm(answer), settings=ConversationSettings("x", "You are June.", opening=OPENING))
+    assert asked[0] == OPENING
+    lines = [(line.role, line.text) for line in transcript(outcome.events)]
+    assert lines[0] == ("assistant", "Hello there, I am June. How are you today?")
+    assert all(OPENING not in message.content for message in outcome.history)
+
+
+def test_a_greeting_of_the_model_yields_like_any_reply() -> None:
+    script = Script()
+    script.user_says(2.0, "stop stop stop now")
+    long = "One two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen."
+    outcome = script.play(FakeLlm([long, "Yes."]), settings=ConversationSettings("x", "", opening=OPENING))
+    assert [event.data["why"] for event in outcome.of("reply_interrupted")] == ["barge_in"]
+
+
+def test_a_greeting_that_is_given_comes_before_one_that_is_asked_for() -> None:
+    settings = ConversationSettings("x", "", "Welcome.", opening=OPENING)
+    outcome = Script().play(FakeLlm(["No."]), settings=settings)
+    assert [line.text for line in transcript(outcome.events)] == ["Welcome."]
+
+
+def test_a_model_that_cannot_greet_is_stood_in_for() -> None:
+    class Broken(FakeLlm):
+        def stream(self, messages: object, sampling: object):  # type: ignore[no-untyped-def]
+            async def broken():  # type: ignore[no-untyped-def]
+                raise EngineError("The model is gone.")
+                yield ""
+
+            return broken()
+
+    outcome = Script().play(Broken(), settings=ConversationSettings("x", "", opening=OPENING))
+    assert [line.text for line in transcript(outcome.events)] == [WELCOME]

@@ -1,0 +1,167 @@
+"""Recordings that belong elsewhere, against a server that speaks S3's protocol on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from running import create, serving, until
+
+from cvi.server.answers import Refusal
+from cvi.server.recordings.carrier import Carrier
+from cvi.server.recordings.storage import Bucket, StorageError, bucket_asked_for, put
+
+STORED = {"recording_storage": {"provider": "s3", "bucket_name": "films", "bucket_region": "eu-west-1"}}
+ROLE = "arn:aws:iam::123456789012:role/films"
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    """A client of a bucket of its own."""
+    boto3 = pytest.importorskip("boto3", reason="boto3 is not installed: pip install cvi[s3]")
+    moto = pytest.importorskip("moto.server", reason="moto is not installed: pip install cvi[dev]")
+    server = moto.ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="films")
+    yield client
+    server.stop()
+
+
+async def events(client: httpx.AsyncClient, made: dict) -> list[dict]:
+    return (await client.get(f"/v2/conversations/{made['conversation_id']}?verbose=true")).json()["events"]
+
+
+async def told(client: httpx.AsyncClient, made: dict) -> dict:
+    """What is told of the recording, once it is."""
+    for _ in range(1500):
+        last = (await events(client, made))[-1]
+        if last["event_type"] == "application.recording_ready":
+            return last["properties"]
+        await asyncio.sleep(0.01)
+    raise AssertionError("nothing is told of the recording")
+
+
+async def recorded(client: httpx.AsyncClient) -> dict:
+    made = await create(client, properties={"enable_recording": True, **STORED})
+    await until(lambda: client.app.state.services.rooms.get(made["conversation_id"]).state == "ready")
+    await client.post(f"/v2/conversations/{made['conversation_id']}/end")
+    return made
+
+
+async def test_it_lies_in_the_bucket_before_it_is_told_of(s3, home: Path) -> None:
+    async with serving(recording_buckets=("films",)) as client:
+        made = await recorded(client)
+        said = await told(client, made)
+        key = f"{made['conversation_id']}/recording.mp4"
+        assert (said["bucket_name"], said["s3_key"], said["duration"]) == ("films", key, 2)
+        assert "download_url" not in said
+        kept = s3.get_object(Bucket="films", Key=key)
+        assert kept["Body"].read() == b"film" and kept["ContentType"] == "video/mp4"
+        path = f"/v2/conversations/{made['conversation_id']}/recording"
+        assert (await client.get(path)).status_code == 404, "it is not here any more"
+
+
+def test_a_role_is_taken_on(s3, tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"film")
+    put(film, Bucket("films", "us-east-1", ROLE, "external"), "a/recording.mp4")
+    assert s3.get_object(Bucket="films", Key="a/recording.mp4")["Body"].read() == b"film"
+    with pytest.raises(StorageError, match="nowhere"):
+        put(film, Bucket("nowhere-at-all", "us-east-1"), "a/recording.mp4")
+
+
+class Place:
+    """In the place of a bucket: `down` it takes nothing."""
+
+    def __init__(self) -> None:
+        self.down = True
+        self.taken: list[tuple[bytes, str]] = []
+        self.tried = 0
+
+    def __call__(self, path: Path, bucket: Bucket, key: str) -> None:
+        self.tried += 1
+        if self.down:
+            raise StorageError("The bucket is closed.")
+        self.taken.append((path.read_bytes(), key))
+
+
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch) -> Place:
+    pytest.importorskip("boto3", reason="boto3 is not installed: pip install cvi[s3]")
+    found = Place()
+    monkeypatch.setattr("cvi.server.recordings.carrier.FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("cvi.server.services.Carrier", lambda database, **more: Carrier(database, put=found, **more))
+    return found
+
+
+async def test_a_bucket_that_is_down_is_tried_again_also_by_the_next_server(place: Place, home: Path) -> None:
+    async with serving(recording_buckets=("*",)) as client:
+        made = await recorded(client)
+        await until(lambda: place.tried >= 3)
+        assert [event["event_type"] for event in await events(client, made)][-1] == "application.transcription_ready"
+    place.down = False
+    async with serving(recording_buckets=("*",)) as client:
+        said = await told(client, made)
+    assert said["bucket_name"] == "films" and place.taken == [(b"film", f"{made['conversation_id']}/recording.mp4")]
+
+
+async def test_what_cannot_be_stored_for_a_day_stays_here_and_that_is_told(
+    place: Place, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cvi.server.recordings.carrier.KEEP_TRYING_S", 0.0)
+    async with serving(recording_buckets=("*",)) as client:
+        made = await recorded(client)
+        said = await told(client, made)
+        assert said["bucket_name"] == "" and said["storage_error"] == "The bucket is closed."
+        assert (await client.get(said["download_url"])).content == b"film"
+
+
+async def test_a_deleted_conversation_is_not_stored(place: Place, home: Path) -> None:
+    async with serving(recording_buckets=("*",)) as client:
+        made = await recorded(client)
+        await until(lambda: place.tried)
+        await client.delete(f"/v2/conversations/{made['conversation_id']}?hard=true")
+        place.down = False
+        await asyncio.sleep(0.1)
+        assert place.taken == []
+
+
+@pytest.mark.parametrize(
+    ("storage", "status", "words"),
+    [
+        ({"provider": "gcs", "bucket_name": "films"}, 501, "gcs"),
+        ({"provider": "ftp", "bucket_name": "films"}, 400, "provider"),
+        ({"bucket_name": "films"}, 400, "provider"),
+        ({"provider": "s3"}, 400, "bucket_name"),
+        ({"provider": "s3", "bucket_name": "../films"}, 400, "bucket_name"),
+        ({"provider": "s3", "bucket_name": ["films"]}, 400, "bucket_name"),
+        ({"provider": "s3", "bucket_name": "others"}, 400, "others"),
+        ({"provider": "s3", "bucket_name": "films", "assume_role_arn": "me"}, 400, "assume_role_arn"),
+    ],
+)
+def test_what_is_asked_for_is_checked(storage: dict, status: int, words: str) -> None:
+    with pytest.raises(Refusal, match=words) as refused:
+        bucket_asked_for({"recording_storage": storage}, ("films",))
+    assert refused.value.status == status
+
+
+def test_both_spellings_name_a_bucket() -> None:
+    pytest.importorskip("boto3", reason="boto3 is not installed: pip install cvi[s3]")
+    assert bucket_asked_for({}, ()) is None
+    new = {"recording_storage": {"provider": "s3", "bucket_name": "films", "assume_role_arn": ROLE}}
+    old = {"recording_s3_bucket_name": "films", "aws_assume_role_arn": ROLE}
+    assert bucket_asked_for(new, ("films",)) == bucket_asked_for(old, ("*",)) == Bucket("films", "", ROLE)
+
+
+async def test_a_server_that_was_not_told_to_stores_nothing_elsewhere(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v2/conversations", json={"replica_id": "june", "properties": STORED})
+    assert answer.status_code == 501 and "--recording-bucket films" in answer.json()["message"]
