@@ -31,12 +31,14 @@ _BOTH_ENDS = (
 class Added:
     """How much later answers came over one way than over another, ms, of `n` turns met on both.
 
-    `p50` and `p95` are differences of percentiles with their 95 % intervals, bootstrapped over pairs."""
+    `turn` is the median of the turns' own differences; `p50` and `p95` are differences of percentiles. All
+    with their 95 % intervals, bootstrapped over pairs."""
 
     side: str
     plain: str
     label: str
     n: int
+    turn: Interval
     p50: Interval
     p95: Interval
 
@@ -52,8 +54,9 @@ def added(run: Run) -> list[Added]:
                 a, b = tasks(plain, name) or {}, tasks(side, name) or {}
                 pairs = [(a[key], b[key]) for key in sorted(a.keys() & b.keys())]
                 if len(pairs) >= _FEWEST:
+                    turn = difference([(0.0, there - here) for here, there in pairs], 50)
                     p50, p95 = difference(pairs, 50), difference(pairs, 95)
-                    found.append(Added(side.name, plain.name, label, len(pairs), p50, p95))
+                    found.append(Added(side.name, plain.name, label, len(pairs), turn, p50, p95))
     return found
 
 

@@ -222,7 +222,8 @@ def _far_notes(name: str, far: Sequence[FarCost]) -> list[str]:
     cpu_s, wall_s = sum(one.cpu_s for one in far), sum(one.wall_s for one in far)
     notes = [
         f"{name}: the far end, a process of its own on this machine, took {cpu_s:.1f} s of processor time in "
-        f"{wall_s:.0f} s of calls: {100 * cpu_s / wall_s:.0f} % of a core."
+        f"{wall_s:.0f} s of calls: {100 * cpu_s / wall_s:.0f} % of a core. Its ear held sound back for "
+        f"{min(one.held_ms for one in far):.0f} to {max(one.held_ms for one in far):.0f} ms."
     ]
     lost, late = sum(one.lost for one in far), sum(one.late for one in far)
     pictures = sum(one.pictures_lost for one in far)

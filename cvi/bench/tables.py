@@ -86,11 +86,11 @@ def _print_added(run: Run, console: Console) -> None:
     found = added(run)
     if found:
         table = Table(title="Added by the way, ms (paired turns)", title_justify="left")
-        for column in ("side", "over", "quantity", "n", "P50", "P95"):
+        for column in ("side", "over", "quantity", "n", "to a turn", "to P50", "to P95"):
             table.add_column(column, justify="left" if column in ("side", "over", "quantity") else "right")
         for one in found:
-            p50, p95 = _added(one.p50), _added(one.p95)
-            table.add_row(one.side, one.plain, one.label, str(one.n), p50, p95)
+            cells = [_added(found) for found in (one.turn, one.p50, one.p95)]
+            table.add_row(one.side, one.plain, one.label, str(one.n), *cells)
         console.print(table)
     table = _table("The way itself, ms, from what was recorded at both of its ends")
     for side in run.sides:

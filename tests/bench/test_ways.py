@@ -46,6 +46,7 @@ def test_what_is_added_is_paired_turn_by_turn(capsys: pytest.CaptureFixture[str]
     assert set(found) == {"first sound", "first moving mouth"}
     sound = found["first sound"]
     assert (sound.side, sound.plain, sound.n) == ("cvi-webrtc", "cvi", 8)
+    assert sound.turn.value == 63.5 and 60 <= sound.turn.low <= sound.turn.high <= 67
     assert 60 <= sound.p50.low <= sound.p50.value <= sound.p50.high <= 67
     assert 60 <= sound.p95.value <= 67
     print_latency_run(run, Console(width=100))

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from aiortc import RTCIceGatherer
 from aiortc.rtcicetransport import candidate_to_aioice
-from udp_relay import Relay, Weather
 
 from cvi.audio.block import PLAYED_HZ, Pcm
+from cvi.bench.far.weather import Relay, Weather
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.journal import Event, Journal

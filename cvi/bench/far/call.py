@@ -33,7 +33,8 @@ _WHO = "far-end"
 @dataclass(frozen=True, slots=True)
 class FarCost:
     """What the far end took, s of processor and of time, and what reached it: packets of sound that were lost
-    or came too late, periods without sound, pictures lost, and the widths pictures had."""
+    or came too late, periods without sound, pictures lost, how long the ear held sound back, and the widths
+    pictures had."""
 
     cpu_s: float
     wall_s: float
@@ -41,6 +42,7 @@ class FarCost:
     late: int
     dry: int
     pictures_lost: int
+    held_ms: float
     widths: tuple[int, ...]
 
 

@@ -79,6 +79,8 @@ class SoundCard:
     ) -> None:
         self.spoken: list[tuple[float, Pcm]] = []
         """When each slice had been spoken, and the slice with the room around it."""
+        self.held_s: list[float] = []
+        """How long the ear held back each period."""
         self.played: list[tuple[float, int, Pcm]] = []
         """When each period began to be heard, its position on the stream's axis, and the period."""
         self._ear, self._voice, self._room = ear, voice, room
@@ -112,6 +114,7 @@ class SoundCard:
         period = self._ear.period(self._now_s)
         if period is None:
             return
+        self.held_s.append(self._ear.hold_s)
         self.played.append((self._now_s, self._ear.began, period))
         self._room.played(period)
         if self._caller is not None and int(np.abs(period).max()) > _HEARD:

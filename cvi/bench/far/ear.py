@@ -57,6 +57,8 @@ class Ear:
         """The next sample to play, counted at PLAYED_HZ on the stream's axis; None before the first."""
         self.began = 0
         """The first sample of the period given last, likewise."""
+        self.hold_s = 0.0
+        """How much later than ever possible that period is played."""
         self._delays = _Delays()
 
     def arrived(self, at_s: float, timestamp: int, payload: bytes) -> None:
@@ -73,6 +75,7 @@ class Ear:
         if self.position is None:
             return self._begin(at_s)
         hold_s, wanted_s = self._delays.hold_s(at_s, self.position), self._delays.wanted_s
+        self.hold_s = hold_s
         if not self._filled():
             self.dry += 1
             return None

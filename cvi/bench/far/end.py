@@ -102,6 +102,12 @@ class FarEnd:
         await asyncio.to_thread(self.eye.close)
         self._sound.close()
 
+    @property
+    def held_ms(self) -> float:
+        """How long the ear held sound back, the median over all periods."""
+        held_s = self.card.held_s
+        return round(1000 * float(np.median(held_s)), 1) if held_s else 0.0
+
     def evidence(self, zero_s: float) -> Evidence:
         """Everything taken down, after `leave`; `zero_s` is when the conversation began."""
         spoken, played = self.card.spoken, self.card.played
