@@ -16,7 +16,7 @@ MOST_S = 300.0
 """An utterance is kept whole while it is heard: 48 kB a second."""
 MOST_WAITING = 16
 LEAD_S = 0.2
-"""So much is there before the first of it is heard: frames are drawn ahead, and pieces come when they come."""
+"""So much is there before the first of it is heard: frames are drawn ahead, and pieces may be late."""
 _FORGOTTEN = 64
 
 

@@ -68,8 +68,8 @@ async def test_a_lost_way_is_replaced_within_the_connection(
         assert await page.evaluate(f"{CONVERSATION}.state") == "connected"
         # Events still pass, both ways.
         await page.evaluate(
-            f"window.answered = new Promise((go) => {CONVERSATION}.addEventListener('app-message', "
-            "({ detail }) => detail.properties.speech === 'It is a test.' && go(true)))"
+            f"void (window.answered = new Promise((go) => {CONVERSATION}.addEventListener('app-message', "
+            "({ detail }) => detail.properties.speech === 'It is a test.' && go(true))))"
         )
         await page.evaluate(f"{CONVERSATION}.respond('What is it?')")
         assert await page.evaluate("window.answered")
@@ -86,7 +86,7 @@ async def test_a_way_that_cannot_be_found_makes_a_new_connection(
         # The server has hung up, and the page only knows that nothing comes.
         await client.post(f"/c/{made['conversation_id']}/leave", json={"participant_id": participant})
         await page.evaluate(f"{CONVERSATION}._watch('disconnected')")
-        await page.wait_for_function(f"window.connection !== {CONVERSATION}._peer._pc && {CONVERSATION}.state === 'connected'")
+        await page.wait_for_function(f"() => window.connection !== {CONVERSATION}._peer._pc && {CONVERSATION}.state === 'connected'")
         await received_more(page, 60)
         assert await page.evaluate(f"{CONVERSATION}.participantId") == participant
 

@@ -91,7 +91,7 @@ export class CviConversationElement extends Base {
       if (conversation === this.conversation) this._over(conversation ?? null, { state: "failed", error });
       return;
     }
-    if (config.chat) await this._join(conversation, { audio: false, video: false });
+    if (conversation.facts.chat) await this._join(conversation, { audio: false, video: false });
     else if (this.hasAttribute("autojoin")) await this._joinAtOnce(conversation);
     else this._preJoin(conversation);
   }
