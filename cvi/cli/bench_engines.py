@@ -83,7 +83,9 @@ def tts(
 
 
 def face(
-    replica: Annotated[str, typer.Option(help="A replica's name or folder.")] = "june",
+    replica: Annotated[
+        list[str] | None, typer.Option(help="A replica's name or folder; may be given again.")
+    ] = None,
     engine: Engine = None,
     size: Annotated[list[str] | None, typer.Option(help="WIDTHxHEIGHT; may be given again.")] = None,
     seconds: Annotated[float, typer.Option(min=1, help="Of idling, and of speaking, at each size.")] = 10.0,
@@ -94,4 +96,4 @@ def face(
     from cvi.bench.layers.engine_runs import measure_face
 
     sizes = size or ["640x360", "1280x720", "1920x1080"]
-    measure_face(replica, engine=engine, sizes=sizes, seconds=seconds, output=output, json=json)
+    measure_face(replica or ["june"], engine=engine, sizes=sizes, seconds=seconds, output=output, json=json)

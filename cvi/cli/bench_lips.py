@@ -12,15 +12,21 @@ def lips(
     replica: Annotated[list[str] | None, typer.Option(help="A replica; may be given again.")] = None,
     size: Annotated[str, typer.Option(help="WIDTHxHEIGHT.")] = "1280x720",
     seconds: Annotated[float, typer.Option(min=5, max=600, help="Of speech.")] = 60.0,
+    drift: Annotated[
+        float | None,
+        typer.Option(min=60, max=10800, help="Instead: does a film of so many seconds drift?"),
+    ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the record.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the record for machines.")] = False,
 ) -> None:
     """Lips against what was asked, closure on P, B, M, stillness at rest, picture against sound.
 
+    With --drift every time stamp of a long film is read, and the lips of its first and last minute.
     Needs mediapipe, which wants an environment of its own, and the flite voice.
     """
     from rich.console import Console
 
+    from cvi.bench.layers.drift import measure_drift
     from cvi.bench.layers.keeping import Measuring, print_run
     from cvi.bench.layers.lips import measure_lips
     from cvi.cli.request import picture_size
@@ -29,10 +35,13 @@ def lips(
 
     width, height = picture_size(size)
     cards = [load_replica_card(find_replica(name)) for name in replica or ["june"]]
-    measuring = Measuring("lips", {"size": size, "seconds": seconds}, output=output)
+    options = {"size": size, "seconds": seconds if drift is None else drift}
+    measuring = Measuring("lips", options, output=output)
     with Console(stderr=True, quiet=json).status("") as status:
         sides = [
             measure_lips(FaceSettings(card.folder, width, height), card.renderer, seconds, status.update)
+            if drift is None
+            else measure_drift(FaceSettings(card.folder, width, height), card.renderer, drift, status.update)
             for card in cards
         ]
     run, folder = measuring.finish(sides)

@@ -18,6 +18,7 @@ from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.clock import Clock
 from cvi.conversation.journal import Journal
 from cvi.conversation.reply import Reply
+from cvi.conversation.witness import Witness
 from cvi.face.base import Activity, Controls, Frame
 from cvi.face.behaviour import Behaviour
 from cvi.face.cues import NO_CUES, Cues
@@ -30,8 +31,6 @@ from cvi.transport.base import AVUnit, Transport
 AHEAD_SPEAKING = 3
 AHEAD_IDLE = 2
 MOVING_MOUTH = 0.04
-HEARD_EVERY_S = 1.0
-
 
 # Draws one frame, on whatever thread the renderer lives.
 Render = Callable[[Controls], Awaitable[Frame]]
@@ -62,13 +61,10 @@ class _Plan:
 
 @dataclass(slots=True)
 class _Scene:
-    """A reply on stage: `start` is the index of its first unit, `next` the position after the last plan."""
+    """A reply on stage: `next` is the position after the last plan."""
 
     reply: Reply
     next: int = 0
-    heard_logged_s: float = 0.0
-    audible: bool = False
-    visible: bool = False
 
 
 class Performance:
@@ -105,7 +101,7 @@ class Performance:
         self._repeats = 0
         self._placed: deque[tuple[float, int]] = deque(maxlen=64)
         self._gain = 1.0
-        self._resting_since_cut: float | None = None
+        self._witness = Witness(journal)
         self.silent_s = 0.0
         """When the last cut reply fell silent at the ear."""
         self.gain_target = 1.0
@@ -121,12 +117,13 @@ class Performance:
     @property
     def audible(self) -> bool:
         """Something of the reply on stage has been presented."""
-        return self._scene is not None and self._scene.audible
+        return self._scene is not None and self._witness.audible
 
     def stage(self, reply: Reply) -> None:
         """Give the stage to a committed reply, from the next unit on."""
         assert self._scene is None, "one reply at a time"
         self._scene = _Scene(reply)
+        self._witness.begin()
         reply.on_first_speech = self._replan
         self._after = None
         self._placed.clear()
@@ -147,7 +144,7 @@ class Performance:
         # What is between the transport and the ear can't be called back.
         now = self._clock.now()
         self.silent_s = now + max(now - self._transport.heard_s() - self._lag_s, 0.0)
-        self._resting_since_cut = self._clock.now()
+        self._witness.await_rest()
         self._replan()
         return scene.reply.timeline.text_heard(heard)
 
@@ -278,29 +275,17 @@ class Performance:
         return (pcm * ramp).astype(np.int16)
 
     def _record(self, plan: _Plan, reply: Reply | None, pcm: Pcm, start_s: float) -> None:
-        """Write down what this unit showed for the first time, and when that reaches eye and ear."""
+        """Have written down what this unit showed, at the time that it reaches eye and ear."""
+        at_s = start_s + self._lag_s
+        self._witness.see(plan.mouth_moves, at_s)
         scene = self._scene
-        start_s += self._lag_s
-        if self._resting_since_cut is not None and not plan.mouth_moves:
-            self._journal.write("mouth_at_rest", at_s=round(start_s, 4))
-            self._resting_since_cut = None
         if scene is None:
             return
-        if reply is None:
-            if scene.reply.timeline.complete and scene.next >= scene.reply.timeline.length:
-                self._scene = None
-                self._on_finished(scene.reply)
-            return
-        if not scene.audible and (loud := np.flatnonzero(np.abs(pcm) > 64)).size:
-            scene.audible = True
-            at_s = start_s + float(loud[0]) / PLAYED_HZ
-            self._journal.write("reply_first_audio", reply=reply.generation, at_s=round(at_s, 4))
-        if not scene.visible and plan.mouth_moves:
-            scene.visible = True
-            self._journal.write("reply_first_frame", reply=reply.generation, at_s=round(start_s, 4))
-        if start_s - scene.heard_logged_s >= HEARD_EVERY_S:
-            scene.heard_logged_s = start_s
-            self._journal.write("reply_heard", reply=reply.generation, text=self.heard_text())
+        if reply is not None:
+            self._witness.hear(reply, pcm, plan.mouth_moves, at_s, self.heard_text)
+        elif scene.reply.timeline.complete and scene.next >= scene.reply.timeline.length:
+            self._scene = None
+            self._on_finished(scene.reply)
 
     def _heard_position(self) -> int:
         """How far the reply on stage has been heard, samples from its start."""

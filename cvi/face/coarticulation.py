@@ -33,7 +33,8 @@ _JAW_RATE, _WIDE_RATE, _ROUND_RATE, _TONGUE_RATE = 24.0, 14.0, 9.0, 32.0
 # A contact holds at least this long, more than a frame at 25 per second, so no frame rate misses it.
 _HOLD_S = 0.045
 _SHUT_S, _PART_S = 0.060, 0.050
-_JAW_SHUT_S, _JAW_PART_S = 0.085, 0.100
+# The jaw comes from contact to its widest as fast as people's do, within three frames and not within one.
+_JAW_SHUT_S, _JAW_PART_S = 0.100, 0.130
 _SHORTEST_S = 0.012
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import cos, pi
+from math import cos, hypot, pi
 
 from cvi.face.base import Activity
 from cvi.face.cues import Cues
@@ -14,6 +14,8 @@ _RESTLESSNESS: dict[Activity, float] = {"idle": 0.9, "listening": 0.7, "thinking
 _PITCH_DEG: dict[Activity, float] = {"idle": 0.0, "listening": 0.8, "thinking": -1.6, "speaking": 0.0}
 _TILT_DEG: dict[Activity, float] = {"idle": 0.3, "listening": 1.8, "thinking": 1.2, "speaking": 0.2}
 _BREATHS_HZ: dict[Activity, float] = {"idle": 0.24, "listening": 0.25, "thinking": 0.23, "speaking": 0.20}
+_FASTEST_DEG_S = 24.0
+"""Of all turns together. Faster, and a face leaps by more than 2 % of its width between frames at 25 fps."""
 _NOD_CHANCE = 0.65
 _NOD_REFRACTORY_S = 2.2
 
@@ -69,6 +71,7 @@ class Head:
         self._lift = Spring(0.0, 0.2)
         self._beat = Spring(0.0, 0.07)
         self._talk = Spring(0.0, 0.3)
+        self._shown: tuple[float, float, float] | None = None
 
     def advance(
         self, now_s: float, dt_s: float, activity: Activity, cues: Cues, *,
@@ -93,8 +96,21 @@ class Head:
         )  # fmt: skip
         roll = restless * 0.9 * wander[2] + 0.8 * sway
         roll += self._tilt.follow(self._side * _TILT_DEG[activity], dt_s)
-        return (yaw, pitch, roll)
+        self._shown = _within(self._shown or (yaw, pitch, roll), (yaw, pitch, roll), _FASTEST_DEG_S * dt_s)
+        return self._shown
 
     def _wander(self, channel: int, now_s: float) -> float:
         slow = drift(self._seed + channel, now_s, (0.23, 0.19, 0.17)[channel])
         return slow + 0.35 * drift(self._seed + channel + 8, now_s, 0.6)
+
+
+def _within(
+    start: tuple[float, float, float], goal: tuple[float, float, float], most: float
+) -> tuple[float, float, float]:
+    """The goal, or the point `most` on the way to it."""
+    step = [b - a for a, b in zip(start, goal, strict=True)]
+    length = hypot(*step)
+    if length <= most:
+        return goal
+    yaw, pitch, roll = (a + most / length * along for a, along in zip(start, step, strict=True))
+    return (yaw, pitch, roll)

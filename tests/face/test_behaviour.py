@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from itertools import pairwise
+from math import hypot
 
 import pytest
 from hypothesis import given, settings
@@ -142,6 +143,14 @@ def test_no_channel_jumps_whatever_the_state_does() -> None:
             steps = [abs(getattr(b, name) - getattr(a, name)) for a, b in pairwise(shown)]
             assert max(steps) < most, name
             assert max(steps) > 0.0, name
+
+
+def test_the_head_never_leaps() -> None:
+    """Two percent of a face's width are 1.2 degrees; a frame at 25 fps must stay below."""
+    for seed in range(4):
+        shown = play(300.0, conversation, happenings, lambda t: MouthShape(jaw=0.5), seed=seed)
+        steps = [hypot(b.yaw - a.yaw, b.pitch - a.pitch, b.roll - a.roll) for a, b in pairwise(shown)]
+        assert 0.4 < max(steps) < 1.0
 
 
 def test_nods_answer_the_pauses_of_the_user() -> None:

@@ -20,6 +20,7 @@ from cvi.rendering.captions import captions
 from cvi.rendering.job import FilmRequest, render_film
 from cvi.rendering.recital import Recital, Said, load_recital, save_recital
 from cvi.rendering.score import frame_count, poses
+from cvi.rendering.script import Line
 from cvi.tts.base import Phone, Word
 
 FPS = 25
@@ -108,6 +109,25 @@ async def test_what_cannot_be_filmed_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="MP4"):
         await render_film(request(tmp_path, output=tmp_path / "film.avi"))
     assert not list(tmp_path.glob("*.mp4")) and not list(tmp_path.glob(".*"))
+
+
+async def test_a_picture_that_cannot_be_is_told_before_a_word_is_spoken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def recite(*_: object) -> Recital:
+        pytest.fail("the speech was made for nothing")
+
+    monkeypatch.setattr("cvi.rendering.job.recite", recite)
+    line = Line("Good morning.", 0.0)
+    wanted = request(tmp_path, audio=None, script=(line,), voice_engine="flite")
+    for face in (
+        replace(wanted.face, background="beach"),
+        replace(wanted.face, width=640, height=1280),
+        replace(wanted.face, width=322, height=181),
+    ):
+        with pytest.raises(UsageError, match=r"background|cannot be drawn|too narrow"):
+            await render_film(replace(wanted, face=face))
+    assert not (tmp_path / "home" / "renders").exists() and not wanted.output.exists()
 
 
 def recital() -> Recital:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import cvi
 from cvi.assembly import Cast
 from cvi.bench.layers.engines import Wanted, build_stt, build_tts, cast_of, layer_choice
 from cvi.bench.layers.face import time_face
+from cvi.bench.layers.face_memory import memory_of
 from cvi.bench.layers.keeping import Measuring, print_run, sources
 from cvi.bench.layers.llm import LlmTimes, busy_cores, judge_endings, llm_side, read_endings, time_llm
 from cvi.bench.layers.simulated import run_simulated
@@ -135,19 +137,30 @@ def measure_tts(
 
 
 def measure_face(
-    replica: str, *, engine: str | None, sizes: Sequence[str], seconds: float, output: Path | None, json: bool
+    replicas: Sequence[str],
+    *,
+    engine: str | None,
+    sizes: Sequence[str],
+    seconds: float,
+    output: Path | None,
+    json: bool,
 ) -> None:
-    """Measure each size in real time on one thread, keep, print."""
-    card = load_replica_card(find_replica(replica))
-    name = engine or card.renderer
-    measuring = Measuring("face", {"replica": card.name, "seconds": seconds}, output=output)
+    """Measure each face at each size in real time on one thread, keep, print."""
+    cards = [load_replica_card(find_replica(name)) for name in replicas]
+    options = {"replicas": [card.name for card in cards], "seconds": seconds}
+    measuring = Measuring("face", options, output=output)
+    sides = []
+    for card in cards:
+        name = engine or card.renderer
 
-    def made(settings: FaceSettings) -> FaceEngine:
-        face: FaceEngine = build("face", name, settings)
-        return face
+        def made(settings: FaceSettings, name: str = name) -> FaceEngine:
+            face: FaceEngine = build("face", name, settings)
+            return face
 
-    settings = [FaceSettings(card.folder, *parse_size(size)) for size in sizes]
-    sides = [time_face(made, one, seconds) for one in settings]
+        for size in sizes:
+            settings = FaceSettings(card.folder, *parse_size(size))
+            side = time_face(made, settings, seconds, [memory_of])
+            sides.append(replace(side, name=f"{card.name} {side.name}") if len(cards) > 1 else side)
     run_record, folder = measuring.finish(sides)
     print_run(run_record, folder, json)
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,6 +27,7 @@ from cvi.tts.base import Phone
 PARTS = {"sculpted": {"_dress": "draw", "_lay": "blend"}}
 PART_LABELS = {"draw": "mouth and eyes drawn", "blend": "laid on the room", "rest": "head bent, and the rest"}
 FPS = 25
+WARM_FRAMES = 5
 
 
 class FaceProbe(Protocol):
@@ -43,20 +43,14 @@ def time_face(
     probes: Sequence[FaceProbe] = (),
 ) -> Side:
     """Draw and encode `seconds` of idling and of speaking at one size. Blocks; one thread."""
-    before = resident_mb()
     since = time.perf_counter()
     face = build(settings)
     built_ms = 1000 * (time.perf_counter() - since)
-    face.render(Controls())
-    memory_mb = resident_mb() - before
     figures: list[Figure] = []
     try:
         for activity in ("speaking", "idle"):
             figures += _activity(face, settings, activity, round(seconds * FPS))
-        figures += [
-            Figure("built_ms", "building it", "ms", (built_ms,)),
-            Figure("memory_mb", "memory of it", "MB", (memory_mb,)),
-        ]
+        figures.append(Figure("built_ms", "building it", "ms", (built_ms,)))
         for probe in probes:
             figures += probe(face, settings)
     finally:
@@ -70,8 +64,11 @@ def _activity(face: FaceEngine, settings: FaceSettings, activity: Activity, fram
     spent: dict[str, list[float]] = {}
     whole: list[float] = []
     coded: list[float] = []
+    shown = list(performance(activity, frames + WARM_FRAMES))
+    for controls in shown[:WARM_FRAMES]:
+        encode(face.render(controls))
     with timed_parts(face) as parts:
-        for controls in performance(activity, frames):
+        for controls in shown[WARM_FRAMES:]:
             parts.clear()
             since = time.perf_counter()
             frame = face.render(controls)
@@ -84,7 +81,11 @@ def _activity(face: FaceEngine, settings: FaceSettings, activity: Activity, fram
                 spent.setdefault(part, []).append(1000 * seconds)
             if parts:
                 spent.setdefault("rest", []).append(1000 * max(took - sum(parts.values()), 0.0))
-    figures = [Figure(f"{activity}_render_ms", f"{activity}: a frame", "ms", tuple(whole))]
+    both = tuple(drawn + packed for drawn, packed in zip(whole, coded, strict=True))
+    figures = [
+        Figure(f"{activity}_frame_ms", f"{activity}: a frame, drawn and encoded", "ms", both),
+        Figure(f"{activity}_render_ms", f"{activity}: drawn", "ms", tuple(whole)),
+    ]
     figures += [
         Figure(f"{activity}_{part}_ms", f"{activity}: {label}", "ms", tuple(spent[part]))
         for part, label in PART_LABELS.items()
@@ -158,14 +159,3 @@ def timed_parts(face: FaceEngine) -> Iterator[dict[str, float]]:
     finally:
         for name in known:
             delattr(face, name)
-
-
-def resident_mb() -> float:
-    """The memory this process holds now; 0 where the system does not say."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0.0
-    import resource
-
-    return pages * resource.getpagesize() / 1e6

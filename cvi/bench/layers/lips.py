@@ -43,6 +43,10 @@ CLOSURE_WITHIN_S = 0.040
 SHUT = 0.10
 """Of the way from a mouth at rest to its widest (95th percentile): below, it counts as shut."""
 STILL_S = 4.0
+SEED = 1
+JUMP_PERCENT = 2.0
+HEAD_PERCENT_PER_DEGREE = 1.7
+"""How far the middle of a face moves for a degree of the head, in percent of its width."""
 
 Track = npt.NDArray[np.float64]
 
@@ -82,17 +86,24 @@ def lip_figures(measured: Measured) -> tuple[Figure, ...]:
     opening, asked = landmarks.opening, np.array([asked_opening(pose) for pose in measured.asked])
     seen = landmarks.found
     correlation = float(np.corrcoef(opening[seen], asked[seen])[0, 1])
-    lags = [_lag_ms(measured, part) for part in _thirds(len(asked))]
+    lags = [lag_ms(measured, part) for part in _thirds(len(asked))]
     steady, lips = jumps(landmarks, measured.asked)
+    headlong = head_moves(measured.asked)[calm(landmarks, measured.asked)]
+    far = np.array(steady) > JUMP_PERCENT
+    # A mesh that trembles is told from a head that turns: what was asked of the head is known.
+    turned = headlong > 0.6 * np.array(steady)
     return (
         shares("face_found", "frames in which the face is found", seen, lower=False),
         Figure("opening_correlation", "measured mouth opening with the requested", "", (correlation,), False),
         Figure("opening_rank", "the same by rank", "", (_rank(opening[seen], asked[seen]),), False),
         shares("closed", "P, B, M: lips shut within 40 ms", closures(measured), lower=False),
-        Figure("av_offset_ms", "picture after sound", "ms", (_lag_ms(measured, slice(None)),)),
+        Figure("av_offset_ms", "picture after sound", "ms", (lag_ms(measured, slice(None)),)),
         Figure("av_drift_ms", "first third to last third", "ms", (lags[-1] - lags[0],)),
         Figure("jump_percent", "largest move a frame, but lips and lids", "% of face", steady),
-        Figure("lip_jump_percent", "the same of the lips", "% of face", lips),
+        shares("jumps", "such moves above 2 %", far),
+        shares("jumps_of_head", "above 2 % and asked of the head", far & turned),
+        Figure("head_percent", "the head's own move, as asked", "% of face", tuple(headlong.tolist())),
+        Figure("lip_jump_percent", "largest move a frame of the lips", "% of face", lips),
         Figure("fps", "frames a second", "", (float(fps),), False),
     )
 
@@ -124,14 +135,25 @@ def jumps(landmarks: Landmarks, asked: tuple[Controls, ...]) -> tuple[tuple[floa
     """Per frame, in percent of the face's width: the largest move of a steady place, and of the lips with
     the head's movement taken out. Blinks are left out."""
     width = landmarks.face_width
-    blinks = np.array([max(pose.lid_left, pose.lid_right) > 0.3 for pose in asked])
-    calm = ~(blinks[1:] | blinks[:-1]) & landmarks.found[1:] & landmarks.found[:-1]
+    counted = calm(landmarks, asked)
 
     def most(points: npt.NDArray[np.float32], places: tuple[int, ...]) -> tuple[float, ...]:
         moved = np.linalg.norm(np.diff(points[:, places], axis=0), axis=-1).max(1)
-        return tuple(float(value) for value in 100 * moved[calm] / width)
+        return tuple(float(value) for value in 100 * moved[counted] / width)
 
     return most(landmarks.points, STEADY), most(steadied(landmarks), LIPS)
+
+
+def calm(landmarks: Landmarks, asked: tuple[Controls, ...]) -> npt.NDArray[np.bool_]:
+    """Which steps from frame to frame, (n - 1,), are counted: the face was found, and no lid moved far."""
+    blinks = np.array([max(pose.lid_left, pose.lid_right) > 0.3 for pose in asked])
+    return np.asarray(~(blinks[1:] | blinks[:-1]) & landmarks.found[1:] & landmarks.found[:-1])
+
+
+def head_moves(asked: tuple[Controls, ...]) -> Track:
+    """How far the head is asked to move from frame to frame, (n - 1,), percent of the face's width."""
+    poses_ = np.array([(pose.yaw, pose.pitch, pose.roll) for pose in asked])
+    return np.asarray(HEAD_PERCENT_PER_DEGREE * np.linalg.norm(np.diff(poses_, axis=0), axis=1))
 
 
 def resting_moves(face: FaceSettings, engine: str) -> Figure:
@@ -174,14 +196,14 @@ def _film(
         recital = asyncio.run(recite(script, voice))
     finally:
         voice.close()
-    request = FilmRequest(path, face, engine, script, "flite", TtsSettings(), seed=1)
+    request = FilmRequest(path, face, engine, script, "flite", TtsSettings(), seed=SEED)
     asyncio.run(render_film(request))
     say("finding the landmarks")
     return Measured(
         landmarks=track(_pictures(path)),
         sound=read_audio(path, PLAYED_HZ),
         recital=recital,
-        asked=tuple(poses(recital, face.fps, 1)),
+        asked=tuple(poses(recital, face.fps, SEED)),
         fps=face.fps,
     )
 
@@ -211,7 +233,7 @@ def _thirds(count: int) -> list[slice]:
     return [slice(a, b) for a, b in pairwise(edges)]
 
 
-def _lag_ms(measured: Measured, part: slice) -> float:
+def lag_ms(measured: Measured, part: slice) -> float:
     """How much later than the sound the picture comes, within some frames, ms.
 
     The measured opening against the mouth that the phones ask for gives the picture's place; the decoded

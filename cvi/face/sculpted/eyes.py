@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 
 from cvi.face.base import Controls
-from cvi.face.sculpted.atlas import TONE_STEPS, TONE_TOP, Atlas
-from cvi.face.sculpted.morph import Bytes, Curves, Floats, Morph, bend
-from cvi.face.sculpted.planes import Fit, feather, to_sheet, to_ycc
+from cvi.face.sculpted.atlas import TONE_STEPS, TONE_TOP, Atlas, Box
+from cvi.face.sculpted.morph import Curves, Floats, Morph, bend, bend_planes
+from cvi.face.sculpted.planes import Bytes, Fit, Planes, feather, mixed, to_planes, to_ycc
 
 TURN_X, TURN_Y = 0.42, 0.34  # radians at the ends of the gaze controls
 CONVERGE = 0.035  # each eye turned in, as when it looks at a near face
@@ -20,7 +20,8 @@ LID_FOLLOW = 0.34  # lids follow the gaze up and down by this much of their way
 IRIS_DEPTH = 0.12  # the iris lies behind the cornea, eyeball radii
 GLINT = 3.0  # brightness of the catchlight, linear
 FEATHER_PX = 10
-KEPT = 48  # openings of the lids kept ready; 200 kB each at 720p
+KEPT = 48  # openings of the lids kept ready; 100 kB each at 720p
+Cover = tuple[Floats, Floats]  # how much the lids cover, 0..1: of luma, of chroma
 
 
 class Eye:
@@ -38,13 +39,16 @@ class Eye:
         def load(name: str) -> Bytes:
             return fit.image(atlas.image(name), baked)
 
-        # Lids and how much they cover in one sheet; the square root of the light on the eyeball.
-        self._lids = [to_sheet(load(f"lid_{name}"), load(f"lid_alpha_{name}")) for name in names]
+        self._lids = [to_planes(load(f"lid_{name}")) for name in names]
+        self._covers = [load(f"lid_alpha_{name}") for name in names]
+        # The square root of the light on the eyeball.
         self._light = [load(f"eye_light_{name}") for name in names]
         x, y = atlas.floats("lid_columns")[which], atlas.floats("lid_curves")[which]
         self._morph = Morph(Curves(fit.x(x, self.box), fit.y(y, self.box), False), width, height)
-        rows, columns = _open_part([lids[..., 3] for lids in self._lids])
-        self._part = rows, columns
+        self._part = _open_part(self._covers)
+        rows = slice(self._part.y0, self._part.y1)
+        columns = slice(self._part.x0, self._part.x1)
+        self._open_pixels = rows, columns
         self._sclera = np.square(load(f"sclera_{which}")[rows, columns] * np.float32(1 / 255))
         self._glint = load(f"glint_{which}")[rows, columns, None] * np.float32(GLINT / 255)
         ball = fit.floats(atlas.floats(f"ball_{which}"), baked)
@@ -54,11 +58,11 @@ class Eye:
         self._span = float(atlas.array("iris_span"))
         self._tone = atlas.floats("tone") * 255
         self.weight = feather(self.box, FEATHER_PX * fit.scale * atlas.fineness)
-        self._open: OrderedDict[float, tuple[Bytes, Floats, Floats]] = OrderedDict()
-        self._last: tuple[tuple[float, ...], Bytes] | None = None
+        self._open: OrderedDict[float, tuple[Planes, Cover, Floats]] = OrderedDict()
+        self._last: tuple[tuple[float, ...], Planes] | None = None
 
-    def draw(self, controls: Controls) -> Bytes:
-        """The eye's sheet for `self.box`. Not to be written to; the same object if nothing changed."""
+    def draw(self, controls: Controls) -> Planes:
+        """The eye as it lies in `self.box`. Not to be written to; the same object if nothing changed."""
         lid = controls.lid_right if self._side > 0 else controls.lid_left
         brow = controls.brow_right if self._side > 0 else controls.brow_left
         gaze_x, gaze_y = _clip(controls.gaze_x), _clip(controls.gaze_y)
@@ -68,18 +72,25 @@ class Eye:
             self._last = key, self._mix(*key)
         return self._last[1]
 
-    def _mix(self, closure: float, gaze_x: float, gaze_y: float) -> Bytes:
-        lids, cover, light = self._opened(closure)
+    def _mix(self, closure: float, gaze_x: float, gaze_y: float) -> Planes:
+        lids, (cover, half_cover), light = self._opened(closure)
         if closure >= 1:
             return lids
         drawn = lids.copy()
-        part = drawn[self._part]
         ball = self._eyeball(gaze_x, gaze_y, light)
-        part[..., :3] = ball + (part[..., :3] - ball) * cover + np.float32(0.5)
+        size = half_cover.shape[1], half_cover.shape[0]
+        colour = cv2.resize(ball[..., 1:], size, interpolation=cv2.INTER_AREA)
+        luma, cb, cr = drawn.part(self._part)
+        for plane, seen, hidden in (
+            (luma, ball[..., 0], cover),
+            (cb, colour[..., 0], half_cover),
+            (cr, colour[..., 1], half_cover),
+        ):
+            plane[:] = seen + (plane - seen) * hidden + np.float32(0.5)
         return drawn
 
-    def _opened(self, closure: float) -> tuple[Bytes, Floats, Floats]:
-        """The lids' sheet, and of the part that may be open the lids' cover 0..1 and the light, linear."""
+    def _opened(self, closure: float) -> tuple[Planes, Cover, Floats]:
+        """The lids, and of the part that may be open the lids' cover and the light, linear."""
         kept = self._open.get(closure)
         if kept is not None:
             self._open.move_to_end(closure)
@@ -90,17 +101,19 @@ class Eye:
         weights = np.zeros(len(self._levels), np.float32)
         weights[low], weights[low + 1] = 1 - second, second
         levels = [k for k in (low, low + 1) if weights[k] > 1e-4]
-        lids, light = self._lids[levels[0]].copy(), self._light[levels[0]]
+        lids, cover, light = (kind[levels[0]] for kind in (self._lids, self._covers, self._light))
         if len(levels) == 2:
             (near, far), (a, b) = self._morph.maps(weights, levels), levels
-            lids, light = (
-                np.asarray(cv2.addWeighted(bend(p, near), 1 - second, bend(q, far), second, 0), np.uint8)
-                for p, q in ((self._lids[a], self._lids[b]), (self._light[a], self._light[b]))
+            lids = mixed(bend_planes(lids, near), bend_planes(self._lids[b], far), second)
+            cover, light = (
+                np.asarray(cv2.addWeighted(bend(kind[a], near), 1 - second, bend(kind[b], far), second, 0))
+                for kind in (self._covers, self._light)
             )
-        cover = lids[self._part][..., 3:] * np.float32(1 / 255)
-        lit = np.square(light[self._part] * np.float32(math.sqrt(TONE_TOP) / 255))
-        lids[..., 3] = 255
-        self._open[closure] = lids, cover, lit
+        hidden = cover[self._open_pixels].astype(np.float32) * np.float32(1 / 255)
+        size = hidden.shape[1] // 2, hidden.shape[0] // 2
+        both = hidden, np.asarray(cv2.resize(hidden, size, interpolation=cv2.INTER_AREA), np.float32)
+        lit = np.square(light[self._open_pixels] * np.float32(math.sqrt(TONE_TOP) / 255))
+        self._open[closure] = lids, both, lit
         if len(self._open) > KEPT:
             self._open.popitem(last=False)
         return self._open[closure]
@@ -125,11 +138,16 @@ class Eye:
         return to_ycc(np.take(self._tone, steps))
 
 
-def _open_part(covers: list[Bytes]) -> tuple[slice, slice]:
-    """The rows and columns in which the eyeball shows at any opening."""
+def _open_part(covers: list[Bytes]) -> Box:
+    """The even box in which the eyeball shows at any opening; `covers` have even sides."""
     seen = np.min(covers, axis=0) < 255
     rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    return Box(
+        int(columns[0]) // 2 * 2,
+        int(rows[0]) // 2 * 2,
+        (int(columns[-1]) + 2) // 2 * 2,
+        (int(rows[-1]) + 2) // 2 * 2,
+    )
 
 
 def _step(value: float) -> float:

@@ -15,8 +15,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from cvi.face.sculpted.planes import Bytes, Planes
+
 Floats = npt.NDArray[np.float32]
-Bytes = npt.NDArray[np.uint8]
 Map = tuple[Floats, Floats]  # x and y to fetch from, coarse
 SMOOTH_PX = 5.0
 
@@ -125,8 +126,31 @@ class Morph:
 
 def bend(image: Bytes, coarse: Map) -> Bytes:
     """An image (h, w) or (h, w, c), uint8, fetched through a coarse map."""
-    size = image.shape[1], image.shape[0]
-    x, y = (cv2.resize(part, size, interpolation=cv2.INTER_LINEAR) for part in coarse)
+    return _fetched(image, spread(coarse, image.shape))
+
+
+def bend_planes(planes: Planes, coarse: Map) -> Planes:
+    """Planes fetched through a coarse map of their luma."""
+    full, half = spread(coarse, planes.luma.shape), spread(halved_map(coarse), planes.cb.shape)
+    return Planes(
+        _fetched(planes.luma, full), _fetched(planes.cb, half), _fetched(planes.cr, half)
+    )
+
+
+def spread(coarse: Map, shape: tuple[int, ...]) -> Map:
+    """A coarse map drawn out to (h, w)."""
+    x, y = (cv2.resize(part, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR) for part in coarse)
+    return np.asarray(x, np.float32), np.asarray(y, np.float32)
+
+
+def halved_map(coarse: Map) -> Map:
+    """What half-size planes are fetched through where the full-size one is fetched through `coarse`."""
+    x, y = (part * np.float32(0.5) - np.float32(0.25) for part in coarse)
+    return x, y
+
+
+def _fetched(image: Bytes, places: Map) -> Bytes:
+    x, y = places
     return np.asarray(cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 

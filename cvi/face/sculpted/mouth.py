@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from cvi.face.base import Controls
 from cvi.face.sculpted.atlas import Atlas
-from cvi.face.sculpted.morph import Bytes, Curves, Floats, Morph, bend
-from cvi.face.sculpted.planes import Fit, feather, to_sheet
+from cvi.face.sculpted.morph import Curves, Floats, Morph, bend_planes
+from cvi.face.sculpted.planes import Fit, Planes, feather, mixed, to_planes
 from cvi.face.sculpted.pose import jaw_share
 from cvi.face.sculpted.shapes import Basis
 
 # Patches mixed in one frame. Where the lips lie is exact whatever their number: only what is seen
 # between and around them comes from the patches that weigh most.
 MOST = 3
+FAINT = 0.04  # a patch that would count for less is left out
 FEATHER_PX = 16
 
 
@@ -28,50 +28,49 @@ class Mouth:
         names = tuple(str(name) for name in atlas.array("mouth_families"))
         self._basis = Basis(names, atlas.floats("mouth_jaws"))
         self._patches = [
-            to_sheet(fit.image(atlas.image(f"mouth_{k:02d}"), baked)) for k in range(len(names))
+            to_planes(fit.image(atlas.image(f"mouth_{k:02d}"), baked)) for k in range(len(names))
         ]
         x, y = atlas.floats("mouth_columns"), atlas.floats("mouth_curves")
         curves = Curves(fit.x(x, self.box), fit.y(y, self.box), True)
         self.weight = feather(self.box, FEATHER_PX * fit.scale * atlas.fineness)
         sag = jaw_share(atlas, fit, self.box) * (self.weight * np.float32(1 / 255))
         self._morph = Morph(curves, width, height, sag)
-        luma = [np.ascontiguousarray(patch[..., 0]) for patch in self._patches]
-        self._morph.align(luma, self._basis.likest)
-        self._last: tuple[bytes, Bytes] | None = None
+        self._morph.align([patch.luma for patch in self._patches], self._basis.likest)
+        self._last: tuple[bytes, Planes] | None = None
 
-    def draw(self, controls: Controls) -> Bytes:
-        """The mouth's sheet for `self.box`. Not to be written to; the same object if nothing changed."""
+    def draw(self, controls: Controls) -> Planes:
+        """The mouth as it lies in `self.box`. Not to be written to; the same object if nothing changed."""
         weights = self._basis.weights(controls)
         key = weights.tobytes()
         if self._last is None or self._last[0] != key:
             self._last = key, self._mix(weights)
         return self._last[1]
 
-    def _mix(self, weights: Floats) -> Bytes:
+    def _mix(self, weights: Floats) -> Planes:
         shares = few(weights)
-        patches = [int(k) for k in np.argsort(-shares) if shares[k] > 1e-3]
+        patches = [int(k) for k in np.argsort(-shares) if shares[k] > 0]
         if len(patches) == 1 and weights[patches[0]] > 0.9999:
             return self._patches[patches[0]]
-        mixed: Bytes | None = None
+        drawn: Planes | None = None
         total = 0.0
         for patch, maps in zip(patches, self._morph.maps(weights, patches), strict=True):
-            bent = bend(self._patches[patch], maps)
+            bent = bend_planes(self._patches[patch], maps)
             total += float(shares[patch])
             part = float(shares[patch]) / total
-            mixed = bent if mixed is None else cv2.addWeighted(mixed, 1 - part, bent, part, 0, dst=mixed)
-        assert mixed is not None
-        return mixed
+            drawn = bent if drawn is None else mixed(drawn, bent, part)
+        assert drawn is not None
+        return drawn
 
 
 def few(weights: Floats) -> Floats:
     """Weights of which at most `MOST` count, changing continuously with the ones given.
 
-    Near a tie of all, which no continuous choice could break, the first ones win.
+    The strong gain on the weak, so that there is less to mix. Near a tie of all, which no continuous choice
+    could break, the first ones win.
     """
-    if len(weights) <= MOST:
-        return weights
     order = np.argsort(-weights, kind="stable")
-    kept, floor = order[:MOST], float(weights[order[MOST]])
+    kept, floor = order[:MOST], float(weights[order[MOST]]) if len(order) > MOST else 0.0
     shares = np.zeros_like(weights)
-    shares[kept] = np.maximum(weights[kept] - floor, 1e-3 * weights[kept])
+    shares[kept] = np.square(np.maximum(weights[kept] - floor, 1e-3 * weights[kept]))
+    shares = np.maximum(shares / shares.sum() - FAINT, 0)
     return np.asarray(shares / shares.sum(), np.float32)

@@ -1,8 +1,7 @@
-"""Pictures in the colours of a video frame: BT.709, limited range.
+"""Pictures as a video frame has them: planes of Y, Cb and Cr, BT.709, limited range.
 
-What moves is blended as a *sheet*, uint8 (h, w, 4) of Y, Cb, Cr and a fourth channel for what covers:
-OpenCV bends four channels in little more time than one. A frame wants *planes*: full-size luma,
-half-size chroma.
+Everything that moves is bent and blended in planes: full-size luma, half-size chroma, two thirds of the
+work of four interleaved channels, and what lies wholly inside the head is fetched straight into the frame.
 """
 
 from __future__ import annotations
@@ -32,26 +31,60 @@ _TO_YCC = np.array(
 
 
 class Planes(NamedTuple):
-    """`luma` (h, w), `cb` and `cr` (h/2, w/2); uint8, h and w even."""
+    """`luma` (h, w), `cb` and `cr` (h/2, w/2); uint8, h and w even. A picture, or a weight for each plane."""
 
     luma: Bytes
     cb: Bytes
     cr: Bytes
 
+    def part(self, box: Box) -> Planes:
+        """Views of an even box."""
+        half = slice(box.y0 // 2, box.y1 // 2), slice(box.x0 // 2, box.x1 // 2)
+        return Planes(self.luma[box.y0 : box.y1, box.x0 : box.x1], self.cb[half], self.cr[half])
 
-def to_sheet(rgb: Bytes, cover: Bytes | None = None) -> Bytes:
-    """uint8 RGB (h, w, 3) and a fourth channel (h, w), 255 if left out -> a sheet (h, w, 4)."""
-    if cover is None:
-        cover = np.full(rgb.shape[:2], 255, np.uint8)
-    return np.dstack([np.asarray(cv2.transform(rgb, _TO_YCC), np.uint8), cover])
+    def copy(self) -> Planes:
+        return Planes(*(plane.copy() for plane in self))
+
+    def times(self, weight: Planes) -> Planes:
+        """Multiplied plane by plane, `weight` 255 being one."""
+        return Planes(*(_times(plane, share) for plane, share in zip(self, weight, strict=True)))
+
+    def put(self, over: Planes) -> None:
+        """Write `over` here."""
+        for plane, new in zip(self, over, strict=True):
+            plane[:] = new
 
 
 def to_planes(rgb: Bytes) -> Planes:
     """uint8 RGB (h, w, 3) -> planes."""
     luma, cb, cr = cv2.split(cv2.transform(rgb, _TO_YCC))
-    size = rgb.shape[1] // 2, rgb.shape[0] // 2
-    half_cb, half_cr = (cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in (cb, cr))
-    return Planes(np.asarray(luma, np.uint8), np.asarray(half_cb, np.uint8), np.asarray(half_cr, np.uint8))
+    return Planes(np.asarray(luma, np.uint8), halved(cb), halved(cr))
+
+
+def as_weight(weight: Bytes) -> Planes:
+    """A weight (h, w) for luma and chroma alike."""
+    half = halved(weight)
+    return Planes(weight, half, half)
+
+
+def halved(plane: Bytes) -> Bytes:
+    """(h, w) -> (h/2, w/2), each the mean of four."""
+    size = plane.shape[1] // 2, plane.shape[0] // 2
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def mixed(a: Planes, b: Planes, part: float) -> Planes:
+    """`part` of b, the rest of a."""
+    return Planes(
+        *(
+            np.asarray(cv2.addWeighted(one, 1 - part, other, part, 0), np.uint8)
+            for one, other in zip(a, b, strict=True)
+        )
+    )
+
+
+def _times(plane: Bytes, weight: Bytes) -> Bytes:
+    return np.asarray(cv2.multiply(plane, weight, scale=1 / 255), np.uint8)
 
 
 def to_ycc(rgb: Floats) -> Floats:

@@ -20,6 +20,7 @@ CAMERA_Z, CAMERA_Y, FOCAL = 7.2, -0.22, 2.25  # of the baker's camera; focal len
 PIVOT = (0.0, -0.75, -0.15)
 STIFF_Y, LOOSE_Y = -1.55, -0.80  # below the first nothing turns, above the second everything does
 MOST_DEGREES = 14.0
+CELL_PX = 8  # of 720: displacements are known at such distances
 
 
 def head_points(atlas: Atlas, fit: Fit, x: Floats, y: Floats) -> Floats:
@@ -51,25 +52,26 @@ def jaw_share(atlas: Atlas, fit: Fit, box: Box) -> Floats:
 
 
 class Pose:
-    """`maps` gives coarse maps into the head's picture; nothing is kept between calls."""
+    """`maps` gives coarse maps into the head's picture, a place for each `cell` x `cell` pixels of `box`;
+    nothing is kept between calls."""
 
     def __init__(self, atlas: Atlas, fit: Fit) -> None:
         self.box = fit.box(atlas.box("head_rect"))
         width, height = self.box.x1 - self.box.x0, self.box.y1 - self.box.y0
-        across, down = max(width // 8, 8), max(height // 8, 8)
-        self._cell = width / across, height / down
+        self._unit = fit.scale * atlas.fineness  # pixels of the frame for one of a picture 720 high
+        self.cell = max(2 * round(CELL_PX * self._unit / 2), 4)
+        across, down = -(-width // self.cell), -(-height // self.cell)
         column, row = np.meshgrid(np.arange(across, dtype=np.float32), np.arange(down, dtype=np.float32))
         self._column, self._row = column, row
-        self._x = ((column + 0.5) * self._cell[0] - 0.5).astype(np.float32)
-        self._y = ((row + 0.5) * self._cell[1] - 0.5).astype(np.float32)
+        self._x = ((column + 0.5) * self.cell - 0.5).astype(np.float32)
+        self._y = ((row + 0.5) * self.cell - 0.5).astype(np.float32)
         self._focal = FOCAL * atlas.height
         self._scale = fit.scale
-        self._unit = fit.scale * atlas.fineness  # fields of skin are in pixels of a 720 high picture
         points = head_points(atlas, fit, self._x + self.box.x0, self._y + self.box.y0)
         far = CAMERA_Z - points[..., 2]
-        self._seen = np.stack([points[..., 0] / far, (CAMERA_Y - points[..., 1]) / far], -1)
-        self._points = (points - np.array(PIVOT)).astype(np.float32)
-        self._left = self._points[..., 0] < 0
+        self._seen = points[..., 0] / far, (CAMERA_Y - points[..., 1]) / far
+        self._points = np.stack([points[..., axis] - np.float32(PIVOT[axis]) for axis in range(3)])
+        self._left = points[..., 0] < PIVOT[0]
         turns = np.clip((points[..., 1] - STIFF_Y) / (LOOSE_Y - STIFF_Y), 0, 1)
         self._turns = (turns * turns * (3 - 2 * turns)).astype(np.float32) * self._focal * self._scale
         fields = _brow_fields(points[..., 0], points[..., 1])
@@ -93,16 +95,16 @@ class Pose:
         breath = min(max(controls.breath, 0.0), 1.0)
         if breath:
             dy -= self._unit * breath * self._breath
-        field = np.dstack([dx, dy]).astype(np.float32)
         # The displacement is known where points come from, and wanted where they go: one step of iteration.
-        back = cv2.remap(
-            field,
-            self._column - field[..., 0] / self._cell[0],
-            self._row - field[..., 1] / self._cell[1],
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        return (self._x - back[..., 0]).astype(np.float32), (self._y - back[..., 1]).astype(np.float32)
+        step = np.float32(1 / self.cell)
+        column, row = self._column - dx * step, self._row - dy * step
+        how = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
+        back_x, back_y = (cv2.remap(part, column, row, how[0], borderMode=how[1]) for part in (dx, dy))
+        return self._x - back_x, self._y - back_y
+
+    def moved(self, maps: tuple[Floats, Floats]) -> Floats:
+        """How far each cell of `maps` is fetched from, along x or y, whichever is further; pixels."""
+        return np.asarray(np.maximum(np.abs(maps[0] - self._x), np.abs(maps[1] - self._y)), np.float32)
 
     def _turned(self, controls: Controls) -> tuple[Floats, Floats]:
         yaw, pitch, roll = (
@@ -117,10 +119,10 @@ class Pose:
             [[math.cos(roll), -math.sin(roll), 0], [math.sin(roll), math.cos(roll), 0], [0, 0, 1]]
         )
         rotation = (about_y @ about_x @ about_z).astype(np.float32)
-        turned = self._points @ rotation.T + np.array(PIVOT, np.float32)
-        far = CAMERA_Z - turned[..., 2]
-        dx = (turned[..., 0] / far - self._seen[..., 0]) * self._turns
-        dy = ((CAMERA_Y - turned[..., 1]) / far - self._seen[..., 1]) * self._turns
+        x, y, z = (rotation @ self._points.reshape(3, -1)).reshape(self._points.shape)
+        closer = 1 / (np.float32(CAMERA_Z - PIVOT[2]) - z)
+        dx = ((x + np.float32(PIVOT[0])) * closer - self._seen[0]) * self._turns
+        dy = ((np.float32(CAMERA_Y - PIVOT[1]) - y) * closer - self._seen[1]) * self._turns
         return dx, dy
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import cv2
 import numpy as np
 
@@ -12,12 +10,11 @@ from cvi.face.base import Controls, FaceSettings, Frame
 from cvi.face.sculpted.atlas import Atlas, Box
 from cvi.face.sculpted.background import make_background
 from cvi.face.sculpted.eyes import Eye
+from cvi.face.sculpted.morph import Map, halved_map, spread
 from cvi.face.sculpted.mouth import Mouth
-from cvi.face.sculpted.planes import Bytes, Fit, to_sheet
+from cvi.face.sculpted.planes import Bytes, Fit, Planes, as_weight, to_planes
 from cvi.face.sculpted.pose import Pose
-
-BAND_PX = 48  # of 720: the head is laid on the room in bands, each as wide as what it shows
-REACH_PX = 44  # of 720: no pose moves anything further
+from cvi.face.sculpted.tiles import Band, Tile, Tiles
 
 
 class SculptedFace:
@@ -38,7 +35,8 @@ class SculptedFace:
         baked = atlas.box("head_rect")
         cover = sheet.image(atlas.image("head_alpha"), baked)
         # Premultiplied: what is laid on the room is added to what shines through.
-        self._head = _scaled(to_sheet(sheet.image(atlas.image("head"), baked)), cover)
+        self._head = to_planes(sheet.image(atlas.image("head"), baked)).times(as_weight(cover))
+        self._clear = as_weight(cv2.bitwise_not(cover))
         self._pose = Pose(atlas, fit)
         head = sheet.box(baked)
         self._to_sheet = fit.into(sheet, self._pose.box, head)
@@ -49,15 +47,13 @@ class SculptedFace:
             for part in (self._mouth, *self._eyes)
         ]
         self._now = self._head.copy()
-        self._laid: list[Bytes | None] = [None, None, None]
-        self._head_left = self._places[0].left_of(self._head[self._places[0].where])
+        self._laid: list[Planes | None] = [None, None, None]
+        self._head_left = self._places[0].left_of(self._head.part(self._places[0].box))
         # What lies under the eyes once the mouth is laid; their boxes overlap.
-        self._under: list[Bytes] = [self._head, self._head]
+        self._under: list[Planes] = [self._head.part(place.box) for place in self._places[1:]]
         self._room = np.empty((self.height * 3 // 2, self.width), np.uint8)
-        luma, cb, cr = make_background(settings.background, atlas, fit)
-        for plane, part in zip(_planes(self._room), (luma, cb, cr), strict=True):
-            plane[:] = part
-        self._bands = list(_bands(fit.image(atlas.image("head_alpha"), baked), fit.scale * atlas.fineness))
+        _planes(self._room).put(make_background(settings.background, atlas, fit))
+        self._tiles = Tiles(fit.image(atlas.image("head_alpha"), baked), self._pose.cell)
         self._closed = False
 
     def render(self, controls: Controls) -> Frame:
@@ -65,23 +61,17 @@ class SculptedFace:
         if self._closed:
             raise EngineError("The face was closed and cannot draw.", "Build a new one.")
         self._dress(controls)
-        head = self._pose.box
-        size = head.x1 - head.x0, head.y1 - head.y0
-        map_x, map_y = (
-            cv2.resize(part * step + shift, size, interpolation=cv2.INTER_LINEAR)
-            for part, (step, shift) in zip(self._pose.maps(controls), self._to_sheet, strict=True)
-        )
+        turned = self._pose.maps(controls)
+        x, y = (part * step + shift for part, (step, shift) in zip(turned, self._to_sheet, strict=True))
+        half = halved_map((x, y))
         frame = self._room.copy()
-        planes = _planes(frame)
-        for rows, columns in self._bands:
-            bent = cv2.remap(
-                self._now,
-                map_x[rows, columns],
-                map_y[rows, columns],
-                cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_CONSTANT,
-            )
-            self._lay(bent, planes, rows.start + head.y0, columns.start + head.x0)
+        onto = _planes(frame).part(self._pose.box)
+        for band, tiles in self._tiles.within(self._pose.moved(turned)):
+            left, right = tiles[0].columns.start, tiles[-1].columns.stop
+            luma = self._window((x, y), band, left, right, self._pose.cell)
+            chroma = self._window(half, band, left, right, self._pose.cell // 2)
+            for tile in tiles:
+                self._lay(tile, band, (left, luma, chroma), onto)
         return frame
 
     def close(self) -> None:
@@ -95,70 +85,72 @@ class SculptedFace:
         mouth, *eyes = self._places
         if drawn[0] is not self._laid[0]:
             for eye in eyes:
-                self._now[eye.where] = self._head[eye.where]
+                self._now.part(eye.box).put(self._head.part(eye.box))
             mouth.lay(drawn[0], self._head_left, self._now)
-            self._under = [self._now[eye.where].copy() for eye in eyes]
+            self._under = [self._now.part(eye.box).copy() for eye in eyes]
         for eye, patch, under in zip(eyes, drawn[1:], self._under, strict=True):
             eye.lay(patch, eye.left_of(under), self._now)
         self._laid = list(drawn)
 
-    def _lay(self, bent: Bytes, planes: tuple[Bytes, Bytes, Bytes], top: int, left: int) -> None:
-        """Add a premultiplied sheet to the room that shines through it, at (left, top) of the frame."""
-        height, width = bent.shape[:2]
-        small = cv2.resize(bent, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-        full = slice(top, top + height), slice(left, left + width)
-        half = slice(top // 2, (top + height) // 2), slice(left // 2, (left + width) // 2)
-        clear = cv2.bitwise_not(cv2.extractChannel(bent, 3))
-        _add(cv2.extractChannel(bent, 0), planes[0][full], clear)
-        clear = cv2.bitwise_not(cv2.extractChannel(small, 3))
-        for channel in (1, 2):
-            _add(cv2.extractChannel(small, channel), planes[channel][half], clear)
+    def _window(self, coarse: Map, band: Band, left: int, right: int, cell: int) -> Map:
+        """The part of a coarse map that a band needs, drawn out to pixels: luma's columns [left, right).
+
+        `cell`: how many pixels a cell is wide in the planes the map is for.
+        """
+        size = self._pose.cell // cell
+        left, right, height = left // size, right // size, (band.bottom - band.top) // size
+        # Between cells it is interpolated: one more on every side belongs to it.
+        rows = slice(max(band.first - 1, 0), band.last + 1)
+        columns = slice(max(left // cell - 1, 0), -(-right // cell) + 1)
+        part_x, part_y = coarse[0][rows, columns], coarse[1][rows, columns]
+        x, y = spread((part_x, part_y), (part_x.shape[0] * cell, part_x.shape[1] * cell))
+        top, start = (band.first - rows.start) * cell, left - columns.start * cell
+        place = slice(top, top + height), slice(start, start + right - left)
+        return x[place], y[place]
+
+    def _lay(self, tile: Tile, band: Band, maps: tuple[int, Map, Map], onto: Planes) -> None:
+        """Draw what a tile shows of the head onto the room; `maps` begin at a column of luma."""
+        left, luma, chroma = maps
+        for plane, clear, target, (map_x, map_y), size in (
+            (self._now.luma, self._clear.luma, onto.luma, luma, 1),
+            (self._now.cb, self._clear.cb, onto.cb, chroma, 2),
+            (self._now.cr, self._clear.cr, onto.cr, chroma, 2),
+        ):
+            first, last = tile.columns.start // size, tile.columns.stop // size
+            seen = target[band.top // size : band.bottom // size, first:last]
+            columns = slice(first - left // size, last - left // size)
+            x, y = map_x[:, columns], map_y[:, columns]
+            if tile.whole:
+                cv2.remap(plane, x, y, cv2.INTER_LINEAR, dst=seen, borderMode=cv2.BORDER_REPLICATE)
+                continue
+            free = cv2.remap(clear, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            bent = cv2.remap(plane, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            cv2.multiply(seen, free, dst=seen, scale=1 / 255)
+            cv2.add(seen, bent, dst=seen)
 
 
 class _Place:
-    """Where a feathered patch lies within the head's sheet."""
+    """Where a feathered patch lies within the head's picture."""
 
     def __init__(self, box: Box, head: Box, weight: Bytes, cover: Bytes) -> None:
-        self.where = slice(box.y0 - head.y0, box.y1 - head.y0), slice(box.x0 - head.x0, box.x1 - head.x0)
-        shown = np.asarray(cv2.multiply(weight, cover[self.where], scale=1 / 255), np.uint8)
-        self._shown = np.dstack([shown] * 4)
-        self._left = np.dstack([cv2.bitwise_not(weight)] * 4)
+        self.box = Box(box.x0 - head.x0, box.y0 - head.y0, box.x1 - head.x0, box.y1 - head.y0)
+        under = cover[self.box.y0 : self.box.y1, self.box.x0 : self.box.x1]
+        self._shown = as_weight(np.asarray(cv2.multiply(weight, under, scale=1 / 255), np.uint8))
+        self._left = as_weight(np.asarray(cv2.bitwise_not(weight), np.uint8))
 
-    def left_of(self, under: Bytes) -> Bytes:
-        """What of a sheet of the patch's size is still seen under the patch."""
-        return np.asarray(cv2.multiply(under, self._left, scale=1 / 255), np.uint8)
+    def left_of(self, under: Planes) -> Planes:
+        """What of a picture of the patch's size is still seen under the patch."""
+        return under.times(self._left)
 
-    def lay(self, drawn: Bytes, left: Bytes, head: Bytes) -> None:
-        """Write the patch over what is left of the sheet under it, to the head."""
-        part = head[self.where]
-        cv2.multiply(drawn, self._shown, dst=part, scale=1 / 255)
-        cv2.add(part, left, dst=part)
-
-
-def _scaled(sheet: Bytes, cover: Bytes) -> Bytes:
-    """A sheet multiplied by a cover (h, w) / 255, in all channels."""
-    return np.asarray(cv2.multiply(sheet, np.dstack([cover] * 4), scale=1 / 255), np.uint8)
+    def lay(self, drawn: Planes, left: Planes, head: Planes) -> None:
+        """Write the patch over what is left of the picture under it, to the head."""
+        for part, patch, shown, rest in zip(head.part(self.box), drawn, self._shown, left, strict=True):
+            cv2.multiply(patch, shown, dst=part, scale=1 / 255)
+            cv2.add(part, rest, dst=part)
 
 
-def _add(over: Bytes, onto: Bytes, clear: Bytes) -> None:
-    cv2.multiply(onto, clear, dst=onto, scale=1 / 255)
-    cv2.add(onto, over, dst=onto)
-
-
-def _planes(frame: Frame) -> tuple[Bytes, Bytes, Bytes]:
-    """Views of an I420 frame's luma and chroma."""
+def _planes(frame: Frame) -> Planes:
+    """Views of an I420 frame."""
     height, width = frame.shape[0] * 2 // 3, frame.shape[1]
     cb, cr = frame[height:].reshape(2, height // 2, width // 2)
-    return frame[:height], cb, cr
-
-
-def _bands(cover: Bytes, scale: float) -> Iterator[tuple[slice, slice]]:
-    """Rows and columns of the head's box in the frame, even to even, that can ever show something of it."""
-    reach, step = round(REACH_PX * scale), max(round(BAND_PX * scale / 2) * 2, 2)
-    seen = cover > 0
-    for top in range(0, cover.shape[0], step):
-        bottom = min(top + step, cover.shape[0])
-        columns = np.flatnonzero(seen[max(top - reach, 0) : bottom + reach].any(0))
-        if len(columns):
-            left, right = int(columns[0]) - reach, int(columns[-1]) + 1 + reach
-            yield slice(top, bottom), slice(max(left, 0) // 2 * 2, min(right + 1, cover.shape[1]) // 2 * 2)
+    return Planes(frame[:height], cb, cr)

@@ -1,0 +1,50 @@
+"""Reading a film's time stamps, and cutting a minute out of a recital."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cvi.audio.block import PLAYED_HZ
+from cvi.audio.files import write_wav
+from cvi.bench.layers.drift import Stamps, cut, read_stamps, stamp_figures
+from cvi.face.base import FaceSettings
+from cvi.face.replica import find_replica
+from cvi.rendering.job import FilmRequest, render_film
+from cvi.rendering.recital import Recital, Said
+
+
+def figures(stamps: Stamps, duration_s: float) -> dict[str, float]:
+    return {figure.name: figure.values[0] for figure in stamp_figures(stamps, 25, duration_s)}
+
+
+async def test_a_film_of_ours_is_exact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CVI_HOME", str(tmp_path / "home"))
+    noise = np.random.default_rng(0).normal(0, 3000, 9 * PLAYED_HZ).astype(np.int16)
+    write_wav(tmp_path / "noise.wav", noise, PLAYED_HZ)
+    face = FaceSettings(find_replica("june"), 160, 120)
+    request = FilmRequest(tmp_path / "film.mp4", face, "sculpted", audio=tmp_path / "noise.wav")
+    film = await render_film(request)
+    found = figures(read_stamps(film.path), film.duration_s)
+    assert found["stamp_error_ms"] < 1e-6 and found["sound_gap_samples"] == 0
+    assert found["sound_start_ms"] == 0 and found["missing_pictures"] == 0
+    assert abs(found["end_ms"]) < 40
+
+
+def test_what_is_wrong_is_told() -> None:
+    late = Stamps(tuple(k / 25 + (0.001 if k > 50 else 0.0) for k in range(100)), (0, 0, 1024, 0), 0.02, 4.0)
+    found = figures(late, 4.04)
+    assert found["stamp_error_ms"] == pytest.approx(1.0)
+    assert found["sound_gap_samples"] == 1024
+    assert found["sound_start_ms"] == 20 and found["missing_pictures"] == 1
+    assert found["end_ms"] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_minute_is_cut_out_whole() -> None:
+    pcm = np.arange(10 * PLAYED_HZ, dtype=np.int64).astype(np.int16)
+    pieces = tuple(Said(str(k), 2 * k * PLAYED_HZ, PLAYED_HZ) for k in range(5))
+    part = cut(Recital(pcm, pieces), 3.5, 7.5)
+    assert np.array_equal(part.pcm, pcm[round(3.5 * PLAYED_HZ) : round(7.5 * PLAYED_HZ)])
+    assert [(piece.text, piece.start_s) for piece in part.pieces] == [("2", 0.5), ("3", 2.5)]

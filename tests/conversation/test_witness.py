@@ -1,0 +1,71 @@
+"""What is written down of a reply as it is seen and heard: each thing once, at the time it reached them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from cvi.audio.block import PLAYED_HZ
+from cvi.conversation.witness import HEARD_EVERY_S, Witness
+
+UNIT_S = 0.04
+SAMPLES = round(UNIT_S * PLAYED_HZ)
+REPLY: Any = SimpleNamespace(generation=7)
+
+
+class Lines(list[tuple[str, dict[str, Any]]]):
+    """A journal that is a list."""
+
+    def write(self, type_: str, **data: Any) -> None:
+        self.append((type_, data))
+
+    def of(self, type_: str) -> list[dict[str, Any]]:
+        return [data for written, data in self if written == type_]
+
+
+def witnessed(units: int, silent_units: int, moves_from: int) -> Lines:
+    lines = Lines()
+    witness = Witness(lines)  # type: ignore[arg-type]
+    witness.begin()
+    for index in range(units):
+        pcm = np.full(SAMPLES, 5000 if index >= silent_units else 0, np.int16)
+        if index == silent_units:
+            pcm[: SAMPLES // 2] = 3
+        witness.hear(REPLY, pcm, index >= moves_from, index * UNIT_S, lambda: "so far")
+    return lines
+
+
+def test_the_first_sound_is_written_to_the_sample_and_once() -> None:
+    lines = witnessed(30, silent_units=4, moves_from=2)
+    assert lines.of("reply_first_audio") == [{"reply": 7, "at_s": 4.5 * UNIT_S}]
+    assert lines.of("reply_first_frame") == [{"reply": 7, "at_s": 2 * UNIT_S}]
+
+
+def test_what_was_heard_is_written_about_every_second() -> None:
+    heard = witnessed(80, silent_units=0, moves_from=0).of("reply_heard")
+    assert len(heard) == int(80 * UNIT_S / HEARD_EVERY_S) and heard[0] == {"reply": 7, "text": "so far"}
+
+
+def test_another_reply_is_another_first() -> None:
+    lines = Lines()
+    witness = Witness(lines)  # type: ignore[arg-type]
+    loud = np.full(SAMPLES, 5000, np.int16)
+    for at_s in (0.0, 10.0):
+        witness.begin()
+        assert not witness.audible
+        witness.hear(REPLY, loud, True, at_s, lambda: "")
+        assert witness.audible
+    assert [data["at_s"] for data in lines.of("reply_first_audio")] == [0.0, 10.0]
+
+
+def test_rest_is_written_only_after_a_cut() -> None:
+    lines = Lines()
+    witness = Witness(lines)  # type: ignore[arg-type]
+    witness.see(False, 1.0)
+    witness.await_rest()
+    witness.see(True, 1.04)
+    witness.see(False, 1.08)
+    witness.see(False, 1.12)
+    assert lines.of("mouth_at_rest") == [{"at_s": 1.08}]
