@@ -21,6 +21,7 @@ GAP_S = 0.6
 PATIENCE_S = 12.0
 # A caller whom nobody greets speaks first.
 UNGREETED_S = 3.0
+_BYTES = 2  # a sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,9 @@ class CallerTrack:
         self._patience_ends = min(self._patience, round(UNGREETED_S * HEARD_HZ))
         self._number = 0
         self._starts_at: int | None = None
-        self._laid: Pcm = np.zeros(0, np.int16)
+        # Samples as bytes, which grow at one end and shrink at the other without being copied each time:
+        # where a machine cannot keep up, a minute of them may lie between what is heard and what is recorded.
+        self._laid = bytearray()
         self._laid_from = 0
         self._stretches = [_Stretch(0, 0, segments is None)]
         self.over_at: int | None = None
@@ -58,14 +61,16 @@ class CallerTrack:
         assert start >= self._laid_from, f"position {start} has been forgotten"
         while self._laid_to < stop:
             pcm = self._speak(stop - self._laid_to) if self._speaking else self._pause(stop - self._laid_to)
-            self._laid = np.concatenate([self._laid, pcm])
-        return self._laid[start - self._laid_from : stop - self._laid_from]
+            self._laid += pcm.tobytes()
+        first, last = start - self._laid_from, stop - self._laid_from
+        # Its own memory: whoever keeps a block of a turn must not keep everything that lay around it.
+        return np.frombuffer(self._laid[first * _BYTES : last * _BYTES], np.int16)
 
     def forget(self, before: int) -> None:
         """Positions under `before` will not be read again."""
         cut = min(before, self._laid_to) - self._laid_from
         if cut > HEARD_HZ:
-            self._laid = self._laid[cut:].copy()
+            del self._laid[: cut * _BYTES]
             self._laid_from += cut
             while len(self._stretches) > 1 and self._stretches[1].position <= self._laid_from:
                 self._stretches.pop(0)
@@ -99,7 +104,7 @@ class CallerTrack:
 
     @property
     def _laid_to(self) -> int:
-        return self._laid_from + len(self._laid)
+        return self._laid_from + len(self._laid) // _BYTES
 
     def _speak(self, count: int) -> Pcm:
         if self._segments is not None:

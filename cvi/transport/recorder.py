@@ -24,8 +24,9 @@ from cvi.transport.base import AVUnit
 from cvi.transport.container import SOUND_HZ, FragmentedMp4
 from cvi.transport.inset import Inset, Picture
 
-# Frames that may wait; two seconds at 25 fps, 69 MB at 720p.
-WAITING_FRAMES = 50
+# Frames that may wait: a disk's hiccup of a second at 25 fps. They are 35 MB at 720p, which the allocator may
+# keep for good once they were needed; on a machine that is merely busy up to seven wait.
+WAITING_FRAMES = 25
 AAC_FRAME = 1024
 # Above this the sum of two voices is bent, below it passes untouched.
 LIMIT_KNEE = 0.8

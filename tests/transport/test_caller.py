@@ -137,3 +137,19 @@ def test_a_scenario_is_read_and_its_faults_are_named(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(UsageError, match=said):
             load_scenario(path)
+
+
+def test_a_block_that_is_kept_keeps_nothing_but_itself(tmp_path: Path) -> None:
+    """A turn of a minute is six thousand blocks: each must not hold the seconds around it."""
+    reader = SoundReader(write_wav(tmp_path / "a.wav", tone(3)))
+    track = CallerTrack(reader)
+    track.read(0, 2 * HEARD_HZ)
+    block = track.read(HEARD_HZ, HEARD_HZ + 160)
+    base = block if block.base is None else block.base
+    assert memoryview(base).nbytes == block.nbytes == 320
+    again = track.read(HEARD_HZ, HEARD_HZ + 160)
+    block[:] = 0
+    assert again.any() and track.read(HEARD_HZ, HEARD_HZ + 160).any()
+    track.forget(int(1.5 * HEARD_HZ))
+    assert np.array_equal(track.read(2 * HEARD_HZ, 2 * HEARD_HZ + 160), tone(3)[2 * HEARD_HZ :][:160])
+    reader.close()
