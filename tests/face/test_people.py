@@ -131,7 +131,7 @@ def test_a_stopped_bake_goes_on(folder: Path) -> None:
     assert _Steps.taken == ["head", "mouth", "eyes"]
     assert not (folder / ".bake").exists()
     with np.load(folder / "atlas.npz") as atlas:
-        assert sorted(atlas.files) == ["eyes", "head", "mouth"]
+        assert sorted(atlas.files) == ["eyes", "head", "made_of", "mouth"]
 
 
 def test_a_bake_out_of_time_says_so(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""`python -m cvi.face.sculpted.bake REPLICA_DIR`: bake `character.yaml` into `atlas.npz`."""
+"""`python -m cvi.face.sculpted.bake REPLICA`: bake `character.yaml` into `atlas.npz`."""
 
 from __future__ import annotations
 
@@ -7,21 +7,26 @@ import sys
 from pathlib import Path
 
 from cvi.errors import CviError, MissingError
+from cvi.face.replica import find_replica
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m cvi.face.sculpted.bake", description=__doc__)
-    parser.add_argument("replica", type=Path, help="folder with character.yaml; atlas.npz is written there")
+    parser.add_argument("replica", help="name, or folder with character.yaml; atlas.npz is written there")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--height", type=int, default=720, help="720 as shipped; 1080 for films, half as fast live"
+    )
     parser.add_argument("--quality", type=int, default=96, help="WebP quality of the mouth patches, 1..100")
     parser.add_argument("--seconds", type=float, help="stop after so long; the next run goes on from there")
     parser.add_argument("--portrait", type=Path, help="only make one picture (PNG) of the resting face")
     given = parser.parse_args(arguments)
     try:
+        folder = _folder(given.replica)
         if given.portrait is not None:
-            _portrait(given.replica, given.portrait, given.threads)
+            _portrait(folder, given.portrait, given.threads)
         else:
-            _bake(given.replica, given.threads, given.quality, given.seconds)
+            _bake(folder, given.threads, given.height, given.quality, given.seconds)
     except CviError as error:
         print(error, file=sys.stderr)
         return error.exit_status
@@ -31,11 +36,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _bake(folder: Path, threads: int, quality: int, seconds: float | None) -> None:
+def _folder(name_or_path: str) -> Path:
+    given = Path(name_or_path)
+    return given if (given / "character.yaml").is_file() else find_replica(name_or_path)
+
+
+def _bake(folder: Path, threads: int, height: int, quality: int, seconds: float | None) -> None:
     from rich.progress import Progress
 
     try:
-        from cvi.face.sculpted.bake.oven import bake
+        from cvi.face.sculpted.bake.oven import BakeOptions, bake
     except ImportError as error:
         raise _needs(error) from error
     with Progress() as progress:
@@ -44,7 +54,7 @@ def _bake(folder: Path, threads: int, quality: int, seconds: float | None) -> No
         def report(done: int, steps: int, what: str) -> None:
             progress.update(task, description=what, completed=done, total=steps)
 
-        atlas = bake(folder, threads=threads, quality=quality, report=report, seconds=seconds)
+        atlas = bake(folder, threads, BakeOptions(height, quality), report, seconds)
     if atlas is None:
         print(f"{folder}: not done yet; the same command goes on.")
     else:

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from cvi.face.sculpted.atlas import FORMAT, TONE_STEPS, TONE_TOP
 from cvi.face.sculpted.bake import film, recipe
-from cvi.face.sculpted.bake.camera import DISTANCE, HEIGHT_PX, WIDTH_PX, Rect
+from cvi.face.sculpted.bake.camera import HEIGHT_PX, WIDTH_PX, Rect
 from cvi.face.sculpted.bake.character import Character
+from cvi.face.sculpted.bake.depth import turning_depth
 from cvi.face.sculpted.bake.eye import IRIS, glint, iris_colour, sclera_colour
 from cvi.face.sculpted.bake.light import CATCH, KEY, make_lights
 from cvi.face.sculpted.bake.params import make_params
@@ -26,15 +27,19 @@ Bytes = npt.NDArray[np.uint8]
 Arrays = dict[str, Any]
 Step = tuple[str, Callable[[], Arrays]]
 IRIS_PX = 192
+MARGIN_PX = 40  # developed with a patch, so that what glows beside it glows into it
 
 
 class Bakery:
-    """Bakes one character, photograph by photograph."""
+    """Bakes one character, photograph by photograph; `scale` pixels for one of the 1280 x 720 picture."""
 
-    def __init__(self, character: Character, threads: int, quality: int) -> None:
+    def __init__(self, character: Character, threads: int, quality: int, scale: float = 1.0) -> None:
         self._character, self._threads, self._quality = character, threads, quality
+        self._scale = scale
         self._lights = make_lights(character.lights)
-        self._room = make_room(character.room)
+        whole = Rect(0, 0, WIDTH_PX, HEIGHT_PX).scaled(scale)
+        size = whole.width, whole.height
+        self._room = np.asarray(cv2.resize(make_room(character.room), size), np.float32)
         self._alpha: Image | None = None
         self._skin: Image | None = None
 
@@ -62,24 +67,26 @@ class Bakery:
 
     def _head(self) -> Arrays:
         rect = recipe.HEAD
-        image, depth = self._sitter.picture(rect, {})
+        image, depth = self._sitter.picture(rect, {}, self._scale)
         self._alpha = image[..., 3:]
-        self._skin = _spread(image[..., :3], self._alpha)
+        self._skin = _spread(image[..., :3], self._alpha, self._scale)
         distance = np.full((HEIGHT_PX, WIDTH_PX), 1e9)
-        distance[:, rect.x0 : rect.x1] = depth
+        distance[:, rect.x0 : rect.x1] = cv2.resize(
+            depth, (rect.width, rect.height), interpolation=cv2.INTER_NEAREST
+        )
         return {
             "head": _lossy(self._develop(self._skin, rect), 97),
             "head_alpha": _lossless(self._alpha[..., 0]),
-            "head_rect": _corners(rect),
-            "depth": _extended_depth(distance).astype(np.float32),
+            "head_rect": self._corners(rect),
+            "depth": turning_depth(distance, make_params(self._character.shape)),
             "_skin": self._skin,
             "_alpha": self._alpha,
         }
 
     def _mouth(self, k: int, family: str, jaw: float) -> Arrays:
         rect, pose = recipe.MOUTH, recipe.mouth_pose(family, jaw)
-        image, _ = self._sitter.picture(rect, pose)
-        shown = self._develop(_spread(image[..., :3], image[..., 3:]), rect)
+        image, _ = self._sitter.picture(rect, pose, self._scale)
+        shown = self._develop(_spread(image[..., :3], image[..., 3:], self._scale), rect)
         return {f"mouth_{k:02d}": _lossy(shown, self._quality)}
 
     def _lids(self, k: int, level: float) -> Arrays:
@@ -88,13 +95,15 @@ class Bakery:
         taken = []
         for mode in (1, 2, 3):  # the lids round black eyeballs; where eyeballs show; their light
             pose = {"lid_left": level, "lid_right": level, "eye_mode": float(mode)}
-            taken.append(self._sitter.picture(both, pose)[0][..., :3])
+            taken.append(self._sitter.picture(both, pose, self._scale)[0][..., :3])
         black, white, lit = taken
         seen = np.clip(white.mean(-1, keepdims=True), 0, 1)
-        lids, light = self._develop(_spread(black, 1 - seen), both), _spread(lit, seen)
+        lids = self._develop(_spread(black, 1 - seen, self._scale), both)
+        light = _spread(lit, seen, self._scale)
         arrays: Arrays = {}
         for side, rect in enumerate(recipe.EYES):
-            part = slice(0, rect.height), slice(rect.x0 - both.x0, rect.x1 - both.x0)
+            start = rect.scaled(self._scale).x0 - both.scaled(self._scale).x0
+            part = slice(None), slice(start, start + rect.scaled(self._scale).width)
             arrays[f"lid_{side}_{k:02d}"] = _lossy(lids[part], 97)
             arrays[f"lid_alpha_{side}_{k:02d}"] = _lossless(1 - seen[part][..., 0])
             arrays[f"eye_light_{side}_{k:02d}"] = _lossy(_root(light[part] / TONE_TOP), 96)
@@ -113,7 +122,7 @@ class Bakery:
         iris[..., :3] = np.sqrt(np.clip(iris[..., :3], 0, 1))
         arrays: Arrays = {"iris": _lossless(iris), "iris_span": np.float32(span)}
         for side, rect in enumerate(recipe.EYES):
-            ball = recipe.eyeball_directions(p, rect, 1 if side else -1)
+            ball = recipe.eyeball_directions(p, rect, 1 if side else -1, self._scale)
             white = np.array([[sclera_colour(e) for e in row] for row in ball[..., 0]], np.float32)
             lamp = self._lights[CATCH]
             mirror = [[glint(n[0], n[1], n[2], lamp) for n in row] for row in ball]
@@ -124,7 +133,7 @@ class Bakery:
 
     def _frame(self, shapes: list[tuple[str, float]]) -> Arrays:
         """All that needs no photograph, and what glasses hold still."""
-        shape = self._character.shape
+        shape, scale = self._character.shape, np.float32(self._scale)
         everything = Rect(0, 0, WIDTH_PX, HEIGHT_PX)
         steps = np.linspace(0, np.sqrt(TONE_TOP), TONE_STEPS, dtype=np.float32) ** 2
         mouths = [
@@ -134,45 +143,62 @@ class Bakery:
         lids = [[recipe.lid_curves(p, side) for p in shut] for side in (-1, 1)]
         arrays: Arrays = {
             "format": np.int64(FORMAT),
-            "size": np.array([WIDTH_PX, HEIGHT_PX]),
-            "room": _lossy(film.develop(self._room, everything), 95),
+            "size": self._corners(everything)[2:],
+            "room": _lossy(film.develop(self._room, everything, self._scale), 95),
             "tone": film.tone(np.repeat(steps[:, None], 3, 1))[:, 0],
-            "mouth_rect": _corners(recipe.MOUTH),
+            "mouth_rect": self._corners(recipe.MOUTH),
             "mouth_families": np.array([family for family, _ in shapes]),
             "mouth_jaws": np.array([jaw for _, jaw in shapes], np.float32),
-            "mouth_columns": np.array([x for x, _ in mouths]),
-            "mouth_curves": np.array([y for _, y in mouths]),
+            "mouth_columns": np.array([x for x, _ in mouths]) * scale,
+            "mouth_curves": np.array([y for _, y in mouths]) * scale,
             "lid_levels": np.array(recipe.LID_LEVELS, np.float32),
-            "lid_columns": np.array([[x for x, _ in side] for side in lids]),
-            "lid_curves": np.array([[y for _, y in side] for side in lids]),
+            "lid_columns": np.array([[x for x, _ in side] for side in lids]) * scale,
+            "lid_curves": np.array([[y for _, y in side] for side in lids]) * scale,
         }
         for side, rect in enumerate(recipe.EYES):
-            arrays[f"eye_rect_{side}"] = _corners(rect)
+            arrays[f"eye_rect_{side}"] = self._corners(rect)
         if float(make_params(shape)["glasses"]) > 0.5:
             arrays["rigid"] = self._rigid()
         return arrays
 
     def _rigid(self) -> Bytes:
-        """Where glasses lie, on a quarter of the pixels each way: brows may not bend the picture there."""
+        """Where glasses lie, on a quarter of the pixels each way: brows may not bend the picture there.
+
+        As narrow as can be: skin between rim and brow must give way, or the brow is smeared.
+        """
         rect = recipe.GLASSES
         _, worn = self._sitter.picture(rect, {"eye_mode": 2.0}, 0.25)
         _, bare = self._sitter.picture(rect, {"eye_mode": 2.0}, 0.25, glasses=False)
         whole = np.zeros((HEIGHT_PX // 4, WIDTH_PX // 4), np.float32)
         whole[rect.y0 // 4 : rect.y1 // 4, rect.x0 // 4 : rect.x1 // 4] = bare - worn > 0.004
-        wide = cv2.dilate(whole, np.ones((5, 5), np.uint8))
-        return _lossless(np.clip(cv2.GaussianBlur(wide, (0, 0), 1.5), 0, 1))
+        wide = cv2.dilate(whole, np.ones((3, 3), np.uint8))
+        return _lossless(np.clip(1.25 * cv2.GaussianBlur(wide, (0, 0), 1.0), 0, 1))
 
     def _develop(self, colour: Image, rect: Rect) -> Bytes:
         """Develop a rectangle as a part of the whole picture, so that bloom crosses its edges."""
-        head = recipe.HEAD
         assert self._skin is not None and self._alpha is not None, "the head comes first"
-        whole = self._skin.copy()
-        part = slice(rect.y0 - head.y0, rect.y1 - head.y0), slice(rect.x0 - head.x0, rect.x1 - head.x0)
-        whole[part] = colour
-        behind = self._room[head.y0 : head.y1, head.x0 : head.x1]
-        seen = behind + (whole - behind) * self._alpha
-        shown = film.tone(whole + film.with_bloom(seen) - seen) * film.vignette(head)
+        head = recipe.HEAD
+        wide = Rect(
+            max(rect.x0 - MARGIN_PX, head.x0), max(rect.y0 - MARGIN_PX, head.y0),
+            min(rect.x1 + MARGIN_PX, head.x1), min(rect.y1 + MARGIN_PX, head.y1),
+        )  # fmt: skip
+        around, part = self._within(head, wide), self._within(wide, rect)
+        skin, alpha = self._skin[around].copy(), self._alpha[around]
+        skin[part] = colour
+        behind = self._room[self._within(Rect(0, 0, WIDTH_PX, HEIGHT_PX), wide)]
+        seen = behind + (skin - behind) * alpha
+        shown = film.tone(skin + film.with_bloom(seen, self._scale) - seen)
+        shown = film.crisp(shown * film.vignette(wide, self._scale))
         return np.asarray(np.clip(shown, 0, 1) * 255 + 0.5, np.uint8)[part]
+
+    def _within(self, outer: Rect, inner: Rect) -> tuple[slice, slice]:
+        """Rows and columns of `inner` in the pixels of `outer`."""
+        a, b = outer.scaled(self._scale), inner.scaled(self._scale)
+        return slice(b.y0 - a.y0, b.y1 - a.y0), slice(b.x0 - a.x0, b.x1 - a.x0)
+
+    def _corners(self, rect: Rect) -> npt.NDArray[np.int64]:
+        part = rect.scaled(self._scale)
+        return np.array([part.x0, part.y0, part.x1, part.y1])
 
 
 def _lossy(rgb: Bytes, quality: int) -> Bytes:
@@ -197,32 +223,24 @@ def _root(linear: Image) -> Bytes:
     return np.asarray(np.sqrt(np.clip(linear, 0, 1)) * 255 + 0.5, np.uint8)
 
 
-def _corners(rect: Rect) -> npt.NDArray[np.int64]:
-    return np.array([rect.x0, rect.y0, rect.x1, rect.y1])
-
-
-def _spread(premultiplied: Image, alpha: Image) -> Image:
+def _spread(premultiplied: Image, alpha: Image, scale: float) -> Image:
     """Colour divided by alpha, continued into where alpha is zero."""
     colour, weight = premultiplied.astype(np.float32), alpha.astype(np.float32)
     out = colour / np.maximum(weight, 1e-3)
     solid = np.clip(weight * 4 - 1, 0, 1)
     for sigma in (1.0, 3.0, 9.0, 27.0, 81.0):
-        blurred = cv2.GaussianBlur(colour, (0, 0), sigma)
-        share = cv2.GaussianBlur(weight[..., 0], (0, 0), sigma)[..., None]
+        blurred = _blurred(colour, sigma * scale)
+        share = _blurred(weight, sigma * scale).reshape(solid.shape)
         out = out * solid + blurred / np.maximum(share, 1e-4) * (1 - solid)
         solid = np.where(share > 0.02, 1.0, solid)
     return np.asarray(out, np.float32)
 
 
-def _extended_depth(distance: npt.NDArray[np.float64]) -> Image:
-    """Distance on a quarter of the pixels each way, continued smoothly beyond the head."""
-    z = np.where(distance < 1e8, distance, 0.0)
-    known = (distance < 1e8).astype(np.float64)
-    for sigma in (6, 25, 80):
-        blurred, share = cv2.GaussianBlur(z, (0, 0), sigma), cv2.GaussianBlur(known, (0, 0), sigma)
-        fill = (share > 0.02) & (known < 0.5)
-        z = np.where(fill, blurred / np.maximum(share, 1e-6), z)
-        known = np.where(fill, 1.0, known)
-    # Smooth enough that no turn folds the picture where the cheek ends and the neck begins.
-    z = cv2.GaussianBlur(np.where(known > 0.5, z, DISTANCE), (0, 0), 16)
-    return np.asarray(cv2.resize(z, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA), np.float32)
+def _blurred(image: Image, sigma: float) -> Image:
+    """A Gaussian blur; a wide one leaves nothing that an eighth of the pixels could not hold."""
+    if sigma < 8:
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.float32)
+    height, width = image.shape[:2]
+    small = cv2.resize(image, (width // 8, height // 8), interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), sigma / 8)
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)

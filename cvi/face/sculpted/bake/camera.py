@@ -40,6 +40,10 @@ class Rect:
     def height(self) -> int:
         return self.y1 - self.y0
 
+    def scaled(self, scale: float) -> Rect:
+        """The same rectangle of a picture `scale` times as large."""
+        return Rect(*(round(side * scale) for side in (self.x0, self.y0, self.x1, self.y1)))
+
 
 @dataclass(frozen=True, slots=True)
 class Scene:

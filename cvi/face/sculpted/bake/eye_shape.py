@@ -65,8 +65,9 @@ def with_eyes(d: float, x: float, sx: float, y: float, z: float, p: Params) -> t
     plump = shell - push * bell(angle - lower + 0.18, 0.14) * arch
     up = smooth_max(shell, (upper - angle) * r * 0.85, 0.020)
     low = smooth_max(plump, (angle - lower) * r * 0.85, 0.024)
-    d = smooth_min(d, smooth_min(up, low, 0.012), 0.062)
     shut = min(max(closure, 0.0), 1.0)
+    # a shut lid lies softly in its socket, or it is a ball under a cloth
+    d = smooth_min(d, smooth_min(up, low, 0.012), 0.062 + 0.05 * shut)
     if p.hood > 0.0:  # the fold over the lid thins out as the lid comes down
         h = p.hood * (1 - 0.75 * shut)
         sunk = 0.018 * (1 - p.hood) + 0.030 * shut
@@ -76,9 +77,12 @@ def with_eyes(d: float, x: float, sx: float, y: float, z: float, p: Params) -> t
             p.eye_x + 0.84 * ball, fold_y - 0.035 - 0.05 * p.hood, BALL_Z + ball * 0.70 - sunk, 0.032, 0.036,
         )  # fmt: skip
         d = smooth_min(d, fold - 0.020 * h, 0.05 + 0.05 * h)
-    if p.crease > 0.0 and shut < 0.9:
-        crease = angle - (upper + p.crease_high - 0.12 * shut)
-        d += 0.017 * p.crease * (1 - shut) * bell(crease, 0.045) * step(0.35, 0.25, r) * arch
+    if p.crease > 0.0:  # it goes down with the lid, and fades; a shut eye shows where the open one folds
+        crease = (1 - shut) * bell(angle - upper - p.crease_high + 0.12 * shut, 0.045)
+        if shut > 0.4:
+            open_upper, _, _ = lid_edges(along, 0.0, p)
+            crease += 0.55 * shut * shut * bell(angle - open_upper - p.crease_high, 0.08)
+        d += 0.017 * p.crease * crease * step(0.35, 0.25, r) * arch
     if r - ball < d:
         return r - ball, EYE
     return d, SKIN

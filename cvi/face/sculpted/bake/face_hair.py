@@ -9,7 +9,7 @@ import numpy as np
 
 from cvi.face.sculpted.bake.eye_shape import BALL, BALL_Z, lid_edges
 from cvi.face.sculpted.bake.head import head_distance
-from cvi.face.sculpted.bake.kernel import Array, Params, kernel
+from cvi.face.sculpted.bake.kernel import EYE, SKIN, Array, Params, kernel
 from cvi.face.sculpted.bake.mouth_shape import LINE_Y, half_width, lips_at
 from cvi.face.sculpted.bake.skull import JAW_DROP
 from cvi.face.sculpted.bake.strands import smooth, unit
@@ -49,7 +49,7 @@ class BeardOptions:
     sides: float = 1.0
     moustache: float = 1.0
     chin: float = 1.0
-    width_px: float = 0.8
+    width_px: float = 0.63
     curl: float = 0.25
     grey: float = 0.0
     seed: int = 13
@@ -99,9 +99,30 @@ def make_brows(o: BrowOptions, p: Params) -> tuple[Array, Array]:
     return strands, 0.35 + 0.65 * smooth(o.inner, o.inner + 0.10, np.abs(strands[:, 0, 0]))
 
 
+@kernel
+def _lid_margin(x: float, low: float, high: float, p: Params) -> tuple[float, float, bool]:
+    """Where the lid seen at x ends over the eyeball, between two heights: y, z, and whether it does."""
+    y, found = low, False
+    while y < high:
+        z, material = 0.95, SKIN
+        for _ in range(40):
+            d, material = head_distance(x, y, z, p)
+            if d < 0.001:
+                break
+            z -= 0.8 * d
+        if material == EYE:
+            found = True
+        elif found:
+            return y, z, True
+        y += 0.003
+    return 0.0, 0.0, False
+
+
 def make_lashes(o: LashOptions, p: Params, upper: bool) -> Array:
     """Strands (n, 6, 3) of both eyes: short, uneven, longer outwards."""
     rng = np.random.default_rng(o.seed + upper)
+    bare = p.copy()
+    bare["glasses"] = 0.0
     ball = BALL * float(p["eye_size"])
     t = np.linspace(0, 1, 6)[None, :, None]
     sides = []
@@ -113,10 +134,18 @@ def make_lashes(o: LashOptions, p: Params, upper: bool) -> Array:
         radius, ex = ball * 1.115, along * ball * 1.02
         across = np.sqrt(np.maximum(radius**2 - ex**2, 1e-4))
         root = np.stack([ex, across * np.sin(angle), across * np.cos(angle)], 1)
+        if upper:  # flesh above the eye may hang lower than the lid was cut
+            centre = np.array([float(p["eye_x"]), float(p["eye_y"]), BALL_Z])
+            for k, (low, _) in enumerate(edges[:, ::-1]):
+                bottom = float(p["eye_y"]) + across[k] * math.sin(low)
+                x, top = side * (centre[0] + ex[k]), centre[1] + root[k, 1] + 0.02
+                y, z, found = _lid_margin(x, bottom, top, bare)
+                if found:
+                    root[k, 1:] = y + 0.002 - centre[1], z - centre[2]
         length = o.length * np.interp(along, [-0.9, -0.4, 0.5, 0.9], [0.30, 0.65, 1.1, 1.2])
-        length = length * rng.uniform(0.45, 1.15, o.count) * (1.0 if upper else 0.42)
+        length = length * rng.uniform(0.62, 1.12, o.count) * (1.0 if upper else 0.42)
         lift = 1.0 if upper else -1.0
-        fan = 0.22 + 0.85 * along + rng.normal(0, 0.16, o.count)
+        fan = 0.22 + 0.85 * along + rng.normal(0, 0.11, o.count)
         rise = np.stack([fan, np.full(o.count, lift), np.zeros(o.count)], 1)
         shut = max(closure, 0.0) if upper else 0.0
         bend = unit(root)[:, None] * t * 0.95 + rise[:, None] * (t * t * 0.95 * (1 - 1.95 * shut))
@@ -142,8 +171,11 @@ def make_beard(o: BeardOptions, p: Params) -> tuple[Array, Array]:
         cheek = smooth(-0.02, 0.05, edge - y) * smooth(0.10, 0.22, ax) * o.sides
         under = smooth(-0.72, -0.78, y) * o.chin * smooth(0.52, 0.30, ax + 0.15 * (1 - o.sides))
         soul = smooth(0.09, 0.05, ax) * smooth(-0.64, -0.66, y) * o.chin
-        top = smooth(lip + 0.065, lip + 0.085, y) * smooth(lip + 0.20, lip + 0.15, y + 0.10 * ax)
-        tash = top * smooth(-0.06, 0.02, width - ax) * o.moustache * smooth(0.012, 0.03, ax)
+        # a moustache thins and falls towards the corners of the mouth, and parts under the nose
+        aside = np.maximum(ax - 0.04, 0.0)
+        low, high = lip + 0.062 - 0.16 * aside, lip + 0.172 - 0.36 * aside
+        top = smooth(-0.002, 0.016, y - low) * smooth(0.0, 0.045, high - y)
+        tash = top * smooth(-0.07, 0.03, width - ax) * o.moustache * (0.6 + 0.4 * smooth(0.005, 0.03, ax))
         drop = smooth(width + 0.00, width + 0.03, ax) * smooth(width + 0.15, width + 0.10, ax)
         drop = drop * smooth(lip + 0.08, lip + 0.02, y) * smooth(-0.95, -0.80, y) * min(o.moustache, o.chin)
         lips = ((ax / (width + 0.03)) ** 2 + ((y - lip + 0.01) / 0.098) ** 2) < 1
@@ -161,16 +193,16 @@ def make_beard(o: BeardOptions, p: Params) -> tuple[Array, Array]:
     rise = np.exp(-((np.abs(x) / 0.30) ** 2) - ((y - lip - 0.12) / 0.09) ** 2)
     _, line, gap_up, _, _, _, _, _ = lips_at(0.0, p)
     posed_y = posed_y + rise * (line + gap_up - lips_at(0.0, rest)[1])
-    drawn = np.exp(-(((y - lip) / 0.25) ** 2) - (x / 0.30) ** 4)  # in by rounded lips; the cheeks stay
-    posed_x = x * (1 - 0.25 * float(p["round"]) * drawn)
+    drawn = np.exp(-(((y - lip) / 0.25) ** 2) - (x / 0.36) ** 4)  # in by rounded lips; the cheeks stay
+    posed_x = x * (1 - 0.40 * float(p["round"]) * drawn)
     z = surface_z(posed_x, posed_y, p)
-    good = z > -0.25
-    x, posed_x, posed_y, z, weight = x[good], posed_x[good], posed_y[good], z[good], weight[good]
     t = np.linspace(0, 1, 7)[None]
-    n = len(x)
+    n = len(x)  # the same strands in every pose, or they would shimmer; those off the face are not seen
+    seen = z > -0.25
     length = o.length * rng.uniform(0.55, 1.15, n) * (0.45 + 0.55 * weight)
-    length *= 0.55 + 0.45 * smooth(-0.35, -0.85, posed_y)
-    above = (posed_y > lip + 0.02) & (np.abs(x) < width + 0.05)
+    length *= 0.55 + 0.45 * smooth(-0.35, -0.85, y)
+    above = (y > lip + 0.02) & (np.abs(x) < width + 0.05)
+    length *= np.where(above, 1.35, 1.0)
     angle = np.where(above, np.sign(x) * 0.95, 0.45 * np.sign(x) * np.clip(np.abs(x) / 0.6, 0, 1))
     angle = angle + rng.normal(0, 0.28, n)
     bend = angle[:, None] + o.curl * rng.normal(0, 1.0, n)[:, None] * t * 2
@@ -181,7 +213,7 @@ def make_beard(o: BeardOptions, p: Params) -> tuple[Array, Array]:
     end = surface_z(xs[:, -1], ys[:, -1], p)
     end = np.where(np.abs(end - z) > 1.2 * length, z - 0.35 * length, end)
     zs = z[:, None] * (1 - t) + end[:, None] * t + 0.004 + 0.30 * length[:, None] * np.sin(t * math.pi * 0.5)
-    return np.stack([xs, ys, zs], -1), 0.35 + 0.6 * weight
+    return np.stack([xs, ys, zs], -1), (0.35 + 0.6 * weight) * seen
 
 
 def make_rest(p: Params) -> Params:

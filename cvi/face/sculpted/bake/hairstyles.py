@@ -79,7 +79,7 @@ def _roots(o: HairOptions, rng: np.random.Generator, p: Params, grid: Grid) -> t
         q = unit(rng.normal(size=(o.count * 2, 3))) * radii + CENTRE
         line = hairline(o, q[:, 0], q[:, 2])
         # Fewer towards the line, or it reads as the edge of a wig.
-        q = q[q[:, 1] > line + np.abs(rng.normal(0, 0.035, len(q))) - 0.012]
+        q = q[q[:, 1] > line + np.abs(rng.normal(0, 0.042, len(q))) - 0.012]
         if o.bald > 0:
             crown = np.exp(-((q[:, 0] / 0.50) ** 2) - ((q[:, 2] + 0.15) / 0.75) ** 2)
             crown *= smooth(0.35, 0.75, q[:, 1])
@@ -103,7 +103,9 @@ def _long(o: HairOptions, rng: np.random.Generator, p: Params, grid: Grid) -> Gr
     roots, normal = _roots(o, rng, p, grid)
     n = len(roots)
     x, y, z = roots.T
-    side = np.where(x > o.part - 0.02 * rng.normal(size=n), 1.0, -1.0)
+    # no parting is a line drawn with a ruler, and over a fringe there is next to none
+    wander = 0.016 * np.sin(8.0 * z + o.seed) + 0.009 * np.sin(21.0 * z + 2.0 * o.seed)
+    side = np.where(x > o.part + wander - (0.022 + 0.03 * o.fringe) * rng.normal(size=n), 1.0, -1.0)
     front = smooth(0.05, 0.55, z)
     cut = o.fringe * smooth(0.25, 0.42, z) * smooth(0.44, 0.36, np.abs(x)) * smooth(0.40, 0.5, y)
     fringe = (rng.uniform(size=n) < cut)[:, None]
@@ -114,7 +116,7 @@ def _long(o: HairOptions, rng: np.random.Generator, p: Params, grid: Grid) -> Gr
     # locks that fall forward beside the face
     near = smooth(0.15, 0.40, z) * smooth(0.22, 0.50, np.abs(x) + 0.2 * rng.uniform(size=n))
     beside = rng.uniform(size=n) < o.frame * near
-    heading[beside] = np.stack([0.8 * side, -0.1 + 0 * x, 0.1 + 0 * x], 1)[beside]
+    heading[beside] = np.stack([0.45 * side, -0.5 + 0 * x, 0.15 + 0 * x], 1)[beside]
     heading = unit(_tangent(heading, normal) + normal * 0.30)
 
     def pull(here: Array, t: float) -> Array:

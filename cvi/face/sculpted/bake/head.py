@@ -11,6 +11,9 @@ from cvi.face.sculpted.bake.mouth_shape import half_width, inside_distance, lip_
 from cvi.face.sculpted.bake.nose import with_nose
 from cvi.face.sculpted.bake.skull import ear, skull
 
+# The rims: depth of their middle, how far back they bend to the sides, height above the eyes.
+RIM_Z, RIM_BEND, RIM_Y = 0.875, 0.42, -0.035
+
 
 @kernel
 def with_mouth(d: float, x: float, sx: float, y: float, z: float, p: Params) -> tuple[float, int]:
@@ -23,7 +26,7 @@ def with_mouth(d: float, x: float, sx: float, y: float, z: float, p: Params) -> 
     d = smooth_max(d, -(cavity + 0.004), 0.03)
     d_upper, d_lower = lip_distance(x, y, z, p)
     corner = math.sqrt((sx - width - 0.012) ** 2 + (y - line) ** 2 + (z - z_upper) ** 2)
-    d += 0.010 * (1 + 0.9 * max(p.smile, 0.0)) * bell(corner, 0.05)
+    d += 0.006 * (1 + 0.8 * max(p.smile, 0.0)) * bell(corner, 0.055)
     groove = 0.4 + 0.6 * p.philtrum
     d += groove * bell(y + 0.445, 0.06) * (0.012 * bell(x, 0.026) - 0.005 * bell(sx - 0.052, 0.02))
     d = smooth_min(d, d_upper, 0.026)
@@ -45,16 +48,16 @@ def glasses(sx: float, y: float, z: float, p: Params) -> float:
     """Rims of a rounded shape, bridge and temples."""
     wide, high, power = 0.225 * p.glasses_width, 0.175 * p.glasses_height, p.glasses_round
     centre = p.eye_x + 0.03 + 0.12 * (p.glasses_width - 1)
-    gx, gy = sx - centre, y - p.eye_y + 0.035
-    gz = z - (0.875 - 0.42 * max(sx - 0.05, 0.0) ** 2)
+    gx, gy = sx - centre, y - p.eye_y - RIM_Y
+    gz = z - (RIM_Z - RIM_BEND * max(sx - 0.05, 0.0) ** 2)
     rim = (abs(gx / wide) ** power + abs(gy / high) ** power) ** (1 / power) - 1.0
     rim = abs(rim) * 0.5 * (wide + high)
     thick = 0.015 * p.glasses_rim
     d = math.sqrt(rim * rim + gz * gz) - thick
     inner, outer = centre - wide, centre + wide
-    nose_y = p.eye_y - 0.035 + 0.35 * high
+    nose_y = p.eye_y + RIM_Y + 0.35 * high
     d = min(d, capsule(sx, y, z, 0.0, nose_y + 0.02, 0.89, inner, nose_y, 0.873, 0.9 * thick, thick))
-    hinge_z = 0.875 - 0.42 * (outer - 0.05) ** 2
+    hinge_z = RIM_Z - RIM_BEND * (outer - 0.05) ** 2
     side, y0 = 0.70 * p.face_width, nose_y - 0.02
     d = min(d, capsule(sx, y, z, outer, nose_y, hinge_z, side, y0, 0.42, thick, thick))
     return float(min(d, capsule(sx, y, z, side, y0, 0.42, 1.06 * side, 0.02, -0.1, thick, thick)))

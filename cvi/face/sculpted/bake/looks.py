@@ -167,12 +167,12 @@ def beard_of(rng: Random, woman: bool, years: float) -> Parameters | None:
     grey = round(min(max((years - 40) / 40, 0.0), 0.6), 2)
     seed = rng.randrange(1000)
     if kind == "moustache":
-        return {"count": 1900, "length": 0.052, "sides": 0.0, "chin": 0.0, "grey": grey, "seed": seed}
+        return {"count": 2600, "length": 0.050, "sides": 0.0, "chin": 0.0, "grey": grey, "seed": seed}
     if kind == "goatee":
-        return {"count": 3600, "length": 0.060, "sides": 0.0, "grey": grey, "seed": seed}
-    length = rng.uniform(0.035, 0.05) if kind == "short" else rng.uniform(0.07, 0.10)
+        return {"count": 4800, "length": 0.052, "sides": 0.0, "grey": grey, "seed": seed}
+    length = rng.uniform(0.035, 0.05) if kind == "short" else rng.uniform(0.055, 0.08)
     high = round(rng.uniform(0.1, 0.6), 2)
-    return {"count": 10000, "length": round(length, 3), "high": high, "grey": grey, "seed": seed}
+    return {"count": 13000, "length": round(length, 3), "high": high, "grey": grey, "seed": seed}
 
 
 def brows_of(rng: Random, strong: float) -> Parameters:
@@ -187,7 +187,7 @@ def brows_of(rng: Random, strong: float) -> Parameters:
 
 def lashes_of(rng: Random, woman: bool) -> Parameters:
     length = rng.uniform(0.030, 0.042) if woman else rng.uniform(0.018, 0.027)
-    return {"length": round(length, 4), "count": 110 if woman else 75, "width_px": 0.7 if woman else 0.6}
+    return {"length": round(length, 4), "count": 110 if woman else 95, "width_px": 0.7 if woman else 0.55}
 
 
 def clothes_of(rng: Random, woman: bool) -> Parameters:

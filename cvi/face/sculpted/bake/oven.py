@@ -8,24 +8,52 @@ import shutil
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cvi.errors import UsageError
 from cvi.face.replica import save_bytes, write_hashes
 from cvi.face.sculpted.atlas import FORMAT
 from cvi.face.sculpted.bake.bakery import Bakery
+from cvi.face.sculpted.bake.camera import HEIGHT_PX
 from cvi.face.sculpted.bake.character import load_character
 
-REVISION = 2  # raise when the baker draws differently, so that half-baked steps are not mixed
+REVISION = 3  # raise when the baker draws differently, so that half-baked steps are not mixed
+HEIGHTS = (720, 900, 1080)  # all patches have whole sides at these
 Report = Callable[[int, int, str], None]  # steps done, steps in all, what comes next
+
+
+@dataclass(frozen=True, slots=True)
+class BakeOptions:
+    """`height`: pixels of the whole picture, one of `HEIGHTS`; `quality`: WebP's, of the mouths, 1..100."""
+
+    height: int = 720
+    quality: int = 96
+
+    def __post_init__(self) -> None:
+        if self.height not in HEIGHTS:
+            known = ", ".join(map(str, HEIGHTS))
+            raise UsageError(
+                f"An atlas cannot be baked {self.height} pixels high.", f"Choose one of {known}."
+            )
+
+
+def bake_key(source: bytes, options: BakeOptions) -> str:
+    """What an atlas was made of, in 16 hex digits: the parameter file, the baker's revision, the options.
+
+    It stands in the atlas as `made_of`, so that an atlas older than its parameters can be told.
+    """
+    told = f"{REVISION} {FORMAT} {options.height} {options.quality} "
+    return hashlib.sha256(told.encode() + source).hexdigest()[:16]
 
 
 def bake(
     folder: Path,
     threads: int = 2,
-    quality: int = 96,
+    options: BakeOptions | None = None,
     report: Report | None = None,
     seconds: float | None = None,
 ) -> Path | None:
@@ -35,18 +63,19 @@ def bake(
     was. `seconds`: stop after about so long; returns None when steps are left. Raises `MissingError`,
     `UsageError` for the parameter file.
     """
+    options = options or BakeOptions()
     source = folder / "character.yaml"
     character = load_character(source)
-    key = hashlib.sha256(f"{REVISION} {FORMAT} {quality} ".encode() + source.read_bytes()).hexdigest()[:16]
+    key = bake_key(source.read_bytes(), options)
     kept = folder / ".bake" / key
     kept.mkdir(parents=True, exist_ok=True)
     for other in (folder / ".bake").iterdir():
         if other != kept:
             shutil.rmtree(other)
     began = time.monotonic()
-    bakery = Bakery(character, threads, quality)
+    bakery = Bakery(character, threads, options.quality, options.height / HEIGHT_PX)
     steps = bakery.steps()
-    arrays: dict[str, Any] = {}
+    arrays: dict[str, Any] = {"made_of": np.array(key)}
     for number, (name, action) in enumerate(steps):
         path = kept / f"{number:02d}.npz"
         found = _load(path)

@@ -24,6 +24,4 @@ def portrait(sitter: Sitter, pose: Mapping[str, float], scale: float) -> npt.NDA
     left = round(HEAD.x0 * scale)
     part = room[:, left : left + image.shape[1]]
     part[:] = part * (1 - image[..., 3:]) + image[..., :3]
-    shade = cv2.resize(film.vignette(everything), size)[..., None]
-    shown = film.tone(film.with_bloom(np.asarray(room, np.float32))) * shade
-    return np.asarray(np.clip(shown, 0, 1) * 255 + 0.5, np.uint8)
+    return film.develop(np.asarray(room, np.float32), everything, scale)

@@ -13,9 +13,10 @@ from cvi.face.sculpted.bake.skull import JAW_DROP
 
 Curves = npt.NDArray[np.float32]
 HEAD = Rect(280, 0, 1000, 720)
-MOUTH = Rect(432, 316, 848, 636)
+MOUTH = Rect(472, 312, 808, 640)
+# Sides are multiples of eight, so that a picture half as large again has whole, even ones too.
 GLASSES = Rect(420, 200, 860, 440)
-EYES = (Rect(484, 232, 640, 356), Rect(640, 232, 796, 356))
+EYES = (Rect(480, 232, 640, 360), Rect(640, 232, 800, 360))
 LID_LEVELS = (-0.35, -0.2, -0.1, 0.0, 0.1, 0.2, 0.32, 0.45, 0.6, 0.8, 1.0)
 COLUMNS = 41  # samples along the lips and the lids
 NOSE_Y = -0.40
@@ -88,10 +89,14 @@ def lid_curves(p: Params, side: int) -> tuple[Curves, Curves]:
     return x[:, 0].astype(np.float32), y.T.astype(np.float32)
 
 
-def eyeball_directions(p: Params, rect: Rect, side: int) -> Array:
-    """For each pixel the point of the eyeball it sees, in eyeball radii: (h, w, 3), z < 0 beside the ball."""
+def eyeball_directions(p: Params, rect: Rect, side: int, scale: float = 1.0) -> Array:
+    """For each pixel the point of the eyeball it sees, in eyeball radii: (h, w, 3), z < 0 beside the ball.
+
+    `scale` pixels for one of the 1280 x 720 picture.
+    """
     ball = BALL * float(p["eye_size"])
-    y, x = np.mgrid[rect.y0 : rect.y1, rect.x0 : rect.x1] + 0.5
+    seen = rect.scaled(scale)
+    y, x = (np.mgrid[seen.y0 : seen.y1, seen.x0 : seen.x1] + 0.5) / scale
     ray = np.stack([(x - 640) / 1620, -(y - 360) / 1620, -np.ones_like(x)], -1)
     ray /= np.linalg.norm(ray, axis=-1, keepdims=True)
     centre = np.array([side * float(p["eye_x"]), float(p["eye_y"]), BALL_Z])

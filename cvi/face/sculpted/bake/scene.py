@@ -105,6 +105,12 @@ def _classify(
                 x, y, z = (i + 0.5) * 0.022, (j + 0.5) * 0.022, (k + 0.5) * 0.022
                 d, material = scene_distance(x - 1.584, y - 2.2, z - 1.1, p)
                 plain = abs(d - mean) < 0.0005 and material in (SKIN, CLOTH, UNDERSHIRT)
+                corner = 0  # of two materials in one cell the grid would draw a staircase
+                while plain and corner < 8:
+                    u, v, w = corner & 1, corner >> 1 & 1, corner >> 2
+                    x, y, z = (i + u) * 0.022 - 1.584, (j + v) * 0.022 - 2.2, (k + w) * 0.022 - 1.1
+                    plain = scene_distance(x, y, z, p)[1] == material
+                    corner += 1
                 kinds[i, j, k] = material if plain else ROUGH
 
 

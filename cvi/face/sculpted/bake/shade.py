@@ -24,6 +24,7 @@ from cvi.face.sculpted.bake.kernel import (
     Params,
     kernel,
 )
+from cvi.face.sculpted.bake.mouth_shape import lips_at
 from cvi.face.sculpted.bake.noise import noise3
 from cvi.face.sculpted.bake.scene import Grid, distance_at, normal_at, occlusion, soft_normal, soft_shadow
 from cvi.face.sculpted.bake.skin import (
@@ -94,10 +95,11 @@ def shade_skin(
     rough, f0 = 0.47 + throat - 0.05 * zone * p.oil, 0.028 * (0.4 + 0.6 * p.oil) * (1 - 4 * throat)
     cavity, lip = 1.0, 0.0
     if z > 0.2 and -1.1 < y < -0.3 and abs(x) < 0.45:
-        colour, lip, seam, _, cavity, left = with_lips(colour, x, y, z, p)
+        colour, lip, seam, t, cavity, left = with_lips(colour, x, y, z, p)
         ambient *= left
-        rough = rough * (1 - lip) + 0.34 * lip
+        rough = rough * (1 - lip) + 0.37 * lip
         f0 = (f0 * (1 - lip) + 0.040 * lip) * (1 - 0.8 * seam)
+        f0 *= 1 - 0.9 * step(0.75, 0.97, t) * step(0.09, 0.05, abs(y - lips_at(x, p)[1]))  # no wet corners
     pore = noise3(x * 95, y * 95, z * 95)
     px = noise3(x * 95 + 0.35, y * 95, z * 95) - pore
     py = noise3(x * 95, y * 95 + 0.35, z * 95) - pore
@@ -119,6 +121,10 @@ def shade_skin(
     r, g, b, sr, sg, sb = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(4):
         lamp = lights[i]
+        soft = rx * lamp[0] + ry * lamp[1] + rz * lamp[2]
+        firm = bx * lamp[0] + by * lamp[1] + bz * lamp[2]
+        if thin == 0.0 and soft < -0.34 and firm < -0.16 and nx * lamp[0] + ny * lamp[1] + nz * lamp[2] < 0:
+            continue  # a rim behind a cheek: nothing of it arrives
         if i == 1:
             lit = (
                 0.35 + 0.65 * transmittance(hair, x, y, z, lamp[0], lamp[1], lamp[2], 1.2, start)
@@ -129,15 +135,13 @@ def shade_skin(
                 x + bx * off, y + by * off, z + bz * off, lamp[0], lamp[1], lamp[2], hard, grid
             )
             lit *= transmittance(hair, x, y, z, lamp[0], lamp[1], lamp[2], 2.2, start)
-        soft = rx * lamp[0] + ry * lamp[1] + rz * lamp[2]
-        firm = bx * lamp[0] + by * lamp[1] + bz * lamp[2]
         some = max(lit, 1e-6)
         r += lamp[3] * max((soft + 0.34) / 1.34, 0.0) * some**0.62
         g += lamp[4] * max((0.45 * soft + 0.55 * firm + 0.16) / 1.16, 0.0) * some**0.88
         b += lamp[5] * max((firm + 0.08) / 1.08, 0.0) * lit
         if thin > 0.0 and i > 0:
             through = thin * max(-soft + 0.3, 0.0)
-            r, g = r + 0.55 * lamp[3] * through, g + 0.12 * lamp[4] * through
+            r, g = r + 0.40 * lamp[3] * through, g + 0.10 * lamp[4] * through
         s = (
             0.85 * highlight(nx, ny, nz, dx, dy, dz, lamp, rough, f0)
             + 0.13 * p.oil * highlight(nx, ny, nz, dx, dy, dz, lamp, 0.62 * rough, f0)
@@ -182,6 +186,9 @@ def shade_solid(
     r, g, b, sr, sg, sb = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(4):
         lamp = lights[i]
+        facing = nx * lamp[0] + ny * lamp[1] + nz * lamp[2]
+        if facing < -0.09:
+            continue
         lit = transmittance(hair, x, y, z, lamp[0], lamp[1], lamp[2], 1.2 if i == 1 else 2.2, start)
         if i == 1:
             lit = (0.35 + 0.65 * lit) * ambient
@@ -193,7 +200,7 @@ def shade_solid(
             )  # fmt: skip
         if material == TEETH:
             lit = 0.45 + 0.55 * lit
-        q = max((nx * lamp[0] + ny * lamp[1] + nz * lamp[2]) * 0.92 + 0.08, 0.0) * lit
+        q = max(facing * 0.92 + 0.08, 0.0) * lit
         r, g, b = r + lamp[3] * q, g + lamp[4] * q, b + lamp[5] * q
         s = highlight(nx, ny, nz, dx, dy, dz, lamp, rough, f0) * lit
         sr, sg, sb = sr + lamp[3] * s, sg + lamp[4] * s, sb + lamp[5] * s

@@ -23,7 +23,7 @@ Image = npt.NDArray[np.float32]
 LASH_COLOUR = (0.016, 0.011, 0.009)
 EYES_BOX = ((-0.62, 0.62), (-0.32, 0.36), (0.2, 0.95))
 MOUTH_BOX = ((-0.75, 0.75), (-1.42, 0.05), (-0.35, 1.05))
-_EARS_FLAT = {"ear_size": 0.75, "ear_out": 0.1}  # hair lies over ears, which give way
+_EARS_FLAT = {"ear_size": 0.5, "ear_out": 0.0}  # hair lies over ears, which give way
 EYES_ONLY = {"lid_left", "lid_right", "eye_mode", "gaze_x", "gaze_y", "squint"}
 
 
@@ -94,18 +94,20 @@ class Sitter:
         """Brows, beard, lashes and hair as they lie in a rectangle."""
         look, character = self.character.look, self.character
         tint = np.array(look.brow or look.colour)
-        strands, opacity = make_brows(character.brows, p)
+        bare = p.copy()
+        bare["glasses"] = 0.0  # brows grow on skin, not on a rim before it
+        strands, opacity = make_brows(character.brows, bare)
         vary = np.random.default_rng(0).uniform(0.7, 1.3, (len(strands), 1)) * np.ones(3)
         colour = light_strands(strands, self._fog, self.lights, tint, vary, 0.9, None, (0.15, 0.2), 0.6)
         yield prepare(rect, strands, colour, character.brows.width_px, 0.75 * opacity, 0.02, scale)
         if character.beard.count > 0:
             strands, opacity = make_beard(character.beard, p)
             rng = np.random.default_rng(1)
-            vary = rng.uniform(0.65, 1.35, (len(strands), 1)) * np.ones(3)
+            vary = rng.uniform(0.75, 1.20, (len(strands), 1)) * np.ones(3)
             vary[rng.uniform(size=len(vary)) < character.beard.grey] *= 4.0
             tint = np.array(look.beard or look.brow or look.colour)
             colour = light_strands(strands, self._fog, self.lights, tint, vary, 0.5, None, (0.25, 0.3), 0.6)
-            colour = colour * np.linspace(0.55, 1.0, strands.shape[1])[None, :, None]
+            colour = colour * np.linspace(0.60, 0.95, strands.shape[1])[None, :, None]
             yield prepare(rect, strands, colour, character.beard.width_px, opacity, 0.02, scale)
         for upper in (True, False):
             strands = make_lashes(character.lashes, p, upper)

@@ -53,12 +53,19 @@ def lid_colour(c: Colour, x: float, y: float, z: float, p: Params) -> Colour:
     ball = BALL * p.eye_size
     ex, ey, ez = abs(x) - p.eye_x, y - p.eye_y, z - BALL_Z
     along = ex / (ball * 1.02)
-    upper, lower, _ = lid_edges(along, closure_at(x, p), p)
-    angle = math.atan2(ey, max(ez, 0.01))
+    closure = closure_at(x, p)
+    upper, lower, _ = lid_edges(along, closure, p)
+    angle, shut = math.atan2(ey, max(ez, 0.01)), min(max(closure, 0.0), 1.0)
     near = step(0.98, 0.88, abs(along)) * step(0.33, 0.27, math.sqrt(ex * ex + ey * ey + ez * ez))
-    line = bell(angle - upper - 0.015, 0.026 + 0.026 * max(along, 0.0)) * near * p.liner
+    # the roots of the lashes are a line on every face; on a shut eye it is the line that draws the eye
+    line = bell(angle - upper - 0.015, 0.026 + 0.026 * max(along, 0.0) + 0.010 * shut) * near
+    line *= max(p.liner, 0.50 + 0.25 * shut)
+    r = math.sqrt(ex * ex + ey * ey + ez * ez)
+    under = step(1.13, 1.06, r / ball) * step(0.25, 0.6, (angle - lower) / max(upper - lower, 0.05)) * near
+    line = max(line, under * (1 - shut) * (0.30 + 0.40 * p.liner))  # the edge of the lid, in its own shade
     c = c[0] * (1 - 0.92 * line), c[1] * (1 - 0.93 * line), c[2] * (1 - 0.93 * line)
-    return mix(c, 0.62, 0.30, 0.27, 0.5 * bell(angle - lower + 0.01, 0.03) * near)
+    wet = 0.5 * bell(angle - lower + 0.01, 0.03) * near * (0.35 + 0.65 * min(p.skin[0] * 2, 1.0))
+    return mix(c, 0.62, 0.30, 0.27, wet * (1 - 0.9 * shut))
 
 
 @kernel
@@ -95,7 +102,8 @@ def with_hair_roots(c: Colour, x: float, y: float, z: float, p: Params, hair: Ar
     front = -0.52 + 0.50 * step(-0.35, -0.02, z) + 0.02 * step(0.0, 0.2, z) + 0.56 * step(0.22, 0.60, z)
     front += 0.04 * step(0.20, 0.40, abs(x)) * step(0.66, 0.50, abs(x)) * step(0.2, 0.45, z)
     front += step(0.35, 0.60, z) * (0.03 - 0.13 * step(0.08, 0.42, abs(x)))
-    cover *= step(front - 0.04, front + 0.06, y)
+    ragged = y + 0.08 * (noise3(x * 15, y * 15, z * 15) - 0.5)
+    cover *= step(front - 0.03, front + 0.13, ragged)
     return mix(c, p.scalp[0] * 0.6, p.scalp[1] * 0.6, p.scalp[2] * 0.6, cover)
 
 

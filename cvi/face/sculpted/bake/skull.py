@@ -47,9 +47,9 @@ def skull(x: float, sx: float, y: float, z: float, p: Params) -> float:
         d,
         capsule(
             sx, qy, qz, 0.085 * p.chin_width, chin_y + 0.02, 0.48, corner_x, corner_y, 0.02,
-            0.092, 0.080 + 0.03 * p.jaw_angle,
+            0.092, 0.080 + 0.02 * p.jaw_angle,
         ),
-        0.25 - 0.06 * p.jaw_angle,
+        0.27 - 0.05 * p.jaw_angle,
     )  # fmt: skip
     d = smooth_min(
         d,
@@ -101,22 +101,22 @@ def relief(x: float, sx: float, y: float, z: float, qy: float, p: Params) -> flo
         out += 0.055 * p.temple * bell(sx - 0.62 * width, 0.13) * bell(y - 0.20, 0.20) * bell(z - 0.36, 0.24)
     if z > 0.15 and -1.2 < y < 0.1:
         # under the cheekbone
-        out += 0.07 * p.hollow * bell(sx - 0.44 * width, 0.11) * bell(y + 0.46, 0.15)
+        out += 0.055 * p.hollow * bell(sx - 0.43 * width, 0.13) * bell(y + 0.45, 0.18)
         # tear trough, running out and down from the inner corner of the eye
         trough = y + 0.165 + 0.30 * (sx - 0.16) - 0.9 * max(sx - 0.33, 0.0) ** 2
-        out += (0.003 + 0.012 * p.age + 0.012 * p.bags) * bell(trough, 0.035) * step(0.10, 0.16, sx) * step(
+        out += (0.003 + 0.010 * p.age + 0.010 * p.bags) * bell(trough, 0.045) * step(0.10, 0.16, sx) * step(
             0.46, 0.30, sx
         )
-        out -= 0.016 * p.bags * bell(trough - 0.06, 0.035) * bell(sx - 0.29, 0.12)
+        out -= 0.012 * p.bags * bell(trough - 0.065, 0.050) * bell(sx - 0.29, 0.12)
         # fold from the wing of the nose past the corner of the mouth
         smile = max(p.smile, 0.0)
         line = 0.185 + 0.50 * max(-0.36 - y, 0.0) - 0.25 * max(-0.62 - y, 0.0)
-        fold = (0.006 + 0.014 * smile + 0.017 * p.age) * step(-0.78, -0.60, y) * step(-0.27, -0.38, y)
-        out += fold * bell(sx - line - 0.02 * smile, 0.028)
+        fold = (0.004 + 0.011 * smile + 0.015 * p.age) * step(-0.70, -0.52, y) * step(-0.27, -0.38, y)
+        out += fold * bell(sx - line - 0.02 * smile, 0.030 + 0.014 * smile)
         out -= 0.8 * fold * bell(sx - line - 0.09, 0.07)
         # between lip and chin, and down from the corners
         out += 0.020 * bell(qy + 0.735, 0.05) * bell(x, 0.17)
-        out += 0.010 * p.age * bell(sx - 0.275 - 0.1 * (-0.6 - qy), 0.025) * bell(qy + 0.70, 0.09)
+        out += 0.007 * p.age * bell(sx - 0.285 - 0.1 * (-0.6 - qy), 0.040) * bell(qy + 0.70, 0.09)
         out += 0.014 * p.chin_cleft * bell(x, 0.018) * bell(qy + 0.92, 0.07)
     return out
 
