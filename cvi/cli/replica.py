@@ -1,4 +1,4 @@
-"""`cvi replica`: list, show, preview, new, rename, delete, export and import."""
+"""`cvi replica`: list, show, preview, new, rename, delete, export and import; footage in files of its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
+from cvi.cli.replica_check import check, setup
+from cvi.cli.replica_record import record
+from cvi.cli.replica_script import script
+
 app = typer.Typer(no_args_is_help=True, help="Replicas, the faces: look at them, make, keep and share them.")
+app.command()(script)
+app.command()(record)
+app.command()(check)
+app.command()(setup)
 
 Json = Annotated[bool, typer.Option("--json", help="Print a JSON document for machines.")]
 Name = Annotated[str, typer.Argument(metavar="NAME|FOLDER", help="A replica by name or folder.")]

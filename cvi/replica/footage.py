@@ -270,7 +270,8 @@ def _first_frame(film: InputContainer, stream: VideoStream) -> VideoFrame | None
         except av.error.FFmpegError:
             continue
         if frames:
-            return frames[0]
+            first: VideoFrame = frames[0]
+            return first
     return None
 
 

@@ -95,7 +95,7 @@ class MeshTracker:
         assert self._process is not None and self._pixels is not None
         if rgb.nbytes > len(self._pixels):
             raise EngineError("The frames of a film grew while it was tracked.", "Start a new tracker.")
-        self._pixels[: rgb.nbytes] = memoryview(np.ascontiguousarray(rgb)).cast("B")
+        self._pixels[: rgb.nbytes] = np.ascontiguousarray(rgb).data.cast("B")
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(struct.pack("<ii", *rgb.shape[:2]))

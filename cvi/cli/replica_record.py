@@ -1,0 +1,100 @@
+"""`cvi replica record`: film yourself with the script on the screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cvi.replica.recording.booth import Eye
+    from cvi.replica.recording.microphone import SoundSource
+
+
+def record(
+    output: Annotated[Path, typer.Argument(metavar="FILM.mp4", help="The film to write.")],
+    language: Annotated[str, typer.Option("--language", "-l", help="Of the script.")] = "en",
+    camera: Annotated[
+        str | None, typer.Option(help="A camera's number, or a film in its place; the first one by default.")
+    ] = None,
+    microphone: Annotated[
+        str | None, typer.Option(help="A microphone's number or name, or a recording in its place.")
+    ] = None,
+    guide: Annotated[bool, typer.Option(help="Tell whether you sit well in the picture.")] = True,
+    force: Annotated[bool, typer.Option("--force", help="Replace a film that is there.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON document for machines.")] = False,
+) -> None:
+    """Show the script as a teleprompter over the camera's picture, and record picture and sound.
+
+    Space starts and goes on to the next line, R repeats one, Q stops and keeps what was filmed.
+    """
+    import json as jsonlib
+
+    from cvi.errors import MissingError, UsageError
+    from cvi.persona.language import language_code, language_name
+    from cvi.replica.mesh import build_tracker
+    from cvi.replica.reading.sheet import read_sheet
+    from cvi.replica.recording.booth import Booth
+    from cvi.replica.recording.prompter import Prompter
+    from cvi.transport.container import check_output
+
+    check_output(output)
+    if output.exists() and not force:
+        raise UsageError(f"{output} is there already.", "Choose another name, or add --force.")
+    sheet = read_sheet(language_code(language_name(language) or "") or language)
+    tracker = None
+    if guide:
+        try:
+            tracker = build_tracker()
+        except MissingError as error:
+            typer.echo(f"{error.message} You film without a framing guide. {error.remedy}", err=True)
+    eye, ear = _eye(camera), _ear(microphone)
+    recorded = Booth(eye, ear, Prompter(sheet), tracker).run(output)
+    if recorded is None:
+        typer.echo("Nothing was recorded.", err=True)
+        raise typer.Exit(1)
+    if json:
+        document = {
+            "film": str(recorded.film),
+            "script": str(recorded.script),
+            "duration_s": round(recorded.duration_s, 2),
+            "complete": recorded.complete,
+        }
+        typer.echo(jsonlib.dumps(document, indent=2))
+        return
+    typer.echo(f"{recorded.film}: {recorded.duration_s:.0f} s; what you read is in {recorded.script}")
+    typer.echo(f"Look at it first: cvi replica check {recorded.film}")
+
+
+def _eye(name: str | None) -> Eye:
+    import time
+
+    from cvi.errors import MissingError, UsageError
+    from cvi.replica.footage import open_footage
+    from cvi.replica.recording.booth import FPS
+    from cvi.replica.recording.camera import Camera, FilmCamera
+    from cvi.transport.inventory import cameras
+
+    if name is not None and Path(name).is_file():
+        return FilmCamera(open_footage(Path(name)).frames(FPS), time.monotonic())
+    if name is not None and not name.isdigit():
+        raise UsageError(f"--camera {name} is neither a camera's number nor a film.", "See `cvi devices`.")
+    if name is not None:
+        return Camera(int(name))
+    found = cameras()
+    if not found:
+        raise MissingError("There is no camera on this machine.", "Film with any other, then check the film.")
+    return Camera(found[0].number)
+
+
+def _ear(name: str | None) -> SoundSource:
+    import time
+
+    from cvi.audio.files import read_audio
+    from cvi.replica.recording.microphone import Microphone, RecordedSound
+    from cvi.transport.container import SOUND_HZ
+
+    if name is not None and Path(name).is_file():
+        return RecordedSound(read_audio(Path(name), SOUND_HZ), time.monotonic())
+    return Microphone(int(name) if name is not None and name.isdigit() else name)

@@ -1,0 +1,1 @@
+"""`cvi replica record`: teleprompter over the camera's picture, framing guide, level meter, film."""

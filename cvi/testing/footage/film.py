@@ -1,0 +1,201 @@
+"""A good training film of a stock character, from a plan; the same plan makes the same film."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from cvi.audio.block import PLAYED_HZ
+from cvi.engines import build
+from cvi.errors import CviError
+from cvi.face.base import Controls, FaceSettings
+from cvi.face.mouth import ease
+from cvi.face.replica import find_replica, load_replica_card
+from cvi.rendering.joining import join
+from cvi.rendering.recital import Recital, load_recital, recite, save_recital
+from cvi.rendering.score import poses
+from cvi.rendering.script import read_script
+from cvi.rendering.segment import render_segment
+from cvi.replica.footage import Rgb
+from cvi.testing.footage.anchors import PLACES, Anchors
+from cvi.testing.footage.labels import KnownFault, Labels, Span, blinks_of, row, save_labels
+from cvi.tts.base import Phone, TtsSettings
+
+SEGMENT_FRAMES = 250
+TURN_RAMP_S = 0.4
+X264 = {"preset": "ultrafast", "crf": "17", "bf": "0"}
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The head looks aside from `start_s` to `end_s`, by this much more than the performance asks for."""
+
+    start_s: float
+    end_s: float
+    yaw: float
+    pitch: float
+
+
+@dataclass(frozen=True, slots=True)
+class FilmPlan:
+    """What to film. `text` as of `cvi render`, with <break time="5s"/> and <emotion value="happy"/>.
+
+    `voice` is a tts engine and voice, "espeak/en-us+f3"; None is the replica's own of flite, or of espeak
+    where flite is not installed. `turns` and `faults` make a bad film: the faults are only noted.
+    """
+
+    replica: str
+    seed: int
+    text: str
+    voice: str | None = None
+    language: str = "en"
+    width: int = 1280
+    height: int = 720
+    fps: int = 25
+    turns: tuple[Turn, ...] = ()
+    faults: tuple[KnownFault, ...] = ()
+
+
+def make_film(
+    plan: FilmPlan, to: Path, progress: Callable[[int, int], None] = lambda done, of: None
+) -> Labels:
+    """Render the plan into `to` (.mp4), with its labels beside it. Stopped, the same call goes on.
+
+    `progress` is told (frames done, of). Raises CviError, MissingError, UsageError.
+    """
+    card = load_replica_card(find_replica(plan.replica))
+    key = hashlib.sha256(json.dumps([asdict(plan), card.files], sort_keys=True).encode()).hexdigest()[:16]
+    work = to.with_name(f".{to.stem}.{key}")
+    work.mkdir(parents=True, exist_ok=True)
+    recital = load_recital(work) or _speak(plan, dict(card.voices), work)
+    controls = list(_turned(poses(recital, plan.fps, plan.seed), plan))
+    paths: list[Path] = []
+    counts: list[int] = []
+    face = None
+    try:
+        for first in range(0, len(controls), SEGMENT_FRAMES):
+            piece = controls[first : first + SEGMENT_FRAMES]
+            paths.append(work / f"{first:06d}.mp4")
+            counts.append(len(piece))
+            if not paths[-1].exists():
+                settings = FaceSettings(card.folder, plan.width, plan.height, plan.fps)
+                face = face or build("face", card.renderer, settings)
+                render_segment(face, piece, plan.fps, paths[-1], lambda: False)
+            progress(first + len(piece), len(controls))
+    finally:
+        if face is not None:
+            face.close()
+    join(paths, counts, recital.pcm, plan.fps, to)
+    labels = _labels(plan, recital, controls, Anchors(card.folder, plan.width, plan.height))
+    save_labels(labels, to)
+    shutil.rmtree(work)
+    return labels
+
+
+def write_film(to: Path, frames: Iterable[Rgb], pcm: np.ndarray | None, fps: int) -> int:
+    """RGB frames and int16 sound at PLAYED_HZ (or none) -> an mp4; how many frames that were.
+
+    The file appears whole or not at all. Raises CviError.
+    """
+    import av
+    from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+
+    part = to.with_name(f".{to.stem}.part.mp4")
+    count = 0
+    try:
+        with av.open(str(part), "w", format="mp4") as file:
+            stream = file.add_stream("libx264", rate=fps, options=dict(X264))
+            coder = stream.codec_context
+            coder.thread_count, coder.gop_size, coder.time_base = 1, 2 * fps, Fraction(1, fps)
+            coder.colorspace, coder.color_primaries, coder.color_trc, coder.color_range = 1, 1, 1, 1
+            reformatter = VideoReformatter()
+            for count, rgb in enumerate(frames, 1):
+                if count == 1:
+                    stream.width, stream.height, stream.pix_fmt = rgb.shape[1], rgb.shape[0], "yuv420p"
+                whole = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+                image = reformatter.reformat(
+                    whole,
+                    format="yuv420p",
+                    dst_colorspace=Colorspace.ITU709,
+                    src_color_range=ColorRange.JPEG,
+                    dst_color_range=ColorRange.MPEG,
+                )
+                image.pts, image.time_base = count - 1, coder.time_base
+                file.mux(stream.encode(image))
+            file.mux(stream.encode(None))
+        if pcm is None:
+            part.replace(to)
+        else:
+            join([part], [count], pcm, fps, to)
+    except (av.FFmpegError, OSError) as error:
+        raise CviError(f"Cannot write {to}: {error.strerror or error}.", "Check the disk.") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return count
+
+
+def _speak(plan: FilmPlan, voices: dict[str, str], work: Path) -> Recital:
+    engine, _, voice = (plan.voice or "").partition("/")
+    if not engine:
+        engine = "flite" if plan.language == "en" and _has_flite() else "espeak"
+    settings = TtsSettings(language=plan.language, voice=voice or voices.get(engine))
+    speaker = build("tts", engine, settings)
+    try:
+        recital = asyncio.run(recite(read_script(plan.text), speaker))
+    finally:
+        speaker.close()
+    save_recital(recital, work)
+    return recital
+
+
+def _has_flite() -> bool:
+    from cvi.errors import MissingError
+
+    try:
+        build("tts", "flite", TtsSettings()).close()
+    except MissingError:
+        return False
+    return True
+
+
+def _turned(controls: Iterable[Controls], plan: FilmPlan) -> Iterator[Controls]:
+    for index, pose in enumerate(controls):
+        t_s = index / plan.fps
+        for turn in plan.turns:
+            share = ease((t_s - turn.start_s) / TURN_RAMP_S) * ease((turn.end_s - t_s) / TURN_RAMP_S)
+            pose = replace(pose, yaw=pose.yaw + share * turn.yaw, pitch=pose.pitch + share * turn.pitch)
+        yield pose
+
+
+def _labels(plan: FilmPlan, recital: Recital, controls: Sequence[Controls], anchors: Anchors) -> Labels:
+    phones = tuple(
+        Phone(phone.ipa, piece.start_s + phone.start_s, piece.start_s + phone.end_s, phone.stress)
+        for piece in recital.pieces
+        for phone in piece.phones
+    )
+    speech: list[Span] = [(piece.start_s, piece.end_s) for piece in recital.pieces]
+    assert len(recital.pcm) <= (len(controls) + 1) * PLAYED_HZ // plan.fps
+    return Labels(
+        replica=plan.replica,
+        seed=plan.seed,
+        text=plan.text,
+        fps=plan.fps,
+        width=plan.width,
+        height=plan.height,
+        frames=len(controls),
+        phones=phones,
+        controls=tuple(row(pose) for pose in controls),
+        blinks=blinks_of(controls, plan.fps),
+        anchor_names=tuple(PLACES),
+        anchors=tuple(anchors.at(pose) for pose in controls),
+        speech=tuple(speech),
+        faults=plan.faults,
+    )
