@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -130,6 +131,35 @@ def test_a_busy_moment_of_ours_is_no_loss() -> None:
     check(result)
     assert result.hearing.lost == result.hearing.late == 0
     assert len(result.loud) == pytest.approx(300, abs=3)
+
+
+async def test_what_came_while_the_loop_stood_still_is_heard() -> None:
+    """The end of waiting is learnt first, then one packet at a time: none of them is lost."""
+    loop = asyncio.get_running_loop()
+    hearing = Hearing(loop.time)
+    made = list(packets(tone(0.8)))
+    loud: list[bool] = []
+
+    def arrive(numbers: list[int]) -> None:
+        hearing.arrived(*made[numbers[0]])
+        if numbers[1:]:
+            loop.call_soon(arrive, numbers[1:])
+
+    async def listen() -> None:
+        async for pcm, _ in hearing.blocks():
+            loud.append(bool(np.abs(pcm).max() > 2000))
+            if sum(loud) > 75:
+                hearing.close()
+
+    listening = asyncio.create_task(listen())
+    await asyncio.sleep(0)
+    arrive(list(range(10)))
+    await asyncio.sleep(0.01)
+    time.sleep(0.6)
+    loop.call_soon(loop.call_soon, arrive, list(range(10, 40)))
+    async with asyncio.timeout(20):
+        await listening
+    assert hearing.lost == hearing.late == 0
 
 
 @pytest.mark.parametrize("pause_s", [0.6, 5.0])

@@ -244,6 +244,11 @@ class FarCall:
     # -- what the bench asks ----------------------------------------------------------------------
 
     @property
+    def late_packets(self) -> int:
+        """Of the caller's sound, those that came after their time."""
+        return self._inner.late_packets
+
+    @property
     def zero_s(self) -> float:
         """When the conversation began, on `time.monotonic`."""
         return time.monotonic() - self._clock.now()

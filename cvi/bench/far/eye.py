@@ -17,6 +17,7 @@ import numpy as np
 from cvi.bench.far.stamps import Axis
 from cvi.bench.probe.evidence import Mouths
 from cvi.bench.probe.tap import MOUTH_SHAPE, MouthBox
+from cvi.stage import step_back
 
 RTP_HZ = 90_000
 # A hole that has not been mended before so many later packets came will not be.
@@ -120,6 +121,8 @@ class Eye:
         self._thread.join()
 
     def _run(self) -> None:
+        # A picture is seen with its sound, which the ear holds back for longer than decoding takes.
+        step_back(5)
         while (shown := self._pictures.get()) is not None:
             self._see(*shown)
         self.cpu_s = time.thread_time()

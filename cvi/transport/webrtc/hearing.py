@@ -27,6 +27,8 @@ MOST_WAITING = 64
 TOLERANCE_S = 0.03
 # A packet's time may be set right by this much, unnoticed.
 SLEW_S = 0.001
+# Woken this much too late we were busy, and what came meanwhile is read within that long.
+BUSY_S, READ_S = 0.03, 0.02
 JUMP = 2 * RTP_HZ
 MOST_LATE = 15
 
@@ -102,12 +104,7 @@ class Hearing:
             at_s = self._set_right(at_s)
             piece, wait_s = self._piece(at_s)
             if piece is None:
-                self._wake.clear()
-                try:
-                    async with asyncio.timeout(wait_s):
-                        await self._wake.wait()
-                except TimeoutError:
-                    continue
+                await self._wait(wait_s)
                 continue
             start_s = at_s - len(rest) / HEARD_HZ
             at_s += len(piece) / HEARD_HZ
@@ -116,6 +113,20 @@ class Hearing:
                 block, rest = rest[:HOP_SAMPLES], rest[HOP_SAMPLES:]
                 yield block, start_s
                 start_s += HOP_SAMPLES / HEARD_HZ
+
+    async def _wait(self, wait_s: float) -> None:
+        """For a packet, or for `wait_s`.
+
+        A loop that was busy for longer learns that first, and of what came meanwhile packet by packet.
+        """
+        until_s = self._now_s() + wait_s
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._wake.wait()
+        except TimeoutError:
+            if self._now_s() - until_s > BUSY_S:
+                await asyncio.sleep(READ_S)
 
     def _set_right(self, at_s: float) -> float:
         """Follow the sender's clock where it and ours have parted; times never go back."""

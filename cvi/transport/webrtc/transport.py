@@ -140,6 +140,11 @@ class WebRtcTransport:
         return self._line.flowing.is_set()
 
     @property
+    def late_packets(self) -> int:
+        """Packets of the participant's sound that came too late to be heard."""
+        return self._hearing.late
+
+    @property
     def connection(self) -> Connection | None:
         """Figures of the connection as it is now."""
         peer = self._peer
