@@ -1,4 +1,7 @@
-"""What the films are of: a good reading, and three that cannot be made from it afterwards."""
+"""What the films are of: a good reading, and three that cannot be made from it afterwards.
+
+`lines` takes only the first lines of the text: shorter films, too short for the grader's own standard.
+"""
 
 from __future__ import annotations
 
@@ -59,11 +62,11 @@ def good_text(lines: tuple[str, ...] = GOOD_LINES, still: bool = True) -> str:
     return joint.join(pause.join(block) for block in blocks)
 
 
-def good_plan(character: str, seed: int) -> FilmPlan:
-    return FilmPlan(character, seed, good_text())
+def good_plan(character: str, seed: int, lines: int | None = None) -> FilmPlan:
+    return FilmPlan(character, seed, good_text(GOOD_LINES[:lines]))
 
 
-def turned_plan(character: str, seed: int) -> FilmPlan:
+def turned_plan(character: str, seed: int, lines: int | None = None) -> FilmPlan:
     """The head looks aside and down for some seconds."""
     rng = np.random.default_rng([seed, 1])
     turns, at = [], float(rng.uniform(6.0, 12.0))
@@ -73,18 +76,19 @@ def turned_plan(character: str, seed: int) -> FilmPlan:
         turns.append(Turn(at, at + length, yaw, pitch))
         at += length + float(rng.uniform(8.0, 15.0))
     faults = tuple(KnownFault("turned", turn.start_s, turn.end_s, turn.yaw) for turn in turns)
-    return FilmPlan(character, seed, good_text(), turns=tuple(turns), faults=faults)
+    return FilmPlan(character, seed, good_text(GOOD_LINES[:lines]), turns=tuple(turns), faults=faults)
 
 
-def restless_plan(character: str, seed: int) -> FilmPlan:
+def restless_plan(character: str, seed: int, lines: int | None = None) -> FilmPlan:
     """Nothing but speech: no silence to idle in."""
-    return FilmPlan(character, seed, good_text(still=False), faults=(KnownFault("no_stillness", 0.0, 0.0),))
+    fault = KnownFault("no_stillness", 0.0, 0.0)
+    return FilmPlan(character, seed, good_text(GOOD_LINES[:lines], still=False), faults=(fault,))
 
 
-def lipless_plan(character: str, seed: int) -> FilmPlan:
+def lipless_plan(character: str, seed: int, lines: int | None = None) -> FilmPlan:
     """The lips never need to meet."""
     fault = KnownFault("few_labials", 0.0, 0.0)
-    return FilmPlan(character, seed, good_text(LIPLESS_LINES), faults=(fault,))
+    return FilmPlan(character, seed, good_text(LIPLESS_LINES[:lines]), faults=(fault,))
 
 
 PLANS = {"turned": turned_plan, "no_stillness": restless_plan, "few_labials": lipless_plan}

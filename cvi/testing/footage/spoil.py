@@ -146,7 +146,9 @@ def _flicker(labels: Labels, rng: Rng) -> Spoilt:
 def _cut(labels: Labels, rng: Rng) -> Spoilt:
     """Some seconds cut out where the head stands differently before and after; or a sudden zoom."""
     fps = labels.fps
-    if rng.random() < 0.5:
+    gap = round(float(rng.uniform(1.5, 4.0)) * fps)
+    room = labels.frames - gap - 8 * fps
+    if room < 1 or rng.random() < 0.5:
         at, zoom = round(float(rng.uniform(0.3, 0.7)) * labels.frames), float(rng.uniform(1.12, 1.25))
 
         def closer(rgb: Rgb, t_s: float, index: int) -> Rgb:
@@ -158,8 +160,7 @@ def _cut(labels: Labels, rng: Rng) -> Spoilt:
             return np.asarray(cv2.warpAffine(rgb, matrix, (width, height)), np.uint8)
 
         return Spoilt((KnownFault("cut", at / fps, at / fps, zoom),), closer)
-    gap = round(float(rng.uniform(1.5, 4.0)) * fps)
-    starts = rng.integers(4 * fps, labels.frames - gap - 4 * fps, 40)
+    starts = rng.integers(4 * fps, 4 * fps + room, 40)
     nose = labels.anchor_names.index("nose tip")
 
     def leap(start: int) -> float:

@@ -1,0 +1,75 @@
+"""`cvi replica script`, `check` and `record`, as typed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cvi.cli.app import app
+from cvi.errors import CviError, MissingError, UsageError
+
+RUN = CliRunner()
+
+
+def test_the_script_is_printed_in_parts() -> None:
+    shown = RUN.invoke(app, ["replica", "script", "--language", "german"])
+    assert shown.exit_code == 0
+    assert "Bob und Mama" in shown.output and "60 s]" in shown.output and "minutes" in shown.output
+    text = RUN.invoke(app, ["replica", "script", "--text"]).output.splitlines()
+    assert len(text) > 20 and not any(line.startswith("[") for line in text)
+    data = json.loads(RUN.invoke(app, ["replica", "script", "--check", "--json"]).output)
+    assert data["language"] == "en" and data["coverage"]["missing"] == []
+    assert data["coverage"]["mouths"]["P, B, M"][0] > 100
+
+
+def test_a_language_without_a_script_is_told() -> None:
+    outcome = RUN.invoke(app, ["replica", "script", "-l", "klingon"])
+    assert isinstance(outcome.exception, UsageError) and "There is one in" in str(outcome.exception)
+
+
+def test_check_tells_what_is_no_film(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"no film")
+    outcome = RUN.invoke(app, ["replica", "check", str(path)])
+    assert isinstance(outcome.exception, UsageError) and outcome.exception.exit_status == 2
+    several = RUN.invoke(app, ["replica", "check", str(path), str(tmp_path / "gone.mp4"), "--json"])
+    assert several.exit_code == 1
+    rows = json.loads(several.output)["films"]
+    assert [row["verdict"] for row in rows] == ["unreadable", "unreadable"]
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "no film in" in str(RUN.invoke(app, ["replica", "check", str(empty)]).exception)
+
+
+def test_record_refuses_before_it_films(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    film = tmp_path / "me.mp4"
+    film.write_bytes(b"precious")
+    outcome = RUN.invoke(app, ["replica", "record", str(film)])
+    assert isinstance(outcome.exception, UsageError) and "--force" in outcome.exception.remedy
+    assert film.read_bytes() == b"precious"
+    outcome = RUN.invoke(app, ["replica", "record", str(tmp_path / "me.avi")])
+    assert isinstance(outcome.exception, UsageError)
+    import cvi.transport.inventory as inventory
+
+    monkeypatch.setattr(inventory, "cameras", lambda: [])
+    outcome = RUN.invoke(app, ["replica", "record", str(tmp_path / "new.mp4"), "--no-guide"])
+    assert isinstance(outcome.exception, MissingError) and "camera" in str(outcome.exception)
+    assert not (tmp_path / "new.mp4").exists()
+
+
+def test_check_grades_a_real_bad_clip(tmp_path: Path) -> None:
+    film = Path(__file__).parents[2] / "../shared/media/face/bad/autoeditor_example.mp4"
+    if not film.is_file():
+        pytest.skip(f"{film} is not here")
+    page = tmp_path / "page.html"
+    outcome = RUN.invoke(app, ["replica", "check", str(film), "--json", "--html", str(page)])
+    if isinstance(outcome.exception, MissingError):
+        pytest.skip(str(outcome.exception))
+    assert not isinstance(outcome.exception, CviError)
+    assert outcome.exit_code == 1
+    grade = json.loads(outcome.output)["films"][0]
+    assert grade["verdict"] == "unusable" and grade["faults"][0]["kind"] == "no_face"
+    assert "data:image/jpeg;base64," in page.read_text()

@@ -1,0 +1,143 @@
+"""The booth films what it sees and hears, shows the words, and gives advice."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from films import make_film
+
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+import pygame
+
+from cvi.audio.files import read_audio
+from cvi.replica.footage import Rgb, open_footage
+from cvi.replica.landmarks import POINTS, Seen
+from cvi.replica.reading.sheet import Part, Sheet
+from cvi.replica.recording.booth import FPS, Booth
+from cvi.replica.recording.camera import FilmCamera
+from cvi.replica.recording.guide import advice
+from cvi.replica.recording.microphone import RecordedSound
+from cvi.replica.recording.painting import ALERT, GOOD, Scene, paint
+from cvi.replica.recording.prompter import Cue, Prompter
+from cvi.transport.container import SOUND_HZ
+
+SHEET = Sheet(
+    "en",
+    "English",
+    (
+        Part("still", "Do nothing.", 1.0),
+        Part("read", "Read.", 3.0, "happy", ("One two three.", "Four five six.")),
+    ),
+)
+
+
+def face(width: float, x: float = 640.0, y: float = 324.0, nose: float = 0.0) -> Seen:
+    points = np.zeros((POINTS, 3), np.float32)
+    for index, place in {234: (-0.5, 0, 0.3), 454: (0.5, 0, 0.3), 10: (0, -0.6, 0), 152: (0, 0.6, 0)}.items():
+        points[index] = np.array(place) * width
+    points[234, 2] += nose * width
+    return Seen(points + np.array([x, y, 0], np.float32), 1)
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        (Seen(None, 0), "cannot see"),
+        (Seen(np.zeros((POINTS, 3), np.float32), 2), "second face"),
+        (face(150), "closer"),
+        (face(400), "back"),
+        (face(280, x=800), "your right"),
+        (face(280, x=480), "your left"),
+        (face(280, y=450), "Lower the camera"),
+        (face(280, y=200), "Raise the camera"),
+        (face(280, nose=0.4), "Face the camera"),
+        (face(280), ""),
+    ],
+)
+def test_the_guide_says_the_one_thing_to_do(seen: Seen, said: str) -> None:
+    told = advice(seen, 1280, 720)
+    assert said in told and bool(said) == bool(told)
+
+
+class Looking:
+    """A tracker that tells when it was closed."""
+
+    name = "looking"
+    closed = False
+
+    def see(self, rgb: Rgb) -> Seen:
+        return face(280.0)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_the_booth_records_picture_sound_and_what_was_read(tmp_path: Path) -> None:
+    pygame.font.init()
+    source = make_film(tmp_path / "source.mp4", [n / 25 for n in range(300)], sound_s=12.0)
+    now = 100.0
+
+    def clock() -> float:
+        nonlocal now
+        now += 0.01
+        return now
+
+    tracker = Looking()
+    eye = FilmCamera(open_footage(source).frames(FPS), now)
+    ear = RecordedSound(read_audio(source, SOUND_HZ), now)
+    booth = Booth(eye, ear, Prompter(SHEET), tracker, now_s=clock, start_at_once=True)
+    made = booth.run(tmp_path / "me.mp4", screen=pygame.Surface((640, 430)))
+    assert made is not None and tracker.closed
+    film = open_footage(made.film)
+    assert film.fps == pytest.approx(FPS) and film.has_sound
+    assert made.complete
+    assert made.script.read_text().splitlines() == ["One two three.", "Four five six."]
+    sound = read_audio(made.film, SOUND_HZ)
+    assert len(sound) / SOUND_HZ == pytest.approx(made.duration_s, abs=0.3)
+    assert np.abs(sound[SOUND_HZ:]).max() > 4000
+    greys = [frame.rgb.mean() for frame in film.frames(FPS)]
+    assert len(greys) == round(made.duration_s * FPS) and len(set(np.round(greys))) > 20
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_reader_who_leaves_before_starting_leaves_nothing(tmp_path: Path) -> None:
+    pygame.font.init()
+    source = make_film(tmp_path / "source.mp4", [n / 25 for n in range(5)], sound_s=0.2)
+    eye = FilmCamera(open_footage(source).frames(FPS), 0.0)
+    ear = RecordedSound(np.zeros(10, np.int16))
+    ticks = iter(range(1000))
+    booth = Booth(eye, ear, Prompter(SHEET), None, now_s=lambda: next(ticks) * 0.04)
+    assert booth.run(tmp_path / "me.mp4", screen=pygame.Surface((320, 215))) is None
+    assert [path.name for path in tmp_path.iterdir()] == ["source.mp4"]
+
+
+def scene(**changes: object) -> Scene:
+    given = {
+        "rgb": np.full((90, 160, 3), 128, np.uint8), "cue": Cue("read", "Say it " * 9, "happy", 4.0),
+        "coming": "And then this.", "share": 0.5, "level_db": -20.0, "advice": "", "elapsed_s": None,
+        "left_s": 60.0, "hint": "Space starts",
+    }  # fmt: skip
+    return Scene(**{**given, **changes})  # type: ignore[arg-type]
+
+
+def shown(**changes: object) -> np.ndarray:
+    pygame.font.init()
+    surface = pygame.Surface((640, 430))
+    paint(surface, scene(**changes))
+    return pygame.surfarray.array3d(surface).transpose(1, 0, 2)
+
+
+def count(picture: np.ndarray, colour: tuple[int, int, int]) -> int:
+    return int((picture == colour).all(2).sum())
+
+
+def test_the_screen_shows_words_oval_and_level() -> None:
+    ready = shown()
+    assert count(ready, GOOD) > 400 and count(ready, ALERT) == 0
+    assert count(shown(advice="Come closer"), ALERT) > 400
+    quiet, loud = (count(shown(level_db=db, elapsed_s=3.0), GOOD) for db in (-35.0, -10.0))
+    assert loud > quiet > 0  # the oval is gone while recording: what is green is the level
+    assert shown(rgb=None, cue=None).any()
