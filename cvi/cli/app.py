@@ -16,6 +16,7 @@ from cvi.cli.render import render
 from cvi.cli.serve import serve
 from cvi.cli.show import list_conversations, show
 from cvi.cli.talk import talk
+from cvi.cli.train_replica import train_replica
 from cvi.errors import CviError
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.command()(talk)
 app.command()(render)
+app.command("train-replica")(train_replica)
 app.command()(show)
 app.command("list")(list_conversations)
 app.command()(serve)

@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "tts": "cvi.cli.bench_engines:tts",
     "face": "cvi.cli.bench_engines:face",
     "lips": "cvi.cli.bench_lips:lips",
+    "replica": "cvi.cli.bench_replica:replica",
     "soak": "cvi.cli.bench_soak:soak",
     "ab": "cvi.cli.bench_ab:ab",
     "report": "cvi.cli.bench_report:report",

@@ -27,6 +27,8 @@ _MARGIN_S = 0.15
 _MOST_SENTENCES, _MOST_STRETCHES = 3, 8
 _SKIP_STRETCH, _SKIP_SENTENCE = 0.9, 1.2
 """What it costs not to use a second of speech, or a sound of the script."""
+_JOINED = 0.4
+"""What it costs that a sentence follows another without a pause."""
 # Wide beams: the words are known, so that little else is searched.
 _BEAMS = (1e-60, 1e-100)
 
@@ -121,7 +123,7 @@ def _placed(
                     part = stretches[j : j + more]
                     spoken_s = sum(end - start for start, end in part)
                     off = float(np.log(spoken_s / wanted_s))
-                    price = wanted_s * min(off * off * 4.0, 4.0) + 0.05 * (many - 1) + 0.02 * (more - 1)
+                    price = wanted_s * min(off * off * 4.0, 4.0) + _JOINED * (many - 1) + 0.02 * (more - 1)
                     reach((i, j), (i + many, j + more), price)
     out: list[tuple[list[str], float, float]] = []
     at = (rows - 1, columns - 1)

@@ -46,7 +46,7 @@ def choose_device(wanted: str = "auto", threads: int = 1) -> Device:
         return Device(torch.device("cuda"), torch.bfloat16, torch.cuda.get_device_name())
     torch.set_num_threads(max(threads, 1))
     # Without instructions for it, bfloat16 is emulated and slower than full precision.
-    narrow = torch.backends.mkldnn.is_available() and _has_bf16()
+    narrow = _has_bf16()
     return Device(torch.device("cpu"), torch.bfloat16 if narrow else None, "cpu")
 
 

@@ -30,12 +30,14 @@ WEIGHTS = "weights.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What the card tells of where a replica comes from. `facts` are plain values for `training`."""
+    """What the card tells of where a replica comes from. `voices` suit it, by engine; `facts` are plain
+    values for `training`."""
 
     name: str
     source: str
     licence: str
     description: str = ""
+    voices: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -100,6 +102,7 @@ def write_card(folder: Path, story: Story, extra: list[str]) -> None:
         "description": story.description,
         "source": story.source,
         "licence": story.licence,
+        "voices": story.voices,
         "training": story.facts,
         "files": {name: digest(folder / name) for name in sorted(names)},
     }

@@ -30,7 +30,7 @@ def ssim(a: Picture, b: Picture) -> float:
 def ms_ssim(a: Picture, b: Picture) -> float:
     """Multi-scale structural similarity (Wang et al. 2003), with as many of the five scales as fit."""
     shares = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])
-    a, b = a.astype(np.float32), b.astype(np.float32)
+    a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
     parts: list[float] = []
     for level in range(len(shares)):
         whole, contrast = _ssim_parts(a, b)
@@ -57,7 +57,7 @@ def sharpness(a: Picture) -> float:
     return float(_gradient(a).mean())
 
 
-def correlation(a: Picture, b: Picture) -> float:
+def correlation(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> float:
     """Pearson's; 0 where one of them does not move."""
     if len(a) < 3 or float(np.std(a)) < 1e-9 or float(np.std(b)) < 1e-9:
         return 0.0
@@ -88,16 +88,17 @@ def amplitude(truth: Floats, result: Floats) -> float:
 
 
 def _ssim_parts(a: Picture, b: Picture) -> tuple[Floats, Floats]:
-    a, b = a.astype(np.float32), b.astype(np.float32)
+    x, y = a.astype(np.float32), b.astype(np.float32)
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
-    def mean(x: Picture) -> Floats:
-        return np.asarray(cv2.GaussianBlur(x, (11, 11), 1.5), np.float32)
+    def mean(values: Floats) -> Floats:
+        return np.asarray(cv2.GaussianBlur(values, (11, 11), 1.5), np.float32)
 
-    ma, mb = mean(a), mean(b)
-    va, vb, both = mean(a * a) - ma * ma, mean(b * b) - mb * mb, mean(a * b) - ma * mb
-    contrast = (2 * both + c2) / (va + vb + c2)
-    return (2 * ma * mb + c1) / (ma * ma + mb * mb + c1) * contrast, contrast
+    mx, my = mean(x), mean(y)
+    vx, vy, both = mean(x * x) - mx * mx, mean(y * y) - my * my, mean(x * y) - mx * my
+    contrast = np.asarray((2 * both + c2) / (vx + vy + c2), np.float32)
+    alike = np.asarray((2 * mx * my + c1) / (mx * mx + my * my + c1), np.float32)
+    return alike * contrast, contrast
 
 
 def _gradient(picture: Picture) -> Floats:

@@ -62,7 +62,8 @@ class Told(nn.Module):
 
     def forward(self, x: Tensor, told: Tensor) -> Tensor:
         scale, shift = self.linear(told)[:, :, None, None].chunk(2, 1)
-        return x * (1 + scale) + shift
+        shifted: Tensor = x * (1 + scale) + shift
+        return shifted
 
 
 class Encoder(nn.Module):

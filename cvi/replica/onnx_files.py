@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import io
+import tempfile
 import warnings
+from pathlib import Path
 
 import torch
 
@@ -33,18 +34,18 @@ def decoder_bytes(network: Network) -> bytes:
 def _exported(
     module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], names: list[str], outputs: list[str]
 ) -> bytes:
-    module = module.to("cpu", memory_format=torch.contiguous_format).eval()
-    stream = io.BytesIO()
-    with warnings.catch_warnings():
+    module = module.to("cpu").eval()
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        path = Path(folder) / "network.onnx"
         # The exporter announces its successor, which needs more packages.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module,
             inputs,
-            stream,
+            str(path),
             input_names=names,
             output_names=outputs,
             opset_version=_OPSET,
             dynamo=False,
         )
-    return stream.getvalue()
+        return path.read_bytes()

@@ -95,15 +95,18 @@ def prepare(
     folder: Path,
     most_side: int,
     held_out_s: float,
+    clean: Bools | None = None,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Prepared:
     """Cut the crops and learn the mouth; writes into `folder` and returns what `load_prepared` would.
 
-    `frames` are those the track was made of, from the first. Raises UsageError for footage with too little
-    face in it, CviError when the disk is full.
+    `frames` are those the track was made of, from the first; of them only those of `clean` (n,) are trained
+    on. Raises UsageError for footage with too little face in it, CviError when the disk is full.
     """
     pieces = pieces_of(track)
     train, test = split_frames(track, pieces, held_out_s)
+    if clean is not None:
+        train &= clean
     if train.sum() < LEAST_TRAINING_S * track.fps:
         raise UsageError(
             f"Only {train.sum() / track.fps:.1f} s of this footage show one face to learn from.",

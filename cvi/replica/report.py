@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cvi.replica.evaluation import Evaluation, Sample
+from cvi.replica.evaluation import Evaluation
+from cvi.replica.measuring import Sample
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -106,8 +106,8 @@ def learn_mouth(
             "Film a minute of clear speech, near the microphone.",
         )
     x, y = x[frames - lag], mouth[frames] - rest
-    weights = _ridge(x, y)
-    weights = _stretched(weights, x @ weights, _spread(x @ weights, y))
+    weak = _ridge(x, y)
+    weights = _stretched(weak, x @ weak, _spread(x @ weak, y))
     drawn = MouthMap(
         rest=rest,
         closed=closed,

@@ -16,12 +16,13 @@ from cvi.face.replica import list_replicas, save_bytes
 from cvi.face.shelf import check_name
 from cvi.home import home, replicas_dir
 from cvi.replica.checkpoint import CHECKPOINT
+from cvi.replica.looking import GRADE, TRACK
 from cvi.replica.prepared import CROPS, PREPARED
 
-TRACK, PLAN = "track.npz", "plan.json"
+PLAN = "plan.json"
 # Plan's keys -> the files that hang on them, in the order the stages come.
 _HANGS_ON = (
-    (("footage",), (TRACK,)),
+    (("footage",), (TRACK, GRADE)),
     (("footage", "side", "held_out_s"), (PREPARED, CROPS, CHECKPOINT)),
 )
 
@@ -32,10 +33,6 @@ class Workshop:
 
     folder: Path
     name: str
-
-    @property
-    def track(self) -> Path:
-        return self.folder / TRACK
 
     @property
     def made(self) -> Path:

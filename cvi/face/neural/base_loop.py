@@ -27,13 +27,13 @@ class BaseLoop:
 
         try:
             self._file: Any = av.open(str(path))
-            self._stream = self._file.streams.video[0]
+            self._stream: Any = self._file.streams.video[0]
         except (av.FFmpegError, OSError, IndexError) as error:
             raise UsageError(f"{path} cannot be played.", "Train or fetch the replica again.") from error
         self._path, self._count = path, count
         self._stream.codec_context.thread_count = 1
         rate = self._stream.average_rate
-        self._ticks = 1 / (rate * self._stream.time_base)
+        self._ticks = float(1 / (rate * self._stream.time_base))
         self._frames: Iterator[Any] = iter(())
         self._at = -1
         self._shown: Bytes | None = None

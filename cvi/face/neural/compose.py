@@ -102,7 +102,7 @@ def _coarse_crop(frame: Bytes, matrix: Floats, side: int) -> Floats:
     for plane, step in ((planes.luma, 1), (planes.cb, 2), (planes.cr, 2)):
         # From coarse crop pixels to the plane's.
         inverse = cv2.invertAffineTransform(matrix.astype(np.float64))
-        place = np.empty((2, 3), np.float64)
+        place = np.empty((2, 3), np.float32)
         place[:, :2] = inverse[:, :2] * scale / step
         middle = inverse[:, :2] @ ((scale - 1) / 2, (scale - 1) / 2) + inverse[:, 2]
         place[:, 2] = (middle - (step - 1) / 2) / step

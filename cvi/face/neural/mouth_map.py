@@ -44,7 +44,7 @@ class MouthMap:
         shape = spoken + met * (self.closed - spoken)
         # A smile needs corners that are free: lips that meet for a P keep little of it.
         shape = shape + min(max(controls.smile, -1.0), 1.0) * (1.0 - 0.5 * met) * self.smile
-        return np.clip(shape, self.least, self.most).astype(np.float32)
+        return np.asarray(np.clip(shape, self.least, self.most), np.float32)
 
 
 def contact(controls: Controls) -> float:

@@ -1,0 +1,36 @@
+"""`cvi bench replica`: how good a trained replica is, on seconds it never learned from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def replica(
+    name: Annotated[str, typer.Argument(metavar="NAME|FOLDER", help="A trained replica.")],
+    footage: Annotated[Path | None, typer.Option(help="The film, where it has been moved since.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The report to write, .html.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON document for machines.")] = False,
+) -> None:
+    """Measure a trained replica again: pasted back into the held-out frames, and speaking in its own loop."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from cvi.cli.train_replica import tell
+    from cvi.face.replica import find_replica, save_bytes
+    from cvi.replica.bench import evaluate_again
+    from cvi.replica.making import Made
+    from cvi.replica.report import page
+
+    console = Console(stderr=True, quiet=json)
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("measuring", total=None)
+        evaluation = evaluate_again(
+            name, footage, lambda done, of: bar.update(task, completed=done, total=of)
+        )
+    folder = find_replica(name)
+    if output is not None:
+        save_bytes(output, page(folder.name, {"measured": "again"}, evaluation).encode())
+    tell(Made(folder, evaluation), json)

@@ -1,0 +1,149 @@
+"""`cvi train-replica`: footage of a person -> a replica that talks."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cvi.replica.making import Made, Order
+
+STEPS = {
+    "track": "finding the face",
+    "prepare": "cutting out",
+    "train": "training",
+    "export": "storing",
+    "evaluate": "measuring",
+}
+
+
+def train_replica(
+    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="One to five minutes of one person.")],
+    name: Annotated[str, typer.Option(help="What the replica is called.")],
+    consent: Annotated[
+        str, typer.Option(metavar="VIDEO|TEXT", help="The person's consent: a film of it, or the words.")
+    ],
+    consent_by: Annotated[str | None, typer.Option(help="Who agrees, where the consent is a film.")] = None,
+    script: Annotated[Path | None, typer.Option(help="What was read, as text: sharper lips.")] = None,
+    quality: Annotated[str, typer.Option(help="tiny, standard or high.")] = "standard",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    minutes: Annotated[float | None, typer.Option(min=0.05, max=10_000, help="Of training.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, max=10_000_000, help="Of training: the same steps, the same replica.")
+    ] = None,
+    hold_out: Annotated[
+        float | None, typer.Option(min=0, max=120, help="Seconds at the end kept for measuring.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Of the processor.")] = 1,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Even with footage graded unusable.")] = False,
+    seed: Annotated[int, typer.Option(help="Another number, another replica.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON document for machines.")] = False,
+) -> None:
+    """Train a replica of a person from footage of them. Stopped, the same command goes on."""
+    from cvi.errors import UsageError
+    from cvi.replica.making import Order
+
+    if minutes is not None and steps is not None:
+        raise UsageError("Give --minutes or --steps, not both.", "")
+    order = Order(
+        video=video,
+        name=name,
+        consent=consent,
+        consent_by=consent_by,
+        quality=quality,
+        device=device,
+        minutes=minutes,
+        steps=steps,
+        held_out_s=hold_out,
+        script=script,
+        seed=seed,
+        threads=threads,
+        anyway=anyway,
+    )
+    made = run(order, quiet=json)
+    tell(made, json)
+
+
+def run(order: Order, quiet: bool) -> Made:
+    """Make it with a progress bar; Ctrl-C and SIGTERM stop it between two steps, with all kept."""
+    import signal
+
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    from cvi.errors import EngineError
+    from cvi.home import home
+    from cvi.replica.making import make_replica
+    from cvi.replica.trained import PREVIEW
+
+    stopped = False
+
+    def ask(number: int, frame: object) -> None:
+        nonlocal stopped
+        if stopped:
+            raise KeyboardInterrupt
+        stopped = True
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    console = Console(stderr=True, quiet=quiet)
+    columns = (TextColumn("{task.description:16}"), BarColumn(), TextColumn("{task.fields[note]}"))
+    try:
+        with Progress(*columns, console=console) as bar:
+            task = bar.add_task("", total=None, note="")
+            at = ""
+
+            def progress(stage: str, done: int, of: int, note: str) -> None:
+                nonlocal at
+                if stage != at:
+                    at = stage
+                    bar.reset(task, description=STEPS[stage], total=of)
+                    if stage == "train":
+                        console.print(f"How it looks: {home() / 'training' / order.name / PREVIEW}")
+                bar.update(task, completed=done, total=of, note=note or f"{done} of {of}")
+                if stopped and stage != "train":
+                    raise KeyboardInterrupt
+
+            made = make_replica(order, progress, lambda: stopped)
+    except EngineError:
+        # Ctrl-C reaches the face tracker's process too, and it may be the first to go.
+        if not stopped:
+            raise
+        made = None
+    except KeyboardInterrupt:
+        made = None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if made is None:
+        console.print("Stopped. The same command goes on from here.")
+        raise typer.Exit(130)
+    return made
+
+
+def tell(made: Made, json: bool) -> None:
+    """The figures and where the report is."""
+    from cvi.replica.making import REPORT
+    from cvi.replica.report import rows
+
+    figures = {} if made.evaluation is None else made.evaluation.figures
+    if json:
+        document = {"path": str(made.folder), "figures": figures}
+        typer.echo(jsonlib.dumps(document, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("mode", "measure", "result", "target", ""):
+        table.add_column(heading, justify="right" if heading == "result" else "left")
+    for measure, value in rows(figures):
+        verdict = {True: "reached", False: "not reached", None: ""}[measure.met(value)]
+        table.add_row(measure.mode, measure.label, f"{value:.{measure.digits}f}", measure.target, verdict)
+    if figures:
+        Console(highlight=False, markup=False).print(table)
+    typer.echo(str(made.folder))
+    if (made.folder / REPORT).is_file():
+        typer.echo(f"Report: {made.folder / REPORT}")
