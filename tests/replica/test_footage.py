@@ -128,3 +128,11 @@ def test_a_film_cut_off_in_the_middle_ends_there(tmp_path: Path) -> None:
     cut.write_bytes(data[: len(data) // 2])
     found = list(open_footage(cut).frames(25))
     assert 0 < len(found) < 50
+
+
+def test_a_codec_nobody_knows_is_told(tmp_path: Path) -> None:
+    film = make_film(tmp_path / "a.mp4", [n / 25 for n in range(5)])
+    film.write_bytes(film.read_bytes().replace(b"avc1", b"zzzz").replace(b"avcC", b"zzzC"))
+    with pytest.raises(UsageError) as caught:
+        open_footage(film)
+    assert "decoded" in str(caught.value) and "H.264" in caught.value.remedy

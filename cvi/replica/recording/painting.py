@@ -82,7 +82,7 @@ def _oval(screen: pygame.Surface, shown: pygame.Rect, colour: tuple[int, int, in
 
     tall = round(OVAL_HEIGHT * shown.height)
     # The oval keeps a face's shape whatever the picture's.
-    wide = round(min(OVAL_WIDTH * shown.width, tall * 0.95))
+    wide = round(min(OVAL_WIDTH * shown.width, tall * 0.78))
     oval = pygame.Rect(0, 0, wide, tall)
     oval.center = (
         shown.left + round((1 - OVAL_X) * shown.width),
