@@ -17,6 +17,11 @@ export class Api {
     return this._list("personas");
   }
 
+  /** The persona that this server begins with; null where there is none. */
+  usual() {
+    return this._request("GET", "personas/guide").catch(() => null);
+  }
+
   replicas() {
     return this._list("replicas");
   }

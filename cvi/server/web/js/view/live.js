@@ -44,7 +44,7 @@ export class Live {
       onProblem: (problem) => this.tell(problem) });
     this._side = h("aside", { class: "side", hidden: true });
     this.element = h("main", { class: "live" }, h("div", { class: "column" }, this._stage.element, this._controls.element), this._side);
-    this._captions(captions);
+    this._captions(captions && !typed);
     this._listen();
     this._show();
     this._stage.notice(say(conversation.facts?.state === "starting" ? "preparing" : "joining", { name }), { busy: true });
@@ -153,6 +153,7 @@ export class Live {
     this._controls.panel = this._panel;
     const open = { chat: this._chat, settings: this._settings }[this._panel];
     this._side.replaceChildren(...(open ? [open.element] : []));
+    this._stage.refit();
     if (this._panel === "settings") void this._settings.list();
     if (this._panel === "chat") {
       this._controls.unread = false;

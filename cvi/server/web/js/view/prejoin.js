@@ -61,12 +61,12 @@ export class PreJoin {
       logo ? h("img", { class: "logo", src: logo, alt: "" }) : null,
       this.heading,
       h("p", { class: "lead" }, say(this._audioOnly ? "prejoinLeadAudio" : "prejoinLead")),
+      recording ? h("p", { class: "recorded" }, say("recorded")) : null,
       h("label", { class: "field" },
         h("span", { class: "field-name" }, say("yourName"), h("small", {}, say("optional"))), this._name),
       this._fields,
       this._levelRow,
       this._problems,
-      recording ? h("p", { class: "recorded" }, say("recorded")) : null,
       this._joinButton);
     this.element = h("main", { class: "prejoin" }, preview, form);
     this._relist = () => void this._list();

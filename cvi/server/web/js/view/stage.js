@@ -12,6 +12,7 @@ export class Stage {
     this._audioOnly = audioOnly;
     this._typed = typed;
     this._meter = null;
+    this._line = null;
     this.video = h("video", { class: "face", autoplay: true, playsinline: "", "aria-label": say("faceOf", { name }) });
     this._orb = h("div", { class: "orb", "aria-hidden": "true" }, h("span", {}, initial(name)));
     this._activity = h("span", { class: "activity" }, say("listening"));
@@ -71,7 +72,13 @@ export class Stage {
 
   /** A caption, broken to the width of the stage. */
   caption(line) {
+    this._line = line;
     this.captions.show(line, Math.max(24, Math.min(52, Math.floor(this.captions.room / LETTER_PX))));
+  }
+
+  /** Break the caption that is shown anew: there is more room now, or less. */
+  refit() {
+    if (this.captions.element.childElementCount) this.caption(this._line);
   }
 
   /** Something to know now. It stays until it is replaced or taken back with "". `busy` dims the picture. */

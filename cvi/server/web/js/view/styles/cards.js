@@ -33,10 +33,15 @@ export const CARDS = `
 .problems:empty { display: none; }
 .problems .plain { min-height: 2.25rem; padding: 0 1rem; font-size: 0.875rem; }
 @container room (max-width: 52rem) {
-  .prejoin { display: flex; flex-direction: column; gap: 1.25rem; padding: 1rem 1rem 1.5rem; }
+  .prejoin { display: flex; flex-direction: column; justify-content: safe center; gap: 1.25rem; padding: 1rem 1rem 1.5rem; }
   .prejoin > * { flex: none; width: min(100%, 28rem); margin-inline: auto; }
   .preview { aspect-ratio: auto; height: min(35cqh, 18rem); }
   .preview.audio-only { aspect-ratio: auto; height: 9rem; }
+  .prejoin .primary { position: sticky; bottom: 0; box-shadow: 0 0 0 0.75rem var(--ground); }
+}
+@container room (min-width: 52rem) and (max-height: 34rem) {
+  .prejoin { align-items: start; padding-block: 1rem; }
+  .preview { position: sticky; top: 0; max-height: calc(100cqh - 2rem); }
   .prejoin .primary { position: sticky; bottom: 0; box-shadow: 0 0 0 0.75rem var(--ground); }
 }
 .card { height: 100%; display: grid; place-content: center; justify-items: center; gap: 0.875rem; text-align: center; padding: 2rem; }

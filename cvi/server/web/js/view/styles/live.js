@@ -76,6 +76,10 @@ export const LIVE = `
   .badge { max-width: calc(100% - 7.5rem); }
   .notice { top: 3.5rem; }
 }
+@container room (max-height: 26rem) {
+  .self { width: 6rem; }
+  .captions { padding: 0 7.75rem; inset-block-end: 0.75rem; }
+}
 @container room (max-height: 22rem) {
   .column { padding: 0; }
   .stage { border-radius: 0; }
