@@ -1,8 +1,10 @@
 """By how much sound and picture are apart, from how well the one foretells the other.
 
-For every lag a linear map from the sound around a moment to the mouth at that moment is learned on four
-fifths of the film and tried on the fifth; the lag at which the mouth is foretold best is the offset. It
-needs no trained network, and is only sure where the mouth follows the sound at all.
+For every lag a linear map from the sound of a moment to the mouth at that moment is learned on four fifths
+of the film and tried on the fifth; the lag at which the mouth is foretold best is the offset. It needs no
+trained network, and is only sure where the mouth follows the sound at all. The map sees 40 ms of sound and
+no more: given the neighbours too it foretells a little better, but at every lag, and the offset of a film
+that was 160 ms late came out anywhere from 97 to 227 ms.
 """
 
 from __future__ import annotations
@@ -23,8 +25,7 @@ MOST_LAG_S = 0.52
 LEAST_SPEECH_S = 8.0
 SURE_OF = 0.25
 """The correlation that says that the mouth follows the sound at all."""
-_CONTEXT = 3
-_RIDGE = 300.0
+_RIDGE = 30.0
 _FOLDS = 5
 
 Series = npt.NDArray[np.float64]
@@ -52,12 +53,12 @@ def measure_offset(track: Track, pcm: Pcm, speech: tuple[Span, ...]) -> Offset:
         return Offset(0.0, False, 0.0, 0.0)
     mouth = _mouth(track)
     sound = _steady(log_mel(pcm, np.arange(count) / fps + 0.5 / fps), round(2 * fps))
-    around = np.concatenate([_shifted(sound, step) for step in range(-_CONTEXT, _CONTEXT + 1)], axis=1)[rows]
-    around = (around - around.mean(0)) / (around.std(0) + 1e-6)
+    heard = sound[rows]
+    heard = (heard - heard.mean(0)) / (heard.std(0) + 1e-6)
     lags = np.arange(-reach, reach + 1)
     # The mouth at row - lag beside the sound at row: sound that comes late belongs to an earlier mouth.
     shapes = np.concatenate([mouth[rows - lag] for lag in lags], axis=1)
-    found = _foretold(around, shapes).reshape(len(lags), mouth.shape[1]).mean(1)
+    found = _foretold(heard, shapes).reshape(len(lags), mouth.shape[1]).mean(1)
     best = int(np.argmax(found))
     late = float(lags[best])
     if 0 < best < len(lags) - 1:
@@ -88,10 +89,6 @@ def _steady(values: Series, half: int) -> Series:
     padded = np.pad(values, ((half + 1, half), (0, 0)), mode="edge")
     sums = np.cumsum(padded, axis=0)
     return np.asarray(values - (sums[2 * half + 1 :] - sums[: -2 * half - 1]) / (2 * half + 1), np.float64)
-
-
-def _shifted(values: Series, step: int) -> Series:
-    return np.asarray(np.roll(values, -step, axis=0), np.float64)
 
 
 def _foretold(inputs: Series, outputs: Series) -> Series:
