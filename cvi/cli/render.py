@@ -43,6 +43,8 @@ def render(
     Stopped half-way, the same command goes on where it was. In the text, <emotion value="happy"/>
     colours the face and <break time="800ms"/> is a pause.
     """
+    from difflib import get_close_matches
+
     from cvi.cli.request import FRAME_RATES, picture_size
     from cvi.errors import UsageError
     from cvi.face.expression import EMOTIONS
@@ -55,7 +57,9 @@ def render(
         rates = ", ".join(map(str, FRAME_RATES))
         raise UsageError(f"--fps {fps} is not supported.", f"Choose one of {rates}.")
     if emotion not in EMOTIONS:
-        raise UsageError(f"--emotion {emotion} is not known.", f"Choose one of: {', '.join(EMOTIONS)}.")
+        near = get_close_matches(emotion.lower(), EMOTIONS, n=1)
+        hint = f"Did you mean '{near[0]}'?" if near else f"Choose one of: {', '.join(EMOTIONS)}."
+        raise UsageError(f"--emotion {emotion} is not known.", hint)
     request = film_request(
         Casting(
             output=output,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cvi.cli.replica_check import check, setup
 from cvi.cli.replica_record import record
 from cvi.cli.replica_script import script
+
+if TYPE_CHECKING:
+    from cvi.rendering.job import FilmRequest
 
 app = typer.Typer(no_args_is_help=True, help="Replicas, the faces: look at them, make, keep and share them.")
 app.command()(script)
@@ -102,6 +105,11 @@ def preview(
     size: Annotated[str, typer.Option(help="Of the clip: WIDTHxHEIGHT.")] = "1280x720",
     background: Annotated[str, typer.Option(help="As of cvi render.")] = "room",
     clip: Annotated[bool, typer.Option(help="Make the clip too.")] = True,
+    states: Annotated[
+        bool,
+        typer.Option("--states", help="And a film each of idling, listening, thinking, speaking and turns."),
+    ] = False,
+    seconds: Annotated[float, typer.Option(min=10, max=600, help="How long those films are.")] = 60.0,
     json: Json = False,
 ) -> None:
     """Make a sheet of all mouth shapes and emotions, and a short clip."""
@@ -126,22 +134,40 @@ def preview(
     finally:
         face.close()
     made = {"sheet": str(sheet)}
-    if clip:
-        request = film_request(
-            Casting(
-                output=folder / f"{card.folder.name}.mp4",
-                text=CLIP.format(name=card.name),
-                replica=str(card.folder),
-                width=width,
-                height=height,
-                background=background,
-            )
+    request = film_request(
+        Casting(
+            output=folder / f"{card.folder.name}.mp4",
+            text=CLIP.format(name=card.name),
+            replica=str(card.folder),
+            width=width,
+            height=height,
+            background=background,
         )
+    )
+    if clip:
         made["clip"] = str(make_film(request, quiet=json).path)
+    if states:
+        made.update(_film_states(request, folder, card.folder.name, seconds))
     if json:
         _print_json(made)
     else:
         typer.echo("\n".join(made.values()))
+
+
+def _film_states(request: FilmRequest, folder: Path, name: str, seconds: float) -> dict[str, str]:
+    """A film of each state; state -> where it lies."""
+    import asyncio
+
+    from cvi.rendering.states import STATES, film_state
+
+    made: dict[str, str] = {}
+    for state in STATES:
+        typer.echo(f"filming: {state}", err=True)
+        output = folder / f"{name}-{state}.mp4"
+        voice = request.voice_engine, request.voice
+        film = film_state(state, output, request.face, request.face_engine, voice, seconds=seconds)
+        made[state] = str(asyncio.run(film))
+    return made
 
 
 CLIP = (

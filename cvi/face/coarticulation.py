@@ -32,7 +32,9 @@ _JAW_RATE, _WIDE_RATE, _ROUND_RATE, _TONGUE_RATE = 24.0, 14.0, 9.0, 32.0
 
 # A contact holds at least this long, more than a frame at 25 per second, so no frame rate misses it.
 _HOLD_S = 0.045
-_SHUT_S, _PART_S = 0.060, 0.050
+LIPS_SHUT_S, LIPS_PART_S = 0.060, 0.050
+# The lip slides from the teeth while the jaw falls: no mouth is at the teeth in one frame and wide the next.
+TEETH_SHUT_S, TEETH_PART_S = 0.070, 0.090
 # The jaw comes from contact to its widest as fast as people's do, within three frames and not within one.
 _JAW_SHUT_S, _JAW_PART_S = 0.100, 0.130
 _SHORTEST_S = 0.012
@@ -52,8 +54,8 @@ class Segment:
     target: Target
     jaw: float
     emphasis: float
-    shut_s: float = _SHUT_S
-    part_s: float = _PART_S
+    shut_s: float = LIPS_SHUT_S
+    part_s: float = LIPS_PART_S
 
     @property
     def touches(self) -> bool:
@@ -84,7 +86,8 @@ def hurried(first: Segment, second: Segment) -> tuple[Segment, Segment]:
     if not (first.touches and second.touches) or (first.target.lips > 0.0) == (second.target.lips > 0.0):
         return first, second
     between = max(_SHORTEST_S, second.hold[0] - first.hold[1])
-    return replace(first, part_s=min(_PART_S, between)), replace(second, shut_s=min(_SHUT_S, between))
+    part_s, shut_s = min(first.part_s, between), min(second.shut_s, between)
+    return replace(first, part_s=part_s), replace(second, shut_s=shut_s)
 
 
 def presence(t_s: float, near: Sequence[Segment]) -> float:

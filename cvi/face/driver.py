@@ -13,7 +13,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from cvi.audio.block import Pcm
-from cvi.face.coarticulation import INERTIA_S, WINDOW_S, Segment, Soft, hurried, shaped, still_shut, touched
+from cvi.face.coarticulation import (
+    INERTIA_S,
+    LIPS_PART_S,
+    LIPS_SHUT_S,
+    TEETH_PART_S,
+    TEETH_SHUT_S,
+    WINDOW_S,
+    Segment,
+    Soft,
+    hurried,
+    shaped,
+    still_shut,
+    touched,
+)
 from cvi.face.loudness import FRAME_S, ReferenceLevel, levels_db
 from cvi.face.mouth import REST, MouthShape, ease, fall
 from cvi.face.phonetics import Target, targets
@@ -140,6 +153,8 @@ class MouthDriver:
             target=target,
             jaw=jaw,
             emphasis=emphasis,
+            shut_s=TEETH_SHUT_S if target.teeth > 0.0 else LIPS_SHUT_S,
+            part_s=TEETH_PART_S if target.teeth > 0.0 else LIPS_PART_S,
         )
         if self._segments:
             self._segments[-1], segment = hurried(self._segments[-1], segment)

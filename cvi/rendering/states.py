@@ -144,7 +144,7 @@ def scene_poses(scene: Scene, fps: int, seed: int) -> Iterator[Controls]:
     last_loud_s = -10.0
     for index in range(round(scene.own.duration_s * fps)):
         t_s = (index + 0.5) / fps
-        activity = next((one.activity for one in scene.stretches if t_s < one.end_s), "idle")
+        activity = _activity(scene, t_s)
         near = heard[int(t_s / FRAME_S) : int(t_s / FRAME_S) + 4]
         level = (float(near.max()) - _SILENT_DB) / (_LOUD_DB - _SILENT_DB) if len(near) else 0.0
         if level > 0.0:
@@ -163,6 +163,13 @@ def scene_poses(scene: Scene, fps: int, seed: int) -> Iterator[Controls]:
             emotion_level=0.0 if emotion == "neutral" else EMOTION_LEVEL,
         )
         yield behaviour.advance(t_s, activity, driver.mouth_at(t_s), cues)
+
+
+def _activity(scene: Scene, t_s: float) -> Activity:
+    for stretch in scene.stretches:
+        if t_s < stretch.end_s:
+            return stretch.activity
+    return "idle"
 
 
 def _stretches(state: State, seconds: float) -> Iterator[Stretch]:

@@ -44,7 +44,9 @@ class Eye:
         # The square root of the light on the eyeball.
         self._light = [load(f"eye_light_{name}") for name in names]
         x, y = atlas.floats("lid_columns")[which], atlas.floats("lid_curves")[which]
-        self._morph = Morph(Curves(fit.x(x, self.box), fit.y(y, self.box), False), width, height)
+        unit = fit.scale * atlas.fineness
+        curves = Curves(fit.x(x, self.box), fit.y(y, self.box), False)
+        self._morph = Morph(curves, width, height, unit)
         self._part = _open_part(self._covers)
         rows = slice(self._part.y0, self._part.y1)
         columns = slice(self._part.x0, self._part.x1)
@@ -57,7 +59,7 @@ class Eye:
         self._iris[..., :3] **= 2
         self._span = float(atlas.array("iris_span"))
         self._tone = atlas.floats("tone") * 255
-        self.weight = feather(self.box, FEATHER_PX * fit.scale * atlas.fineness)
+        self.weight = feather(self.box, FEATHER_PX * unit)
         self._open: OrderedDict[float, tuple[Planes, Cover, Floats]] = OrderedDict()
         self._last: tuple[tuple[float, ...], Planes] | None = None
 
@@ -101,15 +103,16 @@ class Eye:
         weights = np.zeros(len(self._levels), np.float32)
         weights[low], weights[low + 1] = 1 - second, second
         levels = [k for k in (low, low + 1) if weights[k] > 1e-4]
-        lids, cover, light = (kind[levels[0]] for kind in (self._lids, self._covers, self._light))
+        first = levels[0]
+        lids, cover, light = self._lids[first], self._covers[first], self._light[first]
         if len(levels) == 2:
-            (near, far), (a, b) = self._morph.maps(weights, levels), levels
-            lids = mixed(bend_planes(lids, near), bend_planes(self._lids[b], far), second)
+            (near, far), other = self._morph.maps(weights, levels), levels[1]
+            lids = mixed(bend_planes(lids, near), bend_planes(self._lids[other], far), second)
             cover, light = (
-                np.asarray(cv2.addWeighted(bend(kind[a], near), 1 - second, bend(kind[b], far), second, 0))
-                for kind in (self._covers, self._light)
+                np.asarray(cv2.addWeighted(bend(a, near), 1 - second, bend(b, far), second, 0), np.uint8)
+                for a, b in ((cover, self._covers[other]), (light, self._light[other]))
             )
-        hidden = cover[self._open_pixels].astype(np.float32) * np.float32(1 / 255)
+        hidden = cover[self._open_pixels] * np.float32(1 / 255)
         size = hidden.shape[1] // 2, hidden.shape[0] // 2
         both = hidden, np.asarray(cv2.resize(hidden, size, interpolation=cv2.INTER_AREA), np.float32)
         lit = np.square(light[self._open_pixels] * np.float32(math.sqrt(TONE_TOP) / 255))

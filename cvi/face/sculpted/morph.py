@@ -19,7 +19,7 @@ from cvi.face.sculpted.planes import Bytes, Planes
 
 Floats = npt.NDArray[np.float32]
 Map = tuple[Floats, Floats]  # x and y to fetch from, coarse
-SMOOTH_PX = 5.0
+SMOOTH_PX = 5.0  # of 720
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,15 @@ class Curves:
 class Morph:
     """Makes the maps that bend one patch towards a target. Stateless after construction."""
 
-    def __init__(self, curves: Curves, width: int, height: int, sag: Floats | None = None) -> None:
-        """`sag` (height, width): how far skin beside the curves follows the lowest of them, 0..1."""
+    def __init__(
+        self, curves: Curves, width: int, height: int, unit: float, sag: Floats | None = None
+    ) -> None:
+        """`unit`: how many pixels here are one of a picture 720 high. `sag` (height, width): how far skin
+        beside the curves follows the lowest of them, 0..1."""
         self._curves = curves
-        self._width, self._height = width, height
+        self._width, self._height, self._unit = width, height, unit
         # Curves bend slowly along x, sharply along y; between these cells maps are interpolated.
-        across, down = max(width // 8, 2), max(height // 3, 2)
+        across, down = (max(round(side / (cell * unit)), 2) for side, cell in ((width, 8), (height, 3)))
         self._grid_x = ((np.arange(across) + 0.5) * (width / across) - 0.5).astype(np.float32)
         self._grid_y = ((np.arange(down) + 0.5) * (height / down) - 0.5).astype(np.float32)
         self._sag = None if sag is None else cv2.resize(sag, (across, down), interpolation=cv2.INTER_AREA)
@@ -66,7 +69,7 @@ class Morph:
             weights = np.zeros(len(images), np.float32)
             weights[reference] = 1
             bent = bend(images[patch], self.maps(weights, [patch])[0])
-            moved = cv2.GaussianBlur(flow.calc(images[reference], bent, None), (0, 0), SMOOTH_PX)
+            moved = cv2.GaussianBlur(flow.calc(images[reference], bent, None), (0, 0), SMOOTH_PX * self._unit)
             moved = cv2.resize(moved, (columns, rows), interpolation=cv2.INTER_AREA)
             found[patch] = found[reference] + moved
         # At the lips the curves know better, and at the border nothing may move.
@@ -77,7 +80,7 @@ class Morph:
             (self._grid_y[:, None] - float(middle_y.mean())) / (0.9 * span),
         )
         edge = np.minimum.outer(_inward(self._grid_y, self._height), _inward(self._grid_x, self._width))
-        mask = np.clip(2 * (away - 1), 0, 1) * np.clip(edge / 16, 0, 1)
+        mask = np.clip(2 * (away - 1), 0, 1) * np.clip(edge / (16 * self._unit), 0, 1)
         self._residual = np.asarray(found * mask[..., None], np.float32)
 
     def maps(self, weights: Floats, patches: list[int]) -> list[Map]:

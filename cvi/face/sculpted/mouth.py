@@ -32,9 +32,10 @@ class Mouth:
         ]
         x, y = atlas.floats("mouth_columns"), atlas.floats("mouth_curves")
         curves = Curves(fit.x(x, self.box), fit.y(y, self.box), True)
-        self.weight = feather(self.box, FEATHER_PX * fit.scale * atlas.fineness)
+        unit = fit.scale * atlas.fineness
+        self.weight = feather(self.box, FEATHER_PX * unit)
         sag = jaw_share(atlas, fit, self.box) * (self.weight * np.float32(1 / 255))
-        self._morph = Morph(curves, width, height, sag)
+        self._morph = Morph(curves, width, height, unit, sag)
         self._morph.align([patch.luma for patch in self._patches], self._basis.likest)
         self._last: tuple[bytes, Planes] | None = None
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from cvi.face.sculpted.planes import Bytes, Floats
 
@@ -83,7 +84,7 @@ def _cut(inside: Floats, outside: Floats, reach: float, least: int) -> Iterator[
     if not len(seen):
         return
     left, right = int(seen[0]) // 2 * 2, min((int(seen[-1]) + 2) // 2 * 2, inside.shape[1])
-    first, last = _longest((inside > reach).all(0))
+    first, last = _longest(np.asarray((inside > reach).all(0), np.bool_))
     first, last = (first + 1) // 2 * 2, last // 2 * 2
     if last - first < least:
         first = last = right
@@ -92,7 +93,7 @@ def _cut(inside: Floats, outside: Floats, reach: float, least: int) -> Iterator[
             yield Tile(slice(start, stop), whole)
 
 
-def _longest(true: np.ndarray) -> tuple[int, int]:
+def _longest(true: npt.NDArray[np.bool_]) -> tuple[int, int]:
     """Start and end of the longest run."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], true, [False]]).astype(np.int8)))
     if not len(edges):
