@@ -16,6 +16,10 @@ LIPS = (
     78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95,
 )  # fmt: skip
 JAW = (152, 148, 377, 176, 400, 172, 397, 136, 365)
+LOWER_FACE = (
+    132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, *LIPS,
+)  # fmt: skip
+"""The outline of cheeks and jaw below the ears, and the lips."""
 INNER = ((13, 14), (82, 87), (312, 317))
 """Pairs of the inner edges of upper and lower lip, in the middle of the mouth."""
 CORNERS = (61, 291)

@@ -8,16 +8,29 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cvi.replica.geometry import ANCHORS, LIPS, NOSE_BASE, chained, face_width, moved, similarities, smoothed
+from cvi.replica.geometry import (
+    ANCHORS,
+    LIPS,
+    LOWER_FACE,
+    NOSE_BASE,
+    chained,
+    face_width,
+    moved,
+    similarities,
+    smoothed,
+)
 
 Floats = npt.NDArray[np.float32]
 Rgb = npt.NDArray[np.uint8]
 
-# In widths of the face. The crop is one wide; what is hidden reaches from under the nose over the chin.
+# In widths of the face: the crop is one wide. What is hidden is the lower face as far as it ever reached in
+# the footage, from under the nose over the chin: of collar and background no more than an open jaw covers.
 NOSE_AT = (0.5, 0.22)
-_CENTRE, _HALF = (0.5, 0.58), (0.38, 0.30)
-_FEATHER = 0.25
+_TOP, _BOTTOM, _HALF_WIDTH = 0.27, 0.95, 0.36
+_BEYOND = 0.035
+_FEATHER = 0.075
 _RING = 0.06
+_SEEN_FRAMES = 200
 STEP_PX = 32
 _SMALLEST_SIDE_PX = 96
 _STEADY_FRAMES = 1.0
@@ -70,10 +83,19 @@ def crop_matrices(landmarks: Floats, pieces: list[tuple[int, int]], side: int) -
 
 def make_region(landmarks: Floats, matrices: Floats, side: int) -> Region:
     """`landmarks` (n, 478, 3) of the training frames and their matrices."""
+    reached = np.zeros((side, side), np.uint8)
+    step = max(1, len(landmarks) // _SEEN_FRAMES)
+    for outline in moved(landmarks[::step, list(LOWER_FACE), :2], matrices[::step]):
+        cv2.fillConvexPoly(reached, cv2.convexHull(np.rint(outline).astype(np.int32)), 1)
+    grown = max(1, round(_BEYOND * side))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grown + 1, 2 * grown + 1))
+    reached = np.asarray(cv2.dilate(reached, disc), np.uint8)
+    # Cheeks before the ears hardly move, and a border stays visible all around, to go on from.
     y, x = (np.mgrid[:side, :side] + 0.5) / side
-    from_centre = np.abs((x - _CENTRE[0]) / _HALF[0]) ** 3 + np.abs((y - _CENTRE[1]) / _HALF[1]) ** 3
-    mask = np.clip((1 - from_centre) / _FEATHER, 0, 1).astype(np.float32)
-    mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), side / 80), np.float32)
+    reached[(y < _TOP) | (y > _BOTTOM) | (np.abs(x - 0.5) > _HALF_WIDTH)] = 0
+    inward = cv2.distanceTransform(reached, cv2.DIST_L2, 5) / (_FEATHER * side)
+    ramp = np.clip(inward, 0, 1)
+    mask = (ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
     mask[mask < 0.01] = 0.0
     hidden = (mask > 0).astype(np.float32)
     reach = max(1, round(_RING * side))
