@@ -1,0 +1,105 @@
+"""What ships is what the baker makes: keys, sizes, and the depth by which heads turn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cvi.errors import UsageError
+from cvi.face.sculpted.atlas import Atlas
+
+pytest.importorskip("numba", reason="baking needs the train extra")
+
+from cvi.face.sculpted.bake import film, recipe
+from cvi.face.sculpted.bake.camera import DISTANCE, FOCAL_PX, HEIGHT, HEIGHT_PX, WIDTH_PX, project
+from cvi.face.sculpted.bake.character import load_character
+from cvi.face.sculpted.bake.depth import turning_depth
+from cvi.face.sculpted.bake.head import RIM_BEND, RIM_Y, RIM_Z
+from cvi.face.sculpted.bake.oven import HEIGHTS, BakeOptions, bake_key
+from cvi.face.sculpted.bake.params import make_params
+
+SHIPPED = sorted(
+    path.parent for path in (Path(__file__).parents[2] / "replicas").glob("*/character.yaml")
+)
+
+
+@pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
+def test_a_shipped_atlas_is_what_its_parameters_bake(folder: Path) -> None:
+    """`python -m cvi.face.sculpted.bake NAME`, with no option, makes this very atlas."""
+    atlas = Atlas(folder / "atlas.npz")
+    if not atlas.has("made_of"):
+        pytest.skip("baked before atlases told what they were made of")
+    source = (folder / "character.yaml").read_bytes()
+    assert str(atlas.array("made_of")) == bake_key(source, BakeOptions())
+
+
+def test_a_key_tells_what_changes_the_picture() -> None:
+    keys = {bake_key(b"a", BakeOptions()), bake_key(b"b", BakeOptions())}
+    keys |= {bake_key(b"a", BakeOptions(height=1080)), bake_key(b"a", BakeOptions(quality=90))}
+    assert len(keys) == 4
+
+
+def test_an_impossible_height_is_refused() -> None:
+    with pytest.raises(UsageError, match="1000 pixels"):
+        BakeOptions(height=1000)
+
+
+@pytest.mark.parametrize("height", HEIGHTS)
+def test_patches_have_whole_even_sides_at_every_height(height: int) -> None:
+    """The live renderer cuts patches to even pixels: an odd one would be shifted by half of one."""
+    scale = height / HEIGHT_PX
+    for rect in (recipe.HEAD, recipe.MOUTH, *recipe.EYES):
+        sides = np.array([rect.x0, rect.y0, rect.x1, rect.y1]) * scale
+        assert np.all(sides % 2 == 0)
+
+
+def test_a_larger_picture_sees_the_same_eyeball() -> None:
+    p = make_params({})
+    small, large = (recipe.eyeball_directions(p, recipe.EYES[1], 1, scale) for scale in (1.0, 2.0))
+    assert large.shape == (2 * small.shape[0], 2 * small.shape[1], 3)
+    middle = large.reshape(small.shape[0], 2, small.shape[1], 2, 3).mean((1, 3))
+    seen = (small[..., 2] > 0.3) & (np.abs(middle[..., 2] - small[..., 2]) < 0.1)
+    assert seen.sum() > 500 and np.abs(middle - small)[seen].max() < 0.02
+
+
+def test_sharpening_leaves_even_surfaces_and_keeps_edges_in_place() -> None:
+    even = np.full((40, 40, 3), 0.4, np.float32)
+    assert np.allclose(film.crisp(even), even, atol=1e-6)
+    edge = even.copy()
+    edge[:, 20:] = 0.6
+    drawn = film.crisp(edge)
+    assert np.array_equal(drawn[5, :, 0] > 0.5, edge[5, :, 0] > 0.5)
+    assert drawn[5, 19, 0] < 0.4 and drawn[5, 20, 0] > 0.6 and drawn.max() < 0.65
+
+
+def bare_head() -> np.ndarray:
+    """An egg for a head: distance (720, 1280), FAR beside it."""
+    row, column = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX] + 0.5
+    x, y = (column - WIDTH_PX / 2) * 6.6 / FOCAL_PX, HEIGHT - (row - HEIGHT_PX / 2) * 6.6 / FOCAL_PX
+    inside = 1 - (x / 0.7) ** 2 - ((y - 0.05) / 1.05) ** 2
+    return np.where(inside > 0, DISTANCE - 0.75 * np.sqrt(np.maximum(inside, 0)), 1e9)
+
+
+def test_a_turn_moves_glasses_as_one_piece() -> None:
+    """All round a rim the depth is that of the rims' plane, so that a turn shifts them evenly."""
+    worn = [load_character(f / "character.yaml").shape for f in SHIPPED]
+    worn = [shape for shape in worn if shape.get("glasses")]
+    assert worn, "somebody wears glasses"
+    for shape in worn:
+        p = make_params(shape)
+        depth = turning_depth(bare_head(), p)
+        bare = turning_depth(bare_head(), make_params({**shape, "glasses": 0}))
+        wide, high = 0.225 * p["glasses_width"], 0.175 * p["glasses_height"]
+        centre = p["eye_x"] + 0.03 + 0.12 * (p["glasses_width"] - 1)
+        angle = np.linspace(0, 2 * np.pi, 64)
+        x, y = centre + wide * np.cos(angle), p["eye_y"] + RIM_Y + high * np.sin(angle)
+        z = RIM_Z - RIM_BEND * np.maximum(x - 0.05, 0) ** 2
+        column, row, _ = project(np.stack([x, y, z], -1))
+        at = (row / 4).astype(int), (column / 4).astype(int)
+        off = np.abs(depth[at] - (DISTANCE - z))
+        assert off.max() < 0.05 and off.max() < 0.25 * np.abs(bare[at] - (DISTANCE - z)).max()
+        # No turn folds the picture: neighbouring columns never pass each other at 14 degrees.
+        slope = np.abs(np.diff(depth, axis=1)) * np.sin(np.radians(14)) / (4 * 6.6 / FOCAL_PX)
+        assert slope.max() < 1
