@@ -8,8 +8,11 @@ from rich.console import Console
 
 from cvi.bench.added import added, difference
 from cvi.bench.agreement import NETWORK_MS, TOLERANCE_MS, agreements
+from cvi.bench.callers.block import CallerTurn
 from cvi.bench.contenders import contenders
 from cvi.bench.far.weather import Weather
+from cvi.bench.probe.evidence import Evidence
+from cvi.bench.probe.measuring import measure
 from cvi.bench.run import Run, Side, TurnRecord
 from cvi.bench.session import Way
 from cvi.bench.sides import policies
@@ -92,3 +95,15 @@ def test_a_network_is_written_as_people_write_it(text: str, wanted: Weather) -> 
 def test_what_is_no_network_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         Weather.of_text(text)
+
+
+def test_a_session_of_which_nothing_is_found_measures_nothing() -> None:
+    """As at the near end of a network that spoilt every word."""
+    rng = np.random.default_rng(2)
+    silence = Evidence(
+        "s", 25, 0.01 * np.arange(1, 301), np.zeros((300, 160), np.int16), 0.04 * np.arange(75),
+        np.zeros((75, 960), np.int16), None, np.zeros(0),
+    )  # fmt: skip
+    spoken = CallerTurn("t", "question", "hello", 0.4, 1.6, 0.5, 1.5)
+    voice = rng.normal(0, 3000, 2 * 16_000).astype(np.int16)
+    assert measure(silence, [spoken], voice, "near", partial=True).turns == ()

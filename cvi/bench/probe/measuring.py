@@ -110,7 +110,7 @@ def measure(
             barge_ins += [cut] if cut is not None else []
         records.append(record)
     sync = _sync(scene)
-    untils_s = [record.speech_start_s for record in records[1:]] + [float("inf")]
+    untils_s = ([record.speech_start_s for record in records] + [float("inf")])[1:]
     late = lateness_s(evidence.frame_times_s, 1 / evidence.fps)
     return Measured(
         turns=tuple(
