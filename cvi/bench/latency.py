@@ -202,10 +202,11 @@ def _notes(
             session = held.evidence.session
             lost = len(block.turns) - sum(turn.session == session for turn in side.turns)
             if held.events[-1].data.get("reason") == "took_too_long":
-                echoed = " (its own voice comes back to it)" if block.room.echo_db is not None else ""
-                notes.append(f"{session} did not come to an end{echoed} and was stopped.")
+                echo_db = block.room.echo_db
+                heard = f", its own voice coming back {echo_db:g} dB" if echo_db is not None else ""
+                notes.append(f"{session} did not come to an end{heard}, and was stopped.")
             if lost:
-                notes.append(f"{session}: {lost} of {len(block.turns)} turns were never said.")
+                notes.append(f"{session}: {lost} of {len(block.turns)} turns were not said or not found.")
         answered = sum(turn.first_audio_ms is not None for turn in side.turns)
         wanted = sum(turn.kind != "backchannel" for turn in side.turns)
         if answered < wanted:

@@ -38,7 +38,13 @@ async def hold(pcm: Pcm, ears: Listeners, *, monologue: bool) -> Held:
     clock = Clock()
     sound = np.concatenate([pcm, room_tone(pcm, TAIL_S)])
     settings = replace(
-        ears.settings, greeting=_MONOLOGUE if monologue else "", apology="", not_heard="", echo=False
+        ears.settings,
+        greeting=_MONOLOGUE if monologue else "",
+        # It stands for any reply here, and replies give way.
+        greeting_interruptible=True,
+        apology="",
+        not_heard="",
+        echo=False,
     )
     journal = Journal(None, clock)
     line = Line(clock, sound)

@@ -17,6 +17,8 @@ _LEAST_SHARE = 1e-4
 _FAR, _MUCH_FARTHER = 1.5, 2.0
 # Medians this near to each other (shares of the width) are written in rows of this height.
 _NEAR, _ROW = 0.14, 0.075
+# Beyond it a median is written before its dot, where there is room.
+_RIGHTMOST = 0.8
 _SHARES = ((0.0, "0"), (0.25, "25"), (0.5, "50"), (0.75, "75"), (0.9, "90"), (1.0, "100 %"))
 
 
@@ -68,7 +70,8 @@ def _medians(sides: Sequence[FigureRow], x: Axis) -> list[Markup]:
         at = x.share(one.summary.p50.value)
         row = row + 1 if at - before < _NEAR else 0
         before = at
-        notes.append(note(number(one.summary.p50.value), at, 0.5 + _ROW * row, f"value side-{place}"))
+        where = "value left" if at > _RIGHTMOST else "value"
+        notes.append(note(number(one.summary.p50.value), at, 0.5 + _ROW * row, f"{where} side-{place}"))
     return notes
 
 
