@@ -64,7 +64,8 @@ def test_the_latency_of_a_known_peer_is_right_to_5_ms(
 
 
 def test_two_peers_are_measured_apart_and_compared_in_pairs(tmp_path: Path) -> None:
-    run = _measured(tmp_path, _caller(tmp_path), ("slow", ToyPeer(1.0)), ("quick", ToyPeer(0.5)))
+    caller = _caller(tmp_path, (0.9, 1.3, 0.7, 1.1, 0.8, 1.2))
+    run = _measured(tmp_path, caller, ("slow", ToyPeer(1.0)), ("quick", ToyPeer(0.5)))
     row = compare_runs(run, run, ("slow", "quick")).rows[0]
     assert row.paired
     assert row.comparison.ratio.value == pytest.approx(0.5, abs=0.01)
