@@ -21,8 +21,9 @@ LIP_UPPER, LIP_LOWER, CORNER_LEFT, CORNER_RIGHT = 13, 14, 61, 291
 NOSE_BASE = 2
 STABLE = (33, 133, 362, 263, 168, 6, 197, 195)
 """Corners of the eyes and the bridge of the nose: what neither speech nor feeling moves much."""
-CAMERA_PITCH_DEGREES = 0.0
-"""By how much the line of forehead and chin leans when a face looks straight ahead."""
+CAMERA_PITCH_DEGREES = 5.0
+"""By how much the mesh's line of forehead and chin leans when a face looks straight ahead: measured on a
+stock face, whose pose is known; three frontal real clips lie at 3.7 to 6.3."""
 
 
 @dataclass(frozen=True, slots=True)

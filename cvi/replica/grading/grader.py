@@ -62,7 +62,7 @@ def judge(footage: Footage, looks: Looks, standards: Standards) -> Grade:
         said = "The film has no sound, or only silence."
         faults.append(Fault("no_sound", whole, voice.level_db, SILENT_DB, said, True))
     else:
-        faults += _sound_faults(voice, offset, spoken_s, whole, seen.fps, standards)
+        faults += _sound_faults(voice, offset, spoken_s, whole, standards)
     if seen.has_face:
         faults += _material_faults(still, met, voice, whole, standards)
     order = list(KINDS)
@@ -121,18 +121,16 @@ def _sound_faults(
     offset: Offset,
     spoken_s: float,
     whole: tuple[Span, ...],
-    fps: float,
     standards: Standards,
 ) -> list[Fault]:
     found: list[Fault] = []
     if np.isfinite(voice.snr_db) and voice.snr_db < standards.least_snr_db:
         said = f"The voice stands {voice.snr_db:.0f} dB above the noise."
         found.append(Fault("noisy", whole, voice.snr_db, standards.least_snr_db, said))
-    apart = offset.late_s * fps
-    if offset.sure and abs(apart) > standards.most_offset_frames:
-        order = "after" if apart > 0 else "before"
+    if offset.sure and abs(offset.late_s) > standards.most_offset_s:
+        order = "after" if offset.late_s > 0 else "before"
         said = f"The sound comes {abs(offset.late_s) * 1000:.0f} ms {order} the picture."
-        found.append(Fault("offset", whole, offset.late_s, standards.most_offset_frames / fps, said))
+        found.append(Fault("offset", whole, offset.late_s, standards.most_offset_s, said))
     if spoken_s < standards.least_speech_s:
         least_s = standards.least_speech_s
         said = f"There are {spoken_s:.0f} s of speech that can be used; {least_s:.0f} are needed."

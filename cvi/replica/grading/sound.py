@@ -43,21 +43,20 @@ def listen(pcm: Pcm) -> Voice:
         return Voice((), float("nan"), -100.0)
     hops = pcm[: count * VAD_HOP_SAMPLES].reshape(count, VAD_HOP_SAMPLES)
     samples = to_float(hops.reshape(-1)).reshape(hops.shape).astype(np.float64)
-    # Rumble below the voice is no matter for training: it is taken away there too.
-    power = np.mean(np.diff(samples, axis=1) ** 2, axis=1)
-    plain = np.mean(samples**2, axis=1)
+    # Without each hop's mean: an offset of the microphone, or rumble below 30 Hz, is nothing one hears.
+    power = np.var(samples, axis=1)
     detector: VadEngine = build("vad", "silero", VadSettings())
     spoken = _tidy(np.array([detector.probability(hop) for hop in hops]) > SPOKEN)
     speech = tuple((a * VAD_HOP_S, b * VAD_HOP_S) for a, b in runs(spoken))
     if not spoken.any():
-        return Voice((), float("nan"), _db(float(plain.mean())))
+        return Voice((), float("nan"), _db(float(power.mean())))
     near = np.convolve(spoken, np.ones(2 * _GUARD_HOPS + 1), "same") > 0
     quiet = np.sort(power[~near]) if (~near).sum() >= _LEAST_NOISE_HOPS else np.sort(power)[: count // 20 + 1]
     # The middle of the quiet hops: a cough or a door is no noise floor.
     noise = float(np.median(quiet))
     voiced = float(np.mean(power[spoken]))
     snr = _db(max(voiced - noise, 1e-12)) - _db(max(noise, 1e-10))
-    return Voice(speech, min(snr, 80.0), _db(float(np.mean(plain[spoken]))))
+    return Voice(speech, min(snr, 80.0), _db(voiced))
 
 
 def _tidy(spoken: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -22,7 +22,7 @@ from cvi.replica.grading.spans import flagged
 from cvi.replica.landmarks import Track
 
 MOST_LAG_S = 0.52
-LEAST_SPEECH_S = 8.0
+LEAST_SPEECH_S = 6.0
 SURE_OF = 0.25
 """The correlation that says that the mouth follows the sound at all."""
 _RIDGE = 30.0
