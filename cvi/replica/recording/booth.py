@@ -138,7 +138,7 @@ class Booth:
         assert self._began_s is not None
         self._prompter.at(now_s)
         if self._file is None:
-            height, width = (side // 2 * 2 for side in rgb.shape[:2])
+            height, width = _filmed(rgb)
             self._file = FragmentedMp4(part, width=width, height=height, fps=FPS, channels=1)
         frame = None
         try:
@@ -233,12 +233,17 @@ class _Advisor:
         self.said = advice(seen, rgb.shape[1], rgb.shape[0])
 
 
+def _filmed(rgb: Rgb) -> tuple[int, int]:
+    """Height and width of the film: multiples of 4, or PyAV misplaces a chroma plane of `FragmentedMp4`."""
+    return rgb.shape[0] // 4 * 4, rgb.shape[1] // 4 * 4
+
+
 def _i420(rgb: Rgb) -> np.ndarray:
-    """RGB -> I420, BT.709 limited range, sides even."""
+    """RGB -> I420, BT.709 limited range, of the size `_filmed`."""
     import av
     from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
-    height, width = (side // 2 * 2 for side in rgb.shape[:2])
+    height, width = _filmed(rgb)
     whole = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb[:height, :width]), format="rgb24")
     return (
         VideoReformatter()
