@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cvi.bench.far.eye import MOST_WAITING, Eye, Pictures, Piece
+from cvi.bench.far.eye import PATIENCE_S, Eye, Pictures, Piece
 from cvi.bench.probe.evidence import MOUTH_STEPS
 from cvi.bench.probe.tap import MouthBox
 from cvi.transport.webrtc.encoder import PictureEncoder, Shape
@@ -20,7 +20,7 @@ def picture_of(timestamp: int, *parts: bytes) -> list[Piece]:
 def test_a_picture_is_whole_with_its_last_packet() -> None:
     pictures = Pictures()
     pieces = [*picture_of(10, b"a", b"b"), *picture_of(20, b"c")]
-    told = [pictures.add(number, piece) for number, piece in enumerate(pieces, 65_535)]
+    told = [pictures.add(0.0, number, piece) for number, piece in enumerate(pieces, 65_535)]
     assert told == [([], False), ([(10, b"ab")], False), ([(20, b"c")], False)]
 
 
@@ -28,18 +28,21 @@ def test_packets_in_disorder_make_pictures_in_order() -> None:
     pictures = Pictures()
     pieces = [*picture_of(10, b"a"), *picture_of(20, b"b", b"c"), *picture_of(30, b"d")]
     order = [0, 3, 2, 1]
-    made = [whole for number in order for whole in pictures.add((65_534 + number) % 65_536, pieces[number])[0]]
+    made = [
+        whole for number in order for whole in pictures.add(0.0, (65_534 + number) % 65_536, pieces[number])[0]
+    ]
     assert made == [(10, b"a"), (20, b"bc"), (30, b"d")]
     assert pictures.lost == 0
 
 
 def test_a_hole_that_stays_is_given_up_and_a_key_frame_asked_for() -> None:
     pictures = Pictures()
-    pictures.add(0, Piece(0, True, b"first"))
-    asked = [pictures.add(number, Piece(number, True, b"x"))[1] for number in range(2, 3 + MOST_WAITING)]
-    assert asked == [False] * MOST_WAITING + [True] and pictures.lost == 1
-    assert pictures.add(1, Piece(1, True, b"too late"))[0] == []
-    assert pictures.add(3 + MOST_WAITING, Piece(9, True, b"next"))[0] == [(9, b"next")]
+    pictures.add(0.0, 0, Piece(0, True, b"first"))
+    came_s = [0.04 * number for number in range(2, 16)]
+    asked = [pictures.add(at_s, round(at_s / 0.04), Piece(round(at_s / 0.04), True, b"x"))[1] for at_s in came_s]
+    assert asked == [at_s - came_s[0] > PATIENCE_S for at_s in came_s] and asked[-1] and pictures.lost == 1
+    assert pictures.add(0.61, 1, Piece(1, True, b"too late"))[0] == []
+    assert pictures.add(0.64, 16, Piece(9, True, b"next"))[0] == [(9, b"next")]
 
 
 def face(brightness: int, width: int = 320, height: int = 180) -> np.ndarray:

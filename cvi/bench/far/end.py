@@ -177,7 +177,7 @@ class _PicturePackets:
 
     def add(self, packet: Any) -> tuple[bool, None]:
         piece = Piece(packet.timestamp, bool(packet.marker), packet._data)
-        whole, lost = self._pictures.add(packet.sequence_number, piece)
+        whole, lost = self._pictures.add(time.monotonic(), packet.sequence_number, piece)
         for timestamp, data in whole:
             self._eye.show(self._codec(), timestamp, data)
         return lost or self._eye.takes_key_wish(), None

@@ -20,8 +20,8 @@ from cvi.bench.probe.tap import MOUTH_SHAPE, MouthBox
 from cvi.stage import step_back
 
 RTP_HZ = 90_000
-# A hole that has not been mended before so many later packets came will not be.
-MOST_WAITING = 256
+# A hole that has not been mended by then will not be.
+PATIENCE_S = 0.5
 _DECODERS = {"H264": "h264", "VP8": "vp8"}
 
 
@@ -42,21 +42,28 @@ class Pictures:
         """Holes given up."""
         self._next: int | None = None
         self._newest = 0
+        self._hole_s: float | None = None
+        """Since when something is missing before what waits."""
         self._waiting: dict[int, Piece] = {}
 
-    def add(self, number: int, piece: Piece) -> tuple[list[tuple[int, bytes]], bool]:
-        """The pictures that are whole now, (timestamp, data) in order; and whether some are lost, so that
-        a key frame must be asked for."""
+    def add(self, at_s: float, number: int, piece: Piece) -> tuple[list[tuple[int, bytes]], bool]:
+        """A packet that came at `at_s`: the pictures that are whole now, (timestamp, data) in order; and
+        whether some are lost, so that a key frame must be asked for."""
         if self._next is None:
             self._next = self._newest = number
         at = self._newest + (number - self._newest + (1 << 15)) % (1 << 16) - (1 << 15)
         self._newest = max(self._newest, at)
         if at >= self._next:
             self._waiting[at] = piece
-        lost = len(self._waiting) > MOST_WAITING
+        made = self._whole()
+        if not self._waiting or min(self._waiting) == self._next:
+            self._hole_s = None
+        elif self._hole_s is None:
+            self._hole_s = at_s
+        lost = self._hole_s is not None and at_s - self._hole_s > PATIENCE_S
         if lost:
             self._give_up()
-        return self._whole(), lost
+        return made, lost
 
     def _whole(self) -> list[tuple[int, bytes]]:
         assert self._next is not None
@@ -73,6 +80,7 @@ class Pictures:
     def _give_up(self) -> None:
         """Go on behind the newest picture's end."""
         self.lost += 1
+        self._hole_s = None
         ends = [at for at, piece in self._waiting.items() if piece.last]
         self._next = max(ends, default=self._newest) + 1
         self._waiting = {at: piece for at, piece in self._waiting.items() if at >= self._next}
