@@ -154,7 +154,8 @@ def share(hits: int, n: int) -> Interval | None:
     p = hits / n
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * float(np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)))
-    return Interval(p, max(0.0, middle - half), min(1.0, middle + half))
+    # Exact at the ends, where rounding would leave 1e-17.
+    return Interval(p, 0.0 if hits == 0 else middle - half, 1.0 if hits == n else middle + half)
 
 
 def theil_sen(points: Sequence[tuple[float, float]], *, seed: int = 0) -> Interval | None:

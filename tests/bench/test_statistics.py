@@ -135,3 +135,9 @@ def test_single_numbers_differ_when_their_intervals_lie_apart() -> None:
     assert apart is not None and apart.real and apart.ratio.value == 0.5
     assert near is not None and not near.real
     assert compare_intervals(Interval(1.0, 0.0, 2.0), Interval(1.0, 0.5, 2.0)) is None
+
+
+def test_none_and_all_have_intervals_that_end_there_exactly() -> None:
+    none, every = share(0, 7), share(7, 7)
+    assert none is not None and none.low == 0.0 and none.value == 0.0
+    assert every is not None and every.high == 1.0
