@@ -79,6 +79,13 @@ def test_the_mouth_opens_with_the_jaw(face: FaceEngine) -> None:
     assert openings[0] <= 4 and openings[1] >= 5 and openings[3] >= openings[1] + 12
 
 
+def test_lips_part_as_soon_as_the_jaw_opens(face: FaceEngine) -> None:
+    """With the baked pictures of a hardly open jaw, whose lips stick together, all but the last were 0."""
+    openings = [gap(face, jaw=jaw, smile=0.1) for jaw in (0.0, 0.12, 0.16, 0.22)]
+    assert openings == sorted(openings)
+    assert openings[0] == 0.0 and openings[1] >= 1.0 and openings[2] >= 2.0
+
+
 def test_pressed_lips_are_shut_whatever_the_jaw_does(face: FaceEngine) -> None:
     shut = luma(face, press=1.0)[MOUTH]
     assert gap(face, press=1.0) <= 4

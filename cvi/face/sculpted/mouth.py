@@ -48,9 +48,9 @@ class Mouth:
         return self._last[1]
 
     def _mix(self, weights: Floats) -> Planes:
-        shares = few(weights)
+        shares = few(self._basis.pictures(weights))
         patches = [int(k) for k in np.argsort(-shares) if shares[k] > 0]
-        if len(patches) == 1 and weights[patches[0]] > 0.9999:
+        if weights[patches[0]] > 0.9999:
             return self._patches[patches[0]]
         drawn: Planes | None = None
         total = 0.0

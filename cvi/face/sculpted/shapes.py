@@ -24,6 +24,12 @@ FAMILIES: dict[str, tuple[float, ...]] = {
 }
 
 
+FUSED = 0.2
+"""Lips baked with the jaw less open than this stick together in the picture, whatever their curves say."""
+PARTED = 0.08
+"""From here on an open mouth's picture alone is seen, bent as narrow as the lips' curves say."""
+
+
 @dataclass(frozen=True, slots=True)
 class Basis:
     """What each baked patch shows: `families` (n,) names, `jaws` (n,) openings."""
@@ -59,6 +65,29 @@ class Basis:
                 self._spread(out, "frown", controls.jaw, weight * frown)
                 weight *= 1 - frown
             self._spread(out, family, controls.jaw, weight)
+        return out
+
+    def pictures(self, weights: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """How much of each patch's picture is seen where the lips lie as `weights` say; continuous in them.
+
+        Patches of hardly open mouths are passed over: between the shut one and the first that shows its
+        teeth nothing is gained by them, and lips would open only when the jaw is well on its way.
+        """
+        out = weights.copy()
+        for family in set(self.families):
+            first = self.families.index(family)
+            jaws = self.jaws[first : first + self.families.count(family)]
+            if jaws[0] > 0 or jaws[-1] < FUSED:
+                continue
+            open_ = int(np.argmax(jaws >= FUSED))
+            low = weights[first : first + open_ + 1]
+            total = float(low.sum())
+            if total <= 0:
+                continue
+            part = min(float(low @ jaws[: open_ + 1]) / total / PARTED, 1.0)
+            shown = part * part * (3 - 2 * part)
+            out[first : first + open_ + 1] = 0
+            out[first], out[first + open_] = total * (1 - shown), total * shown
         return out
 
     @property
