@@ -89,10 +89,10 @@ async def test_what_is_said_and_answered_is_found_at_both_ends(tmp_path: Path) -
     finally:
         await tap.close()
     evidence, voice = call.evidence(), read_audio(caller.audio)
-    if call.late_packets:
-        pytest.skip("this machine is too busy for a call in real time: packets came too late to be heard")
     far = measure(evidence, [turn], voice, "far")
-    near = measure(tap.evidence(call.zero_s), [turn], voice, "near")
+    near = measure(tap.evidence(call.zero_s), [turn], voice, "near", partial=True)
+    if call.late_packets and not near.turns:
+        pytest.skip("this machine is too busy for a call in real time: packets came too late to be heard")
     assert [far.turns[0].outcome, near.turns[0].outcome] == ["answered", "answered"]
 
     parts = {figure.name: figure.values for figure in on_the_way([(far, near)])}
