@@ -14,8 +14,8 @@ from cvi.audio.files import read_audio
 from cvi.errors import UsageError
 from cvi.face.replica import digest, save_bytes
 from cvi.replica.casting import voices_for
-from cvi.replica.consent import give_consent, save_consent
-from cvi.replica.device import choose_device
+from cvi.replica.consent import Consent, give_consent, save_consent
+from cvi.replica.device import Device, choose_device
 from cvi.replica.evaluation import LEAST_FRAMES, Evaluation, evaluate
 from cvi.replica.footage import Footage, open_footage
 from cvi.replica.geometry import filled
@@ -80,7 +80,6 @@ def make_replica(
     """
     if order.quality not in TIERS:
         raise UsageError(f"--quality {order.quality} is not known.", f"Choose one of: {', '.join(TIERS)}.")
-    tier = TIERS[order.quality]
     shop = open_workshop(order.name)
     footage = open_footage(order.video)
     if not footage.has_sound:
@@ -89,6 +88,24 @@ def make_replica(
     consent = give_consent(order.consent, source, who=order.consent_by)
     script = _script(order)
     device = choose_device(order.device, order.threads)
+    with shop.alone():
+        return _made(order, shop, footage, source, consent, script, device, progress, stop, tracker)
+
+
+def _made(
+    order: Order,
+    shop: Workshop,
+    footage: Footage,
+    source: str,
+    consent: Consent,
+    script: str | None,
+    device: Device,
+    progress: Progress,
+    stop: Callable[[], bool],
+    tracker: Callable[[], FaceTracker],
+) -> Made | None:
+    """All stages, with what was found good."""
+    tier = TIERS[order.quality]
     held_out_s = _held_out_s(order, footage)
     shop.keep({"footage": source, "side": tier.most_side, "held_out_s": held_out_s})
     track, grade = look_at(

@@ -10,7 +10,7 @@ met, they are this person's closed lips.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -115,12 +115,13 @@ def learn_mouth(
         smile=np.zeros_like(rest),
         least=_edge(mouth[train], 0.002, -0.15),
         most=_edge(mouth[train], 0.998, 0.15),
+        reach=_reach(mouth[train], rest, closed),
     )
     near = [controls[int(frame) - lag] for frame in frames]
     drawn = _opened(drawn, near, space, shown[frames])
     smile = _smile(space, mouth[train], shown[train])
     agreement = _correlation(_openings(drawn, near, space), shown[frames])
-    whole = MouthMap(drawn.rest, drawn.closed, drawn.weights, smile, drawn.least, drawn.most)
+    whole = replace(drawn, smile=smile)
     return Learned(whole, lag, agreement, bool(np.any(smile)))
 
 
@@ -178,14 +179,8 @@ def _opened(mouth: MouthMap, controls: Sequence[Controls], space: MouthSpace, sh
         deviation = float(_openings(mouth, controls, space).std())
         factor = min(max(float(shown.std()) / max(deviation, 1e-6), 0.7), 1.4)
         answers = np.stack([terms(control) for control in controls]) @ mouth.weights
-        mouth = MouthMap(
-            mouth.rest,
-            mouth.closed,
-            _stretched(mouth.weights, answers, np.full(answers.shape[1], factor)).astype(np.float32),
-            mouth.smile,
-            mouth.least,
-            mouth.most,
-        )
+        gains = np.full(answers.shape[1], factor)
+        mouth = replace(mouth, weights=_stretched(mouth.weights, answers, gains).astype(np.float32))
     return mouth
 
 
@@ -222,6 +217,12 @@ def _smile(space: MouthSpace, mouth: Floats, shown: Floats) -> Floats:
         return np.zeros(mouth.shape[1], np.float32)
     ordinary = shapes[(lift >= low) & (lift <= middle)].mean(0)
     return np.asarray(shapes[lift >= high].mean(0) - ordinary, np.float32)
+
+
+def _reach(mouth: Floats, rest: Floats, closed: Floats) -> Floats:
+    """How far from rest this person's mouths go; closed lips are always within."""
+    far = float(np.quantile(np.linalg.norm(mouth - rest, axis=1), 0.95))
+    return np.array([max(far, 1.001 * float(np.linalg.norm(closed - rest)))], np.float32)
 
 
 def _edge(values: Floats, quantile: float, margin: float) -> Floats:

@@ -6,8 +6,11 @@ anew, and so is what follows it.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +41,18 @@ class Workshop:
     def made(self) -> Path:
         """Where the finished replica will be."""
         return replicas_dir() / self.name
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else works on it meanwhile. Raises UsageError where somebody does."""
+        with (self.folder / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UsageError(
+                    f"'{self.name}' is being made by another process.", "Wait for it, or stop that one."
+                ) from error
+            yield
 
     def keep(self, plan: dict[str, object]) -> None:
         """Remove what was made from something else, and note what is made now."""

@@ -42,7 +42,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(tiers.TIERS, "tiny", tiers.Tier(96, (8, 12, 16, 16), 150, batch=4))
+    monkeypatch.setitem(tiers.TIERS, "tiny", tiers.Tier(96, (8, 12, 16, 16), 220, batch=4))
 
 
 def order(film: Path, **more: object) -> Order:
@@ -53,7 +53,7 @@ def order(film: Path, **more: object) -> Order:
 def made(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[making.Made]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CVI_HOME", str(tmp_path_factory.mktemp("home")))
-        patch.setitem(tiers.TIERS, "tiny", tiers.Tier(96, (8, 12, 16, 16), 150, batch=4))
+        patch.setitem(tiers.TIERS, "tiny", tiers.Tier(96, (8, 12, 16, 16), 220, batch=4))
         found = make_replica(order(film), tracker=BlobTracker)
         assert found is not None
         yield found
@@ -63,7 +63,7 @@ def test_footage_becomes_a_replica_that_is_measured(made: making.Made, film: Pat
     card = load_replica_card(made.folder)
     assert (card.kind, card.renderer, made.folder.name) == ("trained", "neural", "pia")
     told = yaml.safe_load((made.folder / "replica.yaml").read_text())["training"]
-    assert told["steps"] == 150 and told["side_px"] == 96
+    assert told["steps"] == 220 and told["side_px"] == 96
     consent = check_consent(made.folder, told["footage"]["sha256"])
     assert consent.who == "Pia Puppet" and "consent.json" in card.files
     assert made.evaluation is not None
@@ -117,6 +117,13 @@ def test_killed_in_every_stage_it_goes_on_and_ends_the_same(
         with pytest.raises(Killed):
             make_replica(order(film), progress, tracker=BlobTracker)
 
+    def meanwhile(now: str, step: int, of: int, note: str) -> None:
+        with pytest.raises(UsageError, match="by another process"):
+            make_replica(order(film), tracker=BlobTracker)
+        raise Killed
+
+    with pytest.raises(Killed):
+        make_replica(order(film), meanwhile, tracker=BlobTracker)
     kill("track", 40)
     kill("prepare", 100)
     kill("train", 20)

@@ -132,6 +132,15 @@ def test_lips_that_meet_are_closed_whatever_else_is_asked() -> None:
     assert float(opening(space.decode(parted[None]))[0]) > 0.05
 
 
+def test_no_request_makes_a_mouth_the_footage_never_showed() -> None:
+    _, _, mouth, _, found = learned()
+    farthest = np.linalg.norm(mouth - found.mouth.rest, axis=1).max()
+    for wild in (Controls(jaw=1, wide=1, round=1, tuck=1, tongue=1, smile=1), Controls(round=1, tuck=1, smile=-1)):
+        asked = found.mouth(wild)
+        assert np.linalg.norm(asked - found.mouth.rest) <= farthest + 1e-4
+        assert (asked >= found.mouth.least - 1e-4).all() and (asked <= found.mouth.most + 1e-4).all()
+
+
 def test_a_late_picture_is_noticed() -> None:
     puppet, space, mouth, controls, _ = learned()
     late = np.roll(mouth, 3, axis=0)

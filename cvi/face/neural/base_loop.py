@@ -26,11 +26,12 @@ class BaseLoop:
         import av
 
         try:
-            self._file: Any = av.open(str(path))
-            self._stream: Any = self._file.streams.video[0]
+            film: Any = av.open(str(path))
+            stream: Any = film.streams.video[0]
         except (av.FFmpegError, OSError, IndexError) as error:
             raise UsageError(f"{path} cannot be played.", "Train or fetch the replica again.") from error
         self._path, self._count = path, count
+        self._file, self._stream = film, stream
         self._stream.codec_context.thread_count = 1
         rate = self._stream.average_rate
         self._ticks = float(1 / (rate * self._stream.time_base))

@@ -26,8 +26,9 @@ _PRESS_MET = 0.6
 @dataclass(frozen=True, slots=True)
 class MouthMap:
     """`rest` (k,) the mouth when nothing is said, `closed` (k,) lips together in speech, `weights`
-    (TERMS, k) what the controls add to `rest`, `smile` (k,) what a full smile adds, `least` and `most` (k,)
-    what the footage showed: beyond it the network would have to invent.
+    (TERMS, k) what the controls add to `rest`, `smile` (k,) what a full smile adds. `least` and `most` (k,),
+    and `reach` (1,) of a whole vector from `rest`, are what the footage showed: beyond it the network would
+    have to invent, and many coefficients at their limits together are a grimace nobody made.
     """
 
     rest: Floats
@@ -36,6 +37,7 @@ class MouthMap:
     smile: Floats
     least: Floats
     most: Floats
+    reach: Floats
 
     def __call__(self, controls: Controls) -> Floats:
         """The coefficients (k,) of a control vector. No mouth and no smile is exactly `rest`."""
@@ -44,7 +46,9 @@ class MouthMap:
         shape = spoken + met * (self.closed - spoken)
         # A smile needs corners that are free: lips that meet for a P keep little of it.
         shape = shape + min(max(controls.smile, -1.0), 1.0) * (1.0 - 0.5 * met) * self.smile
-        return np.asarray(np.clip(shape, self.least, self.most), np.float32)
+        away = np.clip(shape, self.least, self.most) - self.rest
+        length, reach = float(np.linalg.norm(away)), float(self.reach[0])
+        return np.asarray(self.rest + away * (reach / length if length > reach else 1.0), np.float32)
 
 
 def contact(controls: Controls) -> float:
