@@ -14,8 +14,8 @@ Image = npt.NDArray[np.float32]
 COARSE = 4  # pixels of the 1280 x 720 picture a side for one of the field
 # Smooth enough that no turn folds the picture where the cheek ends and the neck begins.
 SMOOTH_PX = 16.0
-# What lies so near a rim goes with it; beyond, the picture bends down to the face, as temples do.
-NEAR_RIM_PX, FADE_PX = 22, 15.0
+# Beside a rim the depth falls away by so much a pixel and no faster: a steeper fall would smear the rim.
+RIM_MARGIN_PX, FALL = 10.0, 0.010
 
 
 def turning_depth(distance: Array, p: Params) -> Image:
@@ -32,14 +32,14 @@ def turning_depth(distance: Array, p: Params) -> Image:
         known = np.where(fill, 1.0, known)
     z = cv2.GaussianBlur(np.where(known > 0.5, z, DISTANCE), (0, 0), SMOOTH_PX)
     if float(p["glasses"]) > 0.5:
-        plane, worn = _rims(p)
-        z += (plane - z) * worn
+        plane, away = _rims(p)
+        z = cv2.GaussianBlur(np.minimum(z, plane + FALL * np.maximum(away - RIM_MARGIN_PX, 0)), (0, 0), 4.0)
     size = WIDTH_PX // COARSE, HEIGHT_PX // COARSE
     return np.asarray(cv2.resize(z, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _rims(p: Params) -> tuple[Array, Array]:
-    """The distance of the plane of the rims at every pixel, and how much a pixel belongs to it, 0..1."""
+    """The distance of the plane of the rims at every pixel, and how far a pixel is beside a rim."""
     row, column = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX] + 0.5
     far = np.full((HEIGHT_PX, WIDTH_PX), DISTANCE - RIM_Z)
     for _ in range(3):  # the plane is bent back at its sides
@@ -51,10 +51,8 @@ def _rims(p: Params) -> tuple[Array, Array]:
     dx, dy = (np.abs(x) - centre) / wide, (y - float(p["eye_y"]) - RIM_Y) / high
     inside = np.abs(dx) ** power + np.abs(dy) ** power < 1
     inside |= (np.abs(x) < centre) & (np.abs(dy - 0.3) < 0.3)  # the bridge
-    reach = 2 * NEAR_RIM_PX + 1
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-    worn = cv2.GaussianBlur(cv2.dilate(inside.astype(np.float32), disc), (0, 0), FADE_PX)
-    return far, np.asarray(worn, np.float64)
+    away = cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return far, np.asarray(away, np.float64)
 
 
 def _centre(p: Params) -> float:
