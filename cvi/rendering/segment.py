@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cvi.errors import CviError
 from cvi.face.base import Controls, FaceEngine
+from cvi.picture import av_frame
 
 # No reordering, so that pieces join at any frame. A constant quantizer needs no look at the picture first:
 # next to "crf" a frame takes three quarters of the time and half of the room, at 46 dB. "superfast" would
@@ -39,7 +40,7 @@ def render_segment(
             for index, control in enumerate(controls):
                 if stopped():
                     return False
-                image = av.VideoFrame.from_numpy_buffer(face.render(control), format="yuv420p")
+                image = av_frame(face.render(control))
                 image.pts, image.time_base = index, coder.time_base
                 file.mux(stream.encode(image))
             file.mux(stream.encode(None))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from cvi.errors import CviError, UsageError
 from cvi.face.neural.colour import to_i420
+from cvi.picture import av_frame
 from cvi.replica.footage import FootageFrame
 
 _X264 = {"preset": "medium", "crf": "15", "bf": "0", "tune": "film"}
@@ -48,7 +49,7 @@ def write_base(
             coder.time_base = 1 / rate
             coder.colorspace, coder.color_primaries, coder.color_trc, coder.color_range = 1, 1, 1, 1
             for pts, index in enumerate(order.tolist()):
-                image = av.VideoFrame.from_numpy_buffer(kept[index], format="yuv420p")
+                image = av_frame(kept[index])
                 image.pts, image.time_base = pts, coder.time_base
                 film.mux(stream.encode(image))
             film.mux(stream.encode(None))

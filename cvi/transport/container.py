@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from cvi.errors import CviError, UsageError
 from cvi.face.base import Frame
+from cvi.picture import av_frame
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -76,10 +77,9 @@ class FragmentedMp4:
 
     def picture(self, frame: Frame, index: int) -> None:
         """Show `frame` (I420) from index / fps on, until the next one."""
-        import av
 
         # The encoder reads the array in place and is done with it when it returns.
-        image = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(frame), format="yuv420p")
+        image = av_frame(frame)
         image.pts, image.time_base = index, self._picture.codec_context.time_base
         with _disk_errors(self.path):
             self._file.mux(self._picture.encode(image))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cvi.errors import MissingError
 from cvi.face.base import Frame
+from cvi.picture import av_frame
 from cvi.transport.inset import Picture
 from cvi.transport.subtitles import Subtitles
 
@@ -187,14 +188,13 @@ class _Painter:
 
     def paint(self, frame: Frame, room: tuple[int, int]) -> Any:
         """The frame, as large as fits into `room`."""
-        import av
         import pygame
         from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
         scale = min(room[0] / self._size[0], room[1] / self._size[1])
         width, height = (max(round(side * scale), 2) for side in self._size)
         image = self._reformatter.reformat(
-            av.VideoFrame.from_numpy_buffer(frame, format="yuv420p"),
+            av_frame(frame),
             width,
             height,
             "bgra",

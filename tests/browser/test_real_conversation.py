@@ -68,7 +68,7 @@ async def test_seen_heard_answered_cut_in_on_shared_with_lost_and_found(page: Pa
 async def test_the_playground_of_the_real_server(page: Page, tmp_path: Path) -> None:
     async with cvi_serve(tmp_path) as client:
         await page.goto(f"{client.base_url}/playground?")
-        await expect(page.get_by_role("radio").first).to_be_checked()
+        await expect(page.get_by_role("radio", name="June, the guide")).to_be_checked()
         await page.get_by_role("radio", name="Marcus", exact=True).check(force=True)
         await page.get_by_role("button", name="Start").click()
         await expect(page.get_by_role("button", name="Join", exact=True)).to_be_visible()

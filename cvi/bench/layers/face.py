@@ -20,6 +20,7 @@ from cvi.face.base import Activity, Controls, FaceEngine, FaceSettings, Frame
 from cvi.face.behaviour import Behaviour
 from cvi.face.driver import MouthDriver
 from cvi.face.mouth import REST
+from cvi.picture import av_frame
 from cvi.transport.container import X264
 from cvi.tts.base import Phone
 
@@ -128,7 +129,7 @@ def h264(width: int, height: int) -> Callable[[Frame], int]:
 
     def encode(frame: Frame) -> int:
         nonlocal number
-        image = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(frame), format="yuv420p")
+        image = av_frame(frame)
         image.pts, image.time_base = number, coder.time_base
         number += 1
         return sum(packet.size for packet in coder.encode(image))

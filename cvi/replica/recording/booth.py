@@ -234,7 +234,7 @@ class _Advisor:
 
 
 def _filmed(rgb: Rgb) -> tuple[int, int]:
-    """Height and width of the film: multiples of 4, or PyAV misplaces a chroma plane of `FragmentedMp4`."""
+    """Height and width of the film: multiples of 4, which spares `av_frame` a copy."""
     return rgb.shape[0] // 4 * 4, rgb.shape[1] // 4 * 4
 
 

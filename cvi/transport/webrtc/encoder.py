@@ -14,6 +14,7 @@ import numpy as np
 
 from cvi.errors import EngineError
 from cvi.face.base import Frame
+from cvi.picture import av_frame
 from cvi.transport.inset import planes
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class PictureEncoder:
         import av
         from av.video.frame import PictureType
 
-        image = av.VideoFrame.from_numpy_buffer(_fitted(frame, self.shape), format="yuv420p")
+        image = av_frame(_fitted(frame, self.shape))
         image.pts = self._number
         self._number += 1
         if key or self._fresh:
