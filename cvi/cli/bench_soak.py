@@ -105,7 +105,7 @@ def _print(run: Run, console: Console) -> None:
     for column in ("median", "peak", "slope an hour (95 %)", "flat if"):
         table.add_column(column, justify="right")
     table.add_column("verdict")
-    colours = {"flat": "green", "growing": "red", "shrinking": "cyan"}
+    colours = {"flat": "green", "not growing": "green", "growing": "red", "shrinking": "cyan"}
     for course in found:
         trend, unit = course.trend, f" {course.watched.unit}".rstrip()
         if trend is None:

@@ -246,7 +246,7 @@ def test_a_scenario_is_said_again_until_it_lasts(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
     (tmp_path / "out").mkdir()
     found = load_scenario(lengthened(tmp_path / "c.yaml", 60.0, tmp_path / "out"))
-    assert len(found.segments) == 15
+    assert len(found.segments) == 24
     assert [round(segment.start_s, 3) for segment in found.segments[:3]] == [0.5, 3.5, 6.5]
     assert found.segments[2].speech_end_s == pytest.approx(7.8)
     assert len(read_audio(found.audio)) == 15 * 3 * HEARD_HZ

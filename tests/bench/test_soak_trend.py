@@ -48,6 +48,15 @@ def test_growth_within_the_tolerance_is_flat_and_what_straddles_it_is_undecided(
     assert noisy.verdict == "undecided"
 
 
+def test_what_may_fall_and_surely_does_not_grow_is_not_growing() -> None:
+    at_s = _minutes(30)
+    falling = 500 - np.asarray(at_s) / 3600 * 25 + np.random.default_rng(4).normal(0, 2, 30)
+    found = trend(at_s, falling, tolerance=25)
+    assert found is not None
+    assert found.low < -25 < found.high < 25
+    assert found.verdict == "not growing"
+
+
 def test_constant_counts_are_flat_with_no_width() -> None:
     found = trend(_minutes(20), [41.0] * 20, tolerance=1)
     assert found is not None

@@ -62,7 +62,7 @@ def with_unit(value: float, unit: str) -> str:
 
 def _verdict(course: Course) -> Markup:
     verdict = course.trend.verdict if course.trend else "undecided"
-    return tag("span", verdict_words(course), class_=f"verdict {verdict}")
+    return tag("span", verdict_words(course), class_=f"verdict {verdict.replace(' ', '-')}")
 
 
 def _chart(course: Course) -> Markup:

@@ -81,7 +81,7 @@ def _course_tile(course: Course) -> Tile:
     trend, unit = course.trend, course.watched.unit
     if trend is None:
         return Tile(course.watched.label.lower(), "–", "too short")
-    tone = {"flat": "good", "growing": "bad"}.get(trend.verdict, "")
+    tone = {"flat": "good", "not growing": "good", "growing": "bad"}.get(trend.verdict, "")
     slope = f"{signed(trend.slope)} {unit}".strip()
     beside = verdict_words(course) if trend.verdict == "levelled" else f"{slope} an hour"
     return Tile(course.watched.label.lower(), f"{number(trend.level)} {unit}".strip(), beside, tone)

@@ -18,7 +18,7 @@ import numpy as np
 
 from cvi.bench.statistics import theil_sen
 
-Verdict = Literal["flat", "growing", "levelled", "shrinking", "undecided"]
+Verdict = Literal["flat", "growing", "not growing", "levelled", "shrinking", "undecided"]
 FEWEST_POINTS = 6
 
 
@@ -28,7 +28,8 @@ class Trend:
 
     Both are of the points from `since_s` on: all of them, or the second half where that was decisive.
     `verdict`: "flat" when the whole interval lies within the tolerance, "growing" or "shrinking" when the
-    whole of it lies beyond; "levelled" when it is higher by `rise` than at first, and the second half's
+    whole of it lies beyond; "not growing" when it ends within the tolerance, but whether the value falls
+    cannot be told; "levelled" when it is higher by `rise` than at first, and the second half's
     interval ends below the tolerance; "undecided" between: then only a longer run can tell.
     """
 
@@ -54,7 +55,7 @@ def trend(at_s: Sequence[float], values: Sequence[float], tolerance: float) -> T
         return whole
     if late.verdict == "growing":
         return whole if whole.verdict == "growing" else late
-    if whole.verdict in ("flat", "shrinking"):
+    if whole.verdict in ("flat", "not growing", "shrinking"):
         return whole
     if late.high <= tolerance:
         rise = late.level - float(np.median(values[: FEWEST_POINTS // 2]))
@@ -101,4 +102,6 @@ def _verdict(n: int, low: float, high: float, tolerance: float) -> Verdict:
         return "growing"
     if high < -tolerance:
         return "shrinking"
-    return "flat" if -tolerance <= low and high <= tolerance else "undecided"
+    if high > tolerance:
+        return "undecided"
+    return "flat" if -tolerance <= low else "not growing"
