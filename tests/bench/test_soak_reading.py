@@ -249,7 +249,7 @@ def test_a_scenario_is_said_again_until_it_lasts(tmp_path: Path) -> None:
     assert len(found.segments) == 24
     assert [round(segment.start_s, 3) for segment in found.segments[:3]] == [0.5, 3.5, 6.5]
     assert found.segments[2].speech_end_s == pytest.approx(7.8)
-    assert len(read_audio(found.audio)) == 15 * 3 * HEARD_HZ
+    assert len(read_audio(found.audio)) == 24 * 3 * HEARD_HZ
 
 
 def test_samples_become_series_and_series_verdicts() -> None:
