@@ -80,7 +80,7 @@ def test_another_plan_begins_anew_and_a_damaged_checkpoint_is_named(
 
 
 def test_the_lips_follow_the_mouth_asked_for_and_not_the_frame(prepared: Prepared, tmp_path: Path) -> None:
-    trainer = Trainer(prepared, plan(prepared, 160), tmp_path, choose_device("cpu"))
+    trainer = Trainer(prepared, plan(prepared, 240), tmp_path, choose_device("cpu"))
     losses: list[float] = []
     trainer.run(lambda reached: losses.append(reached.loss))
     assert losses[-1] < 0.5 * losses[3]

@@ -172,7 +172,7 @@ def test_after_kill_9_everything_up_to_the_last_second_plays(tmp_path: Path) -> 
 
 
 FULL_DISK = """
-    import resource, sys, numpy as np
+    import resource, sys, time, numpy as np
     from pathlib import Path
     from cvi.errors import CviError
     from cvi.transport.base import AVUnit
@@ -185,6 +185,7 @@ FULL_DISK = """
     for index in range(100):
         frame = noise.integers(16, 235, (270, 320), dtype=np.uint8)
         recorder.put(AVUnit(index, index / 25, frame, np.zeros(960, np.int16)), np.zeros(640, np.int16))
+        time.sleep(0.02)  # twice as fast as life: frames that cannot wait are left out, and then it all fits
     try:
         recorder.close()
     except CviError as error:

@@ -38,13 +38,15 @@ class PictureFaults:
         widths = face_width(track.landmarks) * self.looks.scale
         self.face_px = float(np.nanmedian(widths))
         self.turn = np.nan_to_num(head_pose(track.landmarks).turn, nan=0.0)
+        blur = self.looks.blur[np.isfinite(self.looks.blur)]
         self.figures |= {
             "face_px": round(self.face_px, 1),
             "turn_degrees_p95": round(float(np.percentile(self.turn[present], 95)), 1),
-            "blur_median": round(float(np.nanmedian(self.looks.blur)), 3),
             "flicker": round(float(np.median(np.abs(looks.brightness))), 5),
             "cuts": len(self.cuts),
         }
+        if blur.size:
+            self.figures["blur_median"] = round(float(np.median(blur)), 3)
 
     def cut_in(self, span: Span) -> bool:
         return any(span[0] < cut < span[1] for cut in self.cuts)
@@ -105,8 +107,8 @@ class PictureFaults:
         text = (looks.text_rows >= s.text_rows) & track.present
         said = "For {s:.1f} s."
         add("caption", text, s.least_text_s, float(looks.text_rows.max()), s.text_rows, said)
-        blurry = np.nan_to_num(looks.blur, nan=0.0) > s.most_blur
-        add("blur", blurry, s.least_blur_s, float(np.nanmax(looks.blur)), s.most_blur, "For {s:.1f} s.")
+        blur = np.nan_to_num(looks.blur, nan=0.0)
+        add("blur", blur > s.most_blur, s.least_blur_s, float(blur.max()), s.most_blur, "For {s:.1f} s.")
         light = flickers(looks, s)
         strongest = float(np.percentile(np.abs(looks.brightness), 90))
         said = f"By {strongest:.1%} from frame to frame, for {{s:.1f}} s."
