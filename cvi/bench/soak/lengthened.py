@@ -14,9 +14,8 @@ from cvi.audio.files import read_audio, write_wav
 from cvi.errors import UsageError
 from cvi.transport.scenario import Scenario, load_scenario, split_by_silence
 
-# A question and its answer take longer than this, so that the caller never runs out of words: with
-# `questions.yaml` 3.7 s in the mean.
-SHORTEST_TURN_S = 2.5
+# A question and its answer take longer than this, so that the caller never runs out of words.
+SHORTEST_TURN_S = 4.0
 
 
 def lengthened(scenario: Path, seconds: float, folder: Path) -> Path:

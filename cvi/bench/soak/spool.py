@@ -6,6 +6,7 @@ This one writes records of a fixed size on a thread of its own, and they are rea
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -61,15 +62,18 @@ class SpoolTap(Passing):
 
 
 def read_spool(folder: Path, fps: int, span_s: float) -> Iterator[Evidence]:
-    """What was taken down, in spans of `span_s`; a last record cut short by a crash is left out."""
+    """What was taken down, in spans of `span_s`, the last one half to one and a half times as long; a last
+    record cut short by a crash is left out."""
     units = _records(folder / UNITS, _unit_dtype(fps))
     caller = _records(folder / CALLER, _BLOCK)
     flushes = _records(folder / FLUSHES, np.dtype("<f8"))
     if not len(units):
         return
     begin, end = float(units["t"][0]), float(units["t"][-1])
-    for number in range(max(1, round((end - begin) / span_s))):
-        first, last = begin + number * span_s, begin + (number + 1) * span_s
+    spans = max(1, round((end - begin) / span_s))
+    for number in range(spans):
+        first = begin + number * span_s
+        last = first + span_s if number + 1 < spans else math.inf
         there = units[(units["t"] >= first) & (units["t"] < last)]
         heard = caller[(caller["t"] >= first) & (caller["t"] < last)]
         if not len(there):
