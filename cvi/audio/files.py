@@ -47,7 +47,7 @@ def probe(path: Path) -> MediaInfo:
 
     Raises UsageError for what is no media file.
     """
-    with _opened(path) as container:
+    with opened(path) as container:
         sound = _sound_track(container)
         picture = _picture_track(container)
         rate = (picture.average_rate or picture.guessed_rate) if picture else None
@@ -72,7 +72,7 @@ def stream_audio(path: Path, rate_hz: int = HEARD_HZ) -> Iterator[Pcm]:
     import av
 
     block = round(_BLOCK_S * rate_hz)
-    with _opened(path) as container:
+    with opened(path) as container:
         track = _sound_track(container)
         if track is None:
             raise UsageError(f"{path} has no sound track.", _GIVE_ANOTHER)
@@ -147,7 +147,8 @@ def write_wav(path: Path, pcm: Pcm, rate_hz: int) -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[InputContainer]:
+def opened(path: Path, what: str = "sound or picture file") -> Iterator[InputContainer]:
+    """A media file for reading; `what` it was to be. Raises UsageError with what is wrong and what to do."""
     import av
 
     if not path.exists():
@@ -161,7 +162,7 @@ def _opened(path: Path) -> Iterator[InputContainer]:
     except PermissionError as error:
         raise UsageError(f"{path} may not be read.", "Change its permissions.") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise UsageError(f"{path} is not a sound or picture file that can be read.", _GIVE_ANOTHER) from error
+        raise UsageError(f"{path} is not a {what} that can be read.", _GIVE_ANOTHER) from error
     with container:
         yield container
 

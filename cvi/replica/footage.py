@@ -8,7 +8,6 @@ memory than a second of it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.audio.block import HEARD_HZ, Pcm
-from cvi.audio.files import read_audio
+from cvi.audio.files import opened, read_audio
 from cvi.errors import UsageError
 
 if TYPE_CHECKING:
@@ -122,7 +121,7 @@ class Footage:
     def _decoded(self, start_s: float) -> Iterator[tuple[VideoFrame, float]]:
         import av
 
-        with _opened(self.path) as film:
+        with opened(self.path, "film") as film:
             stream = _picture(film, self.path)
             began_s = film.start_time / 1e6 if film.start_time is not None else 0.0
             stream.codec_context.thread_count = 1
@@ -148,7 +147,7 @@ class Footage:
 def open_footage(path: Path) -> Footage:
     """Look into a film. Raises UsageError, with what to do, for what is no film, cannot be decoded, or is
     too long or too small to be worked with."""
-    with _opened(path) as film:
+    with opened(path, "film") as film:
         stream = _picture(film, path)
         context = stream.codec_context
         context.thread_count = 1
@@ -225,26 +224,6 @@ class _Converter:
         return rgb
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[InputContainer]:
-    import av
-
-    if not path.exists():
-        raise UsageError(f"There is no file {path}.", "Check the path.")
-    if not path.is_file():
-        raise UsageError(f"{path} is not a file.", _ANOTHER)
-    if path.stat().st_size == 0:
-        raise UsageError(f"{path} is empty.", _ANOTHER)
-    try:
-        film = av.open(str(path), mode="r", metadata_errors="ignore")
-    except PermissionError as error:
-        raise UsageError(f"{path} may not be read.", "Change its permissions.") from error
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise UsageError(f"{path} is not a film that can be read.", _ANOTHER) from error
-    with film:
-        yield film
-
-
 def _picture(film: InputContainer, path: Path) -> VideoStream:
     """The first moving picture; the cover of a song is none."""
     from av.stream import Disposition
@@ -288,7 +267,7 @@ def _next_packet(packets: Iterator[Any]) -> Any | None:
 def _counted_duration_s(path: Path) -> float:
     """The end of the last packet, where the file does not say how long it is."""
     end_s = 0.0
-    with _opened(path) as film:
+    with opened(path, "film") as film:
         began_s = film.start_time / 1e6 if film.start_time is not None else 0.0
         for packet in iter(partial(_next_packet, film.demux(_picture(film, path))), None):
             if packet.pts is not None and packet.time_base is not None:

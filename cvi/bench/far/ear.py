@@ -10,13 +10,13 @@ changes by 10 ms at a time where it is quiet.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
 import numpy as np
 
 from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.audio.resample import Resampler
 from cvi.bench.far.stamps import Axis
+from cvi.transport.webrtc.opus import OpusDecoder
 
 RTP_HZ = 48_000
 PERIOD_S = 0.010
@@ -51,7 +51,7 @@ class Ear:
         self._first = 0
         self._waited = 0
         """Periods without sound since the last one with."""
-        self._decoder: Any = None
+        self._decoder = OpusDecoder()
         self._resampler = Resampler(RTP_HZ, PLAYED_HZ)
         self._sound: Pcm = np.zeros(0, np.int16)
         """What can be played; its first sample is at `position`."""
@@ -140,20 +140,10 @@ class Ear:
         self._sound = np.concatenate([self._sound, self._resampler.push(pcm)])
 
     def _decoded(self, payload: bytes) -> Pcm:
-        import av
-
-        if self._decoder is None:
-            self._decoder = av.CodecContext.create("libopus", "r")
-            self._decoder.format, self._decoder.layout = "s16", "mono"
-            self._decoder.sample_rate = RTP_HZ
-        try:
-            frames = self._decoder.decode(av.Packet(payload))
-        except av.FFmpegError:
-            frames = []
-        if not frames:
+        pcm = self._decoder.decode(payload)
+        if pcm is None:
             self.lost += 1
             return np.zeros(PACKET, np.int16)
-        pcm: Pcm = np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames]).astype(np.int16)
         return pcm
 
 

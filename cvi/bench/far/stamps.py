@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from cvi.transport.webrtc.opus import unwrapped
+
 
 class Axis:
     """The timestamps of one stream as numbers that do not wrap, and their place in the sender's time.
@@ -17,11 +19,8 @@ class Axis:
         self._zeros_s: list[float] = []
 
     def unwrapped(self, timestamp: int) -> int:
-        if self._newest is None:
-            self._newest = timestamp
-        ahead = (timestamp - self._newest + (1 << 31)) % (1 << 32) - (1 << 31)
-        at = self._newest + ahead
-        self._newest = max(self._newest, at)
+        at = unwrapped(timestamp, self._newest)
+        self._newest = at if self._newest is None else max(self._newest, at)
         return at
 
     def reported(self, ntp_timestamp: int, timestamp: int) -> None:

@@ -8,22 +8,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from cvi.face.bt709 import TO_YCC
+
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
-# Rows: Y, Cb, Cr from R, G, B; both sides counted in 8-bit steps.
-_TO_YCC = np.array(
-    [
-        [0.2126 * 219 / 255, 0.7152 * 219 / 255, 0.0722 * 219 / 255, 16.0],
-        [-0.2126 / 1.8556 * 224 / 255, -0.7152 / 1.8556 * 224 / 255, 0.9278 / 1.8556 * 224 / 255, 128.0],
-        [0.7874 / 1.5748 * 224 / 255, -0.7152 / 1.5748 * 224 / 255, -0.0722 / 1.5748 * 224 / 255, 128.0],
-    ],
-    np.float32,
-)
 _TO_RGB = np.hstack(
     [
-        np.linalg.inv(_TO_YCC[:, :3].astype(np.float64)),
-        -np.linalg.inv(_TO_YCC[:, :3].astype(np.float64)) @ _TO_YCC[:, 3:].astype(np.float64),
+        np.linalg.inv(TO_YCC[:, :3].astype(np.float64)),
+        -np.linalg.inv(TO_YCC[:, :3].astype(np.float64)) @ TO_YCC[:, 3:].astype(np.float64),
     ]
 ).astype(np.float32)
 
@@ -38,13 +31,13 @@ class Planes(NamedTuple):
 
 def to_ycc(rgb: Floats) -> Floats:
     """Float RGB 0..255 (h, w, 3) -> Y, Cb, Cr (h, w, 3), not rounded."""
-    return np.asarray(cv2.transform(rgb, _TO_YCC), np.float32)
+    return np.asarray(cv2.transform(rgb, TO_YCC), np.float32)
 
 
 def to_i420(rgb: Bytes) -> Bytes:
     """uint8 RGB (h, w, 3), sides even -> I420 (h * 3 // 2, w)."""
     height, width = rgb.shape[:2]
-    ycc = cv2.transform(rgb, _TO_YCC)
+    ycc = cv2.transform(rgb, TO_YCC)
     frame = np.empty((height * 3 // 2, width), np.uint8)
     planes = split(frame)
     planes.luma[:] = ycc[..., 0]

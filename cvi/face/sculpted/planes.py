@@ -14,20 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.errors import UsageError
+from cvi.face.bt709 import TO_YCC
 from cvi.face.sculpted.atlas import Box
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
-# Rows: Y, Cb, Cr from 8-bit R, G, B (ITU-R BT.709-6, section 3; limited range).
-_TO_YCC = np.array(
-    [
-        [0.2126 * 219 / 255, 0.7152 * 219 / 255, 0.0722 * 219 / 255, 16.0],
-        [-0.2126 / 1.8556 * 224 / 255, -0.7152 / 1.8556 * 224 / 255, 0.9278 / 1.8556 * 224 / 255, 128.0],
-        [0.7874 / 1.5748 * 224 / 255, -0.7152 / 1.5748 * 224 / 255, -0.0722 / 1.5748 * 224 / 255, 128.0],
-    ],
-    np.float32,
-)
 
 
 class Planes(NamedTuple):
@@ -57,7 +49,7 @@ class Planes(NamedTuple):
 
 def to_planes(rgb: Bytes) -> Planes:
     """uint8 RGB (h, w, 3) -> planes."""
-    luma, cb, cr = cv2.split(cv2.transform(rgb, _TO_YCC))
+    luma, cb, cr = cv2.split(cv2.transform(rgb, TO_YCC))
     return Planes(np.asarray(luma, np.uint8), halved(cb), halved(cr))
 
 
@@ -89,7 +81,7 @@ def _times(plane: Bytes, weight: Bytes) -> Bytes:
 
 def to_ycc(rgb: Floats) -> Floats:
     """Float RGB 0..255 (h, w, 3) -> Y, Cb, Cr in the same numbers as a sheet's, not rounded."""
-    return np.asarray(cv2.transform(rgb, _TO_YCC), np.float32)
+    return np.asarray(cv2.transform(rgb, TO_YCC), np.float32)
 
 
 def feather(box: Box, edge: float) -> Bytes:

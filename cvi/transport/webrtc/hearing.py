@@ -10,14 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import numpy as np
 
 from cvi.audio.block import HEARD_HZ, HOP_SAMPLES, Pcm
 from cvi.audio.resample import Resampler
+from cvi.transport.webrtc.opus import RTP_HZ, OpusDecoder, unwrapped
 
-RTP_HZ = 48_000
 PACKET = RTP_HZ // 50
 PATIENCE_LEAST_S, PATIENCE_MOST_S = 0.04, 0.25
 # For how many seconds the shortest delay is remembered, and the longest.
@@ -46,7 +45,7 @@ class Hearing:
 
     def restart(self) -> None:
         """Another connection: its packets have nothing to do with those before."""
-        self._decoder: Any = None
+        self._decoder = OpusDecoder()
         self._resampler = Resampler(RTP_HZ, HEARD_HZ)
         self._waiting: dict[int, bytes] = {}
         self._next: int | None = None
@@ -61,7 +60,8 @@ class Hearing:
         if not payload:
             return
         now_s = self._now_s()
-        at = self._unwrapped(timestamp)
+        at = unwrapped(timestamp, self._newest)
+        self._newest = at if self._newest is None else max(self._newest, at)
         if self._next is not None and abs(at - self._next) > JUMP:
             self.restart()
             self._newest = at
@@ -77,14 +77,6 @@ class Hearing:
             self._waiting.pop(min(self._waiting))
         self._waiting[at] = payload
         self._wake.set()
-
-    def _unwrapped(self, timestamp: int) -> int:
-        if self._newest is None:
-            self._newest = timestamp
-        ahead = (timestamp - self._newest + (1 << 31)) % (1 << 32) - (1 << 31)
-        at = self._newest + ahead
-        self._newest = max(self._newest, at)
-        return at
 
     @property
     def patience_s(self) -> float:
@@ -157,21 +149,11 @@ class Hearing:
         return self._made_up(), 0.0
 
     def _decoded(self, payload: bytes) -> Pcm:
-        import av
-
         assert self._next is not None
-        if self._decoder is None:
-            self._decoder = av.CodecContext.create("libopus", "r")
-            self._decoder.format, self._decoder.layout = "s16", "mono"
-            self._decoder.sample_rate = RTP_HZ
-        try:
-            frames = self._decoder.decode(av.Packet(payload))
-        except av.FFmpegError:
-            frames = []
-        if not frames:
+        pcm = self._decoder.decode(payload)
+        if pcm is None:
             self.broken += 1
             return self._made_up()
-        pcm: Pcm = np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames]).astype(np.int16)
         self._step = len(pcm)
         self._next += len(pcm)
         made = self._resampler.push(pcm)
