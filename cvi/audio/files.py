@@ -168,7 +168,9 @@ def opened(path: Path, what: str = "sound or picture file") -> Iterator[InputCon
 
 
 def _sound_track(container: InputContainer) -> AudioStream | None:
-    return next((track for track in container.streams.audio if track.rate), None)
+    """The first that can be decoded: one in an unknown format, as phones add, has no codec."""
+    tracks = (track for track in container.streams.audio if track.codec_context is not None)
+    return next((track for track in tracks if track.rate), None)
 
 
 def _picture_track(container: InputContainer) -> VideoStream | None:

@@ -163,14 +163,16 @@ def open_footage(path: Path) -> Footage:
         width, height = first.width * float(ratio), float(first.height)
         if rotation in (90, 270):
             width, height = height, width
-        has_sound = any(track.rate for track in film.streams.audio)
+        # A track in a format nobody here can decode has no codec: phones add such ones.
+        has_sound = any(track.codec_context is not None and track.rate for track in film.streams.audio)
         rate = float(stream.average_rate or stream.guessed_rate or 25)
         duration_s = float(film.duration / 1e6) if film.duration else 0.0
+    more = ""
     if duration_s <= 0.0:
-        duration_s = _counted_duration_s(path)
+        duration_s, more = _counted_duration_s(path), " or more"
     if duration_s > LONGEST_S:
         raise UsageError(
-            f"{path} is {duration_s / 60:.0f} minutes long; at most {LONGEST_S / 60:.0f} are read.",
+            f"{path} is {duration_s / 60:.0f} minutes long{more}; at most {LONGEST_S / 60:.0f} are read.",
             "Cut out the best two to five minutes, where you face the camera and speak clearly.",
         )
     if min(width, height) < SMALLEST_SIDE_PX:
@@ -265,13 +267,16 @@ def _next_packet(packets: Iterator[Any]) -> Any | None:
 
 
 def _counted_duration_s(path: Path) -> float:
-    """The end of the last packet, where the file does not say how long it is."""
+    """The end of the last packet, where the file does not say how long it is; what is too long is not read
+    to its end."""
     end_s = 0.0
     with opened(path, "film") as film:
         began_s = film.start_time / 1e6 if film.start_time is not None else 0.0
         for packet in iter(partial(_next_packet, film.demux(_picture(film, path))), None):
             if packet.pts is not None and packet.time_base is not None:
                 end_s = max(end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base) - began_s)
+            if end_s > LONGEST_S:
+                break
     return end_s
 
 

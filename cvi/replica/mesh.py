@@ -3,6 +3,9 @@
 It runs in a process with packages of its own (`mesh_packages` says why). A frame crosses in a file both
 sides map into memory, so that it is copied once; the answer comes back over a pipe. About 5 ms a frame at
 720p on one core (dependencies: `cvi replica setup`).
+
+The process has a session of its own: Ctrl-C in a terminal reaches this program alone, which then ends it as
+it ends everything else. It ends by itself too when this program is gone, since its input does.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ SEEN_SIDE_PX = 1280
 """Larger frames are shown smaller: the network looks at 192 pixels of a face and sees no more in a larger."""
 SECOND_FACE = 0.35
 """A face narrower than this share of the followed one is a picture on the wall, or a mistake."""
+END_TIMEOUT_S = 5.0
 _WORKER = Path(__file__).with_name("mesh_worker.py")
 _LEFT, _RIGHT = 234, 454
 _REMEDY = "Run `cvi replica setup` again; with CVI_DEBUG=1 the trace is shown."
@@ -40,7 +44,6 @@ class MeshTracker:
     def __init__(self, packages: Path) -> None:
         self._packages = packages
         self._process: subprocess.Popen[bytes] | None = None
-        self._shared: IO[bytes] | None = None
         self._pixels: mmap.mmap | None = None
         self._noise: IO[bytes] | None = None
         self._before: Floats | None = None
@@ -67,19 +70,18 @@ class MeshTracker:
     def close(self) -> None:
         process, self._process = self._process, None
         if process is not None:
-            assert process.stdin is not None
+            assert process.stdin is not None and process.stdout is not None
             try:
                 process.stdin.close()
-                process.wait(timeout=5)
+                process.wait(timeout=END_TIMEOUT_S)
             except (OSError, subprocess.TimeoutExpired):
                 process.kill()
                 process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
-        for part in (self._pixels, self._shared, self._noise):
+            process.stdout.close()
+        for part in (self._pixels, self._noise):
             if part is not None:
                 part.close()
-        self._pixels = self._shared = self._noise = None
+        self._pixels = self._noise = None
 
     def _followed(self, faces: list[Floats]) -> Floats:
         if len(faces) == 1:
@@ -109,24 +111,29 @@ class MeshTracker:
         ]
 
     def _start(self, size: int) -> None:
-        self._shared = tempfile.NamedTemporaryFile(prefix="cvi-mesh-")  # noqa: SIM115 - lives until `close`
         self._noise = tempfile.TemporaryFile()  # noqa: SIM115 - lives until `close`
-        try:
-            self._shared.truncate(size)
-            self._pixels = mmap.mmap(self._shared.fileno(), size)
-            # Isolated, without site-packages: nothing of this program's environment gets in.
-            command = [sys.executable, "-I", "-S", str(_WORKER), str(self._packages), self._shared.name]
-            self._process = subprocess.Popen(  # noqa: S603 - the interpreter itself, on our own file
-                [*command, str(size), str(MOST_FACES)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._noise,
-            )
-        except OSError as error:
-            raise EngineError(
-                f"The face tracker cannot start: {error.strerror or error}.", "Check the disk."
-            ) from error
-        self._read(4)
+        # Its name is needed until the other side has opened it, and no longer: a program that is killed
+        # leaves nothing.
+        with tempfile.NamedTemporaryFile(prefix="cvi-mesh-") as shared:
+            try:
+                # Written, not cut to length: a full disk is told here, not by a signal later.
+                shared.write(bytes(size))
+                shared.flush()
+                self._pixels = mmap.mmap(shared.fileno(), size)
+                # Isolated, without site-packages: nothing of this program's environment gets in.
+                command = [sys.executable, "-I", "-S", str(_WORKER), str(self._packages), shared.name]
+                self._process = subprocess.Popen(  # noqa: S603 - the interpreter itself, on our own file
+                    [*command, str(size), str(MOST_FACES)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=self._noise,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise EngineError(
+                    f"The face tracker cannot start: {error.strerror or error}.", "Check the disk."
+                ) from error
+            self._read(4)
 
     def _read(self, length: int) -> bytes:
         assert self._process is not None and self._process.stdout is not None

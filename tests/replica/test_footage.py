@@ -121,6 +121,45 @@ def test_a_film_of_hours_is_refused_with_what_to_do(tmp_path: Path, monkeypatch:
     assert "Cut out" in caught.value.remedy
 
 
+def test_a_film_that_does_not_say_how_long_it_is_is_measured_no_further_than_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As browsers write them: nothing in the head tells the length."""
+    whole = make_film(tmp_path / "a.mkv", [n / 5 for n in range(50)], rate=5)
+    data = bytearray(whole.read_bytes())
+    at = data.find(b"\x44\x89\x88")  # Duration, a float of eight bytes
+    assert at > 0
+    data[at + 3 : at + 11] = bytes(8)
+    film = tmp_path / "b.mkv"
+    film.write_bytes(data)
+    assert open_footage(film).duration_s == pytest.approx(10.0, abs=0.3)
+    read = []
+    counted = footage_module._next_packet
+    monkeypatch.setattr(footage_module, "_next_packet", lambda packets: read.append(1) or counted(packets))
+    monkeypatch.setattr(footage_module, "LONGEST_S", 2.0)
+    with pytest.raises(UsageError, match="minutes long or more"):
+        open_footage(film)
+    assert len(read) < 25
+
+
+def test_4k_at_60_frames_becomes_what_is_worked_with(tmp_path: Path) -> None:
+    film = make_film(tmp_path / "a.mp4", [n / 60 for n in range(6)], size=(3840, 2160), rate=60)
+    footage = open_footage(film)
+    assert (footage.width, footage.height, footage.working_fps) == (3840, 2160, 30)
+    frames = list(footage.frames(footage.working_fps))
+    assert len(frames) == 3 and frames[0].rgb.shape == (1080, 1920, 3)
+
+
+def test_sound_in_a_codec_nobody_knows_is_no_sound(tmp_path: Path) -> None:
+    film = make_film(tmp_path / "a.mp4", [n / 25 for n in range(25)], sound_s=1.0)
+    film.write_bytes(film.read_bytes().replace(b"mp4a", b"zzzz").replace(b"esds", b"zzzy"))
+    footage = open_footage(film)
+    assert len(list(footage.frames(25))) == 25
+    if footage.has_sound:
+        with pytest.raises(UsageError, match="sound"):
+            footage.sound()
+
+
 def test_a_film_cut_off_in_the_middle_ends_there(tmp_path: Path) -> None:
     whole = make_film(tmp_path / "a.mkv", [n / 25 for n in range(50)])
     data = whole.read_bytes()

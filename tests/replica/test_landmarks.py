@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -86,6 +92,101 @@ def test_a_process_that_dies_is_told_with_its_last_words(
     monkeypatch.setattr(mesh, "_WORKER", worker)
     tracker = MeshTracker(tmp_path)
     with pytest.raises(EngineError, match="no room for the model"):
+        tracker.see(np.zeros((32, 32, 3), np.uint8))
+    tracker.close()
+
+
+# Answers as the real one does: no face anywhere. Says so in a file when it ends of itself.
+SEES_NOBODY = """
+import pathlib, struct, sys
+out = sys.stdout.buffer
+out.write(struct.pack("<i", -1)); out.flush()
+try:
+    while len(sys.stdin.buffer.read(8)) == 8:
+        out.write(struct.pack("<i", 0)); out.flush()
+except BrokenPipeError:
+    pass
+pathlib.Path(sys.argv[1], "ended").touch()
+"""
+# A program that Ctrl-C asks to finish what it is at, as training does.
+LOOKS_ON = """
+import signal, sys
+from pathlib import Path
+import numpy as np
+from cvi.replica import mesh
+mesh._WORKER = Path(sys.argv[1])
+tracker = mesh.MeshTracker(Path(sys.argv[2]))
+asked = []
+signal.signal(signal.SIGINT, lambda number, frame: asked.append(number))
+rgb = np.zeros((32, 32, 3), np.uint8)
+tracker.see(rgb)
+print("sees", tracker._process.pid, flush=True)
+while not asked:
+    tracker.see(rgb)
+seen = [tracker.see(rgb).faces for _ in range(50)]
+tracker.close()
+print("saw", sum(seen), flush=True)
+"""
+
+
+def looking_on(tmp_path: Path) -> tuple[subprocess.Popen[str], int]:
+    """The program above, in a session of its own as in a terminal, and its tracker's process."""
+    worker = tmp_path / "worker.py"
+    worker.write_text(SEES_NOBODY, encoding="utf-8")
+    program = subprocess.Popen(
+        [sys.executable, "-c", LOOKS_ON, str(worker), str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    assert program.stdout is not None
+    said, number = program.stdout.readline().split()
+    assert said == "sees"
+    return program, int(number)
+
+
+def ended(tmp_path: Path) -> bool:
+    """Whether the tracker's process came to its own end, waited for."""
+    until_s = time.monotonic() + 20
+    while not (tmp_path / "ended").exists() and time.monotonic() < until_s:
+        time.sleep(0.01)
+    return (tmp_path / "ended").exists()
+
+
+def test_ctrl_c_in_the_terminal_leaves_the_tracker_to_the_program(tmp_path: Path) -> None:
+    program, _ = looking_on(tmp_path)
+    os.killpg(program.pid, signal.SIGINT)  # what a terminal does: to all of its foreground
+    said, _ = program.communicate(timeout=30)
+    assert said == "saw 0\n" and program.returncode == 0
+    assert ended(tmp_path)
+
+
+def test_a_program_that_is_killed_leaves_no_tracker_and_no_file(tmp_path: Path) -> None:
+    program, _ = looking_on(tmp_path)
+    program.kill()
+    program.communicate(timeout=30)
+    assert ended(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ended", "worker.py"]
+
+
+def test_a_full_disk_is_told_before_the_tracker_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Full:
+        name = "nowhere"
+
+        def __enter__(self) -> Full:
+            return self
+
+        def __exit__(self, *error: object) -> None: ...
+
+        def write(self, data: bytes) -> int:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", lambda **options: Full())
+    tracker = MeshTracker(tmp_path)
+    with pytest.raises(EngineError, match="No space left"):
         tracker.see(np.zeros((32, 32, 3), np.uint8))
     tracker.close()
 
