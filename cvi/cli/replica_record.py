@@ -37,6 +37,7 @@ def record(
     from cvi.replica.reading.sheet import read_sheet
     from cvi.replica.recording.booth import Booth
     from cvi.replica.recording.prompter import Prompter
+    from cvi.replica.recording.rescue import rescue
     from cvi.transport.container import check_output
 
     check_output(output)
@@ -50,6 +51,10 @@ def record(
         except MissingError as error:
             typer.echo(f"{error.message} You film without a framing guide. {error.remedy}", err=True)
     eye, ear = _eye(camera), _ear(microphone)
+    # After the camera is ours: nobody else is recording now.
+    rescued = rescue(output)
+    if rescued is not None:
+        typer.echo(f"An earlier recording was cut short; it is in {rescued}", err=True)
     recorded = Booth(eye, ear, Prompter(sheet), tracker).run(output)
     if recorded is None:
         typer.echo("Nothing was recorded.", err=True)

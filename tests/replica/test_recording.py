@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -13,6 +14,7 @@ os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 import pygame
 
 from cvi.audio.files import read_audio
+from cvi.errors import CviError
 from cvi.replica.footage import Rgb, open_footage
 from cvi.replica.landmarks import POINTS, Seen
 from cvi.replica.reading.sheet import Part, Sheet
@@ -22,6 +24,7 @@ from cvi.replica.recording.guide import advice
 from cvi.replica.recording.microphone import RecordedSound
 from cvi.replica.recording.painting import ALERT, GOOD, Scene, paint
 from cvi.replica.recording.prompter import Cue, Prompter
+from cvi.replica.recording.rescue import recording_path, rescue
 from cvi.transport.container import SOUND_HZ
 
 SHEET = Sheet(
@@ -112,6 +115,82 @@ def test_a_reader_who_leaves_before_starting_leaves_nothing(tmp_path: Path) -> N
     booth = Booth(eye, ear, Prompter(SHEET), None, now_s=lambda: next(ticks) * 0.04)
     assert booth.run(tmp_path / "me.mp4", screen=pygame.Surface((320, 215))) is None
     assert [path.name for path in tmp_path.iterdir()] == ["source.mp4"]
+
+
+class Interrupting(FilmCamera):
+    """A film in the camera's place; after some looks somebody presses Ctrl-C, pulls the plug, or the disk
+    is full."""
+
+    def __init__(self, film: Path, began_s: float, looks: int, what: BaseException) -> None:
+        super().__init__(open_footage(film).frames(FPS), began_s)
+        self.looks, self.what = looks, what
+
+    def latest(self, now_s: float) -> Rgb | None:
+        self.looks -= 1
+        if self.looks == 0:
+            raise self.what
+        return super().latest(now_s)
+
+
+def booth_until(tmp_path: Path, looks: int, what: BaseException) -> Booth:
+    """A booth that records from its first look on, at 20 ms a look."""
+    pygame.font.init()
+    source = make_film(tmp_path / "source.mp4", [n / 25 for n in range(300)], sound_s=12.0)
+    now = 100.0
+
+    def clock() -> float:
+        nonlocal now
+        now += 0.01
+        return now
+
+    eye = Interrupting(source, now, looks, what)
+    ear = RecordedSound(read_audio(source, SOUND_HZ), now)
+    return Booth(eye, ear, Prompter(SHEET), None, now_s=clock, start_at_once=True)
+
+
+def test_ctrl_c_keeps_what_was_filmed(tmp_path: Path) -> None:
+    made = booth_until(tmp_path, 150, KeyboardInterrupt()).run(tmp_path / "me.mp4", pygame.Surface((320, 215)))
+    assert made is not None and not made.complete
+    assert open_footage(made.film).duration_s == pytest.approx(made.duration_s, abs=0.2) and made.duration_s > 2
+    assert not recording_path(made.film).exists()
+    with pytest.raises(KeyboardInterrupt):  # nothing was filmed: then it is what it always is
+        booth_until(tmp_path, 1, KeyboardInterrupt()).run(tmp_path / "you.mp4", pygame.Surface((320, 215)))
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_a_recording_that_was_killed_is_rescued_by_the_next(tmp_path: Path) -> None:
+    output = tmp_path / "me.mp4"
+    with pytest.raises(Killed):
+        booth_until(tmp_path, 200, Killed()).run(output, pygame.Surface((320, 215)))
+    assert recording_path(output).exists() and not output.exists()
+    rescued = rescue(output)
+    assert rescued == tmp_path / "me-rescued.mp4"
+    film = open_footage(rescued)
+    assert film.has_sound and film.duration_s > 2 and not recording_path(output).exists()
+    assert rescue(output) is None
+    recording_path(output).write_bytes(b"")  # killed before the first half second: nothing in it
+    assert rescue(output) is None and not recording_path(output).exists()
+    with pytest.raises(Killed):
+        booth_until(tmp_path, 200, Killed()).run(output, pygame.Surface((320, 215)))
+    assert rescue(output) == tmp_path / "me-rescued-2.mp4" and rescued.exists()
+
+
+def test_a_full_disk_is_told_with_where_the_film_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cvi.replica.recording import booth as module
+
+    def full(recording: Path, output: Path) -> None:
+        raise CviError(f"Cannot write {output}: {os.strerror(errno.ENOSPC)}.", "Free some space.")
+
+    monkeypatch.setattr(module, "remux", full)
+    output = tmp_path / "me.mp4"
+    with pytest.raises(CviError, match="No space left") as caught:
+        booth_until(tmp_path, 150, KeyboardInterrupt()).run(output, pygame.Surface((320, 215)))
+    assert str(recording_path(output)) in caught.value.remedy
+    film = rescue(output)
+    assert film is not None and open_footage(film).duration_s > 2
 
 
 def scene(**changes: object) -> Scene:

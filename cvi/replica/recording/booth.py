@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -25,6 +26,7 @@ from cvi.replica.recording.guide import advice
 from cvi.replica.recording.microphone import SoundSource
 from cvi.replica.recording.painting import Scene, paint
 from cvi.replica.recording.prompter import Prompter
+from cvi.replica.recording.rescue import recording_path
 from cvi.transport.container import SOUND_HZ, FragmentedMp4, remux
 
 FPS = 25
@@ -79,15 +81,18 @@ class Booth:
     def run(self, output: Path, screen: object | None = None) -> Recorded | None:
         """Record into `output` (.mp4); None when the reader left before starting.
 
-        Raises MissingError without a display, CviError when the disk refuses (what was filmed until then
-        is kept and named).
+        Ctrl-C in the terminal is the same as Q. Raises MissingError without a display, CviError when the disk
+        refuses (what was filmed until then is kept and named).
         """
         import pygame
 
-        part = output.with_name(f".{output.stem}.recording.mp4")
+        part = recording_path(output)
         surface = screen if isinstance(screen, pygame.Surface) else _open_window()
         try:
             self._loop(surface, part)
+        except KeyboardInterrupt:
+            if self._file is None:
+                raise
         finally:
             if self._advisor is not None:
                 self._advisor.close()
@@ -97,11 +102,18 @@ class Booth:
                 pygame.display.quit()
         if self._file is None:
             return None
-        self._file.close()
-        remux(part, output)
-        part.unlink(missing_ok=True)
         script = output.with_suffix(".txt")
-        save_bytes(script, (self._prompter.spoken + "\n").encode())
+        with self._kept(part):
+            self._file.close()
+            remux(part, output)
+        part.unlink(missing_ok=True)
+        try:
+            save_bytes(script, (self._prompter.spoken + "\n").encode())
+        except OSError as error:
+            raise CviError(
+                f"The film is in {output}, but {script} cannot be written: {error.strerror or error}.",
+                "`cvi replica script --text` prints what you read.",
+            ) from error
         return Recorded(output, script, self._frames / FPS, self._prompter.over)
 
     def _loop(self, surface: object, part: Path) -> None:
@@ -123,7 +135,8 @@ class Booth:
                     self._film(rgb, now_s, part)
             heard = self._ear.take(now_s)
             if self._file is not None and len(heard):
-                self._hear(heard)
+                with self._kept(part):
+                    self._hear(heard)
             paint(surface, self._scene(rgb, now_s))
             if pygame.display.get_init():
                 pygame.display.flip()
@@ -141,14 +154,21 @@ class Booth:
             height, width = _filmed(rgb)
             self._file = FragmentedMp4(part, width=width, height=height, fps=FPS, channels=1)
         frame = None
-        try:
+        with self._kept(part):
             while self._frames / FPS <= now_s - self._began_s:
                 frame = _i420(rgb) if frame is None else frame
                 self._file.picture(frame, self._frames)
                 self._frames += 1
+
+    @contextmanager
+    def _kept(self, part: Path) -> Iterator[None]:
+        """When the disk refuses, what is whole of the film stays, and is named."""
+        assert self._file is not None
+        try:
+            yield
         except CviError as error:
             self._file.abandon()
-            remedy = f"{error.remedy} What was filmed until then is in {part}."
+            remedy = f"{error.remedy} What was filmed until then is in {part}; recording again rescues it."
             raise CviError(error.message, remedy) from error
 
     def _hear(self, heard: np.ndarray) -> None:
