@@ -44,6 +44,15 @@ def test_check_tells_what_is_no_film(tmp_path: Path) -> None:
     assert "no film in" in str(RUN.invoke(app, ["replica", "check", str(empty)]).exception)
 
 
+def test_no_replica_without_consent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CVI_HOME", str(tmp_path))
+    film = tmp_path / "a.mp4"
+    film.write_bytes(b"not looked at")
+    outcome = RUN.invoke(app, ["train-replica", str(film), "--name", "anna"])
+    assert outcome.exit_code == 2 and "--consent" in outcome.output
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
 def test_record_refuses_before_it_films(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     film = tmp_path / "me.mp4"
     film.write_bytes(b"precious")

@@ -336,6 +336,19 @@ def test_times_are_told_in_words() -> None:
     assert when([(n, n) for n in range(9)], 90.0).endswith("and 3 more")
 
 
+def test_speech_that_something_else_spoils_is_told_apart(tmp_path: Path) -> None:
+    looks, pcm = spoilt("turned")
+    n = len(looks.track)
+    looks = changed(looks, landmarks=lambda a: turn(a[at(n, 10.0, 40.0)], 25.0))
+    fault = next(one for one in graded(tmp_path, looks, pcm).faults if one.kind == "little_speech")
+    assert "something else is wrong" in fault.said
+    short, pcm = spoilt("little_speech")
+    (fault,) = graded(tmp_path, short, pcm).faults
+    assert "something else" not in fault.said
+    told = page(graded(tmp_path, short, pcm), Film(tmp_path / "film.mp4", pcm, 45.0))
+    assert "<code>cvi replica script</code>" in told
+
+
 def test_the_page_says_everything_and_loads_nothing(tmp_path: Path) -> None:
     looks, pcm = spoilt("turned")
     grade = replace(graded(tmp_path, looks, pcm), film="<b>me</b>.mp4")
@@ -343,6 +356,7 @@ def test_the_page_says_everything_and_loads_nothing(tmp_path: Path) -> None:
     told = page(grade, Film(path, pcm, grade.duration_s))
     for fault in grade.faults:
         assert fault.about.remedy in told
+    assert told.count('role="img"') == 3 + len(grade.faults) and "0:20.0–0:23.0" in told
     assert "<b>me" not in told and "http" not in told and "<script" not in told
     data = as_data(grade)
     assert data["faults"][0]["kind"] == "turned" and data["faults"][0]["remedy"]

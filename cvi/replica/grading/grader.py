@@ -134,6 +134,9 @@ def _sound_faults(
     if spoken_s < standards.least_speech_s:
         least_s = standards.least_speech_s
         said = f"There are {spoken_s:.0f} s of speech that can be used; {least_s:.0f} are needed."
+        spoilt_s = voice.speech_s - spoken_s
+        if spoilt_s > 0.2 * voice.speech_s:
+            said += f" The other {spoilt_s:.0f} s lie where something else is wrong."
         fatal = spoken_s < standards.hopeless_speech_s
         found.append(Fault("little_speech", whole, spoken_s, standards.least_speech_s, said, fatal))
     return found

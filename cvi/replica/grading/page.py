@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable
 from dataclasses import asdict
 from html import escape
@@ -78,8 +79,13 @@ def _fault(fault: Fault, grade: Grade, footage: Footage) -> str:
         f'<section class="{"fatal" if fault.fatal else "fault"}"><h2>{escape(about.title)}</h2>'
         f'<p class="when">{escape(when(fault.spans, grade.duration_s))}</p>'
         f"<p>{escape(fault.said)} {escape(about.effect)}</p>"
-        f'<p class="remedy">{escape(about.remedy)}</p>{_pictures(footage, _moments(fault.spans))}</section>'
+        f'<p class="remedy">{_typed(about.remedy)}</p>{_pictures(footage, _moments(fault.spans))}</section>'
     )
+
+
+def _typed(text: str) -> str:
+    """Text whose commands stand between backticks -> HTML."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _moments(spans: Iterable[Span]) -> list[float]:
@@ -118,22 +124,21 @@ def _timeline(grade: Grade) -> str:
     rows = [("speech", grade.speech), ("still", grade.stills), ("clean", grade.clean)]
     rows += [(fault.kind, fault.spans) for fault in grade.faults]
     whole = max(grade.duration_s, 0.1)
-    bars = []
-    for number, (name, spans) in enumerate(rows):
-        y = 4 + number * 16
+    told = []
+    for name, spans in rows:
         kind = name if name in ("speech", "still", "clean") else "bad"
-        label = name.replace("_", " ")
-        bars.append(f'<text x="0" y="{y + 9}">{escape(label)}</text>')
-        for start_s, end_s in spans:
-            x, width = 130 + 860 * start_s / whole, max(860 * (end_s - start_s) / whole, 2.0)
-            bars.append(f'<rect class="{kind}" x="{x:.1f}" y="{y}" width="{width:.1f}" height="10"/>')
-    height = 8 + 16 * len(rows)
-    return (
-        f'<svg viewBox="0 0 1000 {height + 14}" role="img" aria-label="What lies where in the film">'
-        f"{''.join(bars)}"
-        f'<text x="130" y="{height + 10}">0:00</text>'
-        f'<text x="990" y="{height + 10}" text-anchor="end">{clock(whole)}</text></svg>'
-    )
+        label = escape(name.replace("_", " "))
+        bars = "".join(
+            f'<rect class="{kind}" x="{1000 * start_s / whole:.1f}" y="0" '
+            f'width="{max(1000 * (end_s - start_s) / whole, 3.0):.1f}" height="10"/>'
+            for start_s, end_s in spans
+        )
+        told.append(
+            f'<span>{label}</span><svg viewBox="0 0 1000 10" preserveAspectRatio="none" role="img" '
+            f'aria-label="{label}: {escape(when(spans, grade.duration_s)) or "nowhere"}">{bars}</svg>'
+        )
+    ends = f'<span></span><span class="ends"><span>0:00</span><span>{clock(whole)}</span></span>'
+    return f'<div class="timeline">{"".join(told)}{ends}</div>'
 
 
 def _figures(grade: Grade) -> str:
@@ -173,7 +178,11 @@ padding:.9rem 1.1rem;margin:1rem 0}section.fatal{border-left-color:#c8423b}
 section p{margin:.3rem 0}.when{font-variant-numeric:tabular-nums}.remedy{font-weight:600}
 .pictures{display:flex;flex-wrap:wrap;gap:.7rem;margin-top:.6rem}figure{margin:0}img{border-radius:.3rem;display:block;
 max-width:100%;height:auto}figcaption{font-size:.8rem}
-svg{width:100%;height:auto;font:10px system-ui,sans-serif}svg text{fill:var(--soft)}
+.timeline{display:grid;grid-template-columns:max-content 1fr;gap:.25rem .8rem;align-items:center;
+color:var(--soft);font-size:.75rem;line-height:1.1}
+.timeline svg{width:100%;height:.7rem;background:var(--line);border-radius:.15rem}
+.ends{display:flex;justify-content:space-between;font-variant-numeric:tabular-nums}
+code{font:.92em ui-monospace,monospace;white-space:nowrap}
 rect.speech{fill:#5b8def}rect.still{fill:#8f7bd8}rect.clean{fill:#2e8b57}rect.bad{fill:#c8423b}
 table{border-collapse:collapse;margin:.6rem 0}td{padding:.1rem 1.2rem .1rem 0}
 td{border-bottom:1px solid var(--line)}td+td{text-align:right;font-variant-numeric:tabular-nums}

@@ -1,4 +1,4 @@
-"""What the films are of: a good reading, and three that cannot be made from it afterwards.
+"""What the films are of: a good reading, the whole script, and three that no good film can be made into.
 
 `lines` takes only the first lines of the text: shorter films, too short for the grader's own standard.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from cvi.replica.reading.sheet import read_sheet
 from cvi.testing.footage.film import FilmPlan, Turn
 from cvi.testing.footage.labels import KnownFault
 
@@ -66,6 +67,23 @@ def good_plan(character: str, seed: int, lines: int | None = None) -> FilmPlan:
     return FilmPlan(character, seed, good_text(GOOD_LINES[:lines]))
 
 
+def reading_plan(character: str, seed: int, lines: int | None = None) -> FilmPlan:
+    """The script of `cvi replica script` as a person would film it, feelings and all: what to train on.
+
+    Silences stand after every sixth line. A film neither begins nor ends with one, and nobody listens in it.
+    """
+    said = [(line, part.feeling) for part in read_sheet("en").parts for line in part.lines][:lines]
+    text, felt = "", "neutral"
+    for number, (line, feeling) in enumerate(said):
+        if number:
+            text += f"\n\n{STILL}\n\n" if number % 6 == 0 else "\n\n"
+        if feeling != felt:
+            text += f'<emotion value="{feeling}"/>'
+            felt = feeling
+        text += line
+    return FilmPlan(character, seed, text)
+
+
 def turned_plan(character: str, seed: int, lines: int | None = None) -> FilmPlan:
     """The head looks aside and down for some seconds."""
     rng = np.random.default_rng([seed, 1])
@@ -91,4 +109,5 @@ def lipless_plan(character: str, seed: int, lines: int | None = None) -> FilmPla
     return FilmPlan(character, seed, good_text(LIPLESS_LINES[:lines]), faults=(fault,))
 
 
+FAULTLESS = {"good": good_plan, "reading": reading_plan}
 PLANS = {"turned": turned_plan, "no_stillness": restless_plan, "few_labials": lipless_plan}
