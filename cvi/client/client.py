@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -115,6 +116,33 @@ class Client:
 
     def replicas(self, replica_type: Literal["user", "system"] | None = None) -> Iterator[Answer]:
         return self._pages("/replicas", {"replica_type": replica_type} if replica_type else {})
+
+    def upload(self, film: Path) -> str:
+        """Send a film from this machine; what `train_replica` takes in place of a URL, once, for a day.
+
+        Raises OSError for a film that cannot be read.
+        """
+
+        def pieces() -> Iterator[bytes]:
+            with film.open("rb") as file:
+                while piece := file.read(1 << 20):
+                    yield piece
+
+        return str(self._object("POST", "/uploads", content=pieces(), timeout=None)["upload_url"])
+
+    def train_replica(self, **fields: Any) -> Answer:
+        """`train_video_url` (or what `upload` gave), `replica_name`, `consent_video_url`, `callback_url`.
+
+        Ask `replica` how far it is: `status` and `training_progress`.
+        """
+        return self._object("POST", "/replicas", json=fields)
+
+    def rename_replica(self, replica_id: str, name: str) -> None:
+        self._call("PATCH", f"/replicas/{replica_id}/name", json={"replica_name": name})
+
+    def delete_replica(self, replica_id: str, *, hard: bool = False) -> None:
+        """With `hard`, or while it is still made, nothing of it is kept."""
+        self._call("DELETE", f"/replicas/{replica_id}", params={"hard": hard})
 
     # Everything else the contract stores
 

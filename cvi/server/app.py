@@ -26,6 +26,7 @@ from cvi.server.api import (
     replicas,
     signalling,
     tools,
+    uploads,
     videos,
 )
 from cvi.server.gate.log import RequestLog
@@ -35,6 +36,9 @@ from cvi.server.gate.size import OneSlashForm, SizeGate
 from cvi.server.measures import Measures
 from cvi.server.services import Services, open_services
 from cvi.server.settings import ServerSettings
+from cvi.server.training.footage import MOST_BYTES as MOST_UPLOADED_BYTES
+
+UPLOADS = "/v2/uploads"
 
 Open = Callable[[ServerSettings, Measures], Coroutine[Any, Any, Services]]
 
@@ -76,7 +80,7 @@ def create_app(settings: ServerSettings, *, open: Open = open_services) -> FastA
     _name_the_error(app)
     secure = settings.url.startswith("https://")
     # The last one added is the first one passed.
-    app.add_middleware(SizeGate, most_bytes=settings.body_bytes)
+    app.add_middleware(SizeGate, most_bytes=settings.body_bytes, larger={UPLOADS: MOST_UPLOADED_BYTES})
     app.add_middleware(RateGate, limit=RateLimit(settings.rate_per_minute))
     app.add_middleware(Origins, api_origins=settings.cors_origins)
     app.add_middleware(SafeHeaders, frame_ancestors=settings.frame_ancestors, secure=secure)
@@ -94,7 +98,7 @@ def _api() -> APIRouter:
     for noun in ("/replicas", "/faces"):
         api.include_router(replicas.router, prefix=noun)
     api.include_router(replicas.voices, prefix="/voices")
-    for room in (documents, objectives, guardrails, tools, dictionaries, videos, kept):
+    for room in (documents, objectives, guardrails, tools, dictionaries, videos, uploads, kept):
         api.include_router(room.router)
     return api
 

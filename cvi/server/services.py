@@ -21,6 +21,8 @@ from cvi.server.rooms.rooms import Rooms
 from cvi.server.settings import ServerSettings
 from cvi.server.store.database import Database, database_path
 from cvi.server.tracing import tracer
+from cvi.server.training.atelier import Atelier
+from cvi.server.training.orders import Orders
 from cvi.server.webhooks.addresses import Guard
 from cvi.server.webhooks.calling import Caller
 from cvi.server.webhooks.delivery import Delivery
@@ -41,6 +43,7 @@ class Services:
     personas: PersonaShelf
     replicas: ReplicaShelf
     films: Darkroom
+    training: Atelier
     recordings: Carrier
     portraits: Portraits
     measures: Measures
@@ -51,6 +54,7 @@ class Services:
         await self.rooms.drain(0.0)
         await self.rooms.stop()
         await self.films.stop()
+        await self.training.stop()
         await self.recordings.stop()
         await self.portraits.stop()
         await self.delivery.flush(FLUSH_S)
@@ -89,10 +93,12 @@ async def open_services(settings: ServerSettings, measures: Measures) -> Service
     )
     replicas = ReplicaShelf(settings.url)
     personas = PersonaShelf(replicas)
+    training = Atelier(Orders(database), caller, replicas, webhooks_wait=delivery.wake)
     await asyncio.to_thread(personas.every)
     await delivery.start()
     await rooms.start()
     await films.start()
+    await training.start()
     await recordings.start()
     return Services(
         settings=settings,
@@ -104,6 +110,7 @@ async def open_services(settings: ServerSettings, measures: Measures) -> Service
         personas=personas,
         replicas=replicas,
         films=films,
+        training=training,
         recordings=recordings,
         portraits=Portraits(),
         measures=measures,

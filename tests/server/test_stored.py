@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from place import place
 from running import serving
 
 STEP = {"objective_name": "ask", "objective_prompt": "Ask."}
@@ -241,7 +240,7 @@ async def test_a_film_of_recorded_speech_is_fetched_first(home, monkeypatch: pyt
         "/large.wav": (200, b"RIFF" + b"x" * 5000, ""),
     }
     monkeypatch.setattr("cvi.server.films.speech.MOST_BYTES", 4000)
-    async with sounds(answers) as url, serving(urls_to=("127.0.0.1",)) as client:
+    async with place(answers) as url, serving(urls_to=("127.0.0.1",)) as client:
         client.app.state.services.films._render = [sys.executable, "-c", RENDER_SOUND]
         made = {}
         for name in answers:
@@ -261,24 +260,6 @@ async def test_a_film_of_recorded_speech_is_fetched_first(home, monkeypatch: pyt
         for name in ("/list.m3u8", "/large.wav"):
             kept = client.app.state.services.films.film(made[name]["video_id"]).parent
             assert not kept.exists() or not list(kept.iterdir())
-
-
-@asynccontextmanager
-async def sounds(answers: dict) -> AsyncIterator[str]:
-    """A place in the web that answers (status, body, where to go) by path."""
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        path = (await reader.readuntil(b"\r\n\r\n")).split(b" ")[1].decode()
-        status, body, location = answers[path]
-        more = f"location: {location}\r\n" if location else ""
-        head = f"HTTP/1.1 {status} X\r\n{more}content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        writer.write(head.encode() + body)
-        await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    server.close()
 
 
 async def settled(client: httpx.AsyncClient, video: dict) -> dict:

@@ -12,24 +12,41 @@ from starlette.responses import Response
 from cvi.server.answers import Page, Refusal, empty, listing, not_here_yet, page_from_one
 from cvi.server.json_body import JsonRoute
 from cvi.server.services import Services, services
+from cvi.server.store.resources import Resource
+from cvi.server.training.ability import what_is_missing
+from cvi.server.training.consent import SOMEBODY, check_wording
+from cvi.server.training.footage import SCHEME
 from cvi.server.vocabulary import Body
 
 House = Annotated[Services, Depends(services)]
 Kind = Annotated[Literal["user", "system"] | None, Query(description="Own ones, or those that ship.")]
+
+KEPT = ("train_video_url", "consent_text", "script", "quality", "callback_url")
 
 router = APIRouter(tags=["replicas"], route_class=JsonRoute)
 voices = APIRouter(tags=["voices"])
 
 
 class TrainingBody(Body):
-    """Footage to train a replica from: a video, or an image and a voice."""
+    """Footage to train a replica from: a video, or an image and a voice.
 
-    train_video_url: str = ""
-    train_image_url: str = ""
+    `train_video_url` and `consent_video_url` also take an `upload_url` of `POST /v2/uploads`. Without
+    `consent_video_url` and `consent_text` the footage must begin with the person's consent. Ours, not the
+    contract's: `consent_text`, `consent_by` (who agrees), `script` (what is read in the footage: sharper
+    lips) and `quality`.
+    """
+
+    train_video_url: Annotated[str, Field(max_length=2048)] = ""
+    train_image_url: Annotated[str, Field(max_length=2048)] = ""
     voice_name: str = ""
     replica_name: Annotated[str, Field(max_length=255)] = ""
-    consent_video_url: str = ""
+    consent_video_url: Annotated[str, Field(max_length=2048)] = ""
+    consent_text: Annotated[str, Field(max_length=20_000)] = ""
+    consent_by: Annotated[str, Field(max_length=255)] = ""
+    script: Annotated[str, Field(max_length=100_000)] = ""
+    quality: Literal["tiny", "standard", "high"] = "standard"
     callback_url: Annotated[str, Field(max_length=2048)] = ""
+    properties: dict[str, Any] = Field(default_factory=dict)
 
 
 class NameBody(Body):
@@ -44,10 +61,34 @@ async def train(body: TrainingBody, house: House) -> dict[str, Any]:
         raise Refusal(400, "Only one of train_video_url and train_image_url can be provided.")
     if body.train_image_url and not body.voice_name:
         raise Refusal(400, "voice_name is required with train_image_url.")
-    for url in (body.train_video_url or body.train_image_url, body.consent_video_url, body.callback_url):
-        if url:
-            house.guard.read(url)
-    raise not_here_yet("Training replicas", "The stock replicas are here: GET /v2/replicas.")
+    if body.train_image_url:
+        house.guard.read(body.train_image_url)
+        raise not_here_yet("Training a replica from an image", "Give a film: train_video_url.")
+    if body.properties.get("background_green_screen"):
+        raise not_here_yet("Training before a green screen", "Leave out background_green_screen.")
+    # The same film for both: it begins with the consent.
+    consent_film = "" if body.consent_video_url == body.train_video_url else body.consent_video_url
+    if consent_film and body.consent_text:
+        raise Refusal(400, "Only one of consent_video_url and consent_text can be provided.")
+    films = [url for url in (body.train_video_url, consent_film) if not url.startswith(SCHEME)]
+    for url in filter(None, (*films, body.callback_url)):
+        await house.guard.vet(url)
+    title = body.replica_name.strip() or "Replica"
+    by = body.consent_by.strip()
+    if body.consent_text:
+        await asyncio.to_thread(check_wording, body.consent_text, by)
+    missing = await asyncio.to_thread(what_is_missing)
+    if missing is not None:
+        raise Refusal(501, missing, "message")
+    made = await house.training.order(
+        title,
+        {
+            **{key: getattr(body, key) for key in KEPT},
+            "consent_video_url": consent_film,
+            "consent_by": by or ("" if body.consent_text else body.replica_name.strip() or SOMEBODY),
+        },
+    )
+    return house.training.show(made)
 
 
 @router.get("", summary="List replicas")
@@ -60,26 +101,45 @@ async def every(
     face_ids: str = "",
 ) -> dict[str, Any]:
     kind, wanted = replica_type or face_type, replica_ids or face_ids
+    chosen = {id.strip() for id in wanted.split(",") if id.strip()}
+    making = [] if kind == "system" else await house.training.orders.every()
 
     def look() -> dict[str, Any]:
-        found = [item for item in house.replicas.every() if kind in (None, "user" if item.own else "system")]
-        if wanted:
-            chosen = {
-                item.id for id in wanted.split(",") if (item := house.replicas.find(id.strip())) is not None
-            }
-            found = [item for item in found if item.id in chosen]
-        return listing([house.replicas.show(item) for item in page.of(found)], len(found))
+        under_way = {row.id for row in making}
+        found = [item for item in house.replicas.every() if item.id not in under_way]
+        found = [item for item in found if kind in (None, "user" if item.own else "system")]
+        rows = making
+        if chosen:
+            named = {item.id for id in chosen if (item := house.replicas.find(id)) is not None}
+            found = [item for item in found if item.id in named]
+            rows = [row for row in making if chosen & {row.id, row.document["name"]}]
+        shown = page.of([*rows, *found])
+        return listing(
+            [
+                house.training.show(each) if isinstance(each, Resource) else house.replicas.show(each)
+                for each in shown
+            ],
+            len(rows) + len(found),
+        )
 
     return await asyncio.to_thread(look)
 
 
 @router.get("/{replica_id}", summary="Get a replica")
 async def one(replica_id: str, house: House) -> dict[str, Any]:
+    making = await house.training.orders.find(replica_id)
+    if making is not None:
+        return house.training.show(making)
     return await asyncio.to_thread(lambda: house.replicas.show(house.replicas.get(replica_id)))
 
 
 @router.patch("/{replica_id}/name", summary="Rename a replica")
 async def rename(replica_id: str, body: NameBody, house: House) -> dict[str, Any]:
+    making = await house.training.orders.find(replica_id)
+    if making is not None:
+        await house.training.orders.rename(making, body.replica_name)
+        return await one(replica_id, house)
+
     def work() -> dict[str, Any]:
         house.replicas.rename(house.replicas.get(replica_id), body.replica_name)
         return house.replicas.show(house.replicas.get(replica_id))
@@ -91,6 +151,11 @@ async def rename(replica_id: str, body: NameBody, house: House) -> dict[str, Any
 async def delete(
     replica_id: str, house: House, hard: Annotated[bool, Query(description="Irrevocably.")] = False
 ) -> Response:
+    """One that is not whole yet goes with its footage, `hard` or not: there is nothing to bring back."""
+    making = await house.training.orders.find(replica_id)
+    if making is not None:
+        await house.training.drop(making)
+        return empty(200)
     await asyncio.to_thread(lambda: house.replicas.delete(house.replicas.get(replica_id), hard))
     return empty(200)
 

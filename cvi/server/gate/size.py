@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cvi.server.gate.rate import answer
@@ -12,19 +14,24 @@ class _TooLargeError(Exception):
 
 
 class SizeGate:
-    """Answers 413 to a body that is too large, before it is read or while it comes."""
+    """Answers 413 to a body that is too large, before it is read or while it comes.
 
-    def __init__(self, app: ASGIApp, most_bytes: int) -> None:
+    `larger`: paths that take more.
+    """
+
+    def __init__(self, app: ASGIApp, most_bytes: int, larger: Mapping[str, int]) -> None:
         self._app = app
         self._most = most_bytes
+        self._larger = dict(larger)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refusal = b'{"error": "The body is larger than %d bytes."}' % self._most
+        most = self._larger.get(scope["path"], self._most)
+        refusal = b'{"error": "The body is larger than %d bytes."}' % most
         for name, value in scope["headers"]:
-            if name == b"content-length" and value.isdigit() and int(value) > self._most:
+            if name == b"content-length" and value.isdigit() and int(value) > most:
                 await answer(send, 413, refusal, {"connection": "close"})
                 return
         seen, begun = 0, False
@@ -34,7 +41,7 @@ class SizeGate:
             message = await receive()
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
-                if seen > self._most:
+                if seen > most:
                     raise _TooLargeError
             return message
 

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from cvi.face.replica import CARD, list_replicas, save_bytes
-from cvi.home import replicas_dir
+from cvi.home import home, replicas_dir
 from cvi.server.answers import Refusal, invalid, iso
 from cvi.server.personas.seeds import REPLICAS
 from cvi.server.vocabulary import both
@@ -83,6 +83,12 @@ class ReplicaShelf:
         if found is None:
             raise invalid("replica_id")
         return found
+
+    def taken(self) -> set[str]:
+        """The names that a new replica cannot have: of those here, put aside, or in the making."""
+        roots = (replicas_dir(), replicas_dir() / TRASH, home() / "training")
+        folders = [folder for root in roots if root.is_dir() for folder in root.iterdir()]
+        return {*list_replicas(), *(folder.name for folder in folders)}
 
     def rename(self, item: ShelvedReplica, title: str) -> None:
         """Give it another title; its folder, and so its id, stays. Raises `Refusal`."""

@@ -66,17 +66,19 @@ class Caller:
             url = urljoin(url, location)
         raise CallError(f"more than {REDIRECTS} redirects")
 
-    async def fetch(self, url: str, path: Path, most_bytes: int) -> None:
+    async def fetch(
+        self, url: str, path: Path, most_bytes: int, within_s: float = FETCH_WITHIN_S
+    ) -> None:
         """Get what a URL holds into a file, whole or not at all.
 
         Raises `RefusedAddressError` for a URL that may not be called, `CallError` when it cannot be had, is
-        larger than `most_bytes`, or takes longer than FETCH_WITHIN_S.
+        larger than `most_bytes`, or takes longer than `within_s`.
         """
         try:
-            async with asyncio.timeout(FETCH_WITHIN_S):
+            async with asyncio.timeout(within_s):
                 await self._fetch(url, path, most_bytes)
         except TimeoutError:
-            raise CallError(f"not there after {FETCH_WITHIN_S:.0f} s") from None
+            raise CallError(f"not there after {within_s:.0f} s") from None
 
     async def _fetch(self, url: str, path: Path, most_bytes: int) -> None:
         for _ in range(REDIRECTS + 1):

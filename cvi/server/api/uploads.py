@@ -1,0 +1,43 @@
+"""`/v2/uploads`: films from somebody's disk, for `POST /v2/replicas`. Ours, not the contract's."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from cvi.server.answers import Refusal, empty, iso
+from cvi.server.services import Services, services
+from cvi.server.training.footage import KEEP_UPLOADS_S, SCHEME
+
+House = Annotated[Services, Depends(services)]
+router = APIRouter(prefix="/uploads", tags=["replicas"])
+_FILM = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+@router.post("", summary="Send a film", openapi_extra=_FILM)
+async def receive(request: Request, house: House) -> dict[str, Any]:
+    """The body is the film. Its `upload_url` is one `train_video_url` or `consent_video_url`, for a day."""
+    try:
+        address, size = await house.training.uploads.receive(request.stream())
+    except ClientDisconnect:
+        raise Refusal(400, "The film broke off.") from None
+    return {
+        "upload_id": address.removeprefix(SCHEME),
+        "upload_url": address,
+        "bytes": size,
+        "expires_at": iso(house.wall() + KEEP_UPLOADS_S),
+    }
+
+
+@router.delete("/{upload_id}", summary="Delete a film that was sent", status_code=204)
+async def delete(upload_id: str, house: House) -> Response:
+    house.training.uploads.remove(f"{SCHEME}{upload_id}")
+    return empty()

@@ -1,0 +1,425 @@
+"""Replicas ordered through the API: the queue, its footage, its end; and the pipeline behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from place import place
+from running import listening, serving, until
+
+from cvi.client import Client
+from cvi.client.client import ApiError
+from cvi.server.store import outbox
+from cvi.server.store.database import connect, database_path
+from cvi.server.training import atelier, footage, orders
+from cvi.server.training.ability import what_is_missing
+from cvi.server.training.naming import folder_name
+
+CONSENT = "I, Pia Puppet, agree that a replica of my face is made from this footage."
+HOOK = "https://93.184.216.34/hook"
+
+# What the pipeline does, without doing it: the footage's last word says how it ends.
+TRAIN = """
+import json, os, pathlib, sys, time, yaml
+order = json.loads(sys.stdin.readline())
+film, home = pathlib.Path(order["film"]), pathlib.Path(os.environ["CVI_HOME"])
+tell = lambda message: print(json.dumps(message), flush=True)
+(home / "training" / order["name"]).mkdir(parents=True, exist_ok=True)
+tell({"type": "progress", "stage": "train", "done": 1, "of": 2})
+mode = film.read_bytes().split()[-1]
+if mode == b"waits":
+    pathlib.Path(home, "pid").write_text(str(os.getpid()))
+    while not (home / "go").exists():
+        time.sleep(0.02)
+if mode == b"dies":
+    os.kill(os.getpid(), 9)
+if mode == b"bad":
+    tell({"type": "failed", "message": "The footage is unusable: nobody is in it."})
+    sys.exit(2)
+made = home / "replicas" / order["name"]
+made.mkdir(parents=True)
+consent = pathlib.Path(order["consent"]).read_text() if order["consent"] else ""
+card = {"name": order["name"], "renderer": "neural", "files": {}, "consent": consent, "order": order,
+        "training": {"footage": {"path": str(film)}}}
+(made / "replica.yaml").write_text(yaml.safe_dump(card))
+tell({"type": "made"})
+"""
+
+
+def film(mode: str) -> bytes:
+    return b"\x00\x00\x00\x18ftypisom\x00\x00\x00\x00 and so on " + mode.encode()
+
+
+@pytest.fixture(autouse=True)
+def able(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine that can train, with the pipeline's place taken."""
+    monkeypatch.setattr("cvi.server.api.replicas.what_is_missing", lambda: None)
+    monkeypatch.setattr(atelier.Atelier.__init__, "__kwdefaults__", {"train": (sys.executable, "-c", TRAIN)})
+
+
+async def ordered(client: httpx.AsyncClient, noun: str = "replicas", **body: Any) -> dict[str, Any]:
+    answer = await client.post(f"/v2/{noun}", json={"replica_name": "Anna Müller", **body})
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def uploaded(client: httpx.AsyncClient, mode: str) -> str:
+    answer = await client.post("/v2/uploads", content=film(mode))
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["upload_url"])
+
+
+async def settled(client: httpx.AsyncClient, made: dict[str, Any]) -> dict[str, Any]:
+    for _ in range(1000):
+        found: dict[str, Any] = (await client.get(f"/v2/replicas/{made['replica_id']}")).json()
+        if found["status"] != "started":
+            return found
+        await asyncio.sleep(0.01)
+    raise AssertionError("it is never done")
+
+
+def told(made: dict[str, Any]) -> list[dict[str, Any]]:
+    """The webhooks of a replica."""
+    return [json.loads(message.body) for message in outbox.latest(connect(database_path()), 10, made["replica_id"])]
+
+
+def left(home: Path) -> list[str]:
+    """What is left of footage and of work."""
+    roots = (home / "footage", home / "training", home / "uploads")
+    return [str(path) for root in roots if root.is_dir() for path in root.iterdir()]
+
+
+async def test_a_film_becomes_a_replica_and_that_is_told(home: Path) -> None:
+    answers = {"/me.mp4": (200, film("good"), ""), "/moved": (302, b"", "/me.mp4"), "/yes.webm": (200, b"\x1aE\xdf\xa3" + film("yes"), "")}
+    async with place(answers) as url, serving(urls_to=("127.0.0.1",)) as client:
+        films = {"train_video_url": f"{url}/moved", "consent_video_url": f"{url}/yes.webm"}
+        made = await ordered(client, "faces", **films, callback_url=HOOK, model_name="phoenix-4")
+        assert made["status"] == "started" and made["face_id"] == made["replica_id"]
+        assert made["face_name"] == "Anna Müller" and made["replica_type"] == "user"
+        done = await settled(client, made)
+        assert (done["status"], done["training_progress"], done["error_message"]) == ("completed", "100/100", None)
+        assert (done["replica_id"], done["replica_name"]) == (made["replica_id"], "Anna Müller")
+        listed = (await client.get("/v2/replicas?replica_type=user")).json()
+        assert [row["replica_id"] for row in listed["data"]] == [made["replica_id"]] and listed["total_count"] == 1
+        assert told(made) == [{"replica_id": made["replica_id"], "face_id": made["replica_id"], "status": "ready"}]
+        await until(lambda: left(home) == [])
+        order = client.app.state.services.replicas.find(made["replica_id"]).card["order"]
+        assert order["name"] == "anna-muller" and order["consent_by"] == "Anna Müller"
+        assert order["quality"] == "standard" and order["consent"].endswith("consent.mkv")
+        assert (await client.delete(f"/v2/faces/{made['face_id']}?hard=true")).status_code == 200
+        assert (await client.get(f"/v2/faces/{made['face_id']}")).status_code == 400
+
+
+async def test_uploads_are_taken_once_and_words_are_a_consent(client: httpx.AsyncClient, home: Path) -> None:
+    address = await uploaded(client, "good")
+    words = {"consent_text": CONSENT, "script": "Bob buys maps.", "quality": "tiny"}
+    made = await ordered(client, train_video_url=address, **words)
+    assert (await settled(client, made))["status"] == "completed"
+    card = client.app.state.services.replicas.find(made["replica_id"]).card
+    assert card["consent"] == CONSENT and card["order"]["quality"] == "tiny"
+    again = await client.post("/v2/replicas", json={"train_video_url": address})
+    assert again.status_code == 400 and "no such upload" in again.json()["error"]
+    # Without any consent the film itself begins with it, and by whom is as good as unknown.
+    made = await ordered(client, replica_name="", train_video_url=await uploaded(client, "good"))
+    await settled(client, made)
+    order = client.app.state.services.replicas.find(made["replica_id"]).card["order"]
+    assert (order["name"], order["consent"], order["consent_by"]) == ("replica", "", "the person in the footage")
+    assert left(home) == []
+
+
+async def test_what_is_sent_must_be_a_film(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    for body, status in ((b"#EXTM3U\nfile:///etc/passwd", 400), (b"", 400), (b"ftyp", 400), (b"RIFF....WAVEfmt nothing", 400)):
+        assert (await client.post("/v2/uploads", content=body)).status_code == status
+    uploads = client.app.state.services.training.uploads
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(10):
+            yield film("good")
+
+    from cvi.server.answers import Refusal
+
+    with pytest.raises(Refusal) as refused:
+        await uploads.receive(pieces(), 100)
+    assert refused.value.status == 413
+    many = [await uploaded(client, "good") for _ in range(footage.MOST_UPLOADS)]
+    assert (await client.post("/v2/uploads", content=film("good"))).status_code == 429
+    assert (await client.delete(f"/v2/uploads/{many[0].removeprefix('upload:')}")).status_code == 204
+    assert (await client.delete(f"/v2/uploads/{many[0].removeprefix('upload:')}")).status_code == 400
+    old = uploads.find(many[1])
+    os.utime(old, (1.0, 1.0))
+    await uploaded(client, "good")
+    assert not old.exists(), "a day is over"
+    monkeypatch.setattr(footage, "LEAST_FREE_BYTES", 1 << 60)
+    monkeypatch.setattr(footage.need_room, "__defaults__", (1 << 60,))
+    uploads.remove(many[2])
+    assert (await client.post("/v2/uploads", content=film("good"))).status_code == 503
+
+
+async def test_the_python_client_sends_a_film_larger_than_other_bodies_may_be(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "me.mp4"
+    path.write_bytes(film("much ") + bytes(5 << 20) + b" good")
+
+    def order(url: str) -> None:
+        with Client(url) as client:
+            made = client.train_replica(replica_name="Anna", train_video_url=client.upload(path))
+            client.rename_replica(made["replica_id"], "Bea")
+            for _ in range(1000):
+                if (found := client.replica(made["replica_id"]))["status"] != "started":
+                    break
+                time.sleep(0.01)
+            assert (found["status"], found["replica_name"]) == ("completed", "Bea")
+            client.delete_replica(made["replica_id"], hard=True)
+            with pytest.raises(ApiError, match="Invalid replica_id"):
+                client.replica(made["replica_id"])
+
+    async with listening() as url:
+        await asyncio.to_thread(order, url)
+
+
+async def test_what_cannot_be_made_says_why_and_leaves_no_footage(home: Path) -> None:
+    answers = {
+        "/bad.mp4": (200, film("bad"), ""),
+        "/list.m3u8": (200, b"#EXTM3U\nfile:///etc/passwd", ""),
+        "/gone.mp4": (404, b"", ""),
+        "/inner.mp4": (302, b"", "http://10.0.0.1/secret.mp4"),
+        "/dies.mp4": (200, film("dies"), ""),
+    }
+    words = {"bad": "nobody is in it", "list": "no film", "gone": "404", "inner": "10.0.0.1", "dies": "before its work"}
+    async with place(answers) as url, serving(urls_to=("127.0.0.1",)) as client:
+        for path in answers:
+            made = await ordered(client, train_video_url=url + path, callback_url=HOOK)
+            done = await settled(client, made)
+            said = words[path.strip("/").split(".")[0]]
+            assert done["status"] == "error" and said in done["error_message"]
+            (hook,) = told(made)
+            assert hook["status"] == "error" and hook["error_message"] == done["error_message"]
+        await until(lambda: left(home) == [])
+        listed = (await client.get(f"/v2/replicas?replica_ids={made['replica_id']}")).json()
+        assert listed["total_count"] == 1 and listed["data"][0]["status"] == "error"
+        assert (await client.delete(f"/v2/replicas/{made['replica_id']}")).status_code == 200
+        assert (await client.get(f"/v2/replicas/{made['replica_id']}")).status_code == 400
+
+
+async def test_one_at_a_time_few_wait_and_what_is_deleted_is_gone(
+    client: httpx.AsyncClient, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders, "MOST", 2)
+    first = await ordered(client, train_video_url=await uploaded(client, "waits"))
+    second = await ordered(client, train_video_url=await uploaded(client, "good"))
+    assert second["replica_id"] != first["replica_id"], "two of one name"
+    third = await client.post("/v2/replicas", json={"train_video_url": "https://93.184.216.34/a.mp4"})
+    assert third.status_code == 429 and "2 replicas" in third.json()["message"]
+    pid = int(await until(lambda: (home / "pid").is_file() and (home / "pid").read_text()))
+    for _ in range(500):
+        half = (await client.get(f"/v2/replicas/{first['replica_id']}")).json()
+        if half["training_progress"] != "0/100":
+            break
+        await asyncio.sleep(0.01)
+    assert (half["status"], half["training_progress"]) in (("started", "2/100"), ("started", "55/100"))
+    renamed = await client.patch(f"/v2/replicas/{second['replica_id']}/name", json={"replica_name": "Second"})
+    assert renamed.json()["replica_name"] == "Second"
+    answer = await client.post("/v2/conversations", json={"replica_id": first["replica_id"]})
+    assert answer.status_code == 400
+    assert (await client.delete(f"/v2/replicas/{first['replica_id']}")).status_code == 200
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert not footage.folder_of(first["replica_id"]).exists() and not (home / "training" / "anna-muller").exists()
+    assert (await settled(client, second))["replica_name"] == "Second"
+    assert told(first) == []
+
+
+async def test_a_server_that_starts_again_goes_on(home: Path) -> None:
+    async with serving() as client:
+        made = await ordered(client, train_video_url=await uploaded(client, "waits"), callback_url=HOOK)
+        pid = int(await until(lambda: (home / "pid").is_file() and (home / "pid").read_text()))
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    # What a server that was killed leaves of an order that is no more.
+    footage.make_folder("r0").joinpath("footage.mp4").write_bytes(b"film")
+    (home / "go").touch()
+    async with serving() as client:
+        assert not footage.folder_of("r0").exists()
+        assert (await settled(client, made))["status"] == "completed"
+        assert [hook["status"] for hook in told(made)] == ["ready"]
+
+
+async def test_one_that_was_whole_before_it_was_noted_is_not_made_again(home: Path) -> None:
+    async with serving() as client:
+        made = await ordered(client, train_video_url=await uploaded(client, "waits"))
+        await until(lambda: (home / "pid").is_file())
+    (home / "replicas" / "anna-muller").mkdir(parents=True)
+    source = footage.folder_of(made["replica_id"]) / "footage.mp4"
+    card = f"name: anna-muller\nfiles: {{}}\ntraining: {{footage: {{path: '{source}'}}}}\n"
+    (home / "replicas" / "anna-muller" / "replica.yaml").write_text(card)
+    async with serving() as client:
+        assert (await settled(client, made))["replica_name"] == "Anna Müller"
+        assert "order" not in client.app.state.services.replicas.find(made["replica_id"]).card
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({"train_image_url": "https://93.184.216.34/a.png", "voice_name": "june"}, 501, "image"),
+        ({"train_video_url": "https://93.184.216.34/a.mp4", "properties": {"background_green_screen": True}}, 501, "green"),
+        ({"train_video_url": "file:///etc/passwd"}, 400, "no web address"),
+        ({"train_video_url": "upload:../../cvi.sqlite3"}, 400, "no such upload"),
+        ({"train_video_url": "https://93.184.216.34/a.mp4", "consent_video_url": "http://127.0.0.1/a.mp4"}, 400, "private"),
+        ({"train_video_url": "https://93.184.216.34/a.mp4", "callback_url": "upload:u"}, 400, "no web address"),
+        ({"train_video_url": "https://93.184.216.34/a.mp4", "consent_text": "yes"}, 400, "no consent"),
+        ({"train_video_url": "https://93.184.216.34/a.mp4", "consent_text": "/etc/passwd"}, 400, "no consent"),
+        ({"train_video_url": "https://93.184.216.34/a.mp4", "consent_text": "I agree to all of it here."}, 400, "who agrees"),
+        ({"train_video_url": "https://93.184.216.34/a.mp4", "quality": "best"}, 400, "quality"),
+    ],
+)
+async def test_orders_that_cannot_be(client: httpx.AsyncClient, body: dict, status: int, words: str) -> None:
+    answer = await client.post("/v2/replicas", json=body)
+    assert answer.status_code == status, answer.text
+    assert words in (answer.json().get("error") or answer.json()["message"])
+
+
+async def test_a_server_that_cannot_train_says_what_it_needs(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("cvi.server.api.replicas.what_is_missing", what_is_missing)
+    monkeypatch.setattr("cvi.server.training.ability.find_spec", lambda name: None)
+    body = {"train_video_url": "https://93.184.216.34/a.mp4"}
+    answer = await client.post("/v2/replicas", json=body)
+    assert answer.status_code == 501 and "pip install 'cvi[train]'" in answer.json()["message"]
+    monkeypatch.setattr("cvi.server.training.ability.find_spec", lambda name: object())
+    monkeypatch.setenv("CVI_FACE_MESH", str(tmp_path / "nowhere"))
+    answer = await client.post("/v2/replicas", json=body)
+    assert answer.status_code == 501 and "cvi replica setup" in answer.json()["message"]
+
+
+def test_names_are_those_that_the_command_line_takes() -> None:
+    from cvi.face.shelf import check_name
+
+    for title, name in (("Anna Müller", "anna-muller"), ("安娜", "replica"), ("../../etc", "etc"), ("-_x_-", "x"), ("A" * 255, "a" * 48)):
+        assert check_name(folder_name(title, ())) == name
+    assert folder_name("Anna", {"anna", "anna-2"}) == "anna-3"
+
+
+# -- the process that does it ---------------------------------------------------------------------
+
+SMALL = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from puppet import BlobTracker
+from cvi.replica import looking, making, tiers
+tiers.TIERS["tiny"] = tiers.Tier(96, (8, 12, 16, 16), int(sys.argv[2]), batch=4)
+making.make_replica.__defaults__ = (*making.make_replica.__defaults__[:2], BlobTracker)
+making.refuse_unusable = lambda footage, grade: None
+from cvi.server.training.__main__ import main
+main()
+"""
+
+
+def pipeline(steps: int) -> tuple[str, ...]:
+    """The whole pipeline, made small: a puppet's face, a tracker of blobs, few steps."""
+    return sys.executable, "-c", SMALL, str(Path(__file__).parents[1] / "replica"), str(steps)
+
+
+@pytest.fixture(scope="session")
+def puppet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("torch", reason="training needs torch, which is not installed")
+    pytest.importorskip("safetensors", reason="training needs safetensors, which is not installed")
+    sys.path.insert(0, str(Path(__file__).parents[1] / "replica"))
+    from puppet import Puppet
+
+    return Puppet.make(8.0).write(tmp_path_factory.mktemp("film") / "pia.mp4")
+
+
+@asynccontextmanager
+async def training(monkeypatch: pytest.MonkeyPatch, steps: int) -> AsyncIterator[httpx.AsyncClient]:
+    monkeypatch.setattr(atelier.Atelier.__init__, "__kwdefaults__", {"train": pipeline(steps)})
+    async with serving() as client:
+        yield client
+
+
+async def done(client: httpx.AsyncClient, made: dict[str, Any], least: int = 100) -> dict[str, Any]:
+    """The replica once it is so far."""
+    for _ in range(3000):
+        found: dict[str, Any] = (await client.get(f"/v2/replicas/{made['replica_id']}")).json()
+        if found["status"] != "started" or int(found["training_progress"].split("/")[0]) >= least:
+            return found
+        await asyncio.sleep(0.03)
+    raise AssertionError(found)
+
+
+@pytest.mark.timeout(170)
+async def test_the_pipeline_itself_stopped_gone_on_with_and_whole(
+    puppet: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with training(monkeypatch, 60) as client:
+        address = (await client.post("/v2/uploads", content=puppet.read_bytes())).json()["upload_url"]
+        made = await ordered(client, train_video_url=address, quality="tiny", callback_url=HOOK)
+        assert (await done(client, made, least=25))["status"] == "started"
+    from cvi.replica.checkpoint import peek
+
+    state = peek(home / "training" / "anna-muller")
+    assert state is not None and 0 < state.step < 60, "the stop kept what was done"
+    async with training(monkeypatch, 60) as client:
+        found = await done(client, made)
+        assert found["status"] == "completed", found["error_message"]
+        assert [hook["status"] for hook in told(made)] == ["ready"]
+        await until(lambda: left(home) == [])
+    from cvi.face.replica import load_replica_card
+    from cvi.replica.consent import load_consent
+
+    folder = home / "replicas" / "anna-muller"
+    card, consent = load_replica_card(folder), load_consent(folder)
+    assert (card.name, card.renderer, card.kind) == ("Anna Müller", "neural", "trained")
+    # Without a consent of its own the footage's beginning is it, and is kept.
+    assert (consent.who, consent.kind) == ("Anna Müller", "film") and "consent.mkv" in card.files
+
+
+def test_a_process_without_its_server_stops(puppet: Path, home: Path) -> None:
+    footage.make_folder("r1")
+    film = footage.folder_of("r1") / "footage.mp4"
+    film.write_bytes(puppet.read_bytes())
+    order = {"folder": str(film.parent), "film": str(film), "consent": "", "script": "", "name": "pia", "consent_by": "Pia", "quality": "tiny"}
+    with subprocess.Popen(pipeline(100_000), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(json.dumps(order) + "\n")
+        process.stdin.flush()
+        while json.loads(process.stdout.readline())["stage"] != "train":
+            pass
+        process.stdin.close()
+        assert process.wait(30) == 130
+    assert not (home / "replicas" / "pia").exists() and (home / "training" / "pia" / "checkpoint.safetensors").is_file()
+
+
+def test_what_goes_wrong_is_told_without_paths(home: Path) -> None:
+    from cvi.errors import UsageError
+    from cvi.server.training.__main__ import told
+
+    order = {"film": "/data/r1/footage.mp4", "consent": "/data/r1/consent.mp4", "name": "pia"}
+    assert told(UsageError("/data/r1/footage.mp4 has no sound.", ""), order) == "The footage has no sound."
+    wrong = UsageError("No face is seen in /data/r1/footage.mp4.", "Film one.")
+    assert told(wrong, order) == "No face is seen in the footage. Film one."
+    (home / "training" / "pia").mkdir(parents=True)
+    fault = {"fatal": True, "said": "Nobody speaks.", "remedy": "Speak."}
+    grade = {"verdict": "unusable", "faults": [{**fault, "fatal": False, "said": "Dark."}, fault]}
+    (home / "training" / "pia" / "grade.json").write_text(json.dumps(grade))
+    assert told(wrong, order) == "The footage is unusable: Nobody speaks. Speak."
+
+
+def test_the_beginning_of_a_film_is_a_film(puppet: Path, tmp_path: Path) -> None:
+    from cvi.replica.footage import open_footage
+    from cvi.server.training.opening import cut_opening
+
+    cut_opening(puppet, tmp_path / "opening.mkv", 2.0)
+    found = open_footage(tmp_path / "opening.mkv")
+    assert found.has_sound and found.duration_s == pytest.approx(2.0, abs=0.3)
