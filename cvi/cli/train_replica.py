@@ -21,7 +21,9 @@ STEPS = {
 
 
 def train_replica(
-    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="One to five minutes of one person.")],
+    video: Annotated[
+        Path, typer.Argument(metavar="VIDEO|PHOTO", help="One to five minutes of one person, or one photo.")
+    ],
     name: Annotated[str, typer.Option(help="What the replica is called.")],
     consent: Annotated[
         str, typer.Option(metavar="VIDEO|TEXT", help="The person's consent: a film of it, or the words.")
@@ -40,11 +42,29 @@ def train_replica(
     threads: Annotated[int, typer.Option(min=1, max=64, help="Of the processor.")] = 1,
     anyway: Annotated[bool, typer.Option("--anyway", help="Even with footage graded unusable.")] = False,
     seed: Annotated[int, typer.Option(help="Another number, another replica.")] = 0,
+    glasses: Annotated[
+        bool, typer.Option("--glasses", help="With a photo: the person wears glasses, which must not bend.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print a JSON document for machines.")] = False,
 ) -> None:
-    """Train a replica of a person from footage of them. Stopped, the same command goes on."""
+    """Train a replica of a person from footage of them. Stopped, the same command goes on.
+
+    Of a single photo a replica is made at once: it talks, blinks and smiles a little.
+    """
     from cvi.errors import UsageError
     from cvi.replica.making import Order
+    from cvi.replica.photo.picture import is_photo
+
+    if is_photo(video):
+        from cvi.cli.photo_replica import make
+        from cvi.replica.photo.making import PhotoOrder, refuse_training_options
+
+        asked = {"--script": script, "--minutes": minutes, "--steps": steps, "--hold-out": hold_out}
+        refuse_training_options({**asked, "--anyway": anyway})
+        make(PhotoOrder(video, name, consent, consent_by, glasses=glasses), json)
+        return
+    if glasses:
+        raise UsageError("--glasses is for photos.", "Footage shows how they move.")
 
     if minutes is not None and steps is not None:
         raise UsageError("Give --minutes or --steps, not both.", "")

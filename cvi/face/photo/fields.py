@@ -1,0 +1,293 @@
+"""What each control moves: smooth displacements of the picture, and how to fetch through them.
+
+Every movement is a field known on a coarse grid; a frame's displacement is their sum. It says where points
+go, and a picture wants to know where they come from: that is found by a few steps of iteration. Amplitudes
+are those of a person who speaks calmly: a photo that is bent further shows that it is one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from cvi.face.base import Controls
+from cvi.face.photo.planes import Box, Floats, Map
+from cvi.face.photo.shape import BROW_ENDS, BROWS, CHEEK_LEFT, CHEEK_RIGHT, Axes, Shape
+
+MOST_DEGREES, MOST_ROLL = 4.5, 3.5
+_TURN = 0.7
+"""Of a small turn asked for, how much is turned; larger ones run into the most."""
+JAW = 0.33
+"""How far the widest mouth parts in the middle, mouth widths."""
+_BEHIND_GLASSES = 0.25
+"""Of what brows and cheeks move, where they must not bend glasses."""
+_FAINT = 2e-3
+"""Pixels: a field that moves less moves nothing, so that what is at rest is exactly so."""
+NAMES = (
+    "yaw", "pitch", "roll", "brow_left", "brow_right", "furrow", "worry", "cheek", "smile", "frown", "chin",
+    "round", "wide", "thin", "breath", "under_left", "under_right",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Places every `cell` pixels of a box: `x`, `y` (rows, columns) frame pixels."""
+
+    box: Box
+    cell: int
+    x: Floats
+    y: Floats
+
+    @classmethod
+    def over(cls, box: Box, cell: int) -> Grid:
+        across, down = -(-box.width // cell), -(-box.height // cell)
+        x = ((np.arange(across) + 0.5) * cell - 0.5 + box.x0).astype(np.float32)
+        y = ((np.arange(down) + 0.5) * cell - 0.5 + box.y0).astype(np.float32)
+        return cls(box, cell, *(np.ascontiguousarray(part) for part in np.meshgrid(x, y)))
+
+    def at(self, field: Floats, points: Floats) -> Floats:
+        """A field (rows, columns) at `points` (n, 2) of the frame."""
+        column = ((points[:, 0] - self.box.x0 + 0.5) / self.cell - 0.5).astype(np.float32)
+        row = ((points[:, 1] - self.box.y0 + 0.5) / self.cell - 0.5).astype(np.float32)
+        return _sampled(field, column, row).ravel()
+
+    def backwards(self, dx: Floats, dy: Floats, steps: int) -> Map:
+        """Where the points that are seen at the grid's places come from, frame pixels."""
+        rows, columns = np.indices(dx.shape, np.float32)
+        from_x, from_y = dx, dy
+        step = np.float32(1 / self.cell)
+        for _ in range(steps):
+            column, row = columns - from_x * step, rows - from_y * step
+            from_x, from_y = _sampled(dx, column, row), _sampled(dy, column, row)
+        return self.x - from_x, self.y - from_y
+
+    def spread(self, coarse: Map) -> Map:
+        """Values at the grid's places drawn out to every pixel of the box."""
+        down, across = coarse[0].shape
+        fine = []
+        for part in coarse:
+            if self.cell > 4:
+                # Bent between cells, so that a field's curvature shows no facets.
+                size = across * self.cell // 4, down * self.cell // 4
+                part = cv2.resize(part, size, interpolation=cv2.INTER_CUBIC)
+            full = cv2.resize(part, (across * self.cell, down * self.cell), interpolation=cv2.INTER_LINEAR)
+            fine.append(np.asarray(full[: self.box.height, : self.box.width], np.float32))
+        return fine[0], fine[1]
+
+
+def fields(shape: Shape, grid: Grid, height: int) -> Floats:
+    """(len(NAMES), 2, rows, columns) pixels of x and y for a control at one; angles for a radian. `height`
+    of the frame, pixels."""
+    made = {**_turns(shape, grid), **_brows(shape, grid), **_mouth(shape, grid)}
+    made["breath"] = _breath(shape, grid, height)
+    for name, side in (("under_left", 0), ("under_right", 1)):
+        made[name] = _lower_lid(shape, grid, side)
+    if shape.glasses:
+        for name in ("brow_left", "brow_right", "furrow", "worry", "cheek"):
+            x, y = made[name]
+            made[name] = np.float32(_BEHIND_GLASSES) * x, np.float32(_BEHIND_GLASSES) * y
+    stacked = np.stack([np.stack(made[name]) for name in NAMES]).astype(np.float32)
+    stacked[np.abs(stacked) < _FAINT] = 0
+    return stacked
+
+
+def amounts(controls: Controls) -> Floats:
+    """How much of each field, (len(NAMES),)."""
+    jaw, press, tuck = (_share(v) for v in (controls.jaw, controls.press, controls.tuck))
+    smile = min(max(controls.smile, -1.0), 1.0)
+    wide, round_ = _share(controls.wide), _share(controls.round)
+    return np.array(
+        [
+            _turned(controls.yaw, MOST_DEGREES),
+            _turned(controls.pitch, MOST_DEGREES),
+            _turned(controls.roll, MOST_ROLL),
+            _brow(controls.brow_left),
+            _brow(controls.brow_right),
+            _share(controls.furrow),
+            _share(controls.worry),
+            _share(controls.cheek) + 0.3 * max(smile, 0.0),
+            max(smile, 0.0),
+            max(-smile, 0.0),
+            jaw * (1 - 0.35 * max(press, tuck)),
+            round_,
+            wide * (1 - 0.5 * round_),
+            0.8 * press + 0.12 * max(smile, 0.0),
+            _share(controls.breath),
+            _share(controls.lid_left),
+            _share(controls.lid_right),
+        ],
+        np.float32,
+    )
+
+
+def parted(controls: Controls) -> float:
+    """How far the lips part, of `JAW`: contact shuts them whatever the jaw does."""
+    return _share(controls.jaw) * (1 - _share(controls.press)) * (1 - _share(controls.tuck))
+
+
+def summed(parts: Floats, shares: Floats) -> tuple[Floats, Floats]:
+    """The displacement of all fields together, x and y (rows, columns)."""
+    total = shares @ parts.reshape(len(parts), -1)
+    dx, dy = total.reshape(parts.shape[1:])
+    return dx, dy
+
+
+def bump(x: Floats, sigma: float) -> Floats:
+    return np.asarray(np.exp(-np.square(x / sigma)), np.float32)
+
+
+def rise(x: Floats, start: float, end: float) -> Floats:
+    """0 before `start`, 1 after `end`, smooth between."""
+    t = np.clip((x - start) / (end - start), 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
+
+
+def _turns(shape: Shape, grid: Grid) -> dict[str, tuple[Floats, Floats]]:
+    """The head about a point at the neck, by its depth; what stands behind it stays."""
+    head = shape.head
+    u, v = head.into(grid.x, grid.y)
+    chin = shape.high / 2
+    # Hair is wider and higher than the mesh; beyond it the movement fades.
+    away = np.hypot(u / 0.72, (v + 0.10) / (chin + 0.24))
+    share = (1 - rise(away, 1.0, 1.95)) * (1 - rise(v, chin - 0.02, chin + 0.62))
+    deep = _depth(shape, grid) * share
+    neck = head.back(np.zeros(1, np.float32), np.array([chin + 0.3], np.float32))[0]
+    return {
+        "yaw": (deep * head.right[0], deep * head.right[1]),
+        "pitch": (deep * head.down[0], deep * head.down[1]),
+        "roll": (-(grid.y - neck[1]) * share, (grid.x - neck[0]) * share),
+    }
+
+
+def _depth(shape: Shape, grid: Grid) -> Floats:
+    """How far in front of the ears each place lies, pixels: the mesh's depth, smoothed, and round beyond."""
+    points = shape.points
+    back = float((points[CHEEK_LEFT, 2] + points[CHEEK_RIGHT, 2]) / 2)
+    front = np.maximum(back - points[:468, 2], 0) + 0.06 * shape.head.unit
+    x, y = grid.x.ravel()[:, None], grid.y.ravel()[:, None]
+    spread = 0.085 * shape.head.unit
+    total = np.zeros(len(x), np.float32)
+    weight = np.full(len(x), 1e-4, np.float32)
+    # Far from every point the depth of the temples is as good a guess as any.
+    total += weight * np.float32(0.12 * shape.head.unit)
+    for start in range(0, 468, 52):
+        part = points[start : start + 52]
+        near = np.exp(-((x - part[:, 0]) ** 2 + (y - part[:, 1]) ** 2) / spread**2)
+        total += near @ front[start : start + 52]
+        weight += near.sum(1)
+    smooth = (total / weight).reshape(grid.x.shape)
+    soft = max(0.05 * shape.head.unit / grid.cell, 0.3)
+    return np.asarray(cv2.GaussianBlur(smooth, (0, 0), soft), np.float32)
+
+
+def _brows(shape: Shape, grid: Grid) -> dict[str, tuple[Floats, Floats]]:
+    head = shape.head
+    u, v = head.into(grid.x, grid.y)
+    made: dict[str, tuple[Floats, Floats]] = {}
+    furrow_x = np.zeros_like(u)
+    furrow_y, worry, cheek = np.zeros_like(u), np.zeros_like(u), np.zeros_like(u)
+    for side, name in enumerate(("brow_left", "brow_right")):
+        brow = shape.points[list(BROWS[side])]
+        brow_u, brow_v = (float(part.mean()) for part in head.into(brow[:, 0], brow[:, 1]))
+        up = v - brow_v
+        lift = 0.044 * bump(u - brow_u, 0.19) * np.where(up < 0, bump(up, 0.20), bump(up, 0.085))
+        made[name] = _along(head, np.zeros_like(lift), -lift)
+        end = shape.points[BROW_ENDS[side]]
+        end_u, end_v = (float(part) for part in head.into(end[0], end[1]))
+        near = bump(u - end_u, 0.085) * bump(v - end_v - 0.02, 0.075)
+        furrow_x += (0.016 if side == 0 else -0.016) * near
+        furrow_y += 0.020 * near
+        inner = v - end_v
+        worry -= 0.030 * bump(u - end_u, 0.09) * np.where(inner < 0, bump(inner, 0.16), bump(inner, 0.07))
+        eye = shape.eyes[side]
+        eye_u, eye_v = (float(part) for part in head.into(eye.axes.origin[0], eye.axes.origin[1]))
+        below = v - eye_v - 0.20
+        cheek -= 0.026 * bump(u - eye_u, 0.16) * np.where(below < 0, bump(below, 0.075), bump(below, 0.15))
+    still = np.zeros_like(u)
+    made["furrow"] = _along(head, furrow_x, furrow_y)
+    made["worry"] = _along(head, still, worry)
+    made["cheek"] = _along(head, still, cheek)
+    return made
+
+
+def _mouth(shape: Shape, grid: Grid) -> dict[str, tuple[Floats, Floats]]:
+    mouth = shape.mouth
+    u, v = mouth.axes.into(grid.x, grid.y)
+    low = mouth.below_line(u, v)
+    still = np.zeros_like(u)
+    # Across the mouth in half widths: in step with the corners, and fading beyond them.
+    across = u * 2
+    pull = across * (1 - rise(np.abs(across), 0.9, 2.5))
+    bow = np.square(across) * np.exp(1 - np.square(across))
+    corner = bump(np.asarray(np.abs(u) - 0.55, np.float32), 0.28)
+    chin = mouth.chin
+    jaw = with_chin(low) * (1 - rise(np.abs(u), 0.55, 1.25)) * (1 - rise(low, chin + 0.02, chin + 1.0))
+    chin_x = -0.025 * pull * bump(low, 0.45)
+    chin_y = JAW * jaw + 0.035 * corner * bump(low, 0.40)
+    smile_x, smile_y = 0.10 * pull * bump(low, 0.42), -0.115 * bow * bump(low - 0.02, 0.38)
+    frown_x, frown_y = -0.015 * pull * bump(low, 0.4), 0.065 * bow * bump(low, 0.34)
+    thick = low * bump(low, 0.26) * (1 - rise(np.abs(u), 0.40, 0.75))
+    thinner = low * bump(low, 0.19) * (1 - rise(np.abs(u), 0.40, 0.75))
+    flat = mouth.axes
+    return {
+        "chin": _along(flat, chin_x, chin_y),
+        "smile": _along(flat, smile_x, smile_y),
+        "frown": _along(flat, frown_x, frown_y),
+        "round": _along(flat, -0.13 * pull * bump(low, 0.5), 0.22 * thick),
+        "wide": _along(flat, 0.06 * pull * bump(low, 0.45), -0.12 * thick),
+        "thin": _along(flat, still, -0.42 * thinner),
+    }
+
+
+def with_chin(low: Floats) -> Floats:
+    """How far places go with the chin, 0..1, by how far they lie below the lip line, mouth widths."""
+    return rise(low, 0.0, 0.62)
+
+
+def _breath(shape: Shape, grid: Grid, height: int) -> tuple[Floats, Floats]:
+    """The chest rises by up to 2.4 pixels of a frame 720 high."""
+    u, v = shape.head.into(grid.x, grid.y)
+    chin = shape.high / 2
+    share = rise(v, chin + 0.35, chin + 0.95) * (1 - rise(np.abs(u), 0.9, 1.9))
+    return np.zeros_like(share), np.asarray(share * np.float32(-2.4 * height / 720), np.float32)
+
+
+def _lower_lid(shape: Shape, grid: Grid, side: int) -> tuple[Floats, Floats]:
+    """It comes a little way up to meet the upper one."""
+    eye = shape.eyes[side]
+    u, v = eye.axes.into(grid.x, grid.y)
+    edge = float(eye.lower[1].max())
+    lift = 0.10 * eye.opening * bump(u, 0.8) * bump(v - edge, 0.4)
+    return _along(eye.axes, np.zeros_like(lift), -lift)
+
+
+def _along(axes: Axes, right: Floats, down: Floats) -> tuple[Floats, Floats]:
+    """A displacement in a part's own units and axes, in frame pixels."""
+    unit = axes.unit
+    x = (right * axes.right[0] + down * axes.down[0]) * unit
+    y = (right * axes.right[1] + down * axes.down[1]) * unit
+    return np.asarray(x, np.float32), np.asarray(y, np.float32)
+
+
+def _sampled(field: Floats, column: Floats, row: Floats) -> Floats:
+    return np.asarray(
+        cv2.remap(field, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32
+    )
+
+
+def _turned(degrees: float, most: float) -> float:
+    """Radians: in step at first, and never beyond the most."""
+    return math.radians(most * math.tanh(_TURN * degrees / most))
+
+
+def _brow(value: float) -> float:
+    """Brows rise further than they sink."""
+    value = min(max(value, -1.0), 1.0)
+    return value if value > 0 else 0.7 * value
+
+
+def _share(value: float) -> float:
+    return float(min(max(value, 0.0), 1.0))

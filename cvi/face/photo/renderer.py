@@ -1,0 +1,101 @@
+"""The live renderer of a replica made of one photo."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from cvi.errors import EngineError, UsageError
+from cvi.face.base import Controls, FaceSettings, Frame
+from cvi.face.photo.canvas import make_canvas
+from cvi.face.photo.eyes import Eye
+from cvi.face.photo.fields import NAMES, Grid, amounts, fields, summed
+from cvi.face.photo.lips import Lips, on_sheet
+from cvi.face.photo.planes import Box, Bytes, Planes, fetch
+from cvi.face.photo.rig import PHOTO, RIG, load_rig
+from cvi.face.photo.shape import shape_of
+
+_CELL = 8
+_STEPS = 3
+_HEAD = ("yaw", "pitch", "roll")
+
+
+class PhotoFace:
+    """Draws frames by bending the photo: the head and what moves with it, then the mouth, then the eyes.
+
+    One thread at a time. `render` depends on its controls alone.
+    """
+
+    name = "photo"
+
+    def __init__(self, settings: FaceSettings) -> None:
+        cv2.setNumThreads(1)
+        if settings.background != "room":
+            raise UsageError(
+                f"A replica of a photo stands before what the photo shows, not '{settings.background}'.",
+                "Leave --background out.",
+            )
+        rig = load_rig(settings.replica / RIG)
+        self.width, self.height = settings.width, settings.height
+        self._canvas = make_canvas(_photo(settings), rig.landmarks, self.width, self.height)
+        line = np.hstack([rig.lip_line, np.zeros((len(rig.lip_line), 1), np.float32)])
+        shape = shape_of(
+            self._canvas.place(rig.landmarks), self._canvas.place(line)[:, :2], bool(rig.glasses[0] > 0)
+        )
+        whole = Grid.over(Box(0, 0, self.width, self.height), _CELL)
+        box = _moving(fields(shape, whole, self.height), self.width, self.height)
+        self._grid = Grid.over(box, _CELL)
+        self._fields = fields(shape, self._grid, self.height)
+        self._lips = Lips(rig, shape, self._canvas, self.width, self.height)
+        self._eyes = [Eye(rig, shape, side, self._canvas, self.width, self.height) for side in (0, 1)]
+        self._still = np.empty((self.height * 3 // 2, self.width), np.uint8)
+        everything = Grid.over(Box(0, 0, self.width, self.height), _CELL)
+        fetch(
+            self._canvas.sheet,
+            on_sheet(everything.spread((everything.x, everything.y)), self._canvas),
+            Planes.of(self._still),
+        )
+        self._head = np.array([name in _HEAD for name in NAMES])
+        self._closed = False
+
+    def render(self, controls: Controls) -> Frame:
+        """One frame: uint8 I420, (height * 3 // 2, width), BT.709 limited range."""
+        if self._closed:
+            raise EngineError("The face was closed and cannot draw.", "Build a new one.")
+        frame = self._still.copy()
+        planes = Planes.of(frame)
+        shares = amounts(controls)
+        places = self._grid.backwards(*summed(self._fields, shares), _STEPS)
+        fetch(
+            self._canvas.sheet,
+            self._grid.spread(on_sheet(places, self._canvas)),
+            planes.part(self._grid.box),
+        )
+        self._lips.draw(planes, controls, shares, shares * self._head)
+        for eye in self._eyes:
+            eye.draw(planes, controls, shares)
+        return frame
+
+    def close(self) -> None:
+        self._closed = True
+
+
+def _moving(parts: np.ndarray, width: int, height: int) -> Box:
+    """The part of the frame that anything moves."""
+    moved = np.abs(parts).max((0, 1)) > 0
+    rows, columns = np.flatnonzero(moved.any(1)), np.flatnonzero(moved.any(0))
+    return Box(
+        max((int(columns[0]) - 1) * _CELL, 0),
+        max((int(rows[0]) - 1) * _CELL, 0),
+        min((int(columns[-1]) + 2) * _CELL, width),
+        min((int(rows[-1]) + 2) * _CELL, height),
+    )
+
+
+def _photo(settings: FaceSettings) -> Bytes:
+    path = settings.replica / PHOTO
+    data = np.frombuffer(path.read_bytes() or b"\0", np.uint8)
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    if picture is None:
+        raise UsageError(f"{path} is not a picture that can be read.", "Make or fetch the replica again.")
+    return np.ascontiguousarray(picture[..., ::-1], np.uint8)
