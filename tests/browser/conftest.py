@@ -14,12 +14,10 @@ import pytest_asyncio
 pytest.importorskip("playwright", reason="playwright is not installed: pip install cvi[dev]")
 pytest.importorskip("aiortc", reason="aiortc is not installed: pip install cvi[server]")
 
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from .stand_in import StandIn, serving
 
-# On a machine with other things to do.
-expect.set_options(timeout=20_000)
 CHROMIUM_FLAGS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
@@ -51,7 +49,7 @@ async def browser() -> AsyncIterator[Browser]:
 async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
     """A fresh profile that allowed camera and microphone."""
     context = await browser.new_context(permissions=["camera", "microphone"], reduced_motion="reduce")
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(15_000)
     yield context
     await context.close()
 

@@ -191,6 +191,60 @@ async def test_a_dropped_connection_comes_back_as_the_same_participant(page: Pag
     await expect(page.locator("div.captions")).to_have_text("Where were we?")
 
 
+async def test_without_a_network_nobody_gives_up_and_with_one_nobody_waits(
+    page: Page, context: BrowserContext, server: StandIn
+) -> None:
+    room = server.room()
+    await enter(page, server, room)
+    await context.set_offline(True)
+    await room.drop()
+    await expect(page.get_by_text("Connection lost. Reconnecting …").first).to_be_visible()
+    # Two minutes later.
+    await page.evaluate("{ const now = performance.now.bind(performance); performance.now = () => now() + 120_000; }")
+    conversation = "document.querySelector('cvi-conversation').conversation"
+    await page.evaluate(f"{conversation}._hurry?.()")
+    await page.wait_for_timeout(1_500)
+    assert await page.evaluate(f"{conversation}.state") == "reconnecting" and len(room.guests) == 1
+    await context.set_offline(False)
+    await expect(page.get_by_text("You are connected again.").first).to_be_visible()
+    assert room.offers[-1]["participant_id"] == room.guests[0].participant_id
+
+
+async def test_another_network_is_tried_at_once(page: Page, context: BrowserContext, server: StandIn) -> None:
+    room = server.room()
+    await enter(page, server, room)
+    await context.set_offline(True)
+    await context.set_offline(False)
+    await until(lambda: any(offer.get("restart") for offer in room.offers), "the page offers other ways")
+    await expect(page.locator(".stage.seen")).to_be_visible()
+    await until(lambda: len(room.guests) == 2, "the server had no way left, and the page is there anew")
+
+
+async def test_over_while_one_was_away_it_is_told_why(page: Page, server: StandIn) -> None:
+    room = server.room()
+    await enter(page, server, room)
+    # The server is killed; the next one has closed the room.
+    await page.route("**/offer", lambda route: route.abort())
+    await room.drop()
+    await expect(page.get_by_text("Connection lost. Reconnecting …").first).to_be_visible()
+    room.facts |= {"state": "ended", "shutdown_reason": "internal error occurred at step server"}
+    await page.unroute("**/offer")
+    await expect(page.get_by_role("heading", name="The conversation has ended")).to_be_focused()
+    await expect(page.get_by_text("Something failed on our side.")).to_be_visible()
+
+
+async def test_a_room_that_could_not_be_reached_is_there_with_the_network(
+    page: Page, context: BrowserContext, server: StandIn
+) -> None:
+    await page.route("**/config*", lambda route: route.abort())
+    await page.goto(server.room_url(server.room()))
+    await expect(page.get_by_role("heading", name="The server cannot be reached")).to_be_visible()
+    await context.set_offline(True)
+    await page.unroute("**/config*")
+    await context.set_offline(False)
+    await expect(page.get_by_role("heading", name="Talk with June")).to_be_visible()
+
+
 async def test_leaving_says_goodbye_and_offers_the_way_back(page: Page, server: StandIn) -> None:
     room = server.room()
     await enter(page, server, room)

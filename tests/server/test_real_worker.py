@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import os
+import signal
+import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -83,3 +88,113 @@ async def test_greeted_over_webrtc_and_told_by_webhook(home: Path) -> None:
     assert receiver.kinds(id)[:3] == kinds
     lines = done["events"][2]["properties"]["transcript"]
     assert lines[0]["role"] == "assistant" and lines[0]["content"].startswith("Good")
+
+
+def worker_of(id: str) -> int:
+    """The process of a conversation: the one whose log lies in its folder."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if f"/{id}/worker.log" in os.readlink(entry / "fd" / "2"):
+                    return int(entry.name)
+            except OSError:
+                continue
+    raise AssertionError("it has no process")
+
+
+def journal(home: Path, id: str) -> str:
+    path = home / "conversations" / id / "journal.jsonl"
+    return path.read_text() if path.is_file() else ""
+
+
+async def typed(client: httpx.AsyncClient, home: Path, id: str, text: str) -> None:
+    """Say something in a typed conversation, and wait for the whole reply."""
+    replies = journal(home, id).count('"reply_finished"')
+    respond = {"event_type": "conversation.respond", "properties": {"text": text}}
+    assert (await client.post(f"/v2/conversations/{id}/interactions", json=respond)).status_code == 202
+    await until(lambda: journal(home, id).count('"reply_finished"') > replies, 60)
+
+
+@pytest.mark.timeout(240)
+async def test_greeted_by_the_model_then_killed_it_ends_alone(home: Path) -> None:
+    """Two real workers; the one that somebody is in dies, and nothing else does."""
+    from cvi.transport.webrtc.participant import Participant
+
+    connection = connect(database_path())
+    receiver = Receiver(secret=transact(connection, webhook_secret))
+    await receiver.up()
+    settings = {"worker": WORKER, "urls_to": ("127.0.0.1",), "max_conversations": 2}
+    async with listening(**settings) as url, httpx.AsyncClient(base_url=url, timeout=90) as client:
+        both = {"persona_id": "guide", "callback_url": receiver.url}
+        spoken = {**both, "replica_id": "june", "audio_only": True, "enable_dynamic_greeting": True}
+        victim = (await client.post("/v2/conversations", json=spoken)).json()["conversation_id"]
+        await until(lambda: receiver.kinds(victim), 90)
+        other = (await client.post("/v2/conversations", json={**both, "chat": True})).json()["conversation_id"]
+        await until(lambda: receiver.kinds(other), 90)
+
+        async def signalled(sdp: str) -> str:
+            answer = await client.post(f"/c/{victim}/offer", json={"sdp": sdp})
+            assert answer.status_code == 200, answer.text
+            return str(answer.json()["sdp"])
+
+        guest = Participant(video=False)
+        await guest.join(signalled)
+        greeting = await guest.until(lambda: guest.event("conversation.utterance"), 60)
+        assert greeting["properties"]["role"] in ("pal", "replica") and len(greeting["properties"]["speech"].split()) >= 2
+        await guest.until(lambda: any(np.abs(pcm.astype(int)).max() > 1000 for _, pcm in guest.heard), 30)
+        await guest.until(lambda: guest.event("conversation.replica.stopped_speaking"), 60)
+
+        os.kill(worker_of(victim), signal.SIGKILL)
+        await until(lambda: len(receiver.kinds(victim)) >= 3, 30)
+        await guest.leave()
+        dead = (await client.get(f"/v2/conversations/{victim}?verbose=true")).json()
+        assert (dead["status"], dead["shutdown_reason"]) == ("ended", "internal error occurred at step conversation")
+        # What it had said is in its journal, and so in what is told of it.
+        assert "reply_finished" in journal(home, victim)
+        (transcript,) = [e["properties"]["transcript"] for e in dead["events"] if e["event_type"].endswith("transcription_ready")]
+        assert [line["role"] for line in transcript] == ["assistant"] and transcript[0]["content"]
+        assert receiver.kinds(victim) == ["system.replica_joined", "system.shutdown", "application.transcription_ready"]
+        assert (await client.post(f"/c/{victim}/offer", json={"sdp": "v=0"})).status_code == 410
+
+        # The other one never noticed, and the place is free again.
+        assert (await client.get(f"/c/{other}/config")).json()["state"] == "ready"
+        await typed(client, home, other, "Hello, who are you?")
+        assert (await client.get("/readyz")).status_code == 200
+        metrics = (await client.get("/metrics")).text
+        assert "cvi_conversations_crashed_total 1.0" in metrics, [line for line in metrics.splitlines() if "conversations" in line]
+    assert receiver.kinds(other)[-2:] == ["system.shutdown", "application.transcription_ready"]
+
+
+@pytest.mark.timeout(180)
+async def test_told_to_stop_it_lets_a_real_conversation_end_by_itself(home: Path) -> None:
+    with socket.socket() as place:
+        place.bind(("127.0.0.1", 0))
+        port = place.getsockname()[1]
+    command = [sys.executable, "-c", "from cvi.cli.app import main; main()", "serve", "--port", str(port)]
+    with (home / "serve.log").open("wb") as log:
+        server = subprocess.Popen([*command, "--profile", "embedded", "--drain", "90"], stdout=subprocess.DEVNULL, stderr=log)
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            async with asyncio.timeout(60):
+                while True:
+                    try:
+                        await client.get("/healthz")
+                        break
+                    except httpx.TransportError:
+                        await asyncio.sleep(0.1)
+            body = {"persona_id": "guide", "chat": True}
+            id = (await client.post("/v2/conversations", json=body)).json()["conversation_id"]
+            await typed(client, home, id, "Good morning.")
+            server.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(10):
+                while (await client.get("/readyz")).status_code != 503:
+                    await asyncio.sleep(0.05)
+            refused = await client.post("/v2/conversations", json=body)
+            assert refused.status_code == 503 and "stopping" in refused.json()["message"]
+            await typed(client, home, id, "Are you still there?")
+            assert server.poll() is None
+            assert (await client.post(f"/v2/conversations/{id}/end")).status_code == 200
+        assert await asyncio.to_thread(server.wait, 30) == 0
+    finally:
+        server.kill()
+    assert '"reason": "end_conversation_endpoint_hit"' in (home / "serve.log").read_text()

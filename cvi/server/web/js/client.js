@@ -32,7 +32,9 @@ export {
 /** A connection that is silent this long is replaced rather than waited for. */
 const DROPPED_AFTER_MS = 2_500;
 const RETRY_DELAYS_MS = [0, 500, 1_000, 2_000, 4_000];
+/** While the browser knows that it has a network, and while it knows that it has none. */
 const GIVE_UP_AFTER_MS = 60_000;
+const OFFLINE_GIVE_UP_AFTER_MS = 600_000;
 const READY_WITHIN_MS = 60_000;
 
 /** Make a Conversation and join it. Raises RoomError and DeviceError. */
@@ -55,7 +57,7 @@ export class Conversation extends EventTarget {
     this._dropTimer = 0;
     this._shutdown = "";
     this._quality = new QualityWatch((quality) => this._emit("quality", { quality }));
-    this._onOnline = () => this.state === "reconnecting" && this._hurry?.();
+    this._onOnline = () => this._tryNow();
     this._onPageHide = (event) => event.persisted || this._sayGoodbye();
 
     /** @type {import("./client.js").State} */
@@ -313,13 +315,21 @@ export class Conversation extends EventTarget {
     }
   }
 
-  /** Come back as the same participant, until it works, the room is over, or a minute has passed. */
+  /** There is a network again, or another one: no pause is waited for any more. */
+  _tryNow() {
+    if (this.state === "reconnecting") this._hurry?.();
+    // Long before the browser sees that nothing comes any more.
+    else if (this.state === "connected" && this._peer) void this._mend(this._peer);
+  }
+
+  /** Come back as the same participant, until it works, the room is over, or a minute with a network has passed. */
   async _reconnect() {
     this._keep();
     if (this.state !== "connected") return;
     this._become("reconnecting");
     this._quality.stop();
     const started = performance.now();
+    let online = started;
     for (let attempt = 0; this.state === "reconnecting"; attempt += 1) {
       await this._pause(RETRY_DELAYS_MS[Math.min(attempt, RETRY_DELAYS_MS.length - 1)]);
       if (this.state !== "reconnecting") return;
@@ -328,13 +338,25 @@ export class Conversation extends EventTarget {
         return;
       } catch (error) {
         if (this.state !== "reconnecting") return;
+        const now = performance.now();
+        if (navigator.onLine === false) online = now;
         if (error instanceof RoomError && !error.retry) {
-          this._finish(error.code === "ended" || error.code === "not-found" ? "ended" : "failed", error);
-        } else if (performance.now() - started > GIVE_UP_AFTER_MS) {
+          await this._finishRefused(error);
+        } else if (now - online > GIVE_UP_AFTER_MS || now - started > OFFLINE_GIVE_UP_AFTER_MS) {
           this._finish("failed", new RoomError("lost", "The connection was lost.", { retry: true, cause: error }));
         }
       }
     }
+  }
+
+  /** One may not come back. Over while one was away, it is told why. */
+  async _finishRefused(error) {
+    const over = error.code === "ended" || error.code === "not-found";
+    if (error.code === "ended") {
+      const facts = await this._address.config().catch(() => null);
+      this._shutdown ||= facts?.shutdown_reason ?? "";
+    }
+    this._finish(over ? "ended" : "failed", error);
   }
 
   _pause(ms) {

@@ -32,6 +32,7 @@ export class CviConversationElement extends Base {
     this._root.append(this._frame);
     this._view = null;
     this._onKey = (event) => this._view?.key?.(event);
+    this._onOnline = () => void this._load();
     /** @type {Conversation | null} the conversation under way */
     this.conversation = null;
   }
@@ -63,6 +64,7 @@ export class CviConversationElement extends Base {
   }
 
   _drop() {
+    removeEventListener("online", this._onOnline);
     this._view?.close?.();
     this._view = null;
     const conversation = this.conversation;
@@ -185,6 +187,8 @@ export class CviConversationElement extends Base {
     });
     this._place(view.element);
     view.heading.focus();
+    // Nothing was wrong but the way: as soon as there is one, the room is there again.
+    if (error?.code === "unreachable" || error?.code === "lost") addEventListener("online", this._onOnline, { once: true });
   }
 
   _place(element, view = null) {
