@@ -9,7 +9,7 @@ from cvi.face.mouth import ease
 from cvi.face.photo.canvas import Canvas
 from cvi.face.photo.fields import Grid, bump, fields, rise, summed
 from cvi.face.photo.lips import on_sheet
-from cvi.face.photo.planes import Box, Floats, Planes, fetched, mix, to_ycc
+from cvi.face.photo.planes import Box, Floats, Map, Places, Planes, fetched, mix, to_ycc
 from cvi.face.photo.rig import Rig
 from cvi.face.photo.shape import EyeShape, Shape
 
@@ -61,25 +61,25 @@ class Eye:
         u, v = self._eye.axes.into(*here)
         lids = _lids(self._eye, u)
         open_eye = self._places(here, *self._eyeball(u, v, lids, closure, gaze_x, gaze_y))
-        picture = fetched(self._canvas.sheet, on_sheet(open_eye, self._canvas))
+        picture = fetched(self._canvas.sheet, open_eye)
         if closure:
             skin = self._places(here, u, self._skin(v, lids, closure))
             edge = self._edge(dx, dy, closure)
             covered = np.clip(edge - self._y + 0.5, 0, 1).astype(np.float32)
-            mix(picture, fetched(self._canvas.sheet, on_sheet(skin, self._canvas)), covered)
+            mix(picture, fetched(self._canvas.sheet, skin), covered)
             if closure > 0.25:
                 self._paint_lashes(picture, edge, closure)
         for plane, target in zip(picture, frame.part(self._box), strict=True):
             target[:] = plane
 
-    def _places(self, here: tuple[Floats, Floats], u: Floats, v: Floats) -> tuple[Floats, Floats]:
-        """Eye coordinates drawn out to every pixel, frame pixels; untouched ones are the frame's exactly."""
+    def _places(self, here: Map, u: Floats, v: Floats) -> Places:
+        """Eye coordinates as places of the sheet; what is not moved by the eye is where it was `here`."""
         axes = self._eye.axes
         u0, v0 = axes.into(*here)
         du, dv = (u - u0) * axes.unit, (v - v0) * axes.unit
         x = here[0] + du * axes.right[0] + dv * axes.down[0]
         y = here[1] + du * axes.right[1] + dv * axes.down[1]
-        return self._grid.spread((x.astype(np.float32), y.astype(np.float32)))
+        return self._grid.spread(on_sheet((x.astype(np.float32), y.astype(np.float32)), self._canvas))
 
     def _skin(self, v: Floats, lids: tuple[Floats, Floats], closure: float) -> Floats:
         """Where the lid's skin comes from: stretched between brow and edge, the lashes moved as they are."""

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from cvi.face.base import Controls
-from cvi.face.photo.planes import Box, Floats, Map
+from cvi.face.photo.planes import Box, Floats, Map, Places
 from cvi.face.photo.shape import BROW_ENDS, BROWS, CHEEK_LEFT, CHEEK_RIGHT, Axes, Shape
 
 MOST_DEGREES, MOST_ROLL = 4.5, 3.5
@@ -64,18 +64,35 @@ class Grid:
             from_x, from_y = _sampled(dx, column, row), _sampled(dy, column, row)
         return self.x - from_x, self.y - from_y
 
-    def spread(self, coarse: Map) -> Map:
-        """Values at the grid's places drawn out to every pixel of the box."""
-        down, across = coarse[0].shape
-        fine = []
-        for part in coarse:
-            if self.cell > 4:
+    def spread(self, coarse: Map, part: Box | None = None) -> Places:
+        """Places of the sheet at the grid's places, drawn out to every pixel of the box or of a part of it.
+
+        `part` is in pixels from the box's corner, its corners at whole cells.
+        """
+        cell = self.cell
+        whole = Box(0, 0, self.box.width, self.box.height)
+        part = part or whole
+        # Two cells more on every side, so that a part is what it is in the whole.
+        left, top = max(part.x0 // cell - 2, 0), max(part.y0 // cell - 2, 0)
+        right, bottom = -(-part.x1 // cell) + 2, -(-part.y1 // cell) + 2
+        within = Box(
+            part.x0 - left * cell, part.y0 - top * cell, part.x1 - left * cell, part.y1 - top * cell
+        )
+        full, half = [], []
+        for values in coarse:
+            values = values[top:bottom, left:right]
+            down, across = values.shape
+            if cell > 4:
                 # Bent between cells, so that a field's curvature shows no facets.
-                size = across * self.cell // 4, down * self.cell // 4
-                part = cv2.resize(part, size, interpolation=cv2.INTER_CUBIC)
-            full = cv2.resize(part, (across * self.cell, down * self.cell), interpolation=cv2.INTER_LINEAR)
-            fine.append(np.asarray(full[: self.box.height, : self.box.width], np.float32))
-        return fine[0], fine[1]
+                size = across * cell // 4, down * cell // 4
+                values = cv2.resize(values, size, interpolation=cv2.INTER_CUBIC)
+            small, large = (
+                cv2.resize(values, (across * cell // by, down * cell // by), interpolation=cv2.INTER_LINEAR)
+                for by in (2, 1)
+            )
+            full.append(np.asarray(large, np.float32))
+            half.append(np.asarray(small * np.float32(0.5) - np.float32(0.25), np.float32))
+        return Places((full[0], full[1]), (half[0], half[1])).part(within)
 
 
 def fields(shape: Shape, grid: Grid, height: int) -> Floats:
@@ -152,7 +169,7 @@ def _turns(shape: Shape, grid: Grid) -> dict[str, tuple[Floats, Floats]]:
     chin = shape.high / 2
     # Hair is wider and higher than the mesh; beyond it the movement fades.
     away = np.hypot(u / 0.72, (v + 0.10) / (chin + 0.24))
-    share = (1 - rise(away, 1.0, 1.95)) * (1 - rise(v, chin - 0.02, chin + 0.62))
+    share = (1 - rise(away, 1.0, 1.8)) * (1 - rise(v, chin - 0.02, chin + 0.62))
     deep = _depth(shape, grid) * share
     neck = head.back(np.zeros(1, np.float32), np.array([chin + 0.3], np.float32))[0]
     return {

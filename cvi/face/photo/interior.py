@@ -46,7 +46,7 @@ class Interior:
         u = ((np.arange(wide) + 0.5) / unit - _SPAN).astype(np.float32)
         v = ((np.arange(high) + 0.5) / unit - _ABOVE).astype(np.float32)
         u, v = (np.ascontiguousarray(part) for part in np.meshgrid(u, v))
-        arch = 1 - 0.62 * np.square(np.clip(np.abs(u) / 0.46, 0, 1))
+        arch = np.asarray(1 - 0.62 * np.square(np.clip(np.abs(u) / 0.46, 0, 1)), np.float32)
         upper = _row(u, v, _UPPER, up=True)
         lower = _row(u, -v - 0.02, _LOWER, up=True)
         # Towards the gums and between the teeth it is darker, and a little warmer.

@@ -98,8 +98,8 @@ class Lips:
         return dx + more[0], dy + more[1]
 
     def _fetch(self, moved: tuple[Floats, Floats]) -> Planes:
-        places = self._grid.spread(self._grid.backwards(*moved, _STEPS))
-        return fetched(self._canvas.sheet, on_sheet(places, self._canvas))
+        places = on_sheet(self._grid.backwards(*moved, _STEPS), self._canvas)
+        return fetched(self._canvas.sheet, self._grid.spread(places))
 
     def _edge(self, moved: tuple[Floats, Floats]) -> tuple[Floats, tuple[float, float]]:
         """y of the lip line, moved, at every column of the box; x of its two ends."""

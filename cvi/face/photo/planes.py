@@ -43,6 +43,21 @@ class Box:
         return self.y1 - self.y0
 
 
+class Places(NamedTuple):
+    """Where every pixel of a picture is fetched from: of its luma, in the sheet's luma pixels, and of its
+    chroma, in the sheet's chroma pixels."""
+
+    full: Map
+    half: Map
+
+    def part(self, box: Box) -> Places:
+        """Those of a box within the picture."""
+        rows, columns = slice(box.y0, box.y1), slice(box.x0, box.x1)
+        rows2, columns2 = slice(box.y0 // 2, box.y1 // 2), slice(box.x0 // 2, box.x1 // 2)
+        (x, y), (x2, y2) = self
+        return Places((x[rows, columns], y[rows, columns]), (x2[rows2, columns2], y2[rows2, columns2]))
+
+
 class Planes(NamedTuple):
     """`luma` (h, w), `cb` and `cr` (h/2, w/2); uint8, h and w even."""
 
@@ -74,32 +89,20 @@ def to_ycc(rgb: Floats) -> Floats:
     return np.asarray(rgb @ TO_YCC[:, :3].T + TO_YCC[:, 3], np.float32)
 
 
-def fetch(sheet: Planes, places: Map, onto: Planes) -> None:
-    """Write what lies at `places` of the sheet (its luma's pixels; (h, w) of `onto`'s luma) to `onto`."""
-    x, y = places
-    half = onto.cb.shape[1], onto.cb.shape[0]
-    # The mean of four places; chroma's own pixels lie between luma's.
-    small_x, small_y = (
-        np.asarray(cv2.resize(part, half, interpolation=cv2.INTER_LINEAR)) * np.float32(0.5)
-        - np.float32(0.25)
-        for part in (x, y)
-    )
-    for plane, target, map_x, map_y in (
-        (sheet.luma, onto.luma, x, y),
-        (sheet.cb, onto.cb, small_x, small_y),
-        (sheet.cr, onto.cr, small_x, small_y),
+def fetch(sheet: Planes, places: Places, onto: Planes) -> None:
+    """Write what lies at `places` of the sheet to `onto`."""
+    for plane, target, (x, y) in (
+        (sheet.luma, onto.luma, places.full),
+        (sheet.cb, onto.cb, places.half),
+        (sheet.cr, onto.cr, places.half),
     ):
-        cv2.remap(plane, map_x, map_y, cv2.INTER_LINEAR, dst=target, borderMode=cv2.BORDER_REPLICATE)
+        cv2.remap(plane, x, y, cv2.INTER_LINEAR, dst=target, borderMode=cv2.BORDER_REPLICATE)
 
 
-def fetched(sheet: Planes, places: Map) -> Planes:
+def fetched(sheet: Planes, places: Places) -> Planes:
     """The same as a new picture."""
-    height, width = places[0].shape
-    new = Planes(
-        np.empty((height, width), np.uint8),
-        np.empty((height // 2, width // 2), np.uint8),
-        np.empty((height // 2, width // 2), np.uint8),
-    )
+    luma, half = places.full[0].shape, places.half[0].shape
+    new = Planes(np.empty(luma, np.uint8), np.empty(half, np.uint8), np.empty(half, np.uint8))
     fetch(sheet, places, new)
     return new
 

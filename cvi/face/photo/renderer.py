@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from cvi.errors import EngineError, UsageError
 from cvi.face.base import Controls, FaceSettings, Frame
@@ -16,6 +19,7 @@ from cvi.face.photo.rig import PHOTO, RIG, load_rig
 from cvi.face.photo.shape import shape_of
 
 _CELL = 8
+_BAND_CELLS = 10
 _STEPS = 3
 _HEAD = ("yaw", "pitch", "roll")
 
@@ -43,18 +47,15 @@ class PhotoFace:
             self._canvas.place(rig.landmarks), self._canvas.place(line)[:, :2], bool(rig.glasses[0] > 0)
         )
         whole = Grid.over(Box(0, 0, self.width, self.height), _CELL)
-        box = _moving(fields(shape, whole, self.height), self.width, self.height)
-        self._grid = Grid.over(box, _CELL)
+        moved = np.abs(fields(shape, whole, self.height)).max((0, 1)) > 0
+        self._grid = Grid.over(_around(moved, self.width, self.height), _CELL)
         self._fields = fields(shape, self._grid, self.height)
+        self._bands = list(_bands(np.abs(self._fields).max((0, 1)) > 0, self._grid.box))
         self._lips = Lips(rig, shape, self._canvas, self.width, self.height)
         self._eyes = [Eye(rig, shape, side, self._canvas, self.width, self.height) for side in (0, 1)]
         self._still = np.empty((self.height * 3 // 2, self.width), np.uint8)
-        everything = Grid.over(Box(0, 0, self.width, self.height), _CELL)
-        fetch(
-            self._canvas.sheet,
-            on_sheet(everything.spread((everything.x, everything.y)), self._canvas),
-            Planes.of(self._still),
-        )
+        unmoved = whole.spread(on_sheet((whole.x, whole.y), self._canvas))
+        fetch(self._canvas.sheet, unmoved, Planes.of(self._still))
         self._head = np.array([name in _HEAD for name in NAMES])
         self._closed = False
 
@@ -65,12 +66,10 @@ class PhotoFace:
         frame = self._still.copy()
         planes = Planes.of(frame)
         shares = amounts(controls)
-        places = self._grid.backwards(*summed(self._fields, shares), _STEPS)
-        fetch(
-            self._canvas.sheet,
-            self._grid.spread(on_sheet(places, self._canvas)),
-            planes.part(self._grid.box),
-        )
+        places = on_sheet(self._grid.backwards(*summed(self._fields, shares), _STEPS), self._canvas)
+        onto = planes.part(self._grid.box)
+        for band in self._bands:
+            fetch(self._canvas.sheet, self._grid.spread(places, band), onto.part(band))
         self._lips.draw(planes, controls, shares, shares * self._head)
         for eye in self._eyes:
             eye.draw(planes, controls, shares)
@@ -80,9 +79,8 @@ class PhotoFace:
         self._closed = True
 
 
-def _moving(parts: np.ndarray, width: int, height: int) -> Box:
-    """The part of the frame that anything moves."""
-    moved = np.abs(parts).max((0, 1)) > 0
+def _around(moved: npt.NDArray[np.bool_], width: int, height: int) -> Box:
+    """The part of the frame that anything moves; `moved` tells it for each cell."""
     rows, columns = np.flatnonzero(moved.any(1)), np.flatnonzero(moved.any(0))
     return Box(
         max((int(columns[0]) - 1) * _CELL, 0),
@@ -90,6 +88,16 @@ def _moving(parts: np.ndarray, width: int, height: int) -> Box:
         min((int(columns[-1]) + 2) * _CELL, width),
         min((int(rows[-1]) + 2) * _CELL, height),
     )
+
+
+def _bands(moved: npt.NDArray[np.bool_], box: Box) -> Iterator[Box]:
+    """The same band by band, from the box's corner: a head is no rectangle."""
+    for top in range(0, len(moved), _BAND_CELLS):
+        columns = np.flatnonzero(moved[top : top + _BAND_CELLS].any(0))
+        if len(columns):
+            left, right = max(int(columns[0]) - 1, 0), int(columns[-1]) + 2
+            bottom = min((top + _BAND_CELLS) * _CELL, box.height)
+            yield Box(left * _CELL, top * _CELL, min(right * _CELL, box.width), bottom)
 
 
 def _photo(settings: FaceSettings) -> Bytes:

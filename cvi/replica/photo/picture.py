@@ -121,6 +121,8 @@ def _jpeg(data: bytes) -> tuple[int, int] | None:
 
 def _webp(data: bytes) -> tuple[int, int] | None:
     """Of the three kinds of chunk a file can begin with (RFC 9649)."""
+    if len(data) < 30:
+        return None
     chunk = data[12:16]
     if chunk == b"VP8X":
         width = 1 + int.from_bytes(data[24:27], "little")
