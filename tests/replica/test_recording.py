@@ -22,7 +22,7 @@ from cvi.replica.recording.booth import FPS, Booth
 from cvi.replica.recording.camera import FilmCamera
 from cvi.replica.recording.guide import advice
 from cvi.replica.recording.microphone import RecordedSound
-from cvi.replica.recording.painting import ALERT, GOOD, Scene, paint
+from cvi.replica.recording.painting import ALERT, GOOD, Scene, _fitted, paint
 from cvi.replica.recording.prompter import Cue, Prompter
 from cvi.replica.recording.rescue import recording_path, rescue
 from cvi.transport.container import SOUND_HZ
@@ -220,3 +220,37 @@ def test_the_screen_shows_words_oval_and_level() -> None:
     quiet, loud = (count(shown(level_db=db, elapsed_s=3.0), GOOD) for db in (-35.0, -10.0))
     assert loud > quiet > 0  # the oval is gone while recording: what is green is the level
     assert shown(rgb=None, cue=None).any()
+    hints = [count(shown(level_db=db, elapsed_s=3.0)[:, :560], ALERT) for db in (-20.0, -1.0)]
+    assert hints[1] > hints[0] + 500  # "too loud", left of the level
+
+
+def test_long_lines_are_shown_whole_and_even() -> None:
+    pygame.font.init()
+    text = " ".join(["seventeen"] * 11)
+    lines, font = _fitted(text, 860, 0.062, 1100.0)
+    assert " ".join(lines) == text and 2 <= len(lines) <= 3
+    widths = [font.size(line)[0] for line in lines]
+    assert max(widths) <= 1100 and min(widths) > 0.5 * max(widths)
+
+
+def test_a_slow_machine_films_fewer_frames_at_the_right_times(tmp_path: Path) -> None:
+    pygame.font.init()
+    source = make_film(tmp_path / "source.mp4", [n / 25 for n in range(250)], sound_s=10.0)
+    now = 0.0
+
+    def clock() -> float:
+        nonlocal now
+        now += 0.06  # a look takes three frames' time
+        return now
+
+    eye = FilmCamera(open_footage(source).frames(FPS), 0.0)
+    ear = RecordedSound(read_audio(source, SOUND_HZ), 0.0)
+    made = Booth(eye, ear, Prompter(SHEET), None, now_s=clock, start_at_once=True).run(
+        tmp_path / "me.mp4", screen=pygame.Surface((320, 215))
+    )
+    assert made is not None and made.duration_s > 6
+    film = open_footage(made.film)
+    assert film.duration_s == pytest.approx(made.duration_s, abs=0.3)
+    own = {round(frame.source_s, 3) for frame in film.frames(FPS)}
+    assert 0.25 < len(own) / (made.duration_s * FPS) < 0.45
+    assert np.diff(sorted(own)).max() < 0.2

@@ -84,6 +84,8 @@ class Booth:
         Ctrl-C in the terminal is the same as Q. Raises MissingError without a display, CviError when the disk
         refuses (what was filmed until then is kept and named).
         """
+        # Its greeting would stand in what this command prints.
+        os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
         import pygame
 
         part = recording_path(output)
@@ -153,12 +155,12 @@ class Booth:
         if self._file is None:
             height, width = _filmed(rgb)
             self._file = FragmentedMp4(part, width=width, height=height, fps=FPS, channels=1)
-        frame = None
-        with self._kept(part):
-            while self._frames / FPS <= now_s - self._began_s:
-                frame = _i420(rgb) if frame is None else frame
-                self._file.picture(frame, self._frames)
-                self._frames += 1
+        due = int((now_s - self._began_s) * FPS)
+        if due >= self._frames:
+            # On a machine that is too slow the frame before simply stays: encoding it again would cost more.
+            with self._kept(part):
+                self._file.picture(_i420(rgb), due)
+            self._frames = due + 1
 
     @contextmanager
     def _kept(self, part: Path) -> Iterator[None]:
@@ -284,7 +286,6 @@ def _open_window() -> object:
             "There is no display for the teleprompter.",
             "Film with any camera and read `cvi replica script`; then check it with `cvi replica check`.",
         )
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     import pygame
 
     try:

@@ -7,8 +7,9 @@ import numpy as np
 from cvi.replica.grading.geometry import CHIN, LEFT, RIGHT, TOP, face_width, head_pose
 from cvi.replica.landmarks import Seen
 
-OVAL_X, OVAL_Y, OVAL_WIDTH, OVAL_HEIGHT = 0.5, 0.45, 0.3, 0.56
-"""The oval to sit in: middle and size, in shares of the picture's width and height (a 16:9 picture)."""
+OVAL_X, OVAL_Y, OVAL_HEIGHT, OVAL_SHAPE = 0.5, 0.45, 0.56, 0.78
+"""The oval to sit in: its middle in shares of the picture's width and height, its height in shares of the
+picture's, and its width in shares of its height."""
 LEAST_PX, MOST_HEIGHT = 200.0, 0.62
 _ASIDE, _HIGH = 0.10, 0.12
 _TURN_DEGREES = 12.0

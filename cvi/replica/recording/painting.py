@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cvi.replica.footage import Rgb
-from cvi.replica.recording.guide import OVAL_HEIGHT, OVAL_WIDTH, OVAL_X, OVAL_Y
+from cvi.replica.recording.guide import OVAL_HEIGHT, OVAL_SHAPE, OVAL_X, OVAL_Y
 
 if TYPE_CHECKING:
     import pygame
 
     from cvi.replica.recording.prompter import Cue
 
-INK, PAPER, ALERT, GOOD, SOFT = (245, 245, 245), (16, 17, 20), (235, 87, 72), (88, 190, 120), (150, 152, 160)
+INK, PAPER, SOFT, NOTE = (245, 245, 245), (16, 17, 20), (150, 152, 160), (204, 206, 214)
+ALERT, GOOD = (235, 87, 72), (88, 190, 120)
 LOUDEST_DB, QUIETEST_DB = 0.0, -60.0
 TOO_LOUD_DB, TOO_QUIET_DB = -3.0, -42.0
+TOO_LOUD = "Too loud"
 _FEELINGS = {"happy": (250, 200, 80), "concerned": (130, 170, 250), "surprised": (230, 140, 230)}
 
 
@@ -51,14 +53,17 @@ def paint(screen: pygame.Surface, scene: Scene) -> None:
     _words(screen, pygame.Rect(0, 0, width, band), scene)
     _level(screen, pygame.Rect(shown.right - 26, shown.top + 12, 14, shown.height - 24), scene.level_db)
     small = _font(height, 0.030)
+    if scene.level_db > TOO_LOUD_DB:
+        room = small.size(TOO_LOUD)[0] // 2 + 54
+        _tag(screen, TOO_LOUD, small, (shown.right - room, shown.top + 24), ALERT)
     if scene.advice:
         _tag(screen, scene.advice, small, (shown.centerx, shown.bottom - round(height * 0.10)), ALERT)
     _tag(screen, scene.hint, small, (shown.centerx, shown.bottom - round(height * 0.035)), PAPER)
     if scene.elapsed_s is not None:
-        pygame.draw.circle(screen, ALERT, (shown.left + 24, shown.top + 24), 8)
+        pygame.draw.circle(screen, ALERT, (shown.left + 20, shown.top + 24), 8)
         said = f"{_clock(scene.elapsed_s)}   {_clock(scene.left_s)} left"
-        label = small.render(said, True, INK, PAPER)
-        screen.blit(label, (shown.left + 42, shown.top + 24 - label.get_height() // 2))
+        middle = shown.left + 46 + small.size(said)[0] // 2, shown.top + 24
+        _tag(screen, said, small, middle, PAPER)
 
 
 def _picture(screen: pygame.Surface, room: pygame.Rect, rgb: Rgb | None) -> pygame.Rect:
@@ -82,7 +87,7 @@ def _oval(screen: pygame.Surface, shown: pygame.Rect, colour: tuple[int, int, in
 
     tall = round(OVAL_HEIGHT * shown.height)
     # The oval keeps a face's shape whatever the picture's.
-    wide = round(min(OVAL_WIDTH * shown.width, tall * 0.78))
+    wide = round(min(0.9 * shown.width, tall * OVAL_SHAPE))
     oval = pygame.Rect(0, 0, wide, tall)
     oval.center = (
         shown.left + round((1 - OVAL_X) * shown.width),
@@ -98,30 +103,35 @@ def _words(screen: pygame.Surface, room: pygame.Rect, scene: Scene) -> None:
         return
     cue, height = scene.cue, screen.get_height()
     note = cue.kind != "read"
-    colour = SOFT if note else _FEELINGS.get(cue.feeling, INK)
+    colour = NOTE if note else _FEELINGS.get(cue.feeling, INK)
     if not note and cue.feeling != "neutral":
-        _tag(screen, cue.feeling, _font(height, 0.028), (room.centerx, room.top + 22), PAPER, colour)
-    lines, font = _fitted(cue.text, height, 0.045 if note else 0.062, room.width * 0.9, 2)
-    y = room.centery - len(lines) * font.get_linesize() // 2
+        _tag(screen, cue.feeling, _font(height, 0.03), (room.centerx, room.top + 20), PAPER, colour)
+    lines, font = _fitted(cue.text, height, 0.048 if note else 0.062, room.width * 0.92)
+    # A glance ahead stands below, a feeling above.
+    y = room.centery - len(lines) * font.get_linesize() // 2 - (round(0.01 * height) if scene.coming else 0)
     for line in lines:
         label = font.render(line, True, colour)
         screen.blit(label, ((room.width - label.get_width()) // 2, y))
         y += font.get_linesize()
     if scene.coming:
-        label = _font(height, 0.028).render(scene.coming, True, SOFT)
-        screen.blit(label, ((room.width - label.get_width()) // 2, room.bottom - label.get_height() - 14))
+        (ahead, *_), font = _fitted(scene.coming, height, 0.028, room.width * 0.96)
+        label = font.render(ahead, True, SOFT)
+        screen.blit(label, ((room.width - label.get_width()) // 2, room.bottom - label.get_height() - 9))
     pygame.draw.rect(screen, SOFT, (0, room.bottom - 4, round(room.width * scene.share), 4))
 
 
-def _fitted(
-    text: str, height: int, size: float, room: float, most: int
-) -> tuple[list[str], pygame.font.Font]:
-    """The text in lines no wider than `room`; smaller letters where it would take more than `most` lines."""
-    for factor in (1.0, 0.85, 0.7, 0.55):
+def _fitted(text: str, height: int, size: float, room: float) -> tuple[list[str], pygame.font.Font]:
+    """The text in lines no wider than `room`: two large ones, or three a little smaller, or as it goes."""
+    for factor, most in ((1.0, 2), (0.88, 3), (0.7, 3), (0.55, 4)):
         font = _font(height, size * factor)
         lines = _wrapped(text, font, room)
         if len(lines) <= most:
             break
+    for share in (0.9, 0.8, 0.7, 0.6):  # no word alone in the last line
+        narrower = _wrapped(text, font, room * share)
+        if len(narrower) > len(lines):
+            break
+        lines = narrower
     return lines, font
 
 

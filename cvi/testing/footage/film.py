@@ -31,6 +31,8 @@ from cvi.tts.base import Phone, TtsSettings
 
 SEGMENT_FRAMES = 250
 TURN_RAMP_S = 0.4
+LEAST_FAULT_S = 1.5
+"""A planned fault of which the film would hold less is not called one."""
 X264 = {"preset": "ultrafast", "crf": "17", "bf": "0"}
 
 
@@ -183,6 +185,13 @@ def _labels(plan: FilmPlan, recital: Recital, controls: Sequence[Controls], anch
     )
     speech: list[Span] = [(piece.start_s, piece.end_s) for piece in recital.pieces]
     assert len(recital.pcm) <= (len(controls) + 1) * PLAYED_HZ // plan.fps
+    # A plan does not know how long its text takes: what would come after the end is not in the film.
+    end_s = len(controls) / plan.fps
+    faults = tuple(
+        replace(fault, end_s=min(fault.end_s, end_s))
+        for fault in plan.faults
+        if fault.start_s < end_s - LEAST_FAULT_S
+    )
     return Labels(
         replica=plan.replica,
         seed=plan.seed,
@@ -197,5 +206,5 @@ def _labels(plan: FilmPlan, recital: Recital, controls: Sequence[Controls], anch
         anchor_names=tuple(PLACES),
         anchors=tuple(anchors.at(pose) for pose in controls),
         speech=tuple(speech),
-        faults=plan.faults,
+        faults=faults,
     )
