@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from json import dumps, loads
+from typing import Any
 
 import typer
 
@@ -12,6 +13,17 @@ from cvi.client.signature import WebhookError, verify
 from cvi.errors import CviError
 
 MOST_BYTES = 16 << 20
+
+
+def told(event: dict[str, Any], message_id: str) -> tuple[str, str]:
+    """An event in two lines. Those of replicas and films have no envelope: they are told whole."""
+    if "event_type" in event:
+        head, details = f"{event.get('timestamp')}  {event['event_type']}", event.get("properties", {})
+    else:
+        kind = next((noun for noun in ("replica", "video") if f"{noun}_id" in event), "event")
+        head, details = f"{kind}  {event.get('status', '')}", event
+    text = dumps(details, ensure_ascii=False)
+    return f"{head}  {message_id}", f"    {text if len(text) < 2000 else text[:2000] + ' …'}"
 
 
 def receive(port: int, secret: str, json: bool) -> None:
@@ -35,9 +47,8 @@ def receive(port: int, secret: str, json: bool) -> None:
             if json:
                 typer.echo(dumps({"webhook_id": message_id, **event}, ensure_ascii=False))
             else:
-                details = dumps(event.get("properties", {}), ensure_ascii=False)
-                typer.echo(f"{event.get('timestamp')}  {event.get('event_type')}  {message_id}")
-                typer.echo(f"    {details if len(details) < 2000 else details[:2000] + ' …'}")
+                for line in told(event, message_id):
+                    typer.echo(line)
 
         def _answer(self, status: int) -> None:
             self.send_response(status)

@@ -45,11 +45,11 @@ def list_all(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False)
-    # What a person copies from here stays whole however narrow the terminal.
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    # What a person copies from here stays whole however narrow the terminal; eighty columns hold all of it.
     for heading, least in (("id", 20), ("time", 11), ("of", 13), ("event", 8), ("state", 9), ("tries", 5)):
         table.add_column(heading, no_wrap=True, min_width=least)
-    table.add_column("last answer")
+    table.add_column("answer", min_width=8)
     for message in messages:
         when = time.strftime("%m-%d %H:%M", time.localtime(message.created_at))
         state_now = message.state.replace("_", " ")

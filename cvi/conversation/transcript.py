@@ -11,12 +11,17 @@ from cvi.conversation.journal import Event
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One turn or reply: when it began, seconds on the conversation's clock, and whether it was cut."""
+    """One turn or reply: when it began and ended, seconds on the conversation's clock; whether it was cut.
+
+    `number` is the turn's or the reply's. What was typed took no time.
+    """
 
     role: Literal["user", "assistant"]
     text: str
     start_s: float
     interrupted: bool = False
+    end_s: float = 0.0
+    number: int = 0
 
 
 def transcript(events: Iterable[Event]) -> list[Line]:
@@ -27,9 +32,12 @@ def transcript(events: Iterable[Event]) -> list[Line]:
         data = event.data
         match event.type:
             case "turn_committed":
-                lines["user", data["turn"]] = Line("user", data["text"], data["speech_start_s"])
+                start_s, end_s = data["speech_start_s"], data["speech_end_s"]
+                lines["user", data["turn"]] = Line("user", data["text"], start_s, False, end_s, data["turn"])
             case "turn_typed":
-                lines["user", data["turn"]] = Line("user", data["text"], event.t)
+                lines["user", data["turn"]] = Line(
+                    "user", data["text"], event.t, False, event.t, data["turn"]
+                )
             case "turn_reopened":
                 lines.pop(("user", data["turn"]), None)
             case "reply_first_audio":
@@ -38,6 +46,7 @@ def transcript(events: Iterable[Event]) -> list[Line]:
                 text = data["heard"] if event.type == "reply_interrupted" else data["text"]
                 if text:
                     start_s = began.get(data["reply"], event.t)
-                    cut = event.type == "reply_interrupted"
-                    lines["assistant", data["reply"]] = Line("assistant", text, start_s, cut)
+                    cut, end_s = event.type == "reply_interrupted", data.get("silent_s", event.t)
+                    number = data["reply"]
+                    lines["assistant", number] = Line("assistant", text, start_s, cut, end_s, number)
     return sorted(lines.values(), key=lambda line: line.start_s)

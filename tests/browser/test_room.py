@@ -183,7 +183,8 @@ async def test_a_dropped_connection_comes_back_as_the_same_participant(page: Pag
     await expect(page.get_by_text("Connection lost. Reconnecting …").first).to_be_visible()
     await until(lambda: len(room.offers) >= 3, "the page tries again")
     room.refuse = None
-    await expect(page.get_by_text("You are connected again.").first).to_be_visible()
+    # Between two tries the page itself lets up to four seconds pass.
+    await expect(page.get_by_text("You are connected again.").first).to_be_visible(timeout=15_000)
     assert {offer["participant_id"] for offer in room.offers[1:]} == {room.guests[0].participant_id}
     await until(lambda: room.guest.frames["camera"] > 3, "the camera arrives again")
     await until(lambda: room.guest.channel is not None, "the channel for events opens again")

@@ -152,7 +152,9 @@ async def test_greeted_by_the_model_then_killed_it_ends_alone(home: Path) -> Non
         # What it had said is in its journal, and so in what is told of it.
         assert "reply_finished" in journal(home, victim)
         (transcript,) = [e["properties"]["transcript"] for e in dead["events"] if e["event_type"].endswith("transcription_ready")]
-        assert [line["role"] for line in transcript] == ["assistant"] and transcript[0]["content"]
+        (line,) = transcript
+        assert line["role"] == "assistant" and line["content"] and line["duration"] > 0.3
+        assert line["inference_id"] == greeting["inference_id"], "as it was told live"
         assert receiver.kinds(victim) == ["system.replica_joined", "system.shutdown", "application.transcription_ready"]
         assert (await client.post(f"/c/{victim}/offer", json={"sdp": "v=0"})).status_code == 410
 

@@ -145,6 +145,18 @@ async def test_an_offer_waits_for_the_worker_to_be_ready(client: httpx.AsyncClie
     assert (await offer(client, made)).status_code == 200
 
 
+async def test_while_it_ends_a_page_is_told_why(client: httpx.AsyncClient) -> None:
+    made = await create(client, "hang-at-end")
+    await until(lambda: client.app.state.services.rooms.get(made["conversation_id"]).state == "ready")
+    ending = asyncio.create_task(client.post(f"/v2/conversations/{made['conversation_id']}/end"))
+    room = client.app.state.services.rooms.get(made["conversation_id"])
+    await until(lambda: room.state == "ending")
+    facts = (await client.get(f"/c/{made['conversation_id']}/config")).json()
+    assert (facts["state"], facts["shutdown_reason"]) == ("ended", "end_conversation_endpoint_hit")
+    room.kill()
+    assert (await ending).status_code == 200
+
+
 async def test_an_unknown_room_is_404(client: httpx.AsyncClient) -> None:
     for method, path in (("GET", "config"), ("POST", "offer")):
         answer = await client.request(method, f"/c/cnothing/{path}", json={"sdp": "x"})

@@ -69,7 +69,7 @@ async def config(conversation_id: str, request: Request, house: House, t: Token 
         "language": wanted.get("language") or "english",
         "captions": wanted.get("enable_closed_captions", True) is not False,
         "recording": bool(row.request.get("recording")),
-        "shutdown_reason": row.shutdown_reason,
+        "shutdown_reason": row.shutdown_reason or (room.asked if room is not None else None),
         "token_expired": lock is not None and lock.expired(house.wall()),
         "ice_servers": ice_servers_for(house.settings, row.id, house.wall()),
         "ice_transport_policy": "relay" if house.settings.relay_only else "all",

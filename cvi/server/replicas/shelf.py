@@ -137,11 +137,12 @@ class ReplicaShelf:
             if known is not None and known[0] == status.st_mtime_ns:
                 return known[1]
             card = yaml.safe_load(path.read_text(encoding="utf-8"))
+            # A card is written anew when its replica is renamed; what it is made of is not.
+            made = min(file.stat().st_mtime for file in folder.iterdir())
         except (OSError, UnicodeDecodeError, yaml.YAMLError):
             return None
         item = None
         if isinstance(card, dict):
-            made = min(status.st_mtime, status.st_ctime)
             item = ShelvedReplica(replica_id(name), name, folder, card, made, status.st_mtime)
         self._read[folder] = (status.st_mtime_ns, item)
         return item

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from cvi.conversation.journal import JOURNAL_NAME, Event, read_journal
-from cvi.conversation.transcript import transcript
+from cvi.conversation.transcript import Line, transcript
 from cvi.errors import CviError
 from cvi.server.answers import iso
 from cvi.server.store import conversations, outbox, resources
 from cvi.server.store.conversations import ConversationRow
 from cvi.server.vocabulary import both
+from cvi.server.worker.interactions import inference_id
 
 UPLOADS = "uploads"
 """The kind under which recordings wait that belong elsewhere; their ids are their conversations'."""
@@ -88,18 +89,29 @@ def read_events(folder: Path) -> list[Event]:
 
 
 def transcript_lines(events: Iterable[Event]) -> list[dict[str, Any]]:
-    """The contract's transcript from a journal: times in Unix seconds and seconds from the start."""
+    """The contract's transcript from a journal: times in Unix seconds and seconds from the start.
+
+    A reply has the `inference_id` of its live events.
+    """
     events = list(events)
     began = began_at(events)
-    return [
-        {
+    conversation_id = str(events[0].data.get("conversation_id", "")) if events else ""
+    given = {event.data["reply"]: event.data["utterance"] for event in events if event.type == "reply_given"}
+
+    def shown(line: Line) -> dict[str, Any]:
+        said = {
             "role": line.role,
             "content": line.text,
             "timestamp": round(began + line.start_s, 3),
             "seconds_from_start": round(line.start_s, 3),
+            "duration": round(max(line.end_s - line.start_s, 0.0), 3),
         }
-        for line in transcript(events)
-    ]
+        if line.role == "assistant":
+            own = inference_id(conversation_id, "reply", line.number)
+            said["inference_id"] = given.get(line.number) or own
+        return said
+
+    return [shown(line) for line in transcript(events)]
 
 
 def began_at(events: Sequence[Event]) -> float:

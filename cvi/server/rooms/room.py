@@ -82,6 +82,11 @@ class Room:
         self._outcome: Outcome | None = None
 
     @property
+    def asked(self) -> str | None:
+        """Why it is being ended, once somebody asked for it."""
+        return self._asked
+
+    @property
     def pid(self) -> int | None:
         return self._process.pid if self._process.running else None
 

@@ -19,6 +19,11 @@ Told = dict[str, Any]
 _IDS = uuid.UUID("6d1f0b0a-7c0e-5f64-9a51-0e6a3c2f9d11")
 
 
+def inference_id(conversation_id: str, kind: str, number: int) -> str:
+    """The same for everything that belongs to one reply ("reply") or one user turn ("turn")."""
+    return str(uuid.uuid5(_IDS, f"{conversation_id}/{kind}/{number}"))
+
+
 @dataclass(slots=True)
 class _Reply:
     """What is known of a reply that is being spoken."""
@@ -57,8 +62,7 @@ class Interactions:
         return self._message("system", f"system.{name}", properties)
 
     def inference_id(self, kind: str, number: int) -> str:
-        """The same for everything that belongs to one reply ("reply") or one user turn ("turn")."""
-        return str(uuid.uuid5(_IDS, f"{self._conversation_id}/{kind}/{number}"))
+        return inference_id(self._conversation_id, kind, number)
 
     # -- the participant --------------------------------------------------------------------------
 

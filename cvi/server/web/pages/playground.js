@@ -15,10 +15,10 @@ let current = null;
 async function load() {
   try {
     const [people, faces, usual] = await Promise.all([api.personas(), api.replicas(), api.usual()]);
-    personas = people;
     const wanted = new URLSearchParams(location.search).get("persona") ?? usual?.persona_id;
     const first = people.find((one) => one.persona_id === wanted) ?? people[0];
-    offer("personas", "persona", people.map((one) => persona(one, one === first)));
+    personas = [...(first ? [first] : []), ...people.filter((one) => one !== first)];
+    offer("personas", "persona", personas.map((one) => persona(one, one === first)));
     offer("replicas", "replica", faces.filter((one) => one.status === "completed").map(face));
     followPersona();
     tell("");
