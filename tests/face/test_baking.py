@@ -16,7 +16,10 @@ from cvi.face.sculpted.bake import film, recipe
 from cvi.face.sculpted.bake.camera import DISTANCE, FOCAL_PX, HEIGHT, HEIGHT_PX, WIDTH_PX, project
 from cvi.face.sculpted.bake.character import load_character
 from cvi.face.sculpted.bake.depth import turning_depth
-from cvi.face.sculpted.bake.head import RIM_BEND, RIM_Y, RIM_Z
+from cvi.face.sculpted.bake.face_hair import make_lashes
+from cvi.face.sculpted.bake.head import RIM_BEND, RIM_Y, RIM_Z, head_distance
+from cvi.face.sculpted.bake.kernel import SKIN
+from cvi.face.sculpted.bake.mouth_shape import lips_at
 from cvi.face.sculpted.bake.oven import HEIGHTS, BakeOptions, bake_key
 from cvi.face.sculpted.bake.params import make_params
 
@@ -101,3 +104,54 @@ def test_a_turn_moves_glasses_as_one_piece() -> None:
         # No turn folds the picture: neighbouring columns never pass each other at 14 degrees.
         slope = np.abs(np.diff(depth, axis=1)) * np.sin(np.radians(14)) / (4 * 6.6 / FOCAL_PX)
         assert slope.max() < 1
+
+
+def seen_gap(family: str, jaw: float) -> tuple[float, float]:
+    """How much of the middle of a mouth shows no lip, and the gap its curves say; head units."""
+    p = make_params({"smile": 0.25}, recipe.mouth_pose(family, jaw))
+    _, line, gap_up, gap_down, _, _, lip_z, _ = lips_at(0.0, p)
+    heights = np.linspace(line - gap_down - 0.02, line + gap_up + 0.02, 200)
+    inside = 0
+    for y in heights:
+        z, material = 1.0, SKIN
+        for _ in range(90):
+            d, material = head_distance(0.0, y, z, p)
+            if d < 0.0006:
+                break
+            z -= 0.7 * d
+        inside += material != SKIN or z < lip_z - 0.03
+    return float(inside * (heights[1] - heights[0])), gap_up + gap_down
+
+
+def test_lips_at_rest_touch() -> None:
+    assert seen_gap("neutral", 0.0)[0] == 0
+    assert seen_gap("press", 0.0)[0] == 0
+
+
+@pytest.mark.parametrize("family", ["neutral", "wide", "round", "neutral_smile"])
+def test_lips_part_as_soon_and_as_far_as_the_jaw_says(family: str) -> None:
+    seen = [seen_gap(family, jaw) for jaw in (0.05, 0.12, 0.22, 0.35, 0.5)]
+    for modelled, told in seen:  # of wide lips, flesh covers a little
+        assert modelled > 0 and abs(modelled - told) < 0.014
+    opened = [modelled for modelled, _ in seen]
+    assert opened == sorted(opened)
+
+
+def test_a_turn_does_not_stretch_what_is_near() -> None:
+    """Where a face ends before hair, the depth falls away behind it and not in it."""
+    cliff = np.full((HEIGHT_PX, WIDTH_PX), DISTANCE + 0.2)
+    cliff[:, 560:720] = DISTANCE - 0.6
+    depth = turning_depth(cliff, make_params({}))[90]
+    step = np.diff(depth) / (4 * 6.8 / FOCAL_PX)  # per head unit
+    assert np.abs(step).max() < 1.4
+    assert np.abs(depth[143:177] - (DISTANCE - 0.6)).max() < 0.06  # three coarse cells inside the edge
+
+
+def test_lashes_grow_where_the_lid_is_seen() -> None:
+    """Flesh that hides a lid's end hides its lashes, as long as the eye is open."""
+    hooded = make_params({"hood": 0.5, "eye_size": 0.83, "lid_open": 0.37})
+    options = load_character(SHIPPED[0] / "character.yaml").lashes
+    some = len(make_lashes(options, hooded, True))
+    assert options.count < some < 2 * options.count
+    shut = make_params({"hood": 0.5, "eye_size": 0.83, "lid_left": 1.0, "lid_right": 1.0})
+    assert len(make_lashes(options, shut, True)) == 2 * options.count

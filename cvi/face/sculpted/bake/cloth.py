@@ -68,11 +68,11 @@ def solid_colour(
         return (0.60, 0.19, 0.19), 0.32, 0.05, cavity * (1 - 0.4 * step(0.4, 1.0, side))
     gum = step(line + 0.085, line + 0.10, y)
     # between one tooth and the next less light comes back
-    across = abs((math.atan2(x, z - 0.40) * 3.9 + 0.5) % 1.0 - 0.5) * 2
+    across = abs((math.atan2(x, z - 0.40) * 3.9) % 1.0 - 0.5) * 2
     white = (1 - gum) * (1 - 0.22 * across**12)
     c = 0.69 * white + 0.6 * gum, 0.635 * white + 0.2 * gum, 0.55 * white + 0.2 * gum
     cavity = (1 - 0.75 * p.round) * (1 - 0.75 * step(0.05, 0.24, z_upper - z))
-    cavity *= (0.50 + 0.50 * step(0.0, 0.035, below)) * (1 - 0.55 * step(0.3, 1.0, side))
+    cavity *= (0.50 + 0.50 * step(0.0, 0.035, below)) * (1 - 0.45 * step(0.35, 1.0, side))
     cavity *= 0.5 + 0.5 * step(-0.01, 0.04, y - line + gap_down)
     cavity *= 1.0 - 0.35 * step(line - 0.06, line - 0.11, y)
     return c, 0.22, 0.05, cavity

@@ -72,17 +72,20 @@ def with_eyes(d: float, x: float, sx: float, y: float, z: float, p: Params) -> t
         h = p.hood * (1 - 0.75 * shut)
         sunk = 0.018 * (1 - p.hood) + 0.030 * shut
         fold_y = p.eye_y + ball * (0.62 - 0.16 * p.hood)
-        fold = capsule(
+        hood = capsule(
             sx, y, z, p.eye_x - 0.62 * ball, fold_y - 0.01, BALL_Z + ball * 0.86 - sunk,
             p.eye_x + 0.84 * ball, fold_y - 0.035 - 0.05 * p.hood, BALL_Z + ball * 0.70 - sunk, 0.032, 0.036,
         )  # fmt: skip
-        d = smooth_min(d, fold - 0.020 * h, 0.05 + 0.05 * h)
+        d = smooth_min(d, hood - 0.020 * h, 0.08 + 0.05 * h)
     if p.crease > 0.0:  # it goes down with the lid, and fades; a shut eye shows where the open one folds
-        crease = (1 - shut) * bell(angle - upper - p.crease_high + 0.12 * shut, 0.045)
+        fold = upper  # a lid raised high slides under the flesh above it, which does not go along
+        if closure < 0.0:
+            fold, _, _ = lid_edges(along, 0.3 * closure, p)
+        crease = (1 - shut) * bell(angle - fold - p.crease_high + 0.12 * shut, 0.055)
         if shut > 0.4:
             open_upper, _, _ = lid_edges(along, 0.0, p)
             crease += 0.55 * shut * shut * bell(angle - open_upper - p.crease_high, 0.08)
-        d += 0.017 * p.crease * crease * step(0.35, 0.25, r) * arch
+        d += 0.015 * p.crease * crease * step(0.33, 0.24, r) * step(0.98, 0.62, abs(along))
     if r - ball < d:
         return r - ball, EYE
     return d, SKIN

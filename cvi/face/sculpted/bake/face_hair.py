@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from cvi.face.sculpted.bake.eye_shape import BALL, BALL_Z, lid_edges
 from cvi.face.sculpted.bake.head import head_distance
@@ -13,6 +14,8 @@ from cvi.face.sculpted.bake.kernel import EYE, SKIN, Array, Params, kernel
 from cvi.face.sculpted.bake.mouth_shape import LINE_Y, half_width, lips_at
 from cvi.face.sculpted.bake.skull import JAW_DROP
 from cvi.face.sculpted.bake.strands import smooth, unit
+
+TUFT = 0.085  # width of a few lashes that hold together, eyeball radii
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,25 +137,47 @@ def make_lashes(o: LashOptions, p: Params, upper: bool) -> Array:
         radius, ex = ball * 1.115, along * ball * 1.02
         across = np.sqrt(np.maximum(radius**2 - ex**2, 1e-4))
         root = np.stack([ex, across * np.sin(angle), across * np.cos(angle)], 1)
-        if upper:  # flesh above the eye may hang lower than the lid was cut
-            centre = np.array([float(p["eye_x"]), float(p["eye_y"]), BALL_Z])
-            for k, (low, _) in enumerate(edges[:, ::-1]):
-                bottom = float(p["eye_y"]) + across[k] * math.sin(low)
-                x, top = side * (centre[0] + ex[k]), centre[1] + root[k, 1] + 0.02
-                y, z, found = _lid_margin(x, bottom, top, bare)
-                if found:
-                    root[k, 1:] = y + 0.002 - centre[1], z - centre[2]
+        # Flesh above the eye may hang lower than the lid was cut.
+        margin, seen = root.copy(), np.zeros(o.count, bool)
+        for k, (high, low) in enumerate(edges):
+            bottom, top = (float(p["eye_y"]) + across[k] * math.sin(a) for a in (low, high - 0.015))
+            y, z, seen[k] = _lid_margin(side * (float(p["eye_x"]) + ex[k]), bottom, top + 0.02, bare)
+            if seen[k]:
+                margin[k, 1:] = y + 0.002 - float(p["eye_y"]), z - BALL_Z
+        short = _beside_the_eye(along, margin, seen, max(closure, 0.0))
+        if upper:
+            root = margin
         length = o.length * np.interp(along, [-0.9, -0.4, 0.5, 0.9], [0.30, 0.65, 1.1, 1.2])
-        length = length * rng.uniform(0.62, 1.12, o.count) * (1.0 if upper else 0.42)
+        length = length * rng.uniform(0.50, 1.12, o.count) * short * (1.0 if upper else 0.42)
         lift = 1.0 if upper else -1.0
-        fan = 0.22 + 0.85 * along + rng.normal(0, 0.11, o.count)
+        fan = 0.22 + 0.85 * along + rng.normal(0, 0.10, o.count)
+        if upper:  # tips lean towards each other by threes and fours, or they are a comb
+            middle = (np.floor(along / TUFT) + 0.5 + rng.normal(0, 0.15, o.count)) * TUFT
+            fan += 0.6 * (middle - along) * ball / np.maximum(0.95 * length, 0.3 * o.length)
         rise = np.stack([fan, np.full(o.count, lift), np.zeros(o.count)], 1)
         shut = max(closure, 0.0) if upper else 0.0
         bend = unit(root)[:, None] * t * 0.95 + rise[:, None] * (t * t * 0.95 * (1 - 1.95 * shut))
         strands = root[:, None] + bend * length[:, None, None]
         strands += np.array([float(p["eye_x"]), float(p["eye_y"]), BALL_Z])
-        sides.append(strands * np.array([side, 1, 1]))
+        sides.append(strands[short > 0.15] * np.array([side, 1, 1]))
     return np.concatenate(sides)
+
+
+def _beside_the_eye(along: Array, root: Array, seen: npt.NDArray[np.bool_], closure: float) -> Array:
+    """Lengths, as shares, of lashes along a lid: those whose lid is hidden by flesh fade out.
+
+    `root` is changed: the few beside the `seen` ones stand as if the lid's margin went on.
+    """
+    share, there = np.ones(len(along)), np.flatnonzero(seen)
+    if not len(there):  # the eye is shut, and all of the lid is seen
+        return share
+    hidden = np.flatnonzero(~seen)
+    next_to = there[np.abs(along[hidden, None] - along[there]).argmin(1)]
+    away = np.abs(along[hidden] - along[next_to])
+    open_ = 1 - float(smooth(0.45, 0.85, np.array(closure)))
+    share[hidden] = 1 - open_ * np.clip(away / 0.10, 0, 1)
+    root[hidden, 1:] = open_ * root[next_to, 1:] + (1 - open_) * root[hidden, 1:]
+    return share
 
 
 def make_beard(o: BeardOptions, p: Params) -> tuple[Array, Array]:

@@ -59,14 +59,19 @@ def body(x: float, y: float, z: float, p: Params) -> float:
 
 
 @kernel
+def _collar_top(z: float) -> float:
+    return -1.30 - 0.17 * step(-0.30, 0.20, z)
+
+
+@kernel
 def _collar(x: float, y: float, z: float, torso: float, p: Params) -> float:
     """A shirt's collar: a band round the neck and a leaf folded over the shirt, open in front."""
     around = neck_tube(x, y, z, p)
     ax, front = abs(x), step(-0.30, 0.20, z)
-    top = -1.30 - 0.17 * front
+    top = _collar_top(z)
     leaf = abs(torso - 0.075 - 0.10 * max(top - y, 0.0)) - 0.013
-    point = -1.58 - 0.13 * front * bell(ax - 0.30, 0.16)
-    reach = 0.17 + 0.10 * front  # off the neck
+    point = -1.55 - 0.22 * front * bell(ax - 0.22, 0.15)
+    reach = 0.17 + 0.16 * front  # off the neck
     leaf = smooth_max(leaf, max(max(y - top, point - y), around - reach), 0.015)
     gap = 0.03 + 0.36 * max(top - y, 0.0)
     leaf = smooth_max(leaf, min((gap - ax) * 0.9, z + 0.1) if z > -0.1 else -1.0, 0.015)
@@ -82,9 +87,11 @@ def _neckline(x: float, y: float, z: float, p: Params) -> float:
     if kind == BLOUSE:
         return math.sqrt(0.42 * x * x + (z + 0.10) ** 2) - 0.47
     edge = -1.46 - 0.40 * (z + 0.2)
-    if kind in (SHIRT, SUIT, BLAZER):
+    if kind == BLAZER:
         edge = -1.42 - 0.32 * (z + 0.2)
     hole = (edge - y) * 0.9
+    if kind in (SHIRT, SUIT):  # up to the collar's band all round, or shoulders would show beside it
+        hole = min(neck_tube(x, y, z, p) - 0.02, (_collar_top(z) - 0.02 - y) * 0.9)
     if kind in (VNECK, SHIRT) and z > -0.15:
         ax = math.sqrt(x * x + 0.0004)
         hole = min(hole, (ax - (0.62 * (y + 1.98) if kind == VNECK else 0.17 * (y + 1.92))) * 0.85)
@@ -110,7 +117,8 @@ def clothes(x: float, y: float, z: float, p: Params) -> tuple[float, int]:
         d = smooth_min(d, max(placket, y + 1.70), 0.012) if z > 0 else d
     elif kind == TURTLENECK:
         tube = neck_tube(x, y, z, p)
-        roll = smooth_max(tube - 0.045 - 0.030 * bell(y + 1.36, 0.07), y + 1.275, 0.05)
+        top = -1.275 + 0.06 * step(0.1, -0.3, z)
+        roll = smooth_max(tube - 0.045 - 0.030 * bell(y + 1.36, 0.07), y - top, 0.05)
         d = smooth_min(over, roll, 0.10)
     elif kind == HOODIE:
         d = min(d, math.sqrt(hole * hole + (torso - 0.03) ** 2) - 0.032)

@@ -216,8 +216,10 @@ def _bun(o: HairOptions, rng: np.random.Generator, p: Params, grid: Grid) -> Gro
     length[wisp] = rng.uniform(0.45, 0.75, int(wisp.sum()))
     clearance = 0.006 + rng.uniform(0.02, 1, n) * o.volume * np.where(wisp, 2.0, 1.0)
     grown = grow(roots, heading, points, length / (points - 1), clearance, pull, 0.75, grid)
-    strands, guide = clump(grown, rng, o.guides, 0.35, o.curl, o.turns, o.frizz)
-    strands = _strays(strands, grown, rng)
+    strands, guide = grown.copy(), np.zeros(n, np.int64)
+    # what hangs is no part of what is combed up, or the two would be drawn into loops
+    strands[~wisp], guide[~wisp] = clump(grown[~wisp], rng, o.guides, 0.35, o.curl, o.turns, o.frizz)
+    guide[wisp] = guide.max() + 1 + np.arange(wisp.sum()) % 8
     count = max(o.count // 4, 1)
     coil, lane = _knot(rng, knot + np.array([0, 0.16, -0.04]), count, points)
     return np.concatenate([strands, coil]), np.concatenate([guide, guide.max() + 1 + lane])

@@ -29,8 +29,8 @@ def with_mouth(d: float, x: float, sx: float, y: float, z: float, p: Params) -> 
     d += 0.006 * (1 + 0.8 * max(p.smile, 0.0)) * bell(corner, 0.055)
     groove = 0.4 + 0.6 * p.philtrum
     d += groove * bell(y + 0.445, 0.06) * (0.012 * bell(x, 0.026) - 0.005 * bell(sx - 0.052, 0.02))
-    d = smooth_min(d, d_upper, 0.026)
-    d = smooth_min(d, d_lower, 0.03)
+    # Each lip grows out of the face, but not into the other, or hardly parted ones would stick together.
+    d = min(smooth_min(d, d_upper, 0.026), smooth_min(d, d_lower, 0.03))
     if cavity >= 0.02:
         return d, SKIN
     material = SKIN

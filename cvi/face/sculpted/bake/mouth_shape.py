@@ -8,7 +8,17 @@ from cvi.face.sculpted.bake.distance import bell
 from cvi.face.sculpted.bake.kernel import Params, kernel
 
 LINE_Y = -0.550  # height of the closed mouth's line
-UPPER_EDGE, LOWER_EDGE = 1.62, 1.66  # outer edge of the red, in tube radii from the inner edge
+RED_UPPER, RED_LOWER = 0.82, 0.86  # outer edge of the red, in tube radii from the tube's middle
+PARTED = 0.010  # gap from which on the lips do not press into each other
+
+
+@kernel
+def lip_middle(gap: float) -> float:
+    """Where a lip's tube has its middle, in tube radii from its inner edge, at a gap between the lips.
+
+    Lips that rest are pressed flat against each other; ones that part are round.
+    """
+    return 0.80 + 0.20 * min(max(gap / PARTED, 0.0), 1.0)
 
 
 @kernel
@@ -57,8 +67,9 @@ def lip_distance(x: float, y: float, z: float, p: Params) -> tuple[float, float]
     """Distance to the upper and to the lower lip."""
     _, line, gap_up, gap_down, upper, lower, z_upper, z_lower = lips_at(x, p)
     beyond = max(abs(x) - half_width(p), 0.0)
-    y_upper = line + gap_up + upper * 0.80
-    y_lower = line - gap_down - lower * 0.80
+    middle = lip_middle(gap_up + gap_down)
+    y_upper = line + gap_up + upper * middle
+    y_lower = line - gap_down - lower * middle
     d_upper = math.sqrt(beyond**2 + (y - y_upper) ** 2 + ((z - z_upper) * 0.85) ** 2) - upper
     d_lower = math.sqrt(beyond**2 + (y - y_lower) ** 2 + ((z - z_lower) * 0.85) ** 2) - lower
     return d_upper, d_lower
@@ -73,8 +84,8 @@ def inside_distance(x: float, y: float, z: float, p: Params) -> tuple[float, flo
     arch = math.sqrt((x / 0.235) ** 2 + (depth / 0.335) ** 2)
     gum = line - 0.5 * p.smile * 0.080 * t**1.6
     edge = gum - 0.040 - 0.012 * min(jaw * 3.0, 1.0) - 0.01 * p.smile + 0.075 * p.round
-    cell = abs((math.atan2(x, depth) * 3.9 + 0.5) % 1.0 - 0.5) * 2
-    bottom = edge + 0.006 * cell**4 + 0.012 * min(abs(x) / 0.12, 1.0)
+    cell = abs((math.atan2(x, depth) * 3.9) % 1.0 - 0.5) * 2  # two teeth meet in the middle
+    bottom = edge + 0.004 * cell**4 + 0.016 * (1 - bell(x, 0.16))
     front = (arch - 1.0) * 0.22 + 0.004 * cell**8
     cap = max(bottom - y, y - (line + 0.16))
     h = max(0.02 - abs(front - cap), 0.0) / 0.02
@@ -85,9 +96,9 @@ def inside_distance(x: float, y: float, z: float, p: Params) -> tuple[float, flo
     cap = max(y - top + 0.01 * cell**4, top - 0.15 - y)
     h = max(0.02 - abs(front - cap), 0.0) / 0.02
     lower = max(front, cap) + h * h * 0.02 * 0.25
-    ty = y - (line - 0.125 - 0.14 * jaw + 0.14 * p.tongue)
+    ty = y - (line - 0.125 - 0.14 * jaw + 0.095 * p.tongue)  # its tip shows below the upper teeth
     tz = z - 0.47 - 0.08 * min(p.tongue * 2.0, 1.0)
     k0 = math.sqrt((x / 0.18) ** 2 + (ty / 0.080) ** 2 + (tz / 0.235) ** 2)
     k1 = math.sqrt((x / 0.0324) ** 2 + (ty / 0.0064) ** 2 + (tz / 0.055225) ** 2) + 1e-9
-    tongue = k0 * (k0 - 1.0) / k1 + 0.012 * bell(x, 0.03)
+    tongue = k0 * (k0 - 1.0) / k1 + 0.006 * bell(x, 0.03)
     return upper, lower, tongue

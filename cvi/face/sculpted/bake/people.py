@@ -162,7 +162,7 @@ def _dressed(rng: Random, build: _Build, lineage: Lineage, shape: Parameters) ->
         shape.update(
             glasses=1,
             glasses_round=round(rng.uniform(2.0, 3.8), 1),
-            glasses_height=round(rng.uniform(0.92, 1.15), 2),
+            glasses_height=round(rng.uniform(0.86, 1.02), 2),  # brows above them are free to rise
             glasses_rim=round(rng.uniform(0.7, 1.1), 2),
             frame=rng.choice([[0.02, 0.016, 0.014], [0.10, 0.035, 0.015], [0.03, 0.04, 0.09]]),
         )

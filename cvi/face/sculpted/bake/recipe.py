@@ -8,7 +8,7 @@ import numpy.typing as npt
 from cvi.face.sculpted.bake.camera import DISTANCE, HEIGHT, Rect, project
 from cvi.face.sculpted.bake.eye_shape import BALL, BALL_Z, lid_edges
 from cvi.face.sculpted.bake.kernel import Array, Params
-from cvi.face.sculpted.bake.mouth_shape import LOWER_EDGE, UPPER_EDGE, half_width, lips_at
+from cvi.face.sculpted.bake.mouth_shape import RED_LOWER, RED_UPPER, half_width, lip_middle, lips_at
 from cvi.face.sculpted.bake.skull import JAW_DROP
 
 Curves = npt.NDArray[np.float32]
@@ -52,8 +52,9 @@ def mouth_curves(p: Params) -> tuple[Curves, Curves]:
     for t in along:
         x = t * half_width(p)
         _, line, gap_up, gap_down, upper, lower, z, z_lower = lips_at(x, p)
-        ys = (line + gap_up + UPPER_EDGE * upper, line + gap_up)
-        low = (line - gap_down, line - gap_down - LOWER_EDGE * lower)
+        middle = lip_middle(gap_up + gap_down)
+        ys = (line + gap_up + (middle + RED_UPPER) * upper, line + gap_up)
+        low = (line - gap_down, line - gap_down - (middle + RED_LOWER) * lower)
         drop = JAW_DROP * float(p["jaw"]) * (1 - 0.5 * abs(t))
         points = np.array(
             [

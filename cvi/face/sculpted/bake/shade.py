@@ -24,9 +24,17 @@ from cvi.face.sculpted.bake.kernel import (
     Params,
     kernel,
 )
-from cvi.face.sculpted.bake.mouth_shape import lips_at
+from cvi.face.sculpted.bake.mouth_shape import half_width, lips_at
 from cvi.face.sculpted.bake.noise import noise3
-from cvi.face.sculpted.bake.scene import Grid, distance_at, normal_at, occlusion, soft_normal, soft_shadow
+from cvi.face.sculpted.bake.scene import (
+    CELL,
+    Grid,
+    distance_at,
+    normal_at,
+    occlusion,
+    soft_normal,
+    soft_shadow,
+)
 from cvi.face.sculpted.bake.skin import (
     Colour,
     base_colour,
@@ -70,18 +78,30 @@ def ambient_light(y: float, nx: float, ny: float, nz: float, p: Params, lights: 
 
 
 @kernel
+def rim_share(x: float, y: float, z: float, eye: float, p: Params) -> float:
+    """How much of the lamps behind the head reaches a point, 0..1; `eye` is how far from the eye it lies.
+
+    None of it gets to the lips and the lids, whose small ridges the sampled field does not know to shadow.
+    """
+    if z < 0.3:
+        return 1.0
+    mouth = math.sqrt((x / (1.25 * half_width(p))) ** 2 + ((y - lips_at(x, p)[1]) / 0.15) ** 2)
+    return (1 - 0.92 * step(0.33, 0.21, eye)) * (1 - 0.95 * step(1.25, 0.90, mouth))
+
+
+@kernel
 def shade_skin(
     x: float, y: float, z: float, dx: float, dy: float, dz: float, plain: bool,
     p: Params, grid: Grid, hair: Array, lights: Array, start: float,
 ) -> Colour:  # fmt: skip
-    if plain:
-        nx, ny, nz = soft_normal(x, y, z, 0.016, grid)
+    eye = math.sqrt((abs(x) - p.eye_x) ** 2 + (y - p.eye_y) ** 2) if z > 0.2 else 9.0
+    if plain and eye > 0.36:  # folds of the lids are finer than the grid's cells
+        nx, ny, nz = soft_normal(x, y, z, CELL, grid)
     else:
         nx, ny, nz = normal_at(x, y, z, 0.0015, p)
-    eye = math.sqrt((abs(x) - p.eye_x) ** 2 + (y - p.eye_y) ** 2)
-    fine = 0.35 + 0.65 * step(0.18, 0.36, eye) if z >= 0.2 else 1.0
-    rx, ry, rz = soft_normal(x, y, z, 0.046 * fine, grid)
-    bx, by, bz = soft_normal(x, y, z, 0.020 * fine, grid)
+    fine = 0.35 + 0.65 * step(0.18, 0.36, eye)
+    rx, ry, rz = soft_normal(x, y, z, 2 * CELL * fine, grid)
+    bx, by, bz = soft_normal(x, y, z, CELL * fine, grid)
     k = 0.5 * fine  # blue sees part of the finest relief too
     bx, by, bz = bx * k + nx * (1 - k), by * k + ny * (1 - k), bz * k + nz * (1 - k)
     ambient = occlusion(x, y, z, bx, by, bz, grid)
@@ -93,6 +113,7 @@ def shade_skin(
     zone = bell(x, 0.22) * step(-0.6, 0.1, y)  # forehead and nose shine more than cheeks
     throat = 0.10 * step(-0.9, -1.2, y)
     rough, f0 = 0.47 + throat - 0.05 * zone * p.oil, 0.028 * (0.4 + 0.6 * p.oil) * (1 - 4 * throat)
+    f0 *= 1 - 0.55 * step(0.32, 0.22, eye)  # thin skin, always a little powdered
     cavity, lip = 1.0, 0.0
     if z > 0.2 and -1.1 < y < -0.3 and abs(x) < 0.45:
         colour, lip, seam, t, cavity, left = with_lips(colour, x, y, z, p)
@@ -103,10 +124,10 @@ def shade_skin(
     pore = noise3(x * 95, y * 95, z * 95)
     px = noise3(x * 95 + 0.35, y * 95, z * 95) - pore
     py = noise3(x * 95, y * 95 + 0.35, z * 95) - pore
-    depth = (0.13 + 0.08 * p.age) * (1 - lip)
+    depth = (0.085 + 0.040 * p.age) * (1 - lip)
     if lip > 0.01:
         px = (noise3((x + 0.004) * 70, y * 7, 3.0) - noise3(x * 70, y * 7, 3.0)) * 2.0 * lip
-        depth = 0.10
+        depth = 0.06
     nx += depth * px
     ny += depth * py
     if p.age > 0.0 and z > 0.3:
@@ -118,6 +139,7 @@ def shade_skin(
     thin = 0.0
     if abs(x) > 0.6 and abs(y) < 0.45:  # ears let the rims' light through
         thin = step(-0.10, -0.01, distance_at(x - nx * 0.07, y - ny * 0.07, z - nz * 0.07, grid))
+    behind = rim_share(x, y, z, eye, p)
     r, g, b, sr, sg, sb = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(4):
         lamp = lights[i]
@@ -134,7 +156,8 @@ def shade_skin(
             lit = soft_shadow(
                 x + bx * off, y + by * off, z + bz * off, lamp[0], lamp[1], lamp[2], hard, grid
             )
-            lit *= transmittance(hair, x, y, z, lamp[0], lamp[1], lamp[2], 2.2, start)
+            lit *= transmittance(hair, x, y, z, lamp[0], lamp[1], lamp[2], 2.2 if i == 0 else 4.0, start)
+            lit *= 1.0 if i == 0 else behind
         some = max(lit, 1e-6)
         r += lamp[3] * max((soft + 0.34) / 1.34, 0.0) * some**0.62
         g += lamp[4] * max((0.45 * soft + 0.55 * firm + 0.16) / 1.16, 0.0) * some**0.88
@@ -146,6 +169,7 @@ def shade_skin(
             0.85 * highlight(nx, ny, nz, dx, dy, dz, lamp, rough, f0)
             + 0.13 * p.oil * highlight(nx, ny, nz, dx, dy, dz, lamp, 0.62 * rough, f0)
         ) * lit
+        s *= 1.0 if i < 2 else 0.65  # at grazing angles skin scatters what metal would mirror
         sr, sg, sb = sr + lamp[3] * s, sg + lamp[4] * s, sb + lamp[5] * s
     open_sky = 0.35 + 0.65 * transmittance(hair, x, y, z, bx * 0.7, by * 0.7 + 0.3, bz * 0.7, 0.9, start)
     around = ambient_light(y, bx, by, bz, p, lights)
@@ -170,7 +194,7 @@ def shade_solid(
 ) -> Colour:  # fmt: skip
     """Teeth, tongue, cloth, metal and frames: one normal, one albedo."""
     if plain:
-        nx, ny, nz = soft_normal(x, y, z, 0.016, grid)
+        nx, ny, nz = soft_normal(x, y, z, CELL, grid)
     else:
         nx, ny, nz = normal_at(x, y, z, 0.0015, p)
     ambient, cavity, sheen = occlusion(x, y, z, nx, ny, nz, grid), 1.0, 0.0

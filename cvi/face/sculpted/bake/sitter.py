@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -123,8 +124,10 @@ class Sitter:
 
 
 def _halve(image: Array) -> Image:
-    h, w, c = image.shape
-    return np.asarray(image.reshape(h // 2, 2, w // 2, 2, c).mean((1, 3)), np.float32)
+    """Half the size of (h, w, c): a mean of sixteen, heaviest in the middle, for edges without steps."""
+    taps = np.array([1, 3, 3, 1]) / 8
+    wide = cv2.sepFilter2D(image, -1, taps, taps, anchor=(1, 1), borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(wide[::2, ::2], np.float32)
 
 
 def _nearest_depth(depth: Array) -> Array:

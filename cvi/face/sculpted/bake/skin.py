@@ -8,7 +8,7 @@ from cvi.face.sculpted.bake.distance import bell, step
 from cvi.face.sculpted.bake.eye_shape import BALL, BALL_Z, closure_at, lid_edges
 from cvi.face.sculpted.bake.hair_density import density_at
 from cvi.face.sculpted.bake.kernel import Array, Params, kernel
-from cvi.face.sculpted.bake.mouth_shape import LOWER_EDGE, UPPER_EDGE, half_width, lips_at
+from cvi.face.sculpted.bake.mouth_shape import RED_LOWER, RED_UPPER, half_width, lip_middle, lips_at
 from cvi.face.sculpted.bake.noise import hash3, noise3
 from cvi.face.sculpted.bake.nose import tip_at
 
@@ -41,7 +41,7 @@ def base_colour(x: float, y: float, z: float, p: Params) -> Colour:
     nostril *= step(tip_z - 0.20, tip_z - 0.08, z)
     r, g, b = r * (1 - 0.60 * nostril), g * (1 - 0.80 * nostril), b * (1 - 0.80 * nostril)
     ex, ey, front = sx - p.eye_x, y - p.eye_y, step(0.3, 0.5, z)
-    around = math.exp(-((ex / 0.20) ** 2) - ((ey + 0.01) / 0.14) ** 2) * front
+    around = math.exp(-((ex / 0.20) ** 2) - ((ey + 0.01) / 0.14) ** 2) * front * (0.65 + 0.35 * p.age)
     r, g, b = r * (1 - 0.10 * around), g * (1 - 0.22 * around), b * (1 - 0.16 * around)
     shadow = p.eye_shadow * math.exp(-(((ex - 0.02) / 0.19) ** 2) - ((ey - 0.13) / 0.075) ** 2) * front
     return r * (1 - 0.35 * shadow), g * (1 - 0.45 * shadow), b * (1 - 0.35 * shadow)
@@ -56,13 +56,13 @@ def lid_colour(c: Colour, x: float, y: float, z: float, p: Params) -> Colour:
     closure = closure_at(x, p)
     upper, lower, _ = lid_edges(along, closure, p)
     angle, shut = math.atan2(ey, max(ez, 0.01)), min(max(closure, 0.0), 1.0)
-    near = step(0.98, 0.88, abs(along)) * step(0.33, 0.27, math.sqrt(ex * ex + ey * ey + ez * ez))
+    r = math.sqrt(ex * ex + ey * ey + ez * ez)
+    near = step(0.98, 0.88, abs(along)) * step(1.24, 1.16, r / ball)  # on the lid, not on flesh that hides it
     # the roots of the lashes are a line on every face; on a shut eye it is the line that draws the eye
     line = bell(angle - upper - 0.015, 0.026 + 0.026 * max(along, 0.0) + 0.010 * shut) * near
     line *= max(p.liner, 0.50 + 0.25 * shut)
-    r = math.sqrt(ex * ex + ey * ey + ez * ez)
     under = step(1.13, 1.06, r / ball) * step(0.25, 0.6, (angle - lower) / max(upper - lower, 0.05)) * near
-    line = max(line, under * (1 - shut) * (0.30 + 0.40 * p.liner))  # the edge of the lid, in its own shade
+    line = max(line, under * (1 - shut) * (0.50 + 0.30 * p.liner))  # the edge of the lid, in its own shade
     c = c[0] * (1 - 0.92 * line), c[1] * (1 - 0.93 * line), c[2] * (1 - 0.93 * line)
     wet = 0.5 * bell(angle - lower + 0.01, 0.03) * near * (0.35 + 0.65 * min(p.skin[0] * 2, 1.0))
     return mix(c, 0.62, 0.30, 0.27, wet * (1 - 0.9 * shut))
@@ -119,20 +119,22 @@ def with_lips(
     t, line, gap_up, gap_down, upper, lower, z_upper, z_lower = lips_at(x, p)
     width = half_width(p)
     sx = abs(x)
-    outside = max(y - (line + gap_up + UPPER_EDGE * upper), (line - gap_down - LOWER_EDGE * lower) - y)
+    gap = gap_up + gap_down
+    middle = lip_middle(gap)
+    high, low = line + gap_up + (middle + RED_UPPER) * upper, line - gap_down - (middle + RED_LOWER) * lower
+    outside = max(y - high, low - y)
     lip = step(0.010, -0.006, outside) * step(1.05, 0.93, sx / width) * step(0.25, 0.45, z)
-    grain = 0.88 + 0.24 * noise3(x * 90, y * 9, 3.0)
+    grain = 0.93 + 0.14 * noise3(x * 90, y * 9, 3.0)
     c = mix(c, p.lips[0] * grain, p.lips[1] * grain, p.lips[2] * grain, lip)
     top = lip * step(line - 0.002, line + 0.006, y) * 0.22
     c = c[0] * (1 - 0.8 * top), c[1] * (1 - top), c[2] * (1 - top)
-    gap = gap_up + gap_down
-    seam = bell(y - line + 0.5 * (gap_down - gap_up), 0.0075 + 0.5 * gap)
-    seam *= step(1.06, 0.80, sx / width) * step(0.08, 0.0, gap)
+    seam = bell(y - line + 0.5 * (gap_down - gap_up), 0.0075 + 0.35 * gap)
+    seam *= step(1.06, 0.80, sx / width) * step(0.05, 0.0, gap)
     c = c[0] * (1 - 0.70 * seam), c[1] * (1 - 0.82 * seam), c[2] * (1 - 0.80 * seam)
     ambient, cavity = 1 - 0.5 * seam, 1.0
     if line - gap_down - 0.012 < y < line + gap_up + 0.012 and sx < width * 1.02:
         deep = max(z_upper, z_lower) - 0.005 - z
-        c = mix(c, 0.42, 0.07, 0.07, step(0.0, 0.10, deep))
+        c = mix(c, 0.30, 0.05, 0.05, step(0.0, 0.10, deep))
         cavity = 1 - 0.80 * step(0.02, 0.24, deep)
         ambient *= 1 - 0.5 * step(0.0, 0.05, deep)
     return c, lip, seam, t, cavity, ambient

@@ -75,8 +75,8 @@ def skull(x: float, sx: float, y: float, z: float, p: Params) -> float:
         0.22,
     )  # fmt: skip
     if p.jowl > 0.0:
-        jowl = ellipsoid(sx - 0.31 * jaw_width, qy + 0.80, qz - 0.36, 0.13, 0.11, 0.15)
-        d = smooth_min(d, jowl, 0.16 * p.jowl)
+        jowl = ellipsoid(sx - 0.29 * jaw_width, qy + 0.78, qz - 0.36, 0.13, 0.12, 0.15)
+        d = smooth_min(d, jowl + 0.045 * (1 - p.jowl), 0.20)
     if p.double_chin > 0.0 and y < -0.6:
         d = smooth_min(
             d, ellipsoid(x, qy - chin_y + 0.06, qz - 0.30, 0.32, 0.13, 0.24), 0.06 + 0.16 * p.double_chin
@@ -112,7 +112,7 @@ def relief(x: float, sx: float, y: float, z: float, qy: float, p: Params) -> flo
         smile = max(p.smile, 0.0)
         line = 0.185 + 0.50 * max(-0.36 - y, 0.0) - 0.25 * max(-0.62 - y, 0.0)
         fold = (0.004 + 0.011 * smile + 0.015 * p.age) * step(-0.70, -0.52, y) * step(-0.27, -0.38, y)
-        out += fold * bell(sx - line - 0.02 * smile, 0.030 + 0.014 * smile)
+        out += fold * bell(sx - line - 0.02 * smile, 0.040 + 0.014 * smile)
         out -= 0.8 * fold * bell(sx - line - 0.09, 0.07)
         # between lip and chin, and down from the corners
         out += 0.020 * bell(qy + 0.735, 0.05) * bell(x, 0.17)
