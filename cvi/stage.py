@@ -22,10 +22,13 @@ _END = object()
 def step_back(niceness: int) -> None:
     """Let other threads go before the calling one, where the system knows priorities of threads (Linux).
 
-    For work nobody waits for, such as encoding a recording. It cannot be taken back.
+    For work nobody waits for, such as encoding a recording. It cannot be taken back, nor does a thread of a
+    process that stands further back already come forward.
     """
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+        thread = threading.get_native_id()
+        niceness = max(niceness, os.getpriority(os.PRIO_PROCESS, thread))
+        os.setpriority(os.PRIO_PROCESS, thread, niceness)
 
 
 class Stage:

@@ -103,6 +103,16 @@ def test_jitter_makes_the_hold_longer_until_nothing_is_missing() -> None:
     assert np.diff(late).max() < 1.5 * PERIOD_S
 
 
+def test_what_one_stall_cost_is_given_back_in_the_next_rest() -> None:
+    delays = [0.004] * 200
+    delays[40:43] = [0.064, 0.044, 0.024]
+    ear, heard = listened(packets(spoken((0.5, 1.0), (2.0, 2.5), seconds=3.0), delays), 3.0)
+    ((first_s, _), *_, (last_s, _)) = runs(heard)
+    assert ear.dry > 0 and ear.late == ear.lost == 0
+    assert last_s - 2.0 == pytest.approx(first_s - 0.5, abs=0.012)
+    assert LEAST_HOLD_S <= ear.hold_s <= LEAST_HOLD_S + PERIOD_S + 1e-6
+
+
 def test_a_lost_packet_is_silence_in_its_place() -> None:
     arrivals = packets(spoken((0.5, 1.5), seconds=2.5), [0.004])
     whole, _ = listened(arrivals, 2.5)

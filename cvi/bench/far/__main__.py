@@ -44,7 +44,8 @@ async def attend(reader: asyncio.StreamReader) -> None:
         await far.leave()
     await asyncio.to_thread(save_evidence, far.evidence(zero_s), spec.evidence)
     facts: dict[str, float] = {"lost": far.ear.lost, "late": far.ear.late, "dry": far.ear.dry}
-    facts |= {"pictures_lost": far.pictures.lost + far.eye.broken, "held_ms": far.held_ms}
+    pictures_lost = far.pictures.lost + far.eye.skipped + far.eye.broken
+    facts |= {"pictures_lost": pictures_lost, "held_ms": far.held_ms}
     _tell({"done": {**cost, **facts, "widths": sorted(far.eye.widths)}})
 
 

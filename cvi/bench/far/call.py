@@ -26,15 +26,16 @@ if TYPE_CHECKING:
     from cvi.transport.webrtc.line import Presence
 
 CONNECTS_WITHIN_S = 30.0
-WRITES_WITHIN_S = 60.0
+# The far end looks at a minute's pictures in some eight seconds when the call is over.
+WRITES_WITHIN_S, WRITES_SHARE = 60.0, 0.5
 _WHO = "far-end"
 
 
 @dataclass(frozen=True, slots=True)
 class FarCost:
-    """What the far end took, s of processor and of time, and what reached it: packets of sound that were lost
-    or came too late, periods without sound, pictures lost, how long the ear held sound back, and the widths
-    pictures had."""
+    """What the far end took in the call, s of processor and of time, and what reached it: packets of sound
+    that were lost or came too late, periods without sound, pictures lost or of no use without those, how long
+    the ear held sound back, and the widths pictures had."""
 
     cpu_s: float
     wall_s: float
@@ -223,7 +224,7 @@ class FarCall:
         try:
             self._write(json.dumps({"end": self.zero_s}))
             with suppress(TimeoutError):
-                async with asyncio.timeout(WRITES_WITHIN_S):
+                async with asyncio.timeout(WRITES_WITHIN_S + WRITES_SHARE * self._clock.now()):
                     await self._gone.wait()
             if self.cost is None:
                 raise self._failure("ended before its time")

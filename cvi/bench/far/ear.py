@@ -86,7 +86,9 @@ class Ear:
             if hold_s < wanted_s - PERIOD_S:
                 self.began = self.position
                 return np.zeros(PERIOD, np.int16)
-            if hold_s > wanted_s + 2 * PERIOD_S and len(self._sound) >= 2 * PERIOD:
+            # Where nothing is late a browser keeps near the least; with jitter, what was waited once is kept.
+            spare_s = PERIOD_S if wanted_s <= LEAST_HOLD_S else 2 * PERIOD_S
+            if hold_s > wanted_s + spare_s and len(self._sound) >= 2 * PERIOD:
                 self._played()
         return self._played()
 

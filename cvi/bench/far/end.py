@@ -2,7 +2,8 @@
 
 It goes the way a browser goes: it offers, speaks Opus from a sound card's clock, has its camera on, holds
 back what it hears as a browser does, and shows a picture when its sound is heard, or as soon as it is
-decoded where that is later.
+decoded where that is later. Pictures are only decoded when the call is over: on this one machine their
+decoding would take from the system under measurement what a participant's own machine has.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
@@ -22,7 +23,7 @@ from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.audio.files import read_audio
 from cvi.bench.far.card import SLICE, CallerVoice, SoundCard
 from cvi.bench.far.ear import PERIOD, Ear
-from cvi.bench.far.eye import Eye, Pictures, Piece
+from cvi.bench.far.eye import Codec, Eye, Pictures, Piece
 from cvi.bench.far.spec import Spec
 from cvi.bench.far.stamps import Axis
 from cvi.bench.probe.evidence import Evidence, Times
@@ -94,7 +95,7 @@ class FarEnd:
             working.cancel()
 
     async def leave(self) -> None:
-        """Hang up. Everything seen has been decoded when this returns."""
+        """Hang up, and look at all the pictures that came."""
         if self._playing is not None:
             self._playing.cancel()
             await asyncio.gather(self._playing, return_exceptions=True)
@@ -149,7 +150,7 @@ class FarEnd:
             setattr(receiver, _BUFFER, _PicturePackets(self.pictures, self.eye, self._codec))
             _hear_reports(receiver, self.eye.axis)
 
-    def _codec(self) -> Literal["H264", "VP8"]:
+    def _codec(self) -> Codec:
         """The persona's picture's, as it was answered."""
         from cvi.transport.webrtc.description import video_codec
 
@@ -172,15 +173,18 @@ class _SoundPackets:
 class _PicturePackets:
     """The same for pictures; the first value asks the sender for a key frame."""
 
-    def __init__(self, pictures: Pictures, eye: Eye, codec: Callable[[], Literal["H264", "VP8"]]) -> None:
+    def __init__(self, pictures: Pictures, eye: Eye, codec: Callable[[], Codec]) -> None:
         self._pictures, self._eye, self._codec = pictures, eye, codec
 
     def add(self, packet: Any) -> tuple[bool, None]:
+        now_s = time.monotonic()
         piece = Piece(packet.timestamp, bool(packet.marker), packet._data)
-        whole, lost = self._pictures.add(time.monotonic(), packet.sequence_number, piece)
+        whole, lost = self._pictures.add(now_s, packet.sequence_number, piece)
         for timestamp, data in whole:
-            self._eye.show(self._codec(), timestamp, data)
-        return lost or self._eye.takes_key_wish(), None
+            self._eye.show(now_s, self._codec(), timestamp, data)
+        if lost:
+            self._eye.lost(now_s)
+        return self._eye.takes_key_wish(now_s), None
 
 
 def _hear_reports(receiver: Any, axis: Axis) -> None:

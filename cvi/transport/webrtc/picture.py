@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from cvi.face.base import Frame
-from cvi.stage import Stage
+from cvi.stage import Stage, step_back
 from cvi.transport.webrtc.encoder import VIDEO_HZ, Codec, PictureEncoder, Shape
 from cvi.transport.webrtc.rate import RateControl
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 # Receivers ask again and again while a key frame is under way to them.
 KEY_EVERY_S, KEY_EVERY_SLOW_S, SLOW_BPS = 0.3, 1.0, 400_000
+# A picture is shown with its sound, which receivers hold back for longer than encoding takes; what listens,
+# thinks and speaks is waited for.
+NICENESS = 5
 
 
 class PictureTrack(MediaStreamTrack):
@@ -88,6 +91,8 @@ class PictureTrack(MediaStreamTrack):
 
     def _encode(self, frame: Frame, shape: Shape, key: bool) -> tuple[bytes, bool, float]:
         began = time.perf_counter()
+        if self._encoder is None:
+            step_back(NICENESS)
         if self._encoder is None or self._encoder.shape != shape:
             self._encoder = PictureEncoder(self.codec, shape)
             self.rebuilt += 1
