@@ -6,6 +6,7 @@ whose phone times are known, against the mouth that those phones give.
 
 from __future__ import annotations
 
+import zipfile
 from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,11 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.audio.block import PLAYED_HZ, Pcm
+from cvi.errors import UsageError
 from cvi.face.loudness import ReferenceLevel
 from cvi.face.mouth import ease
 from cvi.face.sound_features import CONTEXT, HOP, HOP_S, WINDOW, Floats, band_levels_db, inputs, loudness_db
 
 WEIGHTS = Path(__file__).with_name("sound_mouth.npz")
+EAR = "ear.npz"
+"""In the folder of a trained replica."""
 SHAPES = ("jaw", "wide", "round", "tongue", "lips", "teeth")
 _GATE_DB, _SILENCE_DB = -32.0, -58.0
 _NEAR_S, _GONE_S = 0.035, 0.080
@@ -52,6 +56,21 @@ def shipped() -> Network:
     """The network that ships with the program, 50 kB."""
     with np.load(WEIGHTS, allow_pickle=False) as file:
         return Network(*(file[name].astype(np.float32) for name in Network.__slots__))
+
+
+def load_ear(folder: Path) -> Network | None:
+    """A trained replica's own network, learned from its person's voice; None where it has none.
+
+    Raises UsageError for a damaged file.
+    """
+    path = folder / EAR
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return Network(*(file[name].astype(np.float32) for name in Network.__slots__))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise UsageError(f"{path} cannot be read ({error}).", "Train or fetch the replica again.") from error
 
 
 class SoundMouth:

@@ -24,6 +24,7 @@ from cvi.engines import build
 from cvi.errors import CviError
 from cvi.face.base import Controls, FaceEngine, FaceSettings
 from cvi.face.replica import load_replica_card
+from cvi.face.sound_mouth import load_ear
 from cvi.home import home
 from cvi.rendering.captions import write_captions
 from cvi.rendering.joining import join
@@ -204,7 +205,9 @@ class _Drawing:
 
     def _segments(self) -> Iterator[tuple[int, list[Controls]]]:
         """Every segment's poses. The behaviour is advanced over finished ones too, and so never jumps."""
-        shown = poses(self._recital, self._request.face.fps, self._request.seed, self._request.emotion)
+        request = self._request
+        ear = load_ear(request.face.replica)
+        shown = poses(self._recital, request.face.fps, request.seed, request.emotion, ear)
         for index, count in enumerate(self.counts):
             controls = [next(shown) for _ in range(count)]
             if not self.paths[index].exists():

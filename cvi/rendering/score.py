@@ -10,6 +10,7 @@ from cvi.face.base import Controls
 from cvi.face.behaviour import Behaviour
 from cvi.face.cues import Cues
 from cvi.face.driver import MouthDriver
+from cvi.face.sound_mouth import Network
 from cvi.rendering.recital import Recital
 
 EMOTION_LEVEL = 0.7
@@ -21,21 +22,24 @@ def frame_count(recital: Recital, fps: int) -> int:
     return max(1, ceil(recital.duration_s * fps - 1e-6))
 
 
-def mouth_of(recital: Recital) -> MouthDriver:
-    """The mouth's driver, fed with all pieces; its time is the film's."""
-    driver = MouthDriver()
+def mouth_of(recital: Recital, ear: Network | None = None) -> MouthDriver:
+    """The mouth's driver, fed with all pieces; its time is the film's. `ear` as in `MouthDriver`."""
+    driver = MouthDriver(ear)
     for piece in recital.pieces:
         pcm = recital.pcm[piece.start : piece.start + piece.length]
         driver.append(piece.phones, pcm, piece.start_s)
     return driver
 
 
-def poses(recital: Recital, fps: int, seed: int, emotion: str = "neutral") -> Iterator[Controls]:
+def poses(
+    recital: Recital, fps: int, seed: int, emotion: str = "neutral", ear: Network | None = None
+) -> Iterator[Controls]:
     """The controls of each frame in order: of its middle, as it is seen for a whole frame's time.
 
-    `emotion` is the face's own until the script names one. The same arguments give the same poses.
+    `emotion` is the face's own until the script names one. `ear` is the replica's own, for recorded
+    speech. The same arguments give the same poses.
     """
-    driver = mouth_of(recital)
+    driver = mouth_of(recital, ear)
     behaviour = Behaviour(seed)
     starts = [piece.start_s for piece in recital.pieces]
     felt: list[str] = []

@@ -12,6 +12,7 @@ from cvi.audio.block import PLAYED_HZ
 from cvi.audio.files import read_audio
 from cvi.errors import MissingError, UsageError
 from cvi.face.replica import CARD, digest, find_replica, load_replica_card
+from cvi.face.sound_mouth import load_ear
 from cvi.replica.evaluation import Evaluation, evaluate
 from cvi.replica.footage import open_footage
 from cvi.replica.landmarks import FaceTracker
@@ -48,7 +49,7 @@ def evaluate_again(
     script = card.folder / SCRIPT
     text = script.read_text(encoding="utf-8") if script.is_file() else None
     utterances, closures_s = spoken(read_audio(film, PLAYED_HZ), text)
-    controls = asked(utterances, len(prepared), prepared.fps)
+    controls = asked(utterances, len(prepared), prepared.fps, load_ear(card.folder))
     return evaluate(
         card.folder, prepared, open_footage(film), controls, tracker, closures_s, progress
     )

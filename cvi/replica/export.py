@@ -13,10 +13,12 @@ import yaml
 
 from cvi.face.neural.base_loop import BaseLoop
 from cvi.face.neural.colour import to_rgb
+from cvi.face.neural.hidden import hidden_of
 from cvi.face.neural.mouth_map import MouthMap
 from cvi.face.neural.rig import BASE, DECODER, FEATURES, RIG, Rig, rig_bytes
 from cvi.face.replica import CARD, digest, save_bytes
-from cvi.replica.base_film import write_base
+from cvi.replica.base_film import fetch, write_base
+from cvi.replica.blinks import Awake, cut_lids
 from cvi.replica.footage import Footage
 from cvi.replica.idle import Loop
 from cvi.replica.network import Network
@@ -48,9 +50,12 @@ def export(
     loop: Loop,
     mouth: MouthMap,
     footage: Footage,
+    awake: Awake,
+    lids: tuple[list[int], np.ndarray],
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> None:
-    """Write everything but the card into an empty folder. Raises CviError where the disk refuses.
+    """Write everything but the card into an empty folder. `awake` and `lids` are what `blinks.watch` found.
+    Raises CviError where the disk refuses.
 
     Features are made from the base film as it will be decoded, so that the drawing's colours are its.
     """
@@ -60,7 +65,10 @@ def export(
     save_bytes(folder / WEIGHTS, save(state, {"side": str(network.size.side)}))
     save_bytes(folder / ENCODER, encoder_bytes(network))
     save_bytes(folder / DECODER, decoder_bytes(network))
-    write_base(folder / BASE, footage.frames(prepared.fps), loop.order, prepared.fps)
+    order = [int(index) for index in loop.order]
+    wanted = {*order, *lids[0], *(source for index in order for source in awake.sources(index))}
+    kept = fetch(footage.frames(prepared.fps), wanted)
+    write_base(folder / BASE, loop.order, lambda index: awake.show(index, kept), prepared.fps)
     shown, rows = np.unique(loop.order, return_inverse=True)
     encoder = Encoder(folder / ENCODER)
     base = BaseLoop(folder / BASE, len(loop.order))
@@ -70,7 +78,8 @@ def export(
             if row not in cached:
                 matrix = prepared.matrices[int(loop.order[place])]
                 picture = crop(to_rgb(base.frame(place)), matrix, prepared.side)
-                cached[row] = encoder.features(picture, prepared.region.hidden)
+                hidden = hidden_of(prepared.reach[int(loop.order[place])], prepared.side)
+                cached[row] = encoder.features(picture, hidden)
                 progress(len(cached), len(shown))
     finally:
         base.close()
@@ -82,9 +91,10 @@ def export(
         fps=prepared.fps,
         matrices=prepared.matrices[loop.order],
         features=rows.astype(np.int32),
-        mask=prepared.region.mask,
-        ring=prepared.region.ring,
+        reach=prepared.reach[loop.order],
+        side=prepared.side,
         mouth=mouth,
+        lids=cut_lids(lids[0], lids[1], awake.eyes, prepared.matrices, kept),
     )
     save_bytes(folder / RIG, rig_bytes(rig))
     # What evaluation needs to know of the footage, without the pictures.

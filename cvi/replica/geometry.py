@@ -118,8 +118,26 @@ def frontal(landmarks: Floats, reference: Floats | None = None) -> tuple[Floats,
     return _aligned(landmarks, reference)[0], reference
 
 
+def posed(points: Floats, landmarks: Floats, reference: Floats) -> Floats:
+    """Points of the reference's head, (m, 3), put where each frame's head is: (n, m, 2), its pixels.
+
+    The way back from `frontal`: `landmarks` (n, 478, 3) say how each head stands, `reference` is that of all.
+    """
+    turn, scale, middle, centre = _poses(landmarks, reference)
+    back = np.einsum("nba,nkb->nka", turn, (points - centre) / scale[:, None, None]) + middle
+    return np.asarray(back[..., :2], np.float32)
+
+
 def _aligned(landmarks: Floats, reference: Floats) -> tuple[Floats, Doubles]:
     """The frames turned to the reference, and their rotations (n, 3, 3)."""
+    turn, scale, middle, centre = _poses(landmarks, reference)
+    turned = np.einsum("nab,nkb->nka", turn, landmarks.astype(np.float64) - middle)
+    return np.asarray(turned * scale[:, None, None] + centre, np.float32), turn
+
+
+def _poses(landmarks: Floats, reference: Floats) -> tuple[Doubles, Doubles, Doubles, Doubles]:
+    """How each head is turned (n, 3, 3) and scaled (n,) to the reference, about the frame's middle (n, 1, 3)
+    and the reference's (3,) of what moves with the skull."""
     rigid = list(RIGID)
     source = landmarks[:, rigid].astype(np.float64)
     goal = reference[rigid].astype(np.float64)
@@ -131,5 +149,4 @@ def _aligned(landmarks: Floats, reference: Floats) -> tuple[Floats, Doubles]:
     sign[:, 2] = np.sign(np.linalg.det(u @ vt))
     turn = (u * sign[:, None]) @ vt
     scale = (values * sign).sum(1) / (spread**2).sum((1, 2))
-    turned = np.einsum("nab,nkb->nka", turn, landmarks.astype(np.float64) - middle)
-    return np.asarray(turned * scale[:, None, None] + centre, np.float32), turn
+    return turn, scale, middle, centre

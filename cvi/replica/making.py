@@ -9,13 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.audio.files import read_audio
 from cvi.errors import UsageError
 from cvi.face.replica import digest, save_bytes
+from cvi.face.sound_mouth import EAR
+from cvi.replica.blinks import watch
 from cvi.replica.casting import voices_for
 from cvi.replica.consent import Consent, give_consent, save_consent
 from cvi.replica.device import Device, choose_device
+from cvi.replica.ear import ear_bytes, learn_ear
 from cvi.replica.evaluation import LEAST_FRAMES, Evaluation, evaluate
 from cvi.replica.footage import Footage, open_footage
 from cvi.replica.geometry import filled
@@ -25,7 +31,16 @@ from cvi.replica.looking import GRADE, clean_frames, look_at, refuse_unusable
 from cvi.replica.mesh import build_tracker
 from cvi.replica.prepared import Prepared, load_prepared, prepare
 from cvi.replica.report import page
-from cvi.replica.speaking import Learned, Utterance, asked, learn_mouth, voiced_frames, whole_sound
+from cvi.replica.speaking import (
+    Learned,
+    Utterance,
+    asked,
+    gauged,
+    learn_mouth,
+    rest_of,
+    voiced_frames,
+    whole_sound,
+)
 from cvi.replica.tiers import TIERS
 from cvi.replica.trained import Length, train_network
 from cvi.replica.workshop import Workshop, open_workshop
@@ -138,15 +153,13 @@ def _made(
         return None
     sound = read_audio(order.video, PLAYED_HZ)
     utterances, closures_s = spoken(sound, script)
-    controls = asked(utterances, len(prepared), prepared.fps)
-    learned = learn_mouth(
-        prepared.space,
-        prepared.mouth,
-        controls,
-        prepared.train,
-        voiced_frames(sound, len(prepared), prepared.fps),
-    )
-    folder = _exported(shop, trained.network, prepared, track, learned, footage, sound, progress)
+    voiced = voiced_frames(sound, len(prepared), prepared.fps)
+    rest = rest_of(prepared.space, prepared.mouth, prepared.train, voiced)
+    gauge = gauged(prepared.space, prepared.mouth, prepared.train, rest)
+    ear = learn_ear(sound, gauge, prepared.train & voiced, prepared.fps)
+    controls = asked(utterances, len(prepared), prepared.fps, ear.network if ear is not None else None)
+    learned = learn_mouth(prepared.space, prepared.mouth, controls, prepared.train, voiced)
+    folder = _exported(shop, trained.network, prepared, track, learned, footage, voiced, progress)
     evaluation = None
     if prepared.test.sum() >= LEAST_FRAMES:
         evaluation = evaluate(
@@ -172,9 +185,14 @@ def _made(
         "picture_behind_sound_frames": learned.lag_frames,
         "smiles": learned.smiled,
     }
+    if ear is not None:
+        facts["heard_jaw_correlation"] = {"own": round(ear.agreement, 3), "shipped": round(ear.before, 3)}
     extra = list(save_consent(consent, folder, Path(order.consent) if consent.kind == "film" else None))
     save_bytes(folder / GRADE, json.dumps(grade, indent=1).encode())
     extra.append(GRADE)
+    if ear is not None:
+        save_bytes(folder / EAR, ear_bytes(ear))
+        extra.append(EAR)
     if script is not None:
         save_bytes(folder / SCRIPT, script.encode())
         extra.append(SCRIPT)
@@ -189,7 +207,7 @@ def _exported(
     track: Track,
     learned: Learned,
     footage: Footage,
-    sound: Pcm,
+    voiced: npt.NDArray[np.bool_],
     progress: Progress,
 ) -> Path:
     from cvi.replica.export import export
@@ -197,12 +215,17 @@ def _exported(
     folder = shop.folder / "replica"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
+    landmarks = filled(track.landmarks, track.present)
     loop = choose_loop(
-        filled(track.landmarks, track.present),
+        landmarks,
         prepared.train,
-        voiced_frames(sound, len(prepared), prepared.fps),
+        voiced,
         prepared.pieces,
         prepared.fps,
+    )
+    pieces = [(int(first), int(end)) for first, end in prepared.pieces]
+    awake, blink, shut = watch(
+        landmarks, prepared.matrices, prepared.train, pieces, prepared.side, prepared.face_px, prepared.fps
     )
     export(
         folder,
@@ -211,6 +234,8 @@ def _exported(
         loop,
         learned.mouth,
         footage,
+        awake,
+        (blink, shut),
         lambda done, of: progress("export", done, of, ""),
     )
     return folder

@@ -72,7 +72,7 @@ class Measuring:
     ) -> None:
         self._folder, self._prepared, self._footage = folder, prepared, footage
         self._controls, self._chosen, self._tracker = controls, chosen, tracker
-        self._painter = Painter(folder, prepared.region)
+        self._painter = Painter(folder, prepared.side)
         self.mouth: MouthMap = load_rig(folder / RIG).mouth
         self._progress, self._done, self._all = progress, 0, 4 * len(chosen) + SWAPS
         self._openings: dict[str, Floats] = {}
@@ -101,10 +101,8 @@ class Measuring:
 
     def pasted(self, mouths: Floats, truth: Floats) -> dict[str, float]:
         """The lower face drawn into each held-out frame with the mouths given (n, k)."""
-        region, prepared = self._prepared.region, self._prepared
-        box = region.lip_box
-        hidden = region.hidden > 0.5
-        share = region.mask[..., None]
+        prepared = self._prepared
+        box = prepared.lip_box
         sums: dict[str, list[float]] = {}
 
         def note(name: str, value: float) -> None:
@@ -114,9 +112,11 @@ class Measuring:
             for place, frame in enumerate(self._frames()):
                 matrix = prepared.matrices[frame.index]
                 picture = self._painter.crop(frame.rgb, matrix)
-                drawn = self._painter.draw(picture, mouths[place])
+                reach, region = prepared.reach[frame.index], prepared.region(frame.index)
+                drawn = self._painter.draw(picture, reach, mouths[place])
+                share = region.mask[..., None]
                 shown = np.clip(picture * (1 - share) + drawn * share, 0, 255).astype(np.float32)
-                note("hidden_psnr_db", psnr(shown, picture, hidden))
+                note("hidden_psnr_db", psnr(shown, picture, region.hidden > 0.5))
                 note("lips_psnr_db", psnr(shown[box], picture[box]))
                 note("lips_ssim", ssim(shown[box], picture[box]))
                 note("lips_ms_ssim", ms_ssim(shown[box], picture[box]))
@@ -124,7 +124,7 @@ class Measuring:
                 note("lips_sharpness", sharpness(shown[box]) / max(sharpness(picture[box]), 1e-6))
                 whole = to_i420(frame.rgb)
                 same = to_rgb(whole)
-                self._painter.paste(whole, drawn, matrix)
+                self._painter.paste(whole, drawn, matrix, reach)
                 result = to_rgb(whole)
                 rows, columns = self._head_box(truth[place], frame.rgb.shape)
                 note("head_psnr_db", psnr(result[rows, columns], same[rows, columns]))
@@ -171,9 +171,10 @@ class Measuring:
                     continue
                 matrix = self._prepared.matrices[frame.index]
                 told = self._prepared.mouth[int(self._chosen[asked[place]])]
-                drawn = self._painter.draw(self._painter.crop(frame.rgb, matrix), told)
+                reach = self._prepared.reach[frame.index]
+                drawn = self._painter.draw(self._painter.crop(frame.rgb, matrix), reach, told)
                 whole = to_i420(frame.rgb)
-                self._painter.paste(whole, drawn, matrix)
+                self._painter.paste(whole, drawn, matrix, reach)
                 yield to_rgb(whole)
 
         shown = self._opened(self.track(draw()))

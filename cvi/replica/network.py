@@ -131,6 +131,5 @@ class Network(nn.Module):
 
 
 def around(pictures: Tensor, hidden: Tensor) -> Tensor:
-    """What the encoder sees: pictures (b, 3, h, w) 0..1 without the region `hidden` (1, 1, h, w), 0 or 1."""
-    shown = hidden.expand(pictures.shape[0], 1, -1, -1)
-    return torch.cat([pictures * (1 - hidden), shown], 1)
+    """What the encoder sees: pictures (b, 3, h, w) 0..1 without the region `hidden` (b, 1, h, w), 0 or 1."""
+    return torch.cat([pictures * (1 - hidden), hidden], 1)

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from cvi.errors import UsageError
 from cvi.face.neural.compose import lay
 from cvi.face.neural.decoder import Decoder
+from cvi.face.neural.hidden import hidden_of, region_of
 from cvi.face.neural.rig import DECODER, FEATURES
-from cvi.replica.region import Region, crop
+from cvi.replica.region import crop
 
 ENCODER = "encoder.onnx"
 
@@ -48,21 +49,24 @@ class Encoder:
 class Painter:
     """Draws a mouth into a frame that is not of the base loop. One thread."""
 
-    def __init__(self, folder: Path, region: Region) -> None:
-        """`folder` is a replica's. Raises UsageError, MissingError as `Encoder` and `Decoder` do."""
+    def __init__(self, folder: Path, side: int) -> None:
+        """`folder` is a replica's, `side` of its crop. Raises UsageError, MissingError as `Encoder` and
+        `Decoder` do."""
         self._encoder = Encoder(folder / ENCODER)
         self._decoder = Decoder(folder / DECODER, folder / FEATURES)
-        self._region = region
+        self._side = side
 
-    def draw(self, picture: Bytes, mouth: Floats) -> Floats:
-        """`picture` (side, side, 3) with the mouth (k,): float32 RGB 0..255, the whole drawing."""
-        features = self._encoder.features(picture, self._region.hidden)
+    def draw(self, picture: Bytes, reach: Floats, mouth: Floats) -> Floats:
+        """`picture` (side, side, 3) with the mouth (k,): float32 RGB 0..255, the whole drawing. `reach` as in
+        `Prepared`, of that frame."""
+        features = self._encoder.features(picture, hidden_of(reach, self._side))
         return self._decoder.draw_from(features, mouth)
 
-    def paste(self, frame: Bytes, drawn: Floats, matrix: Floats) -> None:
+    def paste(self, frame: Bytes, drawn: Floats, matrix: Floats, reach: Floats) -> None:
         """Lay a drawing into an I420 frame, in place, as the live face does."""
-        lay(frame, drawn, matrix, self._region.mask, self._region.ring)
+        region = region_of(reach, self._side)
+        lay(frame, drawn, matrix, region.mask, region.ring)
 
     def crop(self, rgb: Bytes, matrix: Floats) -> Bytes:
         """The crop of an RGB frame."""
-        return crop(rgb, matrix, self._region.mask.shape[0])
+        return crop(rgb, matrix, self._side)

@@ -14,20 +14,23 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.errors import CviError, UsageError
+from cvi.face.neural.hidden import Region, region_of
 from cvi.face.replica import save_bytes
 from cvi.replica.footage import FootageFrame
 from cvi.replica.geometry import ANCHORS, face_width, filled
 from cvi.replica.landmarks import Track
-from cvi.replica.region import Region, crop, crop_matrices, make_region, side_for
+from cvi.replica.region import crop, crop_matrices, lip_box, reaches, side_for
 from cvi.replica.shape import COUNT, MouthSpace, learn_space, opening
 
 PREPARED, CROPS = "prepared.npz", "crops.npy"
-FORMAT = 1
+FORMAT = 2
 LEAST_TRAINING_S = 4.0
 _GAP_S = 0.6
 """Between training and held-out frames, so that the one is not next to the other."""
 _JUMP = 0.05
 """Of the face's width between two frames: nobody moves that fast, a cut does."""
+
+_ARRAYS = ("matrices", "mouth", "opening", "reach", "train", "test", "pieces", "lips")
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -38,29 +41,39 @@ class Prepared:
     """n frames at a fixed rate.
 
     `crops` uint8 (n, side, side, 3) RGB, on disk; `matrices` (n, 2, 3) frame -> crop pixels; `mouth` (n, k)
-    coefficients; `opening` (n,) of the inner lips in widths of the face; `train`, `test` bool (n,);
-    `pieces` (m, 2) first and end of the stretches without a cut; `size` width and height of the frames.
+    coefficients; `opening` (n,) of the inner lips in widths of the face; `reach` (n, DIRECTIONS) of the lower
+    face (`cvi.face.neural.hidden`); `train`, `test` bool (n,); `pieces` (m, 2) first and end of the stretches
+    without a cut; `lips` (4,) first and end row, first and end column of the crop that lips ever touch;
+    `side` of a crop, pixels; `size` width and height of the frames.
     """
 
     crops: npt.NDArray[np.uint8]
     matrices: Floats
     mouth: Floats
     opening: Floats
+    reach: Floats
     train: Bools
     test: Bools
     pieces: npt.NDArray[np.int32]
+    lips: npt.NDArray[np.int32]
+    side: int
     fps: float
     size: tuple[int, int]
     face_px: float
     space: MouthSpace
-    region: Region
 
     def __len__(self) -> int:
         return len(self.matrices)
 
     @property
-    def side(self) -> int:
-        return int(self.region.mask.shape[0])
+    def lip_box(self) -> tuple[slice, slice]:
+        """Rows and columns of a crop."""
+        top, bottom, left, right = self.lips.tolist()
+        return slice(top, bottom), slice(left, right)
+
+    def region(self, frame: int) -> Region:
+        """What is hidden and drawn in a frame."""
+        return region_of(self.reach[frame], self.side)
 
 
 def pieces_of(track: Track) -> list[tuple[int, int]]:
@@ -116,7 +129,7 @@ def prepare(
     face_px = face_width(track.landmarks[train])
     side = side_for(face_px, most_side)
     matrices = crop_matrices(landmarks, pieces, side)
-    region = make_region(landmarks[train], matrices[train], side)
+    rows, columns = lip_box(landmarks[train], matrices[train], side)
     space = learn_space(landmarks[train], COUNT)
     mouth = space.encode(landmarks)
     crops = _write_crops(frames, matrices, side, folder / CROPS, progress)
@@ -125,14 +138,16 @@ def prepare(
         matrices=matrices,
         mouth=mouth,
         opening=opening(space.decode(mouth)),
+        reach=reaches(landmarks, matrices, pieces, train, space.reference, side),
         train=train,
         test=test,
         pieces=np.asarray(pieces, np.int32),
+        lips=np.array([rows.start, rows.stop, columns.start, columns.stop], np.int32),
+        side=side,
         fps=track.fps,
         size=(track.width, track.height),
         face_px=face_px,
         space=space,
-        region=region,
     )
     # Last: with it the folder is whole.
     save_bytes(folder / PREPARED, prepared_bytes(prepared))
@@ -155,12 +170,12 @@ def load_prepared(folder: Path, with_crops: bool = True) -> Prepared | None:
                 crops=np.load(folder / CROPS, mmap_mode="r", allow_pickle=False)
                 if with_crops
                 else np.zeros((0, 0, 0, 3), np.uint8),
-                **{name: kept[name] for name in ("matrices", "mouth", "opening", "train", "test", "pieces")},
+                **{name: kept[name] for name in _ARRAYS},
+                side=int(kept["side"]),
                 fps=float(kept["fps"]),
                 size=(int(kept["size"][0]), int(kept["size"][1])),
                 face_px=float(kept["face_px"]),
                 space=MouthSpace(*(kept[f"space_{name}"] for name in MouthSpace.__slots__)),
-                region=Region(*(kept[f"region_{name}"] for name in Region.__slots__)),
             )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UsageError(f"{path} cannot be read ({error}).", f"Remove {folder} and start again.") from error
@@ -205,12 +220,10 @@ def prepared_bytes(prepared: Prepared) -> bytes:
     """All but the crops, as it is stored."""
     arrays: dict[str, npt.NDArray[np.generic]] = {
         name: np.asarray(getattr(prepared, name))
-        for name in ("matrices", "mouth", "opening", "train", "test", "pieces", "fps", "size", "face_px")
+        for name in (*_ARRAYS, "side", "fps", "size", "face_px")
     }
     for name in MouthSpace.__slots__:
         arrays[f"space_{name}"] = getattr(prepared.space, name)
-    for name in Region.__slots__:
-        arrays[f"region_{name}"] = getattr(prepared.region, name)
     stream = io.BytesIO()
     np.savez_compressed(stream, format=np.int32(FORMAT), **arrays)  # type: ignore[arg-type]
     return stream.getvalue()

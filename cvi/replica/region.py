@@ -1,13 +1,12 @@
-"""The square crop around the lower face, and the part of it that the network draws."""
+"""The square crop around the lower face, and how far in it the lower face can reach."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from cvi.face.neural.hidden import DIRECTIONS, MIDDLE
 from cvi.replica.geometry import (
     ANCHORS,
     LIPS,
@@ -15,43 +14,28 @@ from cvi.replica.geometry import (
     NOSE_BASE,
     chained,
     face_width,
+    frontal,
     moved,
+    posed,
     similarities,
     smoothed,
 )
 
 Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
 Rgb = npt.NDArray[np.uint8]
 
-# In widths of the face: the crop is one wide. What is hidden is the lower face as far as it ever reached in
-# the footage, from under the nose over the chin: of collar and background no more than an open jaw covers.
+# In widths of the face: the crop is one wide.
 NOSE_AT = (0.5, 0.22)
-_TOP, _BOTTOM, _HALF_WIDTH = 0.27, 0.95, 0.36
-_BEYOND = 0.035
-_FEATHER = 0.075
-_RING = 0.06
-_SEEN_FRAMES = 200
+_BEYOND = 0.03
+"""In sides of the crop: how far beyond the farthest jaw the drawing goes, for what moves with it."""
+_RARE = 0.005
+"""The share of frames whose points lie farther out than the reach: landmarks err."""
+_AT_ONCE = 500
 STEP_PX = 32
 _SMALLEST_SIDE_PX = 96
 _STEADY_FRAMES = 1.0
 """Smoothing of the crop's place in time: removes the jitter of landmarks, keeps every nod."""
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """All float32 (side, side): `mask` how much of the drawing is shown, 0..1; `hidden` 1 where the network
-    may not look; `lips` 1 in the lips' box; `ring` where drawing and footage are compared."""
-
-    mask: Floats
-    hidden: Floats
-    lips: Floats
-    ring: Floats
-
-    @property
-    def lip_box(self) -> tuple[slice, slice]:
-        """Rows and columns of the lips."""
-        rows, columns = np.flatnonzero(self.lips.any(1)), np.flatnonzero(self.lips.any(0))
-        return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def side_for(face_px: float, most: int) -> int:
@@ -81,33 +65,44 @@ def crop_matrices(landmarks: Floats, pieces: list[tuple[int, int]], side: int) -
     return chained(similarities(anchors, reference), into)
 
 
-def make_region(landmarks: Floats, matrices: Floats, side: int) -> Region:
-    """`landmarks` (n, 478, 3) of the training frames and their matrices."""
-    reached = np.zeros((side, side), np.uint8)
-    step = max(1, len(landmarks) // _SEEN_FRAMES)
-    for outline in moved(landmarks[::step, list(LOWER_FACE), :2], matrices[::step]):
-        cv2.fillConvexPoly(reached, cv2.convexHull(np.rint(outline).astype(np.int32)), 1)
-    grown = max(1, round(_BEYOND * side))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grown + 1, 2 * grown + 1))
-    reached = np.asarray(cv2.dilate(reached, disc), np.uint8)
-    # Cheeks before the ears hardly move, and a border stays visible all around, to go on from.
-    y, x = (np.mgrid[:side, :side] + 0.5) / side
-    reached[(y < _TOP) | (y > _BOTTOM) | (np.abs(x - 0.5) > _HALF_WIDTH)] = 0
-    inward = cv2.distanceTransform(reached, cv2.DIST_L2, 5) / (_FEATHER * side)
-    ramp = np.clip(inward, 0, 1)
-    mask = (ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
-    mask[mask < 0.01] = 0.0
-    hidden = (mask > 0).astype(np.float32)
-    reach = max(1, round(_RING * side))
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    ring = np.asarray(cv2.dilate(hidden, kernel), np.float32) - hidden
-    lips = np.zeros_like(mask)
+def reaches(
+    landmarks: Floats,
+    matrices: Floats,
+    pieces: list[tuple[int, int]],
+    train: Bools,
+    reference: Floats,
+    side: int,
+) -> Floats:
+    """For each frame how far the lower face could reach there, (n, DIRECTIONS): see `cvi.face.neural.hidden`.
+
+    It is known from how far it reached in the training frames, the head's pose removed, and from each frame's
+    pose: never from what the mouth does in that frame. `landmarks` (n, 478, 3), gaps filled; `reference` of
+    the mouth's space.
+    """
+    shapes = frontal(landmarks[train], reference)[0][:, list(LOWER_FACE)]
+    low, high = np.quantile(shapes, (_RARE, 1 - _RARE), axis=0)
+    middle = shapes[..., 2].mean(0)
+    corners = [
+        np.stack([x, y, middle], 1) for x in (low[:, 0], high[:, 0]) for y in (low[:, 1], high[:, 1])
+    ]
+    farthest = np.concatenate(corners).astype(np.float32)
+    angles = 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS
+    out = np.stack([np.cos(angles), np.sin(angles)]).astype(np.float32)
+    found = np.empty((len(landmarks), DIRECTIONS), np.float32)
+    for first in range(0, len(landmarks), _AT_ONCE):
+        part = slice(first, first + _AT_ONCE)
+        spots = moved(posed(farthest, landmarks[part], reference), matrices[part])
+        found[part] = (((spots + 0.5) / side - MIDDLE) @ out).max(1)
+    return smoothed(found + np.float32(_BEYOND), pieces, _STEADY_FRAMES)
+
+
+def lip_box(landmarks: Floats, matrices: Floats, side: int) -> tuple[slice, slice]:
+    """Rows and columns of the crop that the lips ever touch; `landmarks` (n, 478, 3) of training frames."""
     spots = moved(landmarks[:, list(LIPS), :2], matrices).reshape(-1, 2)
     margin = 0.025 * side
     low = np.clip(np.floor(spots.min(0) - margin), 0, side - 2).astype(int)
     high = np.clip(np.ceil(spots.max(0) + margin), low + 2, side).astype(int)
-    lips[low[1] : high[1], low[0] : high[0]] = 1.0
-    return Region(mask, hidden, lips, ring)
+    return slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
 
 
 def crop(rgb: Rgb, matrix: Floats, side: int) -> Rgb:

@@ -1,10 +1,10 @@
 """What the control vector means for one person: learned from their footage.
 
-The sound (or the phones, where the script is known) gives what the driver would ask of any face; the
-footage shows what this face did. A small regression joins the two. Regressions answer weakly where they are
-unsure, and a mouth that barely opens is the most common fault of talking heads: so the answer's spread is
-brought back to the person's own. Closed lips are not left to a regression at all: where the driver has them
-met, they are this person's closed lips.
+How far the jaw opens and the corners spread is seen in the footage itself; which mouth goes with that is a
+small regression on it, through the resting mouth. The sound (or the phones, where the script is known) gives
+what the driver asks of any face: its requests are so scaled that this mouth moves as much as the person's
+does. Closed lips are not left to a regression: where the driver has them met, they are this person's closed
+lips.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from cvi.errors import UsageError
 from cvi.face.base import Controls
 from cvi.face.driver import MouthDriver
 from cvi.face.loudness import FRAME_S, levels_db
-from cvi.face.neural.mouth_map import SPOKEN_TERM, MouthMap, terms
-from cvi.replica.shape import MouthSpace, corner_lift, opening
+from cvi.face.neural.mouth_map import HINTS, JAW_SQUARED, JAW_TERMS, SPOKEN_TERM, TERMS, MouthMap, terms
+from cvi.face.sound_mouth import Network
+from cvi.replica.shape import MouthSpace, corner_lift, opening, width
 from cvi.tts.base import Phone
 
 Floats = npt.NDArray[np.float32]
@@ -29,12 +30,20 @@ Bools = npt.NDArray[np.bool_]
 
 _RIDGE = 0.02
 _MOST_LAG_FRAMES = 4
-_UNSURE = 0.4
-"""Below this correlation a component's weak answer is not made stronger: it would be noise."""
+_LAG_PAYS = 0.02
+"""So much less a lag must leave unexplained: mouths shape a sound a little before it is heard."""
+_FULL, _FEW = 0.98, 0.02
+"""Quantiles of what the footage shows that count as a mouth wide open, spread and pursed."""
+_OPEN_ASKED = 0.8
+"""What the driver asks for an open vowel that is stressed; `jaw` 1 is a shout."""
+_HELD = 0.1
+"""How dearly the regression on teeth and tongue pays: they are hardly seen."""
 _LEAST_SMILE = 0.012
 """Of the face's width: corners that rise less in all the footage are no smile."""
-_LEAST_SPOKEN = 25
+_LEAST_SPOKEN, _LEAST_REST = 25, 6
 """Frames."""
+_TOGETHER = 0.12
+"""Of the way from closed lips to wide open: lips nearer than this count as together."""
 _VOICED_DB, _QUIET_DB = -26.0, -50.0
 
 
@@ -58,9 +67,12 @@ class Learned:
     smiled: bool
 
 
-def asked(utterances: Sequence[Utterance], count: int, fps: float) -> list[Controls]:
-    """What the driver asks of a face in each of `count` frames, of their middles."""
-    driver = MouthDriver()
+def asked(
+    utterances: Sequence[Utterance], count: int, fps: float, ear: Network | None = None
+) -> list[Controls]:
+    """What the driver asks of a face in each of `count` frames, of their middles. `ear` is the person's own,
+    for utterances without phones."""
+    driver = MouthDriver(ear)
     for utterance in utterances:
         driver.append(utterance.phones, utterance.pcm, utterance.start_s)
     shapes = [driver.mouth_at((index + 0.5) / fps) for index in range(count)]
@@ -95,6 +107,7 @@ def learn_mouth(
     """
     shown = opening(space.decode(mouth))
     rest, closed = _rest(mouth, shown, train, voiced), _closed(mouth, shown, train)
+    gauge = gauged(space, mouth, train, rest)
     x = np.stack([terms(control) for control in controls])
     lag = _lag(x, mouth - rest, train & voiced)
     # Row i of the asked belongs to frame i + lag of the shown.
@@ -105,9 +118,9 @@ def learn_mouth(
             "Hardly any speech is heard in this footage.",
             "Film a minute of clear speech, near the microphone.",
         )
-    x, y = x[frames - lag], mouth[frames] - rest
-    weak = _ridge(x, y)
-    weights = _stretched(weak, x @ weak, _spread(x @ weak, y))
+    seen = np.stack([terms(_controls(row)) for row in gauge[train]])
+    weights = _ridge(seen, mouth[train] - rest)
+    near = [controls[int(frame) - lag] for frame in frames]
     drawn = MouthMap(
         rest=rest,
         closed=closed,
@@ -117,12 +130,32 @@ def learn_mouth(
         most=_edge(mouth[train], 0.998, 0.15),
         reach=_reach(mouth[train], rest, closed),
     )
-    near = [controls[int(frame) - lag] for frame in frames]
     drawn = _opened(drawn, near, space, shown[frames])
+    drawn = _hinted(drawn, near, mouth[frames])
     smile = _smile(space, mouth[train], shown[train])
     agreement = _correlation(_openings(drawn, near, space), shown[frames])
     whole = replace(drawn, smile=smile)
     return Learned(whole, lag, agreement, bool(np.any(smile)))
+
+
+def gauged(space: MouthSpace, mouth: Floats, train: Bools, rest: Floats) -> Floats:
+    """What the mouth did in each frame in the driver's own terms, (n, 3): `jaw`, `wide` and `round`."""
+    points = space.decode(mouth)
+    still = space.decode(rest[None])
+    gap, across = opening(points), width(points)
+    low, usual = float(opening(still)[0]), float(width(still)[0])
+    high = float(np.quantile(gap[train], _FULL))
+    spread, pursed = np.quantile(across[train], (_FULL, _FEW))
+    least = 1e-3
+    jaw = (gap - low) / max(high - low, least)
+    wide = (across - usual) / max(float(spread) - usual, least)
+    purse = (usual - across) / max(usual - float(pursed), least)
+    return np.asarray(np.clip(np.stack([_OPEN_ASKED * jaw, wide, purse], 1), 0, 1), np.float32)
+
+
+def rest_of(space: MouthSpace, mouth: Floats, train: Bools, voiced: Bools) -> Floats:
+    """The mouth that waits, (k,)."""
+    return _rest(mouth, opening(space.decode(mouth)), train, voiced)
 
 
 def whole_sound(pcm: Pcm) -> list[Utterance]:
@@ -140,6 +173,7 @@ def _ridge(x: Floats, y: Floats) -> npt.NDArray[np.float64]:
 def _lag(x: Floats, y: Floats, used: Bools) -> int:
     """The shift at which the asked explains the shown best."""
     scores: list[tuple[float, int, int]] = []
+    none = 1 - _LAG_PAYS
     for lag in range(-_MOST_LAG_FRAMES, _MOST_LAG_FRAMES + 1):
         frames = np.flatnonzero(used)
         frames = frames[(frames - lag >= 0) & (frames - lag < len(x))]
@@ -147,41 +181,56 @@ def _lag(x: Floats, y: Floats, used: Bools) -> int:
             return 0
         here, there = x[frames - lag], y[frames]
         left = there - here @ _ridge(here, there)
-        scores.append((float((left**2).sum()) / len(frames), abs(lag), lag))
+        scores.append((float((left**2).sum()) / len(frames) * (none if lag == 0 else 1.0), abs(lag), lag))
     return min(scores)[2]
 
 
-def _spread(answer: npt.NDArray[np.floating], truth: Floats) -> Floats:
-    """For each component the factor that gives the answer the truth's deviation, (k,)."""
-    gains = np.ones(truth.shape[1], np.float32)
-    for k in range(truth.shape[1]):
-        r = _correlation(answer[:, k], truth[:, k])
-        if r > _UNSURE:
-            gains[k] = min(float(truth[:, k].std() / max(answer[:, k].std(), 1e-6)), 1 / _UNSURE)
-    return gains
-
-
-def _stretched(
-    weights: npt.NDArray[np.floating], answers: npt.NDArray[np.floating], gains: npt.NDArray[np.floating]
-) -> npt.NDArray[np.floating]:
-    """Weights (TERMS, k) whose answers (n, k) vary by `gains` (k,) more, about the mean they have.
-
-    The mean is put into the term that is 1 wherever anything is said, so that rest stays rest.
-    """
-    out = weights * gains
-    out[SPOKEN_TERM] += (1 - gains) * answers.mean(0)
-    return np.asarray(out)
-
-
 def _opened(mouth: MouthMap, controls: Sequence[Controls], space: MouthSpace, shown: Floats) -> MouthMap:
-    """The map, its weights so scaled that lips open as far as the person's."""
-    for _ in range(4):
-        deviation = float(_openings(mouth, controls, space).std())
-        factor = min(max(float(shown.std()) / max(deviation, 1e-6), 0.7), 1.4)
-        answers = np.stack([terms(control) for control in controls]) @ mouth.weights
-        gains = np.full(answers.shape[1], factor)
-        mouth = replace(mouth, weights=_stretched(mouth.weights, answers, gains).astype(np.float32))
-    return mouth
+    """The map for a driver that asks for more or less than the person shows: lips open as far, and as far in
+    the mean, as the person's."""
+    gain, floor = 1.0, 0.0
+    fitted = mouth
+    for _ in range(8):
+        openings = _openings(fitted, controls, space)
+        factor = float(shown.std()) / max(float(openings.std()), 1e-6)
+        gain *= min(max(factor, 0.7), 1.4)
+        fitted = replace(mouth, weights=_asked_more(mouth.weights, gain, floor))
+        openings = _openings(fitted, controls, space)
+        # Of the whole opening the jaw's linear term makes the most.
+        higher = replace(mouth, weights=_asked_more(mouth.weights, gain, floor + 0.05))
+        slope = float((_openings(higher, controls, space) - openings).mean()) / 0.05
+        if slope > 1e-6:
+            floor += min(max(float(shown.mean() - openings.mean()) / slope, -0.1), 0.1)
+        floor = min(max(floor, -0.3), 0.3)
+        fitted = replace(mouth, weights=_asked_more(mouth.weights, gain, floor))
+    return fitted
+
+
+def _asked_more(weights: Floats, gain: float, floor: float) -> Floats:
+    """The weights with `jaw` taken `gain` times, and `floor` of it wherever anything is said."""
+    jaw = np.zeros(TERMS, np.float32)
+    jaw[list(JAW_TERMS)] = 1.0
+    squares = np.zeros(TERMS, np.float32)
+    squares[JAW_SQUARED] = 1.0
+    out = weights * (1 + (gain - 1) * jaw + (gain**2 - 1) * squares)[:, None]
+    out[SPOKEN_TERM] += floor * weights[JAW_TERMS[0]]
+    return np.asarray(out, np.float32)
+
+
+def _hinted(mouth: MouthMap, controls: Sequence[Controls], shown: Floats) -> MouthMap:
+    """With what is left for the lip at the teeth and the tongue to explain."""
+    rows = list(HINTS)
+    x = np.stack([terms(control) for control in controls])[:, rows].astype(np.float64)
+    left = shown - np.stack([mouth(control) for control in controls])
+    found = np.linalg.solve(x.T @ x + _HELD * len(x) * np.eye(len(rows)), x.T @ left)
+    weights = mouth.weights.copy()
+    weights[rows] = found
+    return replace(mouth, weights=weights)
+
+
+def _controls(gauge: Floats) -> Controls:
+    jaw, wide, purse = (float(value) for value in gauge)
+    return Controls(jaw=jaw, wide=wide, round=purse)
 
 
 def _openings(mouth: MouthMap, controls: Sequence[Controls], space: MouthSpace) -> Floats:
@@ -189,12 +238,20 @@ def _openings(mouth: MouthMap, controls: Sequence[Controls], space: MouthSpace) 
 
 
 def _rest(mouth: Floats, shown: Floats, train: Bools, voiced: Bools) -> Floats:
-    """The mouth that waits: of the silent frames those with the lips nearest, or of all where none is."""
-    silent = np.flatnonzero(train & ~voiced)
-    frames = silent if len(silent) >= 12 else np.flatnonzero(train)
-    few = max(6, len(frames) // (3 if len(silent) >= 12 else 20))
-    nearest = frames[np.argsort(shown[frames], kind="stable")[:few]]
-    return np.asarray(np.median(mouth[nearest], axis=0), np.float32)
+    """The mouth that waits: lips together and still, in silence where the footage has it.
+
+    Who draws breath between two sentences is silent with parted lips: that is no rest.
+    """
+    frames = np.flatnonzero(train)
+    low, high = np.quantile(shown[frames], (0.02, 0.98))
+    together = frames[shown[frames] <= low + _TOGETHER * (high - low)]
+    silent = together[~voiced[together]]
+    chosen = silent if len(silent) >= _LEAST_REST else together
+    moving = np.zeros(len(shown))
+    moving[1:-1] = np.abs(shown[2:] - shown[:-2])
+    few = max(_LEAST_REST, len(chosen) // 3)
+    stillest = chosen[np.argsort(moving[chosen], kind="stable")[:few]]
+    return np.asarray(np.median(mouth[stillest], axis=0), np.float32)
 
 
 def _closed(mouth: Floats, shown: Floats, train: Bools) -> Floats:

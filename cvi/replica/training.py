@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from cvi.errors import CviError
+from cvi.face.neural.hidden import hidden_of
 from cvi.replica.checkpoint import Progressed, load_checkpoint, save_checkpoint
 from cvi.replica.device import Device
 from cvi.replica.losses import loss, weights
@@ -65,9 +66,9 @@ class Trainer:
         self.network = Network(plan.size).to(device.where, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._optimizer = torch.optim.AdamW(self.network.parameters(), plan.rate, weight_decay=1e-4)
         self.step, self._took_s = 0, 0.0
-        region = prepared.region
-        self._hidden = _plane(region.hidden, device)
-        self._weight = weights(self._hidden, _plane(region.lips, device))
+        lips = np.zeros((prepared.side, prepared.side), np.float32)
+        lips[prepared.lip_box] = 1.0
+        self._lips = torch.from_numpy(lips)[None, None].to(device.where)
         self._frames = np.flatnonzero(prepared.train)
         self._resume()
 
@@ -118,7 +119,7 @@ class Trainer:
         self.network.eval()
         with torch.inference_mode():
             mouth = torch.from_numpy(told).to(self._device.where)
-            drawn = self.network(around(pictures, self._hidden), mouth)
+            drawn = self.network(around(pictures, self._hidden(np.asarray(frames))), mouth)
         self.network.train(was)
         shown = (drawn.float().clamp(0, 1) * 255 + 0.5).byte().permute(0, 2, 3, 1).cpu().numpy()
         return np.asarray(shown, np.uint8)
@@ -128,18 +129,18 @@ class Trainer:
         plan = self._plan
         dice = np.random.default_rng((plan.seed, self.step))
         chosen = np.sort(dice.choice(self._frames, plan.batch, replace=len(self._frames) < plan.batch))
-        pictures = self._pictures(chosen)
+        pictures, hidden = self._pictures(chosen), self._hidden(chosen)
         noise = plan.noise * dice.standard_normal((plan.batch, plan.size.mouth))
         mouth = torch.from_numpy((self._prepared.mouth[chosen] + noise).astype(np.float32))
         rate = plan.rate * min(1.0, (self.step + 1) / _WARM_UP)
         rate *= 0.5 * (1 + math.cos(math.pi * self.step / plan.steps)) + 0.01
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        seen = around(pictures, self._hidden).contiguous(memory_format=torch.channels_last)
+        seen = around(pictures, hidden).contiguous(memory_format=torch.channels_last)
         half = self._device.half
         with torch.autocast(self._device.where.type, dtype=half, enabled=half is not None):
             drawn = self.network(seen, mouth.to(self._device.where))
-        value = loss(drawn.float(), pictures, self._weight)
+        value = loss(drawn.float(), pictures, weights(hidden, self._lips))
         self._optimizer.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
@@ -153,6 +154,11 @@ class Trainer:
     def _pictures(self, frames: np.ndarray) -> Tensor:
         crops = torch.from_numpy(np.ascontiguousarray(self._prepared.crops[frames]))
         return crops.to(self._device.where).permute(0, 3, 1, 2).float() / 255
+
+    def _hidden(self, frames: np.ndarray) -> Tensor:
+        side = self._prepared.side
+        planes = np.stack([hidden_of(self._prepared.reach[frame], side) for frame in frames])
+        return torch.from_numpy(planes)[:, None].to(self._device.where)
 
     def _resume(self) -> None:
         state = load_checkpoint(self._folder, self.network, self._optimizer) if self._same_plan() else None
@@ -178,7 +184,3 @@ def seconds_per_step(prepared: Prepared, plan: Plan, folder: Path, device: Devic
     for _ in range(_TIMED_STEPS):
         trainer._advance()
     return (time.monotonic() - began) / _TIMED_STEPS
-
-
-def _plane(values: np.ndarray, device: Device) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values))[None, None].to(device.where)

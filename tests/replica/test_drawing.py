@@ -14,9 +14,11 @@ from cvi.face.neural.base_loop import BaseLoop
 from cvi.face.neural.colour import split, to_i420, to_rgb
 from cvi.face.neural.compose import lay
 from cvi.face.neural.framing import Framing
+from cvi.face.neural.hidden import region_of
 from cvi.replica import metrics
-from cvi.replica.base_film import write_base
-from cvi.replica.region import crop, crop_matrices, make_region
+from cvi.replica.base_film import fetch, write_base
+from cvi.replica.region import crop, crop_matrices, reaches
+from cvi.replica.shape import learn_space
 
 SIDE = 96
 
@@ -26,7 +28,10 @@ def scene() -> tuple[np.ndarray, np.ndarray, object]:
     puppet = Puppet.make(1.0)
     track = puppet.track()
     matrices = crop_matrices(track.landmarks, [(0, len(track))], SIDE)
-    return puppet.picture(10), matrices[10], make_region(track.landmarks, matrices, SIDE)
+    reference = learn_space(track.landmarks).reference
+    train = np.ones(len(track), np.bool_)
+    reach = reaches(track.landmarks, matrices, [(0, len(track))], train, reference, SIDE)
+    return puppet.picture(10), matrices[10], region_of(reach[10], SIDE)
 
 
 def laid(scene: tuple[np.ndarray, np.ndarray, object], change: float) -> tuple[np.ndarray, np.ndarray]:
@@ -74,7 +79,8 @@ def test_the_loop_gives_any_frame_in_any_order(tmp_path: Path) -> None:
     puppet = Puppet.make(2.0)
     order = np.concatenate([np.arange(50), np.arange(48, 0, -1)]).astype(np.int32)
     path = tmp_path / "base.mp4"
-    write_base(path, puppet.frames(), order, FPS)
+    kept = fetch(puppet.frames(), set(order.tolist()))
+    write_base(path, order, kept.__getitem__, FPS)
     loop = BaseLoop(path, len(order))
     for index in (0, 1, 40, 3, 97, 96, 2, 60, 98, 50 + 98):
         truth = puppet.picture(int(order[index % 98]))

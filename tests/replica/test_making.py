@@ -28,7 +28,8 @@ from cvi.replica.making import Order, make_replica
 from cvi.testing.contracts.face import check_face
 
 CONSENT = "I, Pia Puppet, agree that a replica of my face is made from this footage."
-MOVES = ("jaw", "wide", "round")
+# The puppet opens its mouth and does nothing else with it: what it never showed, it cannot be asked for.
+MOVES = ("jaw",)
 
 
 class Killed(BaseException):

@@ -7,13 +7,15 @@ import pytest
 from puppet import FACE_PX, FPS, Puppet, speaking, template
 
 from cvi.face.base import Controls
+from cvi.face.neural.hidden import region_of
 from cvi.face.neural.mouth_map import terms
-from cvi.replica.geometry import ANCHORS, filled, frontal, moved, similarities
+from cvi.replica.geometry import ANCHORS, LIPS, filled, frontal, moved, similarities
 from cvi.replica.idle import choose_loop
+from cvi.replica.landmarks import Track
 from cvi.replica.prepared import pieces_of, split_frames
-from cvi.replica.region import crop, crop_matrices, make_region, side_for
-from cvi.replica.shape import learn_space, opening
-from cvi.replica.speaking import learn_mouth
+from cvi.replica.region import crop, crop_matrices, lip_box, reaches, side_for
+from cvi.replica.shape import learn_space, opening, width
+from cvi.replica.speaking import gauged, learn_mouth, rest_of
 
 
 def turned(points: np.ndarray, yaw: float, pitch: float) -> np.ndarray:
@@ -68,18 +70,50 @@ def test_the_crop_holds_the_face_still_and_hides_the_lower_face() -> None:
     side = side_for(FACE_PX, 160)
     assert side == 96 and side_for(400.0, 256) == 256
     matrices = crop_matrices(track.landmarks, [(0, len(track))], side)
-    region = make_region(track.landmarks, matrices, side)
     spots = moved(track.landmarks[..., :2], matrices)
     assert float(spots[:, list(ANCHORS)].std(0).max()) < 0.35
     lips = spots[:, 13]
-    assert all(region.hidden[int(y), int(x)] == 1 for x, y in lips)
-    assert not region.hidden[0].any() and not region.hidden[-1].any() and not region.hidden[:, 0].any()
-    assert (region.ring * region.hidden).max() == 0 and region.ring.sum() > 0
-    rows, _ = region.lip_box
+    rows, _ = lip_box(track.landmarks, matrices, side)
     assert rows.start < lips[:, 1].min() and rows.stop > lips[:, 1].max()
+    regions = [region_of(row, side) for row in reach_of(track, matrices, side)]
+    for index, region in enumerate(regions):
+        assert all(region.hidden[int(y), int(x)] == 1 for x, y in lips)
+        assert not region.hidden[0].any() and not region.hidden[-1].any() and not region.hidden[:, 0].any()
+        assert (region.ring * region.hidden).max() == 0 and region.ring.sum() > 0
+        assert region.mask.max() == 1.0 and not region.mask[region.hidden == 0].any()
+        # The widest open jaw is within, wherever the head is.
+        jaw = moved(track.landmarks[index : index + 1, 152:153, :2], matrices[index : index + 1])[0, 0]
+        assert region.hidden[int(jaw[1]), int(jaw[0])] == 1
     crops = np.stack([crop(puppet.picture(i), matrices[i], side) for i in (0, 30, 60)]).astype(float)
-    outside = region.hidden == 0
+    outside = (regions[0].hidden + regions[30].hidden) == 0
     assert np.abs(crops[0] - crops[1])[outside].mean() < 6 < np.abs(crops[0]).mean()
+
+
+def reach_of(track: Track, matrices: np.ndarray, side: int) -> np.ndarray:
+    reference = learn_space(track.landmarks).reference
+    train = np.ones(len(track), np.bool_)
+    return reaches(track.landmarks, matrices, [(0, len(track))], train, reference, side)
+
+
+def test_what_is_hidden_goes_with_the_head_and_never_with_the_mouth() -> None:
+    """Two films of one head, moved alike, one of them silent but for one wide open mouth."""
+    talks = Puppet.make(3.0)
+    wide = np.zeros(len(talks))
+    wide[40:44] = talks.opening.max()
+    still = Puppet(wide, talks.place, talks.roll)
+    side, pieces = 96, [(0, len(talks))]
+    reference = learn_space(talks.track().landmarks).reference
+    train = np.ones(len(talks), np.bool_)
+    rows = []
+    for puppet in (talks, still):
+        landmarks = puppet.track().landmarks
+        matrices = crop_matrices(talks.track().landmarks, pieces, side)
+        rows.append(reaches(landmarks, matrices, pieces, train, reference, side))
+    steps = np.abs(np.diff(rows[0], axis=0)).max()
+    opened = talks.opening[1:] - talks.opening[:-1]
+    follows = np.corrcoef(np.abs(opened), np.abs(np.diff(rows[0], axis=0)).max(1))[0, 1]
+    assert steps < 0.02 and abs(follows) < 0.4
+    assert np.abs(rows[0] - rows[1]).max() < 0.02
 
 
 def test_cuts_part_the_footage_and_the_last_seconds_are_kept_away() -> None:
@@ -139,6 +173,33 @@ def test_no_request_makes_a_mouth_the_footage_never_showed() -> None:
         asked = found.mouth(wild)
         assert np.linalg.norm(asked - found.mouth.rest) <= farthest + 1e-4
         assert (asked >= found.mouth.least - 1e-4).all() and (asked <= found.mouth.most + 1e-4).all()
+
+
+def test_what_the_corners_of_the_mouth_did_can_be_asked_for() -> None:
+    """Wide and round are told apart from the jaw, in a person who spreads and purses their lips."""
+    puppet = Puppet.make(12.0)
+    count = len(puppet)
+    landmarks = puppet.track().landmarks.copy()
+    spread = 0.15 * np.sin(np.arange(count) * 0.37)
+    lips = list(LIPS)
+    middle = landmarks[:, lips].mean(1, keepdims=True)
+    landmarks[:, lips, 0] += (landmarks[:, lips] - middle)[..., 0] * spread[:, None]
+    space = learn_space(landmarks, 6)
+    mouth = space.encode(landmarks)
+    train = np.ones(count, np.bool_)
+    spoken = speaking(np.arange(count) / FPS) > 0
+    rest = rest_of(space, mouth, train, spoken)
+    gauge = gauged(space, mouth, train, rest)
+    assert np.corrcoef(gauge[:, 0], puppet.opening)[0, 1] > 0.97
+    assert np.corrcoef(gauge[:, 1] - gauge[:, 2], spread)[0, 1] > 0.95
+    controls = [Controls(jaw=float(j), wide=float(w), round=float(r)) for j, w, r in gauge]
+    found = learn_mouth(space, mouth, controls, train, spoken).mouth
+    told = space.decode(np.stack([found(control) for control in controls]))
+    assert np.corrcoef(opening(told), puppet.opening)[0, 1] > 0.97
+    assert np.corrcoef(width(told), width(space.decode(mouth)))[0, 1] > 0.95
+    shapes = space.decode(np.stack([found(Controls(wide=1.0)), found.rest, found(Controls(round=1.0))]))
+    assert width(shapes)[0] > width(shapes)[1] + 0.01 and width(shapes)[2] < width(shapes)[1] - 0.01
+    assert float(np.ptp(opening(shapes))) < 0.02
 
 
 def test_a_late_picture_is_noticed() -> None:

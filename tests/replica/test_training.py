@@ -88,7 +88,7 @@ def test_the_lips_follow_the_mouth_asked_for_and_not_the_frame(prepared: Prepare
     frames = np.flatnonzero(prepared.train)
     bases, mouths = dice.choice(frames, 24), dice.choice(frames, 24)
     drawn = trainer.draw(bases.tolist(), prepared.mouth[mouths])
-    rows, columns = prepared.region.lip_box
+    rows, columns = prepared.lip_box
     dark = (drawn[:, rows, columns, 0] < 120).sum((1, 2)).astype(float)
     assert correlation(dark, prepared.opening[mouths]) > 0.8
     assert abs(correlation(dark, prepared.opening[bases])) < 0.45
@@ -100,13 +100,13 @@ def test_onnx_gives_what_torch_gave(prepared: Prepared, tmp_path: Path) -> None:
     (tmp_path / ENCODER).write_bytes(encoder_bytes(trainer.network))
     (tmp_path / DECODER).write_bytes(decoder_bytes(trainer.network))
     encoder = Encoder(tmp_path / ENCODER)
-    rows = [encoder.features(prepared.crops[i], prepared.region.hidden) for i in (0, 9)]
+    rows = [encoder.features(prepared.crops[i], prepared.region(i).hidden) for i in (0, 9)]
     np.save(tmp_path / FEATURES, np.stack(rows))
     decoder = Decoder(tmp_path / DECODER, tmp_path / FEATURES)
-    hidden = torch.from_numpy(prepared.region.hidden)[None, None]
     for row, frame in enumerate((0, 9)):
         picture = torch.from_numpy(prepared.crops[frame].copy()).permute(2, 0, 1)[None].float() / 255
         told = torch.from_numpy(prepared.mouth[frame : frame + 1])
+        hidden = torch.from_numpy(prepared.region(frame).hidden)[None, None]
         with torch.inference_mode():
             truth = trainer.network.eval()(around(picture, hidden), told)[0].permute(1, 2, 0).numpy() * 255
         for drawn in (decoder.draw(row, prepared.mouth[frame]), decoder.draw_from(rows[row], prepared.mouth[frame])):

@@ -19,6 +19,10 @@ TERMS = 12
 """Length of `terms`."""
 SPOKEN_TERM = 2
 """The one that is 1 as soon as the mouth is asked to open."""
+JAW_TERMS, JAW_SQUARED = (0, 7, 8, 11), 1
+"""Those that grow with the jaw, itself first, and with its square."""
+HINTS = (9, 10, 11)
+"""Those of teeth and tongue."""
 # At this much `press` the lips count as met; the driver presses to 0.92 at a full P, B or M.
 _PRESS_MET = 0.6
 

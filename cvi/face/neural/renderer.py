@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import cv2
-import numpy as np
 
 from cvi.errors import EngineError, UsageError
 from cvi.face.base import Controls, FaceSettings, Frame
@@ -11,14 +10,16 @@ from cvi.face.neural.base_loop import BaseLoop
 from cvi.face.neural.compose import lay
 from cvi.face.neural.decoder import Decoder
 from cvi.face.neural.framing import Framing
+from cvi.face.neural.hidden import TOP, region_of
 from cvi.face.neural.rig import BASE, DECODER, FEATURES, RIG, load_rig
 
 
 class NeuralFace:
     """Draws frames from footage: the base loop at the performance's moment, the lower face by the network.
 
-    Eyes, brows and head are the footage's own; of the controls the mouth, the smile as far as the footage
-    showed one, and the moment count. One thread at a time. `render` depends on its controls alone.
+    Gaze, brows and head are the footage's own; of the controls the mouth, the smile and the lids as far as
+    the footage showed them, and the moment count. One thread at a time. `render` depends on its controls
+    alone.
     """
 
     name = "neural"
@@ -34,7 +35,9 @@ class NeuralFace:
         self._rig = load_rig(folder / RIG)
         self.width, self.height = settings.width, settings.height
         native = int(self._rig.size[0]), int(self._rig.size[1])
-        middle = cv2.invertAffineTransform(self._rig.matrices[0]) @ (*_middle(self._rig.mask), 1.0)
+        # The middle of the face lies a little above what is drawn.
+        spot = self._rig.side / 2, TOP * self._rig.side, 1.0
+        middle = cv2.invertAffineTransform(self._rig.matrices[0]) @ spot
         self._framing = Framing(native, self.width, self.height, (float(middle[0]), float(middle[1])))
         self._decoder = Decoder(folder / DECODER, folder / FEATURES)
         self._base = BaseLoop(folder / BASE, len(self._rig))
@@ -48,16 +51,12 @@ class NeuralFace:
         index = round(max(controls.moment_s, 0.0) * rig.fps) % len(rig)
         frame = self._base.frame(index)
         drawn = self._decoder.draw(int(rig.features[index]), rig.mouth(controls))
-        lay(frame, drawn, rig.matrices[index], rig.mask, rig.ring)
+        rig.lids.draw(frame, controls, rig.matrices[index])
+        region = region_of(rig.reach[index], rig.side)
+        lay(frame, drawn, rig.matrices[index], region.mask, region.ring)
         return self._framing.fit(frame)
 
     def close(self) -> None:
         if not self._closed:
             self._closed = True
             self._base.close()
-
-
-def _middle(mask: np.ndarray) -> tuple[float, float]:
-    """The middle of the face, a little above the hidden region, in crop pixels."""
-    rows = np.flatnonzero(mask.any(1))
-    return mask.shape[1] / 2, float(rows[0])
