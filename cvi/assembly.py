@@ -23,6 +23,7 @@ from cvi.models.installed import find_installed, model_path
 from cvi.models.profiles import EngineChoice, Profile, Resolution, resolve_profile
 from cvi.persona.prompt import system_message
 from cvi.persona.schema import Persona
+from cvi.replica.cloned_voice import spoken_clone, voice_of
 from cvi.stage import Stage
 from cvi.stt.base import SttSettings
 from cvi.tts.base import TtsSettings
@@ -105,9 +106,19 @@ def cast(
         note=resolution.note,
         stt=choose("stt", layers.stt.local_engine, layers.stt.model),
         llm=choose("llm", layers.llm.local_engine, layers.llm.local_model),
-        tts=choose("tts", layers.tts.local_engine, layers.tts.local_model, layers.tts.local_voice),
+        tts=_own_voice(persona, card)
+        or choose("tts", layers.tts.local_engine, layers.tts.local_model, layers.tts.local_voice),
         face=EngineChoice(layers.face.engine or card.renderer),
     )
+
+
+def _own_voice(persona: Persona, card: ReplicaCard) -> EngineChoice | None:
+    """The person's cloned voice, where the replica has one that can be spoken and the persona names none."""
+    tts = persona.layers.tts
+    if tts.local_engine or tts.local_model or tts.local_voice:
+        return None
+    clone = spoken_clone(card, persona.language_code or "en")
+    return None if clone is None else EngineChoice(clone[0], voice=clone[1])
 
 
 def _model(name: str | None) -> str | None:
@@ -295,7 +306,7 @@ def tts_settings(cast: Cast, language: str) -> TtsSettings:
     there = layer.connection()
     return TtsSettings(
         language=language,
-        voice=cast.tts.voice or cast.replica.voices.get(cast.tts.engine),
+        voice=cast.tts.voice or voice_of(cast.replica, cast.tts.engine),
         model=cast.tts.model,
         speed=layer.speed,
         pitch=layer.voice_settings.pitch,

@@ -10,6 +10,7 @@ import typer
 from cvi.cli.replica_check import check, setup
 from cvi.cli.replica_record import record
 from cvi.cli.replica_script import script
+from cvi.cli.replica_voice import voice
 
 if TYPE_CHECKING:
     from cvi.rendering.job import FilmRequest
@@ -19,6 +20,7 @@ app.command()(script)
 app.command()(record)
 app.command()(check)
 app.command()(setup)
+app.command()(voice)
 
 Json = Annotated[bool, typer.Option("--json", help="Print a JSON document for machines.")]
 Name = Annotated[str, typer.Argument(metavar="NAME|FOLDER", help="A replica by name or folder.")]

@@ -69,15 +69,19 @@ class _TryAgainError(Exception):
 def open_client() -> httpx.Client:
     """An HTTP client that honours the proxy variables and follows the hub to its storage.
 
+    With `HF_TOKEN` it says who asks, to the hub alone: what it redirects to never hears of it.
     Raises CviError when the proxy settings cannot be used.
     """
+    # A compressed body could neither be continued nor counted.
+    headers = {"Accept-Encoding": "identity", "User-Agent": "cvi"}
+    if token := os.environ.get("HF_TOKEN", "").strip():
+        headers["Authorization"] = f"Bearer {token}"
     try:
         return httpx.Client(
             follow_redirects=True,
             trust_env=True,
             timeout=httpx.Timeout(30.0, connect=10.0),
-            # A compressed body could neither be continued nor counted.
-            headers={"Accept-Encoding": "identity", "User-Agent": "cvi"},
+            headers=headers,
         )
     except (ValueError, ImportError, httpx.InvalidURL) as error:
         raise CviError(
@@ -236,7 +240,8 @@ def _check_status(download: Download, response: httpx.Response) -> None:
     if status in (401, 403, 404, 410):
         raise CviError(
             f"{download.shown} is not there or not open to everyone: the server answers {reason}.",
-            "Check HF_ENDPOINT, or get the file another way and register it with: cvi models add",
+            "Check HF_ENDPOINT; where terms must be accepted, do so on the hub and set HF_TOKEN; or get the "
+            "file another way and register it with: cvi models add",
         )
     raise _refused(download, f"the server answers {reason}")
 

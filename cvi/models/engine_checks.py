@@ -39,6 +39,7 @@ _PACKAGES = {
         "load('ctypes').CDLL(load('espeakng_loader').get_library_path()) and 'espeak-ng'", "espeakng-loader"
     ),
     "piper": _Package("load('piper').PiperVoice.__name__ and 'piper-tts'", "piper-tts"),
+    "pocket_tts": _Package("load('pocket_tts').TTSModel.__name__ and 'pocket-tts'", "'cvi[clone]'"),
     "cv2": _Package("load('cv2').__version__", "opencv-python-headless"),
     "httpx": _Package("load('httpx').__version__", "httpx"),
 }
@@ -53,6 +54,7 @@ _NEEDS = {
     "tts.espeak": "espeakng_loader",
     "tts.openai": "httpx",
     "tts.piper": "piper",
+    "tts.pocket": "pocket_tts",
     "face.sculpted": "cv2",
     "turns.smart-turn": "onnxruntime",
 }
@@ -115,6 +117,8 @@ def _lack(name: str) -> tuple[str, str] | None:
         return "the system's library flite is not there; espeak speaks instead", "sudo apt-get install flite"
     if name in ("stt.faster-whisper", "tts.piper") and not _has_model(name):
         return "no model for it is installed", "cvi models pull cpu"
+    if name == "tts.pocket" and not _has_model(name):
+        return "its model is not installed; no cloned voice is spoken", "cvi models pull pocket-tts-english"
     if name == "turns.smart-turn" and not _has_model(name):
         return "its model is not installed; the words alone decide", "cvi models pull smart-turn-v3"
     return None

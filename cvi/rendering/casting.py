@@ -17,7 +17,7 @@ from cvi.tts.base import TtsSettings
 
 SPEAKS_ALL = "espeak"
 """The voice that takes over where the chosen one does not speak the language."""
-ENGLISH_ONLY = ("flite",)
+ENGLISH_ONLY = ("flite", "pocket")
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,12 @@ class Consent:
     recorded_by: str
     binding: str = ""
 
+    @property
+    def whole(self) -> bool:
+        """Nothing in it was changed after it was given."""
+        wording = self.kind == "film" or _sha(self.text) == self.evidence_sha256
+        return wording and _bound(self).binding == self.binding
+
 
 def give_consent(
     given: str | None,
@@ -156,8 +162,7 @@ def load_consent(folder: Path) -> Consent:
         raise UsageError(f"{folder} holds no consent.", _REMEDY) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path} cannot be read.", "Restore it, or ask for the consent again.") from error
-    wording = consent.kind == "film" or _sha(consent.text) == consent.evidence_sha256
-    if not wording or _bound(consent).binding != consent.binding:
+    if not consent.whole:
         raise UsageError(
             f"{path} was changed after it was given.", "Restore it, or ask for the consent again."
         )

@@ -222,3 +222,12 @@ def test_an_unusable_proxy_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -
         open_client()
 
 
+
+
+def test_a_token_says_who_asks_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", " hf_secret\n")
+    with open_client() as client:
+        assert client.headers["Authorization"] == "Bearer hf_secret"
+    monkeypatch.delenv("HF_TOKEN")
+    with open_client() as client:
+        assert "Authorization" not in client.headers

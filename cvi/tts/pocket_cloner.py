@@ -1,0 +1,61 @@
+"""A person's voice for Pocket TTS: what the model keeps in mind of twenty seconds of them."""
+
+from __future__ import annotations
+
+from cvi.audio.block import PLAYED_HZ, Pcm, to_float
+from cvi.audio.resample import resample
+from cvi.errors import EngineError
+from cvi.tts.base import TtsSettings
+from cvi.tts.cloning import VoiceCloner
+from cvi.tts.pocket import MADE_WITH
+from cvi.tts.pocket_model import PocketModel, find_model, load_model, ready
+
+_PEAK = 0.8
+
+
+class PocketCloner:
+    def __init__(self, model: PocketModel) -> None:
+        self._model = model
+
+    def clone(self, sound: Pcm) -> bytes:
+        """As `VoiceCloner.clone`."""
+        import torch
+        from safetensors.torch import save
+
+        heard = to_float(resample(sound, PLAYED_HZ, int(self._model.model.sample_rate)))
+        peak = float(abs(heard).max(initial=0.0))
+        if peak == 0.0:
+            raise EngineError("There is nothing to hear in the recording.", "Give another.")
+        try:
+            prompt = torch.from_numpy(heard * (_PEAK / peak))[None]
+            state = self._model.model.get_state_for_audio_prompt(prompt)
+        except Exception as error:
+            raise EngineError(
+                f"The voice could not be cloned: {error}.", "Give another recording."
+            ) from error
+        # Named as the package names them, so that it reads the file itself.
+        tensors = {
+            f"{module}/{name}": value.detach().cpu().contiguous()
+            for module, values in state.items()
+            for name, value in values.items()
+        }
+        return bytes(save(tensors, {MADE_WITH: self._model.sha256}))
+
+    def close(self) -> None:
+        """Nothing is held but memory."""
+
+
+class PocketCloning:
+    """As `Cloning`."""
+
+    engine = "pocket"
+    languages = ("en",)
+
+    def ready(self) -> bool:
+        return ready()
+
+    def open(self, settings: TtsSettings) -> VoiceCloner:
+        return PocketCloner(load_model(find_model(settings.model)))
+
+
+CLONING = PocketCloning()
