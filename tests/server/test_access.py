@@ -13,6 +13,7 @@ from running import create, serving
 
 from cvi.errors import CviError, UsageError
 from cvi.server.gate.log import JsonLines
+from cvi.server.gate.rate import caller_of
 from cvi.server.settings import ServerSettings, is_loopback
 from cvi.server.store.database import connect, database_path, transact
 from cvi.server.store.keys import create_key, find_key, list_keys, revoke_key
@@ -96,7 +97,16 @@ async def test_a_caller_that_is_too_fast_waits(home: Path) -> None:
         statuses = [(await client.get("/healthz")).status_code for _ in range(12)]
         assert statuses[:10] == [200] * 10 and 429 in statuses
         other = await client.get("/healthz", headers={"x-api-key": "somebody else"})
-        assert other.status_code == 200
+        assert other.status_code == 429, "a new name is no new caller"
+
+
+def test_callers_are_told_apart_by_what_they_cannot_choose() -> None:
+    def who(address: str) -> str:
+        return caller_of({"headers": [(b"x-api-key", address.encode())], "client": (address, 1)})
+
+    assert who("192.0.2.1") != who("192.0.2.2") and who("::ffff:192.0.2.1") != who("::ffff:192.0.2.2")
+    assert who("2001:db8::1") == who("2001:db8::ffff") != who("2001:db8:0:1::1")
+    assert caller_of({"headers": [], "client": None}) == caller_of({"headers": []})
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,14 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from running import create
+from running import create, serving
 
 from cvi.face.replica import list_replicas
 from cvi.persona.loading import check_persona, load_persona
 from cvi.server.personas.document import write_persona
 from cvi.server.personas.seeds import PERSONAS, REPLICAS
+from cvi.server.store.database import connect, database_path, transact
+from cvi.server.store.keys import create_key
 
 ADA = {"persona_name": "Ada", "system_prompt": "You are Ada."}
 
@@ -228,3 +230,53 @@ async def test_objectives_rules_and_tools_reach_the_worker(client: httpx.AsyncCl
     assert persona["guardrails"][0]["guardrail_name"] == "No_refunds_"
     assert persona["tools"][0]["name"] == "look"
     assert await create(client)
+
+
+ENDPOINT = {"base_url": "https://93.184.216.34/v1", "model": "m"}
+
+
+async def test_the_servers_environment_is_not_read_for_a_client(client: httpx.AsyncClient, home: Path) -> None:
+    """Else a key of the API would be a key to every secret of the process."""
+    for layer in (
+        {"llm": {**ENDPOINT, "api_key": "${AWS_SECRET_ACCESS_KEY}"}},
+        {"llm": {**ENDPOINT, "headers": {"x": "Bearer ${PATH}"}}},
+        {"tts": {"tts_engine": "openai", "base_url": "${HOME}"}},
+    ):
+        body = {"persona_name": "Eve", "system_prompt": "You are Eve.", "layers": layer}
+        answer = await client.post("/v2/personas", json=body)
+        assert answer.status_code == 400 and "environment" in answer.json()["error"], layer
+    # In a persona that the owner wrote it may stay, and nothing beside it may change.
+    text = "persona_name: Mine\nsystem_prompt: You cost ${5}.\nlayers:\n  llm: {base_url: \"http://127.0.0.1:1/v1\", model: m, api_key: \"${KEY}\"}\n"
+    (home / "personas").mkdir(exist_ok=True)
+    (home / "personas" / "mine.yaml").write_text(text)
+    renamed = [{"op": "replace", "path": "/persona_name", "value": "Ours"}]
+    assert (await client.patch("/v2/personas/mine", json=renamed)).status_code == 200
+    stolen = [{"op": "replace", "path": "/layers/llm/base_url", "value": "https://93.184.216.34/v1"}]
+    answer = await client.patch("/v2/personas/mine", json=stolen)
+    assert answer.status_code == 400 and "environment" in answer.json()["error"]
+    removed = [{"op": "remove", "path": "/layers/llm/api_key"}, *stolen]
+    assert (await client.patch("/v2/personas/mine", json=removed)).status_code == 200
+
+
+async def test_endpoints_of_a_client_from_elsewhere_are_no_private_ones(home: Path) -> None:
+    body = {"persona_name": "Eve", "system_prompt": "You are Eve."}
+    inner = {"layers": {"llm": {"base_url": "http://169.254.169.254/v1", "model": "m"}}}
+    async with serving() as client:
+        # Only this machine can ask: its user may name what runs on it.
+        local = {"layers": {"llm": {"base_url": "http://127.0.0.1:11434/v1", "model": "m"}}}
+        made = await client.post("/v2/personas", json={**body, **local})
+        assert made.status_code == 200, made.text
+    connection = connect(database_path())
+    _, key = transact(connection, lambda there: create_key(there, "mine", 0.0))
+    async with serving(require_key=True) as client:
+        client.headers["x-api-key"] = key
+        answer = await client.post("/v2/personas", json={**body, **inner})
+        assert answer.status_code == 400 and "private network" in answer.json()["error"]
+        path = f"/v2/personas/{made.json()['persona_id']}"
+        moved = [{"op": "replace", "path": "/layers/llm/base_url", "value": "http://10.0.0.1/v1"}]
+        assert (await client.patch(path, json=moved)).status_code == 400
+        renamed = [{"op": "replace", "path": "/persona_name", "value": "Ada"}]
+        assert (await client.patch(path, json=renamed)).status_code == 200, "what stood there stays"
+    async with serving(require_key=True, urls_to=("10.0.0.0/8",)) as client:
+        client.headers["x-api-key"] = key
+        assert (await client.patch(path, json=moved)).status_code == 200

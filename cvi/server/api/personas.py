@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
@@ -13,6 +14,7 @@ from cvi.server.answers import Page, Refusal, empty, listing, page_from_one
 from cvi.server.json_body import JsonRoute
 from cvi.server.json_patch import PatchError, apply_patch
 from cvi.server.personas.document import spelling
+from cvi.server.personas.reach import vet_endpoints
 from cvi.server.personas.shelf import Shelved
 from cvi.server.services import Services, services
 from cvi.server.store import resources
@@ -48,6 +50,7 @@ router = APIRouter(tags=["personas"], route_class=JsonRoute)
 async def create(body: PersonaBody, house: House) -> dict[str, Any]:
     """Written as a persona file that `cvi persona list` shows."""
     given = body.model_dump(exclude_unset=True)
+    await _vet(given, {}, house)
     item = await asyncio.to_thread(house.personas.create, given)
     return await asyncio.to_thread(house.personas.show, item)
 
@@ -90,25 +93,30 @@ async def patch(persona_id: str, body: list[dict[str, Any]], house: House) -> Re
 
 
 async def change(persona_id: str, operations: list[dict[str, Any]], house: Services) -> Response:
-    def work() -> dict[str, Any] | None:
+    def patched() -> tuple[Shelved, dict[str, Any]]:
         item = house.personas.get(persona_id)
-        before = dict(item.document)
         try:
-            after = apply_patch(before, _without_masks(operations), spelling)
+            after = apply_patch(dict(item.document), _without_masks(operations), spelling)
         except PatchError as fault:
             raise Refusal(422, str(fault), "message") from None
         if not isinstance(after, dict):
             raise Refusal(422, "A persona is an object.", "message")
-        if after == before:
-            return None
-        return house.personas.show(house.personas.replace(item, after))
+        return item, after
 
-    answer = await asyncio.to_thread(work)
-    if answer is None:
+    item, after = await asyncio.to_thread(patched)
+    if after == item.document:
         return empty(304)
+    await _vet(after, item.document, house)
+    answer = await asyncio.to_thread(lambda: house.personas.show(house.personas.replace(item, after)))
     from starlette.responses import JSONResponse
 
     return JSONResponse({"message": "Persona updated.", **answer})
+
+
+async def _vet(document: Mapping[str, Any], before: Mapping[str, Any], house: Services) -> None:
+    """Where only this machine can reach the server, its user may name endpoints of this machine."""
+    if house.settings.asks_for_keys:
+        await vet_endpoints(document, before, house.guard)
 
 
 def _without_masks(operations: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import time
 from collections.abc import Callable
 from typing import Any
@@ -34,12 +35,21 @@ class RateLimit:
 
 
 def caller_of(scope: Scope) -> str:
-    """Who calls: its address, or the key it shows; as a digest, because neither belongs in memory."""
-    for name, value in scope["headers"]:
-        if name == b"x-api-key":
-            return hashlib.sha256(value).hexdigest()
+    """Who calls: its address, as a digest, because it does not belong in memory.
+
+    Never what it says of itself: with a new key or a new name for each request nobody would ever wait. Of an
+    IPv6 address the network, since whoever has one has the whole of it.
+    """
     client = scope.get("client")
-    return hashlib.sha256(str(client[0] if client else "").encode()).hexdigest()
+    text = str(client[0] if client else "")
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        pass
+    else:
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
+            text = str(ipaddress.ip_network((address, 64), strict=False))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class RateGate:

@@ -20,6 +20,7 @@ from cvi.persona.loading import list_personas
 from cvi.persona.writing import file_name
 from cvi.server.answers import Refusal, invalid, iso
 from cvi.server.personas.document import NOT_KEPT, accepted, shown, write_persona
+from cvi.server.personas.reach import check_references
 from cvi.server.personas.seeds import PERSONAS
 from cvi.server.replicas.shelf import ReplicaShelf
 from cvi.server.vocabulary import both, ours
@@ -81,6 +82,7 @@ class PersonaShelf:
         said = ours(body)
         said["persona_name"] = said.get("persona_name") or "Persona"
         document = self._with_replica(accepted(said))
+        check_references(document, {})
         try:
             stem = file_name(str(document["persona_name"]))[:60].strip("_")
         except UsageError:
@@ -102,7 +104,9 @@ class PersonaShelf:
         """Write a changed document over the user's own persona. Raises `Refusal`."""
         path = _own(item)
         with self._lock:
-            write_persona(path, self._with_replica(accepted(document)), new=False)
+            changed = self._with_replica(accepted(document))
+            check_references(changed, item.document)
+            write_persona(path, changed, new=False)
             return self.get(item.id)
 
     def delete(self, item: Shelved) -> None:
