@@ -19,7 +19,7 @@ from cvi.replica.landmarks import FaceTracker
 from cvi.replica.making import SCRIPT, spoken
 from cvi.replica.mesh import build_tracker
 from cvi.replica.prepared import load_prepared
-from cvi.replica.speaking import asked
+from cvi.replica.speaking import as_filmed, asked
 
 
 def evaluate_again(
@@ -49,13 +49,24 @@ def evaluate_again(
     script = card.folder / SCRIPT
     text = script.read_text(encoding="utf-8") if script.is_file() else None
     utterances, closures_s = spoken(read_audio(film, PLAYED_HZ), text)
+    lag = int(told.get("lag_frames", 0))
     controls = asked(utterances, len(prepared), prepared.fps, load_ear(card.folder))
     return evaluate(
-        card.folder, prepared, open_footage(film), controls, tracker, closures_s, progress
+        card.folder,
+        prepared,
+        open_footage(film),
+        as_filmed(controls, lag),
+        tracker,
+        [at_s + lag / prepared.fps for at_s in closures_s],
+        progress,
     )
 
 
 def _training(folder: Path) -> dict[str, Any]:
+    """What the card tells of the footage, and its `lag_frames`."""
     data = yaml.safe_load((folder / CARD).read_text(encoding="utf-8"))
-    found = data.get("training", {}).get("footage") if isinstance(data.get("training"), dict) else None
-    return found if isinstance(found, dict) else {}
+    told = data.get("training")
+    found = told.get("footage") if isinstance(told, dict) else None
+    if not isinstance(found, dict):
+        return {}
+    return {**found, "lag_frames": told.get("picture_behind_sound_frames", 0)}

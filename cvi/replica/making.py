@@ -34,6 +34,7 @@ from cvi.replica.report import page
 from cvi.replica.speaking import (
     Learned,
     Utterance,
+    as_filmed,
     asked,
     gauged,
     learn_mouth,
@@ -166,9 +167,9 @@ def _made(
             folder,
             prepared,
             footage,
-            controls,
+            as_filmed(controls, learned.lag_frames),
             tracker,
-            closures_s,
+            [at_s + learned.lag_frames / prepared.fps for at_s in closures_s],
             lambda done, of: progress("evaluate", done, of, ""),
         )
     facts = {

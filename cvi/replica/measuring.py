@@ -159,10 +159,9 @@ class Measuring:
 
     def swapped(self, truth: Floats) -> dict[str, float]:
         """Base of one frame, mouth of another: whom do the lips follow?"""
-        dice = np.random.default_rng(5)
         count = min(SWAPS, len(self._chosen))
-        bases = np.sort(dice.choice(len(self._chosen), count, replace=False))
-        mouths = dice.integers(0, len(self._chosen), count)
+        true = self._opened(truth)
+        bases, mouths = unlike(true, count)
         asked = dict(zip(bases.tolist(), mouths.tolist(), strict=True))
 
         def draw() -> Iterator[Bytes]:
@@ -178,7 +177,6 @@ class Measuring:
                 yield to_rgb(whole)
 
         shown = self._opened(self.track(draw()))
-        true = self._opened(truth)
         good = np.isfinite(shown) & np.isfinite(true[bases]) & np.isfinite(true[mouths])
         return {
             "follows_asked": correlation(shown[good], true[mouths][good]),
@@ -260,3 +258,17 @@ class Measuring:
         """Second difference of the lips in the head's own frame."""
         good = landmarks[np.isfinite(landmarks[:, 0, 0])]
         return jitter(frontal(good, self._prepared.space.reference)[0][:, list(LIPS), :2])
+
+
+def unlike(
+    openings: Floats, count: int, tries: int = 300
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """`count` frames and as many others, such that the openings of the two hardly correlate: otherwise who
+    follows the one would seem to follow the other. `openings` (n,), NaN where there is no face."""
+    dice = np.random.default_rng(5)
+    seen = np.flatnonzero(np.isfinite(openings))
+    pool = seen if len(seen) >= count else np.arange(len(openings))
+    bases = np.sort(dice.choice(pool, count, replace=False))
+    draws = [dice.choice(pool, count, replace=False) for _ in range(tries)]
+    best = min(draws, key=lambda draw: abs(correlation(openings[draw], openings[bases])))
+    return bases, best

@@ -82,6 +82,16 @@ def asked(
     ]
 
 
+def as_filmed(controls: Sequence[Controls], lag_frames: int) -> list[Controls]:
+    """What is asked for in each picture of footage whose picture lies `lag_frames` behind its sound.
+
+    A film's own offset is none of the replica's, which speaks in time: to be compared with the film it is
+    shown as late.
+    """
+    last = len(controls) - 1
+    return [controls[min(max(index - lag_frames, 0), last)] for index in range(len(controls))]
+
+
 def voiced_frames(pcm: Pcm, count: int, fps: float) -> Bools:
     """In which frames the person speaks; `pcm` at PLAYED_HZ. Gaps shorter than 0.2 s count as speech."""
     levels = levels_db(pcm)

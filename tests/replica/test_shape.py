@@ -12,10 +12,11 @@ from cvi.face.neural.mouth_map import terms
 from cvi.replica.geometry import ANCHORS, LIPS, filled, frontal, moved, similarities
 from cvi.replica.idle import choose_loop
 from cvi.replica.landmarks import Track
+from cvi.replica.measuring import unlike
 from cvi.replica.prepared import pieces_of, split_frames
 from cvi.replica.region import crop, crop_matrices, lip_box, reaches, side_for
 from cvi.replica.shape import learn_space, opening, width
-from cvi.replica.speaking import gauged, learn_mouth, rest_of
+from cvi.replica.speaking import as_filmed, gauged, learn_mouth, rest_of
 
 
 def turned(points: np.ndarray, yaw: float, pitch: float) -> np.ndarray:
@@ -207,6 +208,21 @@ def test_a_late_picture_is_noticed() -> None:
     late = np.roll(mouth, 3, axis=0)
     spoken = np.ones(len(puppet), np.bool_)
     assert learn_mouth(space, late, controls, spoken, spoken).lag_frames == 3
+
+
+def test_a_film_is_compared_with_its_own_offset() -> None:
+    controls = [Controls(jaw=index / 10) for index in range(6)]
+    assert as_filmed(controls, 0) == controls
+    assert [control.jaw for control in as_filmed(controls, 2)] == pytest.approx([0, 0, 0, 0.1, 0.2, 0.3])
+    assert [control.jaw for control in as_filmed(controls, -1)] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.5])
+
+
+def test_swaps_are_of_frames_that_have_nothing_to_do_with_each_other() -> None:
+    openings = np.abs(np.sin(np.arange(200) * 0.1)).astype(np.float32)
+    openings[7] = np.nan
+    bases, mouths = unlike(openings, 60)
+    assert len(bases) == len(mouths) == 60 and 7 not in bases and 7 not in mouths
+    assert abs(np.corrcoef(openings[bases], openings[mouths])[0, 1]) < 0.02
 
 
 def test_controls_beyond_their_range_count_as_its_end_and_rest_is_nothing() -> None:
