@@ -16,33 +16,43 @@ def lips(
         float | None,
         typer.Option(min=60, max=10800, help="Instead: does a film of so many seconds drift?"),
     ] = None,
+    film: Annotated[
+        list[Path] | None,
+        typer.Option(help="Instead: how far the face in this film moves a frame; may be given again."),
+    ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the record.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the record for machines.")] = False,
 ) -> None:
     """Lips against what was asked, closure on P, B, M, stillness at rest, picture against sound.
 
-    With --drift every time stamp of a long film is read, and the lips of its first and last minute.
-    Needs mediapipe, which wants an environment of its own, and the flite voice.
+    With --drift every time stamp of a long film is read, and the lips of its first and last minute. With
+    --film the same reader looks at a film of anybody. Needs the face mesh (`cvi replica setup`) and the
+    flite voice.
     """
     from rich.console import Console
 
     from cvi.bench.layers.drift import measure_drift
     from cvi.bench.layers.keeping import Measuring, print_run
     from cvi.bench.layers.lips import measure_lips
+    from cvi.bench.layers.moves import measure_film
     from cvi.cli.request import picture_size
+    from cvi.errors import UsageError
     from cvi.face.base import FaceSettings
     from cvi.face.replica import find_replica, load_replica_card
 
     width, height = picture_size(size)
-    cards = [load_replica_card(find_replica(name)) for name in replica or ["june"]]
+    if film and (drift is not None or replica):
+        raise UsageError("--film looks at a film as it is.", "Leave out --replica and --drift.")
+    cards = [] if film else [load_replica_card(find_replica(name)) for name in replica or ["june"]]
+    faces = [(FaceSettings(card.folder, width, height), card.renderer) for card in cards]
     options = {"size": size, "seconds": seconds if drift is None else drift}
     measuring = Measuring("lips", options, output=output)
     with Console(stderr=True, quiet=json).status("") as status:
-        sides = [
-            measure_lips(FaceSettings(card.folder, width, height), card.renderer, seconds, status.update)
-            if drift is None
-            else measure_drift(FaceSettings(card.folder, width, height), card.renderer, drift, status.update)
-            for card in cards
-        ]
+        sides = [measure_film(path, seconds) for path in film or ()]
+        for face, engine in faces:
+            if drift is None:
+                sides.append(measure_lips(face, engine, seconds, status.update))
+            else:
+                sides.append(measure_drift(face, engine, drift, status.update))
     run, folder = measuring.finish(sides)
     print_run(run, folder, json)

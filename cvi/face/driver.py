@@ -189,14 +189,15 @@ class MouthDriver:
         if remember:
             self._asked = (t_s, soft)
         lips, teeth = self._heard(t_s)[4:]
-        held = lips
+        held, bite = lips, teeth
         for segment in near:
             if segment.target.lips > 0.0:
                 lips = max(lips, segment.target.lips * segment.contact(t_s))
                 held = max(held, segment.target.lips * segment.barrier(t_s))
             elif segment.target.teeth > 0.0:
                 teeth = max(teeth, segment.target.teeth * segment.contact(t_s))
-        return touched(soft, lips, teeth * (1.0 - lips), 1.0 - max(held, still_shut(t_s, near)))
+                bite = max(bite, segment.target.teeth * segment.barrier(t_s))
+        return touched(soft, lips, teeth * (1.0 - lips), 1.0 - max(held, still_shut(t_s, near)), bite)
 
     def _heard(self, t_s: float) -> Heard:
         return NOTHING if self._sound is None else self._sound.at(t_s)

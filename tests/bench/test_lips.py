@@ -19,8 +19,8 @@ from cvi.bench.layers.landmarks import (
     Landmarks,
     steadied,
 )
-from cvi.bench.layers.lips import Measured, asked_opening, closures, jumps, lip_figures
-from cvi.face.base import Controls
+from cvi.bench.layers.lips import Measured, asked_opening, closures, lip_figures
+from cvi.bench.layers.moves import lip_moves, steady_moves
 from cvi.rendering.recital import Recital, Said
 from cvi.rendering.score import poses
 from cvi.tts.base import Phone
@@ -92,8 +92,7 @@ def test_a_jump_of_the_head_is_seen_and_the_lips_are_measured_without_it() -> No
     film = measured()
     landmarks = mesh([0.0] * len(film.asked))
     landmarks.points[20:] += np.float32(10.0)
-    calm = tuple(Controls() for _ in film.asked)
-    steady, lips = jumps(landmarks, calm)
+    steady, lips = steady_moves(landmarks), lip_moves(landmarks)
     assert max(steady) == pytest.approx(100 * np.hypot(10, 10) / 200, rel=1e-3)
     assert max(lips) < 0.01
     still = steadied(landmarks)

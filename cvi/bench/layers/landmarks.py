@@ -1,19 +1,15 @@
 """Where the parts of a face lie in a picture: MediaPipe's face mesh, run frame by frame.
 
-It is an optional package with a numpy of its own (mediapipe 0.10.21 wants numpy below 2), so that one may
-have to measure from another environment; without it there is one clear error.
+The mesh is the one that replicas are made with: `cvi replica setup` fetches it once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-from cvi.errors import MissingError
 
 Points = npt.NDArray[np.float32]
 Rgb = npt.NDArray[np.uint8]
@@ -29,6 +25,9 @@ LIPS = (
     78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415,
 )  # fmt: skip
 MESH = 468
+SETTLE = 3
+"""Looks at a first picture before what is found counts: the mesh starts each look where it found the face
+in the last, and first from a coarse guess, up to 6 % of the face's width beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,28 +44,35 @@ class Landmarks:
         return float(np.nanmedian(np.hypot(across[:, 0], across[:, 1])))
 
     @property
+    def gap_px(self) -> npt.NDArray[np.float64]:
+        """Distance of the inner lips, (n,)."""
+        gap = np.linalg.norm(self.points[:, LOWER_LIP] - self.points[:, UPPER_LIP], axis=-1)
+        return np.asarray(gap, np.float64)
+
+    @property
     def opening(self) -> npt.NDArray[np.float64]:
         """Distance of the inner lips over that of the eyes, (n,)."""
-        gap = np.linalg.norm(self.points[:, LOWER_LIP] - self.points[:, UPPER_LIP], axis=-1)
         eyes = np.linalg.norm(self.points[:, RIGHT_EYE] - self.points[:, LEFT_EYE], axis=-1)
-        return np.asarray(gap / eyes, np.float64)
+        return np.asarray(self.gap_px / eyes, np.float64)
 
 
 def track(pictures: Iterable[Rgb]) -> Landmarks:
-    """Find the face in each picture (RGB). Raises MissingError without the package."""
-    mesh = _mesh()
+    """Find the face in each picture (RGB, all of one size).
+
+    Raises MissingError without the mesh, EngineError when it fails.
+    """
+    from cvi.replica.mesh import build_tracker
+
+    tracker = build_tracker()
     rows: list[Points] = []
     try:
         for picture in pictures:
-            height, width = picture.shape[:2]
-            faces = mesh.process(picture).multi_face_landmarks
-            if not faces:
-                rows.append(np.full((MESH, 2), np.nan, np.float32))
-                continue
-            spots = faces[0].landmark[:MESH]
-            rows.append(np.array([(spot.x * width, spot.y * height) for spot in spots], np.float32))
+            for _ in range(SETTLE if not rows else 0):
+                tracker.see(picture)
+            face = tracker.see(picture).landmarks
+            rows.append(np.full((MESH, 2), np.nan, np.float32) if face is None else face[:MESH, :2])
     finally:
-        mesh.close()
+        tracker.close()
     points = np.array(rows, np.float32).reshape(-1, MESH, 2)
     return Landmarks(points, ~np.isnan(points[:, 0, 0]))
 
@@ -86,16 +92,3 @@ def steadied(landmarks: Landmarks) -> Points:
         moved = ((points - middle) @ np.array([1, 1j])) * turn
         out[index] = np.stack([moved.real, moved.imag], -1) + centre
     return out
-
-
-def _mesh() -> Any:
-    try:
-        import mediapipe
-    except ImportError as error:
-        raise MissingError(
-            "Measuring lips needs mediapipe, which is not installed here.",
-            "In an environment of its own: pip install 'cvi[train]' 'mediapipe==0.10.21'",
-        ) from error
-    return mediapipe.solutions.face_mesh.FaceMesh(
-        static_image_mode=False, max_num_faces=1, refine_landmarks=True, min_detection_confidence=0.5
-    )

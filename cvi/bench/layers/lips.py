@@ -19,7 +19,8 @@ import numpy.typing as npt
 from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.audio.files import read_audio
 from cvi.bench.layers.keeping import shares
-from cvi.bench.layers.landmarks import LIPS, STEADY, Landmarks, Rgb, steadied, track
+from cvi.bench.layers.landmarks import LIPS, Landmarks, Rgb, track
+from cvi.bench.layers.moves import JUMP_PERCENT, Bools, counted, move_figures, steady_moves
 from cvi.bench.run import Figure, Side
 from cvi.engines import build
 from cvi.face.base import Controls, FaceSettings
@@ -44,7 +45,6 @@ SHUT = 0.10
 """Of the way from a mouth at rest to its widest (95th percentile): below, it counts as shut."""
 STILL_S = 4.0
 SEED = 1
-JUMP_PERCENT = 2.0
 HEAD_PERCENT_PER_DEGREE = 1.7
 """How far the middle of a face moves for a degree of the head, in percent of its width."""
 
@@ -87,11 +87,11 @@ def lip_figures(measured: Measured) -> tuple[Figure, ...]:
     seen = landmarks.found
     correlation = float(np.corrcoef(opening[seen], asked[seen])[0, 1])
     lags = [lag_ms(measured, part) for part in _thirds(len(asked))]
-    steady, lips = jumps(landmarks, measured.asked)
-    headlong = head_moves(measured.asked)[calm(landmarks, measured.asked)]
-    far = np.array(steady) > JUMP_PERCENT
+    steps = counted(landmarks, open_eyed(measured.asked))
+    headlong = head_moves(measured.asked)[steps]
+    steady = steady_moves(landmarks)[steps]
     # A mesh that trembles is told from a head that turns: what was asked of the head is known.
-    turned = headlong > 0.6 * np.array(steady)
+    turned = headlong > 0.6 * steady
     return (
         shares("face_found", "frames in which the face is found", seen, lower=False),
         Figure("opening_correlation", "measured mouth opening with the requested", "", (correlation,), False),
@@ -99,11 +99,9 @@ def lip_figures(measured: Measured) -> tuple[Figure, ...]:
         shares("closed", "P, B, M: lips shut within 40 ms", closures(measured), lower=False),
         Figure("av_offset_ms", "picture after sound", "ms", (lag_ms(measured, slice(None)),)),
         Figure("av_drift_ms", "first third to last third", "ms", (lags[-1] - lags[0],)),
-        Figure("jump_percent", "largest move a frame, but lips and lids", "% of face", steady),
-        shares("jumps", "such moves above 2 %", far),
-        shares("jumps_of_head", "above 2 % and asked of the head", far & turned),
+        *move_figures(landmarks, steps),
+        shares("jumps_of_head", "above 2 % and asked of the head", (steady > JUMP_PERCENT) & turned),
         Figure("head_percent", "the head's own move, as asked", "% of face", tuple(headlong.tolist())),
-        Figure("lip_jump_percent", "largest move a frame of the lips", "% of face", lips),
         Figure("fps", "frames a second", "", (float(fps),), False),
     )
 
@@ -131,23 +129,9 @@ def closures(measured: Measured) -> list[bool]:
     return found
 
 
-def jumps(landmarks: Landmarks, asked: tuple[Controls, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Per frame, in percent of the face's width: the largest move of a steady place, and of the lips with
-    the head's movement taken out. Blinks are left out."""
-    width = landmarks.face_width
-    counted = calm(landmarks, asked)
-
-    def most(points: npt.NDArray[np.float32], places: tuple[int, ...]) -> tuple[float, ...]:
-        moved = np.linalg.norm(np.diff(points[:, places], axis=0), axis=-1).max(1)
-        return tuple(float(value) for value in 100 * moved[counted] / width)
-
-    return most(landmarks.points, STEADY), most(steadied(landmarks), LIPS)
-
-
-def calm(landmarks: Landmarks, asked: tuple[Controls, ...]) -> npt.NDArray[np.bool_]:
-    """Which steps from frame to frame, (n - 1,), are counted: the face was found, and no lid moved far."""
-    blinks = np.array([max(pose.lid_left, pose.lid_right) > 0.3 for pose in asked])
-    return np.asarray(~(blinks[1:] | blinks[:-1]) & landmarks.found[1:] & landmarks.found[:-1])
+def open_eyed(asked: tuple[Controls, ...]) -> Bools:
+    """In which frames no lid was asked to be far shut, (n,)."""
+    return np.array([max(pose.lid_left, pose.lid_right) <= 0.3 for pose in asked])
 
 
 def head_moves(asked: tuple[Controls, ...]) -> Track:

@@ -120,6 +120,12 @@ class Morph:
             made.append((np.ascontiguousarray(map_x, np.float32), np.ascontiguousarray(map_y, np.float32)))
         return made
 
+    def gap(self, weights: Floats) -> tuple[Floats, Floats, Floats]:
+        """Where the blend by `weights` (n,) parts: x (t,), and there its two middle curves (t,)."""
+        curves, middle = self._curves, self._curves.y.shape[1] // 2
+        upper, lower = (weights @ curves.y[:, row] for row in (middle - 1, middle))
+        return weights @ curves.x, upper, lower
+
     def _framed(self, curves: Floats) -> Floats:
         """Add the patch's top and bottom, which never move."""
         c = curves.shape[1]

@@ -10,6 +10,7 @@ from cvi.face.sculpted.morph import Curves, Floats, Morph, bend_planes
 from cvi.face.sculpted.planes import Fit, Planes, feather, mixed, to_planes
 from cvi.face.sculpted.pose import jaw_share
 from cvi.face.sculpted.shapes import Basis
+from cvi.face.sculpted.slit import Slit
 
 # Patches mixed in one frame. Where the lips lie is exact whatever their number: only what is seen
 # between and around them comes from the patches that weigh most.
@@ -37,6 +38,8 @@ class Mouth:
         sag = jaw_share(atlas, fit, self.box) * (self.weight * np.float32(1 / 255))
         self._morph = Morph(curves, width, height, unit, sag)
         self._morph.align([patch.luma for patch in self._patches], self._basis.likest)
+        self._slit = Slit(unit)
+        self._tucked = np.array([name == "tuck" for name in names], np.float32)
         self._last: tuple[bytes, Planes] | None = None
 
     def draw(self, controls: Controls) -> Planes:
@@ -44,7 +47,7 @@ class Mouth:
         weights = self._basis.weights(controls)
         key = weights.tobytes()
         if self._last is None or self._last[0] != key:
-            self._last = key, self._mix(weights)
+            self._last = key, self._lit(self._mix(weights), weights)
         return self._last[1]
 
     def _mix(self, weights: Floats) -> Planes:
@@ -61,6 +64,13 @@ class Mouth:
             drawn = bent if drawn is None else mixed(drawn, bent, part)
         assert drawn is not None
         return drawn
+
+    def _lit(self, drawn: Planes, weights: Floats) -> Planes:
+        """With what lies behind narrow lips in the dark; teeth that rest on a lip are in front."""
+        x, upper, lower = self._morph.gap(weights)
+        shaded = drawn.copy()
+        self._slit.shade(shaded, x, upper, lower, 1 - float(weights @ self._tucked))
+        return shaded
 
 
 def few(weights: Floats) -> Floats:
