@@ -45,6 +45,25 @@ def test_a_hole_that_stays_is_given_up_and_a_key_frame_asked_for() -> None:
     assert pictures.add(0.64, 16, Piece(9, True, b"next"))[0] == [(9, b"next")]
 
 
+def test_a_hole_within_a_picture_is_given_up_like_one_before_it() -> None:
+    pictures = Pictures()
+    pieces = {0: Piece(0, True, b"whole"), 1: Piece(1, False, b"begun"), 3: Piece(1, True, b"ended")}
+    assert [pictures.add(0.0, number, piece)[1] for number, piece in pieces.items()] == [False] * 3
+    came = [(PATIENCE_S * share, number) for number, share in enumerate((0.5, 0.9, 1.1), 4)]
+    assert [pictures.add(at_s, number, Piece(number, True, b"x"))[1] for at_s, number in came] == [False, False, True]
+    assert pictures.lost == 1 and pictures.add(0.6, 7, Piece(7, True, b"on"))[0] == [(7, b"on")]
+
+
+def test_patience_begins_anew_with_each_packet_that_is_missing() -> None:
+    pictures = Pictures()
+    pictures.add(0.0, 0, Piece(0, True, b"a"))
+    pictures.add(0.1, 2, Piece(2, True, b"c"))
+    pictures.add(0.1, 4, Piece(4, True, b"e"))
+    assert pictures.add(0.5, 1, Piece(1, True, b"b")) == ([(1, b"b"), (2, b"c")], False)
+    assert pictures.add(0.8, 5, Piece(5, True, b"f")) == ([], False), "the third is missed since 0.5 s"
+    assert pictures.add(0.9, 3, Piece(3, True, b"d"))[0] == [(3, b"d"), (4, b"e"), (5, b"f")]
+
+
 def face(brightness: int, width: int = 320, height: int = 180) -> np.ndarray:
     frame = np.full((height * 3 // 2, width), 128, np.uint8)
     share = width / 320

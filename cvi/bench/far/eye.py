@@ -50,8 +50,9 @@ class Pictures:
         """Holes given up."""
         self._next: int | None = None
         self._newest = 0
-        self._hole_s: float | None = None
-        """Since when something is missing before what waits."""
+        self._missing: int | None = None
+        self._missing_since_s = 0.0
+        """The first packet that is not there, though a newer one is, and since when."""
         self._waiting: dict[int, Piece] = {}
 
     def add(self, at_s: float, number: int, piece: Piece) -> tuple[list[tuple[int, bytes]], bool]:
@@ -63,17 +64,18 @@ class Pictures:
         self._newest = max(self._newest, at)
         if at >= self._next:
             self._waiting[at] = piece
-        made = self._whole()
-        if not self._waiting or min(self._waiting) == self._next:
-            self._hole_s = None
-        elif self._hole_s is None:
-            self._hole_s = at_s
-        lost = self._hole_s is not None and at_s - self._hole_s > PATIENCE_S
+        made, missing = self._whole()
+        if missing > self._newest:
+            self._missing = None
+        elif missing != self._missing:
+            self._missing, self._missing_since_s = missing, at_s
+        lost = self._missing is not None and at_s - self._missing_since_s > PATIENCE_S
         if lost:
             self._give_up()
         return made, lost
 
-    def _whole(self) -> list[tuple[int, bytes]]:
+    def _whole(self) -> tuple[list[tuple[int, bytes]], int]:
+        """The pictures that are whole, and the first packet that is not there."""
         assert self._next is not None
         made: list[tuple[int, bytes]] = []
         at = self._next
@@ -83,12 +85,11 @@ class Pictures:
                 data = b"".join(self._waiting.pop(number).data for number in range(self._next, at))
                 made.append((piece.timestamp, data))
                 self._next = at
-        return made
+        return made, at
 
     def _give_up(self) -> None:
         """Go on behind the newest picture's end."""
         self.lost += 1
-        self._hole_s = None
         ends = [at for at, piece in self._waiting.items() if piece.last]
         self._next = max(ends, default=self._newest) + 1
         self._waiting = {at: piece for at, piece in self._waiting.items() if at >= self._next}
