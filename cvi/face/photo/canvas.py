@@ -19,7 +19,7 @@ _LEAST_HIGH, _MOST_HIGH = 2.2, 3.2
 _LEAST_FILLED = 1.6
 """A photo too narrow for the frame fills it all the same where so many heights remain; else it gets sides."""
 _FACE_AT = 0.44
-_SIDES_BLUR, _SIDES_LEVEL = 0.03, 0.62
+_SIDES_BLUR, _SIDES_LEVEL, _SIDES_FADE = 0.03, 0.62, 0.06
 _TOP, _CHIN = 10, 152
 
 
@@ -99,5 +99,9 @@ def _soft_sides(sheet: Bytes, aside: int) -> None:
     above = (large.shape[0] - height) // 2
     soft = cv2.GaussianBlur(large[above : above + height], (0, 0), _SIDES_BLUR * height)
     soft = (soft.astype(np.float32) * _SIDES_LEVEL).astype(np.uint8)
-    sheet[:, :aside] = soft[:, :aside]
-    sheet[:, width - aside :] = soft[:, width - aside :]
+    # The photo goes over into its sides without an edge that would frame it.
+    place = np.arange(width, dtype=np.float32) + 0.5
+    inward = np.minimum(place, width - place) - aside
+    t = np.clip(inward / (_SIDES_FADE * height), 0, 1)
+    share = (t * t * (3 - 2 * t))[None, :, None]
+    sheet[:] = sheet * share + soft * (1 - share) + 0.5
