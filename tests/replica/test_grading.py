@@ -23,6 +23,7 @@ from cvi.replica.grading.geometry import head_pose, mouth_opening
 from cvi.replica.grading.grader import judge
 from cvi.replica.grading.looks import Looks, blurred, writing
 from cvi.replica.grading.page import as_data, page, when
+from cvi.replica.grading.picture import strangeness
 from cvi.replica.grading.sound import Voice, listen
 from cvi.replica.grading.spans import flagged, moving_median, runs, spans
 from cvi.replica.grading.standards import Standards
@@ -334,6 +335,28 @@ def test_times_are_told_in_words() -> None:
     assert when([(0.0, 10.0)], 10.0) == "all of it"
     assert when([(1.0, 2.25), (61.0, 61.0)], 90.0) == "0:01.0–0:02.2, 1:01.0"
     assert when([(n, n) for n in range(9)], 90.0).endswith("and 3 more")
+
+
+def test_a_hand_for_a_seventh_of_a_short_film_is_not_taken_for_usual() -> None:
+    """It moves and is shaded: enough for components of its own, were they learned where it is."""
+    looks, _ = good()
+    n = 36 * FPS
+    patches = looks.patches[:n].copy()
+    here = slice(17 * FPS, 22 * FPS)
+    columns = np.arange(16) * np.ones((12, 1))
+    for index in range(here.start, here.stop):
+        sway = 1.5 * np.sin(index * 0.2)
+        fingers = 150 + 40 * np.sin((columns + sway) * 1.3)
+        patches[index, 2:] = (fingers[..., None] * np.array([1.0, 0.75, 0.65])).astype(np.uint8)[2:]
+    arrays = {name: getattr(looks.track, name)[:n] for name in ("times_s", "landmarks", "present", "faces")}
+    short = replace(looks, patches=patches, track=replace(looks.track, **arrays))
+    strange = strangeness(short, short.track.present)
+    covered = np.zeros(n, np.bool_)
+    covered[here] = True
+    edge = round(0.4 * FPS)
+    assert strange[here.start + edge : here.stop - edge].min() > Standards().most_strange
+    covered[here.start - edge : here.stop + edge] = True
+    assert strange[~covered].max() < Standards().most_strange
 
 
 def test_speech_that_something_else_spoils_is_told_apart(tmp_path: Path) -> None:

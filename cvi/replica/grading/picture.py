@@ -75,10 +75,12 @@ def strangeness(looks: Looks, usable: Flags) -> Series:
     distance = np.linalg.norm(values - np.median(values, axis=0), axis=1)
     stretches = int(np.clip(len(looks.track) / looks.track.fps / _STRETCH_S, 3, _MOST_STRETCHES))
     stretch = rows * stretches // len(looks.track)
+    # Nor is its beginning to be learned from its end: the neighbours are left out, where enough is left.
+    reach = 1 if stretches >= 5 else 0
     apart = np.zeros(len(rows))
     for number in range(stretches):
         here = stretch == number
-        others = np.flatnonzero(~here)
+        others = np.flatnonzero(np.abs(stretch - number) > reach)
         if not here.any() or len(others) < 2 * _PARTS:
             continue
         others = others[:: max(len(others) // (4 * _MOST_EXAMPLES), 1)]
