@@ -94,18 +94,20 @@ def with_own_barge_ins(
 
 
 def agreements(
-    side: str, turns: Iterable[TurnRecord], *, jitter_ms: float | None = None
+    side: str, turns: Iterable[TurnRecord], *, jitter_ms: float | None = None, loses: bool = False
 ) -> list[Agreement]:
     """One check a quantity, over all turns of which both have an opinion.
 
-    Where ear and eye were at the far end of a network, `jitter_ms` is what packets may be late in it."""
+    Where ear and eye were at the far end of a network, `jitter_ms` is what packets may be late in it. When
+    the beginning of an answer that was lost on its way was heard, nobody at this end can know: where a
+    network `loses` packets, only the end of speech is checked."""
     errors: dict[str, list[float]] = {quantity: [] for quantity in TOLERANCE_MS}
     for turn in turns:
         for quantity, error_ms in turn.journal_error_ms.items():
             errors[quantity].append(error_ms)
     checks: list[Agreement] = []
     for quantity, found in errors.items():
-        if not found:
+        if not found or (loses and quantity != "speech_end"):
             continue
         network_ms = 0.0 if jitter_ms is None else NETWORK_MS[quantity] + jitter_ms
         tolerance_ms = TOLERANCE_MS[quantity] + network_ms

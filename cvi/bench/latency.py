@@ -147,7 +147,13 @@ def _read(
                 figures=(*on_the_way(seams), *_first_pictures(side.held)) if seams else (),
             )
         )
-        checks += agreements(name, turns, jitter_ms=_jitter_ms(contender.way) if seams else None)
+        weather = contender.way.weather if seams else None
+        checks += agreements(
+            name,
+            turns,
+            jitter_ms=_jitter_ms(contender.way) if seams else None,
+            loses=weather is not None and weather.loses,
+        )
     return sides, checks, files
 
 

@@ -28,7 +28,7 @@ def compare(
     The exit status is 0 whatever is found; 2 when the runs cannot be compared.
     """
     from cvi.bench.compare import compare_runs
-    from cvi.bench.run import load_run
+    from cvi.bench.kept import load_run
 
     found = compare_runs(load_run(a), load_run(b), _sides(sides))
     if json:

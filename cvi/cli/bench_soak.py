@@ -37,8 +37,8 @@ def soak(
 
     from rich.console import Console
 
+    from cvi.bench.kept import new_run_folder, save_run
     from cvi.bench.report.page import REPORT_NAME, write_report
-    from cvi.bench.run import new_run_folder, save_run
     from cvi.bench.soak.series import courses, grown
     from cvi.bench.soak.watch import SoakOptions
     from cvi.cli.request import FRAME_RATES, picture_size

@@ -14,8 +14,9 @@ from cvi.assembly import Cast, cast
 from cvi.bench.callers.block import build_blocks
 from cvi.bench.callers.recipe import Recipe, find_recipe, load_recipe
 from cvi.bench.far.weather import Weather
+from cvi.bench.kept import as_json, new_run_folder, save_run
 from cvi.bench.latency import Plan, measure_latency
-from cvi.bench.run import Run, as_json, new_run_folder, save_run
+from cvi.bench.run import Run
 from cvi.bench.session import TRANSPORTS, Way
 from cvi.bench.sides import policies
 from cvi.bench.smoke import SMOKE_CALLERS, SMOKE_TURNS, judge_smoke

@@ -16,11 +16,12 @@ from rich.table import Table
 from cvi.bench.callers.block import CallerBlock, build_blocks
 from cvi.bench.callers.recipe import find_recipe, load_recipe
 from cvi.bench.fingerprint import take_fingerprint
+from cvi.bench.kept import as_json, new_run_folder, save_run
 from cvi.bench.loopback import DELAYS_MS, TOLERANCE_MS, Answer, loop_back
 from cvi.bench.probe.evidence import save_evidence
 from cvi.bench.probe.measuring import Measured, joined
 from cvi.bench.probe.mouth import learn_mouth
-from cvi.bench.run import Figure, Run, Side, as_json, new_run_folder, save_run
+from cvi.bench.run import Figure, Run, Side
 from cvi.bench.smoke import SMOKE_CALLERS
 from cvi.cli.request import picture_size
 from cvi.engines import build

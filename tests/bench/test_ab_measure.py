@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 from cvi.audio.files import read_audio
 from cvi.bench.ab.measure import Caller, Contender, caller_of_file, measure_peers
 from cvi.bench.compare import compare_runs
-from cvi.bench.run import Run, load_run
+from cvi.bench.kept import load_run
+from cvi.bench.run import Run
 from cvi.cli.bench_ab import ab as command
 from cvi.errors import UsageError
 from cvi.testing.virtual_time import run_virtual

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from cvi.bench.compare import RunComparison, compare_runs
 from cvi.bench.fingerprint import PACKAGES, differences, take_fingerprint
-from cvi.bench.run import SHARE, BargeInRecord, Figure, Run, Side, TurnRecord, save_run
+from cvi.bench.kept import save_run
+from cvi.bench.run import SHARE, BargeInRecord, Figure, Run, Side, TurnRecord
 from cvi.bench.statistics import ShareComparison
 from cvi.cli.bench_compare import compare as command
 from cvi.errors import UsageError

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from cvi.audio.block import HEARD_HZ
+from cvi.bench.kept import load_run
 from cvi.bench.layers.engine_runs import parse_size
 from cvi.bench.layers.face import h264, performance, time_face, timed_parts
 from cvi.bench.layers.keeping import Measuring, print_run, shares
@@ -22,7 +23,7 @@ from cvi.bench.layers.stt import recognize, stt_side
 from cvi.bench.layers.tts import SENTENCES, time_voice
 from cvi.bench.layers.words import error_rate, normalized, word_errors
 from cvi.bench.recordings.labelled import Utterance
-from cvi.bench.run import Figure, Side, load_run
+from cvi.bench.run import Figure, Side
 from cvi.cli.app import main
 from cvi.errors import UsageError
 from cvi.face.base import FaceSettings

@@ -13,12 +13,13 @@ import pytest
 from report_sample import QUESTIONS, latency_run, soak_run
 from typer.testing import CliRunner
 
+from cvi.bench.kept import save_run
 from cvi.bench.report.analysis import analyse, as_data
 from cvi.bench.report.axis import Axis, around, number, signed
 from cvi.bench.report.headline import headline, tiles
 from cvi.bench.report.html import tag
 from cvi.bench.report.page import render, write_report
-from cvi.bench.run import SHARE, Figure, Run, Side, save_run
+from cvi.bench.run import SHARE, Figure, Run, Side
 from cvi.cli.bench_report import report as command
 from cvi.errors import CviError
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from cvi.bench.kept import RUN_NAME, load_run, new_run_folder, save_run
 from cvi.bench.run import (
-    RUN_NAME,
     Agreement,
     BargeInRecord,
     Figure,
@@ -17,9 +17,6 @@ from cvi.bench.run import (
     Side,
     SyncPoint,
     TurnRecord,
-    load_run,
-    new_run_folder,
-    save_run,
 )
 from cvi.errors import UsageError
 

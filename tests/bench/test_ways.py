@@ -79,6 +79,13 @@ def test_over_a_network_the_account_may_be_off_by_what_cannot_be_known() -> None
     assert agreements("cvi", beyond, jitter_ms=100.0)[0].ok
 
 
+def test_what_a_network_lost_of_an_answer_nobody_at_this_end_can_know() -> None:
+    turns = [turn(number, 300.0, {"speech_end": 900.0, "first_audio": 900.0}) for number in range(6)]
+    (check,) = agreements("cvi", turns, jitter_ms=100.0, loses=True)
+    assert check.quantity == "speech_end" and not check.ok, "what came in is checked all the same"
+    assert [Weather.of_text(text).loses for text in ("5%", "300kbit", "100ms")] == [True, True, False]
+
+
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [

@@ -26,6 +26,11 @@ class Weather:
     queue_s: float = 0.3
     """What a full queue of the limited link holds; more is dropped."""
 
+    @property
+    def loses(self) -> bool:
+        """Packets may be lost: by chance, or when the link's queue is full."""
+        return self.loss > 0 or self.bps > 0
+
     @staticmethod
     def of_text(text: str) -> Weather:
         """Of what a person writes: `300kbit,5%,100ms`, each part where it is wanted. Raises UsageError."""

@@ -12,17 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from cvi.bench.fingerprint import take_fingerprint
-from cvi.bench.run import (
-    SHARE,
-    Figure,
-    OwnCost,
-    Run,
-    Side,
-    as_json,
-    check_run_folder,
-    new_run_folder,
-    save_run,
-)
+from cvi.bench.kept import as_json, check_run_folder, new_run_folder, save_run
+from cvi.bench.run import SHARE, Figure, OwnCost, Run, Side
 from cvi.bench.statistics import share, summarize
 
 MOST_COLUMNS = 5

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from cvi.bench.compare import Row, RunComparison, compare_runs, compare_sides
+from cvi.bench.kept import RUN_NAME, as_json
 from cvi.bench.quantities import account, measured
-from cvi.bench.run import RUN_NAME, SHARE, Figure, Run, Side, as_json
+from cvi.bench.run import SHARE, Figure, Run, Side
 from cvi.bench.soak.series import Course, courses
 from cvi.bench.statistics import Interval, Summary, share, summarize
 from cvi.errors import UsageError
