@@ -17,6 +17,7 @@ import pytest
 from receiver import Receiver
 from running import PROMPT, WORKER, create, serving, until
 
+from cvi.cli.webhook_listener import told
 from cvi.client.signature import WebhookError, sign, verify
 from cvi.errors import UsageError
 from cvi.server.store import outbox
@@ -320,3 +321,10 @@ def test_the_command_lists_shows_and_sends_again(home: Path, store: sqlite3.Conn
     wrong = run_cvi("webhooks", "show", "nothing", home=home)
     assert wrong.returncode == 2 and "There is no webhook 'nothing'" in wrong.stderr
     assert run_cvi("webhooks", "secret", home=home).stdout.startswith("whsec_")
+
+
+def test_what_is_received_is_shown_with_and_without_an_envelope() -> None:
+    event = {"event_type": "system.shutdown", "timestamp": "2026-01-01T00:00:00Z", "properties": {"shutdown_reason": "x"}}
+    assert told(event, "msg_1") == ("2026-01-01T00:00:00Z  system.shutdown  msg_1", '    {"shutdown_reason": "x"}')
+    head, body = told({"replica_id": "r1", "status": "ready"}, "msg_2")
+    assert head == "replica  ready  msg_2" and '"r1"' in body
