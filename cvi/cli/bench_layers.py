@@ -76,7 +76,7 @@ def barge_in(
     limit: Limit = None,
     slowness: Annotated[float, typer.Option(help="Scale of the measured computing time.")] = 1.0,
     fit: Annotated[
-        bool, typer.Option("--fit", help="Try several `yield_after_s` and print what each would give.")
+        bool, typer.Option("--fit", help="Try other thresholds and print what each would give.")
     ] = False,
     output: Output = None,
     json: Json = False,

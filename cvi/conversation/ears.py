@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from cvi.audio.block import HEARD_HZ, HOP_S, AudioBlock, Pcm
-from cvi.audio.level import SpeechEdges, level_db
+from cvi.audio.level import FLOOR_DB, SpeechEdges, level_db
 from cvi.transport.base import Transport
 from cvi.turns.base import VAD_HOP_SAMPLES, VadEngine
 from cvi.turns.voice import VoiceChange, VoiceState
@@ -42,6 +42,7 @@ class Ears:
         self._preroll: deque[AudioBlock] = deque(maxlen=round(PREROLL_S / HOP_S))
         self._hop: list[Pcm] = []
         self._hop_samples = 0
+        self._hop_db = self._loudest_db = FLOOR_DB
         self.level = 0.0
         """Loudness of the last hop, 0 (-50 dB and below) to 1 (-10 dB and above)."""
 
@@ -53,6 +54,11 @@ class Ears:
     def voiced_until_s(self) -> float:
         """The end of the last 32 ms that held voice."""
         return self._voice.voiced_until_s
+
+    @property
+    def fallen_db(self) -> float:
+        """How much quieter the last 32 ms were than the loudest of the voice under way; 0 at its loudest."""
+        return self._loudest_db - self._hop_db
 
     def preroll(self) -> Pcm:
         """The last half second, so that the recognizer does not miss the first sound of a turn."""
@@ -90,7 +96,9 @@ class Ears:
             rest = joined[VAD_HOP_SAMPLES:]
             self._hop, self._hop_samples = [rest], len(rest)
             hop_end_s = block.end_s - len(rest) / HEARD_HZ
-            self.level = min(max((level_db(joined[:VAD_HOP_SAMPLES]) + 50) / 40, 0.0), 1.0)
+            self._hop_db = level_db(joined[:VAD_HOP_SAMPLES])
+            self._loudest_db = max(self._hop_db, self._loudest_db if self._voice.speaking else FLOOR_DB)
+            self.level = min(max((self._hop_db + 50) / 40, 0.0), 1.0)
             change = self._voice.hear(self._vad.probability(joined[:VAD_HOP_SAMPLES]), hop_end_s)
             if change is not None:
                 self._on_change(change)

@@ -15,7 +15,7 @@ from cvi.conversation.turn import Turn
 from cvi.errors import EngineError
 from cvi.llm.endings import text_completeness
 from cvi.transport.base import Transport
-from cvi.turns.barge_in import judge, judge_ended
+from cvi.turns.barge_in import Verdict, judge, judge_ended
 from cvi.turns.completeness import blend
 from cvi.turns.voice import VoiceChange
 
@@ -151,7 +151,9 @@ class Floor:
         if reply is None or not turn.overlap:
             return
         voice_s = turn.voiced_s + max(self._ears.voiced_until_s - turn.voice_started_s, 0.0)
-        verdict = judge(voice_s, turn.partial, limits) if reply.interruptible else "carry_on"
+        verdict: Verdict = "carry_on"
+        if reply.interruptible:
+            verdict = judge(voice_s, turn.partial, limits, self._ears.fallen_db)
         if verdict == "yield":
             self._yield(turn)
         elif verdict == "duck" and self._performance.gain_target == 1.0:

@@ -2,7 +2,8 @@
 
 Duration alone cannot tell an interruption from a "mhm" (docs/architecture.md, Turn-taking), so the
 words decide where there are any: a command to stop yields at once, a pure backchannel never before
-`decide_by_s`, anything else after `yield_after_s` of voice.
+`decide_by_s`, anything else after `yield_after_s` of voice. A voice that is fading away by then is not
+yielded to: most signs of listening are over, while who wants the floor speaks on.
 """
 
 from __future__ import annotations
@@ -36,15 +37,17 @@ def is_backchannel(text: str) -> bool:
     return 0 < len(words) <= _BACKCHANNEL_MAX_WORDS and all(word in _BACKCHANNEL_WORDS for word in words)
 
 
-def judge(voice_s: float, text: str, thresholds: TurnThresholds) -> Verdict:
-    """While the overlap lasts: `voice_s` seconds of voice so far, `text` the words so far, perhaps "".
+def judge(voice_s: float, text: str, thresholds: TurnThresholds, fallen_db: float = 0.0) -> Verdict:
+    """While the overlap lasts: `voice_s` seconds of voice so far, `text` the words so far, perhaps "", and
+    how much quieter the voice is now than at its loudest.
 
     >>> judge(0.2, "stop", TurnThresholds())
     'yield'
     """
     if is_stop(text):
         return "yield"
-    patience = thresholds.decide_by_s if is_backchannel(text) else thresholds.yield_after_s
+    listens = is_backchannel(text) or fallen_db > thresholds.fading_db
+    patience = thresholds.decide_by_s if listens else thresholds.yield_after_s
     if voice_s >= patience:
         return "yield"
     return "duck" if voice_s >= thresholds.duck_after_s else "carry_on"

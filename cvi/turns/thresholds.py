@@ -27,8 +27,10 @@ class TurnThresholds:
     that has not judged the turn within `judge_within_s` is not waited for: the words alone decide.
 
     barge-in: the reply is ducked by `duck_gain` after `duck_after_s` of the participant's voice,
-    and gives way after `yield_after_s` unless the words are only a backchannel; a backchannel that
-    goes on for `decide_by_s` gives way all the same.
+    and gives way after `yield_after_s` unless the words are only a backchannel, or the voice has fallen
+    more than `fading_db` below its loudest and so is about to end; what goes on for `decide_by_s` gives
+    way all the same. Both chosen on the callers `overlaps` (48, eight voices) and ten labelled recordings
+    of people, by `cvi bench barge-in overlaps --fit`.
     """
 
     voice_on: float = 0.5
@@ -50,7 +52,8 @@ class TurnThresholds:
 
     duck_after_s: float = 0.10
     duck_gain: float = 0.35
-    yield_after_s: float = 0.30
+    yield_after_s: float = 0.40
+    fading_db: float = 12.0
     decide_by_s: float = 0.80
 
     def patience_s(self, completeness: float) -> float:

@@ -14,7 +14,7 @@ from cvi.bench.run import Figure, Side
 from cvi.turns.thresholds import TurnThresholds
 
 YIELDS_WITHIN_S = 3.0
-FIT_YIELD_AFTER_S = (0.4, 0.5, 0.6, 0.8)
+FIT_YIELD_AFTER_S = (0.3, 0.5, 0.6, 0.8)
 
 
 @dataclass(frozen=True, slots=True)

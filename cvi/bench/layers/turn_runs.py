@@ -6,6 +6,7 @@ import asyncio
 import json as json_text
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 from cvi.bench.layers.barge_in import FIT_YIELD_AFTER_S, barge_in_side, react
@@ -122,6 +123,7 @@ def measure_barge_in(
             own = ears.settings.thresholds
             tried = [("cvi", own)]
             if fit:
+                tried.append(("fading or not", replace(own, fading_db=inf)))
                 tried += [
                     (
                         f"yield after {s:g} s",

@@ -1,0 +1,53 @@
+"""What the ears tell of a voice beside its words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cvi.audio.block import HOP_S, HOP_SAMPLES, AudioBlock, Pcm
+from cvi.conversation.ears import Ears
+from cvi.turns.thresholds import TurnThresholds
+from cvi.turns.voice import VoiceState
+
+
+class Loud:
+    """Voice is whatever is loud."""
+
+    name = "loud"
+
+    def probability(self, hop: Pcm) -> float:
+        return float(np.abs(hop).max() > 50)
+
+    def reset(self) -> None:
+        return
+
+
+def square(amplitude: int, seconds: float) -> Pcm:
+    sound = np.full(round(seconds * 16_000), amplitude, np.int16)
+    sound[1::2] *= -1
+    return sound
+
+
+def test_how_far_a_voice_has_fallen_is_told_against_its_own_loudest() -> None:
+    told: list[tuple[float, float]] = []
+    ears = Ears(
+        None,  # type: ignore[arg-type]
+        Loud(),
+        VoiceState(TurnThresholds()),
+        on_change=lambda change: None,
+        on_hop=lambda at_s: told.append((at_s, ears.fallen_db)),
+        on_audio=lambda pcm: None,
+    )
+    parts = [square(8000, 0.64), square(2000, 0.32), square(0, 0.32), square(800, 0.64)]
+    sound = np.concatenate(parts)
+    for number in range(len(sound) // HOP_SAMPLES):
+        pcm = sound[number * HOP_SAMPLES : (number + 1) * HOP_SAMPLES]
+        ears._hear(AudioBlock(pcm, number * HOP_S))
+
+    def at(time_s: float) -> float:
+        return min(told, key=lambda one: abs(one[0] - time_s))[1]
+
+    assert at(0.4) == pytest.approx(0.0, abs=0.1)
+    assert at(0.8) == pytest.approx(12.04, abs=0.1)
+    assert at(1.7) == pytest.approx(0.0, abs=0.1), "another voice has a loudness of its own"
