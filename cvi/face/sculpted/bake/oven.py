@@ -21,7 +21,7 @@ from cvi.face.sculpted.bake.bakery import Bakery
 from cvi.face.sculpted.bake.camera import HEIGHT_PX
 from cvi.face.sculpted.bake.character import load_character
 
-REVISION = 3  # raise when the baker draws differently, so that half-baked steps are not mixed
+REVISION = 4  # raise when the baker draws differently, so that half-baked steps are not mixed
 HEIGHTS = (720, 900, 1080)  # all patches have whole sides at these
 Report = Callable[[int, int, str], None]  # steps done, steps in all, what comes next
 
