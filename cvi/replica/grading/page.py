@@ -177,7 +177,7 @@ border-radius:.4rem;
 padding:.9rem 1.1rem;margin:1rem 0}section.fatal{border-left-color:#c8423b}
 section p{margin:.3rem 0}.when{font-variant-numeric:tabular-nums}.remedy{font-weight:600}
 .pictures{display:flex;flex-wrap:wrap;gap:.7rem;margin-top:.6rem}figure{margin:0}img{border-radius:.3rem;display:block;
-max-width:100%;height:auto}figcaption{font-size:.8rem}
+max-width:100%;max-height:14rem;width:auto;height:auto}figcaption{font-size:.8rem}
 .timeline{display:grid;grid-template-columns:max-content 1fr;gap:.25rem .8rem;align-items:center;
 color:var(--soft);font-size:.75rem;line-height:1.1}
 .timeline svg{width:100%;height:.7rem;background:var(--line);border-radius:.15rem}
