@@ -14,11 +14,11 @@ from cvi.face.sculpted.atlas import Box
 from cvi.face.sculpted.morph import Floats
 from cvi.face.sculpted.planes import Planes
 
-DARK = 0.14  # of the light reaches what lies behind a gap as narrow as a hair
-LIT_PX = 30.0  # of 720: from a gap so wide on all of it does
-BEND = 1.3  # how late the light comes; all three tuned on `cvi bench lips`: opening against the asked
+DARK = 0.25  # of the light reaches what lies behind a gap as narrow as a hair
+LIT_PX = 18.0  # of 720: from a gap so wide on all of it does
+BEND = 1.6  # how late the light comes; all three by `cvi bench lips`, and so that a smile has white teeth
 SOFT_PX = 0.8  # of 720
-WARM = 2.0  # what is dark in a mouth is a little red, but no lip: this much of Cr, and half of it less of Cb
+WARM = 5.0  # what is dark in a mouth is a little red, but no lip: this much of Cr, and half of it less of Cb
 _BLACK, _GREY = 16, 128
 
 
