@@ -142,8 +142,9 @@ def _brow_fields(x: Floats, y: Floats) -> tuple[Floats, Floats, Floats, Floats, 
     """Pixels that skin moves; head units in: up with the brows, (x, y) when they knit, up when their inner
     ends rise, and up with the cheeks, which push the lower lids before them and leave the pupils alone."""
     aside = np.exp(-(((np.abs(x) - 0.29) / 0.27) ** 2))
-    above, below = np.exp(-(((y - 0.30) / 0.21) ** 2)), np.exp(-(((y - 0.30) / 0.115) ** 2))
-    lift = 17.0 * aside * np.where(y > 0.30, above, below)
+    # Most at the brows' lower edge: where it still grew across them, raised ones would be stretched ones.
+    above, below = np.exp(-(((y - 0.26) / 0.23) ** 2)), np.exp(-(((y - 0.26) / 0.095) ** 2))
+    lift = 17.0 * aside * np.where(y > 0.26, above, below)
     near = np.exp(-(((np.abs(x) - 0.14) / 0.13) ** 2) - ((y - 0.28) / 0.11) ** 2)
     inner = 13.0 * np.exp(-(((np.abs(x) - 0.12) / 0.11) ** 2)) * np.where(
         y > 0.27, np.exp(-(((y - 0.27) / 0.19) ** 2)), np.exp(-(((y - 0.27) / 0.10) ** 2))
