@@ -205,6 +205,19 @@ def test_processors_are_measured_on_what_runs() -> None:
     assert head.load == 0.0  # a new worker with an old number, until it was seen twice
 
 
+def test_loading_models_is_no_conversations_load() -> None:
+    used = {1: (900 * MIB, 0.0)}
+    head = Headroom(2, available_bytes=lambda: 64 << 30, usage=lambda pid: used[pid])
+    head.look([], 0.0, starting=[1])
+    used[1] = (1000 * MIB, 3.8)
+    head.look([], 2.0, starting=[1])
+    head.look([1], 4.0)
+    used[1] = (700 * MIB, 4.0)
+    head.look([1], 6.0)
+    assert head.load == pytest.approx(0.1) and head.peak_bytes == 1000 * MIB
+    assert head.refusal(1, 0) is None
+
+
 def test_this_machine_can_be_measured() -> None:
     import os
 

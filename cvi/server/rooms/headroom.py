@@ -43,8 +43,16 @@ class Headroom:
         self.peak_bytes = 0
         self.peak_load = 0.0
 
-    def look(self, pids: Iterable[int], now_s: float) -> None:
-        """Measure the workers that run now. Takes well under a millisecond each."""
+    def look(self, pids: Iterable[int], now_s: float, starting: Iterable[int] = ()) -> None:
+        """Measure the workers that run now. Takes well under a millisecond each.
+
+        Of those `starting` memory alone counts: loading its models keeps a processor busy as no
+        conversation does.
+        """
+        for pid in starting:
+            used = self._usage(pid)
+            if used is not None:
+                self.peak_bytes = max(self.peak_bytes, used[0])
         seen: dict[int, _Seen] = {}
         for pid in pids:
             used = self._usage(pid)

@@ -252,7 +252,9 @@ class Rooms:
     async def _look(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            pids = [room.pid for room in self._rooms.values() if room.pid is not None]
-            self._headroom.look(pids, loop.time())
+            rooms = [(room.pid, room.state) for room in self._rooms.values()]
+            running = [pid for pid, state in rooms if pid is not None and state != "starting"]
+            starting = [pid for pid, state in rooms if pid is not None and state == "starting"]
+            self._headroom.look(running, loop.time(), starting)
             self._measures.load(len(self._rooms), self._headroom.load, self._headroom.peak_bytes)
             await asyncio.sleep(LOOK_EVERY_S)
