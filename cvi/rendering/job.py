@@ -66,14 +66,21 @@ class FilmRequest:
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """What was made. `reused` frames came from an earlier, interrupted run; `took_s` is this run's time."""
+    """What was made. `reused` frames came from an earlier, interrupted run; `took_s` is this run's time.
+
+    `recital` is what is said in it: a voice that is asked again says it in a few milliseconds more or less.
+    """
 
     path: Path
     captions: Path | None
-    duration_s: float
+    recital: Recital
     frames: int
     reused: int
     took_s: float
+
+    @property
+    def duration_s(self) -> float:
+        return self.recital.duration_s
 
     @property
     def times_real_time(self) -> float:
@@ -118,7 +125,7 @@ async def render_film(request: FilmRequest, progress: Progress = lambda step, do
     return Film(
         path=request.output,
         captions=told,
-        duration_s=recital.duration_s,
+        recital=recital,
         frames=sum(drawing.counts),
         reused=drawing.reused,
         took_s=time.monotonic() - began,

@@ -22,11 +22,10 @@ from cvi.audio.files import read_audio
 from cvi.bench.layers.landmarks import Rgb, track
 from cvi.bench.layers.lips import SEED, TEXT, Measured, lag_ms
 from cvi.bench.run import Figure, Side
-from cvi.engines import build
 from cvi.errors import MissingError
 from cvi.face.base import FaceSettings
 from cvi.rendering.job import FilmRequest, render_film
-from cvi.rendering.recital import Recital, recite
+from cvi.rendering.recital import Recital
 from cvi.rendering.score import poses
 from cvi.rendering.script import Line, read_script
 from cvi.tts.base import TtsSettings
@@ -63,7 +62,7 @@ def measure_drift(face: FaceSettings, engine: str, seconds: float, say: Callable
         figures = list(stamp_figures(read_stamps(path), face.fps, film.duration_s))
         say("finding the landmarks of the first and the last minute")
         try:
-            figures += _lips(path, script, face.fps)
+            figures += _lips(path, film.recital, face.fps)
         except MissingError:
             say("no landmarks without mediapipe")
     about = f"{face.width}x{face.height}, {film.frames} frames, {film.times_real_time:.1f} times real time"
@@ -118,12 +117,7 @@ def _sparse(seconds: float) -> Iterator[Line]:
         yield replace(lines[index % len(lines)], pause_s=PAUSE_S)
 
 
-def _lips(path: Path, script: tuple[Line, ...], fps: int) -> list[Figure]:
-    voice = build("tts", "flite", TtsSettings())
-    try:
-        recital = asyncio.run(recite(script, voice))
-    finally:
-        voice.close()
+def _lips(path: Path, recital: Recital, fps: int) -> list[Figure]:
     sound = read_audio(path, PLAYED_HZ, recital.duration_s + _SOUND_SLACK_S)
     asked = tuple(poses(recital, fps, SEED))
     length = round(min(WINDOW_S, recital.duration_s / 2) * fps)

@@ -175,13 +175,8 @@ def _film(
     # As many sentences as fill the time.
     share = seconds / spoken.duration_s
     script = (lines * (int(share) + 1))[: max(1, round(share * len(lines)))]
-    voice = build("tts", "flite", TtsSettings())
-    try:
-        recital = asyncio.run(recite(script, voice))
-    finally:
-        voice.close()
     request = FilmRequest(path, face, engine, script, "flite", TtsSettings(), seed=SEED)
-    asyncio.run(render_film(request))
+    recital = asyncio.run(render_film(request)).recital
     say("finding the landmarks")
     return Measured(
         landmarks=track(_pictures(path)),
