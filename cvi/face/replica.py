@@ -98,6 +98,19 @@ def load_replica_card(folder: Path) -> ReplicaCard:
     )
 
 
+def check_drawn_by(renderer: str, folder: Path, instead: str) -> None:
+    """Check that a replica is whole and made for the face engine `renderer`; `instead` names one that is.
+
+    Raises as `load_replica_card`, and UsageError for a replica of another engine.
+    """
+    card = load_replica_card(folder)
+    if card.renderer != renderer:
+        raise UsageError(
+            f"The replica {card.name} is drawn by '{card.renderer}', not by '{renderer}'.",
+            f"Choose the face engine '{card.renderer}', or {instead}.",
+        )
+
+
 def _voices(card: Path, given: Any) -> dict[str, str]:
     if not isinstance(given, dict):
         raise UsageError(f"{card}: 'voices' must map tts engines to voices.", "For example: {flite: slt}")

@@ -11,14 +11,8 @@ def build(settings: FaceSettings) -> FaceEngine:
     Raises `MissingError` when a file or package is not here, `UsageError` for a wrong file, kind, frame size
     or background.
     """
-    from cvi.errors import UsageError
     from cvi.face.neural.renderer import NeuralFace
-    from cvi.face.replica import load_replica_card
+    from cvi.face.replica import check_drawn_by
 
-    card = load_replica_card(settings.replica)
-    if card.renderer != "neural":
-        raise UsageError(
-            f"The replica {card.name} is drawn by '{card.renderer}', not by 'neural'.",
-            f"Choose the face engine '{card.renderer}', or a replica trained from footage.",
-        )
+    check_drawn_by("neural", settings.replica, "a replica trained from footage")
     return NeuralFace(settings)

@@ -11,14 +11,8 @@ def build(settings: FaceSettings) -> FaceEngine:
     Raises `MissingError` when a file is not here, `UsageError` for a wrong file, kind, frame size or
     background.
     """
-    from cvi.errors import UsageError
     from cvi.face.photo.renderer import PhotoFace
-    from cvi.face.replica import load_replica_card
+    from cvi.face.replica import check_drawn_by
 
-    card = load_replica_card(settings.replica)
-    if card.renderer != "photo":
-        raise UsageError(
-            f"The replica {card.name} is drawn by '{card.renderer}', not by 'photo'.",
-            f"Choose the face engine '{card.renderer}', or a replica made of a photo.",
-        )
+    check_drawn_by("photo", settings.replica, "a replica made of a photo")
     return PhotoFace(settings)
