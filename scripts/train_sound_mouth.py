@@ -27,7 +27,7 @@ from cvi.engines import build
 from cvi.face.driver import MouthDriver
 from cvi.face.replica import save_bytes
 from cvi.face.sound_features import HOP, HOP_S, WINDOW, Floats, band_levels_db, inputs, loudness_db
-from cvi.face.sound_mouth import SHAPES, WEIGHTS, Network, SoundMouth, shipped
+from cvi.face.sound_mouth import SHAPES, WEIGHTS, MouthReader, Network, SoundMouth, shipped
 from cvi.tts.base import Phone, Speech, TtsSettings
 
 HIDDEN = 96
@@ -156,7 +156,7 @@ def train(x: Floats, y: Floats, epochs: int, rng: np.random.Generator) -> Networ
     return Network(*(w.astype(np.float32) for w in weights))
 
 
-def measure(network: Network, pieces: list[Speech]) -> str:
+def measure(network: MouthReader, pieces: list[Speech]) -> str:
     """Correlations with the phones' mouth, and how many contacts of the phones are reached in time."""
     mine: list[tuple[float, ...]] = []
     theirs: list[npt.NDArray[np.float32]] = []

@@ -30,7 +30,7 @@ from cvi.face.coarticulation import (
 from cvi.face.loudness import FRAME_S, ReferenceLevel, levels_db
 from cvi.face.mouth import REST, MouthShape, ease, fall
 from cvi.face.phonetics import Target, targets
-from cvi.face.sound_mouth import NOTHING, Heard, Network, SoundMouth
+from cvi.face.sound_mouth import NOTHING, Heard, MouthReader, SoundMouth
 from cvi.tts.base import Phone
 
 CUT_S = 0.115
@@ -49,8 +49,8 @@ class MouthDriver:
     ahead, the difference is blended in over 80 ms. Before zero the mouth is at rest. Not thread-safe.
     """
 
-    def __init__(self, ear: Network | None = None) -> None:
-        """`ear` reads the mouth from sound in place of the shipped network: a person's own."""
+    def __init__(self, ear: MouthReader | None = None) -> None:
+        """`ear` reads the mouth from sound in place of the shipped network, for example a person's own."""
         self._ear = ear
         self._segments: list[Segment] = []
         self._starts: list[float] = []

@@ -11,6 +11,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -38,8 +39,26 @@ NOTHING: Heard = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """A run of sound without a gap, as far as it is known. `pcm` int16 at PLAYED_HZ; `levels` (n, BANDS) of
+    its n frames, of which frame i stands for the moment i * HOP_S; `reference_db` its loud level."""
+
+    pcm: Pcm
+    levels: Floats
+    reference_db: float
+
+
+class MouthReader(Protocol):
+    """What reads the mouth from sound. Blocking; one thread at a time."""
+
+    def read(self, run: Run, first: int) -> Floats:
+        """SHAPES of the run's frames from `first` on, (n - first, 6), each 0..1."""
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
-    """One hidden layer: inputs (n, d) -> SHAPES (n, 6), each 0..1."""
+    """One hidden layer: inputs (n, d) -> SHAPES (n, 6), each 0..1. As a `MouthReader` it needs no more than
+    the run's levels, and a moment."""
 
     hidden: Floats
     hidden_bias: Floats
@@ -49,6 +68,10 @@ class Network:
     def __call__(self, x: Floats) -> Floats:
         inner = np.tanh(x @ self.hidden + self.hidden_bias)
         return np.asarray(1.0 / (1.0 + np.exp(-(inner @ self.out + self.out_bias))), np.float32)
+
+    def read(self, run: Run, first: int) -> Floats:
+        begin = max(0, first - max(CONTEXT))
+        return self(inputs(run.levels[begin:], run.reference_db))[first - begin :]
 
 
 @lru_cache(maxsize=1)
@@ -80,14 +103,16 @@ class SoundMouth:
     last sound every answer is exactly NOTHING. Not thread-safe.
     """
 
-    def __init__(self, network: Network | None = None) -> None:
-        self._network = network
+    def __init__(self, reader: MouthReader | None = None) -> None:
+        """`reader` in place of the shipped network."""
+        self._reader = reader
         self._level = ReferenceLevel()
         self._times: list[float] = []
         self._values: list[Heard] = []
         self._first = 0
         """Index in `_times` of the first frame of the run of sound that goes on."""
         self._levels: npt.NDArray[np.float32] = np.zeros((0, 0), np.float32)
+        self._pcm: Pcm = np.zeros(0, np.int16)
         self._rest: Pcm = np.zeros(0, np.int16)
         self._end_s = -1.0
 
@@ -99,9 +124,11 @@ class SoundMouth:
             self._first = len(self._times)
             self._run_s = start_s
             self._levels = np.zeros((0, 0), np.float32)
+            self._pcm = np.zeros(0, np.int16)
             # Half a window of silence first, so that the first frame is the sound's first moment.
             self._rest = np.zeros(WINDOW // 2, np.int16)
         self._end_s = start_s + len(pcm) / PLAYED_HZ
+        self._pcm = np.concatenate((self._pcm, pcm)) if len(self._pcm) else pcm
         sound = np.concatenate((self._rest, pcm))
         new = band_levels_db(sound)
         self._rest = sound[len(new) * HOP :]
@@ -136,9 +163,8 @@ class SoundMouth:
         loud = loudness_db(self._levels)
         new_from = len(self._times) - self._first
         reference = self._level.hear(loud[new_from:].astype(np.float64))
-        network = self._network or shipped()
-        begin = max(0, first - max(CONTEXT))
-        shaped = network(inputs(self._levels[begin:], reference))[first - begin :]
+        reader = self._reader or shipped()
+        shaped = reader.read(Run(self._pcm, self._levels, reference), first)
         voiced = np.flatnonzero(loud > max(_SILENCE_DB, reference + _GATE_DB))
         del self._times[self._first + first :], self._values[self._first + first :]
         for index, row in enumerate(shaped, first):

@@ -9,6 +9,7 @@ from cvi.assembly import cast, tts_settings
 from cvi.engines import names
 from cvi.errors import UsageError
 from cvi.face.base import FaceSettings
+from cvi.models.speech_encoder import installed_encoder
 from cvi.persona.language import CODES, language_code, language_name
 from cvi.persona.loading import load_persona
 from cvi.rendering.job import FilmRequest
@@ -70,6 +71,7 @@ def film_request(casting: Casting) -> FilmRequest:
         captions=casting.captions,
         emotion=casting.emotion,
         seed=casting.seed,
+        encoder=installed_encoder(),
     )
 
 

@@ -24,7 +24,8 @@ from cvi.engines import build
 from cvi.errors import CviError
 from cvi.face.base import Controls, FaceEngine, FaceSettings
 from cvi.face.replica import load_replica_card
-from cvi.face.sound_mouth import load_ear
+from cvi.face.speech_encoder import SpeechEncoder
+from cvi.face.speech_mouth import reader_for
 from cvi.home import home
 from cvi.rendering.captions import write_captions
 from cvi.rendering.joining import join
@@ -49,7 +50,8 @@ Progress = Callable[[Step, int, int], None]
 class FilmRequest:
     """What to make. Either `script`, spoken by `voice`, or `audio`, a file of speech.
 
-    `emotion` is the face's own; `seed` makes one performance of many.
+    `emotion` is the face's own; `seed` makes one performance of many. `encoder` is the file of what speech
+    without phone times is heard through (`cvi.face.speech_encoder`), where it is here.
     """
 
     output: Path
@@ -62,6 +64,7 @@ class FilmRequest:
     captions: bool = False
     emotion: str = "neutral"
     seed: int = 0
+    encoder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +216,9 @@ class _Drawing:
     def _segments(self) -> Iterator[tuple[int, list[Controls]]]:
         """Every segment's poses. The behaviour is advanced over finished ones too, and so never jumps."""
         request = self._request
-        ear = load_ear(request.face.replica)
+        reads = request.encoder is not None and any(not piece.phones for piece in self._recital.pieces)
+        encoder = SpeechEncoder(request.encoder) if request.encoder is not None and reads else None
+        ear = reader_for(request.face.replica, encoder)
         shown = poses(self._recital, request.face.fps, request.seed, request.emotion, ear)
         for index, count in enumerate(self.counts):
             controls = [next(shown) for _ in range(count)]
@@ -267,6 +272,7 @@ def _folder(request: FilmRequest) -> Path:
         "face": [request.face_engine, face.width, face.height, face.fps, str(face.background)],
         "emotion": request.emotion,
         "seed": request.seed,
+        "encoder": str(request.encoder),
     }  # fmt: skip
     key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:20]
     return home() / "renders" / key

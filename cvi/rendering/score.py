@@ -10,7 +10,7 @@ from cvi.face.base import Controls
 from cvi.face.behaviour import Behaviour
 from cvi.face.cues import Cues
 from cvi.face.driver import MouthDriver
-from cvi.face.sound_mouth import Network
+from cvi.face.sound_mouth import MouthReader
 from cvi.rendering.recital import Recital
 
 EMOTION_LEVEL = 0.7
@@ -22,7 +22,7 @@ def frame_count(recital: Recital, fps: int) -> int:
     return max(1, ceil(recital.duration_s * fps - 1e-6))
 
 
-def mouth_of(recital: Recital, ear: Network | None = None) -> MouthDriver:
+def mouth_of(recital: Recital, ear: MouthReader | None = None) -> MouthDriver:
     """The mouth's driver, fed with all pieces; its time is the film's. `ear` as in `MouthDriver`."""
     driver = MouthDriver(ear)
     for piece in recital.pieces:
@@ -32,7 +32,7 @@ def mouth_of(recital: Recital, ear: Network | None = None) -> MouthDriver:
 
 
 def poses(
-    recital: Recital, fps: int, seed: int, emotion: str = "neutral", ear: Network | None = None
+    recital: Recital, fps: int, seed: int, emotion: str = "neutral", ear: MouthReader | None = None
 ) -> Iterator[Controls]:
     """The controls of each frame in order: of its middle, as it is seen for a whole frame's time.
 

@@ -12,11 +12,14 @@ from cvi.audio.block import PLAYED_HZ
 from cvi.audio.files import read_audio
 from cvi.errors import MissingError, UsageError
 from cvi.face.replica import CARD, digest, find_replica, load_replica_card
-from cvi.face.sound_mouth import load_ear
+from cvi.face.speech_encoder import SpeechEncoder
+from cvi.face.speech_mouth import reader_for
+from cvi.models.speech_encoder import installed_encoder
 from cvi.replica.evaluation import Evaluation, evaluate
 from cvi.replica.footage import open_footage
+from cvi.replica.hearing import spoken
 from cvi.replica.landmarks import FaceTracker
-from cvi.replica.making import SCRIPT, spoken
+from cvi.replica.making import SCRIPT
 from cvi.replica.mesh import build_tracker
 from cvi.replica.prepared import load_prepared
 from cvi.replica.speaking import as_filmed, asked
@@ -50,7 +53,9 @@ def evaluate_again(
     text = script.read_text(encoding="utf-8") if script.is_file() else None
     utterances, closures_s = spoken(read_audio(film, PLAYED_HZ), text)
     lag = int(told.get("lag_frames", 0))
-    controls = asked(utterances, len(prepared), prepared.fps, load_ear(card.folder))
+    encoder = installed_encoder()
+    reader = reader_for(card.folder, None if encoder is None else SpeechEncoder(encoder))
+    controls = asked(utterances, len(prepared), prepared.fps, reader)
     return evaluate(
         card.folder,
         prepared,

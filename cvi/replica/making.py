@@ -12,36 +12,26 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from cvi.audio.block import PLAYED_HZ, Pcm
+from cvi.audio.block import PLAYED_HZ
 from cvi.audio.files import read_audio
 from cvi.errors import UsageError
 from cvi.face.replica import digest, save_bytes
-from cvi.face.sound_mouth import EAR
+from cvi.face.speech_encoder import SpeechEncoder
 from cvi.replica.blinks import watch
 from cvi.replica.casting import voices_for
 from cvi.replica.consent import Consent, give_consent, save_consent
 from cvi.replica.device import Device, choose_device
-from cvi.replica.ear import ear_bytes, learn_ear
 from cvi.replica.evaluation import LEAST_FRAMES, Evaluation, evaluate
 from cvi.replica.footage import Footage, open_footage
 from cvi.replica.geometry import filled
+from cvi.replica.hearing import hear
 from cvi.replica.idle import choose_loop
 from cvi.replica.landmarks import FaceTracker, Track
 from cvi.replica.looking import GRADE, clean_frames, look_at, refuse_unusable
 from cvi.replica.mesh import build_tracker
 from cvi.replica.prepared import Prepared, load_prepared, prepare
 from cvi.replica.report import page
-from cvi.replica.speaking import (
-    Learned,
-    Utterance,
-    as_filmed,
-    asked,
-    gauged,
-    learn_mouth,
-    rest_of,
-    voiced_frames,
-    whole_sound,
-)
+from cvi.replica.speaking import Learned, as_filmed, learn_mouth, voiced_frames
 from cvi.replica.tiers import TIERS
 from cvi.replica.trained import Length, train_network
 from cvi.replica.workshop import Workshop, open_workshop
@@ -59,7 +49,7 @@ class Order:
     """What to make. `consent` is the wording, or the path of a text or film of it, by `consent_by` where it
     does not say who. `minutes` of training in place of `steps`, which are the tier's where None;
     `held_out_s` None is a share of the footage; `script` what was read in it; `anyway` trains on footage that
-    was graded unusable."""
+    was graded unusable; `encoder` is what its sound is heard through (`cvi.face.speech_encoder`)."""
 
     video: Path
     name: str
@@ -74,6 +64,7 @@ class Order:
     seed: int = 0
     threads: int = 1
     anyway: bool = False
+    encoder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +144,10 @@ def _made(
     if trained is None:
         return None
     sound = read_audio(order.video, PLAYED_HZ)
-    utterances, closures_s = spoken(sound, script)
     voiced = voiced_frames(sound, len(prepared), prepared.fps)
-    rest = rest_of(prepared.space, prepared.mouth, prepared.train, voiced)
-    gauge = gauged(prepared.space, prepared.mouth, prepared.train, rest)
-    ear = learn_ear(sound, gauge, prepared.train & voiced, prepared.fps)
-    controls = asked(utterances, len(prepared), prepared.fps, ear.network if ear is not None else None)
-    learned = learn_mouth(prepared.space, prepared.mouth, controls, prepared.train, voiced)
+    encoder = None if order.encoder is None else SpeechEncoder(order.encoder)
+    heard = hear(sound, script, prepared, voiced, encoder)
+    learned = learn_mouth(prepared.space, prepared.mouth, heard.unknowing, prepared.train, voiced)
     folder = _exported(shop, trained.network, prepared, track, learned, footage, voiced, progress)
     evaluation = None
     if prepared.test.sum() >= LEAST_FRAMES:
@@ -167,9 +155,9 @@ def _made(
             folder,
             prepared,
             footage,
-            as_filmed(controls, learned.lag_frames),
+            as_filmed(heard.controls, learned.lag_frames),
             tracker,
-            [at_s + learned.lag_frames / prepared.fps for at_s in closures_s],
+            [at_s + learned.lag_frames / prepared.fps for at_s in heard.closures_s],
             lambda done, of: progress("evaluate", done, of, ""),
         )
     facts = {
@@ -181,19 +169,14 @@ def _made(
         "training_s": round(trained.took_s, 1),
         "device": device.name,
         "held_out_s": held_out_s,
-        "script_sentences": sum(bool(utterance.phones) for utterance in utterances),
         "graded": grade["verdict"],
         "picture_behind_sound_frames": learned.lag_frames,
         "smiles": learned.smiled,
+        **heard.facts(),
     }
-    if ear is not None:
-        facts["heard_jaw_correlation"] = {"own": round(ear.agreement, 3), "shipped": round(ear.before, 3)}
     extra = list(save_consent(consent, folder, Path(order.consent) if consent.kind == "film" else None))
     save_bytes(folder / GRADE, json.dumps(grade, indent=1).encode())
-    extra.append(GRADE)
-    if ear is not None:
-        save_bytes(folder / EAR, ear_bytes(ear))
-        extra.append(EAR)
+    extra += [GRADE, *heard.store(folder)]
     if script is not None:
         save_bytes(folder / SCRIPT, script.encode())
         extra.append(SCRIPT)
@@ -272,18 +255,6 @@ def _store(
     shop.made.parent.mkdir(parents=True, exist_ok=True)
     folder.rename(shop.made)
     shop.clear()
-
-
-def spoken(sound: Pcm, script: str | None) -> tuple[list[Utterance], list[float]]:
-    """The film's speech for the driver, and when lips must meet: known where there is a script.
-
-    `sound` at PLAYED_HZ. Raises MissingError without the aligner.
-    """
-    if script is None:
-        return whole_sound(sound), []
-    from cvi.replica.scripted import scripted_sound
-
-    return scripted_sound(sound, script)
 
 
 def _script(order: Order) -> str | None:

@@ -19,18 +19,18 @@ from cvi.face.replica import save_bytes
 from cvi.replica.footage import FootageFrame
 from cvi.replica.geometry import ANCHORS, face_width, filled
 from cvi.replica.landmarks import Track
-from cvi.replica.region import crop, crop_matrices, lip_box, reaches, side_for
+from cvi.replica.region import crop, crop_matrices, lip_box, reaches, side_for, stands
 from cvi.replica.shape import COUNT, MouthSpace, learn_space, opening
 
 PREPARED, CROPS = "prepared.npz", "crops.npy"
-FORMAT = 2
+FORMAT = 3
 LEAST_TRAINING_S = 4.0
 _GAP_S = 0.6
 """Between training and held-out frames, so that the one is not next to the other."""
 _JUMP = 0.05
 """Of the face's width between two frames: nobody moves that fast, a cut does."""
 
-_ARRAYS = ("matrices", "mouth", "opening", "reach", "train", "test", "pieces", "lips")
+_ARRAYS = ("matrices", "mouth", "opening", "reach", "stands", "train", "test", "pieces", "lips")
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -42,9 +42,10 @@ class Prepared:
 
     `crops` uint8 (n, side, side, 3) RGB, on disk; `matrices` (n, 2, 3) frame -> crop pixels; `mouth` (n, k)
     coefficients; `opening` (n,) of the inner lips in widths of the face; `reach` (n, DIRECTIONS) of the lower
-    face (`cvi.face.neural.hidden`); `train`, `test` bool (n,); `pieces` (m, 2) first and end of the stretches
-    without a cut; `lips` (4,) first and end row, first and end column of the crop that lips ever touch;
-    `side` of a crop, pixels; `size` width and height of the frames.
+    face (`cvi.face.neural.hidden`); `stands` (n, m, 2) where this person's usual lower face would lie in
+    each crop, pixels: told by the head's pose alone; `train`, `test` bool (n,); `pieces` (m, 2) first and end
+    of the stretches without a cut; `lips` (4,) first and end row, first and end column of the crop that lips
+    ever touch; `side` of a crop, pixels; `size` width and height of the frames.
     """
 
     crops: npt.NDArray[np.uint8]
@@ -52,6 +53,7 @@ class Prepared:
     mouth: Floats
     opening: Floats
     reach: Floats
+    stands: Floats
     train: Bools
     test: Bools
     pieces: npt.NDArray[np.int32]
@@ -139,6 +141,7 @@ def prepare(
         mouth=mouth,
         opening=opening(space.decode(mouth)),
         reach=reaches(landmarks, matrices, pieces, train, space.reference, side),
+        stands=stands(landmarks, matrices, train, space.reference),
         train=train,
         test=test,
         pieces=np.asarray(pieces, np.int32),

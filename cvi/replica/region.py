@@ -96,6 +96,12 @@ def reaches(
     return smoothed(found + np.float32(_BEYOND), pieces, _STEADY_FRAMES)
 
 
+def stands(landmarks: Floats, matrices: Floats, train: Bools, reference: Floats) -> Floats:
+    """Where this person's usual lower face would lie in each crop, (n, m, 2) pixels; see `reaches`."""
+    usual = frontal(landmarks[train], reference)[0][:, list(LOWER_FACE)].mean(0)
+    return moved(posed(usual, landmarks, reference), matrices)
+
+
 def lip_box(landmarks: Floats, matrices: Floats, side: int) -> tuple[slice, slice]:
     """Rows and columns of the crop that the lips ever touch; `landmarks` (n, 478, 3) of training frames."""
     spots = moved(landmarks[:, list(LIPS), :2], matrices).reshape(-1, 2)

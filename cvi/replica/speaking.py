@@ -21,7 +21,7 @@ from cvi.face.base import Controls
 from cvi.face.driver import MouthDriver
 from cvi.face.loudness import FRAME_S, levels_db
 from cvi.face.neural.mouth_map import HINTS, JAW_SQUARED, JAW_TERMS, SPOKEN_TERM, TERMS, MouthMap, terms
-from cvi.face.sound_mouth import Network
+from cvi.face.sound_mouth import MouthReader
 from cvi.replica.shape import MouthSpace, corner_lift, opening, width
 from cvi.tts.base import Phone
 
@@ -68,7 +68,7 @@ class Learned:
 
 
 def asked(
-    utterances: Sequence[Utterance], count: int, fps: float, ear: Network | None = None
+    utterances: Sequence[Utterance], count: int, fps: float, ear: MouthReader | None = None
 ) -> list[Controls]:
     """What the driver asks of a face in each of `count` frames, of their middles. `ear` is the person's own,
     for utterances without phones."""

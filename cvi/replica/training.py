@@ -20,6 +20,7 @@ from cvi.replica.device import Device
 from cvi.replica.losses import loss, weights
 from cvi.replica.network import Network, Size, around
 from cvi.replica.prepared import Prepared
+from cvi.replica.transplants import Transplants
 
 _SAVE_EVERY_S = 20.0
 _TIMED_STEPS = 6
@@ -29,12 +30,14 @@ _CLIP = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to train. `steps` in all; `batch` pictures a step; `rate` the highest learning rate; `noise` on
-    the mouth, in deviations, so that nearby mouths look alike."""
+    """How to train. `steps` in all; `batch` pictures a step, of which `borrowed` have another frame's mouth
+    (`cvi.replica.transplants`); `rate` the highest learning rate; `noise` on the mouth, in deviations, so
+    that nearby mouths look alike."""
 
     size: Size
     steps: int
     batch: int = 8
+    borrowed: int = 1
     rate: float = 2e-3
     noise: float = 0.05
     seed: int = 0
@@ -70,6 +73,7 @@ class Trainer:
         lips[prepared.lip_box] = 1.0
         self._lips = torch.from_numpy(lips)[None, None].to(device.where)
         self._frames = np.flatnonzero(prepared.train)
+        self._transplants = Transplants(prepared)
         self._resume()
 
     @property
@@ -128,10 +132,11 @@ class Trainer:
         """One step; everything random in it comes from the seed and the step's number."""
         plan = self._plan
         dice = np.random.default_rng((plan.seed, self.step))
-        chosen = np.sort(dice.choice(self._frames, plan.batch, replace=len(self._frames) < plan.batch))
+        chosen = dice.choice(self._frames, plan.batch, replace=len(self._frames) < plan.batch)
         pictures, hidden = self._pictures(chosen), self._hidden(chosen)
+        truth, weight, mouths = self._wanted(chosen, pictures, hidden, dice)
         noise = plan.noise * dice.standard_normal((plan.batch, plan.size.mouth))
-        mouth = torch.from_numpy((self._prepared.mouth[chosen] + noise).astype(np.float32))
+        mouth = torch.from_numpy((self._prepared.mouth[mouths] + noise).astype(np.float32))
         rate = plan.rate * min(1.0, (self.step + 1) / _WARM_UP)
         rate *= 0.5 * (1 + math.cos(math.pi * self.step / plan.steps)) + 0.01
         for group in self._optimizer.param_groups:
@@ -140,7 +145,7 @@ class Trainer:
         half = self._device.half
         with torch.autocast(self._device.where.type, dtype=half, enabled=half is not None):
             drawn = self.network(seen, mouth.to(self._device.where))
-        value = loss(drawn.float(), pictures, weights(hidden, self._lips))
+        value = loss(drawn.float(), truth, weight)
         self._optimizer.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
@@ -150,6 +155,20 @@ class Trainer:
         if not math.isfinite(result):
             raise CviError("Training ran away: the loss is no number.", "Give another --seed.")
         return result
+
+    def _wanted(
+        self, frames: np.ndarray, pictures: Tensor, hidden: Tensor, dice: np.random.Generator
+    ) -> tuple[Tensor, Tensor, np.ndarray]:
+        """What is to be drawn into the frames, what each pixel of it counts, and whose mouth it has."""
+        truth, weight, mouths = pictures.clone(), weights(hidden, self._lips), frames.copy()
+        for place in range(self._plan.borrowed):
+            frame = int(frames[place])
+            mouths[place] = self._transplants.donor(frame, dice)
+            if mouths[place] != frame:
+                picture, belief = self._transplants.picture(frame, int(mouths[place]))
+                truth[place] = torch.from_numpy(picture).permute(2, 0, 1).to(self._device.where) / 255
+                weight[place] *= torch.from_numpy(belief).to(self._device.where)
+        return truth, weight, mouths
 
     def _pictures(self, frames: np.ndarray) -> Tensor:
         crops = torch.from_numpy(np.ascontiguousarray(self._prepared.crops[frames]))

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from cvi.audio.block import HEARD_HZ, Pcm, to_float
+from cvi.audio.mel import BANDS, HOP, Floats, log_mel
 from cvi.errors import EngineError, MissingError
 from cvi.stage import Stage
 from cvi.turns.base import TurnModel, TurnModelSettings
-from cvi.turns.mel import BANDS, HOP, Floats, log_mel
 from cvi.turns.network import open_network
 
 WINDOW_S = 8.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from cvi.replica.onnx_files import decoder_bytes, encoder_bytes  # noqa: E402
 from cvi.replica.painter import ENCODER, Encoder  # noqa: E402
 from cvi.replica.prepared import Prepared, load_prepared, prepare  # noqa: E402
 from cvi.replica.training import Plan, Trainer  # noqa: E402
+from cvi.replica.transplants import Transplants  # noqa: E402
 
 TINY = (8, 12, 16, 16)
 
@@ -92,6 +94,35 @@ def test_the_lips_follow_the_mouth_asked_for_and_not_the_frame(prepared: Prepare
     dark = (drawn[:, rows, columns, 0] < 120).sum((1, 2)).astype(float)
     assert correlation(dark, prepared.opening[mouths]) > 0.8
     assert abs(correlation(dark, prepared.opening[bases])) < 0.45
+
+
+def test_a_transplant_is_the_donors_mouth_in_the_other_frame(prepared: Prepared) -> None:
+    transplants, dice = Transplants(prepared), np.random.default_rng(0)
+    rows, columns = prepared.lip_box
+    frames = np.flatnonzero(prepared.train)[5::17]
+    shown, given, own, off = [], [], [], []
+    for frame in frames.tolist():
+        donor = transplants.donor(frame, dice)
+        assert prepared.train[donor] and abs(donor - frame) >= 0.3 * prepared.fps
+        picture, belief = transplants.picture(frame, donor)
+        shown.append(float((picture[rows, columns, 0] < 120).sum()))
+        given.append(float(prepared.opening[donor]))
+        own.append(float(prepared.opening[frame]))
+        # Where nothing of it is shown nothing of it is believed; around the mouth all of it is.
+        assert belief[rows, columns].min() > 0.9 and belief[:10].max() == 0
+        # What does not move with the mouth lies where it lay.
+        skin = (belief > 0.5) & (belief < 0.9)
+        off.append(np.abs(picture[skin] - prepared.crops[frame][skin].astype(np.float32)).mean())
+    assert correlation(np.array(shown), np.array(given)) > 0.95
+    assert abs(correlation(np.array(shown), np.array(own))) < 0.7
+    assert np.median(off) < 4
+
+
+def test_a_frame_without_a_donor_keeps_its_mouth(prepared: Prepared) -> None:
+    train = np.zeros_like(prepared.train)
+    train[20:24] = True
+    alone = Transplants(replace(prepared, train=train))
+    assert alone.donor(21, np.random.default_rng(0)) == 21
 
 
 def test_onnx_gives_what_torch_gave(prepared: Prepared, tmp_path: Path) -> None:

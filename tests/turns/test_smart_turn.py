@@ -3,9 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cvi.audio import mel
 from cvi.audio.files import read_audio
 from cvi.errors import EngineError, MissingError
-from cvi.turns import mel, smart_turn
+from cvi.turns import smart_turn
 from cvi.turns.base import TurnModelSettings
 
 MEDIA = Path(__file__).parents[3] / "shared" / "media"

@@ -15,7 +15,8 @@ import numpy as np
 from cvi.face.neural.colour import Bytes, Floats, split, to_ycc
 
 # The colour match follows light, which changes slowly over a face, and never a moved edge.
-_COARSE = 8
+COARSE = 8
+"""Pixels of a crop that are one where light is compared."""
 _SPREAD = 0.16
 """Of the crop's side: how far a difference at the border is felt."""
 _MOST_STEPS = 10.0
@@ -60,7 +61,7 @@ def lay(frame: Bytes, drawn: Floats, matrix: Floats, mask: Floats, ring: Floats)
         return
     ycc = to_ycc(drawn)
     under = _coarse_crop(frame, matrix, mask.shape[0])
-    ycc += _difference(under, ycc, ring)
+    ycc += difference(under, ycc, ring)
     _blend(planes.luma, ycc[..., :1], mask, matrix, patch, 1)
     _blend(planes.cb, ycc[..., 1:2], mask, matrix, patch, 2)
     _blend(planes.cr, ycc[..., 2:], mask, matrix, patch, 2)
@@ -94,9 +95,9 @@ def _blend(plane: Bytes, values: Floats, mask: Floats, matrix: Floats, patch: Pa
 
 
 def _coarse_crop(frame: Bytes, matrix: Floats, side: int) -> Floats:
-    """The frame's own Y, Cb, Cr in coarse crop pixels, (side / _COARSE, side / _COARSE, 3)."""
+    """The frame's own Y, Cb, Cr in coarse crop pixels, (side / COARSE, side / COARSE, 3)."""
     planes = split(frame)
-    small = side // _COARSE
+    small = side // COARSE
     scale = side / small
     channels = []
     for plane, step in ((planes.luma, 1), (planes.cb, 2), (planes.cr, 2)):
@@ -129,8 +130,9 @@ def _fetched(plane: Bytes, place: Floats, small: int, reach: float) -> Floats:
     return np.asarray(total / len(offsets) ** 2, np.float32)
 
 
-def _difference(under: Floats, drawn: Floats, ring: Floats) -> Floats:
-    """What to add to the drawing, (side, side, 3): the ring's differences, carried smoothly inwards."""
+def difference(under: Floats, drawn: Floats, ring: Floats) -> Floats:
+    """What to add to a drawing (side, side, 3), so that it has the light of what it is laid into: the ring's
+    differences, carried smoothly inwards. `under` is that in coarse pixels, (side / COARSE, ..., 3)."""
     small = under.shape[0]
     side = ring.shape[0]
     coarse = cv2.resize(drawn, (small, small), interpolation=cv2.INTER_AREA)
