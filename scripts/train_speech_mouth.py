@@ -54,7 +54,7 @@ def examples(
 
 def train(encoder: SpeechEncoder, ridge: float) -> SpeechMap:
     rng = np.random.default_rng(1)
-    count, total, totals = 0, 0.0, 0.0
+    count, total, totals, squares = 0, 0.0, 0.0, 0.0
     gram = cross = np.zeros(())
     for voice in VOICES:
         # Sums alone are kept: all the features would be gigabytes.
@@ -62,6 +62,7 @@ def train(encoder: SpeechEncoder, ridge: float) -> SpeechMap:
         x, y = (np.concatenate(part) for part in zip(*pairs, strict=True))
         count += len(x)
         total, totals = total + x.sum(0, dtype=np.float64), totals + y.sum(0, dtype=np.float64)
+        squares = squares + np.square(y).sum(0, dtype=np.float64)
         gram, cross = gram + (x.T @ x).astype(np.float64), cross + (x.T @ y).astype(np.float64)
         print(f"{'/'.join(map(str, voice))}: {count / RATE_HZ:.0f} s so far", flush=True)
     mean, middle = total / count, totals / count
@@ -69,6 +70,9 @@ def train(encoder: SpeechEncoder, ridge: float) -> SpeechMap:
     spread = np.sqrt(np.maximum(np.diag(gram), 0)) + 1e-3
     solved = np.linalg.solve(gram / np.outer(spread, spread) + ridge * np.eye(len(mean)), cross / spread[:, None])
     weights = solved / spread[:, None]
+    # What is regressed moves less than what it foretells: stretched to move as much.
+    moves = np.sqrt(np.einsum("dk,de,ek->k", weights, gram, weights))
+    weights *= np.sqrt(squares / count - middle**2) / moves
     return SpeechMap(weights.astype(np.float32), (middle - mean @ weights).astype(np.float32))
 
 
