@@ -25,7 +25,8 @@ RATE_HZ = 50
 """Feature i stands for the time from i / RATE_HZ to (i + 1) / RATE_HZ."""
 LAYERS = (4, 6)
 """Which of the graph's normalisations are read: what enters the third and the fourth of the four blocks. Of
-every layer alone and several together these two foretold the held-out lips of three real speakers best."""
+every layer alone and several together these two foretold held-out lips of three real speakers best
+(`scripts/measure_ears FILM --tune`)."""
 WIDTH = 384
 _NORMS = 10
 _WINDOW = 400
