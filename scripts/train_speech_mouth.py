@@ -68,7 +68,8 @@ def train(encoder: SpeechEncoder, ridge: float) -> SpeechMap:
     mean, middle = total / count, totals / count
     gram, cross = gram / count - np.outer(mean, mean), cross / count - np.outer(mean, middle)
     spread = np.sqrt(np.maximum(np.diag(gram), 0)) + 1e-3
-    solved = np.linalg.solve(gram / np.outer(spread, spread) + ridge * np.eye(len(mean)), cross / spread[:, None])
+    held = gram / np.outer(spread, spread) + ridge * np.eye(len(mean))
+    solved = np.linalg.solve(held, cross / spread[:, None])
     weights = solved / spread[:, None]
     # What is regressed moves less than what it foretells: stretched to move as much.
     moves = np.sqrt(np.einsum("dk,de,ek->k", weights, gram, weights))
@@ -90,7 +91,8 @@ def main() -> None:
     for voice in HELD_OUT:
         pieces = asyncio.run(spoken(voice))
         name = "/".join(voice[:2])
-        print(f"{name}, not trained on, through the encoder: {measure(SpeechMouth(encoder, mapping), pieces)}")
+        through = measure(SpeechMouth(encoder, mapping), pieces)
+        print(f"{name}, not trained on, through the encoder: {through}")
         print(f"{name}, not trained on, by plain bands: {measure(shipped(), pieces)}")
 
 
