@@ -19,7 +19,7 @@ from cvi.face.replica import digest, save_bytes
 from cvi.face.sound_mouth import EAR
 from cvi.replica.blinks import watch
 from cvi.replica.casting import voices_for
-from cvi.replica.consent import Consent, give_consent, save_consent
+from cvi.replica.consent import Consent, consent_file, give_consent, save_consent
 from cvi.replica.device import Device, choose_device
 from cvi.replica.ear import ear_bytes, learn_ear
 from cvi.replica.evaluation import LEAST_FRAMES, Evaluation, evaluate
@@ -29,13 +29,15 @@ from cvi.replica.idle import choose_loop
 from cvi.replica.landmarks import FaceTracker, Track
 from cvi.replica.looking import GRADE, clean_frames, look_at, refuse_unusable
 from cvi.replica.mesh import build_tracker
-from cvi.replica.prepared import Prepared, load_prepared, prepare
+from cvi.replica.prepared import LEAST_TRAINING_S, Prepared, load_prepared, prepare
 from cvi.replica.report import page
+from cvi.replica.scripted import read_script, scripted_sound
 from cvi.replica.speaking import (
     Learned,
     Utterance,
     as_filmed,
     asked,
+    check_spoken,
     gauged,
     learn_mouth,
     rest_of,
@@ -99,10 +101,15 @@ def make_replica(
     shop = open_workshop(order.name)
     footage = open_footage(order.video)
     if not footage.has_sound:
-        raise UsageError(f"{order.video} has no sound.", "A replica learns to speak from speech.")
+        raise UsageError(f"{order.video} has no sound.", "Film again with sound: it learns from speech.")
+    if order.held_out_s is not None and order.held_out_s + LEAST_TRAINING_S > footage.duration_s:
+        raise UsageError(
+            f"Of {footage.duration_s:.0f} s of footage, --hold-out {order.held_out_s:g} leaves too little.",
+            "Hold out less, 0 for nothing, or give a longer film.",
+        )
     source = digest(order.video)
     consent = give_consent(order.consent, source, who=order.consent_by)
-    script = _script(order)
+    script = None if order.script is None else read_script(order.script)
     device = choose_device(order.device, order.threads)
     with shop.alone():
         return _made(order, shop, footage, source, consent, script, device, progress, stop, tracker)
@@ -140,6 +147,10 @@ def _made(
             clean_frames(track, grade),
             lambda done, of: progress("prepare", done, of, ""),
         )
+    sound = read_audio(order.video, PLAYED_HZ)
+    voiced = voiced_frames(sound, len(prepared), prepared.fps)
+    # Before the hours of training, which would be in vain.
+    check_spoken(int((prepared.train & voiced).sum()))
     trained = train_network(
         shop.folder,
         prepared,
@@ -152,9 +163,7 @@ def _made(
     )
     if trained is None:
         return None
-    sound = read_audio(order.video, PLAYED_HZ)
     utterances, closures_s = spoken(sound, script)
-    voiced = voiced_frames(sound, len(prepared), prepared.fps)
     rest = rest_of(prepared.space, prepared.mouth, prepared.train, voiced)
     gauge = gauged(prepared.space, prepared.mouth, prepared.train, rest)
     ear = learn_ear(sound, gauge, prepared.train & voiced, prepared.fps)
@@ -188,7 +197,8 @@ def _made(
     }
     if ear is not None:
         facts["heard_jaw_correlation"] = {"own": round(ear.agreement, 3), "shipped": round(ear.before, 3)}
-    extra = list(save_consent(consent, folder, Path(order.consent) if consent.kind == "film" else None))
+    film = consent_file(order.consent) if consent.kind == "film" else None
+    extra = list(save_consent(consent, folder, film))
     save_bytes(folder / GRADE, json.dumps(grade, indent=1).encode())
     extra.append(GRADE)
     if ear is not None:
@@ -281,18 +291,7 @@ def spoken(sound: Pcm, script: str | None) -> tuple[list[Utterance], list[float]
     """
     if script is None:
         return whole_sound(sound), []
-    from cvi.replica.scripted import scripted_sound
-
     return scripted_sound(sound, script)
-
-
-def _script(order: Order) -> str | None:
-    if order.script is None:
-        return None
-    try:
-        return order.script.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{order.script} cannot be read ({error}).", "Give a UTF-8 text file.") from error
 
 
 def _held_out_s(order: Order, footage: Footage) -> float:

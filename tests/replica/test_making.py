@@ -163,7 +163,7 @@ def test_what_cannot_be_is_said_before_anything_is_done(film: Path, tmp_path: Pa
         (order(silent), "no sound"),
         (order(text), "not a film"),
         (order(tmp_path / "none.mp4"), "no file"),
-        (order(film, script=tmp_path / "none.txt"), "cannot be read"),
+        (order(film, script=tmp_path / "none.txt"), "no script"),
     ]
 
     def never() -> BlobTracker:
