@@ -113,3 +113,11 @@ def test_check_grades_a_real_bad_clip(tmp_path: Path) -> None:
     grade = json.loads(outcome.output)["films"][0]
     assert grade["verdict"] == "unusable" and grade["faults"][0]["kind"] == "no_face"
     assert "data:image/jpeg;base64," in page.read_text()
+
+
+def test_a_camera_that_is_not_there_is_told_in_a_sentence_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    outcome = RUN.invoke(app, ["replica", "record", str(tmp_path / "me.mp4"), "--camera", "97", "--no-guide"])
+    assert isinstance(outcome.exception, MissingError) and "Camera 97 cannot be opened" in str(outcome.exception)
+    assert capfd.readouterr().err == "", "the library that was asked has a voice of its own"
