@@ -18,6 +18,7 @@ from cvi.engines import build
 from cvi.errors import UsageError
 from cvi.face.base import Controls, FaceEngine, FaceSettings, Frame
 from cvi.face.replica import ReplicaCard, find_replica, load_replica_card
+from cvi.face.sound_mouth import load_ear
 from cvi.llm.base import LlmEngine, LlmSettings, Message, Sampling
 from cvi.models.installed import find_installed, model_path
 from cvi.models.profiles import EngineChoice, Profile, Resolution, resolve_profile
@@ -223,6 +224,8 @@ async def build_studio(
 
     Raises MissingError, UsageError, EngineError; what was built by then is closed.
     """
+    # A damaged one is told before any model is read; nobody needs it who is not seen.
+    ear = load_ear(cast.replica.folder) if with_face else None
     stage = Stage("face")
     persona = cast.persona
 
@@ -272,7 +275,7 @@ async def build_studio(
         stage.close()
         raise failures[0]
     vad, stt, llm, tts, face, turns = done
-    return Studio(Layers(vad, stt, llm, tts, turns), face, stage)  # type: ignore[arg-type]
+    return Studio(Layers(vad, stt, llm, tts, turns, ear), face, stage)  # type: ignore[arg-type]
 
 
 def _stt_settings(cast: Cast, language: str) -> SttSettings:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 _GIVE_ANOTHER = "Give a wav, flac, mp3, ogg, mp4 or webm file that plays elsewhere."
+_GIVE_A_FILM = "Give an mp4, mov, mkv or webm film that plays elsewhere."
 _BLOCK_S = 0.1
 _LONGEST_LEAD_S = 60.0
 
@@ -151,18 +152,19 @@ def opened(path: Path, what: str = "sound or picture file") -> Iterator[InputCon
     """A media file for reading; `what` it was to be. Raises UsageError with what is wrong and what to do."""
     import av
 
+    another = _GIVE_A_FILM if what == "film" else _GIVE_ANOTHER
     if not path.exists():
         raise UsageError(f"There is no file {path}.", "Check the path.")
     if not path.is_file():
-        raise UsageError(f"{path} is not a file.", _GIVE_ANOTHER)
+        raise UsageError(f"{path} is not a file.", another)
     if path.stat().st_size == 0:
-        raise UsageError(f"{path} is empty.", _GIVE_ANOTHER)
+        raise UsageError(f"{path} is empty.", another)
     try:
         container = av.open(str(path), mode="r", metadata_errors="ignore")
     except PermissionError as error:
         raise UsageError(f"{path} may not be read.", "Change its permissions.") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise UsageError(f"{path} is not a {what} that can be read.", _GIVE_ANOTHER) from error
+        raise UsageError(f"{path} is not a {what} that can be read.", another) from error
     with container:
         yield container
 

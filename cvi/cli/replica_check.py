@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cvi.replica.footage import Footage
     from cvi.replica.grading.faults import Grade
 
+PAGES = (".html", ".htm")
 FILMS = (".mp4", ".mov", ".mkv", ".webm", ".m4v", ".avi", ".mpg", ".mpeg")
 
 
@@ -38,19 +39,19 @@ def check(
     from cvi.replica.grading.page import as_data, write_page
 
     paths = _films(films)
+    pages = [None if html is None else _page_path(html, path, several=len(paths) > 1) for path in paths]
     console = Console(stderr=True, quiet=json)
     said = None if script is None else _coverage(script, language)
     rows: list[dict[str, Any]] = []
     grades: list[Grade | None] = []
-    for path in paths:
+    for path, page in zip(paths, pages, strict=True):
         grade, footage, problem = _grade(path, console, alone=len(paths) == 1)
         grades.append(grade)
         if grade is None:
             rows.append({"film": path.name, "path": str(path), "verdict": "unreadable", "said": problem})
             continue
         row = {**as_data(grade), "path": str(path)}
-        if html is not None and footage is not None:
-            page = _page_path(html, path, several=len(paths) > 1)
+        if page is not None and footage is not None:
             write_page(grade, footage, page)
             row["page"] = str(page)
         rows.append(row)
@@ -130,10 +131,16 @@ def _coverage(script: Path, language: str) -> dict[str, Any]:
     from cvi.errors import UsageError
     from cvi.replica.reading.coverage import NAMES, NEEDED, coverage
 
+    if not script.is_file():
+        raise UsageError(f"There is no script {script}.", "Check the path.")
     try:
         text = script.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{script} cannot be read.", "Give a text in UTF-8.") from error
+        raise UsageError(
+            f"The script {script} cannot be read.", "Save it as plain text in UTF-8."
+        ) from error
+    if not text.strip():
+        raise UsageError(f"The script {script} is empty.", "Write into it what is said in the film.")
     found = coverage(text, language)
     return {
         "mouths": {NAMES[name]: found.mouths[name] for name in NEEDED},
@@ -142,12 +149,17 @@ def _coverage(script: Path, language: str) -> dict[str, Any]:
 
 
 def _page_path(html: Path, film: Path, *, several: bool) -> Path:
+    """Where a film's page goes, settled before the minutes of grading. Raises UsageError."""
     from cvi.errors import UsageError
 
     if html.is_dir():
         return html / f"{film.stem}.html"
     if several:
         raise UsageError(f"{html} is one file, and there are several films.", "Name a folder that exists.")
+    if html.suffix.lower() not in PAGES:
+        raise UsageError(f"{html} is not the name of a page.", "Give --html a name ending in .html.")
+    if not html.parent.is_dir():
+        raise UsageError(f"There is no folder {html.parent}.", "Make it, or choose another for the page.")
     return html
 
 

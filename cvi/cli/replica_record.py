@@ -22,7 +22,9 @@ def record(
         str | None, typer.Option(help="A microphone's number or name, or a recording in its place.")
     ] = None,
     guide: Annotated[bool, typer.Option(help="Tell whether you sit well in the picture.")] = True,
-    force: Annotated[bool, typer.Option("--force", help="Replace a film that is there.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a film that is there, and the text beside it.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print a JSON document for machines.")] = False,
 ) -> None:
     """Show the script as a teleprompter over the camera's picture, and record picture and sound.
@@ -41,8 +43,9 @@ def record(
     from cvi.transport.container import check_output
 
     check_output(output)
-    if output.exists() and not force:
-        raise UsageError(f"{output} is there already.", "Choose another name, or add --force.")
+    for path in (output, output.with_suffix(".txt")):
+        if path.exists() and not force:
+            raise UsageError(f"{path} is there already.", "Choose another name, or add --force.")
     sheet = read_sheet(language_code(language_name(language) or "") or language)
     tracker = None
     if guide:

@@ -41,7 +41,7 @@ def train_replica(
     ] = None,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Of the processor.")] = 1,
     anyway: Annotated[bool, typer.Option("--anyway", help="Even with footage graded unusable.")] = False,
-    seed: Annotated[int, typer.Option(help="Another number, another replica.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Another number, another replica.")] = 0,
     glasses: Annotated[
         bool, typer.Option("--glasses", help="With a photo: the person wears glasses, which must not bend.")
     ] = False,
@@ -96,7 +96,6 @@ def run(order: Order, quiet: bool) -> Made:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
-    from cvi.errors import EngineError
     from cvi.home import home
     from cvi.replica.making import make_replica
     from cvi.replica.trained import PREVIEW
@@ -112,31 +111,30 @@ def run(order: Order, quiet: bool) -> Made:
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     console = Console(stderr=True, quiet=quiet)
     columns = (TextColumn("{task.description:16}"), BarColumn(), TextColumn("{task.fields[note]}"))
+    bar = Progress(*columns, console=console)
+    task = bar.add_task("", total=None, note="")
+    at = ""
+
+    def progress(stage: str, done: int, of: int, note: str) -> None:
+        nonlocal at
+        if stage != at:
+            if not at:
+                bar.start()  # of an order that is refused nothing is seen but why
+            at = stage
+            bar.reset(task, description=STEPS[stage], total=of)
+            if stage == "train":
+                console.print(f"How it looks: {home() / 'training' / order.name / PREVIEW}")
+        bar.update(task, completed=done, total=of, note=note or f"{done} of {of}")
+        if stopped and stage != "train":
+            raise KeyboardInterrupt
+
     try:
-        with Progress(*columns, console=console) as bar:
-            task = bar.add_task("", total=None, note="")
-            at = ""
-
-            def progress(stage: str, done: int, of: int, note: str) -> None:
-                nonlocal at
-                if stage != at:
-                    at = stage
-                    bar.reset(task, description=STEPS[stage], total=of)
-                    if stage == "train":
-                        console.print(f"How it looks: {home() / 'training' / order.name / PREVIEW}")
-                bar.update(task, completed=done, total=of, note=note or f"{done} of {of}")
-                if stopped and stage != "train":
-                    raise KeyboardInterrupt
-
-            made = make_replica(order, progress, lambda: stopped)
-    except EngineError:
-        # Ctrl-C reaches the face tracker's process too, and it may be the first to go.
-        if not stopped:
-            raise
-        made = None
+        made = make_replica(order, progress, lambda: stopped)
     except KeyboardInterrupt:
         made = None
     finally:
+        if at:
+            bar.stop()
         for number, handler in before.items():
             signal.signal(number, handler)
     if made is None:

@@ -149,6 +149,7 @@ class Replies:
             apology=self._settings.apology if apology is None else apology,
             user_text=user_text,
             interruptible=interruptible,
+            ear=self._layers.ear,
         )
         self._watch(reply.task)
         return reply

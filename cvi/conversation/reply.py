@@ -18,6 +18,7 @@ from cvi.conversation.journal import Journal
 from cvi.conversation.timeline import SpeechTimeline
 from cvi.errors import EngineError
 from cvi.face.driver import MouthDriver
+from cvi.face.sound_mouth import Network
 from cvi.tts.base import TtsEngine
 
 State = Literal["draft", "committed", "discarded", "interrupted", "finished"]
@@ -69,10 +70,11 @@ class Reply:
         apology: str,
         user_text: str = "",
         interruptible: bool = True,
+        ear: Network | None = None,
     ) -> None:
         """`turn` and `user_text` are what is answered, None and "" for a greeting.
 
-        `apology` is spoken when the model fails.
+        `apology` is spoken when the model fails. `ear` as in `Layers`.
         """
         self.generation = generation
         self.turn = turn
@@ -80,7 +82,7 @@ class Reply:
         self.interruptible = interruptible
         self.state: State = "draft"
         self.timeline = SpeechTimeline()
-        self.mouth = MouthDriver()
+        self.mouth = MouthDriver(ear)
         self._emotions: list[tuple[int, str | None]] = []
         self.failure: Exception | None = None
         self.on_first_speech: Callable[[], None] = lambda: None

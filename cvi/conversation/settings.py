@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from cvi.face.sound_mouth import Network
 from cvi.llm.base import LlmEngine, Message, Sampling
 from cvi.stt.base import SttEngine
 from cvi.tts.base import TtsEngine
@@ -22,7 +23,8 @@ NOT_HEARD = "Sorry, I didn't catch that. Could you say it again?"
 class Layers:
     """The engines of one conversation, built and warm. The face is given as its renderer.
 
-    `turns` hears in the voice whether a turn is over; without one the words alone are judged.
+    `turns` hears in the voice whether a turn is over; without one the words alone are judged. `ear` is the
+    replica's own: it reads the mouth from speech without phone times in place of the shipped network.
     """
 
     vad: VadEngine
@@ -30,6 +32,7 @@ class Layers:
     llm: LlmEngine
     tts: TtsEngine
     turns: TurnModel | None = None
+    ear: Network | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,9 +62,8 @@ def align(pcm: Pcm, script: str) -> list[Aligned]:
     left out here too. Raises MissingError without pocketsphinx.
     """
     decoder = _Decoder()
-    known = [(text, decoder.count(text)) for text in sentences(script)]
     found: list[Aligned] = []
-    for texts, start_s, end_s in _placed([k for k in known if k[1]], _stretches(pcm)):
+    for texts, start_s, end_s in _placed(decoder.known(script), _stretches(pcm)):
         first = max(0, round((start_s - _MARGIN_S) * HEARD_HZ))
         piece = pcm[first : round((end_s + _MARGIN_S) * HEARD_HZ)]
         phones = decoder.align(piece, " ".join(texts))
@@ -72,6 +71,11 @@ def align(pcm: Pcm, script: str) -> list[Aligned]:
             begin_s = first / HEARD_HZ
             found.append(Aligned(" ".join(texts), begin_s, begin_s + len(piece) / HEARD_HZ, tuple(phones)))
     return found
+
+
+def known_sentences(script: str) -> list[str]:
+    """The sentences that `align` would look for. Raises MissingError without pocketsphinx."""
+    return [text for text, _ in _Decoder().known(script)]
 
 
 def _stretches(pcm: Pcm) -> list[tuple[float, float]]:
@@ -157,6 +161,11 @@ class _Decoder:
         self._make = pocketsphinx.Decoder
         self._decoders: dict[float, Any] = {}
         self._words = self._with(_BEAMS[0])
+
+    def known(self, script: str) -> list[tuple[str, int]]:
+        """The sentences of which every word is in the dictionary, and how many sounds each has."""
+        counted = [(text, self.count(text)) for text in sentences(script)]
+        return [(text, sounds) for text, sounds in counted if sounds]
 
     def count(self, text: str) -> int:
         """How many sounds a sentence has; 0 where a word is not in the dictionary."""

@@ -21,7 +21,7 @@ from cvi.engines import factory, names
 from cvi.errors import CviError, UsageError
 from cvi.face.replica import CARD, ReplicaCard, digest, find_replica, load_replica_card, save_bytes
 from cvi.face.shelf import is_shipped
-from cvi.replica.consent import Consent, give_consent, load_consent
+from cvi.replica.consent import TEXTS, Consent, consent_file, give_consent, load_consent
 from cvi.tts.base import TtsSettings
 from cvi.tts.cloning import Cloning, reference
 
@@ -60,8 +60,10 @@ def clone_voice(
         raise UsageError(f"'{name}' is a stock replica.", "Give a replica of your own a voice.")
     card = load_replica_card(folder)
     chosen = cloning(engine)
-    if not recording.is_file():
+    if not recording.exists():
         raise UsageError(f"There is no file {recording}.", "Check the path.")
+    if not recording.is_file():
+        raise UsageError(f"{recording} is not a file.", "Give a recording: sound or film.")
     source = digest(recording)
     agreed = _consent(folder, source, consent)
     sound = reference(read_audio(recording, PLAYED_HZ))
@@ -78,6 +80,9 @@ def clone_voice(
         "consent": asdict(agreed),
     }
     try:
+        if file in card.files:
+            # Killed while files and card are changed one after the other, the replica must still be whole.
+            _note(card, chosen.engine, None)
         save_bytes(folder / file, voice)
         save_bytes(folder / STORY, json.dumps(story, indent=2, ensure_ascii=False).encode())
         _note(card, chosen.engine, file)
@@ -115,13 +120,14 @@ def spoken_clone(card: ReplicaCard, language: str) -> tuple[str, str] | None:
 def _consent(folder: Path, source: str, given: str | None) -> Consent:
     """The consent to a voice from this recording: what is given, or the replica's own."""
     if given is not None:
+        file = consent_file(given)
+        if file is not None and file.suffix.lower() not in TEXTS:
+            raise UsageError("The consent to a voice is kept as words, and this is another file.", _ASK)
         consent = give_consent(given, source, purpose=PURPOSE)
     else:
         consent = load_consent(folder)
         if consent.footage_sha256 != source:
             raise UsageError(f"{consent.who} agreed to a replica of other footage than this recording.", _ASK)
-    if consent.kind == "film" and given is not None:
-        raise UsageError("The consent to a voice is kept as words, and this is a film.", _ASK)
     if consent.kind == "text" and not _VOICE_IS_NAMED.search(consent.text):
         raise UsageError(f"The consent of {consent.who} does not speak of the voice.", _ASK)
     return consent
@@ -143,11 +149,15 @@ def _made_from(story: dict[str, Any]) -> str:
     return str(story["recording"]["sha256"])
 
 
-def _note(card: ReplicaCard, engine: str, file: str) -> None:
-    """Name the voice in the card, with the hashes of its files."""
+def _note(card: ReplicaCard, engine: str, file: str | None) -> None:
+    """Name the voice in the card, with the hashes of its files; None: take out the one that is named."""
     path = card.folder / CARD
     data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    data["voices"] = {**(data.get("voices") or {}), engine: file}
-    hashes = {**data["files"], **{name: digest(card.folder / name) for name in (file, STORY)}}
-    data["files"] = dict(sorted(hashes.items()))
+    voices = dict(data.get("voices") or {})
+    gone = (voices.pop(engine, None), STORY)
+    hashes = {name: value for name, value in data["files"].items() if name not in gone}
+    if file is not None:
+        voices[engine] = file
+        hashes |= {name: digest(card.folder / name) for name in (file, STORY)}
+    data["voices"], data["files"] = voices, dict(sorted(hashes.items()))
     save_bytes(path, yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100).encode())

@@ -11,6 +11,7 @@ import getpass
 import hashlib
 import json
 import os
+import re
 import shutil
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -24,6 +25,8 @@ CARD = "consent.json"
 FORMAT = 1
 SHORTEST_TEXT = 20
 LONGEST_TEXT = 20_000
+TEXTS = (".txt", ".md")
+_FILES = (*TEXTS, ".mp4", ".mov", ".mkv", ".webm", ".m4v", ".avi")
 EXAMPLE = (
     "I, Anna Example, am the person in this footage. I agree that a replica of my face and voice is made "
     "from it, for conversations on my own machine."
@@ -31,6 +34,20 @@ EXAMPLE = (
 _REMEDY = (
     'Give --consent with a text, "I, <name>, am the person in this footage and agree that a replica of my '
     'face and voice is made from it, for <purpose>.", a text file, or a film in which they say so.'
+)
+# Of the languages that footage is read in here, and of some neighbours: others agree in a film.
+_AGREES = (
+    r"(?:agree|consent|permit|allow|authori[sz]e|give (?:my )?permission"
+    r"|stimm|zustimm|zugestimm|einverstanden|einverständnis|einwillig|willige|erlaub|gestatte"
+    r"|acuerdo|consiento|consentimiento|acepto|autorizo|permito"
+    r"|d['’]accord|consen[st]|accepte|autorise|permets"
+    r"|acconsento|accetto|autorizzo|concordo|consinto|aceito|akkoord|toestemming|zgadzam|zgod)"
+)
+_AGREED = re.compile(rf"\b{_AGREES}", re.IGNORECASE)
+_REFUSED = re.compile(
+    rf"(?:\b(?:not|never|cannot|nicht|nie|niemals|kein\w*|no|nunca|ne|pas|jamais|non|não|niet|nie)|n['’]t)"
+    rf"\W+(?:\w+\W+)?{_AGREES}|\bn['’](?:accepte|autorise)|\bstimme\W+(?:\w+\W+){{0,3}}nicht\b",
+    re.IGNORECASE,
 )
 
 
@@ -76,18 +93,16 @@ def give_consent(
     """
     if given is None or not given.strip():
         raise UsageError("A replica is made only of somebody who agreed to it.", _REMEDY)
-    path = Path(given).expanduser() if len(given) < 1000 and "\n" not in given else None
+    path = consent_file(given)
     text, evidence = given.strip(), "text"
     kind: Literal["text", "film"] = "text"
-    if path is not None and path.is_file():
+    if path is not None:
         evidence = path.name
-        if path.suffix.lower() in (".txt", ".md"):
+        if path.suffix.lower() in TEXTS:
             text = _read_text(path)
         else:
             _check_film(path)
             kind, text = "film", ""
-    elif path is not None and path.suffix.lower() in (".mp4", ".mov", ".mkv", ".webm", ".txt", ".md"):
-        raise UsageError(f"There is no consent at {path}.", "Check the path.")
     if kind == "text":
         _check_wording(text)
         who = who or _name_in(text)
@@ -113,6 +128,24 @@ def give_consent(
         recorded_by=_user(),
     )
     return _bound(consent)
+
+
+def consent_file(given: str) -> Path | None:
+    """The file that --consent names; None where it is the wording itself. Raises UsageError for a path at
+    which nothing is."""
+    name = given.strip()
+    if "\n" in given:
+        return None
+    try:
+        path = Path(name).expanduser()
+        if path.is_file():
+            return path
+    except (OSError, RuntimeError):
+        return None  # longer than any path, or at home with a user nobody knows: a wording
+    like_a_path = len(name.split()) == 1 and (os.sep in name or bool(path.suffix))
+    if like_a_path or path.suffix.lower() in _FILES:
+        raise UsageError(f"There is no consent at {path}.", "Check the path, or write the wording itself.")
+    return None
 
 
 def save_consent(consent: Consent, folder: Path, film: Path | None = None) -> tuple[str, ...]:
@@ -203,9 +236,17 @@ def _read_text(path: Path) -> str:
 
 def _check_wording(text: str) -> None:
     if len(text) < SHORTEST_TEXT or len(text.split()) < 4:
-        raise UsageError(f"'{text[:60]}' is no consent.", _REMEDY)
+        raise UsageError(f"'{_shortened(text)}' is no consent.", _REMEDY)
     if len(text) > LONGEST_TEXT:
         raise UsageError("The consent is longer than 20,000 characters.", "Give the agreement alone.")
+    if not _AGREED.search(text) or _REFUSED.search(text):
+        raise UsageError(f"The consent does not say that anybody agrees: '{_shortened(text)}'", _REMEDY)
+    if blank := re.search(r"<[^<>]*>", text):
+        raise UsageError(f"The consent still has a gap to fill in: {blank[0]}", _REMEDY)
+
+
+def _shortened(text: str, most: int = 60) -> str:
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def _check_film(path: Path) -> None:

@@ -19,7 +19,7 @@ from cvi.face.replica import digest, save_bytes
 from cvi.face.speech_encoder import SpeechEncoder
 from cvi.replica.blinks import watch
 from cvi.replica.casting import voices_for
-from cvi.replica.consent import Consent, give_consent, save_consent
+from cvi.replica.consent import Consent, consent_file, give_consent, save_consent
 from cvi.replica.device import Device, choose_device
 from cvi.replica.evaluation import LEAST_FRAMES, Evaluation, evaluate
 from cvi.replica.footage import Footage, open_footage
@@ -29,9 +29,10 @@ from cvi.replica.idle import choose_loop
 from cvi.replica.landmarks import FaceTracker, Track
 from cvi.replica.looking import GRADE, clean_frames, look_at, refuse_unusable
 from cvi.replica.mesh import build_tracker
-from cvi.replica.prepared import Prepared, load_prepared, prepare
+from cvi.replica.prepared import LEAST_TRAINING_S, Prepared, load_prepared, prepare
 from cvi.replica.report import page
-from cvi.replica.speaking import Learned, as_filmed, learn_mouth, voiced_frames
+from cvi.replica.scripted import read_script
+from cvi.replica.speaking import Learned, as_filmed, check_spoken, learn_mouth, voiced_frames
 from cvi.replica.tiers import TIERS
 from cvi.replica.trained import Length, train_network
 from cvi.replica.workshop import Workshop, open_workshop
@@ -90,10 +91,15 @@ def make_replica(
     shop = open_workshop(order.name)
     footage = open_footage(order.video)
     if not footage.has_sound:
-        raise UsageError(f"{order.video} has no sound.", "A replica learns to speak from speech.")
+        raise UsageError(f"{order.video} has no sound.", "Film again with sound: it learns from speech.")
+    if order.held_out_s is not None and order.held_out_s + LEAST_TRAINING_S > footage.duration_s:
+        raise UsageError(
+            f"Of {footage.duration_s:.0f} s of footage, --hold-out {order.held_out_s:g} leaves too little.",
+            "Hold out less, 0 for nothing, or give a longer film.",
+        )
     source = digest(order.video)
     consent = give_consent(order.consent, source, who=order.consent_by)
-    script = _script(order)
+    script = None if order.script is None else read_script(order.script)
     device = choose_device(order.device, order.threads)
     with shop.alone():
         return _made(order, shop, footage, source, consent, script, device, progress, stop, tracker)
@@ -131,6 +137,10 @@ def _made(
             clean_frames(track, grade),
             lambda done, of: progress("prepare", done, of, ""),
         )
+    sound = read_audio(order.video, PLAYED_HZ)
+    voiced = voiced_frames(sound, len(prepared), prepared.fps)
+    # Before the hours of training, which would be in vain.
+    check_spoken(int((prepared.train & voiced).sum()))
     trained = train_network(
         shop.folder,
         prepared,
@@ -143,8 +153,6 @@ def _made(
     )
     if trained is None:
         return None
-    sound = read_audio(order.video, PLAYED_HZ)
-    voiced = voiced_frames(sound, len(prepared), prepared.fps)
     encoder = None if order.encoder is None else SpeechEncoder(order.encoder)
     heard = hear(sound, script, prepared, voiced, encoder)
     learned = learn_mouth(prepared.space, prepared.mouth, heard.unknowing, prepared.train, voiced)
@@ -174,7 +182,8 @@ def _made(
         "smiles": learned.smiled,
         **heard.facts(),
     }
-    extra = list(save_consent(consent, folder, Path(order.consent) if consent.kind == "film" else None))
+    film = consent_file(order.consent) if consent.kind == "film" else None
+    extra = list(save_consent(consent, folder, film))
     save_bytes(folder / GRADE, json.dumps(grade, indent=1).encode())
     extra += [GRADE, *heard.store(folder)]
     if script is not None:
@@ -257,13 +266,6 @@ def _store(
     shop.clear()
 
 
-def _script(order: Order) -> str | None:
-    if order.script is None:
-        return None
-    try:
-        return order.script.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{order.script} cannot be read ({error}).", "Give a UTF-8 text file.") from error
 
 
 def _held_out_s(order: Order, footage: Footage) -> float:

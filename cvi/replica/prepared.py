@@ -194,19 +194,20 @@ def _write_crops(
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     count = len(matrices)
     try:
-        out = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=(count, side, side, 3))
         done = 0
-        for frame, matrix in zip(frames, matrices, strict=False):
-            out[done] = crop(frame.rgb, matrix, side)
-            done += 1
-            progress(done, count)
+        # Written, not mapped: a full disk is told here, where a mapped file ends the process by a signal.
+        with part.open("wb") as out:
+            shape = {"descr": "|u1", "fortran_order": False, "shape": (count, side, side, 3)}
+            np.lib.format.write_array_header_1_0(out, shape)
+            for frame, matrix in zip(frames, matrices, strict=False):
+                out.write(np.ascontiguousarray(crop(frame.rgb, matrix, side)).data)
+                done += 1
+                progress(done, count)
         if done < count:
             raise UsageError(
                 f"The footage gave {done} frames where its track has {count}.",
                 "Track it again: it has changed.",
             )
-        out.flush()
-        del out
         part.replace(path)
     except OSError as error:
         raise CviError(

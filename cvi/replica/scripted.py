@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ, Pcm
 from cvi.audio.resample import resample
-from cvi.replica.alignment import align
+from cvi.errors import UsageError
+from cvi.replica.alignment import align, known_sentences
 from cvi.replica.speaking import Utterance
 
 _LIPS_MEET = frozenset("pbm")
+
+
+def read_script(path: Path) -> str:
+    """What was read in a film. Raises UsageError for what is no text, or none that can be found in sound;
+    MissingError without the aligner."""
+    if not path.is_file():
+        raise UsageError(f"There is no script {path}.", "Check the path.")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"The script {path} cannot be read.", "Save it as plain text in UTF-8.") from error
+    if not text.strip():
+        raise UsageError(f"The script {path} is empty.", "Write into it what is said in the film.")
+    if not known_sentences(text):
+        raise UsageError(
+            f"No sentence of {path} is of English words alone that are known here.",
+            "Only English can be found in sound: leave --script out, and the sound alone is learned from.",
+        )
+    return text
 
 
 def scripted_sound(sound: Pcm, script: str) -> tuple[list[Utterance], list[float]]:

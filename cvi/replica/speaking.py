@@ -108,6 +108,15 @@ def voiced_frames(pcm: Pcm, count: int, fps: float) -> Bools:
     return out
 
 
+def check_spoken(frames: int) -> None:
+    """Raises UsageError where too few frames are spoken to learn a mouth from."""
+    if frames < _LEAST_SPOKEN:
+        raise UsageError(
+            "Hardly any speech is heard in this footage.",
+            "Film a minute of clear speech, near the microphone.",
+        )
+
+
 def learn_mouth(
     space: MouthSpace, mouth: Floats, controls: Sequence[Controls], train: Bools, voiced: Bools
 ) -> Learned:
@@ -123,11 +132,7 @@ def learn_mouth(
     # Row i of the asked belongs to frame i + lag of the shown.
     frames = np.flatnonzero(train & voiced)
     frames = frames[(frames - lag >= 0) & (frames - lag < len(x))]
-    if len(frames) < _LEAST_SPOKEN:
-        raise UsageError(
-            "Hardly any speech is heard in this footage.",
-            "Film a minute of clear speech, near the microphone.",
-        )
+    check_spoken(len(frames))
     seen = np.stack([terms(_controls(row)) for row in gauge[train]])
     weights = _ridge(seen, mouth[train] - rest)
     near = [controls[int(frame) - lag] for frame in frames]

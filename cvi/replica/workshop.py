@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cvi.errors import CviError, UsageError
 from cvi.face.replica import list_replicas, save_bytes
-from cvi.face.shelf import check_name
+from cvi.face.shelf import check_name, is_shipped
 from cvi.home import home, replicas_dir
 from cvi.replica.checkpoint import CHECKPOINT
 from cvi.replica.looking import GRADE, TRACK
@@ -44,15 +44,38 @@ class Workshop:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Nobody else works on it meanwhile. Raises UsageError where somebody does."""
-        with (self.folder / ".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise UsageError(
-                    f"'{self.name}' is being made by another process.", "Wait for it, or stop that one."
-                ) from error
-            yield
+        """Nobody else works on it meanwhile; the folder is there, without what a killed process left half
+        written. Raises UsageError where somebody works on it or has just made it, CviError where nothing can
+        be written, also in the midst of the work."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with (self.folder / ".lock").open("w") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError as error:
+                    raise UsageError(
+                        f"'{self.name}' is being made by another process.", "Wait for it, or stop that one."
+                    ) from error
+                # The other one may have come to its end since the name was looked up.
+                self.check_free()
+                for part in self.folder.glob(".*.part"):
+                    part.unlink()
+                yield
+        except OSError as error:
+            raise CviError(
+                f"{error.filename or self.folder} cannot be written: {error.strerror or error}.",
+                "Free some space, or set CVI_HOME to a folder with room; then give the same command again: "
+                "it goes on.",
+            ) from error
+
+    def check_free(self) -> None:
+        """Raises UsageError where there is a replica of this name."""
+        found = list_replicas().get(self.name)
+        if found is not None:
+            remedy = "Choose another --name."
+            if not is_shipped(found):
+                remedy = f"Choose another --name, or remove it first: cvi replica delete {self.name}"
+            raise UsageError(f"There is a replica '{self.name}' already.", remedy)
 
     def keep(self, plan: dict[str, object]) -> None:
         """Remove what was made from something else, and note what is made now."""
@@ -76,18 +99,7 @@ class Workshop:
 
 
 def open_workshop(name: str) -> Workshop:
-    """Raises UsageError for a name that cannot be or is taken, CviError where nothing can be written."""
-    check_name(name)
-    if name in list_replicas():
-        raise UsageError(
-            f"There is a replica '{name}' already.",
-            f"Choose another --name, or remove it first: cvi replica delete {name}",
-        )
-    folder = home() / "training" / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CviError(
-            f"{folder} cannot be made: {error.strerror or error}.", "Set CVI_HOME to a folder with room."
-        ) from error
-    return Workshop(folder, name)
+    """Nothing is written before `alone`. Raises UsageError for a name that cannot be or is taken."""
+    shop = Workshop(home() / "training" / check_name(name), name)
+    shop.check_free()
+    return shop

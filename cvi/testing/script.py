@@ -21,6 +21,7 @@ from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.journal import Event, Journal
 from cvi.conversation.settings import ConversationSettings, Layers
+from cvi.face.sound_mouth import Network
 from cvi.llm.base import Message
 from cvi.testing.fakes import FakeLlm, FakeStt, FakeTts, FakeTurnModel, FakeVad, Vocabulary, fake_render
 from cvi.testing.virtual_time import run_virtual
@@ -141,6 +142,7 @@ class Script:
         tts: FakeTts | None = None,
         stt: FakeStt | None = None,
         turns: FakeTurnModel | None = None,
+        ear: Network | None = None,
         settings: ConversationSettings | None = None,
         journal: Path | None = None,
     ) -> Outcome:
@@ -155,7 +157,7 @@ class Script:
             events: list[Event] = []
             record.subscribe(events.append)
             transport = ScriptedTransport(clock, self.caller())
-            layers = Layers(FakeVad(), stt, llm, tts, turns)
+            layers = Layers(FakeVad(), stt, llm, tts, turns, ear)
             conversation = Conversation(settings, layers, fake_render, transport, record, clock)
 
             async def steer(at_s: float, action: Callable[[Conversation], object]) -> None:

@@ -44,6 +44,33 @@ def test_check_tells_what_is_no_film(tmp_path: Path) -> None:
     assert "no film in" in str(RUN.invoke(app, ["replica", "check", str(empty)]).exception)
 
 
+def test_check_settles_where_the_page_goes_before_it_grades(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import cvi.replica.footage as footage
+
+    def opened(path: Path) -> None:
+        raise AssertionError("minutes of grading, in vain")
+
+    monkeypatch.setattr(footage, "open_footage", opened)
+    one, two = tmp_path / "a.mp4", tmp_path / "b.mp4"
+    one.write_bytes(b"a film")
+    two.write_bytes(b"another")
+    bad = [
+        ([str(one), "--html", str(two)], "not the name of a page"),
+        ([str(one), "--html", str(tmp_path / "gone" / "page.html")], "no folder"),
+        ([str(one), str(two), "--html", str(tmp_path / "page.html")], "one file"),
+        ([str(one), "--script", str(tmp_path / "gone.txt")], "no script"),
+    ]
+    script = tmp_path / "empty.txt"
+    script.touch()
+    bad.append(([str(one), "--script", str(script)], "is empty"))
+    for words, said in bad:
+        outcome = RUN.invoke(app, ["replica", "check", *words])
+        assert isinstance(outcome.exception, UsageError) and said in str(outcome.exception), words
+    assert two.read_bytes() == b"another"
+
+
 def test_no_replica_without_consent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CVI_HOME", str(tmp_path))
     film = tmp_path / "a.mp4"
@@ -59,6 +86,10 @@ def test_record_refuses_before_it_films(tmp_path: Path, monkeypatch: pytest.Monk
     outcome = RUN.invoke(app, ["replica", "record", str(film)])
     assert isinstance(outcome.exception, UsageError) and "--force" in outcome.exception.remedy
     assert film.read_bytes() == b"precious"
+    # What is read is written beside the film, over nothing that is there.
+    (tmp_path / "notes.txt").write_text("my own")
+    outcome = RUN.invoke(app, ["replica", "record", str(tmp_path / "notes.mp4")])
+    assert isinstance(outcome.exception, UsageError) and "notes.txt" in str(outcome.exception)
     outcome = RUN.invoke(app, ["replica", "record", str(tmp_path / "me.avi")])
     assert isinstance(outcome.exception, UsageError)
     import cvi.transport.inventory as inventory
@@ -82,3 +113,11 @@ def test_check_grades_a_real_bad_clip(tmp_path: Path) -> None:
     grade = json.loads(outcome.output)["films"][0]
     assert grade["verdict"] == "unusable" and grade["faults"][0]["kind"] == "no_face"
     assert "data:image/jpeg;base64," in page.read_text()
+
+
+def test_a_camera_that_is_not_there_is_told_in_a_sentence_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    outcome = RUN.invoke(app, ["replica", "record", str(tmp_path / "me.mp4"), "--camera", "97", "--no-guide"])
+    assert isinstance(outcome.exception, MissingError) and "Camera 97 cannot be opened" in str(outcome.exception)
+    assert capfd.readouterr().err == "", "the library that was asked has a voice of its own"

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from cvi.face.sculpted.planes import Planes
+from cvi.face.planes import Planes
 from cvi.face.sculpted.shapes import drawn_jaw
 from cvi.face.sculpted.slit import DARK, Slit
 

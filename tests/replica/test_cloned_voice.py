@@ -20,7 +20,7 @@ from cvi.audio.block import PLAYED_HZ
 from cvi.audio.files import write_wav
 from cvi.cli.app import app
 from cvi.errors import MissingError, UsageError
-from cvi.face.replica import load_replica_card
+from cvi.face.replica import load_replica_card, save_bytes
 from cvi.face.shelf import export_replica, import_replica
 from cvi.home import models_dir
 from cvi.models.profiles import Resolution, build_profile
@@ -177,3 +177,35 @@ def test_it_travels_with_the_replica(
     export_replica("paula", tmp_path / "paula.zip")
     card = import_replica(tmp_path / "paula.zip", "paula2")
     assert voice_of(card, "pocket") == str(card.folder / "voice-pocket.safetensors")
+
+
+def test_a_film_is_no_consent_to_a_voice(replica: Path, recording: Path, installed: Path, tmp_path: Path) -> None:
+    film = tmp_path / "yes.mp4"
+    film.write_bytes(b"whatever it is")
+    with pytest.raises(UsageError, match="kept as words"):
+        clone_voice("paula", recording, consent=str(film))
+    with pytest.raises(UsageError, match="is not a file"):
+        clone_voice("paula", tmp_path, consent=VOICE)
+
+
+@pytest.mark.parametrize("writes", [0, 1, 2, 3])
+def test_killed_while_a_voice_takes_anothers_place_the_replica_is_whole(
+    replica: Path, recording: Path, installed: Path, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    from cvi.replica import cloned_voice
+
+    clone_voice("paula", recording, consent=VOICE)
+    left = writes
+
+    def killed(path: Path, data: bytes) -> None:
+        nonlocal left
+        if not left:
+            raise KeyboardInterrupt
+        left -= 1
+        save_bytes(path, data)
+
+    monkeypatch.setattr(cloned_voice, "save_bytes", killed)
+    with pytest.raises(KeyboardInterrupt):
+        clone_voice("paula", recording, consent=f"{VOICE} Again.")
+    card = load_replica_card(replica)
+    assert (voice_of(card, "pocket") is None) == (writes > 0)

@@ -99,3 +99,51 @@ def test_a_missing_or_broken_consent_is_told(tmp_path: Path, content: str | None
         (tmp_path / CARD).write_text(content)
     with pytest.raises(UsageError):
         load_consent(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "I, Anna Example, do not agree that anything is made of me.",
+        "I, Anna Example, never consented to this film.",
+        "Ich, Jörg Müller, stimme dem hier nicht zu.",
+        "Ich, Jörg Müller, bin damit nicht einverstanden.",
+        "Moi, Anne Exemple, je n'accepte pas que l'on fasse cela.",
+        "Yo, Ana Ejemplo, no autorizo nada de todo esto.",
+        "The quick brown fox jumps over the lazy dog.",
+    ],
+)
+def test_words_that_do_not_agree_are_no_consent(words: str) -> None:
+    with pytest.raises(UsageError, match="does not say that anybody agrees"):
+        give_consent(words, FOOTAGE, who="Anna Example")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Ich, Jörg Müller, bin damit einverstanden, dass ein Abbild von mir entsteht.",
+        "Yo, Ana Ejemplo, doy mi consentimiento para una réplica de mi cara.",
+        "Moi, Anne Exemple, j'accepte que l'on fasse une réplique de mon visage.",
+        "Io, Anna Esempio, acconsento a una replica del mio viso e della mia voce.",
+        "I, Anna Example, am not paid for it and agree that a replica is made of me.",
+    ],
+)
+def test_other_languages_agree_too(words: str) -> None:
+    assert give_consent(words, FOOTAGE).kind == "text"
+
+
+def test_a_wording_with_its_gaps_still_open_is_none() -> None:
+    words = EXAMPLE.replace("Anna Example", "<name>")
+    with pytest.raises(UsageError, match="gap to fill in: <name>"):
+        give_consent(words, FOOTAGE, who="Anna")
+
+
+def test_a_long_wording_is_no_path() -> None:
+    assert give_consent(f"{EXAMPLE} {EXAMPLE} {EXAMPLE}", FOOTAGE).kind == "text"
+    assert give_consent("~nobody at all agrees so willingly/I agree to it", FOOTAGE, who="Anna").kind == "text"
+
+
+@pytest.mark.parametrize("path", ["/nowhere/consent", "agreed.avi", "my consent.mp4", "folder/consent"])
+def test_a_path_at_which_nothing_is_is_told_as_one(path: str) -> None:
+    with pytest.raises(UsageError, match="There is no consent at"):
+        give_consent(path, FOOTAGE, who="Anna")

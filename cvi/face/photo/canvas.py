@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from cvi.errors import UsageError
-from cvi.face.photo.planes import Bytes, Floats, Planes, to_planes
+from cvi.face.planes import Bytes, Floats, Planes, to_planes
 
 FINEST = 1.5
 """Pixels of the sheet to one of the frame, where the photo has them: what is fetched between two pixels

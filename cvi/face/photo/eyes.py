@@ -9,9 +9,10 @@ from cvi.face.mouth import ease
 from cvi.face.photo.canvas import Canvas
 from cvi.face.photo.fields import Grid, bump, fields, rise, summed
 from cvi.face.photo.lips import on_sheet
-from cvi.face.photo.planes import Box, Floats, Map, Places, Planes, fetched, mix, to_ycc
+from cvi.face.photo.planes import Map, Places, fetched, mix, to_ycc
 from cvi.face.photo.rig import Rig
 from cvi.face.photo.shape import EyeShape, Shape
+from cvi.face.planes import Box, Floats, Planes
 
 GAZE_X, GAZE_Y = 0.34, 0.20
 """How far the iris goes at the ends of the gaze controls, half lengths of the eye."""

@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 
 from cvi.face.base import Controls
-from cvi.face.photo.planes import Box, Floats, Map, Places
+from cvi.face.photo.planes import Map, Places
 from cvi.face.photo.shape import BROW_ENDS, BROWS, CHEEK_LEFT, CHEEK_RIGHT, Axes, Shape
+from cvi.face.planes import Box, Floats
 
 MOST_DEGREES, MOST_ROLL = 4.5, 3.5
 _TURN = 0.7

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from cvi.face.photo.planes import Floats, to_ycc
+from cvi.face.photo.planes import to_ycc
 from cvi.face.photo.rig import Rig
 from cvi.face.photo.shape import Axes
+from cvi.face.planes import Floats
 
 _SPAN, _ABOVE, _BELOW = 0.60, 0.20, 0.50
 """Of the painted layers: to either side of the middle, above and below the lip line; mouth widths."""

@@ -14,9 +14,10 @@ from cvi.face.base import Controls
 from cvi.face.photo.canvas import Canvas
 from cvi.face.photo.fields import JAW, Grid, bump, fields, parted, summed, with_chin
 from cvi.face.photo.interior import Interior
-from cvi.face.photo.planes import Box, Floats, Map, Planes, fetched, lay, mix
+from cvi.face.photo.planes import Map, fetched, lay, mix
 from cvi.face.photo.rig import Rig
 from cvi.face.photo.shape import Axes, Shape
+from cvi.face.planes import Box, Floats, Planes
 
 _CELL = 2
 _STEPS = 5

@@ -1,46 +1,17 @@
-"""Pictures as a video frame has them: planes of Y, Cb and Cr (BT.709, limited range), and parts of them."""
+"""Planes fetched from a photo, and laid on each other."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from cvi.face.bt709 import TO_YCC
+from cvi.face.planes import Box, Floats, Planes
 
-Bytes = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
 Map = tuple[Floats, Floats]
 """Where each pixel is fetched from, x and y."""
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """Columns [x0, x1) and rows [y0, y1) of a frame, all even."""
-
-    x0: int
-    y0: int
-    x1: int
-    y1: int
-
-    @classmethod
-    def around(cls, points: Floats, width: int, height: int) -> Box:
-        """The even box of the frame that holds `points` (n, 2)."""
-        (left, top), (right, bottom) = points.min(0), points.max(0)
-        x0, y0 = (max(int(np.floor(v / 2)) * 2, 0) for v in (left, top))
-        x1, y1 = (int(np.ceil(v / 2)) * 2 + 2 for v in (right, bottom))
-        return cls(min(x0, width - 2), min(y0, height - 2), max(min(x1, width), 2), max(min(y1, height), 2))
-
-    @property
-    def width(self) -> int:
-        return self.x1 - self.x0
-
-    @property
-    def height(self) -> int:
-        return self.y1 - self.y0
 
 
 class Places(NamedTuple):
@@ -56,32 +27,6 @@ class Places(NamedTuple):
         rows2, columns2 = slice(box.y0 // 2, box.y1 // 2), slice(box.x0 // 2, box.x1 // 2)
         (x, y), (x2, y2) = self
         return Places((x[rows, columns], y[rows, columns]), (x2[rows2, columns2], y2[rows2, columns2]))
-
-
-class Planes(NamedTuple):
-    """`luma` (h, w), `cb` and `cr` (h/2, w/2); uint8, h and w even."""
-
-    luma: Bytes
-    cb: Bytes
-    cr: Bytes
-
-    @classmethod
-    def of(cls, frame: Bytes) -> Planes:
-        """Views of an I420 frame."""
-        height, width = frame.shape[0] * 2 // 3, frame.shape[1]
-        cb, cr = frame[height:].reshape(2, height // 2, width // 2)
-        return cls(frame[:height], cb, cr)
-
-    def part(self, box: Box) -> Planes:
-        """Views of a box."""
-        half = slice(box.y0 // 2, box.y1 // 2), slice(box.x0 // 2, box.x1 // 2)
-        return Planes(self.luma[box.y0 : box.y1, box.x0 : box.x1], self.cb[half], self.cr[half])
-
-
-def to_planes(rgb: Bytes) -> Planes:
-    """uint8 RGB (h, w, 3), sides even -> planes."""
-    luma, cb, cr = cv2.split(cv2.transform(rgb, TO_YCC))
-    return Planes(np.asarray(luma, np.uint8), _halved(cb), _halved(cr))
 
 
 def to_ycc(rgb: Floats) -> Floats:
@@ -125,8 +70,3 @@ def lay(onto: Planes, ycc: Floats, share: Floats) -> None:
     onto.luma[:] = np.clip(luma + (ycc[..., 0] - luma) * share + np.float32(0.5), 16, 235)
     for plane, seen in zip((onto.cb, onto.cr), (colour[..., 0], colour[..., 1]), strict=True):
         plane[:] = np.clip(plane * (1 - weight) + seen + np.float32(0.5), 16, 240)
-
-
-def _halved(plane: npt.NDArray[np.uint8]) -> Bytes:
-    size = plane.shape[1] // 2, plane.shape[0] // 2
-    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)

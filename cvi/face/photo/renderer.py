@@ -14,9 +14,10 @@ from cvi.face.photo.canvas import make_canvas
 from cvi.face.photo.eyes import Eye
 from cvi.face.photo.fields import NAMES, Grid, amounts, fields, summed
 from cvi.face.photo.lips import Lips, on_sheet
-from cvi.face.photo.planes import Box, Bytes, Planes, fetch
+from cvi.face.photo.planes import fetch
 from cvi.face.photo.rig import PHOTO, RIG, load_rig
 from cvi.face.photo.shape import shape_of
+from cvi.face.planes import Box, Bytes, Planes
 
 _CELL = 8
 _BAND_CELLS = 10

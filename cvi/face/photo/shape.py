@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cvi.face.photo.planes import Floats
+from cvi.face.planes import Floats
 
 CROWN, CHIN, CHEEK_LEFT, CHEEK_RIGHT = 10, 152, 234, 454
 MOUTH_CORNERS, INNER_CORNERS = (61, 291), (78, 308)

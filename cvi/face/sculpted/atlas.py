@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.errors import MissingError, UsageError
+from cvi.face.planes import Box, Floats
 
 FORMAT = 1
 TONE_STEPS, TONE_TOP = 1024, 4.0  # the film curve is tabled over the square root of 0..TONE_TOP
 Rgb = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """Pixels [x0, x1) x [y0, y1) of the picture the atlas was baked for."""
-
-    x0: int
-    y0: int
-    x1: int
-    y1: int
 
 
 class Atlas:

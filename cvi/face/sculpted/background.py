@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 
 from cvi.errors import UsageError
-from cvi.face.sculpted.atlas import Atlas, Box
-from cvi.face.sculpted.planes import Bytes, Fit, Planes, to_planes
+from cvi.face.planes import Box, Bytes, Planes, to_planes
+from cvi.face.sculpted.atlas import Atlas
+from cvi.face.sculpted.planes import Fit
 
 GRAIN = 0.9  # of the room's luma, standard deviation; keeps soft gradients from banding. It never moves.
 GREEN = (0, 177, 64)  # the green of cloth and paint for keying

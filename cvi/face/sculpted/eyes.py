@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 
 from cvi.face.base import Controls
-from cvi.face.sculpted.atlas import TONE_STEPS, TONE_TOP, Atlas, Box
+from cvi.face.planes import Box, Bytes, Planes, to_planes
+from cvi.face.sculpted.atlas import TONE_STEPS, TONE_TOP, Atlas
 from cvi.face.sculpted.morph import Curves, Floats, Morph, bend, bend_planes
-from cvi.face.sculpted.planes import Bytes, Fit, Planes, feather, mixed, to_planes, to_ycc
+from cvi.face.sculpted.planes import Fit, feather, mixed, to_ycc
 
 TURN_X, TURN_Y = 0.42, 0.34  # radians at the ends of the gaze controls
 CONVERGE = 0.035  # each eye turned in, as when it looks at a near face

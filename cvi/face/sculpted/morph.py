@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cvi.face.sculpted.planes import Bytes, Planes
+from cvi.face.planes import Bytes, Planes
 
 Floats = npt.NDArray[np.float32]
 Map = tuple[Floats, Floats]  # x and y to fetch from, coarse

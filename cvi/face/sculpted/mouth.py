@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from cvi.face.base import Controls
+from cvi.face.planes import Planes, to_planes
 from cvi.face.sculpted.atlas import Atlas
 from cvi.face.sculpted.morph import Curves, Floats, Morph, bend_planes
-from cvi.face.sculpted.planes import Fit, Planes, feather, mixed, to_planes
+from cvi.face.sculpted.planes import Fit, feather, mixed
 from cvi.face.sculpted.pose import jaw_share
 from cvi.face.sculpted.shapes import Basis
 from cvi.face.sculpted.slit import Slit

@@ -1,4 +1,4 @@
-"""Pictures as a video frame has them: planes of Y, Cb and Cr, BT.709, limited range.
+"""How the baked picture fills a frame, and planes of it weighed and mixed.
 
 Everything that moves is bent and blended in planes: full-size luma, half-size chroma, two thirds of the
 work of four interleaved channels, and what lies wholly inside the head is fetched straight into the frame.
@@ -7,7 +7,7 @@ work of four interleaved channels, and what lies wholly inside the head is fetch
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,54 +15,13 @@ import numpy.typing as npt
 
 from cvi.errors import UsageError
 from cvi.face.bt709 import TO_YCC
-from cvi.face.sculpted.atlas import Box
-
-Bytes = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
-
-
-
-class Planes(NamedTuple):
-    """`luma` (h, w), `cb` and `cr` (h/2, w/2); uint8, h and w even. A picture, or a weight for each plane."""
-
-    luma: Bytes
-    cb: Bytes
-    cr: Bytes
-
-    def part(self, box: Box) -> Planes:
-        """Views of an even box."""
-        half = slice(box.y0 // 2, box.y1 // 2), slice(box.x0 // 2, box.x1 // 2)
-        return Planes(self.luma[box.y0 : box.y1, box.x0 : box.x1], self.cb[half], self.cr[half])
-
-    def copy(self) -> Planes:
-        return Planes(*(plane.copy() for plane in self))
-
-    def times(self, weight: Planes) -> Planes:
-        """Multiplied plane by plane, `weight` 255 being one."""
-        return Planes(*(_times(plane, share) for plane, share in zip(self, weight, strict=True)))
-
-    def put(self, over: Planes) -> None:
-        """Write `over` here."""
-        for plane, new in zip(self, over, strict=True):
-            plane[:] = new
-
-
-def to_planes(rgb: Bytes) -> Planes:
-    """uint8 RGB (h, w, 3) -> planes."""
-    luma, cb, cr = cv2.split(cv2.transform(rgb, TO_YCC))
-    return Planes(np.asarray(luma, np.uint8), halved(cb), halved(cr))
+from cvi.face.planes import Box, Bytes, Floats, Planes, halved
 
 
 def as_weight(weight: Bytes) -> Planes:
     """A weight (h, w) for luma and chroma alike."""
     half = halved(weight)
     return Planes(weight, half, half)
-
-
-def halved(plane: Bytes) -> Bytes:
-    """(h, w) -> (h/2, w/2), each the mean of four."""
-    size = plane.shape[1] // 2, plane.shape[0] // 2
-    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def mixed(a: Planes, b: Planes, part: float) -> Planes:
@@ -73,10 +32,6 @@ def mixed(a: Planes, b: Planes, part: float) -> Planes:
             for one, other in zip(a, b, strict=True)
         )
     )
-
-
-def _times(plane: Bytes, weight: Bytes) -> Bytes:
-    return np.asarray(cv2.multiply(plane, weight, scale=1 / 255), np.uint8)
 
 
 def to_ycc(rgb: Floats) -> Floats:

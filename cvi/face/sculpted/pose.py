@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 
 from cvi.face.base import Controls
-from cvi.face.sculpted.atlas import Atlas, Box
+from cvi.face.planes import Box
+from cvi.face.sculpted.atlas import Atlas
 from cvi.face.sculpted.morph import Floats
 from cvi.face.sculpted.planes import Fit
 

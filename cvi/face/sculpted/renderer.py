@@ -7,12 +7,13 @@ import numpy as np
 
 from cvi.errors import EngineError
 from cvi.face.base import Controls, FaceSettings, Frame
-from cvi.face.sculpted.atlas import Atlas, Box
+from cvi.face.planes import Box, Bytes, Planes, to_planes
+from cvi.face.sculpted.atlas import Atlas
 from cvi.face.sculpted.background import make_background
 from cvi.face.sculpted.eyes import Eye
 from cvi.face.sculpted.morph import Map, halved_map, spread
 from cvi.face.sculpted.mouth import Mouth
-from cvi.face.sculpted.planes import Bytes, Fit, Planes, as_weight, to_planes
+from cvi.face.sculpted.planes import Fit, as_weight
 from cvi.face.sculpted.pose import Pose
 from cvi.face.sculpted.tiles import Band, Tile, Tiles
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from cvi.face.sculpted.atlas import Box
+from cvi.face.planes import Box, Planes
 from cvi.face.sculpted.morph import Floats
-from cvi.face.sculpted.planes import Planes
 
 DARK = 0.25  # of the light reaches what lies behind a gap as narrow as a hair
 LIT_PX = 18.0  # of 720: from a gap so wide on all of it does

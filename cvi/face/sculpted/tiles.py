@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cvi.face.sculpted.planes import Bytes, Floats
+from cvi.face.planes import Bytes, Floats
 
 BAND_CELLS = 8
 STEP_CELLS = 0.5  # poses are told apart by their reach in such steps

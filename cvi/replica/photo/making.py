@@ -14,7 +14,7 @@ from cvi.errors import CviError, UsageError
 from cvi.face.photo.rig import PHOTO, RIG, rig_bytes
 from cvi.face.replica import CARD, digest, save_bytes
 from cvi.face.shelf import free_folder
-from cvi.replica.consent import give_consent, save_consent
+from cvi.replica.consent import consent_file, give_consent, save_consent
 from cvi.replica.landmarks import FaceTracker
 from cvi.replica.mesh import build_tracker
 from cvi.replica.photo.checking import find_face
@@ -75,7 +75,7 @@ def make_photo_replica(
         part.mkdir(parents=True)
         save_bytes(part / PHOTO, png.tobytes())
         save_bytes(part / RIG, rig_bytes(rig))
-        film = Path(order.consent).expanduser() if consent.kind == "film" else None
+        film = consent_file(order.consent) if consent.kind == "film" else None
         names = [PHOTO, RIG, *save_consent(consent, part, film)]
         _write_card(part, order, source, names, face.notes)
         part.rename(folder)

@@ -23,8 +23,11 @@ def is_photo(path: Path) -> bool:
     """Whether a file is, or is called, a picture and no film."""
     if not path.is_file():
         return path.suffix.lower() in _SUFFIXES
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        head = b""  # whoever reads it says why that cannot be
     return _kind(head) is not None or path.suffix.lower() in _SUFFIXES
 
 

@@ -28,6 +28,8 @@ class Camera:
         self._changed = threading.Condition()
         self._latest: Rgb | None = None
         self._closed = False
+        # What it would print of a camera that cannot be opened is said below, in a sentence.
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self._capture: Any = cv2.VideoCapture(device)
         if not self._capture.isOpened():
             self._capture.release()

@@ -1,0 +1,107 @@
+"""A trained replica's own ear: it moves the mouth where speech comes without phone times, and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cvi import assembly
+from cvi.assembly import build_studio, cast, conversation_settings
+from cvi.audio.block import PLAYED_HZ
+from cvi.errors import UsageError
+from cvi.face.base import Controls, Frame
+from cvi.face.sound_mouth import EAR, SHAPES, Network, load_ear, shipped
+from cvi.persona.schema import Persona
+from cvi.testing.fakes import FakeLlm, FakeStt, FakeTts, FakeTurnModel, FakeVad, Vocabulary
+from cvi.testing.script import Outcome, Script
+from cvi.tts.base import Speech
+
+
+def ear(jaw: float) -> Network:
+    """Hears every sound as a jaw that far open, and nothing else."""
+    bias = np.full(len(SHAPES), -30.0, np.float32)
+    bias[SHAPES.index("jaw")] = np.log(jaw / (1 - jaw))
+    return replace(shipped(), out=np.zeros_like(shipped().out), out_bias=bias)
+
+
+class WordlessTts(FakeTts):
+    """A voice that does not tell when its sounds are."""
+
+    async def speak(self, text: str) -> AsyncIterator[Speech]:
+        async for speech in super().speak(text):
+            yield replace(speech, phones=())
+
+
+def widest(outcome: Outcome) -> float:
+    """How far the jaw opens at most, 0..1, as it is seen."""
+    return max((int(unit.frame[:4].max()) - 16) / 219 for unit in outcome.units)
+
+
+def told(own: Network | None, tts: FakeTts) -> Outcome:
+    script = Script()
+    script.user_says(0.5, "what is your name")
+    return script.play(FakeLlm(["My name is June and I live here."]), tts=tts, ear=own)
+
+
+@pytest.mark.parametrize("jaw", [0.3, 0.8])
+def test_a_reply_without_phones_moves_the_mouth_by_the_replicas_own_ear(jaw: float) -> None:
+    assert widest(told(ear(jaw), WordlessTts())) == pytest.approx(jaw, abs=0.02)
+    assert widest(told(None, WordlessTts())) == widest(told(shipped(), WordlessTts()))
+
+
+def test_sound_that_an_application_gives_is_heard_by_it_too() -> None:
+    script = Script()
+    tone = (8000 * np.sin(np.arange(2 * PLAYED_HZ) * 0.08)).astype(np.int16)
+    script.app_does(0.5, lambda c: c.play(tone, PLAYED_HZ, "a", done=True))
+    assert widest(script.play(ear=ear(0.6))) == pytest.approx(0.6, abs=0.02)
+
+
+def test_phones_are_not_heard_but_known() -> None:
+    with_ear, without = told(ear(0.99), FakeTts()), told(None, FakeTts())
+    frames = zip(with_ear.units, without.units, strict=True)
+    assert all(np.array_equal(one.frame, other.frame) for one, other in frames)
+
+
+class GreyFace:
+    name = "grey"
+    width, height = 64, 64
+
+    def render(self, controls: Controls) -> Frame:
+        return np.full((96, 64), 128, np.uint8)
+
+    def close(self) -> None:
+        pass
+
+
+def test_the_studio_takes_the_ear_from_the_replicas_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = {
+        "vad": FakeVad(), "stt": FakeStt(Vocabulary()), "llm": FakeLlm(), "tts": FakeTts(), "turns": FakeTurnModel(0.9),
+        "face": GreyFace(),
+    }  # fmt: skip
+    monkeypatch.setattr(assembly, "build", lambda layer, name, settings: made[layer])
+    persona = Persona(persona_name="June", system_prompt="You are June.")
+    chosen = cast(persona, replica="june", profile="embedded")
+    chosen = replace(chosen, replica=replace(chosen.replica, folder=tmp_path))
+
+    def heard_by(with_face: bool = True) -> Network | None:
+        async def built() -> Network | None:
+            studio = await build_studio(chosen, conversation_settings(chosen, "x"), with_face=with_face)
+            await studio.close()
+            return studio.layers.ear
+
+        return asyncio.run(built())
+
+    assert heard_by() is None
+    own = ear(0.5)
+    np.savez(tmp_path / EAR, **{name: getattr(own, name) for name in Network.__slots__})
+    found = heard_by()
+    assert found is not None and np.array_equal(found.out_bias, own.out_bias) and load_ear(tmp_path) is not None
+    (tmp_path / EAR).write_bytes(b"nothing")
+    with pytest.raises(UsageError, match="cannot be read"):
+        heard_by()
+    assert heard_by(with_face=False) is None, "nobody is seen"
