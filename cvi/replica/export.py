@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from cvi.errors import CviError
 from cvi.face.neural.base_film import BaseFilm
 from cvi.face.neural.colour import to_rgb
 from cvi.face.neural.features import Scales, scales_for
+from cvi.face.neural.gaze import Eyes
 from cvi.face.neural.hidden import hidden_of
 from cvi.face.neural.mouth_map import MouthMap
 from cvi.face.neural.rig import BASE, DECODER, FEATURES, RIG, Rig, rig_bytes
@@ -56,9 +57,11 @@ def export(
     footage: Footage,
     awake: Awake,
     lids: tuple[list[int], np.ndarray],
+    eyes: Eyes,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> None:
-    """Write everything but the card into an empty folder. `awake` and `lids` are what `blinks.watch` found.
+    """Write everything but the card into an empty folder. `awake` and `lids` are what `blinks.watch` found,
+    `eyes` those of every frame of the footage.
     Raises CviError where the disk refuses.
 
     Features are made from the base film as it will be decoded, so that the drawing's colours are its.
@@ -94,6 +97,11 @@ def export(
         side=prepared.side,
         mouth=mouth,
         lids=cut_lids(lids[0], lids[1], awake.eyes, prepared.matrices, kept),
+        eyes=replace(
+            eyes,
+            lids=np.stack([_mixed(eyes.lids, shot) for shot in shots]),
+            irises=np.stack([_mixed(eyes.irises, shot) for shot in shots]),
+        ),
         reel=plan.reel,
         scales=scales,
     )

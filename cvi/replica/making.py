@@ -28,6 +28,7 @@ from cvi.replica.ear import ear_bytes, learn_ear
 from cvi.replica.evaluation import LEAST_FRAMES, Evaluation, evaluate
 from cvi.replica.footage import Footage, open_footage
 from cvi.replica.geometry import filled
+from cvi.replica.irises import eyes_of
 from cvi.replica.landmarks import FaceTracker, Track
 from cvi.replica.looking import GRADE, clean_frames, look_at, refuse_unusable
 from cvi.replica.mesh import build_tracker
@@ -241,6 +242,7 @@ def _exported(
         footage,
         awake,
         (blink, shut),
+        eyes_of(landmarks, prepared.matrices, prepared.train, awake.blinks, pieces),
         lambda done, of: progress("export", done, of, ""),
     )
     return folder

@@ -52,7 +52,7 @@ class Encoder:
 
 
 class Painter:
-    """Draws a mouth into a frame that is not of the base loop. One thread."""
+    """Draws a mouth into a frame that is not of the base film. One thread."""
 
     def __init__(self, folder: Path, side: int) -> None:
         """`folder` is a replica's, `side` of its crop. Raises UsageError, MissingError as `Encoder` and

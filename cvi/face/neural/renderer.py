@@ -20,7 +20,7 @@ class NeuralFace:
     """Draws frames from footage: the clips of what the controls ask for, the lower face by the network.
 
     Head and brows are the footage's own, of a clip that shows what is done and felt where there is one; the
-    mouth, the smile and the lids are as the controls ask, as far as the footage showed them.
+    mouth, the smile, the lids and the gaze are as the controls ask, as far as the footage showed them.
 
     The footage is played on as `Controls.moment_s` goes on: the same sequence of controls gives the same
     frames, and the same moment again the same frame with another mouth. A moment more than a second before
@@ -60,6 +60,8 @@ class NeuralFace:
         row, other = rig.features[index].tolist()
         features = self._features.at(row, other, float(rig.shares[index]))
         drawn = self._decoder.draw(features, rig.mouth(controls))
+        rig.eyes.turn(frame, controls, index)
+        # A blink lies over the eyes, wherever they look.
         rig.lids.draw(frame, controls, rig.matrices[index])
         region = region_of(rig.reach[index], rig.side)
         lay(frame, drawn, rig.matrices[index], region.mask, region.ring)

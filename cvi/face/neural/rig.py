@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from cvi.errors import UsageError
 from cvi.face.neural.features import Scales
+from cvi.face.neural.gaze import Eyes
 from cvi.face.neural.lids import Lids
 from cvi.face.neural.mouth_map import MouthMap
 from cvi.face.neural.reel import Reel
@@ -32,7 +33,7 @@ class Rig:
     `features` int32 (n, 2), `shares` float32 (n,): its features are `shares` of the way from the one row of
     the cached ones to the other. `reach` float32 (n, DIRECTIONS): what is drawn in it (`hidden`); `side` of
     the crop, pixels. `mouth` turns controls into the person's coefficients, `lids` are their eyes shutting,
-    `reel` is the order the film is played in, `scales` what the cached features mean.
+    `eyes` where they look, `reel` is the order the film is played in, `scales` what the cached features mean.
     """
 
     size: npt.NDArray[np.int32]
@@ -44,6 +45,7 @@ class Rig:
     side: int
     mouth: MouthMap
     lids: Lids
+    eyes: Eyes
     reel: Reel
     scales: Scales
 
@@ -51,7 +53,7 @@ class Rig:
         return len(self.matrices)
 
 
-_PARTS: dict[str, Any] = {"mouth": MouthMap, "lids": Lids, "reel": Reel, "scales": Scales}
+_PARTS: dict[str, Any] = {"mouth": MouthMap, "lids": Lids, "eyes": Eyes, "reel": Reel, "scales": Scales}
 """Values of `Rig` that are made of arrays themselves."""
 
 
