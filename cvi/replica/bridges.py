@@ -10,13 +10,14 @@ import numpy.typing as npt
 from cvi.face.neural.moods import MOODS
 from cvi.face.neural.reel import DOINGS, Reel
 from cvi.replica.clips import Clip
-from cvi.replica.matching import gaps
+from cvi.replica.matching import FARTHEST, gaps
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
 
-NEAR = 0.09
-"""Widths of the face: the farthest apart two frames may be that a jump joins."""
+_NEAR, _SOON_S = 0.05, 1.2
+"""Where frames no farther apart than the first, widths of the face, come within the second, none that are
+farther apart are joined."""
 _SLOW = 0.005
 """Widths of the face a frame that a bridge may move what it joins; heads move so in ordinary speech."""
 _SHORTEST_S, _LONGEST_S = 0.16, 0.56
@@ -63,6 +64,10 @@ class _Side:
 
     def wrapped(self, place: int) -> int:
         return place % len(self.order) if self.cyclic else place
+
+    def ahead(self, place: int, other: int) -> int:
+        """Steps from one place to another."""
+        return self.wrapped(other - place)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,7 +160,14 @@ def _between(one: _Side, other: _Side, place: Floats, fps: float) -> list[_Jump]
     found = gaps(place, one.order, other.order, fps, (one.cyclic, other.cyclic))
     every = max(1, round(_EVERY_S * fps))
     blocks = [(first, min(first + every, len(one.order))) for first in range(0, len(one.order), every)]
-    return _best(found, one, other, blocks, fps)
+    jumps = _best(found, one, other, blocks, fps)
+    good = [jump.leave for jump in jumps if jump.gap <= _NEAR]
+    soon = round(_SOON_S * fps)
+    return [
+        jump
+        for jump in jumps
+        if jump.gap <= _NEAR or not any(0 < one.ahead(jump.leave, leave) <= soon for leave in good)
+    ]
 
 
 def _best(found: Floats, one: _Side, other: _Side, blocks: list[tuple[int, int]], fps: float) -> list[_Jump]:
@@ -166,7 +178,7 @@ def _best(found: Floats, one: _Side, other: _Side, blocks: list[tuple[int, int]]
         for pick in np.argsort(block, axis=None)[:_TRIED].tolist():
             row, column = divmod(pick, block.shape[1])
             gap = float(block[row, column])
-            if gap > NEAR:
+            if gap > FARTHEST:
                 break
             half = round(min(max(gap / _SLOW / fps, _SHORTEST_S), _LONGEST_S) * fps / 2)
             # The bridge's middle is where the two are nearest.

@@ -20,6 +20,7 @@ from cvi.face.neural.moods import Mood
 from cvi.face.neural.reel import Doing
 from cvi.replica.bearing import Bearing
 from cvi.replica.geometry import smoothed
+from cvi.replica.matching import FARTHEST
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -39,8 +40,6 @@ _FELT: dict[Mood, float] = {"happy": 0.006, "concerned": 0.005, "surprised": 0.0
 characters' faces show when they feel so, as the face tracker sees it (`scripts/make_footage`)."""
 _STANDS_OUT = 2.0
 """It must also exceed the usual coming and going of that measure by so much, in standard deviations."""
-_FAR = 0.09
-"""Widths of the face: who comes no nearer to the first clip than this can hardly be led over to it."""
 _NEARNESS = 3.0
 """What passing by the first clip counts, beside being of the kind and being liked."""
 _ABOUT_S = 1.0
@@ -110,7 +109,7 @@ class _Finder:
         places = np.unique(clip.order).astype(np.int32)
         home = self._place[places]
         nearest = np.array([np.sqrt(((home - place) ** 2).sum(1)).min() for place in self._place])
-        close = np.clip((_FAR - nearest) / (_FAR - _ALIKE), 0, 1).astype(np.float32)[None]
+        close = np.clip((FARTHEST - nearest) / (FARTHEST - _ALIKE), 0, 1).astype(np.float32)[None]
         self._near = np.asarray(cv2.dilate(close, np.ones((1, round(self._fps)), np.uint8))[0], np.float32)
 
     def find(self, mask: Bools, liked: Floats, kind: str) -> tuple[Ints, bool] | None:
@@ -120,7 +119,7 @@ class _Finder:
         share = np.cumsum(np.concatenate([[0.0], liked + _NEARNESS * self._near + mask]))
         for first, end in self._windows(mask, kind):
             worth = float(share[end] - share[first]) / (end - first) + 0.3 * (end - first) / self._most(kind)
-            worth -= 0.5 * min(self._closing(first, end) / _ALIKE, 2.0)
+            worth -= 0.25 * min(self._closing(first, end) / _ALIKE, 2.0)
             if best is None or worth > best[0]:
                 best = worth, first, end
         if best is None:

@@ -10,6 +10,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
 
+FARTHEST = 0.13
+"""Widths of the face: frames farther apart are not joined. A head that speaks covers it in half a second."""
 _AROUND_S = 0.08
 """So far before and after two frames theirs are compared as well: who moves otherwise is elsewhere then."""
 

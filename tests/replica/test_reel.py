@@ -13,9 +13,9 @@ from cvi.errors import UsageError
 from cvi.face.neural.colour import split, to_i420
 from cvi.face.neural.reel import NEVER, distances
 from cvi.replica.bearing import Bearing, bearing_of
-from cvi.replica.bridges import NEAR, Plan, plan_reel
+from cvi.replica.bridges import Plan, plan_reel
 from cvi.replica.clips import Clip, choose_clips
-from cvi.replica.matching import gaps
+from cvi.replica.matching import FARTHEST, gaps
 from cvi.replica.morph import Morph
 
 COUNT = round(50 * FPS)
@@ -95,7 +95,7 @@ def joins(plan: Plan, bearing: Bearing) -> list[float]:
 def test_clips_are_joined_where_frames_match_and_every_kind_is_soon_reached() -> None:
     bearing = sitter()
     plan = plan_reel(chosen(bearing), bearing.place, FPS)
-    assert len(plan.reel.clips) == 4 and max(joins(plan, bearing)) < NEAR
+    assert len(plan.reel.clips) == 4 and max(joins(plan, bearing)) < FARTHEST
     ways = plan.reel.ways(len(plan.shots))
     clip_of = plan.reel.clip_of(len(plan.shots))
     reachable = distances(ways, np.isin(np.arange(len(ways)), plan.reel.clips[:, 0])) < NEVER

@@ -105,7 +105,7 @@ class _Eye:
         for step, parts in ((1, planes[:1]), (2, planes[1:])):
             size = wide // step, tall // step
             places = cv2.resize(way, size, interpolation=cv2.INTER_LINEAR) / np.float32(step)
-            moves = (np.abs(places) > _SEEN_PX).any(2)
+            moves = np.abs(places[..., 0]) + np.abs(places[..., 1]) > _SEEN_PX
             places[..., 0] += np.arange(size[0], dtype=np.float32)
             places[..., 1] += np.arange(size[1], dtype=np.float32)[:, None]
             for plane in parts:
