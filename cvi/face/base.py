@@ -27,8 +27,9 @@ class Controls:
     gaze (-1..1): `gaze_x` to the viewer's right, `gaze_y` up. brows -1 down .. 1 up; 0..1 each: `furrow`
     knits them, `worry` lifts their inner ends, `cheek` lifts the cheeks and with them the lower lids.
     head, degrees: `yaw` to the viewer's right, `pitch` down, `roll` clockwise for the viewer.
-    `breath` 0..1 of a breath. `moment_s` is the time of the performance, seconds: a renderer of footage
-    shows the person as they were at that moment of it; the others have no use for it.
+    `breath` 0..1 of a breath. `moment_s` is the time of the performance, seconds, and `activity` what is
+    done at that time: a renderer of footage plays the person on to that moment, doing that; the others have
+    no use for the two.
 
     Beyond its range a value counts as the range's end. An emotion and its intensity are not in here: the
     behaviour (`Cues.emotion`) turns them into these.
@@ -55,6 +56,7 @@ class Controls:
     roll: float = 0.0
     breath: float = 0.0
     moment_s: float = 0.0
+    activity: Activity = "idle"
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,7 @@ class Behaviour:
             roll=roll,
             breath=self._breath.advance(dt_s, activity),
             moment_s=now_s,
+            activity=activity,
         )
         self._before, self._activity = cues, activity
 

@@ -1,7 +1,8 @@
-"""The base loop as a film the live face can play: constant rate, no reordering, a key frame each second."""
+"""Footage as a film the live face can play: constant rate, no reordering, a key frame where one jumps."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Collection, Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -19,27 +20,48 @@ _X264 = {"preset": "medium", "crf": "15", "bf": "0", "tune": "film"}
 Planes = npt.NDArray[np.uint8]
 
 
-def fetch(frames: Iterable[FootageFrame], wanted: Collection[int]) -> dict[int, Planes]:
-    """The frames of these numbers, I420. Raises UsageError where the footage has fewer."""
-    kept: dict[int, Planes] = {}
-    for frame in frames:
-        if frame.index in wanted:
-            kept[frame.index] = to_i420(frame.rgb)
-            if len(kept) == len(wanted):
-                break
-    if len(kept) < len(wanted):
-        raise UsageError("The footage has fewer frames than before.", "Give the film it was prepared from.")
-    return kept
+def fetch(frames: Iterable[FootageFrame], wanted: Collection[int], folder: Path) -> dict[int, Planes]:
+    """The frames of these numbers, I420; they are many, and lie in a nameless file in `folder`.
+
+    Raises UsageError where the footage has fewer, CviError where the disk refuses.
+    """
+    found: list[int] = []
+    shape = (0, 0)
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            for frame in frames:
+                if frame.index in wanted:
+                    planes = to_i420(frame.rgb)
+                    file.write(planes.tobytes())
+                    found.append(frame.index)
+                    shape = planes.shape[0], planes.shape[1]
+                    if len(found) == len(wanted):
+                        break
+            if len(found) < len(wanted):
+                raise UsageError(
+                    "The footage has fewer frames than before.", "Give the film it was prepared from."
+                )
+            file.flush()
+            kept = np.memmap(file, np.uint8, "r", shape=(len(found), *shape))
+    except OSError as error:
+        raise CviError(
+            f"{folder} cannot be written to: {error.strerror or error}.", "Free some space and go on."
+        ) from error
+    return {index: kept[place] for place, index in enumerate(found)}
 
 
-def write_base(path: Path, order: npt.NDArray[np.int32], show: Callable[[int], Planes], fps: float) -> None:
-    """Encode the frames of `order`, which `show` gives by number, I420; about 0.3 MB a second at 720p.
+def write_base(
+    path: Path, count: int, show: Callable[[int], Planes], fps: float, keys: Collection[int] = ()
+) -> None:
+    """Encode `count` frames, which `show` gives by number, I420; about 0.3 MB a second at 720p. `keys` can be
+    shown without those before them.
 
     Raises CviError where the disk refuses.
     """
     import av
+    from av.video.frame import PictureType
 
-    first = show(int(order[0]))
+    first = show(0)
     height, width = first.shape[0] * 2 // 3, first.shape[1]
     rate = Fraction(fps).limit_denominator(1001)
     try:
@@ -51,9 +73,11 @@ def write_base(path: Path, order: npt.NDArray[np.int32], show: Callable[[int], P
             coder.gop_size = max(1, round(fps))
             coder.time_base = 1 / rate
             coder.colorspace, coder.color_primaries, coder.color_trc, coder.color_range = 1, 1, 1, 1
-            for pts, index in enumerate(order.tolist()):
+            for index in range(count):
                 image = av_frame(show(index))
-                image.pts, image.time_base = pts, coder.time_base
+                image.pts, image.time_base = index, coder.time_base
+                if index in keys:
+                    image.pict_type = PictureType.I
                 film.mux(stream.encode(image))
             film.mux(stream.encode(None))
     except (av.FFmpegError, OSError) as error:

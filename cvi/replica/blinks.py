@@ -1,7 +1,7 @@
-"""A person's blinks: found in the footage, cut out to be shown on request, and taken out of the base loop.
+"""A person's blinks: found in the footage, cut out to be shown on request, and taken out of the clips.
 
-A loop that blinks by itself would blink at the same moments of every round, and again whenever the face is
-asked to: so the loop's eyes are kept open, and all blinks are asked for.
+A clip that blinks by itself would blink at the same moments of every round, and again whenever the face is
+asked to: so the clips' eyes are kept open, and all blinks are asked for.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def cut_lids(
 
 @dataclass(frozen=True, slots=True)
 class Awake:
-    """Keeps the eyes of the base loop open: in a blink they are those of the frames before and after it."""
+    """Keeps the eyes of the clips open: in a blink they are those of the frames before and after it."""
 
     blinks: tuple[Blink, ...]
     eyes: Eyes
@@ -212,7 +212,7 @@ def watch(
     face_px: float,
     fps: float,
 ) -> tuple[Awake, list[int], Floats]:
-    """What keeps the base loop awake, the frames of the blink to be shown on request (none where the footage
+    """What keeps the clips awake, the frames of the blink to be shown on request (none where the footage
     has none), and how far shut the eyes are in each frame."""
     shut = closure(landmarks, pieces, fps)
     blinks = find_blinks(shut, pieces, fps)

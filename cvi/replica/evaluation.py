@@ -2,7 +2,7 @@
 
 Two modes: *pasted*, the lower face drawn anew into the held-out frames themselves, once with the mouth the
 person really made and once with the mouth their sound asks for; and *idle*, the replica as it is used, its
-base loop speaking the held-out sound. What the lips do is measured by tracking the result's own pixels.
+clips of speech speaking the held-out sound. What the lips do is measured by tracking the result's own pixels.
 """
 
 from __future__ import annotations

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import yaml
 
-from cvi.face.neural.base_loop import BaseLoop
+from cvi.errors import CviError
+from cvi.face.neural.base_film import BaseFilm
 from cvi.face.neural.colour import to_rgb
+from cvi.face.neural.features import Scales, scales_for
+from cvi.face.neural.gaze import Eyes
 from cvi.face.neural.hidden import hidden_of
 from cvi.face.neural.mouth_map import MouthMap
 from cvi.face.neural.rig import BASE, DECODER, FEATURES, RIG, Rig, rig_bytes
 from cvi.face.replica import CARD, digest, save_bytes
 from cvi.replica.base_film import fetch, write_base
 from cvi.replica.blinks import Awake, cut_lids
+from cvi.replica.bridges import Plan, Shot
 from cvi.replica.footage import Footage
-from cvi.replica.idle import Loop
+from cvi.replica.morph import Morph
 from cvi.replica.network import Network
 from cvi.replica.onnx_files import decoder_bytes, encoder_bytes
 from cvi.replica.painter import ENCODER, Encoder
@@ -47,14 +52,16 @@ def export(
     folder: Path,
     network: Network,
     prepared: Prepared,
-    loop: Loop,
+    plan: Plan,
     mouth: MouthMap,
     footage: Footage,
     awake: Awake,
     lids: tuple[list[int], np.ndarray],
+    eyes: Eyes,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> None:
-    """Write everything but the card into an empty folder. `awake` and `lids` are what `blinks.watch` found.
+    """Write everything but the card into an empty folder. `awake` and `lids` are what `blinks.watch` found,
+    `eyes` those of every frame of the footage.
     Raises CviError where the disk refuses.
 
     Features are made from the base film as it will be decoded, so that the drawing's colours are its.
@@ -65,40 +72,100 @@ def export(
     save_bytes(folder / WEIGHTS, save(state, {"side": str(network.size.side)}))
     save_bytes(folder / ENCODER, encoder_bytes(network))
     save_bytes(folder / DECODER, decoder_bytes(network))
-    order = [int(index) for index in loop.order]
-    wanted = {*order, *lids[0], *(source for index in order for source in awake.sources(index))}
-    kept = fetch(footage.frames(prepared.fps), wanted)
-    write_base(folder / BASE, loop.order, lambda index: awake.show(index, kept), prepared.fps)
-    shown, rows = np.unique(loop.order, return_inverse=True)
-    encoder = Encoder(folder / ENCODER)
-    base = BaseLoop(folder / BASE, len(loop.order))
-    cached: dict[int, np.ndarray] = {}
-    try:
-        for place, row in enumerate(rows.tolist()):
-            if row not in cached:
-                matrix = prepared.matrices[int(loop.order[place])]
-                picture = crop(to_rgb(base.frame(place)), matrix, prepared.side)
-                hidden = hidden_of(prepared.reach[int(loop.order[place])], prepared.side)
-                cached[row] = encoder.features(picture, hidden)
-                progress(len(cached), len(shown))
-    finally:
-        base.close()
-    stream = io.BytesIO()
-    np.save(stream, np.stack([cached[row] for row in range(len(shown))]), allow_pickle=False)
-    save_bytes(folder / FEATURES, stream.getvalue())
+    shots = plan.shots
+    asked = {index for shot in shots for index in (shot.frame, shot.other)}
+    wanted = {*asked, *lids[0], *(source for index in asked for source in awake.sources(index))}
+    kept = fetch(footage.frames(prepared.fps), wanted, folder)
+    morph = Morph()
+
+    def show(place: int) -> np.ndarray:
+        shot = shots[place]
+        picture = awake.show(shot.frame, kept)
+        return picture if not shot.share else morph.between(picture, awake.show(shot.other, kept), shot.share)
+
+    write_base(folder / BASE, len(shots), show, prepared.fps, plan.keys)
+    frames = [shot.frame for shot in shots if not shot.share]
+    rows = {frame: row for row, frame in enumerate(dict.fromkeys(frames))}
+    scales = _write_features(folder, prepared, shots, rows, progress)
     rig = Rig(
         size=np.asarray(prepared.size, np.int32),
         fps=prepared.fps,
-        matrices=prepared.matrices[loop.order],
-        features=rows.astype(np.int32),
-        reach=prepared.reach[loop.order],
+        matrices=np.stack([_between(prepared.matrices, shot) for shot in shots]),
+        features=np.array([(rows[shot.frame], rows[shot.other]) for shot in shots], np.int32),
+        shares=np.array([shot.share for shot in shots], np.float32),
+        reach=np.stack([_mixed(prepared.reach, shot) for shot in shots]),
         side=prepared.side,
         mouth=mouth,
         lids=cut_lids(lids[0], lids[1], awake.eyes, prepared.matrices, kept),
+        eyes=replace(
+            eyes,
+            lids=np.stack([_mixed(eyes.lids, shot) for shot in shots]),
+            irises=np.stack([_mixed(eyes.irises, shot) for shot in shots]),
+        ),
+        reel=plan.reel,
+        scales=scales,
     )
     save_bytes(folder / RIG, rig_bytes(rig))
     # What evaluation needs to know of the footage, without the pictures.
     save_bytes(folder / PREPARED, prepared_bytes(prepared))
+
+
+def _write_features(
+    folder: Path,
+    prepared: Prepared,
+    shots: Sequence[Shot],
+    rows: dict[int, int],
+    progress: Callable[[int, int], None],
+) -> Scales:
+    """The features of every frame of footage that the film shows, `rows` frame -> row."""
+    encoder = Encoder(folder / ENCODER)
+    base = BaseFilm(folder / BASE)
+    done = 0
+    low: np.ndarray = np.array(np.inf, np.float16)
+    high = -low
+    try:
+        # Half precision aside first: what a byte means is known at the end.
+        with tempfile.TemporaryFile(dir=folder) as file:
+            for place, shot in enumerate(shots):
+                if shot.share or rows[shot.frame] < done:
+                    continue
+                picture = crop(to_rgb(base.frame(place)), prepared.matrices[shot.frame], prepared.side)
+                row = encoder.features(picture, hidden_of(prepared.reach[shot.frame], prepared.side))
+                low, high = np.minimum(low, row), np.maximum(high, row)
+                file.write(row.tobytes())
+                done += 1
+                progress(done, len(rows))
+            file.flush()
+            scales = scales_for(low.astype(np.float32), high.astype(np.float32), encoder.shapes)
+            aside = np.memmap(file, np.float16, "r", shape=(done, len(low)))
+            stored = np.lib.format.open_memmap(folder / FEATURES, "w+", np.uint8, aside.shape)
+            for place, row in enumerate(aside):
+                stored[place] = scales.bytes_of(row)
+            stored.flush()
+    except OSError as error:
+        raise CviError(
+            f"{folder} cannot be written to: {error.strerror or error}.", "Free some space and go on."
+        ) from error
+    finally:
+        base.close()
+    return scales
+
+
+def _mixed(values: np.ndarray, shot: Shot) -> np.ndarray:
+    """Of two frames' values, as far as the shot is from the one to the other."""
+    mixed = values[shot.frame] * (1 - shot.share) + values[shot.other] * shot.share
+    return np.asarray(mixed, np.float32)
+
+
+def _between(matrices: np.ndarray, shot: Shot) -> np.ndarray:
+    """From the shot to the crop: points of the crop go straight from the one place to the other."""
+    if not shot.share:
+        return np.asarray(matrices[shot.frame], np.float32)
+    there, back = (
+        cv2.invertAffineTransform(matrices[index].astype(np.float64)) for index in (shot.frame, shot.other)
+    )
+    mixed = there * (1 - shot.share) + back * shot.share
+    return np.asarray(cv2.invertAffineTransform(mixed), np.float32)
 
 
 def write_card(folder: Path, story: Story, extra: list[str]) -> None:

@@ -18,6 +18,7 @@ from cvi.face.speech_encoder import SpeechEncoder
 from cvi.face.speech_mouth import SPEECH_EAR, SpeechMouth, map_bytes
 from cvi.replica.ear import Ear, ear_bytes, learn_ear
 from cvi.replica.prepared import Prepared
+from cvi.replica.scripted import scripted_sound
 from cvi.replica.speaking import Utterance, asked, gauged, rest_of, whole_sound
 from cvi.replica.speech_ear import SpeechEar, learn_speech_ear
 
@@ -91,6 +92,4 @@ def spoken(sound: Pcm, script: str | None) -> tuple[list[Utterance], list[float]
     """
     if script is None:
         return whole_sound(sound), []
-    from cvi.replica.scripted import scripted_sound
-
     return scripted_sound(sound, script)

@@ -17,15 +17,18 @@ from cvi.audio.files import read_audio
 from cvi.errors import UsageError
 from cvi.face.replica import digest, save_bytes
 from cvi.face.speech_encoder import SpeechEncoder
+from cvi.replica.bearing import bearing_of
 from cvi.replica.blinks import watch
+from cvi.replica.bridges import plan_reel
 from cvi.replica.casting import voices_for
+from cvi.replica.clips import choose_clips
 from cvi.replica.consent import Consent, consent_file, give_consent, save_consent
 from cvi.replica.device import Device, choose_device
 from cvi.replica.evaluation import LEAST_FRAMES, Evaluation, evaluate
 from cvi.replica.footage import Footage, open_footage
 from cvi.replica.geometry import filled
 from cvi.replica.hearing import hear
-from cvi.replica.idle import choose_loop
+from cvi.replica.irises import eyes_of
 from cvi.replica.landmarks import FaceTracker, Track
 from cvi.replica.looking import GRADE, clean_frames, look_at, refuse_unusable
 from cvi.replica.mesh import build_tracker
@@ -121,9 +124,7 @@ def _made(
     tier = TIERS[order.quality]
     held_out_s = _held_out_s(order, footage)
     shop.keep({"footage": source, "side": tier.most_side, "held_out_s": held_out_s})
-    track, grade = look_at(
-        shop.folder, footage, tracker, lambda done, of: progress("track", done, of, "")
-    )
+    track, grade = look_at(shop.folder, footage, tracker, lambda done, of: progress("track", done, of, ""))
     if not order.anyway:
         refuse_unusable(footage, grade)
     prepared = load_prepared(shop.folder)
@@ -209,26 +210,31 @@ def _exported(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     landmarks = filled(track.landmarks, track.present)
-    loop = choose_loop(
-        landmarks,
-        prepared.train,
-        voiced,
-        prepared.pieces,
-        prepared.fps,
-    )
     pieces = [(int(first), int(end)) for first, end in prepared.pieces]
     awake, blink, shut = watch(
         landmarks, prepared.matrices, prepared.train, pieces, prepared.side, prepared.face_px, prepared.fps
     )
+    bearing = bearing_of(
+        landmarks,
+        prepared.train,
+        voiced,
+        prepared.opening,
+        shut,
+        pieces,
+        prepared.space.reference,
+        prepared.fps,
+    )
+    clips = choose_clips(bearing, prepared.train, pieces, prepared.fps)
     export(
         folder,
         network,
         prepared,
-        loop,
+        plan_reel(clips, bearing.place, prepared.fps),
         learned.mouth,
         footage,
         awake,
         (blink, shut),
+        eyes_of(landmarks, prepared.matrices, prepared.train, awake.blinks, pieces),
         lambda done, of: progress("export", done, of, ""),
     )
     return folder

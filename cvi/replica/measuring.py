@@ -139,12 +139,14 @@ class Measuring:
         return figures
 
     def idle(self, truth: Floats) -> dict[str, float]:
-        """The replica as it is used: its own loop, the held-out sound."""
+        """The replica as it is used: its own clips, the held-out sound."""
         face = NeuralFace(FaceSettings(self._folder, *self._prepared.size, round(self._prepared.fps)))
 
         def draw() -> Iterator[Bytes]:
             for place, index in enumerate(self._chosen.tolist()):
-                controls = replace(self._controls[index], moment_s=place / self._prepared.fps)
+                controls = replace(
+                    self._controls[index], moment_s=place / self._prepared.fps, activity="speaking"
+                )
                 shown = to_rgb(face.render(controls))
                 if place in self._picks:
                     self._picks[place].append(shown)

@@ -12,7 +12,7 @@ from cvi.errors import UsageError
 from cvi.face.neural.compose import lay
 from cvi.face.neural.decoder import Decoder
 from cvi.face.neural.hidden import hidden_of, region_of
-from cvi.face.neural.rig import DECODER, FEATURES
+from cvi.face.neural.rig import DECODER
 from cvi.replica.region import crop
 
 ENCODER = "encoder.onnx"
@@ -37,6 +37,11 @@ class Encoder:
         except Exception as error:  # onnxruntime's own have no common base
             raise UsageError(f"{path} cannot be read ({error}).", "Train the replica again.") from error
 
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Of the levels that `features` lays in a row: (1, channels, height, width)."""
+        return [tuple(output.shape) for output in self._session.get_outputs()]
+
     def features(self, picture: npt.NDArray[np.uint8], hidden: Floats) -> npt.NDArray[np.float16]:
         """One row for the file of cached features, (total,). `picture` (side, side, 3), `hidden` (side,
         side) 1 where it may not look."""
@@ -47,20 +52,20 @@ class Encoder:
 
 
 class Painter:
-    """Draws a mouth into a frame that is not of the base loop. One thread."""
+    """Draws a mouth into a frame that is not of the base film. One thread."""
 
     def __init__(self, folder: Path, side: int) -> None:
         """`folder` is a replica's, `side` of its crop. Raises UsageError, MissingError as `Encoder` and
         `Decoder` do."""
         self._encoder = Encoder(folder / ENCODER)
-        self._decoder = Decoder(folder / DECODER, folder / FEATURES)
+        self._decoder = Decoder(folder / DECODER)
         self._side = side
 
     def draw(self, picture: Bytes, reach: Floats, mouth: Floats) -> Floats:
         """`picture` (side, side, 3) with the mouth (k,): float32 RGB 0..255, the whole drawing. `reach` as in
         `Prepared`, of that frame."""
         features = self._encoder.features(picture, hidden_of(reach, self._side))
-        return self._decoder.draw_from(features, mouth)
+        return self._decoder.draw(features, mouth)
 
     def paste(self, frame: Bytes, drawn: Floats, matrix: Floats, reach: Floats) -> None:
         """Lay a drawing into an I420 frame, in place, as the live face does."""

@@ -73,7 +73,7 @@ MEASURES = (
 MODES = {
     "pasted": "Pasted back, the true mouth",
     "from sound": "Pasted back, the mouth their sound asks for",
-    "idle": "As it is used: its own loop, unheard sound",
+    "idle": "As it is used: its own clips, unheard sound",
     "swap": "One frame's face, another's mouth",
     "rest": "Nothing said",
 }

@@ -226,7 +226,7 @@ def test_time_that_leaps_leaves_a_sane_face() -> None:
 
 
 def in_range(controls: Controls) -> bool:
-    names = [field.name for field in fields(controls)]
+    names = [field.name for field in fields(controls) if field.name != "activity"]
     return all(LOWEST.get(n, 0.0) <= getattr(controls, n) <= HIGHEST.get(n, 1.0) for n in names)
 
 

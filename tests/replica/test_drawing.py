@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
 from puppet import FPS, SIZE, Puppet
 
 from cvi.errors import UsageError
-from cvi.face.neural.base_loop import BaseLoop
+from cvi.face.neural.base_film import BaseFilm
 from cvi.face.neural.colour import split, to_i420, to_rgb
 from cvi.face.neural.compose import lay
 from cvi.face.neural.framing import Framing
@@ -75,27 +76,33 @@ def test_colours_come_back() -> None:
     assert np.abs(to_rgb(to_i420(picture)).astype(int) - picture.astype(int))[:, 1::4].max() <= 3
 
 
-def test_the_loop_gives_any_frame_in_any_order(tmp_path: Path) -> None:
+def test_the_film_gives_any_frame_in_any_order(tmp_path: Path) -> None:
     puppet = Puppet.make(2.0)
     order = np.concatenate([np.arange(50), np.arange(48, 0, -1)]).astype(np.int32)
     path = tmp_path / "base.mp4"
-    kept = fetch(puppet.frames(), set(order.tolist()))
-    write_base(path, order, kept.__getitem__, FPS)
-    loop = BaseLoop(path, len(order))
-    for index in (0, 1, 40, 3, 97, 96, 2, 60, 98, 50 + 98):
-        truth = puppet.picture(int(order[index % 98]))
-        shown = to_rgb(loop.frame(index))
+    kept = fetch(puppet.frames(), set(order.tolist()), tmp_path)
+    assert np.array_equal(kept[7], to_i420(puppet.picture(7))) and list(tmp_path.iterdir()) == []
+    write_base(path, len(order), lambda place: kept[int(order[place])], FPS, {61, 33})
+    film = BaseFilm(path)
+    for index in (0, 1, 40, 3, 97, 96, 2, 61, 62, 33, 50):
+        truth = puppet.picture(int(order[index]))
+        shown = to_rgb(film.frame(index))
         assert metrics.psnr(shown, truth) > 34, index
         other = puppet.picture(int(order[(index + 7) % 98]))
         assert metrics.psnr(shown, truth) > metrics.psnr(shown, other)
-    frame = loop.frame(5)
-    kept = frame.copy()
+    frame = film.frame(5)
+    mine = frame.copy()
     frame[:] = 0
-    assert np.array_equal(loop.frame(5), kept)
-    loop.close()
+    assert np.array_equal(film.frame(5), mine)
+    with pytest.raises(UsageError, match="no frame 98"):
+        film.frame(98)
+    film.close()
+    with av.open(str(path)) as opened:
+        keys = {round(packet.pts * packet.time_base * FPS) for packet in opened.demux(video=0) if packet.is_keyframe}
+    assert keys >= {0, 33, 61}
     path.write_bytes(b"no film")
     with pytest.raises(UsageError, match="cannot be played"):
-        BaseLoop(path, 3)
+        BaseFilm(path)
 
 
 @pytest.mark.parametrize("size", [(192, 160), (384, 320), (640, 360), (360, 640), (1280, 720)])

@@ -100,6 +100,18 @@ def test_it_is_a_face_engine_like_any_other(made: making.Made) -> None:
         NeuralFace(FaceSettings(made.folder, 384, 320, background="greenscreen"))
 
 
+def test_the_same_controls_give_the_same_frames(made: making.Made) -> None:
+    asked = [Controls(moment_s=k / 25, activity="speaking" if 20 <= k < 60 else "idle") for k in range(90)]
+    one, other = (NeuralFace(FaceSettings(made.folder, 192, 160)) for _ in range(2))
+    shown = [one.render(controls) for controls in asked]
+    for controls, frame in zip(asked, shown, strict=True):
+        assert np.array_equal(other.render(controls), frame)
+        assert np.array_equal(other.render(controls), frame), "drawn again it is another"
+    assert len({frame.tobytes() for frame in shown}) > 60
+    for face in (one, other):
+        face.close()
+
+
 def test_it_is_measured_again_with_the_same_result(made: making.Made, film: Path, tmp_path: Path) -> None:
     again = evaluate_again(str(made.folder), tracker=BlobTracker)
     assert made.evaluation is not None and again.figures == made.evaluation.figures

@@ -10,7 +10,6 @@ from cvi.face.base import Controls
 from cvi.face.neural.hidden import region_of
 from cvi.face.neural.mouth_map import terms
 from cvi.replica.geometry import ANCHORS, LIPS, filled, frontal, moved, similarities
-from cvi.replica.idle import choose_loop
 from cvi.replica.landmarks import Track
 from cvi.replica.measuring import unlike
 from cvi.replica.prepared import pieces_of, split_frames
@@ -228,18 +227,3 @@ def test_swaps_are_of_frames_that_have_nothing_to_do_with_each_other() -> None:
 def test_controls_beyond_their_range_count_as_its_end_and_rest_is_nothing() -> None:
     assert not terms(Controls()).any()
     assert np.array_equal(terms(Controls(jaw=5.0, wide=-2.0)), terms(Controls(jaw=1.0)))
-
-
-def test_loops_meet_or_turn() -> None:
-    puppet = Puppet.make(16.0)
-    landmarks = puppet.track().landmarks
-    usable = np.ones(len(puppet), np.bool_)
-    silent = np.zeros(len(puppet), np.bool_)
-    loop = choose_loop(landmarks, usable, silent, np.array([[0, len(puppet)]]), FPS)
-    assert len(loop.order) >= 6 * FPS * (1 if not loop.turns else 0.5)
-    noses = landmarks[loop.order, 2, :2]
-    steps = np.linalg.norm(np.diff(np.concatenate([noses, noses[:1]]), axis=0), axis=1)
-    # The step from the last frame to the first is no larger than the others.
-    assert steps[-1] <= 1.5 * steps[:-1].max()
-    short = choose_loop(landmarks, usable, silent, np.array([[0, 60]]), FPS)
-    assert short.turns and set(np.abs(np.diff(short.order)).tolist()) == {1}

@@ -14,6 +14,7 @@ pytest.importorskip("safetensors", reason="training needs safetensors, which is 
 
 from cvi.errors import UsageError  # noqa: E402
 from cvi.face.neural.decoder import Decoder  # noqa: E402
+from cvi.face.neural.features import Features, scales_for  # noqa: E402
 from cvi.face.neural.rig import DECODER, FEATURES  # noqa: E402
 from cvi.replica.checkpoint import CHECKPOINT, peek  # noqa: E402
 from cvi.replica.device import choose_device  # noqa: E402
@@ -132,20 +133,25 @@ def test_onnx_gives_what_torch_gave(prepared: Prepared, tmp_path: Path) -> None:
     (tmp_path / DECODER).write_bytes(decoder_bytes(trainer.network))
     encoder = Encoder(tmp_path / ENCODER)
     rows = [encoder.features(prepared.crops[i], prepared.region(i).hidden) for i in (0, 9)]
-    np.save(tmp_path / FEATURES, np.stack(rows))
-    decoder = Decoder(tmp_path / DECODER, tmp_path / FEATURES)
+    decoder = Decoder(tmp_path / DECODER)
+    both = np.stack(rows).astype(np.float32)
+    scales = scales_for(both.min(0), both.max(0), encoder.shapes)
+    np.save(tmp_path / FEATURES, np.stack([scales.bytes_of(row) for row in rows]))
+    features = Features(tmp_path / FEATURES, scales, decoder.total)
     for row, frame in enumerate((0, 9)):
         picture = torch.from_numpy(prepared.crops[frame].copy()).permute(2, 0, 1)[None].float() / 255
         told = torch.from_numpy(prepared.mouth[frame : frame + 1])
         hidden = torch.from_numpy(prepared.region(frame).hidden)[None, None]
         with torch.inference_mode():
             truth = trainer.network.eval()(around(picture, hidden), told)[0].permute(1, 2, 0).numpy() * 255
-        for drawn in (decoder.draw(row, prepared.mouth[frame]), decoder.draw_from(rows[row], prepared.mouth[frame])):
-            # Features are kept in half precision: about a third of a step of 255.
-            assert np.abs(drawn - truth).max() < 0.8
+        # In half precision: about a third of a step of 255. In eight bits a little more.
+        assert np.abs(decoder.draw(rows[row], prepared.mouth[frame]) - truth).max() < 0.8
+        assert np.abs(decoder.draw(features.at(row, row, 0.0), prepared.mouth[frame]) - truth).max() < 2.5
+    half_way = features.at(0, 1, 0.5)
+    assert np.allclose(half_way, (features.at(0, 0, 0.0) + features.at(1, 1, 0.0)) / 2, atol=1e-4)
     with pytest.raises(UsageError, match="does not belong"):
         np.save(tmp_path / FEATURES, np.zeros((2, 7), np.float16))
-        Decoder(tmp_path / DECODER, tmp_path / FEATURES)
+        Features(tmp_path / FEATURES, scales, decoder.total)
 
 
 def test_sizes_have_the_shapes_they_say() -> None:

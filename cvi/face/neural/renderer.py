@@ -6,20 +6,25 @@ import cv2
 
 from cvi.errors import EngineError, UsageError
 from cvi.face.base import Controls, FaceSettings, Frame
-from cvi.face.neural.base_loop import BaseLoop
+from cvi.face.neural.base_film import BaseFilm
 from cvi.face.neural.compose import lay
 from cvi.face.neural.decoder import Decoder
+from cvi.face.neural.features import Features
 from cvi.face.neural.framing import Framing
 from cvi.face.neural.hidden import TOP, region_of
 from cvi.face.neural.rig import BASE, DECODER, FEATURES, RIG, load_rig
+from cvi.face.neural.walk import Walk
 
 
 class NeuralFace:
-    """Draws frames from footage: the base loop at the performance's moment, the lower face by the network.
+    """Draws frames from footage: the clips of what the controls ask for, the lower face by the network.
 
-    Gaze, brows and head are the footage's own; of the controls the mouth, the smile and the lids as far as
-    the footage showed them, and the moment count. One thread at a time. `render` depends on its controls
-    alone.
+    Head and brows are the footage's own, of a clip that shows what is done and felt where there is one; the
+    mouth, the smile, the lids and the gaze are as the controls ask, as far as the footage showed them.
+
+    The footage is played on as `Controls.moment_s` goes on: the same sequence of controls gives the same
+    frames, and the same moment again the same frame with another mouth. A moment more than a second before
+    the last one begins the performance anew. One thread at a time.
     """
 
     name = "neural"
@@ -39,8 +44,10 @@ class NeuralFace:
         spot = self._rig.side / 2, TOP * self._rig.side, 1.0
         middle = cv2.invertAffineTransform(self._rig.matrices[0]) @ spot
         self._framing = Framing(native, self.width, self.height, (float(middle[0]), float(middle[1])))
-        self._decoder = Decoder(folder / DECODER, folder / FEATURES)
-        self._base = BaseLoop(folder / BASE, len(self._rig))
+        self._decoder = Decoder(folder / DECODER)
+        self._features = Features(folder / FEATURES, self._rig.scales, self._decoder.total)
+        self._base = BaseFilm(folder / BASE)
+        self._walk = Walk(self._rig.reel, len(self._rig), self._rig.fps)
         self._closed = False
 
     def render(self, controls: Controls) -> Frame:
@@ -48,9 +55,13 @@ class NeuralFace:
         if self._closed:
             raise EngineError("The face was closed and cannot draw.", "Build a new one.")
         rig = self._rig
-        index = round(max(controls.moment_s, 0.0) * rig.fps) % len(rig)
+        index = self._walk.at(controls)
         frame = self._base.frame(index)
-        drawn = self._decoder.draw(int(rig.features[index]), rig.mouth(controls))
+        row, other = rig.features[index].tolist()
+        features = self._features.at(row, other, float(rig.shares[index]))
+        drawn = self._decoder.draw(features, rig.mouth(controls))
+        rig.eyes.turn(frame, controls, index)
+        # A blink lies over the eyes, wherever they look.
         rig.lids.draw(frame, controls, rig.matrices[index])
         region = region_of(rig.reach[index], rig.side)
         lay(frame, drawn, rig.matrices[index], region.mask, region.ring)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any, get_args
 
 import numpy as np
 
-from cvi.face.base import Controls, FaceEngine, Frame
+from cvi.face.base import Activity, Controls, FaceEngine, Frame
 
 EVERYTHING = ("jaw", "wide", "round", "lid_left", "lid_right", "gaze_x", "yaw", "pitch", "roll", "smile")
 
@@ -22,14 +23,21 @@ def check_face(engine: FaceEngine, moves: tuple[str, ...] = EVERYTHING) -> None:
     rest[:] = 0  # the array is ours: what we do to it must not show in the next frame
     assert np.array_equal(engine.render(Controls()), kept), "the same controls gave another frame"
     assert kept.std() > 5, "the frame is empty"
-    for field in fields(Controls):
+    for activity in get_args(Activity):
+        _check_frame(engine, engine.render(Controls(activity=activity)))
+    for name in (field.name for field in fields(Controls) if field.name != "activity"):
         for value in (-1.0, 0.37, 1.0, 50.0):
-            _check_frame(engine, engine.render(Controls(**{field.name: value})))
+            _check_frame(engine, engine.render(_posed(name, value)))
     for name in moves:
         amount = 6.0 if name in ("yaw", "pitch", "roll") else 1.0
-        moved = engine.render(Controls(**{name: amount}))
+        moved = engine.render(_posed(name, amount))
         assert not np.array_equal(moved, kept), f"'{name}' changes nothing"
     assert np.array_equal(engine.render(Controls()), kept), "the face does not come back to rest"
+
+
+def _posed(name: str, value: float) -> Controls:
+    pose: dict[str, Any] = {name: value}
+    return Controls(**pose)
 
 
 def _check_frame(engine: FaceEngine, frame: Frame) -> Frame:

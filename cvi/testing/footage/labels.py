@@ -13,7 +13,8 @@ from cvi.face.base import Controls
 from cvi.face.replica import save_bytes
 from cvi.tts.base import Phone
 
-CONTROL_NAMES = tuple(item.name for item in fields(Controls))
+CONTROL_NAMES = tuple(item.name for item in fields(Controls) if item.name != "activity")
+"""The numbers of a pose."""
 SHUT = 0.5
 """Lids further down than this are a blink."""
 
@@ -62,7 +63,8 @@ class Labels:
         return self.frames / self.fps
 
     def controls_at(self, frame: int) -> Controls:
-        return Controls(**dict(zip(CONTROL_NAMES, self.controls[frame], strict=True)))
+        pose: dict[str, Any] = dict(zip(CONTROL_NAMES, self.controls[frame], strict=True))
+        return Controls(**pose)
 
     def without(self, first: int, last: int) -> Labels:
         """The labels of the film with frames [first, last) cut out; sounds that are cut in two go."""

@@ -1,4 +1,4 @@
-"""The person's own footage, played round and round."""
+"""The person's own footage, played in any order."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _FORWARD = 12
 """Frames that are decoded through rather than sought: about half of what lies between two key frames."""
 
 
-class BaseLoop:
+class BaseFilm:
     """Frames of a film by number, I420; those in order are cheap. One thread at a time.
 
     The film has constant frame rate and no reordered frames (`cvi.replica.export` writes it so).
     """
 
-    def __init__(self, path: Path, count: int) -> None:
+    def __init__(self, path: Path) -> None:
         """Raises UsageError for what is no such film."""
         import av
 
@@ -30,7 +30,7 @@ class BaseLoop:
             stream: Any = film.streams.video[0]
         except (av.FFmpegError, OSError, IndexError) as error:
             raise UsageError(f"{path} cannot be played.", "Train or fetch the replica again.") from error
-        self._path, self._count = path, count
+        self._path = path
         self._file, self._stream = film, stream
         self._stream.codec_context.thread_count = 1
         rate = self._stream.average_rate
@@ -40,8 +40,7 @@ class BaseLoop:
         self._shown: Bytes | None = None
 
     def frame(self, index: int) -> Bytes:
-        """A copy of frame `index` (modulo the loop's length), uint8 (height * 3 // 2, width)."""
-        index %= self._count
+        """A copy of frame `index`, uint8 (height * 3 // 2, width). Raises UsageError where there is none."""
         if self._shown is None or index != self._at:
             if self._shown is None or not self._at < index <= self._at + _FORWARD:
                 self._file.seek(round(index * self._ticks), stream=self._stream)

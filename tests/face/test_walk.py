@@ -1,0 +1,168 @@
+"""The way through a trained replica's film: what is asked is soon shown, and nothing is jumped to."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from cvi.face.base import Activity, Controls
+from cvi.face.behaviour import Behaviour
+from cvi.face.cues import Cues
+from cvi.face.neural.moods import MOODS, Mood, Moods
+from cvi.face.neural.reel import DOINGS, Reel
+from cvi.face.neural.walk import Walk
+
+FPS, LONG, BRIDGE, EVERY = 25.0, 100, 4, 20
+
+
+def reel(*kinds: tuple[str, Mood], joined: bool = True) -> tuple[Reel, int]:
+    """Clips of LONG frames, left every EVERY frames for every other; and how many frames the film has."""
+    clips = [
+        (k * LONG, (k + 1) * LONG, DOINGS.index(doing), MOODS.index(mood))
+        for k, (doing, mood) in enumerate(kinds)
+    ]
+    end = len(kinds) * LONG
+    jumps = []
+    for first, stop, _, _ in clips:
+        # The first clip turns without a bridge, the others with one, and never show their last frames.
+        if first:
+            jumps.append((stop - 10, end, end + BRIDGE, first + 5))
+            end += BRIDGE
+        else:
+            jumps.append((stop - 1, 0, 0, first))
+    for a in range(len(kinds)):
+        for b in range(len(kinds)):
+            for leave in range(a * LONG, a * LONG + 85, EVERY):
+                if a != b and joined:
+                    jumps.append((leave, end, end + BRIDGE, b * LONG + 7))
+                    end += BRIDGE
+    return Reel(
+        np.array(clips, np.int32), np.array(jumps, np.int32), np.arange(len(kinds), dtype=np.int32)
+    ), end
+
+
+WHOLE = reel(("idle", "neutral"), ("listening", "neutral"), ("speaking", "neutral"), ("speaking", "happy"))
+
+
+def play(film: tuple[Reel, int], script: list[tuple[float, Activity, dict[str, float]]]) -> list[int]:
+    walk, shown, at_s = Walk(*film, FPS), [], 0.0
+    for seconds, activity, more in script:
+        for _ in range(round(seconds * FPS)):
+            shown.append(walk.at(Controls(activity=activity, moment_s=at_s, **more)))  # type: ignore[arg-type]
+            at_s += 1 / FPS
+    return shown
+
+
+def check_ways(film: tuple[Reel, int], shown: list[int]) -> None:
+    ways = film[0].ways(film[1])
+    for before, after in pairwise(shown):
+        assert after in ways[before], (before, after)
+
+
+def clips_of(film: tuple[Reel, int], shown: list[int]) -> np.ndarray:
+    return film[0].clip_of(film[1])[shown]
+
+
+HAPPY = {"smile": 0.8, "cheek": 0.75}
+
+
+def test_what_is_asked_is_shown_in_time_and_stayed_in() -> None:
+    script: list[tuple[float, Activity, dict[str, float]]] = [
+        (10, "idle", {}), (10, "listening", {}), (12, "speaking", {}), (12, "speaking", HAPPY), (8, "idle", {}),
+    ]  # fmt: skip
+    shown = play(WHOLE, script)
+    check_ways(WHOLE, shown)
+    clips = clips_of(WHOLE, shown)
+    begin = 0
+    for (seconds, _, _), wanted in zip(script, (0, 1, 2, 3, 0), strict=True):
+        part = clips[begin : begin + round(seconds * FPS)]
+        begin += len(part)
+        soon = round(1.5 * FPS)
+        assert wanted in part[:soon]
+        # Once there, only ways of its own kind are taken.
+        assert set(part[soon:].tolist()) <= {wanted, -1}
+
+
+def test_the_first_frame_is_of_what_is_asked() -> None:
+    walk = Walk(*WHOLE, FPS)
+    assert walk.at(Controls(activity="speaking", moment_s=7.0)) == 2 * LONG
+
+
+def test_the_same_controls_give_the_same_frames_and_time_only_goes_on() -> None:
+    behaviour = Behaviour(3)
+    states: tuple[Activity, ...] = ("idle", "listening", "thinking", "speaking")
+    asked = [
+        behaviour.advance(
+            k / FPS, states[k // 60 % 4], cues=Cues(emotion="happy", emotion_level=float(k % 200 > 120))
+        )
+        for k in range(900)
+    ]
+    one, other = Walk(*WHOLE, FPS), Walk(*WHOLE, FPS)
+    frames = [one.at(controls) for controls in asked]
+    again = []
+    for k, controls in enumerate(asked):
+        again.append(other.at(controls))
+        # A frame drawn again, or one a little late, changes nothing.
+        assert other.at(controls) == other.at(asked[max(0, k - 3)]) == again[-1]
+    assert again == frames
+    check_ways(WHOLE, frames)
+    assert len(set(clips_of(WHOLE, frames).tolist())) == 5
+    # From far back it begins anew.
+    assert [other.at(controls) for controls in asked] == frames
+
+
+def test_fewer_frames_a_second_show_the_same_film_faster() -> None:
+    walk = Walk(*WHOLE, 30.0)
+    shown = [walk.at(Controls(moment_s=k / 25)) for k in range(200)]
+    steps = np.diff(shown) % LONG
+    assert set(steps.tolist()) <= {1, 2}
+    assert 0 <= walk.at(Controls(moment_s=1e6)) < WHOLE[1]
+
+
+def test_what_is_not_in_the_reel_is_stood_for_by_the_nearest() -> None:
+    two = reel(("idle", "neutral"), ("speaking", "happy"))
+    for activity, mood, clip in (
+        ("listening", {}, 0), ("thinking", {}, 0), ("speaking", {}, 0), ("listening", HAPPY, 1), ("idle", {"worry": 0.9}, 0),
+    ):  # fmt: skip
+        shown = play(two, [(4, activity, mood)])  # type: ignore[list-item]
+        assert set(clips_of(two, shown).tolist()) - {-1} == {clip}, (activity, mood)
+
+
+def test_nowhere_to_go_is_no_reason_to_jump() -> None:
+    apart = reel(("idle", "neutral"), ("speaking", "neutral"), joined=False)
+    shown = play(apart, [(6, "idle", {}), (20, "speaking", {})])
+    check_ways(apart, shown)
+    assert set(clips_of(apart, shown).tolist()) == {0}
+    shown = play(apart, [(20, "speaking", {}), (6, "idle", {})])
+    check_ways(apart, shown)
+    assert set(clips_of(apart, shown).tolist()) == {1, -1} and max(shown) < LONG * 2 + BRIDGE
+
+
+def test_thinking_stays_with_the_head_it_finds() -> None:
+    shown = play(WHOLE, [(5, "listening", {}), (1.6, "thinking", {})])
+    check_ways(WHOLE, shown)
+    assert set(clips_of(WHOLE, shown).tolist()) == {1, -1}
+
+
+@pytest.mark.parametrize(
+    ("word", "mood"),
+    [("happy", "happy"), ("excited", "happy"), ("sad", "concerned"), ("concerned", "concerned"),
+     ("surprised", "surprised"), ("angry", "neutral"), ("neutral", "neutral"), ("disgusted", "neutral")],
+)  # fmt: skip
+def test_moods_are_told_from_what_the_behaviour_asks(word: str, mood: Mood) -> None:
+    behaviour, moods = Behaviour(1), Moods()
+    found: list[Mood] = []
+    for k in range(250):
+        level = 1.0 if k < 120 else 0.0
+        cues = Cues(emotion=word, emotion_level=level, emphasis=float(k % 40 < 6))
+        found.append(moods.advance(behaviour.advance(k / FPS, "speaking", cues=cues)))
+    assert set(found[60:120]) == {mood} and set(found[170:]) == {"neutral"}
+
+
+def test_a_mood_that_wavers_is_one_mood() -> None:
+    moods = Moods()
+    assert [moods.advance(Controls(worry=level)) for level in (0.2, 0.31, 0.22, 0.33, 0.19, 0.1, 0.25)] == [
+        "neutral", "concerned", "concerned", "concerned", "concerned", "neutral", "neutral",
+    ]  # fmt: skip
