@@ -94,8 +94,8 @@ def run(order: Order, quiet: bool) -> Made:
     import signal
 
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
 
+    from cvi.cli.stages import Stages
     from cvi.home import home
     from cvi.replica.making import make_replica
     from cvi.replica.trained import PREVIEW
@@ -110,21 +110,11 @@ def run(order: Order, quiet: bool) -> Made:
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     console = Console(stderr=True, quiet=quiet)
-    columns = (TextColumn("{task.description:16}"), BarColumn(), TextColumn("{task.fields[note]}"))
-    bar = Progress(*columns, console=console)
-    task = bar.add_task("", total=None, note="")
-    at = ""
+    stages = Stages(console)
 
     def progress(stage: str, done: int, of: int, note: str) -> None:
-        nonlocal at
-        if stage != at:
-            if not at:
-                bar.start()  # of an order that is refused nothing is seen but why
-            at = stage
-            bar.reset(task, description=STEPS[stage], total=of)
-            if stage == "train":
-                console.print(f"How it looks: {home() / 'training' / order.name / PREVIEW}")
-        bar.update(task, completed=done, total=of, note=note or f"{done} of {of}")
+        if stages.show(STEPS[stage], done, of, note) and stage == "train":
+            console.print(f"How it looks: {home() / 'training' / order.name / PREVIEW}")
         if stopped and stage != "train":
             raise KeyboardInterrupt
 
@@ -133,8 +123,7 @@ def run(order: Order, quiet: bool) -> Made:
     except KeyboardInterrupt:
         made = None
     finally:
-        if at:
-            bar.stop()
+        stages.close()
         for number, handler in before.items():
             signal.signal(number, handler)
     if made is None:

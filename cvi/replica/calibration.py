@@ -24,7 +24,7 @@ from cvi.replica.prepared import Prepared
 from cvi.replica.shape import opening, upright_opening
 from cvi.replica.speaking import asked_more
 
-_LOOKS = 60
+_LOOKS, _EVERY_S = 60, 0.25
 _JAWS = (0.0, 0.3, 0.6, 0.15, 0.45, 0.75)
 _LEAST_FOUND = 30
 _MOST = 1.35
@@ -43,7 +43,7 @@ def calibrate(folder: Path, prepared: Prepared, tracker: Callable[[], FaceTracke
     seen: list[npt.NDArray[np.float32]] = []
     try:
         for look in range(_LOOKS):
-            controls = Controls(jaw=_JAWS[look % len(_JAWS)], moment_s=look * len(rig) / rig.fps / _LOOKS)
+            controls = Controls(jaw=_JAWS[look % len(_JAWS)], moment_s=look * _EVERY_S, activity="speaking")
             found = eyes.see(np.ascontiguousarray(to_rgb(face.render(controls)))).landmarks
             if found is not None:
                 asked.append(rig.mouth(controls))

@@ -20,6 +20,7 @@ from cvi.face.speech_encoder import SpeechEncoder
 from cvi.replica.bearing import bearing_of
 from cvi.replica.blinks import watch
 from cvi.replica.bridges import plan_reel
+from cvi.replica.calibration import calibrate
 from cvi.replica.casting import voices_for
 from cvi.replica.clips import choose_clips
 from cvi.replica.consent import Consent, consent_file, give_consent, save_consent
@@ -158,6 +159,7 @@ def _made(
     heard = hear(sound, script, prepared, voiced, encoder)
     learned = learn_mouth(prepared.space, prepared.mouth, heard.unknowing, prepared.train, voiced)
     folder = _exported(shop, trained.network, prepared, track, learned, footage, voiced, progress)
+    gain = calibrate(folder, prepared, tracker)
     evaluation = None
     if prepared.test.sum() >= LEAST_FRAMES:
         evaluation = evaluate(
@@ -181,6 +183,7 @@ def _made(
         "graded": grade["verdict"],
         "picture_behind_sound_frames": learned.lag_frames,
         "smiles": learned.smiled,
+        "jaw_asked_more": round(gain, 3),
         **heard.facts(),
     }
     film = consent_file(order.consent) if consent.kind == "film" else None

@@ -209,19 +209,19 @@ def _opened(mouth: MouthMap, controls: Sequence[Controls], space: MouthSpace, sh
         openings = _openings(fitted, controls, space)
         factor = float(shown.std()) / max(float(openings.std()), 1e-6)
         gain *= min(max(factor, 0.7), 1.4)
-        fitted = replace(mouth, weights=_asked_more(mouth.weights, gain, floor))
+        fitted = replace(mouth, weights=asked_more(mouth.weights, gain, floor))
         openings = _openings(fitted, controls, space)
         # Of the whole opening the jaw's linear term makes the most.
-        higher = replace(mouth, weights=_asked_more(mouth.weights, gain, floor + 0.05))
+        higher = replace(mouth, weights=asked_more(mouth.weights, gain, floor + 0.05))
         slope = float((_openings(higher, controls, space) - openings).mean()) / 0.05
         if slope > 1e-6:
             floor += min(max(float(shown.mean() - openings.mean()) / slope, -0.1), 0.1)
         floor = min(max(floor, -0.3), 0.3)
-        fitted = replace(mouth, weights=_asked_more(mouth.weights, gain, floor))
+        fitted = replace(mouth, weights=asked_more(mouth.weights, gain, floor))
     return fitted
 
 
-def _asked_more(weights: Floats, gain: float, floor: float) -> Floats:
+def asked_more(weights: Floats, gain: float, floor: float) -> Floats:
     """The weights with `jaw` taken `gain` times, and `floor` of it wherever anything is said."""
     jaw = np.zeros(TERMS, np.float32)
     jaw[list(JAW_TERMS)] = 1.0
