@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from cvi.errors import UsageError
 from cvi.face.sound_features import HOP_S
-from cvi.face.sound_mouth import MouthReader, Run, load_ear
+from cvi.face.sound_mouth import SHAPES, MouthReader, Run, load_ear
 from cvi.face.speech_encoder import RATE_HZ, SpeechEncoder
 
 Floats = npt.NDArray[np.float32]
@@ -41,6 +41,14 @@ class SpeechMap:
 
     def __call__(self, seen: Floats) -> Floats:
         return np.asarray(np.clip(seen @ self.weights + self.bias, 0.0, 1.0), np.float32)
+
+    def with_jaw(self, gain: float, floor: float) -> SpeechMap:
+        """The same with the jaw taken `gain` times and `floor` more."""
+        jaw = SHAPES.index("jaw")
+        weights, bias = self.weights.copy(), self.bias.copy()
+        weights[:, jaw] *= gain
+        bias[jaw] = gain * bias[jaw] + floor
+        return SpeechMap(weights, bias)
 
 
 class SpeechMouth:

@@ -11,18 +11,19 @@ import yaml
 from cvi.audio.block import PLAYED_HZ
 from cvi.audio.files import read_audio
 from cvi.errors import MissingError, UsageError
+from cvi.face.base import Controls
 from cvi.face.replica import CARD, digest, find_replica, load_replica_card
 from cvi.face.speech_encoder import SpeechEncoder
 from cvi.face.speech_mouth import reader_for
 from cvi.models.speech_encoder import installed_encoder
-from cvi.replica.evaluation import Evaluation, evaluate
+from cvi.replica.evaluation import Asked, Evaluation, evaluate
 from cvi.replica.footage import open_footage
-from cvi.replica.hearing import spoken
 from cvi.replica.landmarks import FaceTracker
 from cvi.replica.making import SCRIPT
 from cvi.replica.mesh import build_tracker
 from cvi.replica.prepared import load_prepared
-from cvi.replica.speaking import as_filmed, asked
+from cvi.replica.scripted import scripted_sound
+from cvi.replica.speaking import Utterance, as_filmed, asked, whole_sound
 
 
 def evaluate_again(
@@ -51,18 +52,24 @@ def evaluate_again(
         raise UsageError(f"{card.folder} was made by another version.", "Train the replica again.")
     script = card.folder / SCRIPT
     text = script.read_text(encoding="utf-8") if script.is_file() else None
-    utterances, closures_s = spoken(read_audio(film, PLAYED_HZ), text)
+    sound = read_audio(film, PLAYED_HZ)
     lag = int(told.get("lag_frames", 0))
     encoder = installed_encoder()
     reader = reader_for(card.folder, None if encoder is None else SpeechEncoder(encoder))
-    controls = asked(utterances, len(prepared), prepared.fps, reader)
+
+    def heard(utterances: list[Utterance]) -> list[Controls]:
+        return as_filmed(asked(utterances, len(prepared), prepared.fps, reader), lag)
+
+    by_script, closures_s = None, list[float]()
+    if text is not None:
+        utterances, closures_s = scripted_sound(sound, text)
+        by_script = heard(utterances)
     return evaluate(
         card.folder,
         prepared,
         open_footage(film),
-        as_filmed(controls, lag),
+        Asked(heard(whole_sound(sound)), by_script, [at_s + lag / prepared.fps for at_s in closures_s]),
         tracker,
-        [at_s + lag / prepared.fps for at_s in closures_s],
         progress,
     )
 

@@ -24,6 +24,16 @@ LEAST_FRAMES = 25
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked for in each frame of the footage: `by_ear`, of its bare sound, and `by_script`, of the
+    phones of what was read, where that is known; `closures_s` the middles of the P, B and M in it."""
+
+    by_ear: Sequence[Controls]
+    by_script: Sequence[Controls] | None = None
+    closures_s: Sequence[float] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """`figures`: mode -> measure -> value; `frames` held-out frames measured; `samples` to look at."""
 
@@ -36,13 +46,11 @@ def evaluate(
     folder: Path,
     prepared: Prepared,
     footage: Footage,
-    controls: Sequence[Controls],
+    asked: Asked,
     tracker: Callable[[], FaceTracker],
-    closures_s: Sequence[float] = (),
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Evaluation:
-    """`controls` are what the driver asks for each frame of the footage; `closures_s` the middles of the P,
-    B and M that are known to be spoken. `tracker` makes a new one for each sequence.
+    """`tracker` makes a new one for each sequence.
 
     Raises UsageError where fewer than `LEAST_FRAMES` frames were held out.
     """
@@ -52,23 +60,27 @@ def evaluate(
             f"Only {len(chosen)} frames were held out; {LEAST_FRAMES} are the least to measure.",
             "Train with a larger --hold-out.",
         )
-    measuring = Measuring(folder, prepared, footage, controls, chosen, tracker, progress)
+    modes = 4 if asked.by_script is None else 5
+    measuring = Measuring(folder, prepared, footage, asked.by_ear, chosen, tracker, progress, modes)
     truth = measuring.track(measuring.true_frames())
-    pasted = measuring.pasted(prepared.mouth[chosen], truth)
-    asked = np.stack([measuring.mouth(controls[int(index)]) for index in chosen])
-    from_sound = measuring.pasted(asked, truth)
+    pasted = measuring.pasted("pasted", prepared.mouth[chosen], truth)
+    from_sound = measuring.pasted("from sound", measuring.mouths(asked.by_ear), truth)
+    by_script = {}
+    if asked.by_script is not None:
+        by_script = {"by script": measuring.pasted("by script", measuring.mouths(asked.by_script), truth)}
     idle = measuring.idle(truth)
     figures = {
         "pasted": pasted,
         "from sound": from_sound,
+        **by_script,
         "idle": idle,
         "swap": measuring.swapped(truth),
         "rest": measuring.rest(),
     }
-    near = (round(at * prepared.fps - 0.5) for at in closures_s)
+    near = (round(at * prepared.fps - 0.5) for at in asked.closures_s)
     spots = [spot for spot in near if prepared.test[_in(spot, prepared)]]
     if spots:
-        for mode in ("truth", "pasted", "from sound", "idle"):
+        for mode in ("truth", "pasted", "from sound", *by_script, "idle"):
             figures.setdefault(mode, {})["closure_share"] = measuring.closure(mode, spots)
             figures[mode]["closures"] = float(len(spots))
     return Evaluation(figures, len(chosen), tuple(measuring.samples()))

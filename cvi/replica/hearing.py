@@ -1,5 +1,5 @@
-"""What the film's sound asks of the face, frame by frame: by its phones where the script is known, by ear
-elsewhere."""
+"""What the film's sound asks of the face, frame by frame, by ear and by its script; and what asking means for
+this person's mouth."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from cvi.face.base import Controls
 from cvi.face.replica import save_bytes
 from cvi.face.sound_mouth import EAR, MouthReader
 from cvi.face.speech_encoder import SpeechEncoder
-from cvi.face.speech_mouth import SPEECH_EAR, SpeechMouth, map_bytes
+from cvi.face.speech_mouth import SPEECH_EAR, SpeechMap, SpeechMouth, map_bytes
 from cvi.replica.ear import Ear, ear_bytes, learn_ear
 from cvi.replica.prepared import Prepared
 from cvi.replica.scripted import scripted_sound
-from cvi.replica.speaking import Utterance, asked, gauged, rest_of, whole_sound
+from cvi.replica.speaking import Learned, asked, gauged, learn_mouth, rest_of, whole_sound
 from cvi.replica.speech_ear import SpeechEar, learn_speech_ear
 
 Bools = npt.NDArray[np.bool_]
@@ -27,16 +27,20 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """`controls` asked for in each frame, by the best ear there is; `unknowing` the same, each frame by an
-    ear that was fitted without it, to learn from. `closures_s` the middles of the P, B and M that are known
-    to be said; `sentences` how many were found of the script. Ears are None where too little was said."""
+    """What is asked for in each frame: `by_ear`, of the bare sound, by the best ear there is; `by_script`, of
+    the phones where sentences of the script were found, None without one. `mouth` is what that means for this
+    person. `closures_s` the middles of the P, B and M that are known to be said; `sentences` how many were
+    found of the script. `ear` and `speech_ear` are None where too little was said; `speech_map` is what the
+    second asks of this mouth."""
 
-    controls: list[Controls]
-    unknowing: list[Controls]
+    by_ear: list[Controls]
+    by_script: list[Controls] | None
+    mouth: Learned
     closures_s: list[float]
     sentences: int
     ear: Ear | None
     speech_ear: SpeechEar | None
+    speech_map: SpeechMap | None
 
     def facts(self) -> dict[str, Any]:
         """For the replica's card."""
@@ -53,8 +57,8 @@ class Heard:
         if self.ear is not None:
             save_bytes(folder / EAR, ear_bytes(self.ear))
             names.append(EAR)
-        if self.speech_ear is not None:
-            save_bytes(folder / SPEECH_EAR, map_bytes(self.speech_ear.mapping))
+        if self.speech_map is not None:
+            save_bytes(folder / SPEECH_EAR, map_bytes(self.speech_map))
             names.append(SPEECH_EAR)
         return names
 
@@ -64,32 +68,38 @@ def hear(
 ) -> Heard:
     """`sound` int16 at PLAYED_HZ, the whole film; `voiced` (n,) frames in which somebody speaks.
 
-    Raises MissingError without the aligner, where there is a script.
+    Raises MissingError without the aligner, where there is a script, and UsageError where hardly anything is
+    said.
     """
     count, fps = len(prepared), prepared.fps
-    utterances, closures_s = spoken(sound, script)
-    rest = rest_of(prepared.space, prepared.mouth, prepared.train, voiced)
-    gauge = gauged(prepared.space, prepared.mouth, prepared.train, rest)
-    used = prepared.train & voiced
-    ear = learn_ear(sound, gauge, used, fps)
-    speech_ear = None if encoder is None else learn_speech_ear(encoder, sound, gauge, used, fps)
+    space, train = prepared.space, prepared.train
+    rest = rest_of(space, prepared.mouth, train, voiced)
+    gauge = gauged(space, prepared.mouth, train, rest)
+    ear = learn_ear(sound, gauge, train & voiced, fps)
+    speech_ear = None if encoder is None else learn_speech_ear(encoder, sound, gauge, train & voiced, fps)
+    bare = whole_sound(sound)
     reader: MouthReader | None = None if ear is None else ear.network
-    if encoder is not None and speech_ear is not None:
-        reader = SpeechMouth(encoder, speech_ear.mapping)
-    controls = asked(utterances, count, fps, reader)
-    unknowing = controls
-    if encoder is not None and speech_ear is not None:
-        parts = [asked(utterances, count, fps, SpeechMouth(encoder, m)) for m in speech_ear.apart]
-        unknowing = [parts[number][index] for index, number in enumerate(speech_ear.fold.tolist())]
-    sentences = sum(bool(utterance.phones) for utterance in utterances)
-    return Heard(controls, unknowing, closures_s, sentences, ear, speech_ear)
+    by_script, sentences = None, 0
+    closures_s: list[float] = []
+    if script is not None:
+        utterances, closures_s = scripted_sound(sound, script)
+        sentences = sum(bool(utterance.phones) for utterance in utterances)
+        by_script = asked(utterances, count, fps, reader)
+    if encoder is None or speech_ear is None:
+        by_ear = asked(bare, count, fps, reader)
+        learned = learn_mouth(space, prepared.mouth, by_script or by_ear, train, voiced)
+        return Heard(by_ear, by_script, learned, closures_s, sentences, ear, None, None)
 
+    def by(mapping: SpeechMap) -> list[Controls]:
+        return asked(bare, count, fps, SpeechMouth(encoder, mapping))
 
-def spoken(sound: Pcm, script: str | None) -> tuple[list[Utterance], list[float]]:
-    """The film's speech for the driver, and when lips must meet: known where there is a script.
-
-    `sound` at PLAYED_HZ. Raises MissingError without the aligner.
-    """
-    if script is None:
-        return whole_sound(sound), []
-    return scripted_sound(sound, script)
+    # Each frame as it is heard by an ear that was fitted without it.
+    unknowing = speech_ear.unknowing(by)
+    mapping = speech_ear.mapping
+    if by_script is None:
+        learned = learn_mouth(space, prepared.mouth, unknowing, train, voiced, own=True)
+    else:
+        learned = learn_mouth(space, prepared.mouth, by_script, train, voiced)
+        # The mouth was learned for what phones ask; what is heard is the person's own jaw already.
+        mapping = mapping.with_jaw(1 / learned.gain, -learned.floor / learned.gain)
+    return Heard(by(mapping), by_script, learned, closures_s, sentences, ear, speech_ear, mapping)

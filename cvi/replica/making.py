@@ -25,7 +25,7 @@ from cvi.replica.casting import voices_for
 from cvi.replica.clips import choose_clips
 from cvi.replica.consent import Consent, consent_file, give_consent, save_consent
 from cvi.replica.device import Device, choose_device
-from cvi.replica.evaluation import LEAST_FRAMES, Evaluation, evaluate
+from cvi.replica.evaluation import LEAST_FRAMES, Asked, Evaluation, evaluate
 from cvi.replica.footage import Footage, open_footage
 from cvi.replica.geometry import filled
 from cvi.replica.hearing import hear
@@ -36,7 +36,7 @@ from cvi.replica.mesh import build_tracker
 from cvi.replica.prepared import LEAST_TRAINING_S, Prepared, load_prepared, prepare
 from cvi.replica.report import page
 from cvi.replica.scripted import read_script
-from cvi.replica.speaking import Learned, as_filmed, check_spoken, learn_mouth, voiced_frames
+from cvi.replica.speaking import Learned, as_filmed, check_spoken, voiced_frames
 from cvi.replica.tiers import TIERS
 from cvi.replica.trained import Length, train_network
 from cvi.replica.workshop import Workshop, open_workshop
@@ -157,7 +157,7 @@ def _made(
         return None
     encoder = None if order.encoder is None else SpeechEncoder(order.encoder)
     heard = hear(sound, script, prepared, voiced, encoder)
-    learned = learn_mouth(prepared.space, prepared.mouth, heard.unknowing, prepared.train, voiced)
+    learned = heard.mouth
     folder = _exported(shop, trained.network, prepared, track, learned, footage, voiced, progress)
     gain = calibrate(folder, prepared, tracker)
     evaluation = None
@@ -166,9 +166,12 @@ def _made(
             folder,
             prepared,
             footage,
-            as_filmed(heard.controls, learned.lag_frames),
+            Asked(
+                as_filmed(heard.by_ear, learned.lag_frames),
+                heard.by_script and as_filmed(heard.by_script, learned.lag_frames),
+                [at_s + learned.lag_frames / prepared.fps for at_s in heard.closures_s],
+            ),
             tracker,
-            [at_s + learned.lag_frames / prepared.fps for at_s in heard.closures_s],
             lambda done, of: progress("evaluate", done, of, ""),
         )
     facts = {

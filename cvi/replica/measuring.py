@@ -69,12 +69,15 @@ class Measuring:
         chosen: npt.NDArray[np.intp],
         tracker: Callable[[], FaceTracker],
         progress: Callable[[int, int], None],
+        modes: int,
     ) -> None:
+        """`controls` of each frame of the footage, for the replica as it is used; `modes` sequences of all
+        held-out frames are looked at, the true ones among them."""
         self._folder, self._prepared, self._footage = folder, prepared, footage
         self._controls, self._chosen, self._tracker = controls, chosen, tracker
         self._painter = Painter(folder, prepared.side)
         self.mouth: MouthMap = load_rig(folder / RIG).mouth
-        self._progress, self._done, self._all = progress, 0, 4 * len(chosen) + SWAPS
+        self._progress, self._done, self._all = progress, 0, modes * len(chosen) + SWAPS
         self._openings: dict[str, Floats] = {}
         picks = np.linspace(0, len(chosen) - 1, _SHOWN + 2).astype(int)[1:-1]
         self._picks = {int(pick): [] for pick in picks}  # type: dict[int, list[Bytes]]
@@ -99,7 +102,11 @@ class Measuring:
             tracker.close()
         return np.stack(rows)
 
-    def pasted(self, mouths: Floats, truth: Floats) -> dict[str, float]:
+    def mouths(self, controls: Sequence[Controls]) -> Floats:
+        """What the map makes of what is asked in each held-out frame, (n, k)."""
+        return np.stack([self.mouth(controls[int(index)]) for index in self._chosen])
+
+    def pasted(self, mode: str, mouths: Floats, truth: Floats) -> dict[str, float]:
         """The lower face drawn into each held-out frame with the mouths given (n, k)."""
         prepared = self._prepared
         box = prepared.lip_box
@@ -135,7 +142,7 @@ class Measuring:
         found = self.track(draw())
         figures = {name: float(np.mean(values)) for name, values in sums.items()}
         figures |= self._lips(found, truth)
-        self._openings["pasted" if "pasted" not in self._openings else "from sound"] = self._opened(found)
+        self._openings[mode] = self._opened(found)
         return figures
 
     def idle(self, truth: Floats) -> dict[str, float]:
@@ -208,7 +215,7 @@ class Measuring:
 
     def samples(self) -> Iterator[Sample]:
         for pick, parts in sorted(self._picks.items()):
-            truth, pasted, frame, whole, _, from_sound, _, _, idle = parts
+            truth, pasted, frame, whole, _, from_sound, *_, idle = parts
             time_s = int(self._chosen[pick]) / self._prepared.fps
             yield Sample(time_s, truth, pasted, from_sound, frame, whole, idle)
 

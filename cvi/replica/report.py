@@ -60,6 +60,12 @@ MEASURES = (
     Measure("from sound", "head_psnr_db", "head box, pasted back: PSNR, dB", least=38, digits=1),
     Measure("from sound", "lip_distance_at_512_px", "lip landmarks: distance at 512 px", most=2.2),
     Measure("from sound", "opening_correlation", "mouth opening: correlation", least=0.8, digits=3),
+    Measure("from sound", "opening_amplitude", "mouth opening: amplitude over the truth's", 0.85, 1.1),
+    Measure("from sound", "closure_share", "P, B, M closed within 40 ms", least=0.95),
+    Measure("by script", "lip_distance_at_512_px", "lip landmarks: distance at 512 px", most=2.2),
+    Measure("by script", "opening_correlation", "mouth opening: correlation", least=0.8, digits=3),
+    Measure("by script", "opening_amplitude", "mouth opening: amplitude over the truth's", 0.85, 1.1),
+    Measure("by script", "closure_share", "P, B, M closed within 40 ms", least=0.95),
     Measure("idle", "opening_correlation", "mouth opening: correlation", least=0.8, digits=3),
     Measure("idle", "opening_amplitude", "mouth opening: amplitude over the truth's", 0.85, 1.1),
     Measure("idle", "jitter", "lip jitter over the truth's", 0.85, 1.15),
@@ -72,7 +78,8 @@ MEASURES = (
 )
 MODES = {
     "pasted": "Pasted back, the true mouth",
-    "from sound": "Pasted back, the mouth their sound asks for",
+    "from sound": "Pasted back, the mouth their bare sound asks for",
+    "by script": "Pasted back, the mouth the sounds of their script ask for",
     "idle": "As it is used: its own clips, unheard sound",
     "swap": "One frame's face, another's mouth",
     "rest": "Nothing said",

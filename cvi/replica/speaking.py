@@ -44,6 +44,9 @@ _LEAST_SPOKEN, _LEAST_REST = 25, 6
 """Frames."""
 _TOGETHER = 0.12
 """Of the way from closed lips to wide open: lips nearer than this count as together."""
+_ANY, _OWN = (4.0, 0.3), (1.2, 0.2)
+"""The largest gain and floor of the jaw. An ear that moves as much as the person needs little: unbounded,
+lips opened 1.15 and 1.36 times as far as the truth's in unheard speech of two of three films."""
 _VOICED_DB, _QUIET_DB = -26.0, -50.0
 
 
@@ -59,12 +62,15 @@ class Utterance:
 @dataclass(frozen=True, slots=True)
 class Learned:
     """`lag_frames` the picture lies behind the sound in the footage; `agreement` correlation of the asked
-    and the shown opening in training; `smiled` whether the footage showed a smile."""
+    and the shown opening in training; `smiled` whether the footage showed a smile. A jaw asked for is taken
+    `gain` times, and `floor` more wherever anything is said."""
 
     mouth: MouthMap
     lag_frames: int
     agreement: float
     smiled: bool
+    gain: float
+    floor: float
 
 
 def asked(
@@ -118,9 +124,15 @@ def check_spoken(frames: int) -> None:
 
 
 def learn_mouth(
-    space: MouthSpace, mouth: Floats, controls: Sequence[Controls], train: Bools, voiced: Bools
+    space: MouthSpace,
+    mouth: Floats,
+    controls: Sequence[Controls],
+    train: Bools,
+    voiced: Bools,
+    own: bool = False,
 ) -> Learned:
-    """`mouth` (n, k) coefficients shown, `controls` n asked, `train` and `voiced` bool (n,).
+    """`mouth` (n, k) coefficients shown, `controls` n asked, `train` and `voiced` bool (n,). `own` says that
+    what is asked is in this person's terms already (`gauged`), and needs little scaling.
 
     Raises UsageError for footage in which hardly anything is said.
     """
@@ -145,12 +157,13 @@ def learn_mouth(
         most=_edge(mouth[train], 0.998, 0.15),
         reach=_reach(mouth[train], rest, closed),
     )
-    drawn = _opened(drawn, near, space, shown[frames])
+    gain, floor = _opened(drawn, near, space, shown[frames], *(_OWN if own else _ANY))
+    drawn = replace(drawn, weights=asked_more(drawn.weights, gain, floor))
     drawn = _hinted(drawn, near, mouth[frames])
     smile = _smile(space, mouth[train], shown[train])
     agreement = _correlation(_openings(drawn, near, space), shown[frames])
     whole = replace(drawn, smile=smile)
-    return Learned(whole, lag, agreement, bool(np.any(smile)))
+    return Learned(whole, lag, agreement, bool(np.any(smile)), gain, floor)
 
 
 def gauged(space: MouthSpace, mouth: Floats, train: Bools, rest: Floats) -> Floats:
@@ -200,15 +213,22 @@ def _lag(x: Floats, y: Floats, used: Bools) -> int:
     return min(scores)[2]
 
 
-def _opened(mouth: MouthMap, controls: Sequence[Controls], space: MouthSpace, shown: Floats) -> MouthMap:
-    """The map for a driver that asks for more or less than the person shows: lips open as far, and as far in
-    the mean, as the person's."""
+def _opened(
+    mouth: MouthMap,
+    controls: Sequence[Controls],
+    space: MouthSpace,
+    shown: Floats,
+    most_gain: float,
+    most_floor: float,
+) -> tuple[float, float]:
+    """Gain and floor for a driver that asks for more or less than the person shows: with them lips open as
+    far, and as far in the mean, as the person's."""
     gain, floor = 1.0, 0.0
     fitted = mouth
     for _ in range(8):
         openings = _openings(fitted, controls, space)
         factor = float(shown.std()) / max(float(openings.std()), 1e-6)
-        gain *= min(max(factor, 0.7), 1.4)
+        gain = min(gain * min(max(factor, 0.7), 1.4), most_gain)
         fitted = replace(mouth, weights=asked_more(mouth.weights, gain, floor))
         openings = _openings(fitted, controls, space)
         # Of the whole opening the jaw's linear term makes the most.
@@ -216,9 +236,9 @@ def _opened(mouth: MouthMap, controls: Sequence[Controls], space: MouthSpace, sh
         slope = float((_openings(higher, controls, space) - openings).mean()) / 0.05
         if slope > 1e-6:
             floor += min(max(float(shown.mean() - openings.mean()) / slope, -0.1), 0.1)
-        floor = min(max(floor, -0.3), 0.3)
+        floor = min(max(floor, -most_floor), most_floor)
         fitted = replace(mouth, weights=asked_more(mouth.weights, gain, floor))
-    return fitted
+    return gain, floor
 
 
 def asked_more(weights: Floats, gain: float, floor: float) -> Floats:

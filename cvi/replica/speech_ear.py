@@ -7,12 +7,14 @@ can (`cvi.replica.ear`); that one is learned as well, for conversations and for 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from cvi.audio.block import Pcm
+from cvi.face.base import Controls
 from cvi.face.sound_mouth import SHAPES
 from cvi.face.speech_encoder import SpeechEncoder
 from cvi.face.speech_mouth import SpeechMap, in_context, shipped_map
@@ -51,6 +53,11 @@ class SpeechEar:
     lag_frames: int
     apart: tuple[SpeechMap, ...]
     fold: npt.NDArray[np.intp]
+
+    def unknowing(self, hear: Callable[[SpeechMap], list[Controls]]) -> list[Controls]:
+        """What `hear` makes of each frame by the map that was fitted without it."""
+        parts = [hear(mapping) for mapping in self.apart]
+        return [parts[number][index] for index, number in enumerate(self.fold.tolist())]
 
 
 def learn_speech_ear(
