@@ -37,4 +37,5 @@ class Stages:
         return begins
 
     def close(self) -> None:
-        self._bar.stop()
+        if self._stage and self._console.is_terminal:
+            self._bar.stop()

@@ -7,7 +7,7 @@ seen by the same face tracker that read the footage.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,16 +24,18 @@ from cvi.replica.prepared import Prepared
 from cvi.replica.shape import opening, upright_opening
 from cvi.replica.speaking import asked_more
 
-_LOOKS, _EVERY_S = 60, 0.25
-_JAWS = (0.0, 0.3, 0.6, 0.15, 0.45, 0.75)
-_LEAST_FOUND = 30
+_LOOKS, _EVERY_S = 80, 0.2
+_LEAST_FOUND = 40
 _MOST = 1.35
 """More than this no drawing falls short; a fit that says so is wrong."""
 
 
-def calibrate(folder: Path, prepared: Prepared, tracker: Callable[[], FaceTracker]) -> float:
+def calibrate(
+    folder: Path, prepared: Prepared, spoken: Sequence[Controls], tracker: Callable[[], FaceTracker]
+) -> float:
     """Scale the jaw in the rig of the replica in `folder`; how much it is asked for more, 1 for nothing.
 
+    `spoken` are mouths as they are asked for in speech: what is drawn of any others does not matter.
     Raises EngineError from the tracker, CviError where the disk refuses.
     """
     rig = load_rig(folder / RIG)
@@ -43,7 +45,8 @@ def calibrate(folder: Path, prepared: Prepared, tracker: Callable[[], FaceTracke
     seen: list[npt.NDArray[np.float32]] = []
     try:
         for look in range(_LOOKS):
-            controls = Controls(jaw=_JAWS[look % len(_JAWS)], moment_s=look * _EVERY_S, activity="speaking")
+            mouth = spoken[look * len(spoken) // _LOOKS]
+            controls = replace(mouth, moment_s=look * _EVERY_S, activity="speaking")
             found = eyes.see(np.ascontiguousarray(to_rgb(face.render(controls)))).landmarks
             if found is not None:
                 asked.append(rig.mouth(controls))
@@ -57,6 +60,6 @@ def calibrate(folder: Path, prepared: Prepared, tracker: Callable[[], FaceTracke
     shown = upright_opening(np.stack(seen), prepared.space.reference)
     slope = float(np.polyfit(wanted, shown, 1)[0])
     gain = min(max(1.0 / max(slope, 1e-6), 1.0), _MOST)
-    mouth = replace(rig.mouth, weights=asked_more(rig.mouth.weights, gain, 0.0))
-    save_bytes(folder / RIG, rig_bytes(replace(rig, mouth=mouth)))
+    wider = replace(rig.mouth, weights=asked_more(rig.mouth.weights, gain, 0.0))
+    save_bytes(folder / RIG, rig_bytes(replace(rig, mouth=wider)))
     return gain

@@ -159,7 +159,9 @@ def _made(
     heard = hear(sound, script, prepared, voiced, encoder)
     learned = heard.mouth
     folder = _exported(shop, trained.network, prepared, track, learned, footage, voiced, progress)
-    gain = calibrate(folder, prepared, tracker)
+    asked = heard.by_script or heard.by_ear
+    spoken = [asked[index] for index in np.flatnonzero(prepared.train & voiced).tolist()]
+    gain = calibrate(folder, prepared, spoken, tracker)
     evaluation = None
     if prepared.test.sum() >= LEAST_FRAMES:
         evaluation = evaluate(

@@ -145,6 +145,6 @@ class _Fit:
 
 
 def _correlation(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> float:
-    if float(a.std()) < 1e-9 or float(b.std()) < 1e-9:
+    if float(a.std()) < 1e-6 or float(b.std()) < 1e-6:
         return 0.0
     return float(np.corrcoef(a, b)[0, 1])

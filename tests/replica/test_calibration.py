@@ -66,7 +66,8 @@ def test_the_jaw_is_asked_for_as_much_more_as_the_lips_fall_short(
     monkeypatch.setattr(calibration, "NeuralFace", Face)
     monkeypatch.setattr(calibration, "rig_bytes", lambda rig: kept.append(rig) or b"")
     prepared = knowing(space)
-    gain = calibration.calibrate(tmp_path, prepared, Eyes)  # type: ignore[arg-type]
+    spoken = [Controls(jaw=0.8 * abs(np.sin(0.7 * k))) for k in range(300)]
+    gain = calibration.calibrate(tmp_path, prepared, spoken, Eyes)  # type: ignore[arg-type]
     assert gain == pytest.approx(wanted, abs=0.04)
     grown = kept[0].mouth.weights
     assert np.allclose(grown[JAW_TERMS[0]], gain * weights[JAW_TERMS[0]], atol=1e-5)
