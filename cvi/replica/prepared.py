@@ -18,12 +18,13 @@ from cvi.face.neural.hidden import Region, region_of
 from cvi.face.replica import save_bytes
 from cvi.replica.footage import FootageFrame
 from cvi.replica.geometry import ANCHORS, face_width, filled
+from cvi.replica.insides import insides
 from cvi.replica.landmarks import Track
 from cvi.replica.region import crop, crop_matrices, lip_box, reaches, side_for, stands
 from cvi.replica.shape import COUNT, MouthSpace, learn_space, opening
 
 PREPARED, CROPS = "prepared.npz", "crops.npy"
-FORMAT = 3
+FORMAT = 4
 LEAST_TRAINING_S = 4.0
 _GAP_S = 0.6
 """Between training and held-out frames, so that the one is not next to the other."""
@@ -41,11 +42,12 @@ class Prepared:
     """n frames at a fixed rate.
 
     `crops` uint8 (n, side, side, 3) RGB, on disk; `matrices` (n, 2, 3) frame -> crop pixels; `mouth` (n, k)
-    coefficients; `opening` (n,) of the inner lips in widths of the face; `reach` (n, DIRECTIONS) of the lower
-    face (`cvi.face.neural.hidden`); `stands` (n, m, 2) where this person's usual lower face would lie in
-    each crop, pixels: told by the head's pose alone; `train`, `test` bool (n,); `pieces` (m, 2) first and end
-    of the stretches without a cut; `lips` (4,) first and end row, first and end column of the crop that lips
-    ever touch; `side` of a crop, pixels; `size` width and height of the frames.
+    coefficients, those of `MouthSpace` and after them what is seen between the lips (`insides`); `opening`
+    (n,) of the inner lips in widths of the face; `reach` (n, DIRECTIONS) of the lower face
+    (`cvi.face.neural.hidden`); `stands` (n, m, 2) where this person's usual lower face would lie in a crop,
+    pixels: told by the head's pose alone; `train`, `test` bool (n,); `pieces` (m, 2) first and end of the
+    stretches without a cut; `lips` (4,) first and end row, first and end column of the crop that lips ever
+    touch; `side` of a crop, pixels; `size` width and height of the frames.
     """
 
     crops: npt.NDArray[np.uint8]
@@ -133,8 +135,9 @@ def prepare(
     matrices = crop_matrices(landmarks, pieces, side)
     rows, columns = lip_box(landmarks[train], matrices[train], side)
     space = learn_space(landmarks[train], COUNT)
-    mouth = space.encode(landmarks)
     crops = _write_crops(frames, matrices, side, folder / CROPS, progress)
+    between = insides(crops, landmarks, matrices, train)
+    mouth = np.concatenate([space.encode(landmarks), between], 1)
     prepared = Prepared(
         crops=crops,
         matrices=matrices,

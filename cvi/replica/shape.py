@@ -34,8 +34,9 @@ class MouthSpace:
         return np.asarray((points - self.mean) @ self.basis.T / self.scale, np.float32)
 
     def decode(self, coefficients: Floats) -> Floats:
-        """(n, k) -> lips then jaw (n, LIPS + JAW, 2), units of the face's width."""
-        flat = coefficients * self.scale @ self.basis + self.mean
+        """(n, k) -> lips then jaw (n, LIPS + JAW, 2), units of the face's width. What else a mouth is told by
+        may follow the k."""
+        flat = coefficients[:, : len(self.scale)] * self.scale @ self.basis + self.mean
         points = flat.reshape(len(coefficients), -1, 2)
         return np.asarray(points / _weights()[:, None], np.float32)
 
