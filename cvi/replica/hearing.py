@@ -19,7 +19,7 @@ from cvi.face.speech_mouth import SPEECH_EAR, SpeechMap, SpeechMouth, map_bytes
 from cvi.replica.ear import Ear, ear_bytes, learn_ear
 from cvi.replica.prepared import Prepared
 from cvi.replica.scripted import scripted_sound
-from cvi.replica.speaking import Learned, asked, gauged, learn_mouth, rest_of, whole_sound
+from cvi.replica.speaking import Learned, asked, gauged, learn_mouth, rest_of, scale_for, whole_sound
 from cvi.replica.speech_ear import SpeechEar, learn_speech_ear
 
 Bools = npt.NDArray[np.bool_]
@@ -93,13 +93,16 @@ def hear(
     def by(mapping: SpeechMap) -> list[Controls]:
         return asked(bare, count, fps, SpeechMouth(encoder, mapping))
 
-    # Each frame as it is heard by an ear that was fitted without it.
-    unknowing = speech_ear.unknowing(by)
+    # What is learned is learned from each frame as an ear hears it that was fitted without it.
     mapping = speech_ear.mapping
     if by_script is None:
+        unknowing = speech_ear.unknowing(by)
         learned = learn_mouth(space, prepared.mouth, unknowing, train, voiced, own=True)
     else:
         learned = learn_mouth(space, prepared.mouth, by_script, train, voiced)
         # The mouth was learned for what phones ask; what is heard is the person's own jaw already.
-        mapping = mapping.with_jaw(1 / learned.gain, -learned.floor / learned.gain)
+        own = 1 / learned.gain, -learned.floor / learned.gain
+        unknowing = speech_ear.unknowing(lambda apart: by(apart.with_jaw(*own)))
+        scale = scale_for(learned, space, prepared.mouth, unknowing, train & voiced)
+        mapping = mapping.with_jaw(*own).with_jaw(*scale)
     return Heard(by(mapping), by_script, learned, closures_s, sentences, ear, speech_ear, mapping)
