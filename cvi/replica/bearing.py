@@ -27,6 +27,8 @@ _STEADY_FRAMES = 1.0
 _BLINKING = 0.15
 """Eyes more shut than this are in a blink, which the reel shows open."""
 _AROUND_VOICE_S, _ABOUT_S = 0.2, 1.0
+_GAPING = 0.6
+"""Of the widest opening but for the last fiftieth."""
 _TOGETHER = 0.012
 """Widths of the face: lips less open than this are together; trackers are never quite still."""
 
@@ -37,7 +39,8 @@ class Bearing:
     how open the eyes are, where the irises lie in them. `speed` (n,) of the head, widths a second, smoothed
     over a second. `silent` (n,) where nothing is said and the lips are together. `brows`, `worry`, `joy`
     (n,) widths of the face, from this person's usual: brows raised, their inner ends more than the outer,
-    cheeks and corners of the mouth raised."""
+    cheeks and corners of the mouth raised. `gaping` (n,) where the jaw has fallen far: a mouth drawn over it
+    may not cover the chin."""
 
     place: Floats
     speed: Floats
@@ -45,6 +48,7 @@ class Bearing:
     brows: Floats
     worry: Floats
     joy: Floats
+    gaping: Bools
 
 
 def bearing_of(
@@ -70,7 +74,8 @@ def bearing_of(
     quiet = ~_widened(voiced, round(_AROUND_VOICE_S * fps))
     silent = quiet & (_median(lips, round(0.2 * fps)) < _TOGETHER)
     brows, worry, joy = _upper_face(landmarks, usable, quiet, place, reference)
-    return Bearing(place, speed, silent, brows, worry, joy)
+    widest = float(np.quantile(lips[usable], 0.98))
+    return Bearing(place, speed, silent, brows, worry, joy, lips > _GAPING * widest)
 
 
 def _places(landmarks: Floats, shut: Floats) -> Floats:

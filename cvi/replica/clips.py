@@ -42,6 +42,8 @@ _STANDS_OUT = 2.0
 """It must also exceed the usual coming and going of that measure by so much, in standard deviations."""
 _NEARNESS = 3.0
 """What passing by the first clip counts, beside being of the kind and being liked."""
+_SHUT = 4.0
+"""What a jaw counts that has not fallen far."""
 _ABOUT_S = 1.0
 
 
@@ -99,6 +101,7 @@ class _Finder:
         self._place, self._speed, self._runs, self._fps = bearing.place, bearing.speed, runs, fps
         self._taken = np.zeros(len(bearing.speed), np.bool_)
         self._near = np.ones(len(bearing.speed), np.float32)
+        self._shut = 1 - bearing.gaping.astype(np.float32)
 
     def has(self, mask: Bools, kind: str) -> bool:
         """Is there a stretch of this kind?"""
@@ -116,7 +119,7 @@ class _Finder:
         """The best stretch whose frames are mostly of `mask` (n,), `liked` (n,) 0..1 the more the better:
         its order, and whether it turns."""
         best: tuple[float, int, int] | None = None
-        share = np.cumsum(np.concatenate([[0.0], liked + _NEARNESS * self._near + mask]))
+        share = np.cumsum(np.concatenate([[0.0], liked + _NEARNESS * self._near + _SHUT * self._shut + mask]))
         for first, end in self._windows(mask, kind):
             worth = float(share[end] - share[first]) / (end - first) + 0.3 * (end - first) / self._most(kind)
             worth -= 0.25 * min(self._closing(first, end) / _ALIKE, 2.0)

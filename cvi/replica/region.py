@@ -27,8 +27,9 @@ Rgb = npt.NDArray[np.uint8]
 
 # In widths of the face: the crop is one wide.
 NOSE_AT = (0.5, 0.22)
-_BEYOND = 0.03
-"""In sides of the crop: how far beyond the farthest jaw the drawing goes, for what moves with it."""
+_BEYOND = 0.045
+"""In sides of the crop: how far beyond the farthest jaw the drawing goes, for what moves with it. It fades
+out there: much less, and the chin of a jaw that has fallen far shows through below the one that is drawn."""
 _RARE = 0.005
 """The share of frames whose points lie farther out than the reach: landmarks err."""
 _AT_ONCE = 500

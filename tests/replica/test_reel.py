@@ -34,7 +34,7 @@ def sitter(apart: float = 0.0) -> Bearing:
     nothing = np.zeros(COUNT, np.float32)
     joy = np.where(HAPPY, 0.02, 0.0).astype(np.float32)
     speed = (reach * 2 * np.pi / 4).astype(np.float32)
-    return Bearing(place, speed, IDLE | LISTENING, nothing, nothing, joy)
+    return Bearing(place, speed, IDLE | LISTENING, nothing, nothing, joy, np.zeros(len(joy), np.bool_))
 
 
 def chosen(bearing: Bearing, cut_s: float = 0.0) -> list[Clip]:
@@ -55,6 +55,14 @@ def test_each_kind_is_taken_from_where_it_is_shown() -> None:
         assert clip.turns == (clip.mood == "happy")
     shown = np.concatenate([np.unique(clip.order) for clip in clips])
     assert len(set(shown.tolist())) == len(shown) <= 31 * FPS
+
+
+@pytest.mark.parametrize("begins", [22.0, 31.0])
+def test_speech_is_taken_from_where_the_jaw_has_not_fallen_far(begins: float) -> None:
+    gaping = (T >= begins) & (T < begins + 9) & (np.sin(9 * T) > 0)
+    clips = chosen(replace(sitter(), gaping=gaping))
+    (speaking,) = (clip for clip in clips if clip.doing == "speaking" and clip.mood == "neutral")
+    assert not gaping[speaking.order].any() and SPEAKING[speaking.order].mean() > 0.8
 
 
 def test_a_silent_expression_is_for_listening_and_one_silence_serves_for_both() -> None:

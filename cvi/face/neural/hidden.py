@@ -23,7 +23,7 @@ TOP = 0.27
 _BOTTOM, _HALF_WIDTH = 0.95, 0.36
 """Nothing above the lip's groove, below the crop or before the ears is drawn: little moves there, and a
 border stays visible all around, to go on from."""
-_FEATHER = 0.075
+_FEATHER = 0.06
 _RING = 0.06
 _FINE = 4
 """Bits behind the pixel in an outline: it moves smoothly with the head."""
