@@ -155,6 +155,7 @@ def _made(
     )
     if trained is None:
         return None
+    progress("export", 0, 1, "hearing the film's sound")
     encoder = None if order.encoder is None else SpeechEncoder(order.encoder)
     heard = hear(sound, script, prepared, voiced, encoder)
     learned = heard.mouth
