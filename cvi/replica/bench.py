@@ -23,7 +23,7 @@ from cvi.replica.making import SCRIPT
 from cvi.replica.mesh import build_tracker
 from cvi.replica.prepared import load_prepared
 from cvi.replica.scripted import scripted_sound
-from cvi.replica.speaking import Utterance, as_filmed, asked, whole_sound
+from cvi.replica.utterances import Utterance, as_filmed, asked, whole_sound
 
 
 def evaluate_again(

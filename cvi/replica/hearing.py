@@ -19,8 +19,9 @@ from cvi.face.speech_mouth import SPEECH_EAR, SpeechMap, SpeechMouth, map_bytes
 from cvi.replica.ear import Ear, ear_bytes, learn_ear
 from cvi.replica.prepared import Prepared
 from cvi.replica.scripted import scripted_sound
-from cvi.replica.speaking import Learned, asked, gauged, learn_mouth, rest_of, scale_for, whole_sound
+from cvi.replica.speaking import Learned, gauged, learn_mouth, rest_of, scale_for
 from cvi.replica.speech_ear import SpeechEar, learn_speech_ear
+from cvi.replica.utterances import asked, whole_sound
 
 Bools = npt.NDArray[np.bool_]
 

@@ -36,9 +36,10 @@ from cvi.replica.mesh import build_tracker
 from cvi.replica.prepared import LEAST_TRAINING_S, Prepared, load_prepared, prepare
 from cvi.replica.report import page
 from cvi.replica.scripted import read_script
-from cvi.replica.speaking import Learned, as_filmed, check_spoken, voiced_frames
+from cvi.replica.speaking import Learned, check_spoken
 from cvi.replica.tiers import TIERS
 from cvi.replica.trained import Length, train_network
+from cvi.replica.utterances import as_filmed, voiced_frames
 from cvi.replica.workshop import Workshop, open_workshop
 
 Stage = Literal["track", "prepare", "train", "export", "evaluate"]

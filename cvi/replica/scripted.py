@@ -8,7 +8,7 @@ from cvi.audio.block import HEARD_HZ, PLAYED_HZ, Pcm
 from cvi.audio.resample import resample
 from cvi.errors import UsageError
 from cvi.replica.alignment import align, known_sentences
-from cvi.replica.speaking import Utterance
+from cvi.replica.utterances import Utterance
 
 _LIPS_MEET = frozenset("pbm")
 

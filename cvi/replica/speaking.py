@@ -15,15 +15,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.errors import UsageError
 from cvi.face.base import Controls
-from cvi.face.driver import MouthDriver
-from cvi.face.loudness import FRAME_S, levels_db
 from cvi.face.neural.mouth_map import HINTS, JAW_SQUARED, JAW_TERMS, SPOKEN_TERM, TERMS, MouthMap, terms
-from cvi.face.sound_mouth import MouthReader
 from cvi.replica.shape import MouthSpace, corner_lift, opening, width
-from cvi.tts.base import Phone
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -50,16 +45,6 @@ _TOGETHER = 0.12
 _ANY, _OWN = (4.0, 0.3), (1.2, 0.2)
 """The largest gain and floor of the jaw. An ear that moves as much as the person needs little: unbounded,
 lips opened 1.15 and 1.36 times as far as the truth's in unheard speech of two of three films."""
-_VOICED_DB, _QUIET_DB = -26.0, -50.0
-
-
-@dataclass(frozen=True, slots=True)
-class Utterance:
-    """Sound from `start_s` on, with its phones' times counted from there; no phones: the sound alone."""
-
-    start_s: float
-    pcm: Pcm
-    phones: tuple[Phone, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,47 +59,6 @@ class Learned:
     smiled: bool
     gain: float
     floor: float
-
-
-def asked(
-    utterances: Sequence[Utterance], count: int, fps: float, ear: MouthReader | None = None
-) -> list[Controls]:
-    """What the driver asks of a face in each of `count` frames, of their middles. `ear` is the person's own,
-    for utterances without phones."""
-    driver = MouthDriver(ear)
-    for utterance in utterances:
-        driver.append(utterance.phones, utterance.pcm, utterance.start_s)
-    shapes = [driver.mouth_at((index + 0.5) / fps) for index in range(count)]
-    return [
-        Controls(jaw=s.jaw, wide=s.wide, round=s.round, press=s.press, tuck=s.tuck, tongue=s.tongue)
-        for s in shapes
-    ]
-
-
-def as_filmed(controls: Sequence[Controls], lag_frames: int) -> list[Controls]:
-    """What is asked for in each picture of footage whose picture lies `lag_frames` behind its sound.
-
-    A film's own offset is none of the replica's, which speaks in time: to be compared with the film it is
-    shown as late.
-    """
-    last = len(controls) - 1
-    return [controls[min(max(index - lag_frames, 0), last)] for index in range(len(controls))]
-
-
-def voiced_frames(pcm: Pcm, count: int, fps: float) -> Bools:
-    """In which frames the person speaks; `pcm` at PLAYED_HZ. Gaps shorter than 0.2 s count as speech."""
-    levels = levels_db(pcm)
-    out = np.zeros(count, np.bool_)
-    if not len(levels):
-        return out
-    loud = float(np.percentile(levels, 90))
-    heard = levels > max(loud + _VOICED_DB, _QUIET_DB)
-    reach = round(0.1 / FRAME_S)
-    near = np.convolve(heard, np.ones(2 * reach + 1), "same") > 0
-    for index in range(count):
-        first, end = round(index / fps / FRAME_S), round((index + 1) / fps / FRAME_S)
-        out[index] = bool(near[first:end].any())
-    return out
 
 
 def check_spoken(frames: int) -> None:
@@ -201,12 +145,6 @@ def gauged(space: MouthSpace, mouth: Floats, train: Bools, rest: Floats) -> Floa
 def rest_of(space: MouthSpace, mouth: Floats, train: Bools, voiced: Bools) -> Floats:
     """The mouth that waits, (k,)."""
     return _rest(mouth, opening(space.decode(mouth)), train, voiced)
-
-
-def whole_sound(pcm: Pcm) -> list[Utterance]:
-    """The film's sound without a script: one long utterance, read by ear."""
-    assert pcm.ndim == 1
-    return [Utterance(0.0, pcm)] if len(pcm) > PLAYED_HZ // 10 else []
 
 
 def _ridge(x: Floats, y: Floats) -> npt.NDArray[np.float64]:

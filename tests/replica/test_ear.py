@@ -13,7 +13,7 @@ from cvi.errors import UsageError
 from cvi.face.driver import MouthDriver
 from cvi.face.sound_mouth import EAR, SHAPES, load_ear, shipped
 from cvi.replica.ear import FITTED, ear_bytes, learn_ear
-from cvi.replica.speaking import asked, whole_sound
+from cvi.replica.utterances import asked, whole_sound
 
 
 def shown(puppet: Puppet) -> np.ndarray:

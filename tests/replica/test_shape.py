@@ -15,7 +15,8 @@ from cvi.replica.measuring import unlike
 from cvi.replica.prepared import pieces_of, split_frames
 from cvi.replica.region import crop, crop_matrices, lip_box, reaches, side_for
 from cvi.replica.shape import learn_space, opening, width
-from cvi.replica.speaking import as_filmed, gauged, learn_mouth, rest_of
+from cvi.replica.speaking import gauged, learn_mouth, rest_of
+from cvi.replica.utterances import as_filmed
 
 
 def turned(points: np.ndarray, yaw: float, pitch: float) -> np.ndarray:
