@@ -27,8 +27,8 @@ _STEADY_FRAMES = 1.0
 _BLINKING = 0.15
 """Eyes more shut than this are in a blink, which the reel shows open."""
 _AROUND_VOICE_S, _ABOUT_S = 0.2, 1.0
-_GAPING = 0.6
-"""Of the widest opening but for the last fiftieth."""
+_COVERED = 0.7
+"""Of the drawing at the chin: with less, one that has fallen shows through (7 % of one presenter's frames)."""
 _TOGETHER = 0.012
 """Widths of the face: lips less open than this are together; trackers are never quite still."""
 
@@ -39,8 +39,8 @@ class Bearing:
     how open the eyes are, where the irises lie in them. `speed` (n,) of the head, widths a second, smoothed
     over a second. `silent` (n,) where nothing is said and the lips are together. `brows`, `worry`, `joy`
     (n,) widths of the face, from this person's usual: brows raised, their inner ends more than the outer,
-    cheeks and corners of the mouth raised. `gaping` (n,) where the jaw has fallen far: a mouth drawn over it
-    may not cover the chin."""
+    cheeks and corners of the mouth raised. `gaping` (n,) where the jaw has fallen so far that a mouth
+    drawn over it would not cover the chin."""
 
     place: Floats
     speed: Floats
@@ -57,13 +57,14 @@ def bearing_of(
     voiced: Bools,
     opening: Floats,
     shut: Floats,
+    covered: Floats,
     pieces: Sequence[tuple[int, int]],
     reference: Floats,
     fps: float,
 ) -> Bearing:
     """`landmarks` (n, 478, 3), gaps filled; `usable` (n,) frames that may be shown; `voiced` (n,) where the
-    person speaks; `opening` (n,) of the lips, `shut` (n,) of the eyes as in `blinks.closure`; `pieces` as in
-    `Prepared`; `reference` of the mouth's space."""
+    person speaks; `opening` (n,) of the lips, `shut` (n,) of the eyes as in `blinks.closure`; `covered` (n,)
+    as `region.covered` says; `pieces` as in `Prepared`; `reference` of the mouth's space."""
     place = smoothed(_places(landmarks, shut), list(pieces), _STEADY_FRAMES)
     speed = np.zeros(len(place), np.float32)
     speed[1:] = np.linalg.norm(np.diff(place[:, :HEAD], axis=0), axis=1) * fps
@@ -74,8 +75,7 @@ def bearing_of(
     quiet = ~_widened(voiced, round(_AROUND_VOICE_S * fps))
     silent = quiet & (_median(lips, round(0.2 * fps)) < _TOGETHER)
     brows, worry, joy = _upper_face(landmarks, usable, quiet, place, reference)
-    widest = float(np.quantile(lips[usable], 0.98))
-    return Bearing(place, speed, silent, brows, worry, joy, lips > _GAPING * widest)
+    return Bearing(place, speed, silent, brows, worry, joy, covered < _COVERED)
 
 
 def _places(landmarks: Floats, shut: Floats) -> Floats:

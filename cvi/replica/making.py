@@ -34,6 +34,7 @@ from cvi.replica.landmarks import FaceTracker, Track
 from cvi.replica.looking import GRADE, clean_frames, look_at, refuse_unusable
 from cvi.replica.mesh import build_tracker
 from cvi.replica.prepared import LEAST_TRAINING_S, Prepared, load_prepared, prepare
+from cvi.replica.region import covered
 from cvi.replica.report import page
 from cvi.replica.scripted import read_script
 from cvi.replica.speaking import Learned, check_spoken
@@ -230,6 +231,7 @@ def _exported(
         voiced,
         prepared.opening,
         shut,
+        covered(landmarks, prepared.matrices, prepared.reach, prepared.side),
         pieces,
         prepared.space.reference,
         prepared.fps,

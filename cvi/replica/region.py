@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cvi.face.neural.hidden import DIRECTIONS, MIDDLE
+from cvi.face.neural.hidden import DIRECTIONS, MIDDLE, shares_at
 from cvi.replica.geometry import (
     ANCHORS,
+    JAW,
     LIPS,
     LOWER_FACE,
     NOSE_BASE,
@@ -27,11 +28,11 @@ Rgb = npt.NDArray[np.uint8]
 
 # In widths of the face: the crop is one wide.
 NOSE_AT = (0.5, 0.22)
-_BEYOND = 0.045
-"""In sides of the crop: how far beyond the farthest jaw the drawing goes, for what moves with it. It fades
-out there: much less, and the chin of a jaw that has fallen far shows through below the one that is drawn."""
+_BEYOND = 0.03
+"""In sides of the crop: how far beyond the farthest jaw the drawing goes, for what moves with it."""
 _RARE = 0.005
 """The share of frames whose points lie farther out than the reach: landmarks err."""
+_CHIN = JAW[:5]
 _AT_ONCE = 500
 STEP_PX = 32
 _SMALLEST_SIDE_PX = 96
@@ -101,6 +102,14 @@ def stands(landmarks: Floats, matrices: Floats, train: Bools, reference: Floats)
     """Where this person's usual lower face would lie in each crop, (n, m, 2) pixels; see `reaches`."""
     usual = frontal(landmarks[train], reference)[0][:, list(LOWER_FACE)].mean(0)
     return moved(posed(usual, landmarks, reference), matrices)
+
+
+def covered(landmarks: Floats, matrices: Floats, reach: Floats, side: int) -> Floats:
+    """How much of a drawing is shown at the chin of each frame, where it is shown least, (n,): a chin that
+    has fallen far shows through below the one that is drawn. `landmarks` (n, 478, 3), gaps filled; `reach` as
+    in `Prepared`."""
+    spots = (moved(landmarks[:, list(_CHIN), :2], matrices) + 0.5) / side
+    return np.array([shares_at(spot, far).min() for spot, far in zip(spots, reach, strict=True)], np.float32)
 
 
 def lip_box(landmarks: Floats, matrices: Floats, side: int) -> tuple[slice, slice]:

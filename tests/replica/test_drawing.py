@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -18,7 +19,7 @@ from cvi.face.neural.framing import Framing
 from cvi.face.neural.hidden import region_of
 from cvi.replica import metrics
 from cvi.replica.base_film import fetch, write_base
-from cvi.replica.region import crop, crop_matrices, reaches
+from cvi.replica.region import covered, crop, crop_matrices, reaches
 from cvi.replica.shape import learn_space
 
 SIDE = 96
@@ -48,6 +49,17 @@ def test_what_is_the_same_is_not_seen(scene: tuple[np.ndarray, np.ndarray, objec
     before, after = laid(scene, 0.0)
     assert metrics.psnr(to_rgb(before), to_rgb(after)) > 36
     assert not np.array_equal(before, after)
+
+
+def test_a_chin_that_has_fallen_far_is_known_not_to_be_covered() -> None:
+    puppet = replace(Puppet.make(4.0), opening=np.linspace(0, 0.16, 100))
+    track = puppet.track()
+    pieces, often = [(0, len(track))], puppet.opening < 0.1
+    matrices = crop_matrices(track.landmarks, pieces, SIDE)
+    reference = learn_space(track.landmarks).reference
+    reach = reaches(track.landmarks, matrices, pieces, often, reference, SIDE)
+    shown = covered(track.landmarks, matrices, reach, SIDE)
+    assert shown[:5].min() > 0.85 > 0.3 > shown[-10:].max() and (np.diff(shown) < 0.05).all()
 
 
 def test_another_light_is_matched_and_nothing_beyond_the_mask_is_touched(

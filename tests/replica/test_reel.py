@@ -182,7 +182,7 @@ def test_bearing_is_read_from_landmarks() -> None:
     landmarks = np.stack(points)
     all_, none = np.ones(count, np.bool_), np.zeros(count, np.float32)
     found = bearing_of(
-        landmarks, all_, voiced, opening.astype(np.float32), none, [(0, count)], template(0.0), FPS
+        landmarks, all_, voiced, opening.astype(np.float32), none, none + 1, [(0, count)], template(0.0), FPS
     )
     assert found.silent[10:90].all() and not found.silent[100:200].any() and found.silent[220:380].all()
     assert not found.silent[393:].any(), "an open mouth without a voice"
@@ -213,7 +213,7 @@ def test_the_puppet_gives_a_reel() -> None:
     usable, none = np.ones(len(puppet), np.bool_), np.zeros(len(puppet), np.float32)
     voiced = puppet.opening > 0.01
     bearing = bearing_of(
-        track.landmarks, usable, voiced, puppet.opening.astype(np.float32), none, [(0, len(puppet))],
+        track.landmarks, usable, voiced, puppet.opening.astype(np.float32), none, none + 1, [(0, len(puppet))],
         template(0.0), FPS,
     )  # fmt: skip
     plan = plan_reel(choose_clips(bearing, usable, [(0, len(puppet))], FPS), bearing.place, FPS)

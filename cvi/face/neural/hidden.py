@@ -23,7 +23,7 @@ TOP = 0.27
 _BOTTOM, _HALF_WIDTH = 0.95, 0.36
 """Nothing above the lip's groove, below the crop or before the ears is drawn: little moves there, and a
 border stays visible all around, to go on from."""
-_FEATHER = 0.06
+_FEATHER = 0.075
 _RING = 0.06
 _FINE = 4
 """Bits behind the pixel in an outline: it moves smoothly with the head."""
@@ -54,6 +54,14 @@ def region_of(reach: Floats, side: int) -> Region:
     return Region(
         np.asarray(mask, np.float32), hidden.astype(np.float32), np.asarray(ring, np.float32)
     )
+
+
+def shares_at(spots: Floats, reach: Floats) -> Floats:
+    """How much of the drawing is shown at each of some points of a crop, (m,). `spots` (m, 2) and `reach`
+    (DIRECTIONS,) in sides of the crop, the reach from its middle."""
+    inward = (reach - (spots - MIDDLE) @ _OUT.T).min(1) / _FEATHER
+    ramp = np.clip(inward, 0, 1)
+    return np.asarray(ramp * ramp * (3 - 2 * ramp), np.float32)
 
 
 def hidden_of(reach: Floats, side: int) -> Floats:
