@@ -28,7 +28,7 @@ _BLINKING = 0.15
 """Eyes more shut than this are in a blink, which the reel shows open."""
 _AROUND_VOICE_S, _ABOUT_S = 0.2, 1.0
 _COVERED = 0.7
-"""Of the drawing at the chin: with less, one that has fallen shows through (7 % of one presenter's frames)."""
+"""Of the drawing at the chin: with less, a fallen one shows through (7 % of one presenter's frames)."""
 _TOGETHER = 0.012
 """Widths of the face: lips less open than this are together; trackers are never quite still."""
 
