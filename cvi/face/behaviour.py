@@ -19,7 +19,7 @@ from cvi.face.noise import Dice, mixed
 
 _LONGEST_STEP_S = 1.0
 # The eyes turn this far at gaze 1; what the head turns, they turn back to stay on their point.
-_EYE_YAW_DEG, _EYE_PITCH_DEG = 24.0, 19.5
+EYE_YAW_DEG, EYE_PITCH_DEG = 24.0, 19.5
 _WIDEST_LID = -0.2
 
 
@@ -80,8 +80,8 @@ class Behaviour:
         yaw, pitch, roll = self._head.advance(
             now_s, dt_s, activity, cues, aim=self._gaze.aim, opening=mouth.jaw, paused=paused
         )
-        gaze_x = _within(looks[0] - yaw / _EYE_YAW_DEG)
-        gaze_y = _within(looks[1] + pitch / _EYE_PITCH_DEG)
+        gaze_x = _within(looks[0] - yaw / EYE_YAW_DEG)
+        gaze_y = _within(looks[1] + pitch / EYE_PITCH_DEG)
         shut = self._blinks.advance(now_s, activity, self._urge(activity, phrase_ended, paused))
         face = self._expressions.advance(now_s, dt_s, activity, cues)
         lid = _lid(face.lid, gaze_y, shut)

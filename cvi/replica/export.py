@@ -21,6 +21,7 @@ from cvi.face.neural.hidden import hidden_of
 from cvi.face.neural.mouth_map import MouthMap
 from cvi.face.neural.rig import BASE, DECODER, FEATURES, RIG, Rig, rig_bytes
 from cvi.face.replica import CARD, digest, save_bytes
+from cvi.replica.array_file import begin_array
 from cvi.replica.base_film import fetch, write_base
 from cvi.replica.blinks import Awake, cut_lids
 from cvi.replica.bridges import Plan, Shot
@@ -138,10 +139,10 @@ def _write_features(
             file.flush()
             scales = scales_for(low.astype(np.float32), high.astype(np.float32), encoder.shapes)
             aside = np.memmap(file, np.float16, "r", shape=(done, len(low)))
-            stored = np.lib.format.open_memmap(folder / FEATURES, "w+", np.uint8, aside.shape)
-            for place, row in enumerate(aside):
-                stored[place] = scales.bytes_of(row)
-            stored.flush()
+            with (folder / FEATURES).open("wb") as out:
+                begin_array(out, aside.shape)
+                for row in aside:
+                    out.write(scales.bytes_of(row).tobytes())
     except OSError as error:
         raise CviError(
             f"{folder} cannot be written to: {error.strerror or error}.", "Free some space and go on."

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from cvi.errors import CviError, UsageError
 from cvi.face.neural.hidden import Region, region_of
 from cvi.face.replica import save_bytes
+from cvi.replica.array_file import begin_array
 from cvi.replica.footage import FootageFrame
 from cvi.replica.geometry import ANCHORS, face_width, filled
 from cvi.replica.insides import insides
@@ -198,10 +199,8 @@ def _write_crops(
     count = len(matrices)
     try:
         done = 0
-        # Written, not mapped: a full disk is told here, where a mapped file ends the process by a signal.
         with part.open("wb") as out:
-            shape = {"descr": "|u1", "fortran_order": False, "shape": (count, side, side, 3)}
-            np.lib.format.write_array_header_1_0(out, shape)
+            begin_array(out, (count, side, side, 3))
             for frame, matrix in zip(frames, matrices, strict=False):
                 out.write(np.ascontiguousarray(crop(frame.rgb, matrix, side)).data)
                 done += 1

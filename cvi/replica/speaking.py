@@ -18,6 +18,7 @@ import numpy.typing as npt
 from cvi.errors import UsageError
 from cvi.face.base import Controls
 from cvi.face.neural.mouth_map import HINTS, JAW_SQUARED, JAW_TERMS, SPOKEN_TERM, TERMS, MouthMap, terms
+from cvi.replica.metrics import correlation
 from cvi.replica.shape import MouthSpace, corner_lift, opening, width
 
 Floats = npt.NDArray[np.float32]
@@ -108,7 +109,7 @@ def learn_mouth(
     drawn = replace(drawn, weights=asked_more(drawn.weights, gain, floor))
     drawn = _hinted(drawn, near, mouth[frames])
     smile = _smile(space, mouth[train], shown[train])
-    agreement = _correlation(_openings(drawn, near, space), shown[frames])
+    agreement = correlation(_openings(drawn, near, space), shown[frames])
     whole = replace(drawn, smile=smile)
     return Learned(whole, lag, agreement, bool(np.any(smile)), gain, floor)
 
@@ -275,9 +276,3 @@ def _reach(mouth: Floats, rest: Floats, closed: Floats) -> Floats:
 def _edge(values: Floats, quantile: float, margin: float) -> Floats:
     reach = np.quantile(values, 0.998, axis=0) - np.quantile(values, 0.002, axis=0)
     return np.asarray(np.quantile(values, quantile, axis=0) + margin * reach, np.float32)
-
-
-def _correlation(a: Floats, b: Floats) -> float:
-    if len(a) < 3 or float(a.std()) < 1e-9 or float(b.std()) < 1e-9:
-        return 0.0
-    return float(np.corrcoef(a, b)[0, 1])

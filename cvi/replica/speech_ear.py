@@ -19,6 +19,7 @@ from cvi.face.sound_mouth import SHAPES
 from cvi.face.speech_encoder import SpeechEncoder
 from cvi.face.speech_mouth import SpeechMap, in_context, shipped_map
 from cvi.replica.ear import FITTED
+from cvi.replica.metrics import correlation
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -84,19 +85,19 @@ def learn_speech_ear(
     lags = {lag: fit.left_out(answers(lag), here, _RIDGES[1]) for lag in _LAGS}
 
     def worth(lag: int) -> float:
-        return _correlation(lags[lag][:, 0], answers(lag)[:, 0]) - (_LAG_PAYS if lag else 0.0)
+        return correlation(lags[lag][:, 0], answers(lag)[:, 0]) - (_LAG_PAYS if lag else 0.0)
 
     lag = max(_LAGS, key=worth)
     wanted = answers(lag)
     foretold = {ridge: fit.left_out(wanted, here, ridge) for ridge in _RIDGES}
-    ridge = max(_RIDGES, key=lambda ridge: _correlation(foretold[ridge][:, 0], wanted[:, 0]))
+    ridge = max(_RIDGES, key=lambda ridge: correlation(foretold[ridge][:, 0], wanted[:, 0]))
     heard = foretold[ridge]
     # What was never heard is foretold too meekly: stretched to move as much as the truth.
     stretch = np.clip(wanted.std(0) / np.maximum(heard.std(0), 1e-6), 1.0, _MOST_STRETCH)
     return SpeechEar(
         mapping=fit.mapping(wanted, np.ones(len(frames), np.bool_), ridge, stretch),
-        agreement=_correlation(heard[:, 0], wanted[:, 0]),
-        before=_correlation(fit.shipped[:, 0], wanted[:, 0]),
+        agreement=correlation(heard[:, 0], wanted[:, 0]),
+        before=correlation(fit.shipped[:, 0], wanted[:, 0]),
         lag_frames=lag,
         apart=tuple(fit.mapping(wanted, here != k, ridge, stretch) for k in range(FOLDS)),
         fold=fold,
@@ -142,9 +143,3 @@ class _Fit:
         middle = chosen.mean(0)
         gram = self._gram[np.ix_(rows, rows)] + ridge * np.eye(int(rows.sum()))
         return np.linalg.solve(gram, chosen - middle), middle
-
-
-def _correlation(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> float:
-    if float(a.std()) < 1e-6 or float(b.std()) < 1e-6:
-        return 0.0
-    return float(np.corrcoef(a, b)[0, 1])

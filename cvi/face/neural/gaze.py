@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from cvi.face.base import Controls
+from cvi.face.behaviour import EYE_PITCH_DEG, EYE_YAW_DEG
 from cvi.face.neural.colour import Bytes, Floats, split
 
 GAZE_X, GAZE_Y = 0.34, 0.20
@@ -21,8 +22,6 @@ _MOST_X, _MOST_Y = 0.24, 0.10
 _STILL = (0.012, 0.03)
 """Half lengths of the eye: ways shorter than the first are none, so that resting eyes are left alone; those
 longer than the second are gone whole."""
-# The eyes turn this far at gaze 1, as in `cvi.face.behaviour`.
-_EYE_YAW_DEG, _EYE_PITCH_DEG = 24.0, 19.5
 _FINE = 16.0
 """Points in the half length of an eye at which the way of its pixels is worked out."""
 _SEEN_PX = 0.02
@@ -61,8 +60,8 @@ class Eyes:
         """How far right and down the irises go from where they are, half lengths of the eye. `own` (2,) is
         where they are, from the middle between the corners."""
         looks = (
-            controls.gaze_x + controls.yaw / _EYE_YAW_DEG,
-            -(controls.gaze_y - controls.pitch / _EYE_PITCH_DEG),
+            controls.gaze_x + controls.yaw / EYE_YAW_DEG,
+            -(controls.gaze_y - controls.pitch / EYE_PITCH_DEG),
         )
         asked = np.clip(looks, -1, 1) * (GAZE_X, GAZE_Y)
         there = np.clip(own + asked, np.minimum(self.least, own), np.maximum(self.most, own))
