@@ -24,9 +24,9 @@ from cvi.models.installed import find_installed, model_path
 from cvi.models.profiles import EngineChoice, Profile, Resolution, resolve_profile
 from cvi.persona.prompt import system_message
 from cvi.persona.schema import Persona
-from cvi.replica.cloned_voice import spoken_clone, voice_of
-from cvi.stage import Stage
 from cvi.stt.base import SttSettings
+from cvi.threads import NativeThread
+from cvi.training.cloned_voice import spoken_clone, voice_of
 from cvi.tts.base import TtsSettings
 from cvi.turns.base import TurnModel, TurnModelSettings, VadSettings
 from cvi.turns.thresholds import TurnThresholds
@@ -177,7 +177,7 @@ class Studio:
 
     layers: Layers
     face: FaceEngine | None
-    _stage: Stage
+    _stage: NativeThread
 
     @property
     def render(self) -> Render:
@@ -226,7 +226,7 @@ async def build_studio(
     """
     # A damaged one is told before any model is read; nobody needs it who is not seen.
     ear = load_ear(cast.replica.folder) if with_face else None
-    stage = Stage("face")
+    stage = NativeThread("face")
     persona = cast.persona
 
     async def ready(layer: str, name: str, options: Any) -> Any:

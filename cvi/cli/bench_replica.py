@@ -20,9 +20,9 @@ def replica(
 
     from cvi.cli.train_replica import tell
     from cvi.face.replica import find_replica, save_bytes
-    from cvi.replica.bench import evaluate_again
-    from cvi.replica.making import Made
-    from cvi.replica.report import page
+    from cvi.training.bench import evaluate_again
+    from cvi.training.making import Made
+    from cvi.training.report import page
 
     console = Console(stderr=True, quiet=json)
     with Progress(console=console, transient=True) as bar:

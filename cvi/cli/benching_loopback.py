@@ -28,7 +28,7 @@ from cvi.engines import build
 from cvi.errors import CviError
 from cvi.face.base import Controls, FaceEngine, FaceSettings, Frame
 from cvi.face.replica import find_replica, load_replica_card
-from cvi.stage import Stage
+from cvi.threads import NativeThread
 
 
 def run_loopback(replica: str, turns: int, size: str, fps: int, output: Path | None, as_text: bool) -> None:
@@ -75,7 +75,7 @@ async def _hold(
     answers: list[Answer] = []
     sessions: list[Measured] = []
     files: list[str] = []
-    stage = Stage("face")
+    stage = NativeThread("face")
 
     async def draw(controls: Controls) -> Frame:
         return await stage.run(lambda: face.render(controls))

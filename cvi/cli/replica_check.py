@@ -10,8 +10,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from cvi.replica.footage import Footage
-    from cvi.replica.grading.faults import Grade
+    from cvi.training.footage import Footage
+    from cvi.training.grading.faults import Grade
 
 PAGES = (".html", ".htm")
 FILMS = (".mp4", ".mov", ".mkv", ".webm", ".m4v", ".avi", ".mpg", ".mpeg")
@@ -36,7 +36,7 @@ def check(
     """
     from rich.console import Console
 
-    from cvi.replica.grading.page import as_data, write_page
+    from cvi.training.grading.page import as_data, write_page
 
     paths = _films(films)
     pages = [None if html is None else _page_path(html, path, several=len(paths) > 1) for path in paths]
@@ -71,7 +71,7 @@ def setup(
     """Install the face tracker that checking and training need (MediaPipe's face mesh, about 90 MB)."""
     from rich.console import Console
 
-    from cvi.replica.mesh_packages import install_packages
+    from cvi.training.mesh_packages import install_packages
 
     console = Console(stderr=True, quiet=json)
     with console.status("Installing the face tracker..."):
@@ -102,9 +102,9 @@ def _grade(path: Path, console: Console, *, alone: bool) -> tuple[Grade | None, 
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from cvi.errors import UsageError
-    from cvi.replica.footage import open_footage
-    from cvi.replica.grading.grader import grade_footage
-    from cvi.replica.mesh import build_tracker
+    from cvi.training.footage import open_footage
+    from cvi.training.grading.grader import grade_footage
+    from cvi.training.mesh import build_tracker
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"))
     try:
@@ -129,7 +129,7 @@ def _grade(path: Path, console: Console, *, alone: bool) -> tuple[Grade | None, 
 
 def _coverage(script: Path, language: str) -> dict[str, Any]:
     from cvi.errors import UsageError
-    from cvi.replica.reading.coverage import NAMES, NEEDED, coverage
+    from cvi.training.reading.coverage import NAMES, NEEDED, coverage
 
     if not script.is_file():
         raise UsageError(f"There is no script {script}.", "Check the path.")
@@ -166,7 +166,7 @@ def _page_path(html: Path, film: Path, *, several: bool) -> Path:
 def _print_grade(grade: Grade, row: dict[str, Any], said: dict[str, Any] | None) -> None:
     from rich.console import Console
 
-    from cvi.replica.grading.page import when
+    from cvi.training.grading.page import when
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
     colour = {"good": "green", "usable": "yellow", "unusable": "red"}[grade.verdict]

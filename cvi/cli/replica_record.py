@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from cvi.replica.recording.booth import Eye
-    from cvi.replica.recording.microphone import SoundSource
+    from cvi.training.recording.booth import Eye
+    from cvi.training.recording.microphone import SoundSource
 
 
 def record(
@@ -35,11 +35,11 @@ def record(
 
     from cvi.errors import MissingError, UsageError
     from cvi.persona.language import language_code, language_name
-    from cvi.replica.mesh import build_tracker
-    from cvi.replica.reading.sheet import read_sheet
-    from cvi.replica.recording.booth import Booth
-    from cvi.replica.recording.prompter import Prompter
-    from cvi.replica.recording.rescue import rescue
+    from cvi.training.mesh import build_tracker
+    from cvi.training.reading.sheet import read_sheet
+    from cvi.training.recording.booth import Booth
+    from cvi.training.recording.prompter import Prompter
+    from cvi.training.recording.rescue import rescue
     from cvi.transport.container import check_output
 
     check_output(output)
@@ -79,9 +79,9 @@ def _eye(name: str | None) -> Eye:
     import time
 
     from cvi.errors import MissingError, UsageError
-    from cvi.replica.footage import open_footage
-    from cvi.replica.recording.booth import FPS
-    from cvi.replica.recording.camera import Camera, FilmCamera
+    from cvi.training.footage import open_footage
+    from cvi.training.recording.booth import FPS
+    from cvi.training.recording.camera import Camera, FilmCamera
     from cvi.transport.inventory import cameras
 
     if name is not None and Path(name).is_file():
@@ -100,7 +100,7 @@ def _ear(name: str | None) -> SoundSource:
     import time
 
     from cvi.audio.files import read_audio
-    from cvi.replica.recording.microphone import Microphone, RecordedSound
+    from cvi.training.recording.microphone import Microphone, RecordedSound
     from cvi.transport.container import SOUND_HZ
 
     if name is not None and Path(name).is_file():

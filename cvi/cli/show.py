@@ -23,7 +23,7 @@ def show(
     Transcript, latency, events; also of a conversation that was cut short.
     """
     from cvi.conversation.record import load_record
-    from cvi.home import conversations_dir
+    from cvi.paths import conversations_dir
 
     record = load_record(conversations_dir(), conversation)
     if json:
@@ -46,7 +46,7 @@ def list_conversations(
 ) -> None:
     """The conversations on this machine, newest first."""
     from cvi.conversation.record import list_ids, load_record
-    from cvi.home import conversations_dir
+    from cvi.paths import conversations_dir
 
     records = [load_record(conversations_dir(), found) for found in list_ids(conversations_dir())[:limit]]
     if json:

@@ -23,8 +23,8 @@ from cvi.conversation.journal import JOURNAL_NAME, Journal
 from cvi.conversation.record import RECORDING_NAME, load_record, new_id
 from cvi.conversation.settings import ConversationSettings
 from cvi.errors import CviError, UsageError
-from cvi.home import conversations_dir
 from cvi.models.profiles import Resolution, resolve_profile
+from cvi.paths import conversations_dir
 from cvi.persona.loading import load_persona
 from cvi.transport.file import FileTransport
 from cvi.transport.inventory import cameras

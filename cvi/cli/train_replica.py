@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from cvi.replica.making import Made, Order
+    from cvi.training.making import Made, Order
 
 STEPS = {
     "track": "finding the face",
@@ -53,12 +53,12 @@ def train_replica(
     """
     from cvi.errors import UsageError
     from cvi.models.speech_encoder import installed_encoder
-    from cvi.replica.making import Order
-    from cvi.replica.photo.picture import is_photo
+    from cvi.training.making import Order
+    from cvi.training.photo.picture import is_photo
 
     if is_photo(video):
         from cvi.cli.photo_replica import make
-        from cvi.replica.photo.making import PhotoOrder, refuse_training_options
+        from cvi.training.photo.making import PhotoOrder, refuse_training_options
 
         asked = {"--script": script, "--minutes": minutes, "--steps": steps, "--hold-out": hold_out}
         refuse_training_options({**asked, "--anyway": anyway})
@@ -96,9 +96,9 @@ def run(order: Order, quiet: bool) -> Made:
     from rich.console import Console
 
     from cvi.cli.stages import Stages
-    from cvi.home import home
-    from cvi.replica.making import make_replica
-    from cvi.replica.trained import PREVIEW
+    from cvi.paths import home
+    from cvi.training.making import make_replica
+    from cvi.training.trained import PREVIEW
 
     stopped = False
 
@@ -134,8 +134,8 @@ def run(order: Order, quiet: bool) -> Made:
 
 def tell(made: Made, json: bool) -> None:
     """The figures and where the report is."""
-    from cvi.replica.making import REPORT
-    from cvi.replica.report import rows
+    from cvi.training.making import REPORT
+    from cvi.training.report import rows
 
     figures = {} if made.evaluation is None else made.evaluation.figures
     if json:

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from cvi.errors import MissingError, UsageError
-from cvi.home import replicas_dir, shared_dir
+from cvi.paths import replicas_dir, shared_dir
 
 CARD = "replica.yaml"
 REQUIRED = ("name", "kind", "renderer", "source", "licence", "files")

@@ -18,7 +18,7 @@ import yaml
 
 from cvi.errors import CviError, UsageError
 from cvi.face.replica import CARD, ReplicaCard, find_replica, list_replicas, load_replica_card, save_bytes
-from cvi.home import replicas_dir, shared_dir
+from cvi.paths import replicas_dir, shared_dir
 
 MOST_BYTES = 1 << 30
 MOST_FILES = 64

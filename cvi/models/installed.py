@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cvi.errors import CviError, MissingError, UsageError
-from cvi.home import models_dir
+from cvi.paths import models_dir
 
 CARD = "model.json"
 HASH_BLOCK_BYTES = 1 << 20

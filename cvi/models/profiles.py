@@ -10,11 +10,11 @@ from difflib import get_close_matches
 from types import MappingProxyType
 
 from cvi.errors import CviError, MissingError, UsageError
-from cvi.home import models_dir
 from cvi.models.hardware import GIB, Hardware, detect, llama_offloads
 from cvi.models.installed import find_installed, model_folder, write_atomically
 from cvi.models.manifest import Model, expand
 from cvi.models.pull import missing_bytes, pull
+from cvi.paths import models_dir
 
 AUTO = "auto"
 NAMES = ("embedded", "cpu", "workstation")

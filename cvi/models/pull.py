@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 import httpx
 
 from cvi.errors import CviError, MissingError, UsageError
-from cvi.home import models_dir
 from cvi.models.download import Download, check_space, fetch, open_client
 from cvi.models.installed import (
     Installed,
@@ -25,6 +24,7 @@ from cvi.models.installed import (
     write_card,
 )
 from cvi.models.manifest import PURPOSES, Model, ModelFile, find_model, hub_address
+from cvi.paths import models_dir
 
 # Called with the model, the file, and how many bytes of the file are here.
 Progress = Callable[[Model, ModelFile, int], None]

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from cvi.errors import UsageError
-from cvi.home import personas_dir, shared_dir
+from cvi.paths import personas_dir, shared_dir
 from cvi.persona.checking import Finding, examine
 from cvi.persona.schema import Persona
 

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from cvi.errors import CviError, UsageError
-from cvi.home import personas_dir
+from cvi.paths import personas_dir
 from cvi.persona.checking import examine
 from cvi.persona.document import parse
 from cvi.persona.loading import find_persona

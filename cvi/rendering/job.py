@@ -26,14 +26,14 @@ from cvi.face.base import Controls, FaceEngine, FaceSettings
 from cvi.face.replica import load_replica_card
 from cvi.face.speech_encoder import SpeechEncoder
 from cvi.face.speech_mouth import reader_for
-from cvi.home import home
+from cvi.paths import home
 from cvi.rendering.captions import write_captions
 from cvi.rendering.joining import join
 from cvi.rendering.recital import Recital, given_sound, load_recital, recite, save_recital
 from cvi.rendering.score import frame_count, poses
 from cvi.rendering.script import Line
 from cvi.rendering.segment import render_segment
-from cvi.stage import Stage
+from cvi.threads import NativeThread
 from cvi.transport.container import check_output
 from cvi.tts.base import TtsSettings
 
@@ -99,7 +99,7 @@ async def render_film(request: FilmRequest, progress: Progress = lambda step, do
     began = time.monotonic()
     check_output(request.output)
     folder = _folder(request)
-    stage = Stage("render")
+    stage = NativeThread("render")
     stopped = threading.Event()
     try:
         # Before a word is spoken: a size or a background that cannot be is told at once.

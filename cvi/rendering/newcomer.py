@@ -12,7 +12,7 @@ import yaml
 from cvi.errors import CviError, MissingError, UsageError
 from cvi.face.replica import CARD, digest, find_replica, save_bytes
 from cvi.face.shelf import check_name
-from cvi.home import replicas_dir
+from cvi.paths import replicas_dir
 
 _PERSON = "character.yaml"
 
@@ -28,7 +28,7 @@ def make_newcomer(name: str, seed: int, like: str | None, threads: int) -> Path:
         raise MissingError("Baking a face needs numba.", "Install it with: pip install 'cvi[train]'")
     if not 1 <= threads <= 64:
         raise UsageError(f"--threads {threads} cannot be.", "Give a number from 1 to 64.")
-    from cvi.face.sculpted.bake.people import invent
+    from cvi.characters.people import invent
 
     folder = replicas_dir() / name
     parent = find_replica(like) if like is not None else None
@@ -39,7 +39,7 @@ def make_newcomer(name: str, seed: int, like: str | None, threads: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     save_bytes(folder / _PERSON, person.encode())
     done = subprocess.run(  # noqa: S603 - our own module, no shell
-        [sys.executable, "-m", "cvi.face.sculpted.bake", str(folder), "--threads", str(threads)],
+        [sys.executable, "-m", "cvi.characters", str(folder), "--threads", str(threads)],
         check=False,
     )
     if done.returncode or not (folder / "atlas.npz").exists():

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cvi.errors import CviError
-from cvi.home import home
+from cvi.paths import home
 
 VALID_DAYS = 365
 RENEW_DAYS = 14

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from cvi.errors import CviError, MissingError, UsageError
-from cvi.home import home
+from cvi.paths import home
 from cvi.server.settings import ServerSettings
 
 if TYPE_CHECKING:

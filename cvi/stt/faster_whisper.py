@@ -17,9 +17,9 @@ import numpy as np
 from cvi.audio.block import HEARD_HZ, AudioBlock, Pcm, to_float
 from cvi.audio.level import SpeechEdges, level_db
 from cvi.errors import EngineError, MissingError, UsageError
-from cvi.home import models_dir
-from cvi.stage import Stage
+from cvi.paths import models_dir
 from cvi.stt.base import SttEngine, SttSettings, SttStream
+from cvi.threads import NativeThread
 
 _DEFAULT_MODEL = {"cpu": "faster-whisper-small", "cuda": "faster-whisper-large-v3-turbo"}
 _PULL = {"cpu": "cvi models pull cpu", "cuda": "cvi models pull workstation"}
@@ -85,7 +85,7 @@ class FasterWhisper:
         self._model: Any = model
         self._language = language
         self._hotwords = " ".join(hotwords) or None
-        self._stage = Stage("stt")
+        self._stage = NativeThread("stt")
 
     async def warm(self) -> None:
         """Decode a moment of noise."""
@@ -128,7 +128,7 @@ class FasterWhisper:
 class _Turn:
     """The sound of one turn. Everything but the decoding itself happens on the event loop."""
 
-    def __init__(self, engine: FasterWhisper, stage: Stage) -> None:
+    def __init__(self, engine: FasterWhisper, stage: NativeThread) -> None:
         self._engine = engine
         self._stage = stage
         self._decoding = asyncio.Lock()

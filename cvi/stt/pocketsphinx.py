@@ -19,9 +19,9 @@ import numpy as np
 from cvi.audio.block import HEARD_HZ, AudioBlock, Pcm
 from cvi.audio.level import SpeechEdges
 from cvi.errors import EngineError, UsageError
-from cvi.stage import Stage
 from cvi.stt.base import SttEngine, SttSettings, SttStream
 from cvi.stt.sphinx_decoder import SphinxDecoder
+from cvi.threads import NativeThread
 
 _STEP_S = 0.05
 _PREROLL_S = 0.3
@@ -56,7 +56,7 @@ class PocketsphinxEngine:
 
     def __init__(self, decoder: SphinxDecoder) -> None:
         self._decoder: SphinxDecoder | None = decoder
-        self._stage = Stage("stt")
+        self._stage = NativeThread("stt")
 
     async def warm(self) -> None:
         """Search a moment of faint noise, which reads the model's pages in."""
@@ -79,7 +79,7 @@ class PocketsphinxEngine:
 class _Turn:
     """The event loop's side of a turn: queues sound and asks the thread to search it."""
 
-    def __init__(self, stage: Stage, search: _Search) -> None:
+    def __init__(self, stage: NativeThread, search: _Search) -> None:
         self._stage = stage
         self._search = search
         self._queued = 0

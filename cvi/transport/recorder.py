@@ -19,7 +19,7 @@ from cvi.audio.block import HEARD_HZ, PLAYED_HZ, Pcm, to_float
 from cvi.audio.resample import Resampler
 from cvi.errors import CviError
 from cvi.face.base import Frame
-from cvi.stage import step_back
+from cvi.threads import step_back
 from cvi.transport.base import AVUnit
 from cvi.transport.container import SOUND_HZ, FragmentedMp4
 from cvi.transport.inset import Inset, Picture

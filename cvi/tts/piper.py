@@ -17,7 +17,7 @@ import numpy as np
 from cvi.audio.block import PLAYED_HZ, Pcm, to_int16
 from cvi.audio.resample import resample
 from cvi.errors import EngineError, MissingError
-from cvi.home import models_dir
+from cvi.paths import models_dir
 from cvi.tts.base import Speech, TtsSettings
 from cvi.tts.piper_alignment import Alignment
 from cvi.tts.spoken import spoken_form

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from cvi.errors import EngineError, MissingError
-from cvi.home import models_dir
+from cvi.paths import models_dir
 
 MODEL = "pocket-tts-english"
 WEIGHTS, CONFIG = "model.safetensors", "config.yaml"

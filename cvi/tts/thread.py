@@ -6,7 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 
-from cvi.stage import Stage
+from cvi.threads import NativeThread
 from cvi.tts.base import Speech
 from cvi.tts.spoken import spoken_form
 from cvi.tts.spoken_text import SpokenText
@@ -20,7 +20,7 @@ class VoiceThread:
 
     def __init__(self, name: str, synthesize: Synthesize) -> None:
         self._synthesize = synthesize
-        self._stage = Stage(f"tts-{name}")
+        self._stage = NativeThread(f"tts-{name}")
 
     async def warm(self) -> None:
         """Speak a word to nobody, which reads the voice's pages in."""

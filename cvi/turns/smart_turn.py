@@ -15,7 +15,7 @@ import numpy as np
 from cvi.audio.block import HEARD_HZ, Pcm, to_float
 from cvi.audio.mel import BANDS, HOP, Floats, log_mel
 from cvi.errors import EngineError, MissingError
-from cvi.stage import Stage
+from cvi.threads import NativeThread
 from cvi.turns.base import TurnModel, TurnModelSettings
 from cvi.turns.network import open_network
 
@@ -45,7 +45,7 @@ class SmartTurn:
         inputs = [(node.name, tuple(node.shape[1:])) for node in self._session.get_inputs()]
         if inputs != [("input_features", _SHAPE)]:
             raise EngineError(f"{weights.name} is not Smart Turn v3: it takes {inputs}.", _REMEDY)
-        self._stage = Stage("turns")
+        self._stage = NativeThread("turns")
 
     async def warm(self) -> None:
         await self.ended(np.zeros(HEARD_HZ, np.int16))

@@ -10,7 +10,7 @@ from cvi.bench.layers.face_memory import face_memory_mib
 from cvi.errors import CviError
 from cvi.face.base import FaceSettings
 from cvi.face.replica import list_replicas
-from cvi.home import shared_dir
+from cvi.paths import shared_dir
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell a peak of memory")

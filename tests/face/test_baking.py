@@ -12,16 +12,16 @@ from cvi.face.sculpted.atlas import Atlas
 
 pytest.importorskip("numba", reason="baking needs the train extra")
 
-from cvi.face.sculpted.bake import film, recipe
-from cvi.face.sculpted.bake.camera import DISTANCE, FOCAL_PX, HEIGHT, HEIGHT_PX, WIDTH_PX, project
-from cvi.face.sculpted.bake.character import load_character
-from cvi.face.sculpted.bake.depth import turning_depth
-from cvi.face.sculpted.bake.face_hair import make_lashes
-from cvi.face.sculpted.bake.head import RIM_BEND, RIM_Y, RIM_Z, head_distance
-from cvi.face.sculpted.bake.kernel import SKIN
-from cvi.face.sculpted.bake.mouth_shape import lips_at
-from cvi.face.sculpted.bake.oven import HEIGHTS, BakeOptions, bake_key
-from cvi.face.sculpted.bake.params import make_params
+from cvi.characters import film, recipe
+from cvi.characters.camera import DISTANCE, FOCAL_PX, HEIGHT, HEIGHT_PX, WIDTH_PX, project
+from cvi.characters.character import load_character
+from cvi.characters.depth import turning_depth
+from cvi.characters.face_hair import make_lashes
+from cvi.characters.head import RIM_BEND, RIM_Y, RIM_Z, head_distance
+from cvi.characters.kernel import SKIN
+from cvi.characters.mouth_shape import lips_at
+from cvi.characters.oven import HEIGHTS, BakeOptions, bake_key
+from cvi.characters.params import make_params
 
 SHIPPED = sorted(
     path.parent for path in (Path(__file__).parents[2] / "replicas").glob("*/character.yaml")
@@ -30,7 +30,7 @@ SHIPPED = sorted(
 
 @pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
 def test_a_shipped_atlas_is_what_its_parameters_bake(folder: Path) -> None:
-    """`python -m cvi.face.sculpted.bake NAME`, with no option, makes this very atlas."""
+    """`python -m cvi.characters NAME`, with no option, makes this very atlas."""
     atlas = Atlas(folder / "atlas.npz")
     source = (folder / "character.yaml").read_bytes()
     assert str(atlas.array("made_of")) == bake_key(source, BakeOptions())

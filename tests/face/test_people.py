@@ -17,11 +17,11 @@ from cvi.face.sculpted.atlas import Atlas
 
 pytest.importorskip("numba", reason="baking needs the train extra")
 
-from cvi.face.sculpted.bake import oven
-from cvi.face.sculpted.bake.character import load_character
-from cvi.face.sculpted.bake.params import make_params
-from cvi.face.sculpted.bake.people import invent
-from cvi.face.sculpted.bake.room import KINDS, RoomOptions, make_room
+from cvi.characters import oven
+from cvi.characters.character import load_character
+from cvi.characters.params import make_params
+from cvi.characters.people import invent
+from cvi.characters.room import KINDS, RoomOptions, make_room
 
 SHIPPED = Path(__file__).parents[2] / "replicas"
 SCULPTED = sorted(path.parent for path in SHIPPED.glob("*/character.yaml"))

@@ -15,7 +15,7 @@ import pytest
 from cvi.errors import EngineError, UsageError
 from cvi.face.base import Controls, FaceEngine, FaceSettings
 from cvi.face.sculpted import build
-from cvi.home import shared_dir
+from cvi.paths import shared_dir
 from cvi.testing.contracts.face import check_face
 
 SHIPPED = sorted(card.parent for card in shared_dir("replicas").glob("*/replica.yaml"))
@@ -170,7 +170,7 @@ def test_drawing_needs_no_baker() -> None:
         "import sys\nfrom pathlib import Path\n"
         "from cvi.face.base import Controls, FaceSettings\nfrom cvi.face.sculpted import build\n"
         "build(FaceSettings(Path(sys.argv[1]), 640, 360)).render(Controls(jaw=0.3))\n"
-        "print([m for m in ('numba', 'torch', 'scipy', 'cvi.face.sculpted.bake') if m in sys.modules])"
+        "print([m for m in ('numba', 'torch', 'scipy', 'cvi.characters') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code, SHIPPED[0]], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

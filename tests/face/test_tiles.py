@@ -11,7 +11,7 @@ import pytest
 from cvi.face.base import Controls, FaceSettings
 from cvi.face.sculpted import build
 from cvi.face.sculpted.tiles import Band, Tile, Tiles
-from cvi.home import shared_dir
+from cvi.paths import shared_dir
 
 CELL = 8
 SHIPPED = sorted(card.parent for card in shared_dir("replicas").glob("*/replica.yaml"))

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from cvi.cli.persona import app
 from cvi.errors import UsageError
-from cvi.home import shared_dir
+from cvi.paths import shared_dir
 from cvi.persona.loading import check_persona, load_persona
 
 BROKEN = Path(__file__).parent / "broken"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cvi.errors import UsageError
-from cvi.home import shared_dir
+from cvi.paths import shared_dir
 from cvi.persona.loading import check_persona, find_persona, list_personas, load_persona
 from cvi.persona.prompt import SMALL_BUDGET_TOKENS, first_sentences, system_message
 from cvi.persona.schema import Persona

@@ -317,7 +317,7 @@ SMALL = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from puppet import BlobTracker
-from cvi.replica import looking, making, tiers
+from cvi.training import looking, making, tiers
 tiers.TIERS["tiny"] = tiers.Tier(96, (8, 12, 16, 16), int(sys.argv[2]), batch=4)
 making.make_replica.__defaults__ = (*making.make_replica.__defaults__[:2], BlobTracker)
 making.refuse_unusable = lambda footage, grade: None
@@ -367,7 +367,7 @@ async def test_the_pipeline_itself_stopped_gone_on_with_and_whole(
         address = (await client.post("/v2/uploads", content=puppet.read_bytes())).json()["upload_url"]
         made = await ordered(client, train_video_url=address, quality="tiny", callback_url=HOOK)
         assert (await done(client, made, least=25))["status"] == "started"
-    from cvi.replica.checkpoint import peek
+    from cvi.training.checkpoint import peek
 
     state = peek(home / "training" / "anna-muller")
     assert state is not None and 0 < state.step < 60, "the stop kept what was done"
@@ -377,7 +377,7 @@ async def test_the_pipeline_itself_stopped_gone_on_with_and_whole(
         assert [hook["status"] for hook in told(made)] == ["ready"]
         await until(lambda: left(home) == [])
     from cvi.face.replica import load_replica_card
-    from cvi.replica.consent import load_consent
+    from cvi.training.consent import load_consent
 
     folder = home / "replicas" / "anna-muller"
     card, consent = load_replica_card(folder), load_consent(folder)
@@ -432,8 +432,8 @@ def test_what_goes_wrong_is_told_without_paths(home: Path) -> None:
 
 
 def test_the_beginning_of_a_film_is_a_film(puppet: Path, tmp_path: Path) -> None:
-    from cvi.replica.footage import open_footage
     from cvi.server.training.opening import cut_opening
+    from cvi.training.footage import open_footage
 
     cut_opening(puppet, tmp_path / "opening.mkv", 2.0)
     found = open_footage(tmp_path / "opening.mkv")

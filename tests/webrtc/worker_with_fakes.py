@@ -15,8 +15,8 @@ from cvi.face.base import Controls, Frame
 from cvi.persona.schema import Persona
 from cvi.server.worker import casting
 from cvi.server.worker.__main__ import main
-from cvi.stage import Stage
 from cvi.testing.fakes import FakeLlm, FakeStt, FakeTts, Vocabulary
+from cvi.threads import NativeThread
 
 
 class DeafVad:
@@ -62,7 +62,7 @@ async def studio(*_: Any, with_face: bool, **__: Any) -> Studio:
         raise MissingError("There is no such model.", "Fetch it.")
     print("a library that prints where it must not")
     layers = Layers(DeafVad(), FakeStt(Vocabulary()), FakeLlm(["It is a test."]), FakeTts())
-    return Studio(layers, GreyFace() if with_face else None, Stage("face"))
+    return Studio(layers, GreyFace() if with_face else None, NativeThread("face"))
 
 
 async def llm(*_: Any) -> FakeLlm:

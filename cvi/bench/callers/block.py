@@ -23,7 +23,7 @@ from cvi.bench.callers.acoustics import QUIET_RMS, SPEECH_RMS, Wave, convolved, 
 from cvi.bench.callers.recipe import Recipe, RecipeBlock, RecipeTurn, Room
 from cvi.bench.callers.speech import SpokenTurn, voices
 from cvi.errors import CviError
-from cvi.home import home
+from cvi.paths import home
 
 # Raised when the same recipe would sound different.
 VERSION = 2

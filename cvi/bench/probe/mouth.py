@@ -24,7 +24,7 @@ from cvi.bench.probe.hearing import Span
 from cvi.bench.probe.tap import MouthBox
 from cvi.errors import CviError
 from cvi.face.base import Controls, Frame
-from cvi.home import home
+from cvi.paths import home
 
 # Frames this close to sound may belong to it: a mouth opens before it is heard and closes after.
 _AROUND_SOUND_S = 0.40

@@ -20,7 +20,7 @@ from cvi.audio.resample import Resampler
 from cvi.bench.probe.evidence import MOUTH_STEPS, Evidence, Mouths
 from cvi.bench.probe.passing import Passing
 from cvi.face.base import Frame
-from cvi.stage import step_back
+from cvi.threads import step_back
 from cvi.transport.base import AVUnit, Transport
 
 # A mouth is kept this small, whatever the picture's size: (rows, columns).

@@ -24,7 +24,7 @@ from cvi.conversation.conversation import Conversation
 from cvi.conversation.journal import JOURNAL_NAME, Journal
 from cvi.conversation.record import new_id
 from cvi.errors import CviError
-from cvi.home import conversations_dir
+from cvi.paths import conversations_dir
 from cvi.persona.loading import load_persona
 from cvi.transport.file import FileTransport
 from cvi.transport.scenario import load_scenario

@@ -22,7 +22,7 @@ from cvi.bench.probe.evidence import Evidence
 from cvi.bench.probe.passing import Passing
 from cvi.bench.probe.tap import MOUTH_SHAPE, MouthBox, shrunk
 from cvi.face.base import Frame
-from cvi.stage import step_back
+from cvi.threads import step_back
 from cvi.transport.base import AVUnit, Transport
 
 UNITS, CALLER, FLUSHES = "units.bin", "caller.bin", "flushes.bin"

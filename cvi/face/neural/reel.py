@@ -1,7 +1,7 @@
 """The clips of a trained replica's film, and the ways from one to another.
 
 A clip is a stretch of the person's own footage. It is left only where another frame looks like the next, over
-a bridge: some frames of the film that were made from both (`cvi.replica.bridges`). So the film, clips and
+a bridge: some frames of the film that were made from both (`cvi.training.bridges`). So the film, clips and
 bridges, is a graph of frames, of which most have one successor.
 """
 

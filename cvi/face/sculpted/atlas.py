@@ -26,7 +26,7 @@ class Atlas:
             with np.load(path, allow_pickle=False) as file:
                 self._arrays = {name: file[name] for name in file.files}
         except FileNotFoundError as error:
-            raise MissingError(f"There is no {path}.", "Bake it: python -m cvi.face.sculpted.bake") from error
+            raise MissingError(f"There is no {path}.", "Bake it: python -m cvi.characters") from error
         except (ValueError, OSError, zipfile.BadZipFile) as error:
             raise UsageError(
                 f"{path} is not an atlas ({error}).", "Fetch or bake the replica again."

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cvi.errors import CviError
-from cvi.home import home
+from cvi.paths import home
 from cvi.server.answers import iso
 from cvi.server.films.speech import fetch_speech
 from cvi.server.store import outbox, resources

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cvi.errors import UsageError
-from cvi.home import personas_dir
+from cvi.paths import personas_dir
 from cvi.persona.document import Fault, parse
 from cvi.persona.loading import list_personas
 from cvi.persona.writing import file_name

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cvi.conversation.record import RECORDING_NAME
-from cvi.home import conversations_dir
+from cvi.paths import conversations_dir
 from cvi.server.recordings.storage import Bucket, StorageError, put
 from cvi.server.rooms import chronicle
 from cvi.server.store import conversations, resources

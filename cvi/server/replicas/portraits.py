@@ -9,7 +9,7 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from pathlib import Path
 
-from cvi.home import home
+from cvi.paths import home
 from cvi.server.replicas.shelf import ShelvedReplica
 
 DRAW = (sys.executable, "-m", "cvi.server.replicas.portrait")

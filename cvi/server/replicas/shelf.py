@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from cvi.face.replica import CARD, list_replicas, save_bytes
-from cvi.home import home, replicas_dir
+from cvi.paths import home, replicas_dir
 from cvi.server.answers import Refusal, invalid, iso
 from cvi.server.personas.seeds import REPLICAS
 from cvi.server.vocabulary import both

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cvi.conversation.record import RECORDING_NAME
-from cvi.home import conversations_dir
+from cvi.paths import conversations_dir
 from cvi.server.answers import Refusal
 from cvi.server.measures import Measures
 from cvi.server.rooms import chronicle

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from cvi.errors import CviError
-from cvi.home import home
-from cvi.stage import Stage
+from cvi.paths import home
+from cvi.threads import NativeThread
 
 T = TypeVar("T")
 BUSY_MS = 10_000
@@ -109,8 +109,8 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._writing = Stage("store-write")
-        self._reading = Stage("store-read")
+        self._writing = NativeThread("store-write")
+        self._reading = NativeThread("store-read")
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
 

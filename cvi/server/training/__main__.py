@@ -51,8 +51,8 @@ def make(order: dict[str, Any], tell: Tell, stop: threading.Event) -> int:
 def _make(order: dict[str, Any], folder: Path, tell: Tell, stop: threading.Event) -> None:
     """Raises KeyboardInterrupt when it was stopped, else as `make_replica` does."""
     from cvi.models.speech_encoder import installed_encoder
-    from cvi.replica.making import Order, make_replica
     from cvi.server.training.opening import cut_opening
+    from cvi.training.making import Order, make_replica
 
     film = Path(order["film"])
     consent = Path(order["consent"]) if order["consent"] else folder / "opening.mkv"
@@ -89,8 +89,8 @@ def _make(order: dict[str, Any], folder: Path, tell: Tell, stop: threading.Event
 
 def told(error: CviError, order: dict[str, Any]) -> str:
     """What went wrong, for somebody who has not got this machine's paths and command line."""
-    from cvi.home import home
-    from cvi.replica.looking import GRADE
+    from cvi.paths import home
+    from cvi.training.looking import GRADE
 
     graded = home() / "training" / order["name"] / GRADE
     if isinstance(error, UsageError) and graded.is_file():

@@ -17,7 +17,7 @@ from typing import Any
 
 from cvi.errors import CviError
 from cvi.face.replica import save_bytes
-from cvi.home import home
+from cvi.paths import home
 from cvi.server.replicas.shelf import ReplicaShelf, ShelvedReplica, replica_id
 from cvi.server.rooms.process import LOG_NAME, WorkerProcess
 from cvi.server.store.resources import Resource

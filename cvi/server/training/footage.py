@@ -16,7 +16,7 @@ from collections.abc import AsyncIterable
 from pathlib import Path
 
 from cvi.errors import CviError, UsageError
-from cvi.home import home
+from cvi.paths import home
 from cvi.server.answers import Refusal
 
 MIB = 1 << 20

@@ -24,9 +24,9 @@ from cvi.rendering.recital import Recital, load_recital, recite, save_recital
 from cvi.rendering.score import poses
 from cvi.rendering.script import read_script
 from cvi.rendering.segment import render_segment
-from cvi.replica.footage import Rgb
 from cvi.testing.footage.anchors import PLACES, Anchors
 from cvi.testing.footage.labels import KnownFault, Labels, Span, blinks_of, row, save_labels
+from cvi.training.footage import Rgb
 from cvi.tts.base import Phone, TtsSettings
 
 SEGMENT_FRAMES = 250

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from cvi.replica.reading.sheet import read_sheet
 from cvi.testing.footage.film import FilmPlan, Turn
 from cvi.testing.footage.labels import KnownFault
+from cvi.training.reading.sheet import read_sheet
 
 CHARACTERS = ("june", "kenji", "elena", "samuel", "mei", "omar")
 STILL = '<break time="6s"/>'

@@ -16,10 +16,10 @@ import numpy as np
 from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.audio.files import read_audio
 from cvi.errors import UsageError
-from cvi.replica.footage import Rgb, open_footage
 from cvi.testing.footage.film import write_film
 from cvi.testing.footage.hand import draw_hand
 from cvi.testing.footage.labels import KnownFault, Labels, Span, load_labels, save_labels
+from cvi.training.footage import Rgb, open_footage
 
 Rng = np.random.Generator
 Picture = Callable[[Rgb, float, int], Rgb]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from cvi.face.base import Frame
-from cvi.stage import Stage, step_back
+from cvi.threads import NativeThread, step_back
 from cvi.transport.webrtc.encoder import VIDEO_HZ, Codec, PictureEncoder, Shape
 from cvi.transport.webrtc.rate import RateControl
 
@@ -51,7 +51,7 @@ class PictureTrack(MediaStreamTrack):
         self._key_wanted = False
         self._key_sent_s = -1e9
         self._encoder: PictureEncoder | None = None
-        self._stage = Stage("picture-encoder")
+        self._stage = NativeThread("picture-encoder")
 
     def show(self, frame: Frame, at_s: float) -> None:
         """The frame to be seen from `at_s` on, I420; nobody writes to it any more."""

@@ -1,0 +1,82 @@
+"""`python -m cvi.characters REPLICA`: bake `character.yaml` into `atlas.npz`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from cvi.errors import CviError, MissingError
+from cvi.face.replica import find_replica
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m cvi.characters", description=__doc__)
+    parser.add_argument("replica", help="name, or folder with character.yaml; atlas.npz is written there")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--height", type=int, default=720, help="720 as shipped; 1080 for films, half as fast live"
+    )
+    parser.add_argument("--quality", type=int, default=96, help="WebP quality of the mouth patches, 1..100")
+    parser.add_argument("--seconds", type=float, help="stop after so long; the next run goes on from there")
+    parser.add_argument("--portrait", type=Path, help="only make one picture (PNG) of the resting face")
+    given = parser.parse_args(arguments)
+    try:
+        folder = _folder(given.replica)
+        if given.portrait is not None:
+            _portrait(folder, given.portrait, given.threads)
+        else:
+            _bake(folder, given.threads, given.height, given.quality, given.seconds)
+    except CviError as error:
+        print(error, file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("Stopped. What is baked is kept; the same command goes on.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _folder(name_or_path: str) -> Path:
+    given = Path(name_or_path)
+    return given if (given / "character.yaml").is_file() else find_replica(name_or_path)
+
+
+def _bake(folder: Path, threads: int, height: int, quality: int, seconds: float | None) -> None:
+    from rich.progress import Progress
+
+    try:
+        from cvi.characters.oven import BakeOptions, bake
+    except ImportError as error:
+        raise _needs(error) from error
+    with Progress() as progress:
+        task = progress.add_task("baking", total=None)
+
+        def report(done: int, steps: int, what: str) -> None:
+            progress.update(task, description=what, completed=done, total=steps)
+
+        atlas = bake(folder, threads, BakeOptions(height, quality), report, seconds)
+    if atlas is None:
+        print(f"{folder}: not done yet; the same command goes on.")
+    else:
+        print(f"{atlas}: {atlas.stat().st_size / 1e6:.1f} MB")
+
+
+def _portrait(folder: Path, picture: Path, threads: int) -> None:
+    import cv2
+
+    try:
+        from cvi.characters.character import load_character
+        from cvi.characters.portrait import portrait
+        from cvi.characters.sitter import Sitter
+    except ImportError as error:
+        raise _needs(error) from error
+    sitter = Sitter(load_character(folder / "character.yaml"), threads)
+    cv2.imwrite(str(picture), portrait(sitter, {}, 1.0)[..., ::-1])
+
+
+def _needs(error: ImportError) -> MissingError:
+    return MissingError(f"Baking needs {error.name}.", "Install the train extra: pip install 'cvi[train]'")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""The lids: a shell over the eyeball, cut by two angles that depend on how far along the eye we are."""
+
+from __future__ import annotations
+
+import math
+
+from cvi.characters.distance import bell, capsule, ellipsoid, smooth_max, smooth_min, step
+from cvi.characters.kernel import EYE, SKIN, Params, kernel
+
+BALL = 0.222  # radius of the eyeball
+BALL_Z = 0.515  # depth of its middle; `eye_depth` sets the bones round it, not the ball
+
+
+@kernel
+def closure_at(x: float, p: Params) -> float:
+    """How far the lid of the eye on x's side is shut: 0 open, 1 shut, below 0 wide."""
+    return p.lid_right if x > 0 else p.lid_left  # type: ignore[no-any-return]
+
+
+@kernel
+def lid_edges(along: float, closure: float, p: Params) -> tuple[float, float, float]:
+    """Angles (radians above the eye's equator) of the upper and the lower lid's edge, and their arch.
+
+    `along`: -1 at the inner corner to 1 at the outer, in eyeball radii.
+    """
+    a = along / 0.93
+    inside = max(1 - a * a, 0.0)
+    power = 0.78 - 0.30 * p.eye_round
+    arch = inside**power
+    peak = 0.30 * p.lid_peak
+    lean = 1 + 0.55 * a * peak * 2 - 0.03 * along
+    tilt = p.eye_cant * along * 1.5 - 0.02
+    below = p.lid_low - 0.20 * p.squint - 0.14 * p.smile
+    follow = 0.25 * p.gaze_y * (1 - min(max(closure, 0.0), 1.0))
+    open_angle = p.lid_open * lean - 0.14 * p.squint - 0.16 * p.epicanthus * step(-0.1, -0.8, a)
+    upper = (open_angle * (1 - closure) - below * 0.75 * closure + follow) * arch + tilt
+    low_arch = inside ** (0.72 - 0.2 * p.eye_round) * (1 + 0.14 * a)
+    lower = -(below - 0.10 * closure - follow * 0.5) * low_arch + tilt
+    # the inner corner runs down into the tear duct
+    duct = 0.06 * bell(a + 0.92, 0.12)
+    return upper - duct, lower - 1.15 * duct, arch
+
+
+@kernel
+def with_eyes(d: float, x: float, sx: float, y: float, z: float, p: Params) -> tuple[float, int]:
+    """Socket, lids and eyeball added to `d`; the material is SKIN or EYE."""
+    ball = BALL * p.eye_size
+    ex, ey, ez = sx - p.eye_x, y - p.eye_y, z - BALL_Z
+    if sx >= 0.75 or abs(ey) >= 0.5:
+        return d, SKIN
+    deep = 0.095 + 0.05 * p.eye_depth
+    socket = ellipsoid(ex - 0.005, ey - 0.005, z - 0.76, 0.215 * p.eye_size, 0.145 * p.eye_size, deep)
+    d = smooth_max(d, -socket, 0.16)
+    r = math.sqrt(ex * ex + ey * ey + ez * ez)
+    if r >= 0.5 or abs(ey) >= 0.42:
+        return d, SKIN
+    d = smooth_max(d, -(r - ball * 1.02), 0.05)
+    closure = closure_at(x, p)
+    along = ex / (ball * 1.02)
+    upper, lower, arch = lid_edges(along, closure, p)
+    angle = math.atan2(ey, max(ez, 0.01))
+    # the lower lid swells when the cheek pushes it
+    push = 0.02 * max(p.smile, 0.0) + 0.02 * p.squint
+    shell = abs(r - ball * 1.075) - ball * 0.052
+    plump = shell - push * bell(angle - lower + 0.18, 0.14) * arch
+    up = smooth_max(shell, (upper - angle) * r * 0.85, 0.020)
+    low = smooth_max(plump, (angle - lower) * r * 0.85, 0.024)
+    shut = min(max(closure, 0.0), 1.0)
+    # a shut lid lies softly in its socket, or it is a ball under a cloth
+    d = smooth_min(d, smooth_min(up, low, 0.012), 0.062 + 0.05 * shut)
+    if p.hood > 0.0:  # the fold over the lid thins out as the lid comes down
+        h = p.hood * (1 - 0.75 * shut)
+        sunk = 0.018 * (1 - p.hood) + 0.030 * shut
+        fold_y = p.eye_y + ball * (0.62 - 0.16 * p.hood)
+        hood = capsule(
+            sx, y, z, p.eye_x - 0.62 * ball, fold_y - 0.01, BALL_Z + ball * 0.86 - sunk,
+            p.eye_x + 0.84 * ball, fold_y - 0.035 - 0.05 * p.hood, BALL_Z + ball * 0.70 - sunk, 0.032, 0.036,
+        )  # fmt: skip
+        d = smooth_min(d, hood - 0.020 * h, 0.08 + 0.05 * h)
+    if p.crease > 0.0:  # it goes down with the lid, and fades; a shut eye shows where the open one folds
+        fold = upper  # a lid raised high slides under the flesh above it, which does not go along
+        if closure < 0.0:
+            fold, _, _ = lid_edges(along, 0.3 * closure, p)
+        crease = (1 - shut) * bell(angle - fold - p.crease_high + 0.12 * shut, 0.055)
+        if shut > 0.4:
+            open_upper, _, _ = lid_edges(along, 0.0, p)
+            crease += 0.55 * shut * shut * bell(angle - open_upper - p.crease_high, 0.08)
+        d += 0.015 * p.crease * crease * step(0.33, 0.24, r) * step(0.98, 0.62, abs(along))
+    if r - ball < d:
+        return r - ball, EYE
+    return d, SKIN

@@ -1,0 +1,48 @@
+"""Linear light -> what a display shows: exposure, bloom, a filmic curve, vignette."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cvi.characters.camera import HEIGHT_PX, WIDTH_PX, Rect
+
+Image = npt.NDArray[np.float32]
+EXPOSURE, BLOOM, VIGNETTE = 0.60, 0.12, 0.22
+CRISP = 0.35
+
+
+def tone(linear: Image) -> Image:
+    """Linear rgb (..., 3) -> display rgb 0..1 (Narkowicz's fit of the ACES curve, highlights desaturated)."""
+    x = np.maximum(linear * EXPOSURE, 0)
+    level = x.mean(-1, keepdims=True)
+    bleach = 0.12 * np.clip(level - 0.4, 0, 1)
+    x = x * (1 - bleach) + level * bleach
+    y = x * (2.51 * x + 0.03) / (x * (2.43 * x + 0.59) + 0.14)
+    return np.asarray(np.clip(y, 0, 1) ** (1 / 2.2), np.float32)
+
+
+def with_bloom(linear: Image, scale: float = 1.0) -> Image:
+    """Add the glow of what is brighter than white; `scale` pixels for one of the 1280 x 720 picture."""
+    glow = cv2.GaussianBlur(np.clip(linear - 1.2, 0, 3), (0, 0), HEIGHT_PX * 0.012 * scale)
+    return np.asarray(linear + BLOOM * glow, np.float32)
+
+
+def vignette(rect: Rect, scale: float = 1.0) -> Image:
+    """Darkening towards the corners of the whole picture, (h, w, 1)."""
+    part = rect.scaled(scale)
+    y, x = np.mgrid[part.y0 : part.y1, part.x0 : part.x1].astype(np.float32) / scale
+    r = ((x / WIDTH_PX - 0.5) * 1.1) ** 2 + ((y / HEIGHT_PX - 0.48) * 1.1) ** 2
+    return np.asarray(1 - 2 * VIGNETTE * r, np.float32)[..., None]
+
+
+def crisp(shown: Image) -> Image:
+    """Display rgb with the edges a camera's processor gives back to what its lens took (unsharp mask)."""
+    return np.asarray(shown + CRISP * (shown - cv2.GaussianBlur(shown, (0, 0), 1.1)), np.float32)
+
+
+def develop(linear: Image, rect: Rect, scale: float = 1.0) -> npt.NDArray[np.uint8]:
+    """Linear rgb of a rectangle -> uint8 rgb."""
+    shown = crisp(tone(with_bloom(linear, scale)) * vignette(rect, scale))
+    return np.asarray(np.clip(shown, 0, 1) * 255 + 0.5, np.uint8)

@@ -1,0 +1,84 @@
+"""One native stage, one thread.
+
+Torch, ONNX Runtime, llama.cpp and their like are fastest with one caller each, and none of them
+may run on the event loop. A `NativeThread` is the single thread that owns such a thing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import AsyncGenerator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TypeVar
+
+T = TypeVar("T")
+_END = object()
+
+
+def step_back(niceness: int) -> None:
+    """Let other threads go before the calling one, where the system knows priorities of threads (Linux).
+
+    For work nobody waits for, such as encoding a recording. It cannot be taken back, nor does a thread of a
+    process that stands further back already come forward.
+    """
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        niceness = max(niceness, os.getpriority(os.PRIO_PROCESS, thread))
+        os.setpriority(os.PRIO_PROCESS, thread, niceness)
+
+
+class NativeThread:
+    """A named thread that runs blocking calls in order.
+
+    `run` and `stream` are called from the event loop; what they are given runs on the stage's thread.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"cvi-{name}")
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """Run `call` on the thread and await its result."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+
+    async def stream(self, make: Callable[[threading.Event], Iterator[T]]) -> AsyncGenerator[T, None]:
+        """Iterate `make(cancelled)` on the thread, one item at a time.
+
+        When the consumer goes away (break, `aclose`, task cancelled), `cancelled` is set so that the
+        producer can stop between two items, or inside one if it looks. The stage is free for its
+        next call as soon as the producer has returned. Backpressure is natural: the next item is
+        computed only when it is asked for.
+        """
+        cancelled = threading.Event()
+        items: Iterator[T] | None = None
+
+        def step() -> T | object:
+            nonlocal items
+            if cancelled.is_set():
+                return _END
+            if items is None:
+                items = make(cancelled)
+            return next(items, _END)
+
+        def finish() -> None:
+            close = getattr(items, "close", None)
+            if close is not None:
+                close()
+
+        try:
+            while True:
+                item = await self.run(step)
+                if item is _END:
+                    return
+                yield item  # type: ignore[misc]
+        finally:
+            cancelled.set()
+            with suppress(RuntimeError):  # the stage was closed first; nothing runs that must be ended
+                self._pool.submit(finish)
+
+    def close(self) -> None:
+        """Let the thread end once what it runs has returned; waiting calls are dropped."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

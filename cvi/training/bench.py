@@ -1,0 +1,84 @@
+"""The evaluation of a finished replica, once more: the same footage, the same held-out seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cvi.audio.block import PLAYED_HZ
+from cvi.audio.files import read_audio
+from cvi.errors import MissingError, UsageError
+from cvi.face.base import Controls
+from cvi.face.replica import CARD, digest, find_replica, load_replica_card
+from cvi.face.speech_encoder import SpeechEncoder
+from cvi.face.speech_mouth import reader_for
+from cvi.models.speech_encoder import installed_encoder
+from cvi.training.evaluation import Asked, Evaluation, evaluate
+from cvi.training.footage import open_footage
+from cvi.training.landmarks import FaceTracker
+from cvi.training.making import SCRIPT
+from cvi.training.mesh import build_tracker
+from cvi.training.prepared import load_prepared
+from cvi.training.scripted import scripted_sound
+from cvi.training.utterances import Utterance, as_filmed, asked, whole_sound
+
+
+def evaluate_again(
+    name: str,
+    footage: Path | None = None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+    tracker: Callable[[], FaceTracker] = build_tracker,
+) -> Evaluation:
+    """`footage` where the film has been moved since. Raises MissingError for a replica or a film that is not
+    here, UsageError for one that was not trained or another film."""
+    card = load_replica_card(find_replica(name))
+    if card.renderer != "neural":
+        raise UsageError(
+            f"The replica {card.name} was not trained from footage.", "Measure it with: cvi bench lips"
+        )
+    told = _training(card.folder)
+    film = footage or Path(str(told.get("path", "")))
+    if not film.is_file():
+        raise MissingError(
+            f"The footage {film} the replica was trained from is not here.", "Say where it is with --footage."
+        )
+    if digest(film) != told.get("sha256"):
+        raise UsageError(f"{film} is not the film the replica was trained from.", "Give that one.")
+    prepared = load_prepared(card.folder, with_crops=False)
+    if prepared is None:
+        raise UsageError(f"{card.folder} was made by another version.", "Train the replica again.")
+    script = card.folder / SCRIPT
+    text = script.read_text(encoding="utf-8") if script.is_file() else None
+    sound = read_audio(film, PLAYED_HZ)
+    lag = int(told.get("lag_frames", 0))
+    encoder = installed_encoder()
+    reader = reader_for(card.folder, None if encoder is None else SpeechEncoder(encoder))
+
+    def heard(utterances: list[Utterance]) -> list[Controls]:
+        return as_filmed(asked(utterances, len(prepared), prepared.fps, reader), lag)
+
+    by_script, closures_s = None, list[float]()
+    if text is not None:
+        utterances, closures_s = scripted_sound(sound, text)
+        by_script = heard(utterances)
+    return evaluate(
+        card.folder,
+        prepared,
+        open_footage(film),
+        Asked(heard(whole_sound(sound)), by_script, [at_s + lag / prepared.fps for at_s in closures_s]),
+        tracker,
+        progress,
+    )
+
+
+def _training(folder: Path) -> dict[str, Any]:
+    """What the card tells of the footage, and its `lag_frames`."""
+    data = yaml.safe_load((folder / CARD).read_text(encoding="utf-8"))
+    told = data.get("training")
+    found = told.get("footage") if isinstance(told, dict) else None
+    if not isinstance(found, dict):
+        return {}
+    return {**found, "lag_frames": told.get("picture_behind_sound_frames", 0)}

@@ -1,0 +1,78 @@
+"""A person's own ear: learned where it pays, and heard by the driver."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from puppet import FPS, Puppet, speaking
+
+from cvi.errors import UsageError
+from cvi.face.driver import MouthDriver
+from cvi.face.sound_mouth import EAR, SHAPES, load_ear, shipped
+from cvi.training.ear import FITTED, ear_bytes, learn_ear
+from cvi.training.utterances import asked, whole_sound
+
+
+def shown(puppet: Puppet) -> np.ndarray:
+    """What the puppet's mouth does, in the driver's terms: it never spreads nor purses its lips."""
+    jaw = np.clip(puppet.opening / 0.16, 0, 1)
+    return np.stack([jaw, np.zeros(len(jaw)), np.zeros(len(jaw))], 1).astype(np.float32)
+
+
+def test_an_ear_hears_its_person_better_than_the_shipped_one(tmp_path: Path) -> None:
+    puppet = Puppet.make(24.0)
+    jaw = shown(puppet)
+    used = (speaking(np.arange(len(puppet)) / FPS) > 0) & (np.arange(len(puppet)) < 450)
+    ear = learn_ear(puppet.sound(), jaw, used, FPS)
+    assert ear is not None and ear.agreement > ear.before and ear.agreement > 0.8
+    assert abs(ear.lag_frames) <= 1
+    later = np.arange(475, len(puppet))
+    heard = {}
+    for name, network in (("own", ear.network), ("shipped", None)):
+        controls = asked(whole_sound(puppet.sound()), len(puppet), FPS, network)
+        values = np.array([controls[index].jaw for index in later])
+        heard[name] = float(np.corrcoef(values, jaw[later, 0])[0, 1])
+    assert heard["own"] > max(heard["shipped"], 0.75)
+    # What the footage does not show stays as it was.
+    kept = [SHAPES.index(name) for name in SHAPES if name not in FITTED]
+    assert np.array_equal(ear.network.out[:, kept], shipped().out[:, kept])
+    (tmp_path / EAR).write_bytes(ear_bytes(ear))
+    again = load_ear(tmp_path)
+    assert again is not None and np.array_equal(again.out, ear.network.out)
+
+
+def test_a_late_picture_is_taken_out_of_what_is_heard() -> None:
+    puppet = Puppet.make(24.0)
+    used = np.ones(len(puppet), np.bool_)
+    ear = learn_ear(puppet.sound(), np.roll(shown(puppet), 3, axis=0), used, FPS)
+    assert ear is not None and ear.lag_frames in (2, 3)
+
+
+def test_footage_that_teaches_nothing_leaves_the_shipped_ear() -> None:
+    puppet = Puppet.make(24.0)
+    used = np.zeros(len(puppet), np.bool_)
+    assert learn_ear(puppet.sound(), shown(puppet), used, FPS) is None
+    used[:150] = True
+    assert learn_ear(puppet.sound(), shown(puppet), used, FPS) is None
+
+
+def test_a_replica_without_an_ear_has_none_and_a_damaged_one_is_named(tmp_path: Path) -> None:
+    assert load_ear(tmp_path) is None
+    (tmp_path / EAR).write_bytes(b"nothing")
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_ear(tmp_path)
+
+
+def test_a_driver_without_an_ear_hears_as_shipped() -> None:
+    puppet = Puppet.make(2.0)
+    deaf = replace(shipped(), out=0 * shipped().out, out_bias=shipped().out_bias - 30)
+    drivers = [MouthDriver(), MouthDriver(shipped()), MouthDriver(deaf)]
+    for driver in drivers:
+        driver.append((), puppet.sound(), 0.0)
+    times = np.arange(0.1, 1.5, 0.1)
+    mouths = [[driver.mouth_at(float(t)) for t in times] for driver in drivers]
+    assert mouths[0] == mouths[1] != mouths[2]
+    assert max(mouth.jaw for mouth in mouths[2]) < 1e-6 < max(mouth.jaw for mouth in mouths[0])

@@ -1,0 +1,220 @@
+"""Clips: chosen by what they show, joined only where frames match, led over without an outline seen twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from puppet import FACE_PX, FPS, Puppet, posed, template
+
+from cvi.errors import UsageError
+from cvi.face.neural.colour import split, to_i420
+from cvi.face.neural.reel import NEVER, distances
+from cvi.training.bearing import Bearing, bearing_of
+from cvi.training.bridges import Plan, plan_reel
+from cvi.training.clips import Clip, choose_clips
+from cvi.training.matching import FARTHEST, gaps
+from cvi.training.morph import Morph
+
+COUNT = round(50 * FPS)
+T = np.arange(COUNT) / FPS
+# What the sitter does: idles, listens, speaks, speaks happily.
+IDLE, LISTENING, SPEAKING, HAPPY = (T < 9), (T >= 9) & (T < 22), (T >= 22) & (T < 40), T >= 40
+
+
+def sitter(apart: float = 0.0) -> Bearing:
+    """Sways round and round by a tenth of the face, more when something goes on; `apart` lifts the head while
+    speaking, in widths of the face."""
+    place = np.zeros((COUNT, 14), np.float32)
+    reach = np.where(IDLE, 0.01, np.where(LISTENING, 0.03, 0.05))
+    place[:, 0] = reach * np.sin(2 * np.pi * T / 4)
+    place[:, 1] = reach * np.cos(2 * np.pi * T / 4) + apart * (SPEAKING | HAPPY)
+    nothing = np.zeros(COUNT, np.float32)
+    joy = np.where(HAPPY, 0.02, 0.0).astype(np.float32)
+    speed = (reach * 2 * np.pi / 4).astype(np.float32)
+    return Bearing(place, speed, IDLE | LISTENING, nothing, nothing, joy, np.zeros(len(joy), np.bool_))
+
+
+def chosen(bearing: Bearing, cut_s: float = 0.0) -> list[Clip]:
+    cut = round(cut_s * FPS)
+    return choose_clips(
+        bearing, np.ones(COUNT, np.bool_), [(0, cut), (cut, COUNT)] if cut else [(0, COUNT)], FPS
+    )
+
+
+def test_each_kind_is_taken_from_where_it_is_shown() -> None:
+    clips = chosen(sitter())
+    assert [(clip.doing, clip.mood) for clip in clips] == [
+        ("idle", "neutral"), ("speaking", "neutral"), ("listening", "neutral"), ("speaking", "happy"),
+    ]  # fmt: skip
+    for clip, where in zip(clips, (IDLE, SPEAKING, LISTENING, HAPPY), strict=True):
+        assert where[clip.order].mean() > 0.8, clip.doing
+        # They sway round in 4 s; a feeling is not shown for so long.
+        assert clip.turns == (clip.mood == "happy")
+    shown = np.concatenate([np.unique(clip.order) for clip in clips])
+    assert len(set(shown.tolist())) == len(shown) <= 31 * FPS
+
+
+@pytest.mark.parametrize("begins", [22.0, 31.0])
+def test_speech_is_taken_from_where_the_jaw_has_not_fallen_far(begins: float) -> None:
+    since = T - begins
+    gaping = (since >= 0) & (since < 9) & (np.sin(9 * since) > 0)
+    clips = chosen(replace(sitter(), gaping=gaping))
+    (speaking,) = (clip for clip in clips if clip.doing == "speaking" and clip.mood == "neutral")
+    assert not gaping[speaking.order].any() and SPEAKING[speaking.order].mean() > 0.8
+
+
+def test_a_silent_expression_is_for_listening_and_one_silence_serves_for_both() -> None:
+    bearing = sitter()
+    grave = replace(bearing, joy=0 * bearing.joy, worry=np.where(LISTENING, 0.02, 0.0).astype(np.float32))
+    kinds = [(clip.doing, clip.mood) for clip in chosen(grave)]
+    assert ("listening", "concerned") in kinds and ("listening", "neutral") not in kinds
+
+
+def test_who_never_stops_talking_idles_where_they_are_calmest() -> None:
+    bearing = replace(sitter(), silent=np.zeros(COUNT, np.bool_))
+    first = chosen(bearing)[0]
+    assert first.doing == "idle" and IDLE[first.order].all()
+
+
+def test_cuts_and_unusable_frames_are_in_no_clip() -> None:
+    usable = np.ones(COUNT, np.bool_)
+    usable[round(5 * FPS) : round(5.2 * FPS)] = False
+    cut = round(30 * FPS)
+    for clip in choose_clips(sitter(), usable, [(0, cut), (cut, COUNT)], FPS):
+        assert usable[clip.order].all() and len({bool(frame < cut) for frame in clip.order}) == 1
+    usable[:] = False
+    with pytest.raises(UsageError, match="Nowhere"):
+        choose_clips(sitter(), usable, [(0, COUNT)], FPS)
+
+
+def joins(plan: Plan, bearing: Bearing) -> list[float]:
+    """How far apart what each bridge joins is in its middle, widths of the face."""
+    found = []
+    for _, first, end, _ in plan.reel.jumps.tolist():
+        if first < end:
+            shot = plan.shots[(first + end) // 2]
+            assert 0.3 < shot.share < 0.7
+            found.append(float(np.linalg.norm(bearing.place[shot.frame] - bearing.place[shot.other])))
+    return found
+
+
+def test_clips_are_joined_where_frames_match_and_every_kind_is_soon_reached() -> None:
+    bearing = sitter()
+    plan = plan_reel(chosen(bearing), bearing.place, FPS)
+    assert len(plan.reel.clips) == 4 and max(joins(plan, bearing)) < FARTHEST
+    ways = plan.reel.ways(len(plan.shots))
+    clip_of = plan.reel.clip_of(len(plan.shots))
+    reachable = distances(ways, np.isin(np.arange(len(ways)), plan.reel.clips[:, 0])) < NEVER
+    for clip in range(4):
+        far = distances(ways, clip_of == clip)[reachable]
+        assert far.max() <= 1.5 * FPS + 12, clip
+
+
+def test_nothing_leaps_wherever_the_film_goes() -> None:
+    bearing = sitter()
+    plan = plan_reel(chosen(bearing), bearing.place, FPS)
+    shown = np.array(
+        [
+            bearing.place[shot.frame] * (1 - shot.share) + bearing.place[shot.other] * shot.share
+            for shot in plan.shots
+        ]
+    )
+    for frame, following in enumerate(plan.reel.ways(len(plan.shots))):
+        for after in following:
+            # A third of the face's width a second: heads move so in speech.
+            assert np.linalg.norm(shown[after] - shown[frame]) * FPS < 0.33, (frame, after)
+            assert after == frame + 1 or after in plan.keys
+
+
+def test_what_matches_nowhere_is_left_out() -> None:
+    bearing = sitter(apart=0.5)
+    plan = plan_reel(chosen(bearing, cut_s=22.0), bearing.place, FPS)
+    assert plan.reel.clips[:, 2].tolist() == [0, 1], "idle and listening alone"
+    assert {shot.frame < 22 * FPS for shot in plan.shots} == {True}
+
+
+def test_a_clip_alone_goes_round_or_forward_and_back() -> None:
+    bearing = sitter()
+    straight = bearing.place.copy()
+    straight[:, 0] = T * 0.05
+    for place, turns in ((bearing.place, False), (straight, True)):
+        clip = Clip(np.arange(0, 150, dtype=np.int32), "idle", "neutral", False)
+        plan = plan_reel([clip], place, FPS)
+        ways = plan.reel.ways(len(plan.shots))
+        frame, seen = 0, []
+        for _ in range(1000):
+            (frame,) = ways[frame][:1]
+            seen.append(plan.shots[frame])
+        assert len({shot.frame for shot in seen}) > 60
+        assert any(shot.share > 0 for shot in seen) != turns
+        if turns:
+            assert set(np.abs(np.diff([shot.frame for shot in seen])).tolist()) == {1}
+
+
+def test_gaps_know_speed_and_the_ends() -> None:
+    place = np.zeros((40, 14), np.float32)
+    place[:20, 0] = np.arange(20) * 0.01
+    place[20:, 0] = 0.19 - np.arange(20) * 0.01
+    there, back = np.arange(20, dtype=np.int32), np.arange(20, 40, dtype=np.int32)
+    same = gaps(place, there, there, FPS, (False, False))
+    other = gaps(place, there, back, FPS, (False, False))
+    assert same[10, 10] == 0 and other[10, 9] > 0.01, "the same place in another direction is no match"
+    assert np.isinf(same[0, 5]) and np.isinf(same[5, 19])
+    assert np.isfinite(gaps(place, there, there, FPS, (True, True))).all()
+
+
+def test_bearing_is_read_from_landmarks() -> None:
+    """Silence needs closed lips and no voice; lifted brows are seen, a nod is none."""
+    count = 400
+    dice = np.random.default_rng(2)
+    nose = np.stack([96 + 3 * np.sin(np.arange(count) / 9), 74 + 3 * np.cos(np.arange(count) / 7)], 1)
+    raised = np.arange(count) >= 300
+    voiced = (np.arange(count) >= 100) & (np.arange(count) < 200)
+    opening = np.where(voiced, 0.1 * (np.arange(count) % 10 < 5), 0.1 * (np.arange(count) > 390))
+    points = []
+    for index in range(count):
+        face = template(float(opening[index])) + dice.normal(0, 0.0005, (478, 3)).astype(np.float32)
+        face[[105, 66, 107, 334, 296, 336], 1] -= 0.03 * raised[index]
+        points.append(posed(face.astype(np.float32), nose[index], 0.04 * np.sin(index / 11), FACE_PX))
+    landmarks = np.stack(points)
+    all_, none = np.ones(count, np.bool_), np.zeros(count, np.float32)
+    found = bearing_of(
+        landmarks, all_, voiced, opening.astype(np.float32), none, none + 1, [(0, count)], template(0.0), FPS
+    )
+    assert found.silent[10:90].all() and not found.silent[100:200].any() and found.silent[220:380].all()
+    assert not found.silent[393:].any(), "an open mouth without a voice"
+    assert found.brows[raised].min() > found.brows[~raised].max() + 0.01
+    step = np.abs(np.diff(found.place[:, :2], axis=0)).max()
+    assert 0 < step < 0.02
+
+
+def test_a_bridge_shows_one_outline_that_moves() -> None:
+    def ball(x: float) -> np.ndarray:
+        rgb = np.full((96, 128, 3), 90, np.uint8)
+        rgb[:, :, 1] += (40 * np.random.default_rng(0).random((96, 128))).astype(np.uint8)
+        cv2.circle(rgb, (round(x * 16), 48 * 16), 18 * 16, (220, 180, 150), -1, cv2.LINE_AA, 4)
+        return to_i420(cv2.GaussianBlur(rgb, (0, 0), 0.8))
+
+    before, after = ball(58), ball(66)
+    morph = Morph()
+    for share in (0.25, 0.5, 0.75):
+        shown, truth = split(morph.between(before, after, share)).luma, split(ball(58 + 8 * share)).luma
+        mixed = (1 - share) * split(before).luma + share * split(after).luma
+        bent, faded = (np.abs(picture - truth.astype(float))[28:68].mean() for picture in (shown, mixed))
+        assert bent < 0.5 * faded, share
+
+
+def test_the_puppet_gives_a_reel() -> None:
+    puppet = Puppet.make(16.0)
+    track = puppet.track()
+    usable, none = np.ones(len(puppet), np.bool_), np.zeros(len(puppet), np.float32)
+    voiced = puppet.opening > 0.01
+    bearing = bearing_of(
+        track.landmarks, usable, voiced, puppet.opening.astype(np.float32), none, none + 1, [(0, len(puppet))],
+        template(0.0), FPS,
+    )  # fmt: skip
+    plan = plan_reel(choose_clips(bearing, usable, [(0, len(puppet))], FPS), bearing.place, FPS)
+    assert plan.reel.clips[0, 2] == 0 and len(plan.shots) >= 5 * FPS

@@ -1,0 +1,115 @@
+"""A person's map of a speech encoder's features: learned where it pays, and never judged by what it knows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from puppet import FPS
+
+from cvi.audio.block import PLAYED_HZ, Pcm
+from cvi.face.base import Controls
+from cvi.face.sound_mouth import SHAPES
+from cvi.face.speech_encoder import LAYERS, RATE_HZ, WIDTH
+from cvi.face.speech_mouth import SpeechMap, in_context
+from cvi.training import speech_ear
+from cvi.training.ear import FITTED
+from cvi.training.speech_ear import FOLDS, learn_speech_ear
+
+SECONDS = 40
+COUNT = round(SECONDS * FPS)
+SOUND: Pcm = np.zeros(SECONDS * PLAYED_HZ, np.int16)
+
+
+def told(times_s: np.ndarray) -> np.ndarray:
+    """What the mouth does, (n, FITTED): slow and fast movements that never repeat."""
+    jaw = 0.4 + 0.2 * np.sin(7 * times_s) + 0.2 * np.sin(2.3 * times_s + 0.02 * times_s**2)
+    return np.stack([jaw, 0.5 + 0.3 * np.cos(5 * times_s), 0.3 + 0.2 * np.sin(3.1 * times_s)], 1)
+
+
+class Encoder:
+    """Features of which some follow the mouth, under noise, and most tell nothing."""
+
+    def __init__(self, late_s: float = 0.0, noise: float = 0.6) -> None:
+        dice = np.random.default_rng(4)
+        times = (np.arange(SECONDS * RATE_HZ) + 0.5) / RATE_HZ
+        mouths = told(times - late_s)
+        self._made = dice.normal(0, 1, (len(times), len(LAYERS) * WIDTH)).astype(np.float32)
+        directions = dice.normal(0, 1, (3, 40)) / 3
+        self._made[:, 100:140] = mouths @ directions * 6 + noise * self._made[:, 100:140]
+
+    def features(self, pcm: Pcm, first: int = 0) -> np.ndarray:
+        return self._made[first:]
+
+
+@pytest.fixture(autouse=True)
+def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shipped map that hears nothing in these features."""
+    nothing = SpeechMap(np.zeros((7 * len(LAYERS) * WIDTH, len(SHAPES)), np.float32), np.full(6, 0.1, np.float32))
+    monkeypatch.setattr(speech_ear, "shipped_map", lambda: nothing)
+
+
+def foretold(mapping: SpeechMap, encoder: Encoder, frames: np.ndarray) -> np.ndarray:
+    return mapping(in_context(encoder.features(SOUND), (frames + 0.5) / FPS))
+
+
+def test_it_foretells_what_it_never_saw_and_moves_as_much() -> None:
+    encoder, times = Encoder(), (np.arange(COUNT) + 0.5) / FPS
+    shown = told(times).astype(np.float32)
+    used = np.arange(COUNT) < 0.8 * COUNT
+    ear = learn_speech_ear(encoder, SOUND, shown, used, FPS)  # type: ignore[arg-type]
+    assert ear is not None and ear.lag_frames == 0 and ear.agreement > 0.8 > ear.before
+    later = np.flatnonzero(~used)
+    heard = foretold(ear.mapping, encoder, later)
+    for column, name in enumerate(FITTED):
+        mine, truth = heard[:, SHAPES.index(name)], shown[later, column]
+        assert np.corrcoef(mine, truth)[0, 1] > 0.75, name
+        assert 0.75 < mine.std() / truth.std() < 1.3, name
+    # What footage does not show stays as shipped.
+    kept = [SHAPES.index(name) for name in SHAPES if name not in FITTED]
+    assert np.allclose(heard[:, kept], 0.1)
+
+
+def test_a_picture_behind_its_sound_is_taken_out() -> None:
+    encoder, times = Encoder(), (np.arange(COUNT) + 0.5) / FPS
+    late = told(times - 2 / FPS).astype(np.float32)
+    ear = learn_speech_ear(encoder, SOUND, late, np.ones(COUNT, np.bool_), FPS)  # type: ignore[arg-type]
+    assert ear is not None and ear.lag_frames == 2
+    # The map speaks in time.
+    frames = np.arange(50, COUNT - 50)
+    assert np.corrcoef(foretold(ear.mapping, encoder, frames)[:, 0], told((frames + 0.5) / FPS)[:, 0])[0, 1] > 0.9
+
+
+def test_what_is_learned_from_its_hearing_is_not_learned_from_lips_it_knows() -> None:
+    # Features that tell nothing: whoever knew the answers would seem to hear them.
+    encoder, times = Encoder(noise=0.0), (np.arange(COUNT) + 0.5) / FPS
+    encoder._made = np.random.default_rng(9).normal(0, 1, encoder._made.shape).astype(np.float32)
+    shown = told(times).astype(np.float32)
+    ear = learn_speech_ear(encoder, SOUND, shown, np.ones(COUNT, np.bool_), FPS)  # type: ignore[arg-type]
+    assert ear is not None and ear.agreement < 0.3
+
+    def by(mapping: SpeechMap) -> list[Controls]:
+        return [Controls(jaw=float(row[0])) for row in foretold(mapping, encoder, np.arange(COUNT))]
+
+    knowing = np.array([c.jaw for c in by(ear.mapping)])
+    unknowing = np.array([c.jaw for c in ear.unknowing(by)])
+    assert np.corrcoef(knowing, shown[:, 0])[0, 1] > 0.6
+    assert np.corrcoef(unknowing, shown[:, 0])[0, 1] < 0.3
+    assert sorted(set(ear.fold.tolist())) == list(range(FOLDS))
+
+
+def test_a_jaw_taken_more_or_less() -> None:
+    encoder = Encoder()
+    weights = np.zeros((7 * len(LAYERS) * WIDTH, len(SHAPES)), np.float32)
+    weights[100, 0] = 0.01
+    plain = SpeechMap(weights, np.full(6, 0.4, np.float32))
+    frames = np.arange(10, 30)
+    more = foretold(plain.with_jaw(1.5, -0.1), encoder, frames)
+    assert np.allclose(more[:, 0], 1.5 * foretold(plain, encoder, frames)[:, 0] - 0.1, atol=1e-5)
+    assert np.allclose(more[:, 1:], 0.4)
+
+
+def test_too_little_speech_leaves_the_shipped_map() -> None:
+    used = np.zeros(COUNT, np.bool_)
+    used[:150] = True
+    shown = told(np.arange(COUNT) / FPS).astype(np.float32)
+    assert learn_speech_ear(Encoder(), SOUND, shown, used, FPS) is None  # type: ignore[arg-type]

@@ -1,0 +1,171 @@
+"""The network learns, the same way each time, stopped or not; ONNX gives what torch gave."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from puppet import Puppet
+
+torch = pytest.importorskip("torch", reason="training needs torch, which is not installed")
+pytest.importorskip("safetensors", reason="training needs safetensors, which is not installed")
+
+from cvi.errors import UsageError  # noqa: E402
+from cvi.face.neural.decoder import Decoder  # noqa: E402
+from cvi.face.neural.features import Features, scales_for  # noqa: E402
+from cvi.face.neural.rig import DECODER, FEATURES  # noqa: E402
+from cvi.training.checkpoint import CHECKPOINT, peek  # noqa: E402
+from cvi.training.device import choose_device  # noqa: E402
+from cvi.training.metrics import correlation  # noqa: E402
+from cvi.training.network import Network, Size, around  # noqa: E402
+from cvi.training.onnx_files import decoder_bytes, encoder_bytes  # noqa: E402
+from cvi.training.painter import ENCODER, Encoder  # noqa: E402
+from cvi.training.prepared import Prepared, load_prepared, prepare  # noqa: E402
+from cvi.training.training import Plan, Trainer  # noqa: E402
+from cvi.training.transplants import Transplants  # noqa: E402
+
+TINY = (8, 12, 16, 16)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    puppet = Puppet.make(8.0)
+    folder = tmp_path_factory.mktemp("prepared")
+    prepare(puppet.frames(), puppet.track(), folder, 96, 1.0)
+    found = load_prepared(folder)
+    assert found is not None
+    return found
+
+
+def plan(prepared: Prepared, steps: int, seed: int = 0) -> Plan:
+    return Plan(Size(prepared.side, TINY, prepared.mouth.shape[1], 24), steps, batch=4, rate=4e-3, seed=seed)
+
+
+def state(trainer: Trainer) -> dict[str, np.ndarray]:
+    return {name: value.detach().numpy().copy() for name, value in trainer.network.state_dict().items()}
+
+
+def same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
+    return all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def test_stopped_and_resumed_is_the_same_as_never_stopped(prepared: Prepared, tmp_path: Path) -> None:
+    device = choose_device("cpu")
+    whole = Trainer(prepared, plan(prepared, 9), tmp_path / "whole", device)
+    (tmp_path / "whole").mkdir()
+    assert whole.run()
+    (tmp_path / "parts").mkdir()
+    for upto in (2, 5, 6, 9):
+        part = Trainer(prepared, plan(prepared, 9), tmp_path / "parts", device)
+        assert part.run(stop=lambda part=part, upto=upto: part.step >= upto) == (upto == 9)
+        found = peek(tmp_path / "parts")
+        assert found is not None and (found.step, found.total) == (upto, 9)
+    assert same(state(part), state(whole))
+    (tmp_path / "other").mkdir()
+    other = Trainer(prepared, plan(prepared, 9, seed=1), tmp_path / "other", device)
+    other.run()
+    assert not same(state(other), state(whole))
+
+
+def test_another_plan_begins_anew_and_a_damaged_checkpoint_is_named(
+    prepared: Prepared, tmp_path: Path
+) -> None:
+    device = choose_device("cpu")
+    Trainer(prepared, plan(prepared, 3), tmp_path, device).run()
+    assert Trainer(prepared, plan(prepared, 3), tmp_path, device).done
+    assert Trainer(prepared, plan(prepared, 4), tmp_path, device).step == 0
+    kept = (tmp_path / CHECKPOINT).read_bytes()
+    (tmp_path / CHECKPOINT).write_bytes(kept[: len(kept) // 2])
+    with pytest.raises(UsageError, match="cannot be gone on from"):
+        Trainer(prepared, plan(prepared, 3), tmp_path, device)
+
+
+def test_the_lips_follow_the_mouth_asked_for_and_not_the_frame(prepared: Prepared, tmp_path: Path) -> None:
+    trainer = Trainer(prepared, plan(prepared, 240), tmp_path, choose_device("cpu"))
+    losses: list[float] = []
+    trainer.run(lambda reached: losses.append(reached.loss))
+    assert losses[-1] < 0.5 * losses[3]
+    dice = np.random.default_rng(0)
+    frames = np.flatnonzero(prepared.train)
+    bases, mouths = dice.choice(frames, 24), dice.choice(frames, 24)
+    drawn = trainer.draw(bases.tolist(), prepared.mouth[mouths])
+    rows, columns = prepared.lip_box
+    dark = (drawn[:, rows, columns, 0] < 120).sum((1, 2)).astype(float)
+    assert correlation(dark, prepared.opening[mouths]) > 0.8
+    assert abs(correlation(dark, prepared.opening[bases])) < 0.45
+
+
+def test_a_transplant_is_the_donors_mouth_in_the_other_frame(prepared: Prepared) -> None:
+    transplants, dice = Transplants(prepared), np.random.default_rng(0)
+    rows, columns = prepared.lip_box
+    frames = np.flatnonzero(prepared.train)[5::17]
+    shown, given, own, off = [], [], [], []
+    for frame in frames.tolist():
+        donor = transplants.donor(frame, dice)
+        assert prepared.train[donor] and abs(donor - frame) >= 0.3 * prepared.fps
+        picture, belief = transplants.picture(frame, donor)
+        shown.append(float((picture[rows, columns, 0] < 120).sum()))
+        given.append(float(prepared.opening[donor]))
+        own.append(float(prepared.opening[frame]))
+        # Where nothing of it is shown nothing of it is believed; around the mouth all of it is.
+        assert belief[rows, columns].min() > 0.9 and belief[:10].max() == 0
+        # What lies above the lips does not move with the mouth: it lies where it lay.
+        skin = (belief > 0.5) & (np.arange(prepared.side)[:, None] < rows.start)
+        off.append(np.abs(picture[skin] - prepared.crops[frame][skin].astype(np.float32)).mean())
+    assert correlation(np.array(shown), np.array(given)) > 0.95
+    assert abs(correlation(np.array(shown), np.array(own))) < 0.7
+    assert np.median(off) < 4
+
+
+def test_a_frame_without_a_donor_keeps_its_mouth(prepared: Prepared) -> None:
+    train = np.zeros_like(prepared.train)
+    train[20:24] = True
+    alone = Transplants(replace(prepared, train=train))
+    assert alone.donor(21, np.random.default_rng(0)) == 21
+
+
+def test_onnx_gives_what_torch_gave(prepared: Prepared, tmp_path: Path) -> None:
+    trainer = Trainer(prepared, plan(prepared, 3), tmp_path, choose_device("cpu"))
+    trainer.run()
+    (tmp_path / ENCODER).write_bytes(encoder_bytes(trainer.network))
+    (tmp_path / DECODER).write_bytes(decoder_bytes(trainer.network))
+    encoder = Encoder(tmp_path / ENCODER)
+    rows = [encoder.features(prepared.crops[i], prepared.region(i).hidden) for i in (0, 9)]
+    decoder = Decoder(tmp_path / DECODER)
+    both = np.stack(rows).astype(np.float32)
+    scales = scales_for(both.min(0), both.max(0), encoder.shapes)
+    np.save(tmp_path / FEATURES, np.stack([scales.bytes_of(row) for row in rows]))
+    features = Features(tmp_path / FEATURES, scales, decoder.total)
+    for row, frame in enumerate((0, 9)):
+        picture = torch.from_numpy(prepared.crops[frame].copy()).permute(2, 0, 1)[None].float() / 255
+        told = torch.from_numpy(prepared.mouth[frame : frame + 1])
+        hidden = torch.from_numpy(prepared.region(frame).hidden)[None, None]
+        with torch.inference_mode():
+            truth = trainer.network.eval()(around(picture, hidden), told)[0].permute(1, 2, 0).numpy() * 255
+        # In half precision: about a third of a step of 255. In eight bits a little more.
+        assert np.abs(decoder.draw(rows[row], prepared.mouth[frame]) - truth).max() < 0.8
+        assert np.abs(decoder.draw(features.at(row, row, 0.0), prepared.mouth[frame]) - truth).max() < 2.5
+    half_way = features.at(0, 1, 0.5)
+    assert np.allclose(half_way, (features.at(0, 0, 0.0) + features.at(1, 1, 0.0)) / 2, atol=1e-4)
+    with pytest.raises(UsageError, match="does not belong"):
+        np.save(tmp_path / FEATURES, np.zeros((2, 7), np.float16))
+        Features(tmp_path / FEATURES, scales, decoder.total)
+
+
+def test_sizes_have_the_shapes_they_say() -> None:
+    network = Network(Size(96, TINY, 5, 24)).eval()
+    with torch.inference_mode():
+        features = network.encoder(torch.zeros(2, 4, 96, 96))
+        assert [tuple(f.shape[1:]) for f in features] == [(8, 24, 24), (12, 12, 12), (16, 6, 6), (16, 3, 3)]
+        assert network(torch.zeros(2, 4, 96, 96), torch.zeros(2, 5)).shape == (2, 3, 96, 96)
+
+
+def test_devices_that_are_not_here_are_named() -> None:
+    with pytest.raises(UsageError, match="not known"):
+        choose_device("tpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(UsageError, match="no CUDA"):
+            choose_device("cuda")
+        assert choose_device("auto").where.type == "cpu"
