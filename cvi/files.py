@@ -1,7 +1,7 @@
 """Files written whole or not at all, hashes of files, and locks between processes.
 
-Every write that somebody may read later goes through `replacing`: bytes go to a hidden `.NAME.PID.part` beside the
-target, are flushed to disk, and take the target's name in one step.
+Every write that somebody may read later goes through `replacing`: bytes go to a hidden `.NAME.PID.part`
+beside the target, are flushed to disk, and take the target's name in one step.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ _BLOCK_BYTES = 1 << 20
 
 
 @contextmanager
-def replacing(path: Path, *, mode: int | None = None, durable: bool = True, remedy: str = "") -> Iterator[Path]:
+def replacing(
+    path: Path, *, mode: int | None = None, durable: bool = True, remedy: str = ""
+) -> Iterator[Path]:
     """Give a path to write to; at the end of the block it becomes `path` in one step.
 
-    When the block raises, `path` is as it was and nothing is left. `mode` are the permission bits of the file
-    (default: the umask's). `durable` waits until the bytes are on the disk. An OSError, from the block too, becomes
-    a CviError that names `path`; `remedy` says what to do about it.
+    When the block raises, `path` is as it was and nothing is left. `mode` are the permission bits of the
+    file (default: the umask's). `durable` waits until the bytes are on the disk. An OSError, from the block
+    too, becomes a CviError that names `path`; `remedy` says what to do about it.
     """
     part = part_path(path)
     try:
@@ -80,8 +82,8 @@ def sha256_of(path: Path, on_bytes: Callable[[int], None] = lambda _: None) -> s
 def locked(path: Path, busy: CviError | None = None) -> Iterator[None]:
     """Hold the lock file at `path` while the block runs.
 
-    Where another process holds it: raises `busy` at once, or waits if that is None. The file stays. Raises OSError
-    where the file cannot be made.
+    Where another process holds it: raises `busy` at once, or waits if that is None. The file stays. Raises
+    OSError where the file cannot be made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
