@@ -189,9 +189,9 @@ def new(
     threads: Annotated[int, typer.Option(help="Cores to bake with.")] = 2,
 ) -> None:
     """Invent a person who does not exist, and bake the face. Stopped, the same command goes on."""
-    from cvi.rendering.newcomer import make_newcomer
+    from cvi.characters.generated import generate_character
 
-    folder = make_newcomer(name, seed, like, threads)
+    folder = generate_character(name, seed, like, threads)
     typer.echo(f"{folder}\nLook at it: cvi replica preview {name}")
 
 

@@ -1,4 +1,4 @@
-"""A new person: parameters from a seed, baked into a replica of one's own."""
+"""A generated character: parameters drawn from a seed, baked into a replica of the user's own."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from cvi.face.replica import CARD, digest, find_replica, save_bytes
 from cvi.face.shelf import check_name
 from cvi.paths import replicas_dir
 
-_PERSON = "character.yaml"
+_PARAMETERS_FILE = "character.yaml"
 
 
-def make_newcomer(name: str, seed: int, like: str | None, threads: int) -> Path:
-    """Invent and bake; the replica's folder, under one's own replicas. Takes minutes.
+def generate_character(name: str, seed: int, like: str | None, threads: int) -> Path:
+    """Generate a character from `seed` and bake it; returns its replica folder. Takes minutes.
 
-    A bake that was stopped goes on with the same arguments. Raises UsageError where the name is taken by
-    somebody else, MissingError without what baking needs, CviError where baking fails.
+    `like` names a stock replica whose features are varied; None starts from nobody. `threads` bake. A bake
+    that was stopped is resumed by the same arguments. Raises UsageError where the name is taken by another
+    replica, MissingError without numba, CviError where baking fails.
     """
     check_name(name)
     if find_spec("numba") is None:
@@ -34,10 +35,10 @@ def make_newcomer(name: str, seed: int, like: str | None, threads: int) -> Path:
     parent = find_replica(like) if like is not None else None
     parameters = invent(seed, parent.name if parent else None)
     person = yaml.safe_dump(parameters, sort_keys=False, allow_unicode=True)
-    if (folder / CARD).exists() or (folder.exists() and _told(folder) != person):
+    if (folder / CARD).exists() or (folder.exists() and _stored_parameters(folder) != person):
         raise UsageError(f"There is a replica '{name}' already.", "Choose another name, or delete it first.")
     folder.mkdir(parents=True, exist_ok=True)
-    save_bytes(folder / _PERSON, person.encode())
+    save_bytes(folder / _PARAMETERS_FILE, person.encode())
     done = subprocess.run(  # noqa: S603 - our own module, no shell
         [sys.executable, "-m", "cvi.characters", str(folder), "--threads", str(threads)],
         check=False,
@@ -51,7 +52,7 @@ def make_newcomer(name: str, seed: int, like: str | None, threads: int) -> Path:
         "description": f"Invented from seed {seed}" + (f", after {parent.name}." if parent else "."),
         "source": "modelled by code, no person's likeness",
         "licence": "Apache-2.0",
-        "files": {file: digest(folder / file) for file in ("atlas.npz", _PERSON)},
+        "files": {file: digest(folder / file) for file in ("atlas.npz", _PARAMETERS_FILE)},
     }
     # The card comes last: without it nobody finds the folder.
     text = yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=100)
@@ -59,6 +60,6 @@ def make_newcomer(name: str, seed: int, like: str | None, threads: int) -> Path:
     return folder
 
 
-def _told(folder: Path) -> str | None:
-    file = folder / _PERSON
+def _stored_parameters(folder: Path) -> str | None:
+    file = folder / _PARAMETERS_FILE
     return file.read_text(encoding="utf-8") if file.is_file() else None

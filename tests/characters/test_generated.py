@@ -1,4 +1,4 @@
-"""New people: from a seed to a replica that is found, with the long bake replaced by a short one."""
+"""Generated characters: from a seed to a replica that is found, with the long bake replaced by a short one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from cvi.characters.generated import generate_character
 from cvi.errors import CviError, MissingError, UsageError
 from cvi.face.replica import find_replica, list_replicas, load_replica_card
-from cvi.rendering.newcomer import make_newcomer
 
 pytest.importorskip("numba", reason="baking needs numba")
 
@@ -33,12 +33,12 @@ def oven(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             (Path(command[3]) / "atlas.npz").write_bytes(b"pixels")
         return subprocess.CompletedProcess(command, status)
 
-    monkeypatch.setattr("cvi.rendering.newcomer.subprocess.run", run)
+    monkeypatch.setattr("cvi.characters.generated.subprocess.run", run)
     return statuses
 
 
-def test_a_newcomer_is_found_with_good_hashes(oven: list[int]) -> None:
-    folder = make_newcomer("tess", 7, None, 1)
+def test_a_generated_character_is_found_with_good_hashes(oven: list[int]) -> None:
+    folder = generate_character("tess", 7, None, 1)
     card = load_replica_card(find_replica("tess"))
     assert card.folder == folder and card.name == "Tess" and set(card.files) == {"atlas.npz", "character.yaml"}
     assert "7" in card.description
@@ -46,33 +46,33 @@ def test_a_newcomer_is_found_with_good_hashes(oven: list[int]) -> None:
 
 def test_seeds_make_different_people_and_the_same_seed_the_same(oven: list[int]) -> None:
     people = [
-        yaml.safe_load((make_newcomer(name, seed, None, 1) / "character.yaml").read_text(encoding="utf-8"))
+        yaml.safe_load((generate_character(name, seed, None, 1) / "character.yaml").read_text(encoding="utf-8"))
         for name, seed in (("ann", 1), ("ben", 2), ("cid", 1))
     ]
     assert people[0] == people[2] != people[1]
 
 
 def test_a_relative_is_named(oven: list[int]) -> None:
-    folder = make_newcomer("jane", 3, "june", 1)
+    folder = generate_character("jane", 3, "june", 1)
     assert "june" in load_replica_card(folder).description
     with pytest.raises(MissingError, match="junne"):
-        make_newcomer("jack", 3, "junne", 1)
+        generate_character("jack", 3, "junne", 1)
     assert "jack" not in list_replicas()
 
 
 def test_a_stopped_bake_is_no_replica_and_goes_on(oven: list[int], home: Path) -> None:
     oven[:] = [130, 0]
     with pytest.raises(CviError, match="not finished"):
-        make_newcomer("tess", 7, None, 1)
+        generate_character("tess", 7, None, 1)
     assert "tess" not in list_replicas()
     with pytest.raises(UsageError, match="already"):
-        make_newcomer("tess", 8, None, 1)
-    assert make_newcomer("tess", 7, None, 1) == home / "tess"
+        generate_character("tess", 8, None, 1)
+    assert generate_character("tess", 7, None, 1) == home / "tess"
     with pytest.raises(UsageError, match="already"):
-        make_newcomer("tess", 7, None, 1)
+        generate_character("tess", 7, None, 1)
 
 
 @pytest.mark.parametrize("name", ["", "Tess", "../tess", "a" * 80, "two words"])
 def test_names_that_cannot_be(oven: list[int], name: str) -> None:
     with pytest.raises(UsageError, match="cannot be called"):
-        make_newcomer(name, 7, None, 1)
+        generate_character(name, 7, None, 1)
