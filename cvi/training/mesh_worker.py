@@ -57,4 +57,5 @@ def main() -> None:
     mesh.close()
 
 
-main()
+if __name__ == "__main__":
+    main()
