@@ -1,54 +1,329 @@
-"""Engines by name.
+"""From names to built engines: where persona, profile and replica meet.
 
-An engine is one implementation of a layer. It announces itself through the entry-point group
-`cvi.engines` as `layer.name = module:factory`, so another package can add one without a line
-changed here. A factory takes its layer's frozen settings and returns the engine; it may block
-(weights are read there), so call `build` on a thread.
+`resolve` turns the names into a `ResolvedConfig` (nothing is built yet), `conversation_settings` into how the
+conversation behaves, `build_engine_set` builds and warms the engines. The command line, the server and the
+bench all start here; `cvi.engine_registry` finds one engine by its name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from difflib import get_close_matches
-from importlib.metadata import EntryPoint, entry_points
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
-from cvi.errors import MissingError, UsageError
+from cvi.conversation.history import History
+from cvi.conversation.performance import Render
+from cvi.conversation.settings import ConversationSettings, Layers
+from cvi.engine_registry import build
+from cvi.errors import UsageError
+from cvi.face.base import Controls, FaceEngine, FaceSettings, Frame
+from cvi.face.replica import ReplicaCard, find_replica, load_replica_card
+from cvi.face.sound_mouth import load_ear
+from cvi.llm.base import LlmEngine, LlmSettings, Message, Sampling
+from cvi.models.installed import find_installed, model_path
+from cvi.models.profiles import EngineChoice, Profile, Resolution, resolve_profile
+from cvi.persona.prompt import system_message
+from cvi.persona.schema import Persona
+from cvi.stt.base import SttSettings
+from cvi.threads import NativeThread
+from cvi.training.cloned_voice import spoken_clone, voice_of
+from cvi.tts.base import TtsSettings
+from cvi.turns.base import TurnModelSettings, VadSettings
+from cvi.turns.thresholds import TurnThresholds
 
-GROUP = "cvi.engines"
-LAYERS = ("vad", "turns", "stt", "llm", "tts", "face")
+DEFAULT_REPLICA = "june"
+# A small model rambles beyond these; the rest of the settings is the persona's.
+SMALL_MODEL_SENTENCES = 2
+SMALL_MODEL_TOKENS = 90
+# A small model repeats its earlier answers, so it is given none of them: only the persona's examples.
+SMALL_MODEL_TURNS = 0
+LARGE_MODEL_SENTENCES = 8
+LARGE_MODEL_TOKENS = 320
 
 
-def names(layer: str) -> list[str]:
-    """The engines installed for a layer, sorted."""
-    return sorted(point.name.split(".", 1)[1] for point in _points(layer))
+@dataclass(frozen=True, slots=True)
+class ResolvedConfig:
+    """Persona, replica, profile and the engine of each layer, checked; nothing is built yet.
 
-
-def factory(layer: str, name: str) -> Callable[[Any], Any]:
-    """The factory of one engine.
-
-    Raises `UsageError` for a name nobody announced, `MissingError` when its package cannot be imported.
+    `note` is one line for the user about the choice of profile, "" for none.
     """
-    for point in _points(layer):
-        if point.name == f"{layer}.{name}":
-            try:
-                return point.load()  # type: ignore[no-any-return]
-            except ImportError as error:
-                package = (error.name or name).split(".")[0]
-                raise MissingError(
-                    f"The {layer} engine '{name}' needs the package {package}, which is not installed.",
-                    f"Install it with: pip install {package}",
-                ) from error
-    known = names(layer)
-    near = get_close_matches(name, known, n=1)
-    hint = f"Did you mean '{near[0]}'?" if near else f"Installed: {', '.join(known) or 'none'}."
-    raise UsageError(f"There is no {layer} engine named '{name}'.", hint)
+
+    persona: Persona
+    replica: ReplicaCard
+    profile: Profile
+    note: str
+    stt: EngineChoice
+    llm: EngineChoice
+    tts: EngineChoice
+    face: EngineChoice
+
+    @property
+    def small_model(self) -> bool:
+        """Whether the language model is the one that comes with the package."""
+        return self.llm.engine == "llama-cpp" and self.llm.model is None
+
+    @property
+    def language(self) -> str:
+        """The two-letter code of the conversation's language."""
+        return self.persona.language_code or "en"
+
+    def facts(self) -> dict[str, object]:
+        """The names of persona, replica, profile and engines, for the journal's first event."""
+        return {
+            "persona": self.persona.persona_name,
+            "replica": self.replica.name,
+            "profile": self.profile.name,
+            "engines": {layer: getattr(self, layer).engine for layer in ("stt", "llm", "tts", "face")},
+        }
 
 
-def build(layer: str, name: str, settings: Any) -> Any:
-    """Build an engine; blocks while its weights are read."""
-    return factory(layer, name)(settings)
+def resolve(
+    persona: Persona,
+    *,
+    replica: str | None = None,
+    profile: str = "auto",
+    profile_of: Callable[[str], Resolution] = resolve_profile,
+) -> ResolvedConfig:
+    """Choose replica, profile and engines. The persona's own engines come first, the profile's fill the rest.
+
+    Raises MissingError for a replica, model or package that is not here, UsageError for an unknown name and
+    for a persona that may not run on the profile.
+    """
+    resolution = profile_of(persona.profile if profile == "auto" else profile)
+    if not persona.may_run_on(resolution.profile.name):
+        raise UsageError(
+            f"'{persona.persona_name}' must not run on the profile '{resolution.profile.name}': its model is "
+            f"too small for what is at stake.",
+            f"Get a better one with: cvi models pull {persona.least_profile}",
+        )
+    defaults = resolution.profile.choices
+    layers = persona.layers
+    card = load_replica_card(find_replica(replica or persona.default_replica_id or DEFAULT_REPLICA))
+
+    def choose(layer: str, engine: str | None, model: str | None, voice: str | None = None) -> EngineChoice:
+        default = defaults[layer]
+        if engine is None or engine == default.engine:
+            return EngineChoice(default.engine, _model(model) or default.model, voice or default.voice)
+        return EngineChoice(engine, _model(model), voice)
+
+    return ResolvedConfig(
+        persona=persona,
+        replica=card,
+        profile=resolution.profile,
+        note=resolution.note,
+        stt=choose("stt", layers.stt.local_engine, layers.stt.model),
+        llm=choose("llm", layers.llm.local_engine, layers.llm.local_model),
+        tts=_cloned_voice(persona, card)
+        or choose("tts", layers.tts.local_engine, layers.tts.local_model, layers.tts.local_voice),
+        face=EngineChoice(layers.face.engine or card.renderer),
+    )
 
 
-def _points(layer: str) -> list[EntryPoint]:
-    return [point for point in entry_points(group=GROUP) if point.name.startswith(f"{layer}.")]
+def _cloned_voice(persona: Persona, card: ReplicaCard) -> EngineChoice | None:
+    """The replica's cloned voice, where it has one that can be spoken and the persona names no voice."""
+    tts = persona.layers.tts
+    if tts.local_engine or tts.local_model or tts.local_voice:
+        return None
+    clone = spoken_clone(card, persona.language_code or "en")
+    return None if clone is None else EngineChoice(clone[0], voice=clone[1])
+
+
+def _model(name: str | None) -> str | None:
+    """The path of an installed model, where `name` is the id of one; else `name`."""
+    if name is not None and find_installed(name) is not None:
+        return str(model_path(name))
+    return name
+
+
+def conversation_settings(
+    config: ResolvedConfig,
+    conversation_id: str,
+    *,
+    conversational_context: str = "",
+    greeting: str | None = None,
+) -> ConversationSettings:
+    """The conversation's settings from persona and model size.
+
+    `conversational_context` is added to the system message. `greeting` replaces the persona's own and cannot
+    be interrupted; "" is no greeting.
+    """
+    persona = config.persona
+    flow, llm = persona.layers.conversational_flow, persona.layers.llm
+    small = config.small_model
+    sampling = Sampling(max_tokens=llm.max_tokens or (SMALL_MODEL_TOKENS if small else LARGE_MODEL_TOKENS))
+    if llm.temperature is not None:
+        sampling = replace(sampling, temperature=llm.temperature)
+    if llm.top_p is not None:
+        sampling = replace(sampling, top_p=llm.top_p)
+    return ConversationSettings(
+        conversation_id=conversation_id,
+        system=system_message(persona, conversational_context=conversational_context, small_model=small),
+        greeting=(persona.greeting or "") if greeting is None else greeting,
+        greeting_interruptible=greeting is None,
+        language=config.language,
+        persona_name=persona.spoken_name,
+        thresholds=TurnThresholds().adapted(flow.turn_taking_patience, flow.replica_interruptibility),
+        sampling=sampling,
+        max_sentences=SMALL_MODEL_SENTENCES if small else LARGE_MODEL_SENTENCES,
+        recent_turns=SMALL_MODEL_TURNS if small else None,
+        prelude=tuple(_examples(persona, repeats=small)),
+        speculative=llm.speculative_inference,
+        judge_completeness=flow.uses_turn_model,
+        echo=persona.pipeline_mode == "echo",
+        facts=config.facts(),
+    )
+
+
+def _examples(persona: Persona, repeats: bool) -> Iterator[Message]:
+    """The persona's examples as messages; `repeats` keeps those whose answer was given by an earlier one."""
+    answers: set[str] = set()
+    for example in persona.examples:
+        if repeats or example.persona not in answers:
+            yield Message("user", example.user)
+            yield Message("assistant", example.persona)
+        answers.add(example.persona)
+
+
+@dataclass(slots=True)
+class EngineSet:
+    """The engines of one conversation, built and warm; `face` draws on a thread of its own."""
+
+    layers: Layers
+    face: FaceEngine | None
+    _face_thread: NativeThread
+
+    @property
+    def render(self) -> Render:
+        """Draws a frame from controls on the face's thread. Needs a face."""
+        face = self.face
+        assert face is not None, "this engine set was built without a face"
+
+        async def draw(controls: Controls) -> Frame:
+            return await self._face_thread.run(lambda: face.render(controls))
+
+        return draw
+
+    async def close(self) -> None:
+        """Free every engine and end their threads."""
+        if self.layers.turns is not None:
+            self.layers.turns.close()
+        await self.layers.llm.close()
+        self.layers.stt.close()
+        self.layers.tts.close()
+        if self.face is not None:
+            self.face.close()
+        self._face_thread.close()
+
+
+async def build_llm(config: ResolvedConfig) -> LlmEngine:
+    """Only the language model, for typed conversations; not warm. Raises MissingError, EngineError."""
+    engine: LlmEngine = await asyncio.to_thread(build, "llm", config.llm.engine, _llm_settings(config))
+    return engine
+
+
+async def build_engine_set(
+    config: ResolvedConfig,
+    settings: ConversationSettings,
+    *,
+    width: int = 1280,
+    height: int = 720,
+    fps: int = 25,
+    background: str = "room",
+    with_face: bool = True,
+    progress: Callable[[str], None] = lambda layer: None,
+) -> EngineSet:
+    """Build and warm every engine, side by side. `progress` is called with each layer that is ready.
+
+    `background` as in `FaceSettings`. Raises MissingError, UsageError, EngineError; whatever was built by
+    then is closed.
+    """
+    # Read first: a damaged one is reported before any model is read.
+    ear = load_ear(config.replica.folder) if with_face else None
+    face_thread = NativeThread("face")
+    face_settings = FaceSettings(config.replica.folder, width, height, fps, background)
+
+    async def ready(layer: str, engine_name: str, options: Any) -> Any:
+        engine = await asyncio.to_thread(build, layer, engine_name, options)
+        if layer == "llm":
+            history = History(settings.system, settings.recent_turns, settings.prelude)
+            await engine.warm(history.recent)
+        elif layer != "vad":
+            await engine.warm()
+        progress(layer)
+        return engine
+
+    async def face_ready() -> FaceEngine | None:
+        if not with_face:
+            return None
+        face: FaceEngine = await face_thread.run(lambda: build("face", config.face.engine, face_settings))
+        await face_thread.run(lambda: face.render(Controls()))
+        progress("face")
+        return face
+
+    async def turn_model_ready() -> Any:
+        choice = config.profile.choices.get("turns")
+        return choice and await ready("turns", choice.engine, TurnModelSettings(choice.model))
+
+    results: tuple[Any, ...] = await asyncio.gather(
+        ready("vad", "silero", VadSettings()),
+        ready("stt", config.stt.engine, _stt_settings(config)),
+        ready("llm", config.llm.engine, _llm_settings(config)),
+        ready("tts", config.tts.engine, tts_settings(config)),
+        face_ready(),
+        turn_model_ready(),
+        return_exceptions=True,
+    )
+    errors = [result for result in results if isinstance(result, BaseException)]
+    if errors:
+        for result in results:
+            if not isinstance(result, BaseException) and hasattr(result, "close"):
+                closing = result.close()
+                if closing is not None:
+                    await closing
+        face_thread.close()
+        raise errors[0]
+    vad, stt, llm, tts, face, turns = results
+    return EngineSet(Layers(vad, stt, llm, tts, turns, ear), face, face_thread)
+
+
+def _stt_settings(config: ResolvedConfig) -> SttSettings:
+    layer = config.persona.layers.stt
+    connection = layer.connection()
+    return SttSettings(
+        language=config.language,
+        model=config.stt.model,
+        hotwords=layer.hotword_list,
+        base_url=connection.base_url,
+        api_key=connection.api_key,
+        headers=tuple(connection.headers.items()),
+    )
+
+
+def _llm_settings(config: ResolvedConfig) -> LlmSettings:
+    layer = config.persona.layers.llm
+    connection = layer.connection()
+    return LlmSettings(
+        model=config.llm.model,
+        base_url=connection.base_url,
+        api_key=connection.api_key,
+        headers=connection.headers,
+        extra_body=layer.extra_body,
+        default_query={name: str(value) for name, value in layer.default_query.items()},
+    )
+
+
+def tts_settings(config: ResolvedConfig, language: str | None = None) -> TtsSettings:
+    """The voice's settings: the persona's voice, else the replica's. `language` None is the persona's."""
+    layer = config.persona.layers.tts
+    connection = layer.connection()
+    return TtsSettings(
+        language=language or config.language,
+        voice=config.tts.voice or voice_of(config.replica, config.tts.engine),
+        model=config.tts.model,
+        speed=layer.speed,
+        pitch=layer.voice_settings.pitch,
+        base_url=connection.base_url,
+        api_key=connection.api_key,
+        headers=tuple(connection.headers.items()),
+    )

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from cvi.audio.block import PLAYED_HZ, Pcm, to_int16
 from cvi.audio.resample import resample
-from cvi.engines import build
+from cvi.engine_registry import build
 from cvi.face.driver import MouthDriver
 from cvi.face.replica import save_bytes
 from cvi.face.sound_features import HOP, HOP_S, WINDOW, Floats, band_levels_db, inputs, loudness_db

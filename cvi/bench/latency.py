@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 
-from cvi.assembly import Cast, build_studio, conversation_settings
 from cvi.audio.files import write_wav
 from cvi.bench.added import on_the_way
 from cvi.bench.agreement import agreements, with_journal, with_own_barge_ins
@@ -32,13 +31,14 @@ from cvi.bench.run import Agreement, BargeInRecord, Figure, OwnCost, Run, Side, 
 from cvi.bench.session import Held, Way, hold
 from cvi.bench.sides import Policy
 from cvi.bench.statistics import theil_sen
+from cvi.engines import ResolvedConfig, build_engine_set, conversation_settings
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to measure: the callers' blocks, who answers, how they are reached."""
 
-    cast: Cast
+    cast: ResolvedConfig
     blocks: Sequence[CallerBlock]
     policies: Sequence[Policy]
     ways: Sequence[Way]
@@ -70,11 +70,11 @@ async def measure_latency(
     settings = conversation_settings(plan.cast, "bench")
     way, sides_held = plan.ways[0], contenders(plan.policies, plan.ways)
     progress("Warming up")
-    studio = await build_studio(plan.cast, settings, width=way.width, height=way.height, fps=way.fps)
+    engines = await build_engine_set(plan.cast, settings, width=way.width, height=way.height, fps=way.fps)
     collected = {side.name: _Collected() for side in sides_held}
     try:
-        face = studio.face
-        assert face is not None, "a studio for measuring has a face"
+        face = engines.face
+        assert face is not None, "an engine set for measuring has a face"
         progress("Learning how the mouth looks at rest")
         look = await asyncio.to_thread(learn_mouth, face.render, way.width, way.height)
         cpu_began, wall_began = time.process_time(), time.monotonic()
@@ -82,14 +82,14 @@ async def measure_latency(
             for side in sides_held if number % 2 == 0 else reversed(sides_held):
                 session = f"{side.name}-{number + 1:02d}-{block.name}"
                 progress(f"{session}: {len(block.turns)} turns")
-                layers, render = studio.layers, studio.render
+                layers, render = engines.layers, engines.render
                 held = await hold(
                     session, block, side.policy, settings, layers, render, side.way, look.box, plan.folder
                 )
                 collected[side.name].held.append(held)
         process_cpu_s, wall_s = time.process_time() - cpu_began, time.monotonic() - wall_began
     finally:
-        await studio.close()
+        await engines.close()
     progress("Measuring what was recorded")
     sides, checks, files = _read(plan, sides_held, collected, look)
     engines = {layer: getattr(plan.cast, layer).engine for layer in ("stt", "llm", "tts", "face")}

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cvi.assembly import Cast, cast
 from cvi.bench.callers.block import build_blocks
 from cvi.bench.callers.recipe import Recipe, find_recipe, load_recipe
 from cvi.bench.far.weather import Weather
@@ -22,6 +21,7 @@ from cvi.bench.sides import policies
 from cvi.bench.smoke import SMOKE_CALLERS, SMOKE_TURNS, judge_smoke
 from cvi.bench.tables import print_latency_run
 from cvi.cli.request import FRAME_RATES, picture_size
+from cvi.engines import ResolvedConfig, resolve
 from cvi.errors import CviError, UsageError
 from cvi.persona.loading import load_persona
 
@@ -118,9 +118,9 @@ def _measure(plan: Plan, console: Console) -> Run:
         return asyncio.run(measure_latency(plan, progress=status.update))
 
 
-def _cast(request: LatencyRequest, console: Console) -> Cast:
+def _cast(request: LatencyRequest, console: Console) -> ResolvedConfig:
     persona = load_persona(request.persona)
-    chosen = cast(persona, replica=request.replica, profile=request.profile)
+    chosen = resolve(persona, replica=request.replica, profile=request.profile)
     if chosen.note:
         console.print(chosen.note, style="yellow")
     return chosen

@@ -24,7 +24,7 @@ from cvi.bench.probe.mouth import learn_mouth
 from cvi.bench.run import Figure, Run, Side
 from cvi.bench.smoke import SMOKE_CALLERS
 from cvi.cli.request import picture_size
-from cvi.engines import build
+from cvi.engine_registry import build
 from cvi.errors import CviError
 from cvi.face.base import Controls, FaceEngine, FaceSettings, Frame
 from cvi.face.replica import find_replica, load_replica_card

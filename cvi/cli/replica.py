@@ -117,7 +117,7 @@ def preview(
     """Make a sheet of all mouth shapes and emotions, and a short clip."""
     from cvi.cli.render import make_film
     from cvi.cli.request import picture_size
-    from cvi.engines import build
+    from cvi.engine_registry import build
     from cvi.errors import UsageError
     from cvi.face.base import FaceSettings
     from cvi.face.replica import find_replica, load_replica_card, save_bytes

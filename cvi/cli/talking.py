@@ -12,7 +12,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cvi.assembly import Cast, build_studio, cast, conversation_settings
 from cvi.cli.models import offer_download, pull_with_progress
 from cvi.cli.report import print_latency, print_transcript
 from cvi.cli.request import Request, check_caller, check_options, is_scenario, picture_size
@@ -22,6 +21,7 @@ from cvi.conversation.conversation import Conversation
 from cvi.conversation.journal import JOURNAL_NAME, Journal
 from cvi.conversation.record import RECORDING_NAME, load_record, new_id
 from cvi.conversation.settings import ConversationSettings
+from cvi.engines import ResolvedConfig, build_engine_set, conversation_settings, resolve
 from cvi.errors import CviError, UsageError
 from cvi.models.profiles import Resolution, resolve_profile
 from cvi.paths import conversations_dir
@@ -39,7 +39,7 @@ def run_talk(request: Request) -> None:
     if request.caller is not None and not is_scenario(request.caller):
         check_caller(request.caller)
     persona = load_persona(request.persona)
-    chosen = cast(persona, replica=request.replica, profile=request.profile, resolve=_resolve)
+    chosen = resolve(persona, replica=request.replica, profile=request.profile, profile_of=_resolve)
     if chosen.note:
         console.print(chosen.note, style="yellow")
     conversation_id = new_id()
@@ -63,7 +63,7 @@ def _resolve(profile: str) -> Resolution:
 
 async def _speak(
     request: Request,
-    chosen: Cast,
+    chosen: ResolvedConfig,
     settings: ConversationSettings,
     folder: Path,
     size: tuple[int, int],
@@ -74,7 +74,7 @@ async def _speak(
     clock = Clock()
     transport = _transport(request, clock, folder, size, settings.persona_name)
     journal: Journal | None = None
-    studio = None
+    engines = None
     failure: CviError | None = None
     try:
         if request.caller is not None:
@@ -87,20 +87,20 @@ async def _speak(
                 status.update(f"Warming up: {', '.join(sorted(waiting))}" if waiting else "Ready")
 
             width, height = size
-            studio = await build_studio(
+            engines = await build_engine_set(
                 chosen, settings, width=width, height=height, fps=request.fps, progress=ready
             )
         if request.caller is None:
             await transport.open()
         journal = Journal(folder / JOURNAL_NAME, clock)
-        conversation = Conversation(settings, studio.layers, studio.render, transport, journal, clock)
+        conversation = Conversation(settings, engines.layers, engines.render, transport, journal, clock)
         _say_what_to_do(request, transport, conversation, console)
         with _signals(conversation.end):
             reason = await conversation.run()
     finally:
         failure = await _close(transport)
-        if studio is not None:
-            await studio.close()
+        if engines is not None:
+            await engines.close()
         if journal is not None:
             journal.close()
     if failure is not None:

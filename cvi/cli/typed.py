@@ -8,14 +8,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cvi.assembly import Cast, build_llm
 from cvi.clock import Clock
 from cvi.conversation.chat import Chat
 from cvi.conversation.journal import JOURNAL_NAME, Journal
 from cvi.conversation.settings import ConversationSettings
+from cvi.engines import ResolvedConfig, build_llm
 
 
-async def type_conversation(chosen: Cast, settings: ConversationSettings, folder: Path) -> None:
+async def type_conversation(chosen: ResolvedConfig, settings: ConversationSettings, folder: Path) -> None:
     """A typed conversation on standard input and output."""
     console = Console(highlight=False)
     llm = await build_llm(chosen)

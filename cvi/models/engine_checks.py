@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cvi import engines
+from cvi import engine_registry
 from cvi.errors import CviError
 from cvi.models.check import Check
 from cvi.models.hardware import llama_offloads
@@ -66,15 +66,15 @@ def probes() -> list[Probe]:
     """What has to be tried in a child process before `check_engines` can speak."""
     packages = [Probe(name, package.expression) for name, package in _PACKAGES.items()]
     return packages + [
-        Probe(f"engine {layer}.{name}", f"load('cvi.engines').factory({layer!r}, {name!r}).__name__")
-        for layer in engines.LAYERS
-        for name in engines.names(layer)
+        Probe(f"engine {layer}.{name}", f"load('cvi.engine_registry').factory({layer!r}, {name!r}).__name__")
+        for layer in engine_registry.LAYERS
+        for name in engine_registry.names(layer)
     ]
 
 
 def check_engines(answers: Mapping[str, Answer]) -> list[Check]:
     """One line an engine, in the layers' order, and one that says whether there is any voice."""
-    names = [f"{layer}.{name}" for layer in engines.LAYERS for name in engines.names(layer)]
+    names = [f"{layer}.{name}" for layer in engine_registry.LAYERS for name in engine_registry.names(layer)]
     lines = [_check_engine(name, answers) for name in names]
     lines.append(_any_voice(lines))
     if answers["llama_cpp"].ok and _has_gpu_driver():

@@ -179,7 +179,7 @@ def _secrets(places: Mapping[Place, Node]) -> Iterator[Fault]:
 
 def _engines(persona: Persona, places: Mapping[Place, Node]) -> Iterator[Fault]:
     """Engines that are not installed here: no error, because the file may be meant for another machine."""
-    from cvi.engines import names
+    from cvi.engine_registry import names
 
     for layer in _ENGINE_LAYERS:
         node = places.get(("layers", layer, "engine"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cvi.assembly import cast, tts_settings
-from cvi.engines import names
+from cvi.engine_registry import names
+from cvi.engines import resolve, tts_settings
 from cvi.errors import UsageError
 from cvi.face.base import FaceSettings
 from cvi.models.speech_encoder import installed_encoder
@@ -54,7 +54,7 @@ def film_request(casting: Casting) -> FilmRequest:
         raise UsageError("--captions needs a text; --audio brings none.", "Leave one of them out.")
     # Only its voice and face take part: a persona that asks for a strong language model may be filmed.
     persona = load_persona(casting.persona).model_copy(update={"least_profile": "embedded"})
-    chosen = cast(persona, replica=casting.replica, profile=casting.profile)
+    chosen = resolve(persona, replica=casting.replica, profile=casting.profile)
     language = _language(casting.language) or persona.language_code or "en"
     engine, voice = _voice(chosen.tts.engine, tts_settings(chosen, language), casting.voice)
     face = FaceSettings(

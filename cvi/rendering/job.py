@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from cvi import __version__
-from cvi.engines import build
+from cvi.engine_registry import build
 from cvi.errors import CviError
 from cvi.face.base import Controls, FaceEngine, FaceSettings
 from cvi.face.replica import load_replica_card

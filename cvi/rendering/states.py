@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from cvi.audio.block import PLAYED_HZ, Pcm
-from cvi.engines import build
+from cvi.engine_registry import build
 from cvi.face.base import Activity, Controls, FaceSettings
 from cvi.face.behaviour import Behaviour
 from cvi.face.cues import Cues

@@ -7,7 +7,7 @@ import asyncio
 import numpy as np
 
 from cvi.audio.block import Pcm
-from cvi.engines import build
+from cvi.engine_registry import build
 from cvi.errors import CviError
 from cvi.training.voice import VoicePrint, nearest, print_of
 from cvi.tts.base import TtsSettings

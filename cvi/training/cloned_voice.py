@@ -17,7 +17,7 @@ import yaml
 
 from cvi.audio.block import PLAYED_HZ
 from cvi.audio.files import read_audio
-from cvi.engines import factory, names
+from cvi.engine_registry import factory, names
 from cvi.errors import CviError, UsageError
 from cvi.face.replica import CARD, ReplicaCard, digest, find_replica, load_replica_card, save_bytes
 from cvi.face.shelf import is_shipped

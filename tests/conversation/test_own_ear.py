@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cvi import assembly
-from cvi.assembly import build_studio, cast, conversation_settings
+from cvi import engines as engines_module
 from cvi.audio.block import PLAYED_HZ
+from cvi.engines import build_engine_set, conversation_settings, resolve
 from cvi.errors import UsageError
 from cvi.face.base import Controls, Frame
 from cvi.face.sound_mouth import EAR, SHAPES, Network, load_ear, shipped
@@ -78,21 +78,21 @@ class GreyFace:
         pass
 
 
-def test_the_studio_takes_the_ear_from_the_replicas_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_engine_set_takes_the_ear_from_the_replicas_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = {
         "vad": FakeVad(), "stt": FakeStt(Vocabulary()), "llm": FakeLlm(), "tts": FakeTts(), "turns": FakeTurnModel(0.9),
         "face": GreyFace(),
     }  # fmt: skip
-    monkeypatch.setattr(assembly, "build", lambda layer, name, settings: made[layer])
+    monkeypatch.setattr(engines_module, "build", lambda layer, name, settings: made[layer])
     persona = Persona(persona_name="June", system_prompt="You are June.")
-    chosen = cast(persona, replica="june", profile="embedded")
+    chosen = resolve(persona, replica="june", profile="embedded")
     chosen = replace(chosen, replica=replace(chosen.replica, folder=tmp_path))
 
     def heard_by(with_face: bool = True) -> Network | None:
         async def built() -> Network | None:
-            studio = await build_studio(chosen, conversation_settings(chosen, "x"), with_face=with_face)
-            await studio.close()
-            return studio.layers.ear
+            engines = await build_engine_set(chosen, conversation_settings(chosen, "x"), with_face=with_face)
+            await engines.close()
+            return engines.layers.ear
 
         return asyncio.run(built())
 

@@ -9,7 +9,7 @@ import pytest
 
 from cvi.audio.block import PLAYED_HZ, to_int16
 from cvi.audio.files import read_audio
-from cvi.engines import build
+from cvi.engine_registry import build
 from cvi.errors import MissingError, UsageError
 from cvi.face.driver import MouthDriver
 from cvi.face.loudness import levels_db

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cvi.audio.block import PLAYED_HZ, Pcm, to_int16
-from cvi.engines import build
+from cvi.engine_registry import build
 from cvi.errors import EngineError, MissingError, UsageError
 from cvi.face.driver import MouthDriver
 from cvi.face.sound_mouth import SHAPES, SoundMouth

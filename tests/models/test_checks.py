@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cvi import engines
+from cvi import engine_registry
 from cvi.models import engine_checks
 from cvi.models.check import Check
 from cvi.models.checks import embedded_runs, run_checks
@@ -54,8 +54,8 @@ def test_what_a_package_prints_is_not_taken_for_an_answer() -> None:
 
 def test_doctor_looks_at_every_engine_of_every_layer() -> None:
     lines = {check.name: check for check in run_checks()}
-    for layer in engines.LAYERS:
-        for name in engines.names(layer):
+    for layer in engine_registry.LAYERS:
+        for name in engine_registry.names(layer):
             assert f"{layer}.{name}" in lines
     assert all(check.remedy or check.status == "ok" or check.area == "machine" for check in lines.values())
     assert lines["python"].status == "ok"

@@ -9,7 +9,7 @@ import pytest
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ
 from cvi.audio.resample import resample
-from cvi.engines import build
+from cvi.engine_registry import build
 from cvi.errors import MissingError
 from cvi.training.alignment import Aligned, align, sentences
 from cvi.training.scripted import scripted_sound

@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 pytest.importorskip("pocket_tts", reason="Pocket TTS is not installed: pip install 'cvi[clone]'")
 from tiny_pocket import make_model
 
-from cvi.assembly import cast, tts_settings
 from cvi.audio.block import PLAYED_HZ
 from cvi.audio.files import write_wav
 from cvi.cli.app import app
+from cvi.engines import resolve, tts_settings
 from cvi.errors import MissingError, UsageError
 from cvi.face.replica import load_replica_card, save_bytes
 from cvi.face.shelf import export_replica, import_replica
@@ -78,7 +78,7 @@ def guide(**tts: object) -> Persona:
 def test_a_cloned_voice_is_kept_with_its_consent_and_spoken_with(
     replica: Path, recording: Path, installed: Path
 ) -> None:
-    before = cast(guide(), replica="paula", resolve=embedded)
+    before = resolve(guide(), replica="paula", profile_of=embedded)
     assert before.tts.engine in ("flite", "espeak")
     outcome = RUN.invoke(app, ["replica", "voice", "paula", str(recording), "--consent", VOICE])
     assert outcome.exit_code == 0, outcome.output
@@ -87,12 +87,12 @@ def test_a_cloned_voice_is_kept_with_its_consent_and_spoken_with(
     assert {"voice-pocket.safetensors", "voice.json"} <= set(card.files)
     story = json.loads((replica / "voice.json").read_text())
     assert story["consent"]["text"] == VOICE and story["consent"]["who"] == "Paula Paper"
-    chosen = cast(guide(), replica="paula", resolve=embedded)
+    chosen = resolve(guide(), replica="paula", profile_of=embedded)
     assert chosen.tts.engine == "pocket"
     settings = tts_settings(chosen, "en")
     assert settings.voice == str(replica / "voice-pocket.safetensors")
     # Named by the persona, another voice is that voice.
-    named = cast(guide(tts_engine="espeak"), replica="paula", resolve=embedded)
+    named = resolve(guide(tts_engine="espeak"), replica="paula", profile_of=embedded)
     assert named.tts.engine == "espeak"
 
 
@@ -101,7 +101,7 @@ def test_without_the_model_another_voice_speaks(
 ) -> None:
     clone_voice("paula", recording, consent=VOICE)
     installed.unlink()
-    chosen = cast(guide(), replica="paula", resolve=embedded)
+    chosen = resolve(guide(), replica="paula", profile_of=embedded)
     assert chosen.tts.engine in ("flite", "espeak")
     assert tts_settings(chosen, "en").voice != "voice-pocket.safetensors"
 

@@ -16,7 +16,7 @@ import pytest
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ, Pcm
 from cvi.audio.resample import resample
-from cvi.engines import build
+from cvi.engine_registry import build
 from cvi.testing.footage.plans import GOOD_LINES
 from cvi.training.grading import grader
 from cvi.training.grading.faults import KINDS

@@ -206,7 +206,7 @@ def test_a_stock_face_is_found_and_its_points_lie_on_it() -> None:
         pytest.skip(str(error))
     import cv2
 
-    from cvi.engines import build
+    from cvi.engine_registry import build
     from cvi.face.base import Controls, FaceSettings
     from cvi.face.replica import find_replica
     from cvi.training.grading.geometry import mouth_opening

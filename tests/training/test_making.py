@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 pytest.importorskip("torch", reason="training needs torch, which is not installed")
 pytest.importorskip("safetensors", reason="training needs safetensors, which is not installed")
 
-from cvi.engines import build
+from cvi.engine_registry import build
 from cvi.errors import MissingError, UsageError
 from cvi.face.base import Controls, FaceSettings
 from cvi.face.neural.renderer import NeuralFace

@@ -18,7 +18,7 @@ import yaml
 from typer.testing import CliRunner
 
 from cvi.cli.app import app
-from cvi.engines import build
+from cvi.engine_registry import build
 from cvi.errors import CviError, MissingError, UsageError
 from cvi.face.base import Controls, FaceEngine, FaceSettings
 from cvi.face.photo.rig import RIG, load_rig

@@ -14,7 +14,7 @@ pytest.importorskip("pocket_tts", reason="Pocket TTS is not installed: pip insta
 from tiny_pocket import make_model
 
 from cvi.audio.block import PLAYED_HZ
-from cvi.engines import build as build_engine
+from cvi.engine_registry import build as build_engine
 from cvi.errors import EngineError, MissingError, UsageError
 from cvi.testing.contracts.cloner import check_cloner
 from cvi.tts.base import TtsSettings

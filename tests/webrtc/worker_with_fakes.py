@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from cvi.assembly import Studio
 from cvi.audio.block import Pcm
 from cvi.conversation.settings import ConversationSettings, Layers
+from cvi.engines import EngineSet
 from cvi.errors import MissingError
 from cvi.face.base import Controls, Frame
 from cvi.persona.schema import Persona
@@ -44,7 +44,7 @@ class GreyFace:
         pass
 
 
-def cast(persona: Persona, **_: Any) -> Any:
+def resolve(persona: Persona, **_: Any) -> Any:
     return persona
 
 
@@ -57,12 +57,12 @@ def settings(persona: Any, conversation_id: str, **options: Any) -> Conversation
     )
 
 
-async def studio(*_: Any, with_face: bool, **__: Any) -> Studio:
+async def build_engine_set(*_: Any, with_face: bool, **__: Any) -> EngineSet:
     if os.environ.get("CVI_TEST_FAULT") == "build":
         raise MissingError("There is no such model.", "Fetch it.")
     print("a library that prints where it must not")
     layers = Layers(DeafVad(), FakeStt(Vocabulary()), FakeLlm(["It is a test."]), FakeTts())
-    return Studio(layers, GreyFace() if with_face else None, NativeThread("face"))
+    return EngineSet(layers, GreyFace() if with_face else None, NativeThread("face"))
 
 
 async def llm(*_: Any) -> FakeLlm:
@@ -71,7 +71,7 @@ async def llm(*_: Any) -> FakeLlm:
 
 if __name__ == "__main__":
     casting.build_llm = llm  # type: ignore[assignment]
-    casting.cast = cast  # type: ignore[assignment]
+    casting.resolve = resolve  # type: ignore[assignment]
     casting.conversation_settings = settings  # type: ignore[assignment]
-    casting.build_studio = studio  # type: ignore[assignment]
+    casting.build_engine_set = build_engine_set  # type: ignore[assignment]
     main()

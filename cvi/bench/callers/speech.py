@@ -12,7 +12,7 @@ from cvi.audio.block import HEARD_HZ, PLAYED_HZ
 from cvi.audio.resample import resample
 from cvi.bench.callers.acoustics import Wave, levelled
 from cvi.bench.callers.recipe import RecipeTurn
-from cvi.engines import build
+from cvi.engine_registry import build
 from cvi.errors import CviError
 from cvi.tts.base import TtsEngine, TtsSettings
 

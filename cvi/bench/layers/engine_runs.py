@@ -9,7 +9,6 @@ from itertools import product
 from pathlib import Path
 
 import cvi
-from cvi.assembly import Cast
 from cvi.bench.layers.engines import Wanted, build_stt, build_tts, cast_of, layer_choice
 from cvi.bench.layers.face import time_face
 from cvi.bench.layers.face_memory import memory_of
@@ -21,7 +20,8 @@ from cvi.bench.layers.tts import time_voice
 from cvi.bench.layers.turn_runs import say_progress
 from cvi.bench.recordings.labelled import Recordings
 from cvi.bench.run import Side
-from cvi.engines import build
+from cvi.engine_registry import build
+from cvi.engines import ResolvedConfig
 from cvi.errors import UsageError
 from cvi.face.base import FaceEngine, FaceSettings
 from cvi.face.replica import find_replica, load_replica_card
@@ -178,7 +178,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def _measuring(
-    kind: str, there: Cast, choice: EngineChoice, output: Path | None, **options: object
+    kind: str, there: ResolvedConfig, choice: EngineChoice, output: Path | None, **options: object
 ) -> Measuring:
     model = Path(choice.model).name if choice.model else None
     settled = {"engine": choice.engine, "model": model, **options}

@@ -1,4 +1,4 @@
-"""The engines of a persona and profile, one layer at a time, as `cvi.assembly` would build them."""
+"""The engines of a persona and profile, one layer at a time, as `cvi.engines` would build them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cvi.assembly import Cast, build_llm, cast, conversation_settings
 from cvi.conversation.settings import ConversationSettings
-from cvi.engines import build
+from cvi.engine_registry import build
+from cvi.engines import ResolvedConfig, build_llm, conversation_settings, resolve
 from cvi.errors import UsageError
 from cvi.llm.base import LlmEngine
 from cvi.models.profiles import EngineChoice
@@ -49,14 +49,14 @@ class Listeners:
             self.turn_model.close()
 
 
-def cast_of(wanted: Wanted) -> Cast:
+def cast_of(wanted: Wanted) -> ResolvedConfig:
     """The persona and profile asked for. Raises MissingError, UsageError."""
-    return cast(load_persona(wanted.persona), profile=wanted.profile)
+    return resolve(load_persona(wanted.persona), profile=wanted.profile)
 
 
-def layer_choice(wanted: Wanted, there: Cast, layer: str) -> EngineChoice:
+def layer_choice(wanted: Wanted, config: ResolvedConfig, layer: str) -> EngineChoice:
     """The engine of one layer: the profile's, or what was asked for."""
-    own: EngineChoice = getattr(there, layer)
+    own: EngineChoice = getattr(config, layer)
     if wanted.engine is None or wanted.engine == own.engine:
         return replace(own, model=wanted.model or own.model, voice=wanted.voice or own.voice)
     return EngineChoice(wanted.engine, wanted.model, wanted.voice)
@@ -90,16 +90,16 @@ async def listeners(wanted: Wanted, turn_model: Path | None) -> AsyncIterator[Li
 
     Raises MissingError, UsageError: an endpoint's answers cannot be waited for in simulated time.
     """
-    there = cast_of(wanted)
+    config = cast_of(wanted)
     for layer in ("stt", "llm"):
-        if getattr(there, layer).engine == "openai":
+        if getattr(config, layer).engine == "openai":
             raise UsageError(
                 f"The {layer} layer of this persona is an endpoint, which cannot run in simulated time.",
                 "Choose a persona or profile with local engines; `cvi bench latency` measures endpoints.",
             )
-    settings = conversation_settings(there, "bench", greeting="")
-    stt = await build_stt(there.stt, settings.language)
-    llm = await build_llm(there)
+    settings = conversation_settings(config, "bench", greeting="")
+    stt = await build_stt(config.stt, settings.language)
+    llm = await build_llm(config)
     model: TurnModel | None = None
     if turn_model is not None:
         model = await asyncio.to_thread(build, "turns", "smart-turn", TurnModelSettings(str(turn_model)))

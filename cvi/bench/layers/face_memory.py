@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cvi.bench.layers.face import FPS, performance
 from cvi.bench.run import Figure
-from cvi.engines import build
+from cvi.engine_registry import build
 from cvi.errors import CviError
 from cvi.face.base import FaceEngine, FaceSettings
 

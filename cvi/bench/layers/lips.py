@@ -22,7 +22,7 @@ from cvi.bench.layers.keeping import shares
 from cvi.bench.layers.landmarks import LIPS, Landmarks, Rgb, track
 from cvi.bench.layers.moves import JUMP_PERCENT, Bools, counted, move_figures, steady_moves
 from cvi.bench.run import Figure, Side
-from cvi.engines import build
+from cvi.engine_registry import build
 from cvi.face.base import Controls, FaceSettings
 from cvi.face.behaviour import Behaviour
 from cvi.rendering.job import FilmRequest, render_film

@@ -16,13 +16,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
-from cvi.assembly import build_studio, cast, conversation_settings
 from cvi.bench.probe.mouth import learn_mouth
 from cvi.bench.soak.spool import SpoolTap
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.journal import JOURNAL_NAME, Journal
 from cvi.conversation.record import new_id
+from cvi.engines import build_engine_set, conversation_settings, resolve
 from cvi.errors import CviError
 from cvi.paths import conversations_dir
 from cvi.persona.loading import load_persona
@@ -57,7 +57,7 @@ class Plan:
 async def hold(plan: Plan) -> None:
     """Hold the conversation; says what it is on standard output, a JSON line, before it begins."""
     folder = Path(plan.folder)
-    chosen = cast(load_persona(plan.persona), replica=plan.replica, profile=plan.profile)
+    chosen = resolve(load_persona(plan.persona), replica=plan.replica, profile=plan.profile)
     conversation_id = new_id()
     settings = conversation_settings(chosen, conversation_id)
     settings = replace(settings, max_duration_s=plan.minutes * 60 + _GRACE_S)
@@ -73,17 +73,17 @@ async def hold(plan: Plan) -> None:
         recording=folder / "film.mp4" if plan.film else None,
     )
     await transport.open()
-    studio = await build_studio(chosen, settings, width=plan.width, height=plan.height, fps=plan.fps)
+    engines = await build_engine_set(chosen, settings, width=plan.width, height=plan.height, fps=plan.fps)
     journal = None
     tap = None
     try:
-        face = studio.face
+        face = engines.face
         assert face is not None, "a conversation that is watched has a face"
         look = await asyncio.to_thread(learn_mouth, face.render, plan.width, plan.height)
         look.save(folder / MOUTH_NAME)
         tap = SpoolTap(transport, folder, look.box)
         journal = Journal(conversations_dir() / conversation_id / JOURNAL_NAME, clock)
-        conversation = Conversation(settings, studio.layers, studio.render, tap, journal, clock)
+        conversation = Conversation(settings, engines.layers, engines.render, tap, journal, clock)
         told = {"conversation_id": conversation_id, "profile": chosen.profile.name, **chosen.facts()}
         print(json.dumps(told), flush=True)
         loop = asyncio.get_running_loop()
@@ -94,7 +94,7 @@ async def hold(plan: Plan) -> None:
         await conversation.run()
     finally:
         await (tap or transport).close()
-        await studio.close()
+        await engines.close()
         if journal is not None:
             journal.close()
 

@@ -152,7 +152,7 @@ def _refuse_what_is_not_here(body: ConversationBody) -> None:
 
 
 def _replica(body: ConversationBody, persona: dict[str, Any], house: Services) -> ShelvedReplica:
-    from cvi.assembly import DEFAULT_REPLICA
+    from cvi.engines import DEFAULT_REPLICA
 
     return house.replicas.get(body.replica_id or str(persona.get("default_replica_id") or DEFAULT_REPLICA))
 

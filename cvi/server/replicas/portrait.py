@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from cvi.engines import build
+from cvi.engine_registry import build
 from cvi.errors import CviError
 from cvi.face.base import Controls, FaceSettings
 from cvi.face.replica import load_replica_card, save_bytes

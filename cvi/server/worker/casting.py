@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from cvi.assembly import Studio, build_llm, build_studio, cast, conversation_settings
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.journal import Journal
 from cvi.conversation.performance import Render
 from cvi.conversation.settings import OPENING, ConversationSettings
+from cvi.engines import EngineSet, build_engine_set, build_llm, conversation_settings, resolve
 from cvi.errors import UsageError
 from cvi.face.base import Controls, Frame
 from cvi.llm.base import LlmEngine
@@ -24,12 +24,12 @@ from cvi.transport.base import Transport
 
 @dataclass(slots=True)
 class Engines:
-    """Warm engines of one conversation: a studio where it is spoken, a language model where it is typed."""
+    """Warm engines of one conversation: an engine set if spoken, a language model if typed."""
 
     spec: Spec
     persona: Persona
     settings: ConversationSettings
-    studio: Studio | None
+    engines: EngineSet | None
     llm: LlmEngine | None
 
     def conversation(
@@ -44,15 +44,15 @@ class Engines:
         )
         if self.llm is not None:
             return TypedConversation(settings, self.llm, journal)
-        studio = self.studio
-        assert studio is not None
-        render = studio.render if studio.face is not None else _nothing(self.spec)
-        return Conversation(settings, studio.layers, render, transport, journal, clock)
+        engines = self.engines
+        assert engines is not None
+        render = engines.render if engines.face is not None else _nothing(self.spec)
+        return Conversation(settings, engines.layers, render, transport, journal, clock)
 
     async def close(self) -> None:
         """End their threads."""
-        if self.studio is not None:
-            await self.studio.close()
+        if self.engines is not None:
+            await self.engines.close()
         if self.llm is not None:
             await self.llm.close()
 
@@ -60,7 +60,7 @@ class Engines:
 async def build_engines(spec: Spec) -> Engines:
     """Raises MissingError, UsageError, EngineError."""
     persona = _persona(spec)
-    chosen = cast(persona, replica=spec.replica, profile=spec.profile)
+    chosen = resolve(persona, replica=spec.replica, profile=spec.profile)
     settings = conversation_settings(
         chosen,
         spec.conversation_id,
@@ -71,7 +71,7 @@ async def build_engines(spec: Spec) -> Engines:
         settings = replace(settings, greeting="", opening=OPENING)
     if spec.chat:
         return Engines(spec, persona, settings, None, await build_llm(chosen))
-    studio = await build_studio(
+    engines = await build_engine_set(
         chosen,
         settings,
         width=spec.video.width,
@@ -80,7 +80,7 @@ async def build_engines(spec: Spec) -> Engines:
         background="greenscreen" if spec.greenscreen else "room",
         with_face=not spec.audio_only,
     )
-    return Engines(spec, persona, settings, studio, None)
+    return Engines(spec, persona, settings, engines, None)
 
 
 def _persona(spec: Spec) -> Persona:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from cvi.audio.block import PLAYED_HZ
-from cvi.engines import build
+from cvi.engine_registry import build
 from cvi.errors import CviError
 from cvi.face.base import Controls, FaceSettings
 from cvi.face.mouth import ease

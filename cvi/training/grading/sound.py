@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.audio.block import HEARD_HZ, Pcm, to_float
-from cvi.engines import build
+from cvi.engine_registry import build
 from cvi.training.grading.faults import Span
 from cvi.training.grading.spans import runs
 from cvi.turns.base import VAD_HOP_S, VAD_HOP_SAMPLES, VadEngine, VadSettings

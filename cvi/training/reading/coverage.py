@@ -11,7 +11,7 @@ from collections import Counter
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from cvi.engines import build
+from cvi.engine_registry import build
 from cvi.face.phonetics import Target, targets
 from cvi.tts.base import Phone, TtsEngine, TtsSettings
 
