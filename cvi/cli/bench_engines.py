@@ -29,7 +29,7 @@ def stt(
     from cvi.bench.layers.engines import Wanted
 
     wanted = Wanted(persona, profile, engine, model)
-    found = read(data, language, limit)
+    found = read(data, limit)
     measure_stt(found, wanted, data=data, language=language, output=output, json=json)
 
 

@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cvi.bench.recordings.labelled import Recordings
+    from cvi.bench.recordings.labels import Recordings
 
 Persona = Annotated[str, typer.Option(help="Whose engines and system prompt: a persona's name or file.")]
 Profile = Annotated[str, typer.Option(help="auto, embedded, cpu or workstation: which models to use.")]
@@ -19,8 +19,8 @@ Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 Data = Annotated[
     str,
     typer.Argument(
-        help="A folder of labelled recordings (pauses .scv, two-channel .json, .rttm, eot-bench, "
-        "turnbench, ...), or the name of a recipe of ours."
+        help="A folder of labelled recordings (pauses .scv, two-channel .json, .rttm, transcripts), "
+        "or the name of a recipe of callers."
     ),
 ]
 Limit = Annotated[int | None, typer.Option(help="Only the first so many recordings of each kind.")]
@@ -30,7 +30,6 @@ def turns(
     data: Data = "standard",
     persona: Persona = "guide",
     profile: Profile = "auto",
-    language: Annotated[str, typer.Option(help="Of an eot-bench folder: which turns.")] = "en",
     turn_model: Annotated[
         Path | None, typer.Option(help="Smart Turn's .onnx; else the profile's, where it is installed.")
     ] = None,
@@ -54,7 +53,7 @@ def turns(
     """
     from cvi.bench.layers.turn_runs import measure_turns
 
-    found = None if heard is not None else read(data, language, limit)
+    found = None if heard is not None else read(data, limit)
     measure_turns(
         found,
         heard,
@@ -88,7 +87,7 @@ def barge_in(
     from cvi.bench.layers.turn_runs import measure_barge_in
 
     measure_barge_in(
-        read(data, "en", limit),
+        read(data, limit),
         data=data,
         persona=persona,
         profile=profile,
@@ -99,15 +98,15 @@ def barge_in(
     )
 
 
-def read(data: str, language: str, limit: int | None) -> Recordings:
+def read(data: str, limit: int | None) -> Recordings:
     """The labelled recordings of a folder, or a recipe's by its name."""
     from cvi.bench.recordings.callers import read_callers
-    from cvi.bench.recordings.labelled import Recordings
-    from cvi.bench.recordings.reading import read_recordings
+    from cvi.bench.recordings.folders import read_recordings
+    from cvi.bench.recordings.labels import Recordings
 
     there = Path(data)
     if there.is_dir() or "/" in data:
-        found = read_recordings(there, language)
+        found = read_recordings(there)
     else:
         found = read_callers(data, progress=_tell("making"))
     return Recordings(

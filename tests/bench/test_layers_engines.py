@@ -22,7 +22,7 @@ from cvi.bench.layers.simulated import run_simulated
 from cvi.bench.layers.stt import recognize, stt_side
 from cvi.bench.layers.tts import SENTENCES, time_voice
 from cvi.bench.layers.words import error_rate, normalized, word_errors
-from cvi.bench.recordings.labelled import Utterance
+from cvi.bench.recordings.labels import LabelledUtterance
 from cvi.bench.run import Figure, Side
 from cvi.cli.app import main
 from cvi.errors import UsageError
@@ -68,8 +68,8 @@ def test_the_rate_is_of_all_words_together():
 def test_a_recognizer_is_fed_at_the_pace_of_speech():
     vocabulary = Vocabulary()
     sounds = {name: vocabulary.sound(name) for name in ("one two three", "four five")}
-    utterances = [Utterance(name, "s", name, lambda name=name: sounds[name]) for name in sounds]
-    utterances.append(Utterance("wrong", "t", "nothing of this", lambda: sounds["four five"]))
+    utterances = [LabelledUtterance(name, "s", name, lambda name=name: sounds[name]) for name in sounds]
+    utterances.append(LabelledUtterance("wrong", "t", "nothing of this", lambda: sounds["four five"]))
     found = run_simulated(recognize(utterances, FakeStt(vocabulary, delay_s=0.12), lambda name: None))
     assert [one.written for one in found] == ["one two three", "four five", "four five"]
     assert all(one.final_s == pytest.approx(0.12) for one in found)

@@ -9,7 +9,7 @@ from cvi.bench.layers.engines import Listeners
 from cvi.bench.layers.holding import hold
 from cvi.bench.layers.keeping import shares
 from cvi.bench.layers.yielding import Reaction, reaction
-from cvi.bench.recordings.labelled import Overlap
+from cvi.bench.recordings.labels import Overlap
 from cvi.bench.run import Figure, Side
 from cvi.turns.thresholds import TurnThresholds
 

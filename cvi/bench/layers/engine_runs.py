@@ -18,7 +18,7 @@ from cvi.bench.layers.simulated import run_simulated
 from cvi.bench.layers.stt import Recognized, recognize, stt_side
 from cvi.bench.layers.tts import time_voice
 from cvi.bench.layers.turn_runs import say_progress
-from cvi.bench.recordings.labelled import Recordings
+from cvi.bench.recordings.labels import Recordings
 from cvi.bench.run import Side
 from cvi.engine_registry import build
 from cvi.engines import ResolvedConfig

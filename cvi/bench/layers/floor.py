@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.bench.layers.listening import HeardPause
-from cvi.bench.recordings.labelled import LabelledTurn, Silence
+from cvi.bench.recordings.labels import LabelledTurn, Silence
 from cvi.bench.statistics import Interval
 from cvi.turns.base import VAD_HOP_S
 from cvi.turns.completeness import blend
@@ -52,13 +52,6 @@ class Decision:
     start_s: float
     pauses: tuple[HeardPause, ...]
     end_s: float | None = None
-
-    @property
-    def on_the_board(self) -> bool:
-        """eot-bench's published figures leave out its holds below 0.2 s and above 5 s."""
-        if self.is_end or self.source != "eot-bench" or self.end_s is None:
-            return True
-        return 0.2 - 1e-9 <= self.end_s - self.start_s <= 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +149,8 @@ def told(decision: Decision, fire: Fire) -> Told:
     return Told(decision, None)
 
 
-def operating_points(every: Sequence[Decision], arm: str, seed: int = 0) -> OperatingPoints:
+def operating_points(found: Sequence[Decision], arm: str, seed: int = 0) -> OperatingPoints:
     """Sweep the policies of an arm. Chosen and measured on the same decisions, as eot-bench does it."""
-    found = [decision for decision in every if decision.on_the_board]
     if len({decision.is_end for decision in found}) < 2:
         return OperatingPoints(None, None, None, None)
     thresholds, delays = (_THRESHOLDS, _DELAYS_S) if arm != "silence" else ((1.0,), (0.0,))

@@ -21,7 +21,6 @@ from cvi.conversation.conversation import Conversation
 from cvi.conversation.ears import PREROLL_S
 from cvi.conversation.journal import Event, Journal
 from cvi.conversation.settings import ConversationSettings, Layers
-from cvi.llm.base import Message
 from cvi.turns.base import VAD_HOP_S
 
 TAIL_S = 4.0
@@ -50,11 +49,9 @@ class HeardPause:
     voice_s: float | None = None
 
 
-async def listen(
-    pcm: Pcm, ears: Listeners, said_before: tuple[tuple[str, str], ...] = ()
-) -> list[HeardPause]:
+async def listen(pcm: Pcm, ears: Listeners) -> list[HeardPause]:
     """Every pause heard in a recording and the room after it. Runs on a `SimulatedLoop`."""
-    settings = _endless_patience(ears.settings, said_before)
+    settings = _endless_patience(ears.settings)
     clock = Clock()
     sound = np.concatenate([pcm, room_tone(pcm, TAIL_S)])
     journal = Journal(None, clock)
@@ -105,10 +102,8 @@ class _Watcher:
         pause.voice_s = self._clock.now()
 
 
-def _endless_patience(
-    settings: ConversationSettings, said_before: tuple[tuple[str, str], ...]
-) -> ConversationSettings:
-    """Nothing is committed or drafted. What led to the turn takes the place of the persona's examples."""
+def _endless_patience(settings: ConversationSettings) -> ConversationSettings:
+    """Nothing is committed or drafted."""
     thresholds = replace(
         settings.thresholds,
         patience_sure_s=_NEVER_S,
@@ -117,11 +112,4 @@ def _endless_patience(
         draft=2.0,
         draft_after_s=math.inf,
     )
-    prelude = settings.prelude
-    if said_before:
-        prelude = tuple(
-            Message("user" if role == "user" else "assistant", text) for role, text in said_before
-        )
-    return replace(
-        settings, thresholds=thresholds, prelude=prelude, greeting="", echo=False, speculative=True
-    )
+    return replace(settings, thresholds=thresholds, greeting="", echo=False, speculative=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from cvi.audio.block import HEARD_HZ, HOP_S, HOP_SAMPLES
 from cvi.bench.layers.simulated import SimulatedLoop
 from cvi.bench.layers.words import WordErrors, error_rate, word_errors
-from cvi.bench.recordings.labelled import Utterance
+from cvi.bench.recordings.labels import LabelledUtterance
 from cvi.bench.run import Figure, Side
 from cvi.stt.base import SttEngine
 
@@ -21,7 +21,7 @@ PARTIAL_EVERY_S = 0.3
 class Recognized:
     """`final_s`: from the last sample to the final text. `computed_s`: all the engine computed."""
 
-    utterance: Utterance
+    utterance: LabelledUtterance
     written: str
     errors: WordErrors
     length_s: float
@@ -30,7 +30,7 @@ class Recognized:
 
 
 async def recognize(
-    utterances: Sequence[Utterance], engine: SttEngine, progress: Callable[[str], None]
+    utterances: Sequence[LabelledUtterance], engine: SttEngine, progress: Callable[[str], None]
 ) -> list[Recognized]:
     """Each utterance as one turn. Runs on a `SimulatedLoop`."""
     loop = asyncio.get_running_loop()

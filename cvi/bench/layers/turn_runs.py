@@ -17,7 +17,7 @@ from cvi.bench.layers.keeping import Measuring, print_run, sources
 from cvi.bench.layers.listening import HeardPause
 from cvi.bench.layers.simulated import SimulatedLoop, run_simulated
 from cvi.bench.layers.turns import Heard, dialogue_side, hear_turns, tell_dialogues, turn_sides
-from cvi.bench.recordings.labelled import Recordings
+from cvi.bench.recordings.labels import Recordings
 from cvi.bench.run import Side
 from cvi.errors import UsageError
 from cvi.turns.thresholds import TurnThresholds

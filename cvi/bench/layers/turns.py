@@ -21,7 +21,7 @@ from cvi.bench.layers.holding import hold
 from cvi.bench.layers.keeping import shares
 from cvi.bench.layers.listening import HeardPause, listen
 from cvi.bench.layers.windows import Score, joined, score
-from cvi.bench.recordings.labelled import Dialogue, LabelledTurn
+from cvi.bench.recordings.labels import Dialogue, LabelledTurn
 from cvi.bench.run import Figure, Side
 from cvi.bench.statistics import Interval
 from cvi.turns.thresholds import TurnThresholds
@@ -57,7 +57,7 @@ async def hear_turns(turns: Sequence[LabelledTurn], ears: Listeners, progress: P
     """Feed every labelled turn to the ears. Runs on a `SimulatedLoop`."""
     heard = Heard([], [])
     for turn in turns:
-        found, astray = decisions(turn, await listen(turn.sound(), ears, turn.said_before))
+        found, astray = decisions(turn, await listen(turn.sound(), ears))
         heard.decisions.extend(found)
         heard.astray.extend(astray)
         progress(turn.id)
@@ -153,12 +153,12 @@ async def tell_dialogues(
             if events.turn_ends or events.holds:
                 held = await hold(pcm, ears, monologue=False)
                 ends.append(
-                    score(held.times("turn_committed"), events.turn_ends, events.holds, events.disputed_ends)
+                    score(held.times("turn_committed"), events.turn_ends, events.holds)
                 )
-            if events.takes or events.listens:
+            if events.takes or events.backchannels:
                 held = await hold(pcm, ears, monologue=True)
                 takes.append(
-                    score(held.times("barge_in"), events.takes, events.listens, events.disputed_takes)
+                    score(held.times("barge_in"), events.takes, events.backchannels)
                 )
         progress(dialogue.id)
     return joined(ends), joined(takes)

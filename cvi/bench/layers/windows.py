@@ -3,7 +3,7 @@
 A moment that was is looked for from 0.25 s before it to 3 s after, not past the next of its kind. Each
 claims the earliest telling that is still free, so one telling never counts twice. A telling in a span
 where there was nothing to tell is a false one, at most one a span, unless it lies in the window of a
-moment that was. What lies in a disputed span is not looked at.
+moment that was.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cvi.bench.recordings.labelled import Span
+from cvi.bench.recordings.labels import TimeSpan
 
 BEFORE_S = 0.25
 AFTER_S = 3.0
@@ -28,16 +28,16 @@ class Score:
 
 
 def score(
-    told_s: Sequence[float], were_s: Sequence[float], nothing: Sequence[Span], disputed: Sequence[Span] = ()
+    told_s: Sequence[float], were_s: Sequence[float], nothing: Sequence[TimeSpan]
 ) -> Score:
     """Match one speaker's told moments with those that were."""
-    free = sorted(t for t in told_s if not any(span.start_s <= t <= span.end_s for span in disputed))
+    free = sorted(told_s)
     moments = sorted(were_s)
     delays: list[float] = []
-    windows: list[Span] = []
+    windows: list[TimeSpan] = []
     for number, moment in enumerate(moments):
         following = moments[number + 1] if number + 1 < len(moments) else float("inf")
-        window = Span(moment - BEFORE_S, min(moment + AFTER_S, following))
+        window = TimeSpan(moment - BEFORE_S, min(moment + AFTER_S, following))
         windows.append(window)
         match = next((t for t in free if window.start_s <= t <= window.end_s), None)
         if match is not None:

@@ -1,7 +1,7 @@
-"""Our own callers as labelled recordings: synthetic voices, with labels from their synthesis.
+"""The callers of a recipe as labelled recordings: synthetic voices, with labels from their synthesis.
 
-They say what words and silences are worth to a detector and a recognizer in known noise. They say
-nothing of an acoustic turn model: it hears melody and breath, which these voices do not have.
+They measure a voice detector and a recognizer in known noise. They measure nothing of an acoustic turn model,
+which hears melody and breath: these voices have neither.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import numpy as np
 from cvi.audio.block import HEARD_HZ, Pcm
 from cvi.bench.callers.block import CallerBlock, CallerTurn, build_blocks
 from cvi.bench.callers.recipe import find_recipe, load_recipe
-from cvi.bench.recordings.labelled import (
+from cvi.bench.recordings.labels import (
     SHORTEST_SILENCE_S,
     LabelledTurn,
+    LabelledUtterance,
     Overlap,
     Recordings,
     Silence,
-    Utterance,
 )
 
 _LEAD_S = 0.4
@@ -32,7 +32,10 @@ _AFTER_S = 1.0
 def read_callers(
     recipe: str, turns: int | None = None, progress: Callable[[str], None] = lambda name: None
 ) -> Recordings:
-    """The turns of a recipe, made where they are not there yet. Raises UsageError, MissingError, CviError."""
+    """The first `turns` of a recipe, synthesized where they are not in the cache yet.
+
+    `progress` is told the name of each block. Raises UsageError, MissingError, CviError.
+    """
     found = Recordings()
     for block in build_blocks(load_recipe(find_recipe(recipe)), turns=turns, progress=progress):
         for turn in block.turns:
@@ -41,21 +44,11 @@ def read_callers(
 
 
 def _add(found: Recordings, block: CallerBlock, turn: CallerTurn) -> None:
-    source = "callers"
     if turn.kind in ("barge_in", "backchannel"):
+        until_s = _MONOLOGUE_S + turn.speech_end_s - turn.speech_start_s
         sound = partial(_over_a_reply, block, turn)
-        length_s = turn.speech_end_s - turn.speech_start_s
-        found.overlaps.append(
-            Overlap(
-                turn.id,
-                source,
-                _MONOLOGUE_S,
-                turn.kind == "barge_in",
-                sound,
-                turn.text,
-                _MONOLOGUE_S + length_s,
-            )
-        )
+        is_bid = turn.kind == "barge_in"
+        found.overlaps.append(Overlap(turn.id, "callers", _MONOLOGUE_S, is_bid, sound, turn.text, until_s))
         return
     from_s = max(turn.speech_start_s - _LEAD_S, 0.0)
     pauses = [
@@ -64,12 +57,12 @@ def _add(found: Recordings, block: CallerBlock, turn: CallerTurn) -> None:
         if end_s - start_s >= SHORTEST_SILENCE_S
     ]
     end = Silence(turn.speech_end_s - from_s, None, is_end=True)
-    alone = partial(_alone, block, from_s, turn.end_s)
-    found.turns.append(LabelledTurn(turn.id, source, turn.id, (*pauses, end), alone))
-    found.utterances.append(Utterance(turn.id, turn.kind, turn.text, alone, turn.speech_end_s - from_s))
+    sound = partial(_turn_alone, block, from_s, turn.end_s)
+    found.turns.append(LabelledTurn(turn.id, "callers", turn.id, (*pauses, end), sound))
+    found.utterances.append(LabelledUtterance(turn.id, turn.kind, turn.text, sound, end.start_s))
 
 
-def _alone(block: CallerBlock, from_s: float, to_s: float) -> Pcm:
+def _turn_alone(block: CallerBlock, from_s: float, to_s: float) -> Pcm:
     return block.mixed()[round(from_s * HEARD_HZ) : round(to_s * HEARD_HZ)]
 
 
@@ -77,6 +70,6 @@ def _over_a_reply(block: CallerBlock, turn: CallerTurn) -> Pcm:
     """The room's noise for two seconds, then the voice in it."""
     mixed = block.mixed()
     begin = round(turn.speech_start_s * HEARD_HZ)
-    said = mixed[begin : round((turn.end_s + _AFTER_S) * HEARD_HZ)]
+    speech = mixed[begin : round((turn.end_s + _AFTER_S) * HEARD_HZ)]
     noise = (mixed.astype(np.int32) - block.voice()).astype(np.int16)
-    return np.concatenate([noise[: round(_MONOLOGUE_S * HEARD_HZ)], said])
+    return np.concatenate([noise[: round(_MONOLOGUE_S * HEARD_HZ)], speech])
