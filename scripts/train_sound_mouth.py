@@ -25,9 +25,9 @@ from cvi.audio.block import PLAYED_HZ, Pcm, to_int16
 from cvi.audio.resample import resample
 from cvi.engine_registry import build
 from cvi.face.driver import MouthDriver
-from cvi.face.replica import save_bytes
 from cvi.face.sound_features import HOP, HOP_S, WINDOW, Floats, band_levels_db, inputs, loudness_db
 from cvi.face.sound_mouth import SHAPES, WEIGHTS, MouthReader, Network, SoundMouth, shipped
+from cvi.files import write_bytes
 from cvi.tts.base import Phone, Speech, TtsSettings
 
 HIDDEN = 96
@@ -203,7 +203,7 @@ def main() -> None:
         arrays = {name: getattr(network, name).astype(np.float16) for name in network.__slots__}
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **arrays)
-        save_bytes(WEIGHTS, buffer.getvalue())
+        write_bytes(WEIGHTS, buffer.getvalue())
         print(f"{WEIGHTS}: {len(buffer.getvalue()) / 1000:.0f} kB")
     for voice in HELD_OUT:
         print(f"{voice[0]}/{voice[1]}, not trained on: {measure(network, asyncio.run(spoken(voice)))}")

@@ -20,10 +20,10 @@ from train_sound_mouth import HELD_OUT, VOICES, dirtied, measure, spoken, stretc
 
 from cvi.audio.block import PLAYED_HZ
 from cvi.face.driver import MouthDriver
-from cvi.face.replica import save_bytes
 from cvi.face.sound_mouth import shipped
 from cvi.face.speech_encoder import RATE_HZ, SpeechEncoder
 from cvi.face.speech_mouth import WEIGHTS, Floats, SpeechMap, SpeechMouth, in_context, map_bytes, shipped_map
+from cvi.files import write_bytes
 from cvi.models.installed import model_path
 from cvi.tts.base import Speech
 
@@ -86,7 +86,7 @@ def main() -> None:
     encoder = SpeechEncoder(given.encoder or model_path("smart-turn-v3"))
     mapping = shipped_map() if given.check else train(encoder, given.ridge)
     if not given.check:
-        save_bytes(WEIGHTS, map_bytes(mapping))
+        write_bytes(WEIGHTS, map_bytes(mapping))
         print(f"{WEIGHTS}: {WEIGHTS.stat().st_size / 1000:.0f} kB")
     for voice in HELD_OUT:
         pieces = asyncio.run(spoken(voice))

@@ -10,8 +10,9 @@ from pathlib import Path
 import yaml
 
 from cvi.errors import CviError, MissingError, UsageError
-from cvi.face.replica import CARD, digest, find_replica, save_bytes
+from cvi.face.replica import CARD, find_replica
 from cvi.face.shelf import check_name
+from cvi.files import sha256_of, write_bytes
 from cvi.paths import replicas_dir
 
 _PARAMETERS_FILE = "character.yaml"
@@ -38,7 +39,7 @@ def generate_character(name: str, seed: int, like: str | None, threads: int) -> 
     if (folder / CARD).exists() or (folder.exists() and _stored_parameters(folder) != person):
         raise UsageError(f"There is a replica '{name}' already.", "Choose another name, or delete it first.")
     folder.mkdir(parents=True, exist_ok=True)
-    save_bytes(folder / _PARAMETERS_FILE, person.encode())
+    write_bytes(folder / _PARAMETERS_FILE, person.encode())
     done = subprocess.run(  # noqa: S603 - our own module, no shell
         [sys.executable, "-m", "cvi.characters", str(folder), "--threads", str(threads)],
         check=False,
@@ -52,11 +53,11 @@ def generate_character(name: str, seed: int, like: str | None, threads: int) -> 
         "description": f"Invented from seed {seed}" + (f", after {parent.name}." if parent else "."),
         "source": "modelled by code, no person's likeness",
         "licence": "Apache-2.0",
-        "files": {file: digest(folder / file) for file in ("atlas.npz", _PARAMETERS_FILE)},
+        "files": {file: sha256_of(folder / file) for file in ("atlas.npz", _PARAMETERS_FILE)},
     }
     # The card comes last: without it nobody finds the folder.
     text = yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=100)
-    save_bytes(folder / CARD, text.encode())
+    write_bytes(folder / CARD, text.encode())
     return folder
 
 

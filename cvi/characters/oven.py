@@ -18,8 +18,9 @@ from cvi.characters.bakery import Bakery
 from cvi.characters.camera import HEIGHT_PX
 from cvi.characters.character import load_character
 from cvi.errors import UsageError
-from cvi.face.replica import save_bytes, write_hashes
+from cvi.face.replica import write_hashes
 from cvi.face.sculpted.atlas import FORMAT
+from cvi.files import write_bytes
 
 REVISION = 4  # raise when the baker draws differently, so that half-baked steps are not mixed
 HEIGHTS = (720, 900, 1080)  # all patches have whole sides at these
@@ -85,12 +86,12 @@ def bake(
             if report is not None:
                 report(number, len(steps), name)
             found = action()
-            save_bytes(path, _packed(found))
+            write_bytes(path, _packed(found))
         elif number == 0:
             bakery.remember(found)
         arrays.update({n: value for n, value in found.items() if not n.startswith("_")})
     atlas = folder / "atlas.npz"
-    save_bytes(atlas, _packed(arrays))
+    write_bytes(atlas, _packed(arrays))
     if (folder / "replica.yaml").exists():
         write_hashes(folder)
     shutil.rmtree(folder / ".bake")

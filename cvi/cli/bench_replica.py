@@ -19,7 +19,8 @@ def replica(
     from rich.progress import Progress
 
     from cvi.cli.train_replica import tell
-    from cvi.face.replica import find_replica, save_bytes
+    from cvi.face.replica import find_replica
+    from cvi.files import write_bytes
     from cvi.training.bench import evaluate_again
     from cvi.training.making import Made
     from cvi.training.report import page
@@ -32,5 +33,5 @@ def replica(
         )
     folder = find_replica(name)
     if output is not None:
-        save_bytes(output, page(folder.name, {"measured": "again"}, evaluation).encode())
+        write_bytes(output, page(folder.name, {"measured": "again"}, evaluation).encode())
     tell(Made(folder, evaluation), json)

@@ -120,7 +120,8 @@ def preview(
     from cvi.engine_registry import build
     from cvi.errors import UsageError
     from cvi.face.base import FaceSettings
-    from cvi.face.replica import find_replica, load_replica_card, save_bytes
+    from cvi.face.replica import find_replica, load_replica_card
+    from cvi.files import write_bytes
     from cvi.rendering.casting import Casting, film_request
     from cvi.rendering.contact_sheet import as_png, contact_sheet
 
@@ -132,7 +133,7 @@ def preview(
     sheet = folder / f"{card.folder.name}.png"
     face = build("face", card.renderer, FaceSettings(card.folder, 960, 540, background=background))
     try:
-        save_bytes(sheet, as_png(contact_sheet(face)))
+        write_bytes(sheet, as_png(contact_sheet(face)))
     finally:
         face.close()
     made = {"sheet": str(sheet)}

@@ -6,8 +6,6 @@ the sha256 of every file it is made of.
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -17,6 +15,7 @@ from typing import Any
 import yaml
 
 from cvi.errors import MissingError, UsageError
+from cvi.files import sha256_of, write_text
 from cvi.paths import replicas_dir, shared_dir
 
 CARD = "replica.yaml"
@@ -122,19 +121,9 @@ def write_hashes(folder: Path) -> None:
     card = folder / CARD
     data = yaml.safe_load(card.read_text(encoding="utf-8"))
     names = {*(data.get("files") or {}), "atlas.npz"}
-    data["files"] = {name: digest(folder / name) for name in sorted(names)}
+    data["files"] = {name: sha256_of(folder / name) for name in sorted(names)}
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
-    save_bytes(card, text.encode())
-
-
-def save_bytes(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_text(card, text)
 
 
 def _check(folder: Path, name: str, expected: str) -> None:
@@ -143,14 +132,8 @@ def _check(folder: Path, name: str, expected: str) -> None:
         raise UsageError(f"{folder / CARD} names a file outside the replica: '{name}'.", "Do not use it.")
     if not path.is_file():
         raise MissingError(f"The replica at {folder} lacks {name}.", "Fetch or bake it again.")
-    if digest(path) != expected:
+    if sha256_of(path) != expected:
         raise UsageError(
             f"{path} is not the file its replica was made with: its sha256 differs from {CARD}.",
             "Fetch the replica again, or bake it anew if you changed it.",
         )
-
-
-def digest(path: Path) -> str:
-    """The sha256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,7 +17,8 @@ from pathlib import Path
 import yaml
 
 from cvi.errors import CviError, UsageError
-from cvi.face.replica import CARD, ReplicaCard, find_replica, list_replicas, load_replica_card, save_bytes
+from cvi.face.replica import CARD, ReplicaCard, find_replica, list_replicas, load_replica_card
+from cvi.files import write_bytes
 from cvi.paths import replicas_dir, shared_dir
 
 MOST_BYTES = 1 << 30
@@ -56,7 +57,7 @@ def rename_replica(name: str, new_name: str) -> Path:
     card = new / CARD
     data = yaml.safe_load(card.read_text(encoding="utf-8"))
     data["name"] = new_name
-    save_bytes(card, yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100).encode())
+    write_bytes(card, yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100).encode())
     return new
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cvi.face.replica import save_bytes
+from cvi.files import write_bytes
 from cvi.rendering.recital import Recital, Said
 
 ROW = 42
@@ -41,7 +41,7 @@ def write_captions(path: Path, recital: Recital) -> None:
     rows = ["WEBVTT", ""]
     for caption in captions(recital):
         rows += [f"{_stamp(caption.start_s)} --> {_stamp(caption.end_s)}", _escaped(caption.text), ""]
-    save_bytes(path, "\n".join(rows).encode())
+    write_bytes(path, "\n".join(rows).encode())
 
 
 def _of_piece(piece: Said) -> Iterator[Caption]:

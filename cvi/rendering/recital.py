@@ -14,7 +14,7 @@ import numpy as np
 from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.audio.files import read_audio, write_wav
 from cvi.errors import UsageError
-from cvi.face.replica import save_bytes
+from cvi.files import write_bytes
 from cvi.rendering.script import Line
 from cvi.tts.base import Phone, TtsEngine, Word
 
@@ -108,7 +108,7 @@ def save_recital(recital: Recital, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_wav(folder / _SOUND, recital.pcm, PLAYED_HZ)
     text = json.dumps([asdict(piece) for piece in recital.pieces], ensure_ascii=False)
-    save_bytes(folder / _TIMES, text.encode())
+    write_bytes(folder / _TIMES, text.encode())
 
 
 def load_recital(folder: Path) -> Recital | None:

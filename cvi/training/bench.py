@@ -12,9 +12,10 @@ from cvi.audio.block import PLAYED_HZ
 from cvi.audio.files import read_audio
 from cvi.errors import MissingError, UsageError
 from cvi.face.base import Controls
-from cvi.face.replica import CARD, digest, find_replica, load_replica_card
+from cvi.face.replica import CARD, find_replica, load_replica_card
 from cvi.face.speech_encoder import SpeechEncoder
 from cvi.face.speech_mouth import reader_for
+from cvi.files import sha256_of
 from cvi.models.speech_encoder import installed_encoder
 from cvi.training.evaluation import Asked, Evaluation, evaluate
 from cvi.training.footage import open_footage
@@ -45,7 +46,7 @@ def evaluate_again(
         raise MissingError(
             f"The footage {film} the replica was trained from is not here.", "Say where it is with --footage."
         )
-    if digest(film) != told.get("sha256"):
+    if sha256_of(film) != told.get("sha256"):
         raise UsageError(f"{film} is not the film the replica was trained from.", "Give that one.")
     prepared = load_prepared(card.folder, with_crops=False)
     if prepared is None:

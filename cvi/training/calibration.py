@@ -18,7 +18,7 @@ from cvi.face.base import Controls, FaceSettings
 from cvi.face.neural.colour import to_rgb
 from cvi.face.neural.renderer import NeuralFace
 from cvi.face.neural.rig import RIG, load_rig, rig_bytes
-from cvi.face.replica import save_bytes
+from cvi.files import write_bytes
 from cvi.training.landmarks import FaceTracker
 from cvi.training.prepared import Prepared
 from cvi.training.shape import opening, upright_opening
@@ -61,5 +61,5 @@ def calibrate(
     slope = float(np.polyfit(wanted, shown, 1)[0])
     gain = min(max(1.0 / max(slope, 1e-6), 1.0), _MOST)
     wider = replace(rig.mouth, weights=asked_more(rig.mouth.weights, gain, 0.0))
-    save_bytes(folder / RIG, rig_bytes(replace(rig, mouth=wider)))
+    write_bytes(folder / RIG, rig_bytes(replace(rig, mouth=wider)))
     return gain

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cvi.errors import UsageError
-from cvi.face.replica import save_bytes
+from cvi.files import replacing
 
 if TYPE_CHECKING:
     import torch
@@ -34,8 +34,6 @@ def save_checkpoint(
     """Raises CviError where the disk refuses."""
     from safetensors.torch import save
 
-    from cvi.errors import CviError
-
     tensors: dict[str, Tensor] = {f"network.{k}": v.contiguous() for k, v in network.state_dict().items()}
     for index, slot in optimizer.state_dict()["state"].items():
         for name, value in slot.items():
@@ -46,13 +44,9 @@ def save_checkpoint(
         "plan": state.plan,
         "took_s": repr(state.took_s),
     }
-    try:
-        save_bytes(folder / CHECKPOINT, save(tensors, meta))
-    except OSError as error:
-        raise CviError(
-            f"{folder / CHECKPOINT} cannot be written: {error.strerror or error}.",
-            "Free some space and give the command again: it goes on from the last one.",
-        ) from error
+    remedy = "Free some space and give the command again: it goes on from the last one."
+    with replacing(folder / CHECKPOINT, remedy=remedy) as part:
+        part.write_bytes(save(tensors, meta))
 
 
 def load_checkpoint(

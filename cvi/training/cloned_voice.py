@@ -18,9 +18,10 @@ import yaml
 from cvi.audio.block import PLAYED_HZ
 from cvi.audio.files import read_audio
 from cvi.engine_registry import factory, names
-from cvi.errors import CviError, UsageError
-from cvi.face.replica import CARD, ReplicaCard, digest, find_replica, load_replica_card, save_bytes
+from cvi.errors import UsageError
+from cvi.face.replica import CARD, ReplicaCard, find_replica, load_replica_card
 from cvi.face.shelf import is_shipped
+from cvi.files import sha256_of, write_bytes
 from cvi.training.consent import TEXTS, Consent, consent_file, give_consent, load_consent
 from cvi.tts.base import TtsSettings
 from cvi.tts.cloning import Cloning, reference
@@ -64,7 +65,7 @@ def clone_voice(
         raise UsageError(f"There is no file {recording}.", "Check the path.")
     if not recording.is_file():
         raise UsageError(f"{recording} is not a file.", "Give a recording: sound or film.")
-    source = digest(recording)
+    source = sha256_of(recording)
     agreed = _consent(folder, source, consent)
     sound = reference(read_audio(recording, PLAYED_HZ))
     cloner = chosen.open(TtsSettings(model=model))
@@ -79,17 +80,12 @@ def clone_voice(
         "voice_sha256": hashlib.sha256(voice).hexdigest(),
         "consent": asdict(agreed),
     }
-    try:
-        if file in card.files:
-            # Killed while files and card are changed one after the other, the replica must still be whole.
-            _note(card, chosen.engine, None)
-        save_bytes(folder / file, voice)
-        save_bytes(folder / STORY, json.dumps(story, indent=2, ensure_ascii=False).encode())
-        _note(card, chosen.engine, file)
-    except OSError as error:
-        raise CviError(
-            f"The voice cannot be stored in {folder}: {error.strerror or error}.", "Free some space."
-        ) from error
+    if file in card.files:
+        # Killed while files and card are changed one after the other, the replica must still be whole.
+        _note(card, chosen.engine, None)
+    write_bytes(folder / file, voice)
+    write_bytes(folder / STORY, json.dumps(story, indent=2, ensure_ascii=False).encode())
+    _note(card, chosen.engine, file)
     return folder / file
 
 
@@ -158,6 +154,6 @@ def _note(card: ReplicaCard, engine: str, file: str | None) -> None:
     hashes = {name: value for name, value in data["files"].items() if name not in gone}
     if file is not None:
         voices[engine] = file
-        hashes |= {name: digest(card.folder / name) for name in (file, STORY)}
+        hashes |= {name: sha256_of(card.folder / name) for name in (file, STORY)}
     data["voices"], data["files"] = voices, dict(sorted(hashes.items()))
-    save_bytes(path, yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100).encode())
+    write_bytes(path, yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100).encode())

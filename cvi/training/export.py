@@ -20,7 +20,8 @@ from cvi.face.neural.gaze import Eyes
 from cvi.face.neural.hidden import hidden_of
 from cvi.face.neural.mouth_map import MouthMap
 from cvi.face.neural.rig import BASE, DECODER, FEATURES, RIG, Rig, rig_bytes
-from cvi.face.replica import CARD, digest, save_bytes
+from cvi.face.replica import CARD
+from cvi.files import sha256_of, write_bytes
 from cvi.training.array_file import begin_array
 from cvi.training.base_film import fetch, write_base
 from cvi.training.blinks import Awake, cut_lids
@@ -70,9 +71,9 @@ def export(
     from safetensors.torch import save
 
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    save_bytes(folder / WEIGHTS, save(state, {"side": str(network.size.side)}))
-    save_bytes(folder / ENCODER, encoder_bytes(network))
-    save_bytes(folder / DECODER, decoder_bytes(network))
+    write_bytes(folder / WEIGHTS, save(state, {"side": str(network.size.side)}))
+    write_bytes(folder / ENCODER, encoder_bytes(network))
+    write_bytes(folder / DECODER, decoder_bytes(network))
     shots = plan.shots
     asked = {index for shot in shots for index in (shot.frame, shot.other)}
     wanted = {*asked, *lids[0], *(source for index in asked for source in awake.sources(index))}
@@ -106,9 +107,9 @@ def export(
         reel=plan.reel,
         scales=scales,
     )
-    save_bytes(folder / RIG, rig_bytes(rig))
+    write_bytes(folder / RIG, rig_bytes(rig))
     # What evaluation needs to know of the footage, without the pictures.
-    save_bytes(folder / PREPARED, prepared_bytes(prepared))
+    write_bytes(folder / PREPARED, prepared_bytes(prepared))
 
 
 def _write_features(
@@ -182,7 +183,7 @@ def write_card(folder: Path, story: Story, extra: list[str]) -> None:
         "licence": story.licence,
         "voices": story.voices,
         "training": story.facts,
-        "files": {name: digest(folder / name) for name in sorted(names)},
+        "files": {name: sha256_of(folder / name) for name in sorted(names)},
     }
     text = yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=100)
-    save_bytes(folder / CARD, text.encode())
+    write_bytes(folder / CARD, text.encode())

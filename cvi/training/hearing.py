@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from cvi.audio.block import Pcm
 from cvi.face.base import Controls
-from cvi.face.replica import save_bytes
 from cvi.face.sound_mouth import EAR, MouthReader
 from cvi.face.speech_encoder import SpeechEncoder
 from cvi.face.speech_mouth import SPEECH_EAR, SpeechMap, SpeechMouth, map_bytes
+from cvi.files import write_bytes
 from cvi.training.ear import Ear, ear_bytes, learn_ear
 from cvi.training.prepared import Prepared
 from cvi.training.scripted import scripted_sound
@@ -56,10 +56,10 @@ class Heard:
         """Write the ears into a replica's folder; the files' names."""
         names = []
         if self.ear is not None:
-            save_bytes(folder / EAR, ear_bytes(self.ear))
+            write_bytes(folder / EAR, ear_bytes(self.ear))
             names.append(EAR)
         if self.speech_map is not None:
-            save_bytes(folder / SPEECH_EAR, map_bytes(self.speech_map))
+            write_bytes(folder / SPEECH_EAR, map_bytes(self.speech_map))
             names.append(SPEECH_EAR)
         return names
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.errors import UsageError
-from cvi.face.replica import save_bytes
+from cvi.files import write_bytes
 from cvi.training.footage import Footage
 from cvi.training.grading.grader import judge
 from cvi.training.grading.looks import look
@@ -50,7 +50,7 @@ def look_at(
             f"No face is seen in {footage.path}.", "Film one person, facing the camera, in good light."
         )
     grade = as_data(judge(footage, looks, Standards()))
-    save_bytes(folder / GRADE, json.dumps(grade, indent=1).encode())
+    write_bytes(folder / GRADE, json.dumps(grade, indent=1).encode())
     # Last: with it both are there.
     save_track(track, folder / TRACK)
     return track, grade

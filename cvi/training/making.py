@@ -15,8 +15,8 @@ import numpy.typing as npt
 from cvi.audio.block import PLAYED_HZ
 from cvi.audio.files import read_audio
 from cvi.errors import UsageError
-from cvi.face.replica import digest, save_bytes
 from cvi.face.speech_encoder import SpeechEncoder
+from cvi.files import sha256_of, write_bytes
 from cvi.training.bearing import bearing_of
 from cvi.training.blinks import watch
 from cvi.training.bridges import plan_reel
@@ -103,7 +103,7 @@ def make_replica(
             f"Of {footage.duration_s:.0f} s of footage, --hold-out {order.held_out_s:g} leaves too little.",
             "Hold out less, 0 for nothing, or give a longer film.",
         )
-    source = digest(order.video)
+    source = sha256_of(order.video)
     consent = give_consent(order.consent, source, who=order.consent_by)
     script = None if order.script is None else read_script(order.script)
     device = choose_device(order.device, order.threads)
@@ -196,10 +196,10 @@ def _made(
     }
     film = consent_file(order.consent) if consent.kind == "film" else None
     extra = list(save_consent(consent, folder, film))
-    save_bytes(folder / GRADE, json.dumps(grade, indent=1).encode())
+    write_bytes(folder / GRADE, json.dumps(grade, indent=1).encode())
     extra += [GRADE, *heard.store(folder)]
     if script is not None:
-        save_bytes(folder / SCRIPT, script.encode())
+        write_bytes(folder / SCRIPT, script.encode())
         extra.append(SCRIPT)
     _store(shop, folder, order, facts, evaluation, extra, voices_for(sound))
     return Made(shop.made, evaluation)
@@ -266,9 +266,9 @@ def _store(
 
     if evaluation is not None:
         figures = {"frames": evaluation.frames, "figures": evaluation.figures}
-        save_bytes(folder / METRICS, json.dumps(figures, indent=1).encode())
+        write_bytes(folder / METRICS, json.dumps(figures, indent=1).encode())
         about = {key: str(facts[key]) for key in ("quality", "side_px", "steps", "training_s", "device")}
-        save_bytes(folder / REPORT, page(order.name, about, evaluation).encode())
+        write_bytes(folder / REPORT, page(order.name, about, evaluation).encode())
         extra += [METRICS, REPORT]
     story = Story(
         name=order.name,

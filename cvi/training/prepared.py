@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from cvi.errors import CviError, UsageError
 from cvi.face.neural.hidden import Region, region_of
-from cvi.face.replica import save_bytes
+from cvi.files import write_bytes
 from cvi.training.array_file import begin_array
 from cvi.training.footage import FootageFrame
 from cvi.training.geometry import ANCHORS, face_width, filled
@@ -157,7 +157,7 @@ def prepare(
         space=space,
     )
     # Last: with it the folder is whole.
-    save_bytes(folder / PREPARED, prepared_bytes(prepared))
+    write_bytes(folder / PREPARED, prepared_bytes(prepared))
     return prepared
 
 

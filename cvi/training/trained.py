@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from cvi.face.replica import save_bytes
+from cvi.files import write_bytes
 from cvi.training.checkpoint import peek
 from cvi.training.device import Device
 from cvi.training.prepared import Prepared
@@ -100,4 +100,4 @@ def _preview(path: Path, truth: npt.NDArray[np.uint8], drawn: npt.NDArray[np.uin
     sheet = np.concatenate([np.concatenate(list(truth), 1), np.concatenate(list(drawn), 1)], 0)
     done, data = cv2.imencode(".png", sheet[..., ::-1])
     assert done
-    save_bytes(path, data.tobytes())
+    write_bytes(path, data.tobytes())

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvi.errors import CviError, UsageError
-from cvi.face.replica import list_replicas, save_bytes
+from cvi.face.replica import list_replicas
 from cvi.face.shelf import check_name, is_shipped
+from cvi.files import write_bytes
 from cvi.paths import home, replicas_dir
 from cvi.training.checkpoint import CHECKPOINT
 from cvi.training.looking import GRADE, TRACK
@@ -84,7 +85,7 @@ class Workshop:
             if any(before.get(key) != plan.get(key) for key in keys):
                 for name in files:
                     (self.folder / name).unlink(missing_ok=True)
-        save_bytes(self.folder / PLAN, json.dumps(plan, indent=1).encode())
+        write_bytes(self.folder / PLAN, json.dumps(plan, indent=1).encode())
 
     def clear(self) -> None:
         """Nothing of it is needed any more."""

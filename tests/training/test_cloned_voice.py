@@ -20,8 +20,9 @@ from cvi.audio.files import write_wav
 from cvi.cli.app import app
 from cvi.engines import resolve, tts_settings
 from cvi.errors import MissingError, UsageError
-from cvi.face.replica import load_replica_card, save_bytes
+from cvi.face.replica import load_replica_card
 from cvi.face.shelf import export_replica, import_replica
+from cvi.files import write_bytes
 from cvi.models.profiles import Resolution, build_profile
 from cvi.paths import models_dir
 from cvi.persona.loading import load_persona
@@ -142,9 +143,9 @@ def test_a_voice_that_was_not_agreed_to_is_not_spoken(
     def tampered(**change: object) -> None:
         story.write_text(json.dumps({**whole, "consent": {**whole["consent"], **change}}))
         card = yaml.safe_load((replica / "replica.yaml").read_text())
-        from cvi.face.replica import digest
+        from cvi.files import sha256_of
 
-        card["files"]["voice.json"] = digest(story)
+        card["files"]["voice.json"] = sha256_of(story)
         (replica / "replica.yaml").write_text(yaml.safe_dump(card))
 
     for change in ({"who": "Somebody Else"}, {"text": VOICE + " And more."}, {"footage_sha256": "0" * 64}):
@@ -202,9 +203,9 @@ def test_killed_while_a_voice_takes_anothers_place_the_replica_is_whole(
         if not left:
             raise KeyboardInterrupt
         left -= 1
-        save_bytes(path, data)
+        write_bytes(path, data)
 
-    monkeypatch.setattr(cloned_voice, "save_bytes", killed)
+    monkeypatch.setattr(cloned_voice, "write_bytes", killed)
     with pytest.raises(KeyboardInterrupt):
         clone_voice("paula", recording, consent=f"{VOICE} Again.")
     card = load_replica_card(replica)

@@ -23,7 +23,8 @@ from cvi.errors import CviError, MissingError, UsageError
 from cvi.face.base import Controls, FaceEngine, FaceSettings
 from cvi.face.photo.rig import RIG, load_rig
 from cvi.face.photo.shape import IRISES
-from cvi.face.replica import digest, find_replica, load_replica_card
+from cvi.face.replica import find_replica, load_replica_card
+from cvi.files import sha256_of
 from cvi.testing.contracts.face import EVERYTHING, check_face
 from cvi.training.consent import check_consent
 from cvi.training.mesh_packages import find_packages
@@ -87,7 +88,7 @@ def test_it_is_stored_as_a_replica_with_its_consent(made: PhotoMade) -> None:
     told = yaml.safe_load((made.folder / "replica.yaml").read_text())["training"]
     assert "painted" in told["limits"] and any("soft" in note for note in told["notes"])
     consent = check_consent(made.folder, told["photo"]["sha256"])
-    assert consent.who == "Paula Paper" and digest(Path(told["photo"]["path"])) == told["photo"]["sha256"]
+    assert consent.who == "Paula Paper" and sha256_of(Path(told["photo"]["path"])) == told["photo"]["sha256"]
     assert [path for path in made.folder.parent.iterdir() if path.name.startswith(".")] == []
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from cvi.engine_registry import build
 from cvi.errors import CviError
 from cvi.face.base import Controls, FaceSettings
-from cvi.face.replica import load_replica_card, save_bytes
+from cvi.face.replica import load_replica_card
+from cvi.files import write_bytes
 
 WIDTH, HEIGHT = 640, 360
 SIDE_PX = 256
@@ -47,7 +48,7 @@ def main() -> None:
     except CviError as error:
         sys.exit(str(error))
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_bytes(path, data)
+    write_bytes(path, data)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from cvi.face.replica import CARD, list_replicas, save_bytes
+from cvi.face.replica import CARD, list_replicas
+from cvi.files import write_bytes
 from cvi.paths import home, replicas_dir
 from cvi.server.answers import Refusal, invalid, iso
 from cvi.server.personas.seeds import REPLICAS
@@ -96,7 +97,7 @@ class ReplicaShelf:
         with self._lock:
             card = {**item.card, "name": title}
             text = yaml.safe_dump(card, sort_keys=False, allow_unicode=True)
-            save_bytes(item.folder / CARD, text.encode())
+            write_bytes(item.folder / CARD, text.encode())
             self._read.pop(item.folder, None)
 
     def delete(self, item: ShelvedReplica, hard: bool) -> None:

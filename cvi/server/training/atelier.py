@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cvi.errors import CviError
-from cvi.face.replica import save_bytes
+from cvi.files import write_bytes
 from cvi.paths import home
 from cvi.server.replicas.shelf import ReplicaShelf, ShelvedReplica, replica_id
 from cvi.server.rooms.process import LOG_NAME, WorkerProcess
@@ -163,7 +163,7 @@ class Atelier:
         for stem, key in (("consent", "consent_text"), ("script", "script")):
             if said[key]:
                 path = folder / f"{stem}.txt"
-                await asyncio.to_thread(save_bytes, path, said[key].encode())
+                await asyncio.to_thread(write_bytes, path, said[key].encode())
                 given[stem] = str(path)
         self._percent = STAGES["track"][0]
         spec = {

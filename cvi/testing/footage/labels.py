@@ -10,7 +10,7 @@ from typing import Any
 
 from cvi.errors import UsageError
 from cvi.face.base import Controls
-from cvi.face.replica import save_bytes
+from cvi.files import write_bytes
 from cvi.tts.base import Phone
 
 CONTROL_NAMES = tuple(item.name for item in fields(Controls) if item.name != "activity")
@@ -117,7 +117,7 @@ def labels_path(film: Path) -> Path:
 def save_labels(labels: Labels, film: Path) -> None:
     """Write the labels beside their film, whole or not at all."""
     document = {**asdict(labels), "control_names": CONTROL_NAMES}
-    save_bytes(labels_path(film), json.dumps(document, ensure_ascii=False).encode())
+    write_bytes(labels_path(film), json.dumps(document, ensure_ascii=False).encode())
 
 
 def load_labels(film: Path) -> Labels:

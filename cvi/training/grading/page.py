@@ -151,15 +151,10 @@ def _figures(grade: Grade) -> str:
 
 def write_page(grade: Grade, footage: Footage, to: Path) -> None:
     """Write the page, whole or not at all. Raises CviError when disk or folder do not allow it."""
-    from cvi.errors import CviError
-    from cvi.face.replica import save_bytes
+    from cvi.files import replacing
 
-    try:
-        save_bytes(to, page(grade, footage).encode())
-    except OSError as error:
-        raise CviError(
-            f"{to} cannot be written: {error.strerror or error}.", "Choose another folder."
-        ) from error
+    with replacing(to, remedy="Choose another folder.") as part:
+        part.write_text(page(grade, footage), encoding="utf-8")
 
 
 _STYLE = """

@@ -12,8 +12,9 @@ import yaml
 
 from cvi.errors import CviError, UsageError
 from cvi.face.photo.rig import PHOTO, RIG, rig_bytes
-from cvi.face.replica import CARD, digest, save_bytes
+from cvi.face.replica import CARD
 from cvi.face.shelf import free_folder
+from cvi.files import sha256_of, write_bytes
 from cvi.training.consent import consent_file, give_consent, save_consent
 from cvi.training.landmarks import FaceTracker
 from cvi.training.mesh import build_tracker
@@ -58,7 +59,7 @@ def make_photo_replica(
 
     folder = free_folder(order.name)
     photo = read_photo(order.photo)
-    source = digest(order.photo)
+    source = sha256_of(order.photo)
     consent = give_consent(order.consent, source, who=order.consent_by)
     eyes = tracker()
     try:
@@ -73,8 +74,8 @@ def make_photo_replica(
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     try:
         part.mkdir(parents=True)
-        save_bytes(part / PHOTO, png.tobytes())
-        save_bytes(part / RIG, rig_bytes(rig))
+        write_bytes(part / PHOTO, png.tobytes())
+        write_bytes(part / RIG, rig_bytes(rig))
         film = consent_file(order.consent) if consent.kind == "film" else None
         names = [PHOTO, RIG, *save_consent(consent, part, film)]
         _write_card(part, order, source, names, face.notes)
@@ -104,10 +105,10 @@ def _write_card(
             "limits": LIMITS,
             "notes": list(notes),
         },
-        "files": {name: digest(folder / name) for name in sorted(names)},
+        "files": {name: sha256_of(folder / name) for name in sorted(names)},
     }
     text = yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=100)
-    save_bytes(folder / CARD, text.encode())
+    write_bytes(folder / CARD, text.encode())
 
 
 def refuse_training_options(given: dict[str, object]) -> None:

@@ -19,7 +19,7 @@ from typing import Protocol
 import numpy as np
 
 from cvi.errors import CviError, MissingError
-from cvi.face.replica import save_bytes
+from cvi.files import write_bytes
 from cvi.training.footage import Rgb
 from cvi.training.landmarks import FaceTracker
 from cvi.training.recording.guide import advice
@@ -110,10 +110,10 @@ class Booth:
             remux(part, output)
         part.unlink(missing_ok=True)
         try:
-            save_bytes(script, (self._prompter.spoken + "\n").encode())
-        except OSError as error:
+            write_bytes(script, (self._prompter.spoken + "\n").encode())
+        except CviError as error:
             raise CviError(
-                f"The film is in {output}, but {script} cannot be written: {error.strerror or error}.",
+                f"The film is in {output}, but: {error.message}",
                 "`cvi replica script --text` prints what you read.",
             ) from error
         return Recorded(output, script, self._frames / FPS, self._prompter.over)
