@@ -34,7 +34,7 @@ class Added:
     `turn` is the median of the turns' own differences; `p50` and `p95` are differences of percentiles. All
     with their 95 % intervals, bootstrapped over pairs."""
 
-    side: str
+    variant: str
     plain: str
     label: str
     n: int
@@ -46,17 +46,17 @@ class Added:
 def added(run: Run) -> list[Added]:
     """Every side that another way's was set beside, quantity by quantity."""
     found: list[Added] = []
-    for plain in run.sides:
+    for plain in run.variants:
         for transport in TRANSPORTS:
-            side = run.side(over(plain.name, transport))
-            for name, label in QUANTITIES if side is not None else ():
-                assert side is not None
-                a, b = tasks(plain, name) or {}, tasks(side, name) or {}
+            variant = run.variant(over(plain.name, transport))
+            for name, label in QUANTITIES if variant is not None else ():
+                assert variant is not None
+                a, b = tasks(plain, name) or {}, tasks(variant, name) or {}
                 pairs = [(a[key], b[key]) for key in sorted(a.keys() & b.keys())]
                 if len(pairs) >= _FEWEST:
                     turn = difference([(0.0, there - here) for here, there in pairs], 50)
                     p50, p95 = difference(pairs, 50), difference(pairs, 95)
-                    found.append(Added(side.name, plain.name, label, len(pairs), turn, p50, p95))
+                    found.append(Added(variant.name, plain.name, label, len(pairs), turn, p50, p95))
     return found
 
 

@@ -94,7 +94,7 @@ def with_own_barge_ins(
 
 
 def agreements(
-    side: str, turns: Iterable[TurnRecord], *, jitter_ms: float | None = None, loses: bool = False
+    variant: str, turns: Iterable[TurnRecord], *, jitter_ms: float | None = None, loses: bool = False
 ) -> list[Agreement]:
     """One check a quantity, over all turns of which both have an opinion.
 
@@ -114,7 +114,7 @@ def agreements(
         outside = sum(abs(error_ms) > tolerance_ms for error_ms in found)
         checks.append(
             Agreement(
-                side=side,
+                variant=variant,
                 quantity=quantity,
                 n=len(found),
                 median_ms=round(median(found), 2),

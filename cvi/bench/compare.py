@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from cvi.bench import fingerprint
 from cvi.bench.quantities import account, measured, tasks
-from cvi.bench.run import SHARE, Figure, Run, Side
+from cvi.bench.run import SHARE, Figure, Run, Variant
 from cvi.bench.statistics import (
     Comparison,
     Interval,
@@ -38,8 +40,8 @@ _IMMATERIAL = frozenset({"output", "json", "folder"})
 class Row:
     """One figure on both sides. `finding` is B's, seen from A; `paired` says how it was drawn."""
 
-    side_a: str
-    side_b: str
+    variant_a: Annotated[str, Field(alias="side_a")]
+    variant_b: Annotated[str, Field(alias="side_b")]
     name: str
     label: str
     unit: str
@@ -57,7 +59,7 @@ class RunComparison:
     warnings: tuple[str, ...]
 
 
-def compare_runs(a: Run, b: Run, sides: tuple[str, str] | None = None) -> RunComparison:
+def compare_runs(a: Run, b: Run, variants: tuple[str, str] | None = None) -> RunComparison:
     """B against A. `sides` names one side of each; else those of equal name, else the first of each.
 
     Raises UsageError for runs that measured different things, or have no figure in common.
@@ -67,13 +69,13 @@ def compare_runs(a: Run, b: Run, sides: tuple[str, str] | None = None) -> RunCom
             f"A is a run of '{a.kind}' and B of '{b.kind}': their figures mean different things.",
             "Compare runs of the same kind.",
         )
-    rows = [row for side_a, side_b in _pairs(a, b, sides) for row in compare_sides(side_a, side_b)]
+    rows = [row for pair in _pairs(a, b, variants) for row in compare_variants(*pair)]
     if not rows:
         raise UsageError("These runs have no figure in common.", "See what each holds: cvi bench report.")
     return RunComparison(a.kind, tuple(rows), tuple(_warnings(a, b)))
 
 
-def compare_sides(a: Side, b: Side) -> Iterator[Row]:
+def compare_variants(a: Variant, b: Variant) -> Iterator[Row]:
     """Every figure that both sides have, measured ones first."""
     of_b = {figure.name: figure for figure in (*measured(b), *account(b))}
     for figure in (*measured(a), *account(a)):
@@ -88,7 +90,7 @@ def compare_sides(a: Side, b: Side) -> Iterator[Row]:
 
 
 def _compared(
-    a: Side, b: Side, left: Figure, right: Figure
+    a: Variant, b: Variant, left: Figure, right: Figure
 ) -> tuple[Comparison | ShareComparison | None, bool]:
     if left.unit == SHARE:
         hits_a, hits_b = round(sum(left.values)), round(sum(right.values))
@@ -111,19 +113,19 @@ def _finding(comparison: Comparison | ShareComparison, figure: Figure) -> Findin
     return "better" if (comparison.difference.value < 0) == figure.lower_is_better else "worse"
 
 
-def _pairs(a: Run, b: Run, sides: tuple[str, str] | None) -> list[tuple[Side, Side]]:
-    if sides is not None:
-        return [(_side(a, "A", sides[0]), _side(b, "B", sides[1]))]
-    if not a.sides or not b.sides:
+def _pairs(a: Run, b: Run, variants: tuple[str, str] | None) -> list[tuple[Variant, Variant]]:
+    if variants is not None:
+        return [(_variant(a, "A", variants[0]), _variant(b, "B", variants[1]))]
+    if not a.variants or not b.variants:
         raise UsageError("A run without a side cannot be compared.", "Measure again.")
-    shared = [(side, other) for side in a.sides if (other := b.side(side.name)) is not None]
-    return shared or [(a.sides[0], b.sides[0])]
+    shared = [(variant, other) for variant in a.variants if (other := b.variant(variant.name)) is not None]
+    return shared or [(a.variants[0], b.variants[0])]
 
 
-def _side(run: Run, which: str, name: str) -> Side:
-    found = run.side(name)
+def _variant(run: Run, which: str, name: str) -> Variant:
+    found = run.variant(name)
     if found is None:
-        known = ", ".join(side.name for side in run.sides)
+        known = ", ".join(variant.name for variant in run.variants)
         raise UsageError(f"{which} has no side '{name}'.", f"It has: {known or 'none'}.")
     return found
 

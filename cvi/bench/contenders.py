@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cvi.bench.session import Way
-from cvi.bench.sides import Policy
+from cvi.bench.variants import Policy
 
 _OVER = {"webrtc": "over WebRTC to another process"}
 

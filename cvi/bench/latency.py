@@ -27,10 +27,10 @@ from cvi.bench.fingerprint import take_fingerprint
 from cvi.bench.probe.evidence import Evidence, save_evidence
 from cvi.bench.probe.measuring import Measured, joined, measure
 from cvi.bench.probe.mouth import MouthLook, learn_mouth
-from cvi.bench.run import Agreement, BargeInRecord, Figure, OwnCost, Run, Side, TurnRecord
+from cvi.bench.run import Agreement, BargeInRecord, Figure, OwnCost, Run, TurnRecord, Variant
 from cvi.bench.session import Held, Way, hold
-from cvi.bench.sides import Policy
 from cvi.bench.statistics import theil_sen
+from cvi.bench.variants import Policy
 from cvi.engines import ResolvedConfig, build_engine_set, conversation_settings
 
 
@@ -68,10 +68,10 @@ async def measure_latency(
     sys.setswitchinterval(0.001)
     began, began_s = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     settings = conversation_settings(plan.cast, "bench")
-    way, sides_held = plan.ways[0], contenders(plan.policies, plan.ways)
+    way, variants_held = plan.ways[0], contenders(plan.policies, plan.ways)
     progress("Warming up")
     engines = await build_engine_set(plan.cast, settings, width=way.width, height=way.height, fps=way.fps)
-    collected = {side.name: _Collected() for side in sides_held}
+    collected = {variant.name: _Collected() for variant in variants_held}
     try:
         face = engines.face
         assert face is not None, "an engine set for measuring has a face"
@@ -79,19 +79,27 @@ async def measure_latency(
         look = await asyncio.to_thread(learn_mouth, face.render, way.width, way.height)
         cpu_began, wall_began = time.process_time(), time.monotonic()
         for number, block in enumerate(plan.blocks):
-            for side in sides_held if number % 2 == 0 else reversed(sides_held):
-                session = f"{side.name}-{number + 1:02d}-{block.name}"
+            for variant in variants_held if number % 2 == 0 else reversed(variants_held):
+                session = f"{variant.name}-{number + 1:02d}-{block.name}"
                 progress(f"{session}: {len(block.turns)} turns")
                 layers, render = engines.layers, engines.render
                 held = await hold(
-                    session, block, side.policy, settings, layers, render, side.way, look.box, plan.folder
+                    session,
+                    block,
+                    variant.policy,
+                    settings,
+                    layers,
+                    render,
+                    variant.way,
+                    look.box,
+                    plan.folder,
                 )
-                collected[side.name].held.append(held)
+                collected[variant.name].held.append(held)
         process_cpu_s, wall_s = time.process_time() - cpu_began, time.monotonic() - wall_began
     finally:
         await engines.close()
     progress("Measuring what was recorded")
-    sides, checks, files = _read(plan, sides_held, collected, look)
+    variants, checks, files = _read(plan, variants_held, collected, look)
     engines = {layer: getattr(plan.cast, layer).engine for layer in ("stt", "llm", "tts", "face")}
     return Run(
         kind="latency",
@@ -99,52 +107,54 @@ async def measure_latency(
         began=began,
         duration_s=round(time.monotonic() - began_s, 1),
         fingerprint=take_fingerprint(plan.cast.profile.name, engines).as_data(),
-        sides=tuple(sides),
+        variants=tuple(variants),
         options=dict(plan.options),
         agreement=tuple(checks),
         own_cost=OwnCost(
-            probe_cpu_s=round(sum(held.probe_cpu_s for side in collected.values() for held in side.held), 2),
+            probe_cpu_s=round(
+                sum(held.probe_cpu_s for variant in collected.values() for held in variant.held), 2
+            ),
             process_cpu_s=round(process_cpu_s, 2),
             wall_s=round(wall_s, 1),
         ),
         files=tuple(files),
-        notes=tuple(_notes(plan.blocks, sides, collected)),
+        notes=tuple(_notes(plan.blocks, variants, collected)),
     )
 
 
 def _read(
     plan: Plan, contending: Sequence[Contender], collected: dict[str, _Collected], look: MouthLook
-) -> tuple[list[Side], list[Agreement], list[str]]:
+) -> tuple[list[Variant], list[Agreement], list[str]]:
     """The figures of every side, from what its sessions left."""
-    sides: list[Side] = []
+    variants: list[Variant] = []
     checks: list[Agreement] = []
     files: list[str] = []
     for contender in contending:
-        name, side = contender.name, collected[contender.name]
+        name, variant = contender.name, collected[contender.name]
         turns: list[TurnRecord] = []
         barge_ins: list[BargeInRecord] = []
         seams: list[tuple[Measured, Measured]] = []
-        for block, held in zip(plan.blocks, side.held, strict=True):
+        for block, held in zip(plan.blocks, variant.held, strict=True):
             voice = block.voice()
             measured = measure(held.evidence, block.turns, voice, name, look, partial=True)
-            side.measured.append(measured)
+            variant.measured.append(measured)
             if held.seam is not None:
                 seams.append((measured, measure(held.seam, block.turns, voice, name, partial=True)))
             turns += with_journal(measured.turns, held.events)
             barge_ins += with_own_barge_ins(measured.barge_ins, held.events)
             files += [path.name for path in (*_write(held.evidence, plan.folder), *held.files)]
-        playout = joined(side.measured, _drift(side.measured))
-        dropped = sum(_dropped(held) for held in side.held)
+        playout = joined(variant.measured, _drift(variant.measured))
+        dropped = sum(_dropped(held) for held in variant.held)
         engines = {layer: getattr(plan.cast, layer).engine for layer in ("stt", "llm", "tts", "face")}
-        sides.append(
-            Side(
+        variants.append(
+            Variant(
                 name=name,
                 about=contender.about,
                 engines=engines,
                 turns=tuple(turns),
                 barge_ins=tuple(barge_ins),
                 playout=replace(playout, dropped=dropped),
-                figures=(*on_the_way(seams), *_first_pictures(side.held)) if seams else (),
+                figures=(*on_the_way(seams), *_first_pictures(variant.held)) if seams else (),
             )
         )
         weather = contender.way.weather if seams else None
@@ -154,7 +164,7 @@ def _read(
             jitter_ms=_jitter_ms(contender.way) if seams else None,
             loses=weather is not None and weather.loses,
         )
-    return sides, checks, files
+    return variants, checks, files
 
 
 def _first_pictures(held: Sequence[Held]) -> tuple[Figure, ...]:
@@ -200,25 +210,25 @@ def _dropped(held: Held) -> int:
 
 
 def _notes(
-    blocks: Sequence[CallerBlock], sides: Sequence[Side], collected: dict[str, _Collected]
+    blocks: Sequence[CallerBlock], variants: Sequence[Variant], collected: dict[str, _Collected]
 ) -> list[str]:
     notes: list[str] = []
-    for side in sides:
-        for block, held in zip(blocks, collected[side.name].held, strict=True):
+    for variant in variants:
+        for block, held in zip(blocks, collected[variant.name].held, strict=True):
             session = held.evidence.session
-            lost = len(block.turns) - sum(turn.session == session for turn in side.turns)
+            lost = len(block.turns) - sum(turn.session == session for turn in variant.turns)
             if held.events[-1].data.get("reason") == "took_too_long":
                 echo_db = block.room.echo_db
                 heard = f", its own voice coming back {echo_db:g} dB" if echo_db is not None else ""
                 notes.append(f"{session} did not come to an end{heard}, and was stopped.")
             if lost:
                 notes.append(f"{session}: {lost} of {len(block.turns)} turns were not said or not found.")
-        answered = sum(turn.first_audio_ms is not None for turn in side.turns)
-        wanted = sum(turn.kind != "backchannel" for turn in side.turns)
+        answered = sum(turn.first_audio_ms is not None for turn in variant.turns)
+        wanted = sum(turn.kind != "backchannel" for turn in variant.turns)
         if answered < wanted:
-            notes.append(f"{side.name}: {wanted - answered} of {wanted} turns got no answer of their own.")
-        far = [held.far for held in collected[side.name].held if held.far is not None]
-        notes += _far_notes(side.name, far)
+            notes.append(f"{variant.name}: {wanted - answered} of {wanted} turns got no answer of their own.")
+        far = [held.far for held in collected[variant.name].held if held.far is not None]
+        notes += _far_notes(variant.name, far)
     return notes
 
 

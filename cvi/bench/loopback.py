@@ -165,4 +165,3 @@ def _answer(block: CallerBlock, voice: Pcm) -> Pcm:
 
 def _file(block: CallerBlock, clock: Clock, fps: int) -> Transport:
     return FileTransport(load_scenario(block.scenario), None, clock=clock, fps=fps, recording=None)
-

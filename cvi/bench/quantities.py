@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from cvi.bench.run import BargeInRecord, Figure, Side, TurnRecord
+from cvi.bench.run import BargeInRecord, Figure, TurnRecord, Variant
 
 MEASURED = (
     ("first_audio_ms", "speech end to first sound"),
@@ -29,45 +29,45 @@ _Task = TypeVar("_Task", TurnRecord, BargeInRecord)
 _AT_THE_EAR = "From the waveforms and pictures recorded outside the program."
 
 
-def measured(side: Side) -> tuple[Figure, ...]:
+def measured(variant: Variant) -> tuple[Figure, ...]:
     """What was measured from outside: answers, interruptions, and what else the run counted."""
     found = [
         Figure(name, label, "ms", values, protocol=_AT_THE_EAR)
         for name, label in MEASURED
-        if (values := tuple(_present(_turn_values(side, name))))
+        if (values := tuple(_present(_turn_values(variant, name))))
     ]
     for name, label in BARGE_IN:
-        values = tuple(value for cut in side.barge_ins if (value := getattr(cut, name)) is not None)
+        values = tuple(value for cut in variant.barge_ins if (value := getattr(cut, name)) is not None)
         if values:
             found.append(Figure(name, label, "ms", values, protocol=_AT_THE_EAR))
     named = {figure.name for figure in found}
-    return (*found, *(figure for figure in side.figures if figure.name not in named and figure.values))
+    return (*found, *(figure for figure in variant.figures if figure.name not in named and figure.values))
 
 
-def account(side: Side) -> tuple[Figure, ...]:
+def account(variant: Variant) -> tuple[Figure, ...]:
     """The program's own account of its answers; empty for a system that keeps none."""
     return tuple(
         Figure(f"journal.{key}", label, "ms", values, protocol="From the program's own journal.")
         for key, label in ACCOUNT
-        if (values := tuple(v for turn in side.turns if (v := turn.journal.get(key)) is not None))
+        if (values := tuple(v for turn in variant.turns if (v := turn.journal.get(key)) is not None))
     )
 
 
-def tasks(side: Side, name: str) -> dict[tuple[str, int], float] | None:
+def tasks(variant: Variant, name: str) -> dict[tuple[str, int], float] | None:
     """One value a task, keyed by its name and how often it was met before, so that the same task on two
     sides can be paired. None for figures that belong to no task."""
     if any(name == known for known, _ in MEASURED):
-        return _numbered(side.turns, lambda turn: getattr(turn, name))
+        return _numbered(variant.turns, lambda turn: getattr(turn, name))
     if any(name == known for known, _ in BARGE_IN):
-        return _numbered(side.barge_ins, lambda cut: getattr(cut, name))
+        return _numbered(variant.barge_ins, lambda cut: getattr(cut, name))
     if name.startswith("journal."):
         key = name.removeprefix("journal.")
-        return _numbered(side.turns, lambda turn: turn.journal.get(key))
+        return _numbered(variant.turns, lambda turn: turn.journal.get(key))
     return None
 
 
-def _turn_values(side: Side, name: str) -> list[float | None]:
-    return [getattr(turn, name) for turn in side.turns]
+def _turn_values(variant: Variant, name: str) -> list[float | None]:
+    return [getattr(turn, name) for turn in variant.turns]
 
 
 def _present(values: list[float | None]) -> list[float]:

@@ -12,7 +12,9 @@ in `_ms`; latencies are milliseconds after the true end of the caller's speech.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 FORMAT = 1
 
@@ -54,7 +56,7 @@ class TurnRecord:
     id: str
     kind: str
     text: str
-    side: str
+    variant: Annotated[str, Field(alias="side")]
     session: str
     speech_start_s: float
     speech_end_s: float
@@ -78,7 +80,7 @@ class BargeInRecord:
     """
 
     id: str
-    side: str
+    variant: Annotated[str, Field(alias="side")]
     session: str
     voice_at_s: float
     silence_ms: float | None
@@ -144,7 +146,7 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class Variant:
     """One system under measurement: "cvi", "cascade", a peer, an engine."""
 
     name: str
@@ -164,7 +166,7 @@ class Agreement:
     """The program's own account against the measurement: per quantity, `outside` of `n` turns differ by
     more than `tolerance_ms`. The check fails when more than `allowed_share` of them do."""
 
-    side: str
+    variant: Annotated[str, Field(alias="side")]
     quantity: str
     n: int
     median_ms: float
@@ -203,7 +205,7 @@ class Run:
     began: str
     duration_s: float
     fingerprint: dict[str, Any]
-    sides: tuple[Side, ...]
+    variants: Annotated[tuple[Variant, ...], Field(alias="sides")]
     options: dict[str, Any] = field(default_factory=dict)
     agreement: tuple[Agreement, ...] = ()
     own_cost: OwnCost = field(default_factory=OwnCost)
@@ -212,8 +214,8 @@ class Run:
     notes: tuple[str, ...] = ()
     format: int = FORMAT
 
-    def side(self, name: str) -> Side | None:
-        return next((side for side in self.sides if side.name == name), None)
+    def variant(self, name: str) -> Variant | None:
+        return next((variant for variant in self.variants if variant.name == name), None)
 
     @property
     def agrees(self) -> bool:

@@ -13,7 +13,7 @@ from cvi.bench.far.spec import Spec
 from cvi.bench.far.weather import Weather
 from cvi.bench.probe.evidence import Evidence
 from cvi.bench.probe.tap import MouthBox, RoomSound, Tap
-from cvi.bench.sides import Policy
+from cvi.bench.variants import Policy
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.history import History

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from cvi.bench.added import added
 from cvi.bench.agreement import STEPS
-from cvi.bench.run import Run, Side, TurnRecord
+from cvi.bench.run import Run, TurnRecord, Variant
 from cvi.bench.statistics import Comparison, Interval, Summary, compare, compare_pairs, summarize
 
 _STEP_NAMES = {
@@ -45,7 +45,7 @@ def print_latency_run(run: Run, console: Console) -> None:
 
 def ratio(run: Run, quantity: str = "first_audio_ms") -> Comparison | None:
     """Ours against the baseline's, turn by turn where both answered; None without a baseline."""
-    ours, plain = run.side("cvi"), run.side("cascade")
+    ours, plain = run.variant("cvi"), run.variant("cascade")
     if ours is None or plain is None:
         return None
     left, right = _answers(plain.turns, quantity), _answers(ours.turns, quantity)
@@ -59,13 +59,13 @@ def _answers(turns: Iterable[TurnRecord], quantity: str) -> dict[str, float]:
 
 def _print_measured(run: Run, console: Console) -> None:
     table = _table("Measured from sound and picture, ms after the end of speech (barge-ins: after its onset)")
-    for side in run.sides:
-        turns = side.turns
-        _row(table, side, "first sound", [turn.first_audio_ms for turn in turns])
-        _row(table, side, "first moving mouth", [turn.first_frame_ms for turn in turns])
-        if side.barge_ins:
-            _row(table, side, "barge-in: silence", [cut.silence_ms for cut in side.barge_ins])
-            _row(table, side, "barge-in: mouth rests", [cut.mouth_at_rest_ms for cut in side.barge_ins])
+    for variant in run.variants:
+        turns = variant.turns
+        _row(table, variant, "first sound", [turn.first_audio_ms for turn in turns])
+        _row(table, variant, "first moving mouth", [turn.first_frame_ms for turn in turns])
+        if variant.barge_ins:
+            _row(table, variant, "barge-in: silence", [cut.silence_ms for cut in variant.barge_ins])
+            _row(table, variant, "barge-in: mouth rests", [cut.mouth_at_rest_ms for cut in variant.barge_ins])
         table.add_section()
     console.print(table)
 
@@ -90,13 +90,13 @@ def _print_added(run: Run, console: Console) -> None:
             table.add_column(column, justify="left" if column in ("side", "over", "quantity") else "right")
         for one in found:
             cells = [_added(found) for found in (one.turn, one.p50, one.p95)]
-            table.add_row(one.side, one.plain, one.label, str(one.n), *cells)
+            table.add_row(one.variant, one.plain, one.label, str(one.n), *cells)
         console.print(table)
     table = _table("The way itself, ms, from what was recorded at both of its ends")
-    for side in run.sides:
-        for figure in side.figures:
+    for variant in run.variants:
+        for figure in variant.figures:
             if figure.name.startswith("way_") or figure.name == "first_picture_ms":
-                _row(table, side, figure.label, figure.values)
+                _row(table, variant, figure.label, figure.values)
     if table.row_count:
         console.print(table)
 
@@ -109,14 +109,14 @@ def _print_breakdown(run: Run, console: Console) -> None:
     title = "The program's own account, ms after the end of speech as it saw it"
     table = Table(title=title, title_justify="left")
     table.add_column("step")
-    for side in run.sides:
+    for variant in run.variants:
         for name in ("P50", "P95"):
-            table.add_column(f"{side.name} {name}" if len(run.sides) > 1 else name, justify="right")
+            table.add_column(f"{variant.name} {name}" if len(run.variants) > 1 else name, justify="right")
     rows = 0
     for step in STEPS:
         cells: list[str] = []
-        for side in run.sides:
-            found = summarize([turn.journal.get(step) for turn in side.turns])
+        for variant in run.variants:
+            found = summarize([turn.journal.get(step) for turn in variant.turns])
             cells += [f"{found.p50.value:.0f}", f"{found.p95.value:.0f}"] if found else ["-", "-"]
             rows += found is not None
         table.add_row(_STEP_NAMES[step], *cells)
@@ -125,8 +125,8 @@ def _print_breakdown(run: Run, console: Console) -> None:
 
 
 def _print_playout(run: Run, console: Console) -> None:
-    for side in run.sides:
-        playout = side.playout
+    for variant in run.variants:
+        playout = variant.playout
         if not playout.frames:
             continue
         sync = "no speech to compare"
@@ -138,7 +138,7 @@ def _print_playout(run: Run, console: Console) -> None:
             # Conversations of half a minute can't show it; `cvi bench soak` can.
             sync += f", {told}" if high - low < _TELLING_DRIFT_MS else ", sessions too short for its drift"
         console.print(
-            f"{side.name}: {playout.frames} frames, {playout.late} late by more than a frame period "
+            f"{variant.name}: {playout.frames} frames, {playout.late} late by more than a frame period "
             f"({100 * playout.late / playout.frames:.2f} %), {playout.dropped} never came, {playout.frozen} "
             f"stood still while it spoke; {len(playout.gaps)} gaps in the sound; {sync}.",
             style="dim",
@@ -153,7 +153,7 @@ def _print_agreement(run: Run, console: Console) -> None:
         table.add_column(column, justify="left" if column in ("side", "quantity", "") else "right")
     for check in run.agreement:
         table.add_row(
-            check.side,
+            check.variant,
             check.quantity.replace("_", " "),
             f"{check.median_ms:+.0f}",
             f"{check.worst_ms:+.0f}",
@@ -171,13 +171,14 @@ def _table(title: str) -> Table:
     return table
 
 
-def _row(table: Table, side: Side, name: str, values: Sequence[float | None]) -> None:
+def _row(table: Table, variant: Variant, name: str, values: Sequence[float | None]) -> None:
     found: Summary | None = summarize(values)
     if found is None:
-        table.add_row(side.name, name, "0", "-", "-", "-", "-")
+        table.add_row(variant.name, name, "0", "-", "-", "-", "-")
         return
     p50, p95 = _interval(found.p50), _interval(found.p95)
-    table.add_row(side.name, name, str(found.n), p50, f"{found.p90.value:.0f}", p95, f"{found.p99.value:.0f}")
+    p90, p99 = f"{found.p90.value:.0f}", f"{found.p99.value:.0f}"
+    table.add_row(variant.name, name, str(found.n), p50, p90, p95, p99)
 
 
 def _interval(found: Interval) -> str:

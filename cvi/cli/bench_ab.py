@@ -43,8 +43,8 @@ def ab(
     from rich.console import Console
 
     from cvi.bench.ab.measure import measure_peers
-    from cvi.bench.kept import new_run_folder, save_run
     from cvi.bench.report.page import REPORT_NAME, write_report
+    from cvi.bench.run_store import new_run_folder, save_run
 
     contenders = [_contender(peer, out_hz) for peer in peers]
     _refuse_twins(contenders)

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 def compare(
     a: Annotated[Path, typer.Argument(help="A run's folder: what is compared against.")],
     b: Annotated[Path, typer.Argument(help="The other run's folder.")],
-    sides: Annotated[
+    variants: Annotated[
         str | None,
-        typer.Option(help="A side of each, as A:B (for example cascade:cvi); else those of equal name."),
+        typer.Option(
+            "--sides", help="A side of each, as A:B (for example cascade:cvi); else those of equal name."
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
@@ -28,16 +30,16 @@ def compare(
     The exit status is 0 whatever is found; 2 when the runs cannot be compared.
     """
     from cvi.bench.compare import compare_runs
-    from cvi.bench.kept import load_run
+    from cvi.bench.run_store import load_run
 
-    found = compare_runs(load_run(a), load_run(b), _sides(sides))
+    found = compare_runs(load_run(a), load_run(b), _variants(variants))
     if json:
         _print_json(found)
     else:
         _print(found)
 
 
-def _sides(text: str | None) -> tuple[str, str] | None:
+def _variants(text: str | None) -> tuple[str, str] | None:
     from cvi.errors import UsageError
 
     if text is None:
@@ -55,11 +57,11 @@ def _print(found: RunComparison) -> None:
     console = Console(highlight=False)
     for warning in found.warnings:
         console.print(f"[yellow]{escape(warning)}[/]")
-    by_sides: dict[tuple[str, str], list[Row]] = {}
+    by_variants: dict[tuple[str, str], list[Row]] = {}
     for row in found.rows:
-        by_sides.setdefault((row.side_a, row.side_b), []).append(row)
-    for (side_a, side_b), rows in by_sides.items():
-        console.print(_table(side_a, side_b, rows))
+        by_variants.setdefault((row.variant_a, row.variant_b), []).append(row)
+    for (variant_a, variant_b), rows in by_variants.items():
+        console.print(_table(variant_a, variant_b, rows))
     console.print(
         "Ratios of medians, B to A, with bootstrapped 95 % intervals; a difference is shown when the "
         "interval does not hold 1. Shares: their difference in percentage points, and it must not hold 0.",
@@ -67,11 +69,11 @@ def _print(found: RunComparison) -> None:
     )
 
 
-def _table(side_a: str, side_b: str, rows: list[Row]) -> Table:
+def _table(variant_a: str, variant_b: str, rows: list[Row]) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=f"A: {escape(side_a)}   B: {escape(side_b)}", title_justify="left")
+    table = Table(title=f"A: {escape(variant_a)}   B: {escape(variant_b)}", title_justify="left")
     table.add_column("median, or share")
     for column in ("A", "B", "B / A", "95 %", "n"):
         table.add_column(column, justify="right")
@@ -111,7 +113,8 @@ def _figures(c: Comparison | ShareComparison, unit: str) -> tuple[str, str, str,
 
 def _print_json(found: RunComparison) -> None:
     import json
-    from dataclasses import asdict
 
-    rows = [{**asdict(row), "real": row.comparison.real} for row in found.rows]
-    typer.echo(json.dumps({**asdict(found), "rows": rows}, indent=2, ensure_ascii=False))
+    from cvi.bench.run_store import as_json
+
+    rows = [{**as_json(row), "real": row.comparison.real} for row in found.rows]
+    typer.echo(json.dumps({**as_json(found), "rows": rows}, indent=2, ensure_ascii=False))

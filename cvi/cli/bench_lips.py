@@ -48,11 +48,11 @@ def lips(
     options = {"size": size, "seconds": seconds if drift is None else drift}
     measuring = Measuring("lips", options, output=output)
     with Console(stderr=True, quiet=json).status("") as status:
-        sides = [measure_film(path, seconds) for path in film or ()]
+        variants = [measure_film(path, seconds) for path in film or ()]
         for face, engine in faces:
             if drift is None:
-                sides.append(measure_lips(face, engine, seconds, status.update))
+                variants.append(measure_lips(face, engine, seconds, status.update))
             else:
-                sides.append(measure_drift(face, engine, drift, status.update))
-    run, folder = measuring.finish(sides)
+                variants.append(measure_drift(face, engine, drift, status.update))
+    run, folder = measuring.finish(variants)
     print_run(run, folder, json)

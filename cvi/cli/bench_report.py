@@ -21,8 +21,8 @@ def report(
     Distributions, percentiles with intervals, every turn's timeline, frames and sound, the machine and
     the versions. The page fetches nothing, and prints.
     """
-    from cvi.bench.kept import load_run
     from cvi.bench.report.page import REPORT_NAME, write_report
+    from cvi.bench.run_store import load_run
 
     loaded = [(place, load_run(place)) for place in runs]
     folder = runs[0] if runs[0].is_dir() else runs[0].parent

@@ -37,8 +37,8 @@ def soak(
 
     from rich.console import Console
 
-    from cvi.bench.kept import new_run_folder, save_run
     from cvi.bench.report.page import REPORT_NAME, write_report
+    from cvi.bench.run_store import new_run_folder, save_run
     from cvi.bench.soak.series import courses, grown
     from cvi.bench.soak.watch import SoakOptions
     from cvi.cli.request import FRAME_RATES, picture_size
@@ -120,7 +120,7 @@ def _print(run: Run, console: Console) -> None:
             f"[{colours.get(trend.verdict, 'yellow')}]{verdict_words(course).partition(':')[0]}[/]",
         )
     console.print(table)
-    playout = run.sides[0].playout
+    playout = run.variants[0].playout
     console.print(
         f"{playout.late} of {playout.frames} frames were late by more than a frame period.", style="dim"
     )

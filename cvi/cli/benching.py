@@ -13,13 +13,13 @@ from rich.console import Console
 from cvi.bench.callers.block import build_blocks
 from cvi.bench.callers.recipe import Recipe, find_recipe, load_recipe
 from cvi.bench.far.weather import Weather
-from cvi.bench.kept import as_json, new_run_folder, save_run
 from cvi.bench.latency import Plan, measure_latency
 from cvi.bench.run import Run
+from cvi.bench.run_store import as_json, new_run_folder, save_run
 from cvi.bench.session import TRANSPORTS, Way
-from cvi.bench.sides import policies
 from cvi.bench.smoke import SMOKE_CALLERS, SMOKE_TURNS, judge_smoke
 from cvi.bench.tables import print_latency_run
+from cvi.bench.variants import policies
 from cvi.cli.request import FRAME_RATES, picture_size
 from cvi.engines import ResolvedConfig, resolve
 from cvi.errors import CviError, UsageError
@@ -97,14 +97,14 @@ def run_latency(request: LatencyRequest) -> None:
         print_latency_run(run, console)
         told = f"Kept in {folder}; a page of it: cvi bench report {folder}"
         console.print(told, style="dim", soft_wrap=True)
-    for side in run.sides:
-        if len(side.turns) < wanted:
+    for variant in run.variants:
+        if len(variant.turns) < wanted:
             raise CviError(
-                f"{side.name}: {wanted - len(side.turns)} of {wanted} turns never came to be heard.",
+                f"{variant.name}: {wanted - len(variant.turns)} of {wanted} turns never came to be heard.",
                 f"A conversation ended too early: see the journals in {folder}.",
             )
     if not run.agrees:
-        wrong = [f"{check.side} {check.quantity}" for check in run.agreement if not check.ok]
+        wrong = [f"{check.variant} {check.quantity}" for check in run.agreement if not check.ok]
         raise CviError(
             f"The program's own account disagrees with what was measured: {', '.join(wrong)}.",
             f"Look at the turns in {path}: one of the two is wrong.",

@@ -16,12 +16,12 @@ from rich.table import Table
 from cvi.bench.callers.block import CallerBlock, build_blocks
 from cvi.bench.callers.recipe import find_recipe, load_recipe
 from cvi.bench.fingerprint import take_fingerprint
-from cvi.bench.kept import as_json, new_run_folder, save_run
 from cvi.bench.loopback import DELAYS_MS, TOLERANCE_MS, Answer, loop_back
 from cvi.bench.probe.evidence import save_evidence
 from cvi.bench.probe.measuring import Measured, joined
 from cvi.bench.probe.mouth import learn_mouth
-from cvi.bench.run import Figure, Run, Side
+from cvi.bench.run import Figure, Run, Variant
+from cvi.bench.run_store import as_json, new_run_folder, save_run
 from cvi.bench.smoke import SMOKE_CALLERS
 from cvi.cli.request import picture_size
 from cvi.engine_registry import build
@@ -50,7 +50,7 @@ def run_loopback(replica: str, turns: int, size: str, fps: int, output: Path | N
         began=began,
         duration_s=round(time.monotonic() - began_s, 1),
         fingerprint=take_fingerprint().as_data(),
-        sides=(_side(answers, sessions),),
+        variants=(_variant(answers, sessions),),
         options={"replica": card.name, "turns": turns, "size": size, "fps": fps},
         files=tuple(files),
     )
@@ -97,7 +97,7 @@ async def _hold(
     return answers, sessions, files
 
 
-def _side(answers: Sequence[Answer], sessions: Sequence[Measured]) -> Side:
+def _variant(answers: Sequence[Answer], sessions: Sequence[Measured]) -> Variant:
     figures: list[Figure] = []
     for delay_ms in DELAYS_MS:
         here = [answer for answer in answers if answer.delay_ms == delay_ms]
@@ -106,7 +106,7 @@ def _side(answers: Sequence[Answer], sessions: Sequence[Measured]) -> Side:
             values = tuple(round(error, 3) for error in errors if error is not None)
             label = f"{kind}, {delay_ms} ms: measured less true"
             figures.append(Figure(f"{kind}_error_ms_at_{delay_ms}", label, "ms", values))
-    return Side(
+    return Variant(
         name="loopback",
         about="a peer that answers a known time after the caller's last sound",
         turns=tuple(turn for session in sessions for turn in session.turns),

@@ -14,9 +14,9 @@ from cvi.bench.run import (
     OwnCost,
     Playout,
     Run,
-    Side,
     SyncPoint,
     TurnRecord,
+    Variant,
 )
 
 QUESTIONS = (
@@ -28,7 +28,7 @@ QUESTIONS = (
 
 
 def latency_run(
-    turns: int = 24, sides: tuple[tuple[str, float], ...] = (("cvi", 1.0), ("cascade", 2.6))
+    turns: int = 24, variants: tuple[tuple[str, float], ...] = (("cvi", 1.0), ("cascade", 2.6))
 ) -> Run:
     rng = np.random.default_rng(7)
     return Run(
@@ -37,7 +37,7 @@ def latency_run(
         "2026-01-02T03:04:05+00:00",
         640.0,
         {"cpu": "Some processor", "cores": 2, "packages": {"numpy": "2.0"}, "gpu": ""},
-        tuple(_side(name, factor, turns, rng) for name, factor in sides),
+        tuple(_variant(name, factor, turns, rng) for name, factor in variants),
         options={"persona": "guide", "scenario": "questions", "turns": turns},
         agreement=(
             Agreement("cvi", "first_audio", turns, -3.1, 18.0, 30.0, 0, 0.05, True),
@@ -48,8 +48,8 @@ def latency_run(
     )
 
 
-def _side(name: str, factor: float, count: int, rng: Any) -> Side:
-    return Side(
+def _variant(name: str, factor: float, count: int, rng: Any) -> Variant:
+    return Variant(
         name,
         about="a made-up system",
         engines={"stt": "pocketsphinx", "llm": "llama-cpp"},
@@ -73,14 +73,14 @@ def _side(name: str, factor: float, count: int, rng: Any) -> Side:
     )
 
 
-def _turn(number: int, side: str, factor: float, rng: Any) -> TurnRecord:
+def _turn(number: int, variant: str, factor: float, rng: Any) -> TurnRecord:
     end_s = 20.0 * number + 3.0
     length_s = 1.0 + number % 3
     floor = float(rng.normal(320, 60)) * (1 + 0.6 * (factor > 1))
     heard = floor + float(rng.gamma(3, 90)) * factor
     if number == 5:
         return TurnRecord(
-            f"q{number:02d}", "question", QUESTIONS[0], side, "s1", end_s - length_s, end_s, "unanswered"
+            f"q{number:02d}", "question", QUESTIONS[0], variant, "s1", end_s - length_s, end_s, "unanswered"
         )
     steps = {
         "floor": floor,
@@ -96,7 +96,7 @@ def _turn(number: int, side: str, factor: float, rng: Any) -> TurnRecord:
         return end_s + steps[key] / 1000
 
     return TurnRecord(
-        f"q{number:02d}", "question" if number % 4 else "pause_inside", QUESTIONS[number % 4], side, "s1",
+        f"q{number:02d}", "question" if number % 4 else "pause_inside", QUESTIONS[number % 4], variant, "s1",
         end_s - length_s, end_s, "answered", heard, heard + 20,
         conditions={"noise_db": 15.0} if number % 5 == 0 else {},
         av_offset_ms=12.0,
@@ -134,7 +134,7 @@ def soak_run(minutes: int = 30, leak_mib_per_hour: float = 0.0) -> Run:
         "2026-01-02T03:04:05+00:00",
         minutes * 60.0,
         {"cpu": "Some processor"},
-        (Side("cvi"),),
+        (Variant("cvi"),),
         series={
             "rss_mib": series(settled),
             "pss_mib": series(settled - 12),

@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 from cvi.audio.files import read_audio
 from cvi.bench.ab.measure import Caller, Contender, caller_of_file, measure_peers
 from cvi.bench.compare import compare_runs
-from cvi.bench.kept import load_run
 from cvi.bench.run import Run
+from cvi.bench.run_store import load_run
 from cvi.cli.bench_ab import ab as command
 from cvi.errors import UsageError
 from cvi.testing.virtual_time import run_virtual
@@ -59,9 +59,9 @@ def test_the_latency_of_a_known_peer_is_right_to_5_ms(
     tmp_path: Path, delay_s: float, how: dict[str, Any]
 ) -> None:
     run = _measured(tmp_path, _caller(tmp_path), ("toy", ToyPeer(delay_s, **how)))
-    found = [turn.first_audio_ms for turn in run.sides[0].turns]
+    found = [turn.first_audio_ms for turn in run.variants[0].turns]
     assert found == pytest.approx([1000 * delay_s] * 3, abs=5)
-    assert {turn.outcome for turn in run.sides[0].turns} == {"answered"}
+    assert {turn.outcome for turn in run.variants[0].turns} == {"answered"}
 
 
 def test_two_peers_are_measured_apart_and_compared_in_pairs(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_peer_that_speaks_into_a_pause_has_cut_in(tmp_path: Path) -> None:
 
     write_wav(caller.scenario.audio, voiceless, 16000)
     run = _measured(tmp_path, caller, ("hasty", ToyPeer(0.3)))
-    turn = run.sides[0].turns[0]
+    turn = run.variants[0].turns[0]
     assert turn.outcome == "cut_in"
     assert len(turn.cut_ins_s) == 1
 
@@ -93,7 +93,7 @@ def test_silence_is_unanswered_and_noted(tmp_path: Path) -> None:
             return
 
     run = _measured(tmp_path, _caller(tmp_path), ("mute", Mute(0.5)))
-    assert [turn.outcome for turn in run.sides[0].turns] == ["unanswered"] * 3
+    assert [turn.outcome for turn in run.variants[0].turns] == ["unanswered"] * 3
     assert "mute: 3 of 3 turns got no answer of their own." in run.notes
 
 
@@ -118,10 +118,10 @@ def test_words_over_a_reply_come_when_they_should_and_yielding_is_measured(tmp_p
             return asyncio.get_running_loop().time()
 
     run = _measured(tmp_path, caller, ("polite", Yielding(0.5, reply_s=4.0)))
-    cut = run.sides[0].barge_ins[0]
+    cut = run.variants[0].barge_ins[0]
     # It knows of the voice when a block that holds it is full: 20 ms at most.
     assert cut.silence_ms == pytest.approx(15, abs=15)
-    reply_began_s = run.sides[0].turns[0].speech_end_s + 0.5
+    reply_began_s = run.variants[0].turns[0].speech_end_s + 0.5
     assert cut.voice_at_s - reply_began_s == pytest.approx(1.0 + 0.1, abs=0.05)
 
 
@@ -156,12 +156,12 @@ def test_the_command_measures_a_program_end_to_end(tmp_path: Path) -> None:
     arguments = [peer, "--callers", str(scenario.audio), "--ready-s", "0.5", "-o", str(out)]
     shown = CliRunner().invoke(app, arguments)
     assert shown.exit_code == 0, shown.output
-    side = load_run(out).sides[0]
-    assert side.name == "toy"
+    variant = load_run(out).variants[0]
+    assert variant.name == "toy"
     # It cannot answer sooner than it does; how much later depends on the machine.
-    assert side.turns[0].outcome == "answered"
-    assert side.turns[0].first_audio_ms is not None
-    assert side.turns[0].first_audio_ms > 380
+    assert variant.turns[0].outcome == "answered"
+    assert variant.turns[0].first_audio_ms is not None
+    assert variant.turns[0].first_audio_ms > 380
     assert "toy" in (out / "report.html").read_text(encoding="utf-8")
 
 

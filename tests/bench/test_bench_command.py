@@ -16,10 +16,10 @@ from cvi.audio.block import HEARD_HZ
 from cvi.audio.files import write_wav
 from cvi.bench.callers.block import CallerBlock, CallerTurn
 from cvi.bench.callers.recipe import Room
-from cvi.bench.kept import load_run
 from cvi.bench.loopback import loop_back
 from cvi.bench.probe.mouth import MouthLook
 from cvi.bench.probe.tap import MouthBox
+from cvi.bench.run_store import load_run
 from cvi.cli.bench import COMMANDS
 from cvi.cli.benching import LatencyRequest, run_latency
 from cvi.errors import UsageError

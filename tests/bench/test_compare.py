@@ -13,25 +13,25 @@ from typer.testing import CliRunner
 
 from cvi.bench.compare import RunComparison, compare_runs
 from cvi.bench.fingerprint import PACKAGES, differences, take_fingerprint
-from cvi.bench.kept import save_run
-from cvi.bench.run import SHARE, BargeInRecord, Figure, Run, Side, TurnRecord
+from cvi.bench.run import SHARE, BargeInRecord, Figure, Run, TurnRecord, Variant
+from cvi.bench.run_store import save_run
 from cvi.bench.statistics import ShareComparison
 from cvi.cli.bench_compare import compare as command
 from cvi.errors import UsageError
 
 
-def _turn(number: int, side: str, first_audio_ms: float | None, **more: Any) -> TurnRecord:
+def _turn(number: int, variant: str, first_audio_ms: float | None, **more: Any) -> TurnRecord:
     fields: dict[str, Any] = {"journal": {"floor": 300.0 + number}, **more}
     return TurnRecord(
-        f"q{number:02d}", "question", "Why?", side, "s1", number * 10.0, number * 10.0 + 2, "answered",
+        f"q{number:02d}", "question", "Why?", variant, "s1", number * 10.0, number * 10.0 + 2, "answered",
         first_audio_ms, None, **fields,
     )  # fmt: skip
 
 
-def _run(side: str, values: list[float | None], kind: str = "latency", **more: Any) -> Run:
-    turns = tuple(_turn(number, side, value) for number, value in enumerate(values))
+def _run(variant: str, values: list[float | None], kind: str = "latency", **more: Any) -> Run:
+    turns = tuple(_turn(number, variant, value) for number, value in enumerate(values))
     return Run(kind, ("cvi", "bench", kind), "2026-01-02T03:04:05+00:00", 60.0, {"cpu": "X"}, (
-        Side(side, turns=turns),
+        Variant(variant, turns=turns),
     ), **more)  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def test_more_of_what_should_be_low_is_worse_and_of_what_should_be_high_is_bette
     def with_figure(values: list[float | None], lower: bool) -> Run:
         run = _run("cvi", [500.0, 600.0])
         figure = Figure("rate", "rate", "1/s", tuple(v for v in values if v is not None), lower)
-        return replace(run, sides=(replace(run.sides[0], figures=(figure,)),))
+        return replace(run, variants=(replace(run.variants[0], figures=(figure,)),))
 
     few, many = _answers(1, 10), _answers(2, 20)
     assert _row(compare_runs(with_figure(few, True), with_figure(many, True)), "rate").finding == "worse"
@@ -75,8 +75,8 @@ def test_pairs_show_what_independent_draws_cannot() -> None:
     assert paired.paired
     assert paired.finding == "worse"
     other = _run("cvi", list(slower))
-    renamed = tuple(replace(turn, id=f"other-{turn.id}") for turn in other.sides[0].turns)
-    strangers = replace(other, sides=(replace(other.sides[0], turns=renamed),))
+    renamed = tuple(replace(turn, id=f"other-{turn.id}") for turn in other.variants[0].turns)
+    strangers = replace(other, variants=(replace(other.variants[0], turns=renamed),))
     independent = _row(compare_runs(_run("cvi", list(base)), strangers), "first_audio_ms")
     assert not independent.paired
     assert independent.finding == "no difference shown"
@@ -85,8 +85,8 @@ def test_pairs_show_what_independent_draws_cannot() -> None:
 def test_unanswered_turns_are_left_out_and_repeated_ones_keep_apart() -> None:
     values: list[float | None] = [500.0, None, 600.0]
     run = _run("cvi", values)
-    twice = replace(run.sides[0], turns=(*run.sides[0].turns, _turn(0, "cvi", 900.0)))
-    found = compare_runs(run, replace(run, sides=(twice,)))
+    twice = replace(run.variants[0], turns=(*run.variants[0].turns, _turn(0, "cvi", 900.0)))
+    found = compare_runs(run, replace(run, variants=(twice,)))
     row = _row(found, "first_audio_ms")
     assert row.paired
     assert (row.comparison.n_a, row.comparison.median_a, row.comparison.median_b) == (2, 550.0, 550.0)
@@ -98,7 +98,7 @@ def test_interruptions_are_compared_too() -> None:
             BargeInRecord(f"b{n}", "cvi", "s1", 1.0, silence_ms + n, 2 * silence_ms) for n in range(9)
         )
         run = _run("cvi", [500.0])
-        return replace(run, sides=(replace(run.sides[0], barge_ins=cuts),))
+        return replace(run, variants=(replace(run.variants[0], barge_ins=cuts),))
 
     found = compare_runs(with_cuts(200), with_cuts(400))
     assert _row(found, "silence_ms").finding == "worse"
@@ -106,7 +106,7 @@ def test_interruptions_are_compared_too() -> None:
 
 
 def _with_figure(figure: Figure) -> Run:
-    return replace(_run("cvi", []), kind="barge-in", sides=(Side("cvi", figures=(figure,)),))
+    return replace(_run("cvi", []), kind="barge-in", variants=(Variant("cvi", figures=(figure,)),))
 
 
 def test_shares_are_compared_as_shares() -> None:
@@ -141,14 +141,14 @@ def test_runs_of_different_kinds_are_refused_by_name() -> None:
 
 def test_a_peer_is_compared_with_our_own_latency() -> None:
     found = compare_runs(_run("cvi", _answers(1, 500)), _run("their robot", _answers(2, 900), kind="ab"))
-    assert _row(found, "first_audio_ms").side_b == "their robot"
+    assert _row(found, "first_audio_ms").variant_b == "their robot"
 
 
-def test_sides_are_chosen_by_name_and_unknown_ones_are_told() -> None:
+def test_variants_are_chosen_by_name_and_unknown_ones_are_told() -> None:
     run = _run("cvi", _answers(1, 500))
-    both = replace(run, sides=(*run.sides, _run("cascade", _answers(2, 1500)).sides[0]))
+    both = replace(run, variants=(*run.variants, _run("cascade", _answers(2, 1500)).variants[0]))
     row = _row(compare_runs(both, both, ("cascade", "cvi")), "first_audio_ms")
-    assert (row.side_a, row.side_b, row.finding) == ("cascade", "cvi", "better")
+    assert (row.variant_a, row.variant_b, row.finding) == ("cascade", "cvi", "better")
     with pytest.raises(UsageError, match="B has no side 'gone'"):
         compare_runs(both, both, ("cvi", "gone"))
 
@@ -163,7 +163,7 @@ def test_other_machines_options_and_doubts_are_warned_of() -> None:
 
 def test_nothing_in_common_is_told() -> None:
     with pytest.raises(UsageError, match="no figure in common"):
-        compare_runs(_run("cvi", [500.0]), replace(_run("cvi", []), sides=(Side("cvi"),)))
+        compare_runs(_run("cvi", [500.0]), replace(_run("cvi", []), variants=(Variant("cvi"),)))
 
 
 def test_the_command_prints_a_table_and_machine_readable_rows(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from cvi.audio.block import HEARD_HZ
-from cvi.bench.kept import load_run
 from cvi.bench.layers.engine_runs import parse_size
 from cvi.bench.layers.face import h264, performance, time_face, timed_parts
 from cvi.bench.layers.keeping import Measuring, print_run, shares
@@ -13,17 +12,18 @@ from cvi.bench.layers.llm import (
     LlmTimes,
     busy_cores,
     judge_endings,
-    llm_side,
+    llm_variant,
     read_endings,
     separation,
     time_llm,
 )
 from cvi.bench.layers.simulated import run_simulated
-from cvi.bench.layers.stt import recognize, stt_side
+from cvi.bench.layers.stt import recognize, stt_variant
 from cvi.bench.layers.tts import SENTENCES, time_voice
 from cvi.bench.layers.words import error_rate, normalized, word_errors
 from cvi.bench.recordings.labels import LabelledUtterance
-from cvi.bench.run import Figure, Side
+from cvi.bench.run import Figure, Variant
+from cvi.bench.run_store import load_run
 from cvi.cli.app import main
 from cvi.errors import UsageError
 from cvi.face.base import FaceSettings
@@ -74,11 +74,11 @@ def test_a_recognizer_is_fed_at_the_pace_of_speech():
     assert [one.written for one in found] == ["one two three", "four five", "four five"]
     assert all(one.final_s == pytest.approx(0.12) for one in found)
     assert found[0].length_s == len(sounds["one two three"]) / HEARD_HZ
-    side = stt_side("all", found, "fake")
-    assert side.figure("wer").values == (pytest.approx(100 * 3 / 8),)
-    low, high = side.figure("wer").interval
+    variant = stt_variant("all", found, "fake")
+    assert variant.figure("wer").values == (pytest.approx(100 * 3 / 8),)
+    low, high = variant.figure("wer").interval
     assert low <= 100 * 3 / 8 <= high
-    assert side.figure("final_ms").values == pytest.approx((120, 120, 120))
+    assert variant.figure("final_ms").values == pytest.approx((120, 120, 120))
 
 
 # -- language model ---------------------------------------------------------------------------------
@@ -102,10 +102,10 @@ async def test_endings_are_judged_after_their_question(tmp_path):
     times = LlmTimes()
     await judge_endings(FakeLlm(), pairs, times)
     assert times.complete == [0.95, 0.95] and times.broken == [0.05, 0.05]
-    side = llm_side("fake", "", "fake", times)
-    area = side.figure("completeness_auc")
+    variant = llm_variant("fake", "", "fake", times)
+    area = variant.figure("completeness_auc")
     assert area.values == (1.0,) and area.interval == (1.0, 1.0)
-    assert side.figure("complete_missed").values == (0.0, 0.0)
+    assert variant.figure("complete_missed").values == (0.0, 0.0)
     path.write_text("only one\n")
     with pytest.raises(UsageError, match=r"endings\.tsv:1"):
         read_endings(path)
@@ -142,9 +142,9 @@ async def test_busy_cores_are_given_back():
 
 
 async def test_every_sentence_is_spoken():
-    side = await time_voice(FakeTts(word_s=0.1, delay_s=0.0), "fake", 2)
-    assert len(side.figure("first_audio_ms").values) == 2 * len(SENTENCES)
-    lengths = side.figure("spoken_s").values
+    variant = await time_voice(FakeTts(word_s=0.1, delay_s=0.0), "fake", 2)
+    assert len(variant.figure("first_audio_ms").values) == 2 * len(SENTENCES)
+    lengths = variant.figure("spoken_s").values
     assert lengths[0] == pytest.approx(0.2) and lengths[: len(SENTENCES)] == lengths[len(SENTENCES) :]
 
 
@@ -179,15 +179,15 @@ def test_a_face_is_timed_in_parts(tmp_path):
     def probe(face, settings):
         return [Figure("lips_ms", "lips against sound", "ms", (face.width / 64,))]
 
-    side = time_face(build, FaceSettings(tmp_path, 64, 64), 0.4, [probe])
-    assert side.name == "64x64" and made[0].closed
+    variant = time_face(build, FaceSettings(tmp_path, 64, 64), 0.4, [probe])
+    assert variant.name == "64x64" and made[0].closed
     for activity in ("idle", "speaking"):
-        whole, drawn, rest = (side.figure(f"{activity}_{part}_ms").values for part in ("render", "draw", "rest"))
+        whole, drawn, rest = (variant.figure(f"{activity}_{part}_ms").values for part in ("render", "draw", "rest"))
         assert len(whole) == 10
         assert all(0 < d <= w and abs(d + r - w) < 1e-6 for w, d, r in zip(whole, drawn, rest, strict=True))
-        assert side.figure(f"{activity}_blend_ms") is None, "this renderer has no such part"
-        assert len(side.figure(f"{activity}_encode_ms").values) == 10
-    assert side.figure("lips_ms").values == (1.0,)
+        assert variant.figure(f"{activity}_blend_ms") is None, "this renderer has no such part"
+        assert len(variant.figure(f"{activity}_encode_ms").values) == 10
+    assert variant.figure("lips_ms").values == (1.0,)
 
 
 def test_a_renderer_is_left_as_it_was(tmp_path):
@@ -225,15 +225,15 @@ def test_a_run_is_kept_and_printed(tmp_path, capsys):
     measuring = Measuring("stt", {}, output=tmp_path / "run")
     measuring.files["written.json"] = [{"id": 1}]
     measuring.notes.append("Mind the weather.")
-    sides = [
-        Side("all", "x", {"stt": "fake"}, figures=(
+    variants = [
+        Variant("all", "x", {"stt": "fake"}, figures=(
             Figure("wer", "word error rate", "%", (30.0,), interval=(20.0, 40.0)),
             Figure("final_ms", "final text", "ms", (10.0, 20.0, 30.0)),
             shares("missed", "missed", [True, False, False, False]),
             Figure("none", "nothing", "ms", ()),
         ))
     ]  # fmt: skip
-    run, folder = measuring.finish(sides)
+    run, folder = measuring.finish(variants)
     assert load_run(folder) == run and json.loads((folder / "written.json").read_text()) == [{"id": 1}]
     assert run.fingerprint["engines"] == {"stt": "fake"}
     print_run(run, folder, as_json_text=False)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ
-from cvi.bench.layers.barge_in import barge_in_side, react
+from cvi.bench.layers.barge_in import barge_in_variant, react
 from cvi.bench.layers.engines import Listeners
 from cvi.bench.layers.fitting import fit_notes, logistic
 from cvi.bench.layers.floor import (
@@ -24,7 +24,7 @@ from cvi.bench.layers.holding import hold
 from cvi.bench.layers.listening import HeardPause, listen
 from cvi.bench.layers.simulated import run_simulated
 from cvi.bench.layers.stage_set import TONE, room_tone
-from cvi.bench.layers.turns import Heard, dialogue_side, hear_turns, tell_dialogues, turn_sides
+from cvi.bench.layers.turns import Heard, dialogue_variant, hear_turns, tell_dialogues, turn_variants
 from cvi.bench.layers.windows import joined, score
 from cvi.bench.layers.yielding import reaction
 from cvi.bench.recordings.labels import Dialogue, LabelledTurn, Overlap, Silence, SpeakerEvents, TimeSpan
@@ -203,10 +203,10 @@ def test_both_witnesses_are_blended_when_both_have_spoken():
     assert blend(0.4, 0.05) < blend(0.4, 0.5) < blend(0.4, 0.99) < blend(0.9, 0.99)
 
 
-def test_sides_hold_what_was_decided():
+def test_variants_hold_what_was_decided():
     heard = Heard(many(separated=True), [pause(2.0, 2.05, words=0.9), pause(3.0, 9.0, words=0.9)])
     names = {"vad": "v", "stt": "s", "llm": "l", "turns": "none"}
-    silence, words = turn_sides(heard, LIMITS, names)
+    silence, words = turn_variants(heard, LIMITS, names)
     assert (silence.name, words.name) == ("silence", "words")
     assert set(words.figure("false_cut").values) == {0.0} and len(words.figure("false_cut").values) == 40
     assert np.median(words.figure("end_delay_ms").values) == pytest.approx(256, abs=33)
@@ -214,8 +214,8 @@ def test_sides_hold_what_was_decided():
     delay = silence.figure("delay_at_5")
     low, high = delay.interval
     assert 500 < low <= delay.values[0] + 1e-6 <= high + 2e-6
-    with_model = turn_sides(Heard(heard.decisions[:12], []), LIMITS, {**names, "turns": "m"})
-    assert [side.name for side in with_model] == ["silence", "words", "voice", "both"]
+    with_model = turn_variants(Heard(heard.decisions[:12], []), LIMITS, {**names, "turns": "m"})
+    assert [variant.name for variant in with_model] == ["silence", "words", "voice", "both"]
 
 
 # -- fitting ----------------------------------------------------------------------------------------
@@ -302,7 +302,7 @@ def test_labels_meet_what_was_heard(silent_rooms):
     told_to = []
     heard = run_simulated(hear_turns([turn], ears(vocabulary), told_to.append))
     assert told_to == ["t"] and not heard.astray
-    _, words = turn_sides(heard, LIMITS, {"vad": "v", "stt": "s", "llm": "l"})
+    _, words = turn_variants(heard, LIMITS, {"vad": "v", "stt": "s", "llm": "l"})
     assert words.figure("false_cut").values == (0.0,)
     assert words.figure("end_delay_ms").values[0] == pytest.approx(250, abs=60)
     assert set(heard.as_data()) == {"decisions", "astray"}
@@ -319,8 +319,8 @@ def test_dialogues_are_told_by_the_real_conversation(silent_rooms):
     ends, takes = run_simulated(tell_dialogues([dialogue], ears(vocabulary), lambda name: None))
     assert ends.missed == 0 and 0.2 < ends.delays_s[0] < 0.5
     assert takes.missed == 0 and 0.1 < takes.delays_s[0] < 0.6 and takes.true_spans == 1
-    side = dialogue_side(ends, takes, {})
-    assert side.figure("end_found").values == (1.0,) and side.figure("take_false").values == (0.0,)
+    variant = dialogue_variant(ends, takes, {})
+    assert variant.figure("end_found").values == (1.0,) and variant.figure("take_false").values == (0.0,)
 
 
 def test_a_monologue_goes_on_until_somebody_speaks(silent_rooms):
@@ -346,9 +346,9 @@ def test_reactions_at_the_ear(silent_rooms):
     assert not yes.yielded and 0.05 < yes.reaction.ducked_s < yes.reaction.resumed_s < 1.0
     assert not mute.yielded and mute.reaction.ducked_s is None
     assert early.early and not early.yielded
-    side = barge_in_side(found, {})
-    assert side.figure("missed").values == (0.0, 1.0) and side.figure("wrongly_yielded").values == (0.0,)
-    assert len(side.figure("silence_ms").values) == 1 and side.figure("early").values.count(1.0) == 1
+    variant = barge_in_variant(found, {})
+    assert variant.figure("missed").values == (0.0, 1.0) and variant.figure("wrongly_yielded").values == (0.0,)
+    assert len(variant.figure("silence_ms").values) == 1 and variant.figure("early").values.count(1.0) == 1
 
 
 # -- the steady voice -------------------------------------------------------------------------------

@@ -68,8 +68,8 @@ def test_a_face_that_speaks_moves_its_lips_and_one_at_rest_does_not(tmp_path: Pa
     spoken = [Controls(jaw=0.5 * (k // 2 % 2)) for k in range(24)]
     render_segment(drawn, [*[Controls()] * 24, *spoken], 25, tmp_path / "film.mp4", lambda: False)
     drawn.close()
-    side = measure_film(tmp_path / "film.mp4", 10.0)
-    found = {figure.name: figure.values for figure in side.figures}
+    variant = measure_film(tmp_path / "film.mp4", 10.0)
+    found = {figure.name: figure.values for figure in variant.figures}
     assert np.mean(found["face_found"]) == 1.0 and len(found["face_found"]) == 48
     assert max(found["lip_jump_percent"][:20]) < 1.5 and max(found["jump_percent"][:20]) < 1.5
     assert sorted(found["opening_step_percent"])[-8] > 4.0

@@ -13,13 +13,13 @@ import pytest
 from report_sample import QUESTIONS, latency_run, soak_run
 from typer.testing import CliRunner
 
-from cvi.bench.kept import save_run
 from cvi.bench.report.analysis import analyse, as_data
 from cvi.bench.report.axis import Axis, around, number, signed
 from cvi.bench.report.headline import headline, tiles
 from cvi.bench.report.html import tag
 from cvi.bench.report.page import render, write_report
-from cvi.bench.run import SHARE, Figure, Run, Side
+from cvi.bench.run import SHARE, Figure, Run, Variant
+from cvi.bench.run_store import save_run
 from cvi.cli.bench_report import report as command
 from cvi.errors import CviError
 
@@ -75,14 +75,14 @@ def test_the_page_is_sound_and_fetches_nothing() -> None:
     assert not re.search(r"\bnan\b", text)
 
 
-def test_every_turn_side_percentile_and_check_is_on_it() -> None:
+def test_every_turn_variant_percentile_and_check_is_on_it() -> None:
     run = latency_run()
     page = _page(run)
     assert len(page.all("details")) == 24
     for said in QUESTIONS:
         assert said in page.words
-    for side in run.sides:
-        answers = [turn.first_audio_ms for turn in side.turns if turn.first_audio_ms is not None]
+    for variant in run.variants:
+        answers = [turn.first_audio_ms for turn in variant.turns if turn.first_audio_ms is not None]
         for share in (50, 90, 95, 99):
             assert number(float(np.percentile(answers, share))) in page.words
     for words in ("differs", "The machine was busy.", "Some processor", "cvi bench latency --turns 24"):
@@ -107,7 +107,7 @@ def test_marks_stay_within_their_plots() -> None:
 def test_the_headline_says_the_median_and_the_ratio_is_a_tile() -> None:
     run = latency_run()
     found = analyse([(Path("a"), run)]).runs[0]
-    median = float(np.median([t.first_audio_ms for t in run.sides[0].turns if t.first_audio_ms is not None]))
+    median = float(np.median([t.first_audio_ms for t in run.variants[0].turns if t.first_audio_ms is not None]))
     assert f"within {number(median)} ms" in headline(found)
     assert any("cascade" in tile.name and "×" in tile.value for tile in tiles(found))
 
@@ -128,7 +128,7 @@ def test_a_run_of_bare_figures_needs_no_turns() -> None:
         Figure("rtf", "real-time factor", "", (0.1, 0.2, 0.3), protocol="One clause at a time."),
         Figure("wer", "word error rate", "%", (12.0,), protocol="NIST scoring."),
     )
-    run = replace(latency_run(), kind="tts", sides=(Side("piper", figures=figures),), agreement=())
+    run = replace(latency_run(), kind="tts", variants=(Variant("piper", figures=figures),), agreement=())
     page = _page(run)
     assert "Real-time factor: 0.2 at the median." in page.words
     assert "NIST scoring." in page.words
@@ -138,8 +138,8 @@ def test_a_run_of_bare_figures_needs_no_turns() -> None:
 def _turns_run() -> Run:
     """As `cvi bench turns` makes it: silence alone first, ours after it."""
 
-    def side(name: str, cuts: int, delay_ms: float) -> Side:
-        return Side(
+    def variant(name: str, cuts: int, delay_ms: float) -> Variant:
+        return Variant(
             name,
             f"about {name}",
             figures=(
@@ -149,8 +149,8 @@ def _turns_run() -> Run:
             ),
         )
 
-    sides = (side("silence", 20, 800.0), side("words", 4, 350.0))
-    return replace(latency_run(), kind="turns", sides=sides, agreement=())
+    variants = (variant("silence", 20, 800.0), variant("words", 4, 350.0))
+    return replace(latency_run(), kind="turns", variants=variants, agreement=())
 
 
 def test_a_share_is_a_share_with_its_interval_and_no_median() -> None:
@@ -170,20 +170,20 @@ def test_a_share_is_a_share_with_its_interval_and_no_median() -> None:
 
 def test_ours_is_what_a_run_of_turns_is_about() -> None:
     found = analyse([(Path("a"), _turns_run())]).runs[0]
-    assert found.main is not None and found.main.side.name == "words"
-    assert {(row.side_a, row.side_b) for row in found.against} == {("silence", "words")}
+    assert found.main is not None and found.main.variant.name == "words"
+    assert {(row.variant_a, row.variant_b) for row in found.against} == {("silence", "words")}
     assert [tile.value for tile in tiles(found)][:1] == ["8 %"]
 
 
-def test_more_sides_than_colours_are_still_seen() -> None:
+def test_more_variants_than_colours_are_still_seen() -> None:
     figure = Figure("ms", "a frame", "ms", tuple(float(n) for n in range(20)))
-    sides = tuple(Side(f"s{n}", figures=(figure,)) for n in range(7))
-    page = _page(replace(latency_run(), kind="llm", sides=sides, agreement=()))
+    variants = tuple(Variant(f"s{n}", figures=(figure,)) for n in range(7))
+    page = _page(replace(latency_run(), kind="llm", variants=variants, agreement=()))
     assert sum("line side-" in (a.get("class") or "") for a in page.all("path")) == 7
 
 
 def test_an_empty_run_still_makes_a_page() -> None:
-    empty = replace(latency_run(), sides=(Side("cvi"),), agreement=(), notes=())
+    empty = replace(latency_run(), variants=(Variant("cvi"),), agreement=(), notes=())
     assert "without a figure" in _page(empty).words
 
 
@@ -196,7 +196,7 @@ def test_whose_folder_it_was_stays_out_of_the_page() -> None:
 
 def test_values_far_out_are_counted_and_do_not_squeeze_the_rest() -> None:
     figure = Figure("ms", "a frame", "ms", (*(10.0 + n / 10 for n in range(95)), 900.0, 950.0, 2000.0))
-    page = _page(replace(latency_run(), kind="face", sides=(Side("720p", figures=(figure,)),), agreement=()))
+    page = _page(replace(latency_run(), kind="face", variants=(Variant("720p", figures=(figure,)),), agreement=()))
     assert "3 farther out" in page.words
 
 
@@ -218,9 +218,9 @@ def test_the_command_writes_page_and_figures(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, [str(folder)]).exit_code == 0
     assert "<h1>" in (folder / "report.html").read_text(encoding="utf-8")
     data = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    side = data["runs"][0]["sides"][0]
-    assert side["outcomes"] == {"answered": 23, "unanswered": 1}
-    assert {"first_audio_ms", "silence_ms", "journal.floor"} <= {f["name"] for f in side["figures"]}
+    variant = data["runs"][0]["sides"][0]
+    assert variant["outcomes"] == {"answered": 23, "unanswered": 1}
+    assert {"first_audio_ms", "silence_ms", "journal.floor"} <= {f["name"] for f in variant["figures"]}
     assert data["runs"][0]["ratios"][0]["comparison"]["ratio"]["value"] < 0.7
     printed = CliRunner().invoke(app, [str(folder), "--json"])
     assert json.loads(printed.output) == data

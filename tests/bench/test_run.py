@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from cvi.bench.kept import RUN_NAME, load_run, new_run_folder, save_run
 from cvi.bench.run import (
     Agreement,
     BargeInRecord,
@@ -14,10 +13,11 @@ from cvi.bench.run import (
     OwnCost,
     Playout,
     Run,
-    Side,
     SyncPoint,
     TurnRecord,
+    Variant,
 )
+from cvi.bench.run_store import RUN_NAME, load_run, new_run_folder, save_run
 from cvi.errors import UsageError
 
 
@@ -29,14 +29,14 @@ def example() -> Run:
         journal_error_ms={"first_audio": -1.5}, marks=(Mark("caller", "speech", 1.5, 2.25, "Hello?"),),
     )  # fmt: skip
     playout = Playout(25.0, 10, 1, 0, 2, (0.1, 44.0), (Gap(3.0, 80.0, "cvi-01"),), (SyncPoint(2.0, -12.0, 0.8),))
-    side = Side(
+    variant = Variant(
         "cvi", "ours", {"stt": "pocketsphinx"}, (turn,),
         (BargeInRecord("b01", "cvi", "cvi-01", 5.0, 180.0, None, {"silence": 175.0}),),
         playout, (Figure("first_audio_ms", "first sound", "ms", (431.5,)),),
     )  # fmt: skip
     return Run(
         "latency", ("cvi", "bench", "latency"), "2026-01-02T03:04:05+00:00", 12.5,
-        {"cpu": "x", "cores": 2, "packages": {"numpy": "2"}}, (side,), {"turns": 1, "profile": None},
+        {"cpu": "x", "cores": 2, "packages": {"numpy": "2"}}, (variant,), {"turns": 1, "profile": None},
         (Agreement("cvi", "first_audio", 1, -1.5, -1.5, 15.0, 0, 0.1, True),),
         OwnCost(0.5, 10.0, 12.0), {"memory_mib": ((0.0, 100.0), (5.0, 101.0))}, ("cvi-01.wav",), ("A note.",),
     )  # fmt: skip
@@ -96,7 +96,7 @@ def test_a_measurement_that_was_killed_is_told_apart(tmp_path) -> None:
 
 def test_numbers_that_are_none_are_not_written(tmp_path) -> None:
     """JSON has no NaN; a record with one could not be read elsewhere."""
-    bad = Side("cvi", figures=(Figure("x", "x", "ms", (float("nan"),)),))
+    bad = Variant("cvi", figures=(Figure("x", "x", "ms", (float("nan"),)),))
     with pytest.raises(ValueError, match="JSON"):
         save_run(Run("latency", (), "", 0.0, {}, (bad,)), tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -13,10 +13,10 @@ from cvi.bench.agreement import STEPS, agreements, with_journal, with_own_barge_
 from cvi.bench.callers.block import CallerTurn
 from cvi.bench.probe.measuring import Measured, measure
 from cvi.bench.probe.tap import MouthBox, RoomSound, Tap
-from cvi.bench.run import Run, Side
-from cvi.bench.sides import CASCADE_SILENCE_S, policies
+from cvi.bench.run import Run, Variant
 from cvi.bench.smoke import RECORDED_RATIO, judge_smoke
 from cvi.bench.tables import print_latency_run, ratio
+from cvi.bench.variants import CASCADE_SILENCE_S, policies
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.journal import Event, Journal
@@ -31,7 +31,7 @@ OVER = ((1.0, "tell me a story"), (3.2, "stop please what is your name now"))
 
 
 def hold(
-    said: tuple[tuple[float, str], ...], side: str = "cvi", answer: str = "I am here. I can hear you."
+    said: tuple[tuple[float, str], ...], variant: str = "cvi", answer: str = "I am here. I can hear you."
 ) -> tuple[Measured, list[Event]]:
     vocabulary = Vocabulary()
     sounds = [(at_s, vocabulary.sound(text), text) for at_s, text in said]
@@ -46,7 +46,7 @@ def hold(
         turns.append(
             CallerTurn(f"t{number}", kind, text, at_s - 0.1, end_s + 0.3, at_s, end_s, into_reply_s=into)
         )
-    (policy,) = [policy for policy in policies("cascade") if policy.name == side]
+    (policy,) = [policy for policy in policies("cascade") if policy.name == variant]
 
     async def converse() -> tuple[Tap, list[Event]]:
         loop = asyncio.get_running_loop()
@@ -63,7 +63,7 @@ def hold(
         return tap, list(journal.events or [])
 
     tap, events = run_virtual(converse())
-    return measure(tap.evidence(), turns, caller, side), events
+    return measure(tap.evidence(), turns, caller, variant), events
 
 
 def test_what_is_measured_is_what_the_journal_says() -> None:
@@ -123,11 +123,11 @@ def test_an_interruption_is_measured_and_compared() -> None:
     assert with_journal(measured.turns, events)[1].outcome == "yielded"
 
 
-def run_of(*sides: tuple[str, Measured, list[Event]]) -> Run:
+def run_of(*variants: tuple[str, Measured, list[Event]]) -> Run:
     made = []
-    for name, measured, events in sides:
-        made.append(Side(name, turns=with_journal(measured.turns, events), barge_ins=measured.barge_ins))
-    checks = [check for side in made for check in agreements(side.name, side.turns)]
+    for name, measured, events in variants:
+        made.append(Variant(name, turns=with_journal(measured.turns, events), barge_ins=measured.barge_ins))
+    checks = [check for variant in made for check in agreements(variant.name, variant.turns)]
     return Run("latency", (), "", 1.0, {}, tuple(made), agreement=tuple(checks))
 
 
@@ -148,11 +148,11 @@ def test_the_ratio_pairs_the_same_turns(capsys: pytest.CaptureFixture[str]) -> N
 def test_smoke_fails_when_being_fast_is_broken() -> None:
     measured, _ = hold(SAID)
     turns = tuple(replace(turn, id=f"{turn.id}-{n}") for n in range(4) for turn in measured.turns)
-    ours = Side("cvi", turns=turns)
+    ours = Variant("cvi", turns=turns)
 
     def against(factor: float) -> Run:
         plain = tuple(replace(turn, first_audio_ms=turn.first_audio_ms / factor) for turn in turns)
-        return Run("latency", (), "", 1.0, {}, (ours, Side("cascade", turns=plain)))
+        return Run("latency", (), "", 1.0, {}, (ours, Variant("cascade", turns=plain)))
 
     assert f"{RECORDED_RATIO:.2f}" in judge_smoke(against(RECORDED_RATIO))
     with pytest.raises(CviError, match="is the most allowed"):

@@ -13,10 +13,10 @@ from cvi.bench.contenders import contenders
 from cvi.bench.far.weather import Weather
 from cvi.bench.probe.evidence import Evidence
 from cvi.bench.probe.measuring import measure
-from cvi.bench.run import Run, Side, TurnRecord
+from cvi.bench.run import Run, TurnRecord, Variant
 from cvi.bench.session import Way
-from cvi.bench.sides import policies
 from cvi.bench.tables import print_latency_run
+from cvi.bench.variants import policies
 from cvi.errors import UsageError
 
 
@@ -27,28 +27,28 @@ def turn(number: int, audio_ms: float, errors: dict[str, float] | None = None) -
     )  # fmt: skip
 
 
-def run_of(*sides: Side) -> Run:
-    return Run("latency", (), "", 1.0, {}, sides)
+def run_of(*variants: Variant) -> Run:
+    return Run("latency", (), "", 1.0, {}, variants)
 
 
 def test_the_first_way_keeps_the_plain_names() -> None:
     made = contenders(policies("cascade"), [Way("file"), Way("webrtc")])
-    assert [side.name for side in made] == ["cvi", "cascade", "cvi-webrtc", "cascade-webrtc"]
-    assert [side.way.transport for side in made] == ["file", "file", "webrtc", "webrtc"]
+    assert [variant.name for variant in made] == ["cvi", "cascade", "cvi-webrtc", "cascade-webrtc"]
+    assert [variant.way.transport for variant in made] == ["file", "file", "webrtc", "webrtc"]
     assert "WebRTC" in made[2].about and "WebRTC" not in made[0].about
-    assert [side.name for side in contenders(policies(None), [Way("webrtc")])] == ["cvi"]
+    assert [variant.name for variant in contenders(policies(None), [Way("webrtc")])] == ["cvi"]
 
 
 def test_what_is_added_is_paired_turn_by_turn(capsys: pytest.CaptureFixture[str]) -> None:
     """What is hard for both ways does not blur what one of them adds."""
     hard = [300.0, 340.0, 900.0, 420.0, 310.0, 1500.0, 380.0, 500.0]
-    plain = Side("cvi", turns=tuple(turn(n, ms) for n, ms in enumerate(hard)))
-    far = Side("cvi-webrtc", turns=tuple(turn(n, ms + 60 + n) for n, ms in enumerate(hard)))
+    plain = Variant("cvi", turns=tuple(turn(n, ms) for n, ms in enumerate(hard)))
+    far = Variant("cvi-webrtc", turns=tuple(turn(n, ms + 60 + n) for n, ms in enumerate(hard)))
     run = run_of(plain, far)
     found = {one.label: one for one in added(run)}
     assert set(found) == {"first sound", "first moving mouth"}
     sound = found["first sound"]
-    assert (sound.side, sound.plain, sound.n) == ("cvi-webrtc", "cvi", 8)
+    assert (sound.variant, sound.plain, sound.n) == ("cvi-webrtc", "cvi", 8)
     assert sound.turn.value == 63.5 and 60 <= sound.turn.low <= sound.turn.high <= 67
     assert 60 <= sound.p50.low <= sound.p50.value <= sound.p50.high <= 67
     assert 60 <= sound.p95.value <= 67

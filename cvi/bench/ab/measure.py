@@ -22,7 +22,7 @@ from cvi.bench.fingerprint import take_fingerprint
 from cvi.bench.probe.evidence import Evidence
 from cvi.bench.probe.measuring import Measured, measure
 from cvi.bench.probe.tap import RoomSound
-from cvi.bench.run import OwnCost, Run, Side
+from cvi.bench.run import OwnCost, Run, Variant
 from cvi.clock import Clock
 from cvi.transport.scenario import LEAD_S, Scenario, load_scenario, split_by_silence
 
@@ -129,7 +129,7 @@ async def measure_peers(
         began=began,
         duration_s=round(wall_s, 1),
         fingerprint=take_fingerprint().as_data(),
-        sides=tuple(_side(contender, sessions[contender.name]) for contender in contenders),
+        variants=tuple(_variant(contender, sessions[contender.name]) for contender in contenders),
         options=options,
         # Peers run outside of this process, which does nothing but measure.
         own_cost=OwnCost(round(used_s, 2), round(used_s, 2), round(wall_s, 1)),
@@ -164,8 +164,8 @@ async def _held(contender: Contender, caller: Caller, ready_s: float) -> Heard:
         await peer.close()
 
 
-def _side(contender: Contender, sessions: Sequence[Measured]) -> Side:
-    return Side(
+def _variant(contender: Contender, sessions: Sequence[Measured]) -> Variant:
+    return Variant(
         name=contender.name,
         about=contender.about,
         turns=tuple(turn for session in sessions for turn in session.turns),

@@ -69,8 +69,8 @@ class Relay:
         probe[0].close()
         for name, way in (("_client", "up"), ("_server", "down")):
             make = partial(_Side, self, way)
-            _, side = await loop.create_datagram_endpoint(make, local_addr=(self._host, 0))
-            setattr(self, name, side)
+            _, variant = await loop.create_datagram_endpoint(make, local_addr=(self._host, 0))
+            setattr(self, name, variant)
 
     def offer(self, sdp: str) -> str:
         """What the server gets: the client lives at our server side."""

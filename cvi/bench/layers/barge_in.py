@@ -10,7 +10,7 @@ from cvi.bench.layers.holding import hold
 from cvi.bench.layers.keeping import shares
 from cvi.bench.layers.yielding import Reaction, reaction
 from cvi.bench.recordings.labels import Overlap
-from cvi.bench.run import Figure, Side
+from cvi.bench.run import Figure, Variant
 from cvi.turns.thresholds import TurnThresholds
 
 YIELDS_WITHIN_S = 3.0
@@ -46,7 +46,7 @@ async def react(
     return found
 
 
-def barge_in_side(found: Sequence[Reacted], names: dict[str, str], name: str = "cvi") -> Side:
+def barge_in_variant(found: Sequence[Reacted], names: dict[str, str], name: str = "cvi") -> Variant:
     """Protocol 3's figures, all read from the waveform that was heard."""
     bids = [one for one in found if one.overlap.should_yield and not one.early]
     listens = [one for one in found if not one.overlap.should_yield and not one.early]
@@ -75,7 +75,7 @@ def barge_in_side(found: Sequence[Reacted], names: dict[str, str], name: str = "
             "early", "stopped before the voice began, for a sound not labelled", (one.early for one in found)
         ),
     )
-    return Side(name, "heard through the real conversation, steady voice", names, figures=figures)
+    return Variant(name, "heard through the real conversation, steady voice", names, figures=figures)
 
 
 def _there(value: float | None) -> float:

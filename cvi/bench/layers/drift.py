@@ -21,7 +21,7 @@ from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.audio.files import read_audio
 from cvi.bench.layers.landmarks import Rgb, track
 from cvi.bench.layers.lips import SEED, TEXT, Measured, lag_ms
-from cvi.bench.run import Figure, Side
+from cvi.bench.run import Figure, Variant
 from cvi.errors import MissingError
 from cvi.face.base import FaceSettings
 from cvi.rendering.job import FilmRequest, render_film
@@ -47,7 +47,7 @@ class Stamps:
     sound_end_s: float
 
 
-def measure_drift(face: FaceSettings, engine: str, seconds: float, say: Callable[[str], None]) -> Side:
+def measure_drift(face: FaceSettings, engine: str, seconds: float, say: Callable[[str], None]) -> Variant:
     """Render so many seconds of sparse speech, read every time stamp, look at the lips of both ends.
 
     Blocks for minutes. Without mediapipe there are no lips, and their two figures are left out.
@@ -67,7 +67,7 @@ def measure_drift(face: FaceSettings, engine: str, seconds: float, say: Callable
             say("no landmarks without mediapipe")
     about = f"{face.width}x{face.height}, {film.frames} frames, {film.times_real_time:.1f} times real time"
     name = f"{face.replica.name}, {film.duration_s:.0f} s"
-    return Side(name, about, {"face": engine, "tts": "flite"}, figures=tuple(figures))
+    return Variant(name, about, {"face": engine, "tts": "flite"}, figures=tuple(figures))
 
 
 def stamp_figures(stamps: Stamps, fps: int, duration_s: float) -> Iterator[Figure]:

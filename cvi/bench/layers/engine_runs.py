@@ -13,13 +13,13 @@ from cvi.bench.layers.engines import Wanted, build_stt, build_tts, cast_of, laye
 from cvi.bench.layers.face import time_face
 from cvi.bench.layers.face_memory import memory_of
 from cvi.bench.layers.keeping import Measuring, print_run, sources
-from cvi.bench.layers.llm import LlmTimes, busy_cores, judge_endings, llm_side, read_endings, time_llm
+from cvi.bench.layers.llm import LlmTimes, busy_cores, judge_endings, llm_variant, read_endings, time_llm
 from cvi.bench.layers.simulated import run_simulated
-from cvi.bench.layers.stt import Recognized, recognize, stt_side
+from cvi.bench.layers.stt import Recognized, recognize, stt_variant
 from cvi.bench.layers.tts import time_voice
 from cvi.bench.layers.turn_runs import say_progress
 from cvi.bench.recordings.labels import Recordings
-from cvi.bench.run import Side
+from cvi.bench.run import Variant
 from cvi.engine_registry import build
 from cvi.engines import ResolvedConfig
 from cvi.errors import UsageError
@@ -54,11 +54,11 @@ def measure_stt(
             engine.close()
 
     heard = run_simulated(run(), wall=measuring.profile == "workstation")
-    sides = [stt_side(name, part, choice.engine) for name, part in _parts(heard)]
+    variants = [stt_variant(name, part, choice.engine) for name, part in _parts(heard)]
     measuring.files["written.json"] = [
         {"id": one.utterance.id, "said": one.utterance.text, "written": one.written} for one in heard
     ]
-    run_record, folder = measuring.finish(sides)
+    run_record, folder = measuring.finish(variants)
     print_run(run_record, folder, json)
 
 
@@ -92,7 +92,7 @@ def measure_llm(
         measuring.notes.append(f"How well turns are judged needs {ENDINGS} of a checkout, or --endings.")
     counts: list[int | None] = list(threads) or [None]
     conditions = list(product(counts, busy or [0]))
-    sides: list[Side] = []
+    variants: list[Variant] = []
 
     async def run(count: int | None, others: int) -> LlmTimes:
         settings = LlmSettings(model=choice.model, threads=count)
@@ -100,7 +100,7 @@ def measure_llm(
         try:
             async with busy_cores(others):
                 times = await time_llm(engine, rounds)
-            if not sides:  # judging well does not depend on who else computes
+            if not variants:  # judging well does not depend on who else computes
                 await judge_endings(engine, pairs, times)
         finally:
             await engine.close()
@@ -110,8 +110,8 @@ def measure_llm(
         name = f"{count} threads" if count else choice.engine
         name += f", {others} busy" if others or len(conditions) > 1 else ""
         model = Path(choice.model).stem if choice.model else "shipped model"
-        sides.append(llm_side(name, model, choice.engine, asyncio.run(run(count, others))))
-    run_record, folder = measuring.finish(sides)
+        variants.append(llm_variant(name, model, choice.engine, asyncio.run(run(count, others))))
+    run_record, folder = measuring.finish(variants)
     print_run(run_record, folder, json)
 
 
@@ -124,15 +124,15 @@ def measure_tts(
     default = choice.voice or there.replica.voices.get(choice.engine)
     measuring = _measuring("tts", there, choice, output, rounds=rounds)
 
-    async def run(voice: str | None) -> Side:
+    async def run(voice: str | None) -> Variant:
         engine = await build_tts(EngineChoice(choice.engine, choice.model, voice))
         try:
             return await time_voice(engine, f"{choice.engine} {voice or 'default'}", rounds)
         finally:
             engine.close()
 
-    sides = [asyncio.run(run(voice)) for voice in voices or (default,)]
-    run_record, folder = measuring.finish(sides)
+    variants = [asyncio.run(run(voice)) for voice in voices or (default,)]
+    run_record, folder = measuring.finish(variants)
     print_run(run_record, folder, json)
 
 
@@ -149,7 +149,7 @@ def measure_face(
     cards = [load_replica_card(find_replica(name)) for name in replicas]
     options = {"replicas": [card.name for card in cards], "seconds": seconds}
     measuring = Measuring("face", options, output=output)
-    sides = []
+    variants = []
     for card in cards:
         name = engine or card.renderer
 
@@ -159,9 +159,11 @@ def measure_face(
 
         for size in sizes:
             settings = FaceSettings(card.folder, *parse_size(size))
-            side = time_face(made, settings, seconds, [memory_of])
-            sides.append(replace(side, name=f"{card.name} {side.name}") if len(cards) > 1 else side)
-    run_record, folder = measuring.finish(sides)
+            variant = time_face(made, settings, seconds, [memory_of])
+            variants.append(
+                replace(variant, name=f"{card.name} {variant.name}") if len(cards) > 1 else variant
+            )
+    run_record, folder = measuring.finish(variants)
     print_run(run_record, folder, json)
 
 

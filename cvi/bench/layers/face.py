@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from cvi.audio.block import PLAYED_HZ, Pcm
-from cvi.bench.run import Figure, Side
+from cvi.bench.run import Figure, Variant
 from cvi.face.base import Activity, Controls, FaceEngine, FaceSettings, Frame
 from cvi.face.behaviour import Behaviour
 from cvi.face.driver import MouthDriver
@@ -42,7 +42,7 @@ def time_face(
     settings: FaceSettings,
     seconds: float,
     probes: Sequence[FaceProbe] = (),
-) -> Side:
+) -> Variant:
     """Draw and encode `seconds` of idling and of speaking at one size. Blocks; one thread."""
     since = time.perf_counter()
     face = build(settings)
@@ -57,7 +57,7 @@ def time_face(
     finally:
         face.close()
     name = f"{settings.width}x{settings.height}"
-    return Side(name, "one thread", {"face": face.name}, figures=tuple(figures))
+    return Variant(name, "one thread", {"face": face.name}, figures=tuple(figures))
 
 
 def _activity(face: FaceEngine, settings: FaceSettings, activity: Activity, frames: int) -> list[Figure]:

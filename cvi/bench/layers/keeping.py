@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from cvi.bench.fingerprint import take_fingerprint
-from cvi.bench.kept import as_json, check_run_folder, new_run_folder, save_run
-from cvi.bench.run import SHARE, Figure, OwnCost, Run, Side
+from cvi.bench.run import SHARE, Figure, OwnCost, Run, Variant
+from cvi.bench.run_store import as_json, check_run_folder, new_run_folder, save_run
 from cvi.bench.statistics import share, summarize
 
 MOST_COLUMNS = 5
@@ -40,16 +40,16 @@ class Measuring:
     def __post_init__(self) -> None:
         check_run_folder(self.output)
 
-    def finish(self, sides: Sequence[Side]) -> tuple[Run, Path]:
+    def finish(self, variants: Sequence[Variant]) -> tuple[Run, Path]:
         """Write the run's folder; returns the record and the folder. Raises UsageError, CviError."""
-        engines = {layer: name for side in sides for layer, name in side.engines.items()}
+        engines = {layer: name for variant in variants for layer, name in variant.engines.items()}
         run = Run(
             kind=self.kind,
             command=("cvi", *sys.argv[1:]),
             began=self.began,
             duration_s=round(time.perf_counter() - self._since, 3),
             fingerprint=take_fingerprint(self.profile, engines).as_data(),
-            sides=tuple(sides),
+            variants=tuple(variants),
             options=self.options,
             own_cost=OwnCost(process_cpu_s=time.process_time() - self._cpu),
             files=tuple(self.files),
@@ -77,13 +77,13 @@ def print_run(run: Run, folder: Path, as_json_text: bool) -> None:
     from rich.table import Table
 
     console = Console(highlight=False)
-    for sides in _alike(run.sides):
+    for variants in _alike(run.variants):
         table = Table(title=f"cvi bench {run.kind}", title_justify="left")
         table.add_column("median, or share, with its 95 % interval; P99 (n)")
-        for side in sides:
-            table.add_column(f"{escape(side.name)}\n[dim]{escape(side.about)}[/]", justify="right")
-        for figure in sides[0].figures:
-            cells = [_cell(found) if (found := side.figure(figure.name)) else "" for side in sides]
+        for variant in variants:
+            table.add_column(f"{escape(variant.name)}\n[dim]{escape(variant.about)}[/]", justify="right")
+        for figure in variants[0].figures:
+            cells = [_cell(found) if (found := variant.figure(figure.name)) else "" for variant in variants]
             table.add_row(escape(figure.label), *cells)
         console.print(table)
     for note in run.notes:
@@ -91,19 +91,19 @@ def print_run(run: Run, folder: Path, as_json_text: bool) -> None:
     console.print(f"Kept in {folder}", style="dim")
 
 
-def _alike(sides: Sequence[Side]) -> list[list[Side]]:
+def _alike(variants: Sequence[Variant]) -> list[list[Variant]]:
     """Sides that share most figures stand in one table, the one with the most figures first to be read."""
-    tables: list[list[Side]] = []
-    for side in sides:
-        names = {figure.name for figure in side.figures}
+    tables: list[list[Variant]] = []
+    for variant in variants:
+        names = {figure.name for figure in variant.figures}
         for table in tables:
             known = {figure.name for figure in table[0].figures}
             if len(names & known) * 2 > min(len(names), len(known)) and len(table) < MOST_COLUMNS:
-                table.append(side)
+                table.append(variant)
                 break
         else:
-            tables.append([side])
-    return [sorted(table, key=lambda side: -len(side.figures)) for table in tables]
+            tables.append([variant])
+    return [sorted(table, key=lambda variant: -len(variant.figures)) for table in tables]
 
 
 def _cell(figure: Figure) -> str:

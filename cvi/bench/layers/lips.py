@@ -21,7 +21,7 @@ from cvi.audio.files import read_audio
 from cvi.bench.layers.keeping import shares
 from cvi.bench.layers.landmarks import LIPS, Landmarks, Rgb, track
 from cvi.bench.layers.moves import JUMP_PERCENT, Bools, counted, move_figures, steady_moves
-from cvi.bench.run import Figure, Side
+from cvi.bench.run import Figure, Variant
 from cvi.engine_registry import build
 from cvi.face.base import Controls, FaceSettings
 from cvi.face.behaviour import Behaviour
@@ -64,7 +64,7 @@ class Measured:
 
 def measure_lips(
     face: FaceSettings, face_engine: str, seconds: float, say: Callable[[str], None], name: str = ""
-) -> Side:
+) -> Variant:
     """Render, decode, measure. Blocks, for about as long as the film. Raises MissingError without what it
     needs."""
     with tempfile.TemporaryDirectory(prefix="cvi-lips-") as work:
@@ -72,7 +72,7 @@ def measure_lips(
         measured = _film(face, face_engine, seconds, Path(work) / "film.mp4", say)
     say("looking at a mouth at rest")
     still = resting_moves(face, face_engine)
-    return Side(
+    return Variant(
         name or face.replica.name,
         f"{face.width}x{face.height}, {len(measured.asked)} frames",
         {"face": face_engine, "tts": "flite"},

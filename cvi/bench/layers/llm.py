@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from cvi.bench.layers.keeping import shares
-from cvi.bench.run import Figure, Side
+from cvi.bench.run import Figure, Variant
 from cvi.errors import UsageError
 from cvi.llm.base import LlmEngine, Message, Sampling
 
@@ -123,7 +123,7 @@ def separation(
     return float(above.mean()), float(low), float(high)
 
 
-def llm_side(name: str, about: str, engine: str, times: LlmTimes) -> Side:
+def llm_variant(name: str, about: str, engine: str, times: LlmTimes) -> Variant:
     """The figures of one model in one condition."""
 
     def ms(key: str, label: str, values: Sequence[float]) -> Figure:
@@ -145,7 +145,7 @@ def llm_side(name: str, about: str, engine: str, times: LlmTimes) -> Side:
             shares("broken_taken", "broken turns judged 0.5 or above", (p >= 0.5 for p in times.broken)),
             ms("judge_whole_ms", "judging a turn, all of it new", times.ending_s),
         ]
-    return Side(name, about, {"llm": engine}, figures=tuple(figures))
+    return Variant(name, about, {"llm": engine}, figures=tuple(figures))
 
 
 @asynccontextmanager

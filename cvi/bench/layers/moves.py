@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from cvi.bench.layers.keeping import shares
 from cvi.bench.layers.landmarks import LIPS, STEADY, Landmarks, Rgb, steadied, track
-from cvi.bench.run import Figure, Side
+from cvi.bench.run import Figure, Variant
 from cvi.training.footage import Footage, open_footage
 
 JUMP_PERCENT = 2.0
@@ -26,7 +26,7 @@ _LIDS = ((159, 145, 33, 133), (386, 374, 362, 263))  # of each eye the lids' mid
 Bools = npt.NDArray[np.bool_]
 
 
-def measure_film(path: Path, seconds: float) -> Side:
+def measure_film(path: Path, seconds: float) -> Variant:
     """The moves of the face in the first `seconds` of a film. Blocks, for about half as long as it plays.
 
     Raises UsageError for what is no film, MissingError without the face mesh.
@@ -41,7 +41,7 @@ def measure_film(path: Path, seconds: float) -> Side:
         Figure("fps", "frames a second", "", (fps,), False),
     )
     about = f"{footage.width}x{footage.height}, {len(landmarks.found)} frames"
-    return Side(path.stem, about, {}, figures=figures)
+    return Variant(path.stem, about, {}, figures=figures)
 
 
 def move_figures(landmarks: Landmarks, steps: Bools) -> Iterator[Figure]:

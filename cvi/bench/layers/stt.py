@@ -10,7 +10,7 @@ from cvi.audio.block import HEARD_HZ, HOP_S, HOP_SAMPLES
 from cvi.bench.layers.simulated import SimulatedLoop
 from cvi.bench.layers.words import WordErrors, error_rate, word_errors
 from cvi.bench.recordings.labels import LabelledUtterance
-from cvi.bench.run import Figure, Side
+from cvi.bench.run import Figure, Variant
 from cvi.stt.base import SttEngine
 
 PARTIAL_EVERY_S = 0.3
@@ -67,7 +67,7 @@ async def recognize(
     return found
 
 
-def stt_side(name: str, found: Sequence[Recognized], engine: str) -> Side:
+def stt_variant(name: str, found: Sequence[Recognized], engine: str) -> Variant:
     """The figures of some utterances."""
     rate = error_rate([one.errors for one in found])
     words = sum(one.errors.words for one in found)
@@ -102,4 +102,4 @@ def stt_side(name: str, found: Sequence[Recognized], engine: str) -> Side:
             tuple(one.computed_s / one.length_s for one in found if one.length_s),
         ),
     )
-    return Side(name, f"{len(found)} utterances", {"stt": engine}, figures=figures)
+    return Variant(name, f"{len(found)} utterances", {"stt": engine}, figures=figures)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from cvi.bench.run import Figure, Side
+from cvi.bench.run import Figure, Variant
 from cvi.tts.base import TtsEngine
 
 # Clauses as a reply has them: short openings, a long one, numbers and names.
@@ -24,7 +24,7 @@ SENTENCES = (
 )
 
 
-async def time_voice(engine: TtsEngine, name: str, rounds: int) -> Side:
+async def time_voice(engine: TtsEngine, name: str, rounds: int) -> Variant:
     """Every sentence `rounds` times, one after the other, in real time."""
     await engine.warm()
     first_ms: list[float] = []
@@ -42,7 +42,7 @@ async def time_voice(engine: TtsEngine, name: str, rounds: int) -> Side:
         Figure("real_time_factor", "making it, against its length", "", tuple(factor)),
         Figure("spoken_s", "length of a sentence", "s", tuple(length_s)),
     )
-    return Side(name, f"{len(SENTENCES)} sentences", {"tts": engine.name}, figures=figures)
+    return Variant(name, f"{len(SENTENCES)} sentences", {"tts": engine.name}, figures=figures)
 
 
 async def _speak(engine: TtsEngine, text: str) -> tuple[float, float, float]:

@@ -9,16 +9,16 @@ from dataclasses import replace
 from math import inf
 from pathlib import Path
 
-from cvi.bench.layers.barge_in import FIT_YIELD_AFTER_S, barge_in_side, react
+from cvi.bench.layers.barge_in import FIT_YIELD_AFTER_S, barge_in_variant, react
 from cvi.bench.layers.engines import Wanted, cast_of, find_turn_model, listeners
 from cvi.bench.layers.fitting import fit_notes
 from cvi.bench.layers.floor import Decision
 from cvi.bench.layers.keeping import Measuring, print_run, sources
 from cvi.bench.layers.listening import HeardPause
 from cvi.bench.layers.simulated import SimulatedLoop, run_simulated
-from cvi.bench.layers.turns import Heard, dialogue_side, hear_turns, tell_dialogues, turn_sides
+from cvi.bench.layers.turns import Heard, dialogue_variant, hear_turns, tell_dialogues, turn_variants
 from cvi.bench.recordings.labels import Recordings
-from cvi.bench.run import Side
+from cvi.bench.run import Variant
 from cvi.errors import UsageError
 from cvi.turns.thresholds import TurnThresholds
 
@@ -52,14 +52,14 @@ def measure_turns(
         assert heard_path is not None
         measuring.options["data"] = f"what {heard_path.name} heard"
         heard, thresholds, names = _load(heard_path)
-        sides = turn_sides(heard, thresholds, names)
+        variants = turn_variants(heard, thresholds, names)
     else:
         if not found.turns and not found.dialogues:
             raise UsageError(
                 f"{data} has no labelled turns or dialogues.", "`cvi bench barge-in` may fit it."
             )
         measuring.profile = cast_of(wanted).profile.name
-        heard, sides, thresholds = run_simulated(
+        heard, variants, thresholds = run_simulated(
             _hear(found, wanted, weights, measuring), slowness, wall=measuring.profile == "workstation"
         )
         measuring.notes.append(_ALONE)
@@ -71,30 +71,30 @@ def measure_turns(
         measuring.options["decisions"] = {"hold": holds, "end": ends, **sources(heard.decisions)}
         if min(ends, holds) < 300:
             measuring.notes.append(_FEW)
-        measuring.files[HEARD_NAME] = {**heard.as_data(), "engines": sides[-1].engines}
+        measuring.files[HEARD_NAME] = {**heard.as_data(), "engines": variants[-1].engines}
         if fit:
             measuring.notes += fit_notes(heard.decisions, thresholds)
-    run, folder = measuring.finish(sides)
+    run, folder = measuring.finish(variants)
     print_run(run, folder, json)
 
 
 async def _hear(
     found: Recordings, wanted: Wanted, weights: Path | None, measuring: Measuring
-) -> tuple[Heard, list[Side], TurnThresholds]:
+) -> tuple[Heard, list[Variant], TurnThresholds]:
     progress = say_progress(len(found.turns) + len(found.dialogues))
     async with listeners(wanted, weights) as ears:
         thresholds = ears.settings.thresholds
         heard = await hear_turns(found.turns, ears, progress)
-        sides: list[Side] = []
+        variants: list[Variant] = []
         if heard.decisions:
-            sides = turn_sides(heard, thresholds, ears.names)
+            variants = turn_variants(heard, thresholds, ears.names)
         if found.dialogues:
             ends, takes = await tell_dialogues(found.dialogues, ears, progress)
-            sides.append(dialogue_side(ends, takes, ears.names))
+            variants.append(dialogue_variant(ends, takes, ears.names))
     loop = asyncio.get_running_loop()
     assert isinstance(loop, SimulatedLoop)
     measuring.options["engines_computed_s"] = round(loop.computed_s, 3)
-    return heard, sides, thresholds
+    return heard, variants, thresholds
 
 
 def measure_barge_in(
@@ -118,7 +118,7 @@ def measure_barge_in(
     wanted = Wanted(persona, profile)
     measuring.profile = cast_of(wanted).profile.name
 
-    async def talk_over() -> list[Side]:
+    async def talk_over() -> list[Variant]:
         async with listeners(wanted, None) as ears:
             own = ears.settings.thresholds
             tried = [("cvi", own)]
@@ -133,7 +133,7 @@ def measure_barge_in(
                 ]
             progress = say_progress(len(tried) * len(found.overlaps))
             return [
-                barge_in_side(await react(found.overlaps, ears, limits, progress), ears.names, name)
+                barge_in_variant(await react(found.overlaps, ears, limits, progress), ears.names, name)
                 for name, limits in tried
             ]
 

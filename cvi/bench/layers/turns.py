@@ -22,7 +22,7 @@ from cvi.bench.layers.keeping import shares
 from cvi.bench.layers.listening import HeardPause, listen
 from cvi.bench.layers.windows import Score, joined, score
 from cvi.bench.recordings.labels import Dialogue, LabelledTurn
-from cvi.bench.run import Figure, Side
+from cvi.bench.run import Figure, Variant
 from cvi.bench.statistics import Interval
 from cvi.turns.thresholds import TurnThresholds
 
@@ -64,14 +64,14 @@ async def hear_turns(turns: Sequence[LabelledTurn], ears: Listeners, progress: P
     return heard
 
 
-def turn_sides(heard: Heard, thresholds: TurnThresholds, names: dict[str, str]) -> list[Side]:
+def turn_variants(heard: Heard, thresholds: TurnThresholds, names: dict[str, str]) -> list[Variant]:
     """A side for silence alone, one for ours, and with a turn model one for each use of it. The swept points
     have 95 % intervals, of recordings drawn anew."""
     arms = ARMS if names.get("turns", "none") != "none" else ("silence", "words")
-    return [_side(arm, heard, thresholds, names) for arm in arms]
+    return [_variant(arm, heard, thresholds, names) for arm in arms]
 
 
-def _side(arm: str, heard: Heard, thresholds: TurnThresholds, names: dict[str, str]) -> Side:
+def _variant(arm: str, heard: Heard, thresholds: TurnThresholds, names: dict[str, str]) -> Variant:
     if arm == "silence":
         fire = swept(arm, 1.0, 0.0, PLAIN_SILENCE_S)
     else:
@@ -105,7 +105,7 @@ def _side(arm: str, heard: Heard, thresholds: TurnThresholds, names: dict[str, s
     astray = (_fires(pause, fire) for pause in heard.astray)
     figures.append(shares("cut_in_speech", "the floor given away within labelled speech", astray))
     own = names if arm != "silence" else {"vad": names["vad"]}
-    return Side(arm, LABELS[arm], own, figures=(*figures, *_points(arm, heard)))
+    return Variant(arm, LABELS[arm], own, figures=(*figures, *_points(arm, heard)))
 
 
 def _fires(pause: HeardPause, fire: Callable[[HeardPause], float | None]) -> bool:
@@ -164,7 +164,7 @@ async def tell_dialogues(
     return joined(ends), joined(takes)
 
 
-def dialogue_side(ends: Score, takes: Score, names: dict[str, str]) -> Side:
+def dialogue_variant(ends: Score, takes: Score, names: dict[str, str]) -> Variant:
     """Protocol 2's figures."""
     figures = [
         figure
@@ -184,6 +184,6 @@ def dialogue_side(ends: Score, takes: Score, names: dict[str, str]) -> Side:
             ),
         )
     ]
-    return Side(
+    return Variant(
         "dialogues", "each speaker's own channel, the real conversation", names, figures=tuple(figures)
     )

@@ -87,7 +87,7 @@ def measure(
     evidence: Evidence,
     turns: Sequence[CallerTurn],
     voice: Pcm,
-    side: str,
+    variant: str,
     look: MouthLook | None = None,
     *,
     partial: bool = False,
@@ -104,9 +104,9 @@ def measure(
     barge_ins: list[BargeInRecord] = []
     for number, here in enumerate(placed):
         until_s = placed[number + 1].start_s if number + 1 < len(placed) else scene.track.end_s
-        record = _record(here, until_s, scene, side)
+        record = _record(here, until_s, scene, variant)
         if here.turn.kind in OVER_A_REPLY:
-            record, cut = _over_a_reply(here, record, until_s, scene, side)
+            record, cut = _over_a_reply(here, record, until_s, scene, variant)
             barge_ins += [cut] if cut is not None else []
         records.append(record)
     sync = _sync(scene)
@@ -164,7 +164,7 @@ def _place(caller: Track, turns: Sequence[CallerTurn], voice: Pcm, partial: bool
     return placed
 
 
-def _record(here: _Placed, until_s: float, scene: _Scene, side: str) -> TurnRecord:
+def _record(here: _Placed, until_s: float, scene: _Scene, variant: str) -> TurnRecord:
     """The answer to one turn: the first words that begin after its end, and before the caller's next ones."""
     spoken_over = any(span.start_s < here.end_s - _EDGE_S and span.end_s > here.end_s for span in scene.words)
     cut_ins = [
@@ -178,7 +178,7 @@ def _record(here: _Placed, until_s: float, scene: _Scene, side: str) -> TurnReco
         id=here.turn.id,
         kind=here.turn.kind,
         text=here.turn.text,
-        side=side,
+        variant=variant,
         session=scene.evidence.session,
         speech_start_s=round(here.start_s, 4),
         speech_end_s=round(here.end_s, 4),
@@ -201,7 +201,7 @@ def _first_frame(first_s: float, here: _Placed, scene: _Scene) -> float | None:
 
 
 def _over_a_reply(
-    here: _Placed, record: TurnRecord, until_s: float, scene: _Scene, side: str
+    here: _Placed, record: TurnRecord, until_s: float, scene: _Scene, variant: str
 ) -> tuple[TurnRecord, BargeInRecord | None]:
     """What the persona did when the caller spoke over it."""
     reply = next(
@@ -219,7 +219,7 @@ def _over_a_reply(
         rest = rest_s(scene.distances, scene.evidence.shown_s(), scene.threshold, here.start_s, to_s)
     cut = BargeInRecord(
         id=here.turn.id,
-        side=side,
+        variant=variant,
         session=scene.evidence.session,
         voice_at_s=round(here.start_s, 4),
         silence_ms=None if went_on else _ms(reply.end_s, here.start_s),

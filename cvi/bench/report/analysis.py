@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cvi.bench.compare import Row, RunComparison, compare_runs, compare_sides
-from cvi.bench.kept import RUN_NAME, as_json
+from cvi.bench.compare import Row, RunComparison, compare_runs, compare_variants
 from cvi.bench.quantities import account, measured
-from cvi.bench.run import SHARE, Figure, Run, Side
+from cvi.bench.run import SHARE, Figure, Run, Variant
+from cvi.bench.run_store import RUN_NAME, as_json
 from cvi.bench.soak.series import Course, courses
 from cvi.bench.statistics import Interval, Summary, share, summarize
 from cvi.errors import UsageError
@@ -51,7 +51,7 @@ class Summarized:
 class SideAnalysis:
     """`measured` from outside, `account` by the program itself."""
 
-    side: Side
+    variant: Variant
     measured: tuple[Summarized, ...]
     account: tuple[Summarized, ...]
 
@@ -67,7 +67,7 @@ class RunAnalysis:
 
     name: str
     run: Run
-    sides: tuple[SideAnalysis, ...]
+    variants: tuple[SideAnalysis, ...]
     main: SideAnalysis | None
     against: tuple[Row, ...]
     courses: tuple[Course, ...]
@@ -106,17 +106,17 @@ def as_data(analysis: Analysis) -> dict[str, Any]:
 
 
 def _run(name: str, run: Run) -> RunAnalysis:
-    sides = tuple(SideAnalysis(s, _summarized(measured(s)), _summarized(account(s))) for s in run.sides)
-    main = _main(sides)
-    others = (side for side in sides if side is not main)
-    against = tuple(row for other in others if main for row in compare_sides(other.side, main.side))
-    return RunAnalysis(name, run, sides, main, against, tuple(courses(run.series, run.duration_s)))
+    variants = tuple(SideAnalysis(s, _summarized(measured(s)), _summarized(account(s))) for s in run.variants)
+    main = _main(variants)
+    others = (variant for variant in variants if variant is not main)
+    against = tuple(row for other in others if main for row in compare_variants(other.variant, main.variant))
+    return RunAnalysis(name, run, variants, main, against, tuple(courses(run.series, run.duration_s)))
 
 
-def _main(sides: Sequence[SideAnalysis]) -> SideAnalysis | None:
+def _main(variants: Sequence[SideAnalysis]) -> SideAnalysis | None:
     """Ours with all it has, where silence alone is measured beside it; else the first."""
-    ours = next((side for name in _OURS for side in sides if side.side.name == name), None)
-    return ours or (sides[0] if sides else None)
+    ours = next((variant for name in _OURS for variant in variants if variant.variant.name == name), None)
+    return ours or (variants[0] if variants else None)
 
 
 def _summarized(figures: Sequence[Figure]) -> tuple[Summarized, ...]:
@@ -146,7 +146,7 @@ def _run_data(analysis: RunAnalysis) -> dict[str, Any]:
         "fingerprint": run.fingerprint,
         "options": run.options,
         "notes": list(run.notes),
-        "sides": [_side_data(side) for side in analysis.sides],
+        "sides": [_variant_data(variant) for variant in analysis.variants],
         "ratios": _rows(analysis.against),
         "agreement": [as_json(check) for check in run.agreement],
         "own_cost": {**asdict(run.own_cost), "share": run.own_cost.share},
@@ -163,17 +163,17 @@ def _run_data(analysis: RunAnalysis) -> dict[str, Any]:
     }
 
 
-def _side_data(analysis: SideAnalysis) -> dict[str, Any]:
-    playout = asdict(analysis.side.playout)
+def _variant_data(analysis: SideAnalysis) -> dict[str, Any]:
+    playout = asdict(analysis.variant.playout)
     for long in ("lateness_ms", "sync"):
         playout.pop(long)
     outcomes: dict[str, int] = {}
-    for turn in analysis.side.turns:
+    for turn in analysis.variant.turns:
         outcomes[turn.outcome] = outcomes.get(turn.outcome, 0) + 1
     return {
-        "name": analysis.side.name,
-        "about": analysis.side.about,
-        "engines": analysis.side.engines,
+        "name": analysis.variant.name,
+        "about": analysis.variant.about,
+        "engines": analysis.variant.engines,
         "outcomes": outcomes,
         "figures": [_figure_data(one) for one in (*analysis.measured, *analysis.account)],
         "playout": playout,

@@ -22,14 +22,14 @@ _RIGHTMOST = 0.8
 _SHARES = ((0.0, "0"), (0.25, "25"), (0.5, "50"), (0.75, "75"), (0.9, "90"), (1.0, "100 %"))
 
 
-def cumulative(sides: Sequence[FigureRow]) -> Markup:
+def cumulative(variants: Sequence[FigureRow]) -> Markup:
     """The share of values up to x, a staircase a side, with P50, P90, P95 and their intervals on it."""
-    figure = sides[0][2].figure
-    values = [value for _, _, one in sides for value in one.figure.values]
+    figure = variants[0][2].figure
+    values = [value for _, _, one in variants for value in one.figure.values]
     least = min(0.0, *values) if figure.unit == "ms" else min(values)
-    x, y = around(least, _far_enough(sides)), Axis(0.0, 1.0)
+    x, y = around(least, _far_enough(variants)), Axis(0.0, 1.0)
     marks: list[Markup] = []
-    for place, _, one in sides:
+    for place, _, one in variants:
         ordered = sorted(one.figure.values)
         inside = [value for value in ordered if value <= x.high]
         stairs = [(x.x(x.low), y.y(0))]
@@ -39,10 +39,10 @@ def cumulative(sides: Sequence[FigureRow]) -> Markup:
             level = y.y(share)
             marks.append(path([(x.x(found.low), level), (x.x(found.high), level)], f"reach side-{place}"))
             marks.append(dots([(x.x(found.value), level)], f"side-{place}"))
-    medians = "; ".join(f"{name}: median {number(one.summary.p50.value)}" for _, name, one in sides)
+    medians = "; ".join(f"{name}: median {number(one.summary.p50.value)}" for _, name, one in variants)
     return tag(
         "figure",
-        legend([(place, name) for place, name, _ in sides]),
+        legend([(place, name) for place, name, _ in variants]),
         plot(
             marks,
             says=f"{figure.label}, cumulative distribution. {medians} {figure.unit}.",
@@ -50,23 +50,23 @@ def cumulative(sides: Sequence[FigureRow]) -> Markup:
             y=y,
             x_title=f"{figure.label}, {figure.unit}" if figure.unit else figure.label,
             y_labels=_SHARES,
-            overlay=[*_medians(sides, x), _beyond(values, x)],
+            overlay=[*_medians(variants, x), _beyond(values, x)],
         ),
     )
 
 
-def _far_enough(sides: Sequence[FigureRow]) -> float:
+def _far_enough(variants: Sequence[FigureRow]) -> float:
     """The largest value, unless it lies so far out that it would squeeze all the others."""
-    most = max(one.summary.most for _, _, one in sides)
-    usual = _FAR * max(one.summary.p95.value for _, _, one in sides)
+    most = max(one.summary.most for _, _, one in variants)
+    usual = _FAR * max(one.summary.p95.value for _, _, one in variants)
     return usual if 0 < usual < most / _MUCH_FARTHER else most
 
 
-def _medians(sides: Sequence[FigureRow], x: Axis) -> list[Markup]:
+def _medians(variants: Sequence[FigureRow], x: Axis) -> list[Markup]:
     """Each median beside its dot; where they come close, one below the other."""
     notes: list[Markup] = []
     before, row = -1.0, 0
-    for place, _, one in sorted(sides, key=lambda side: side[2].summary.p50.value):
+    for place, _, one in sorted(variants, key=lambda variant: variant[2].summary.p50.value):
         at = x.share(one.summary.p50.value)
         row = row + 1 if at - before < _NEAR else 0
         before = at

@@ -31,15 +31,15 @@ def headline(analysis: RunAnalysis) -> str:
     main = analysis.main
     answers = main.of("first_audio_ms") if main else None
     if main is not None and answers is not None:
-        who = "the replies" if main.side.name == "cvi" else f"the replies of {main.side.name}"
+        who = "the replies" if main.variant.name == "cvi" else f"the replies of {main.variant.name}"
         median = number(answers.summary.p50.value)
         return f"Half of {who} are heard within {median} ms of the caller’s last sound."
     first = main.measured[0] if main is not None and main.measured else None
     if first is not None:
         value = f"{number(first.middle.value)} {first.unit}".strip()
         who = ""
-        if main is not None and len(analysis.sides) > 1:
-            who = f" ({main.side.about if run.kind == 'turns' else main.side.name})"
+        if main is not None and len(analysis.variants) > 1:
+            who = f" ({main.variant.about if run.kind == 'turns' else main.variant.name})"
         how = "" if first.share or first.single else " at the median"
         return f"{_capital(first.figure.label.replace(': ', ', '))}: {value}{how}{who}."
     return f"A run of {run.kind} without a figure."
@@ -64,8 +64,8 @@ def _tiles(analysis: RunAnalysis) -> Iterator[Tile]:
         if row.name == "first_audio_ms" and isinstance(row.comparison, Comparison):
             ratio = row.comparison.ratio
             tone = {"better": "good", "worse": "bad"}.get(row.finding, "")
-            yield Tile(f"of {row.side_a}’s time", f"{ratio.value:.2f} ×", between(ratio, 2), tone)
-    playout = main.side.playout
+            yield Tile(f"of {row.variant_a}’s time", f"{ratio.value:.2f} ×", between(ratio, 2), tone)
+    playout = main.variant.playout
     if playout.frames:
         late = playout.late + playout.dropped
         share = 100 * late / (playout.frames + playout.dropped)

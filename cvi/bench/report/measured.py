@@ -34,16 +34,16 @@ _CURVES = (
 def figure_section(analysis: RunAnalysis) -> Markup | None:
     """Every measured figure, sides together: samples as curves and percentiles, proportions with their
     intervals, single numbers as they are."""
-    names = list(dict.fromkeys(one.figure.name for side in analysis.sides for one in side.measured))
+    names = list(dict.fromkeys(one.figure.name for variant in analysis.variants for one in variant.measured))
     if not names:
         return None
-    rows = [_rows(analysis.sides, name) for name in names]
+    rows = [_rows(analysis.variants, name) for name in names]
     samples = [row for row in rows if any(one.share is None and not one.single for _, _, one in row)]
     shares = [row for row in rows if any(one.share is not None for _, _, one in row)]
     singles = [row for row in rows if all(one.single for _, _, one in row)]
     curves = [curve for row in samples if (curve := _curve(row)) is not None]
-    lead = _FROM_OUTSIDE if any(side.side.turns for side in analysis.sides) else ""
-    count = len(analysis.sides)
+    lead = _FROM_OUTSIDE if any(variant.variant.turns for variant in analysis.variants) else ""
+    count = len(analysis.variants)
     return section(
         "Measured",
         (lead + (_CURVES if curves else "")).strip(),
@@ -70,7 +70,7 @@ def ratio_section(analysis: RunAnalysis) -> Markup | None:
 
 def ratio_table(caption: str, rows: Sequence[Row], names: tuple[str, str] = ("", "")) -> Markup:
     """B against A; `names` are what to call them, else their sides where all rows have the same two."""
-    pairs = {(row.side_a, row.side_b) for row in rows}
+    pairs = {(row.variant_a, row.variant_b) for row in rows}
     alike = len(pairs) == 1
     a, b = names if any(names) else pairs.pop() if alike else ("A", "B")
     shown = [
@@ -103,14 +103,14 @@ def _quantity(value: str, interval: str) -> Markup:
 
 
 def _about_row(row: Row, alike: bool) -> str:
-    said = [] if alike else [f"{row.side_b} to {row.side_a}"]
+    said = [] if alike else [f"{row.variant_b} to {row.variant_a}"]
     return ", ".join([*said, *(["by the journal"] if row.name.startswith("journal.") else [])])
 
 
-def _rows(sides: Sequence[SideAnalysis], name: str) -> list[FigureRow]:
+def _rows(variants: Sequence[SideAnalysis], name: str) -> list[FigureRow]:
     """One figure on the sides that have it."""
-    there = ((place, side.side.name, side.of(name)) for place, side in enumerate(sides))
-    return [(place, side, one) for place, side, one in there if one is not None]
+    there = ((place, variant.variant.name, variant.of(name)) for place, variant in enumerate(variants))
+    return [(place, variant, one) for place, variant, one in there if one is not None]
 
 
 def _flat(rows: Sequence[Sequence[FigureRow]]) -> list[FigureRow]:
@@ -121,7 +121,7 @@ def _curve(row: Sequence[FigureRow]) -> Markup | None:
     """None where a side has too few values for one."""
     if any(one.summary.n < _FEWEST_FOR_A_CURVE for _, _, one in row):
         return None
-    return cumulative([(place, side, one) for place, side, one in row])
+    return cumulative([(place, variant, one) for place, variant, one in row])
 
 
 def _protocols(rows: Sequence[Summarized]) -> Markup | None:

@@ -15,7 +15,7 @@ from cvi.bench.report.distribution import scatter, tail
 from cvi.bench.report.html import Markup, section, tag
 from cvi.bench.report.tables import facts, percentile_table, table
 from cvi.bench.report.timeline import timelines
-from cvi.bench.run import Agreement, Side
+from cvi.bench.run import Agreement, Variant
 
 _MOST_GAPS = 20
 
@@ -35,10 +35,10 @@ def course_section(analysis: RunAnalysis) -> Markup | None:
 
 def account_section(analysis: RunAnalysis) -> Markup | None:
     rows = [
-        (place, side.side.name, one)
-        for name in dict.fromkeys(one.figure.name for side in analysis.sides for one in side.account)
-        for place, side in enumerate(analysis.sides)
-        if (one := side.of(name)) is not None
+        (place, variant.variant.name, one)
+        for name in dict.fromkeys(one.figure.name for variant in analysis.variants for one in variant.account)
+        for place, variant in enumerate(analysis.variants)
+        if (one := variant.of(name)) is not None
     ]
     if not rows:
         return None
@@ -46,37 +46,37 @@ def account_section(analysis: RunAnalysis) -> Markup | None:
         "The program’s own account",
         "From its journal, in ms after the end of speech as it saw it. Drafting lets text, words and voice "
         "come before the floor passes.",
-        percentile_table("Steps of an answer", rows, len(analysis.sides)),
+        percentile_table("Steps of an answer", rows, len(analysis.variants)),
         _agreement_table(analysis.run.agreement),
     )
 
 
 def timeline_section(analysis: RunAnalysis) -> Markup | None:
-    sides = [side.side for side in analysis.sides if side.side.turns]
-    if not sides:
+    variants = [variant.variant for variant in analysis.variants if variant.variant.turns]
+    if not variants:
         return None
-    counts = [f"{side.name}: {_outcomes(side)}" for side in sides]
+    counts = [f"{variant.name}: {_outcomes(variant)}" for variant in variants]
     return section(
         "Turn by turn",
         [f"Zero is the true end of the caller’s speech. Open a turn for its lanes. {'; '.join(counts)}."],
-        timelines([side.side for side in analysis.sides]),
+        timelines([variant.variant for variant in analysis.variants]),
     )
 
 
 def playout_section(analysis: RunAnalysis) -> Markup | None:
-    sides = [side.side for side in analysis.sides if _was_shown(side.side)]
-    if not sides:
+    variants = [variant.variant for variant in analysis.variants if _was_shown(variant.variant)]
+    if not variants:
         return None
-    timed = [side for side in sides if side.playout.lateness_ms]
-    fps = next((side.playout.fps for side in timed if side.playout.fps), 0.0)
+    timed = [variant for variant in variants if variant.playout.lateness_ms]
+    fps = next((variant.playout.fps for variant in timed if variant.playout.fps), 0.0)
     curve = None
     if timed and fps:
-        names = [side.name for side in timed]
+        names = [variant.name for variant in timed]
         curve = tail(names, [s.playout.lateness_ms for s in timed], 1000 / fps, "a frame’s time")
     synced = [
-        (side.name, [(point.at_s, point.offset_ms) for point in side.playout.sync])
-        for side in sides
-        if side.playout.sync
+        (variant.name, [(point.at_s, point.offset_ms) for point in variant.playout.sync])
+        for variant in variants
+        if variant.playout.sync
     ]
     points = (
         scatter(synced, says="Picture after sound, in ms, over the session.",
@@ -88,8 +88,8 @@ def playout_section(analysis: RunAnalysis) -> Markup | None:
         "Frames and sound",
         "How late frames were handed over, how many came too late, and whether mouth and voice agree.",
         tag("div", [part for part in (curve, points) if part is not None], class_="curves"),
-        _playout_table(sides),
-        _gap_table(sides),
+        _playout_table(variants),
+        _gap_table(variants),
     )
 
 
@@ -108,8 +108,10 @@ def origin_section(analysis: RunAnalysis) -> Markup:
         ("took", f"{run.duration_s / 60:.1f} min"),
         ("measuring took", own),
         ("options", _listed(run.options)),
-        *((side.side.name, " · ".join(filter(None, (side.side.about, _listed(side.side.engines)))))
-          for side in analysis.sides),
+        *(
+            (one.variant.name, " · ".join(filter(None, (one.variant.about, _listed(one.variant.engines)))))
+            for one in analysis.variants
+        ),
         ("files", ", ".join(run.files)),
     ]  # fmt: skip
     machine = [(key.replace("_", " "), _shown(value)) for key, value in run.fingerprint.items()]
@@ -131,7 +133,7 @@ def _agreement_table(checks: Sequence[Agreement]) -> Markup | None:
         return None
     rows = [
         [
-            tag("span", f"{check.quantity.replace('_', ' ')} ", tag("small", check.side)),
+            tag("span", f"{check.quantity.replace('_', ' ')} ", tag("small", check.variant)),
             f"{signed(check.median_ms)} ms",
             f"{signed(check.worst_ms)} ms",
             f"±{number(check.tolerance_ms)} ms",
@@ -149,14 +151,14 @@ def _agreement_table(checks: Sequence[Agreement]) -> Markup | None:
     return table("The journal against what was measured", head, rows)
 
 
-def _playout_table(sides: Sequence[Side]) -> Markup:
+def _playout_table(variants: Sequence[Variant]) -> Markup:
     rows = []
-    for side in sides:
-        playout = side.playout
+    for variant in variants:
+        playout = variant.playout
         drift = playout.drift_ms_per_min
         rows.append(
             [
-                side.name,
+                variant.name,
                 f"{playout.frames:,}",
                 f"{playout.late:,}",
                 f"{playout.dropped:,}",
@@ -176,8 +178,8 @@ def _playout_table(sides: Sequence[Side]) -> Markup:
     return table("Playout; late is by more than a frame period", head, rows)
 
 
-def _gap_table(sides: Sequence[Side]) -> Markup | None:
-    gaps = [(side.name, gap) for side in sides for gap in side.playout.gaps]
+def _gap_table(variants: Sequence[Variant]) -> Markup | None:
+    gaps = [(variant.name, gap) for variant in variants for gap in variant.playout.gaps]
     if not gaps:
         return None
     rows = [
@@ -188,12 +190,12 @@ def _gap_table(sides: Sequence[Side]) -> Markup | None:
     return table(f"Gaps in the voice{more}", ["", "session", "at", "length"], rows)
 
 
-def _was_shown(side: Side) -> bool:
-    return side.playout.frames > 0 or bool(side.playout.gaps)
+def _was_shown(variant: Variant) -> bool:
+    return variant.playout.frames > 0 or bool(variant.playout.gaps)
 
 
-def _outcomes(side: Side) -> str:
-    counts = Counter(turn.outcome for turn in side.turns)
+def _outcomes(variant: Variant) -> str:
+    counts = Counter(turn.outcome for turn in variant.turns)
     return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.most_common())
 
 

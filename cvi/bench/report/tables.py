@@ -44,11 +44,11 @@ FigureRow = tuple[int, str, Summarized]
 """The side's number and name, and what was summarized of it."""
 
 
-def percentile_table(caption: str, figures: Sequence[FigureRow], sides: int) -> Markup:
+def percentile_table(caption: str, figures: Sequence[FigureRow], variants: int) -> Markup:
     """Of samples."""
     rows = [
         [
-            _figure_name(place, name, one, sides),
+            _figure_name(place, name, one, variants),
             *(
                 _with_interval(found, one.figure.unit)
                 for found in (one.summary.p50, one.summary.p90, one.summary.p95, one.summary.p99)
@@ -60,11 +60,11 @@ def percentile_table(caption: str, figures: Sequence[FigureRow], sides: int) -> 
     return table(caption, ["", "P50", "P90", "P95", "P99", "n"], rows, "percentiles")
 
 
-def share_table(caption: str, figures: Sequence[FigureRow], sides: int) -> Markup:
+def share_table(caption: str, figures: Sequence[FigureRow], variants: int) -> Markup:
     """Of proportions: each on a line from none to all, with its interval."""
     rows = [
         [
-            _figure_name(place, name, one, sides),
+            _figure_name(place, name, one, variants),
             tag("b", f"{number(one.middle.value)} %"),
             f"{between(one.middle)} %",
             _on_a_line(one.middle, place),
@@ -75,11 +75,11 @@ def share_table(caption: str, figures: Sequence[FigureRow], sides: int) -> Marku
     return table(caption, ["", "share", "95 %", "0 to 100 %", "counted"], rows, "shares")
 
 
-def value_table(caption: str, figures: Sequence[FigureRow], sides: int) -> Markup:
+def value_table(caption: str, figures: Sequence[FigureRow], variants: int) -> Markup:
     """Of figures that are one number."""
     rows = [
         [
-            _figure_name(place, name, one, sides),
+            _figure_name(place, name, one, variants),
             tag("b", f"{number(one.middle.value)} {one.unit}".strip()),
             f"({between(one.middle)})" if one.figure.interval is not None else "",
         ]
@@ -119,9 +119,9 @@ def _on_a_line(found: Interval, place: int) -> Markup:
     )
 
 
-def _figure_name(place: int, name: str, one: Summarized, sides: int) -> Markup:
+def _figure_name(place: int, name: str, one: Summarized, variants: int) -> Markup:
     unit = f", {one.unit}" if one.unit and one.share is None and not one.single else ""
     label = tag("span", f"{one.figure.label}{unit}")
-    if sides < 2:
+    if variants < 2:
         return label
     return tag("span", label, tag("span", name, class_=f"chip side-{place}"))

@@ -9,7 +9,7 @@ from cvi.bench.quantities import ACCOUNT
 from cvi.bench.report.axis import SPAN, Axis, around, number
 from cvi.bench.report.html import Markup, join, tag
 from cvi.bench.report.plot import box, vertical
-from cvi.bench.run import Mark, Side, TurnRecord
+from cvi.bench.run import Mark, TurnRecord, Variant
 
 # What is shown of the caller's speech before its end, and of the reply after its beginning.
 _BEFORE_MS, _AFTER_MS = 500.0, 300.0
@@ -58,19 +58,19 @@ class _Task:
         return self.turns[0][1]
 
 
-def timelines(sides: Sequence[Side]) -> Markup:
+def timelines(variants: Sequence[Variant]) -> Markup:
     """A list of turns; each opens into lanes."""
-    tasks = _tasks(sides)
+    tasks = _tasks(variants)
     axis = _axis(task for task in tasks)
-    rows = [_task(task, axis, [side.name for side in sides]) for task in tasks]
-    return tag("div", _key(sides), _scale(axis), tag("ol", rows, class_="turns"), class_="timelines")
+    rows = [_task(task, axis, [variant.name for variant in variants]) for task in tasks]
+    return tag("div", _key(variants), _scale(axis), tag("ol", rows, class_="turns"), class_="timelines")
 
 
-def _tasks(sides: Sequence[Side]) -> list[_Task]:
+def _tasks(variants: Sequence[Variant]) -> list[_Task]:
     found: dict[tuple[str, int], list[tuple[int, TurnRecord]]] = {}
-    for place, side in enumerate(sides):
+    for place, variant in enumerate(variants):
         met: dict[str, int] = {}
-        for turn in side.turns:
+        for turn in variant.turns:
             met[turn.id] = met.get(turn.id, -1) + 1
             found.setdefault((turn.id, met[turn.id]), []).append((place, turn))
     return [_Task(tuple(turns)) for turns in found.values()]
@@ -243,21 +243,21 @@ def _scale(axis: Axis) -> Markup:
     return tag("div", tag("span", ticks, class_="ticks"), class_="scale", aria_hidden="true")
 
 
-def _key(sides: Sequence[Side]) -> Markup:
+def _key(variants: Sequence[Variant]) -> Markup:
     """What the colours of a bar mean, with a swatch a side."""
 
     def swatch(class_: str) -> Markup:
         return tag("svg", box(0, 1, 18, 8, class_), viewbox="0 0 18 10", class_="swatch", aria_hidden="true")
 
     def swatches(class_: str) -> list[Markup]:
-        return [swatch(f"{class_} side-{place}") for place in range(len(sides))]
+        return [swatch(f"{class_} side-{place}") for place in range(len(variants))]
 
-    has_account = any(turn.journal for side in sides for turn in side.turns)
+    has_account = any(turn.journal for variant in variants for turn in variant.turns)
     waiting = "until the floor passed" if has_account else "until the first sound"
     items = [tag("li", swatch("speech"), "the caller speaks"), tag("li", swatches("waiting"), waiting)]
     if has_account:
         items.append(tag("li", swatches("composing"), "until the first sound"))
     items.append(tag("li", swatches("heard"), "the persona is heard"))
-    names = " above ".join(side.name for side in sides)
-    order = tag("li", f"In each row: {names}.") if len(sides) > 1 else None
+    names = " above ".join(variant.name for variant in variants)
+    order = tag("li", f"In each row: {names}.") if len(variants) > 1 else None
     return tag("ul", items, order, class_="key")

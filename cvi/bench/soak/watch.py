@@ -18,7 +18,7 @@ from typing import Any
 
 from cvi.bench.fingerprint import take_fingerprint
 from cvi.bench.probe.mouth import MouthLook
-from cvi.bench.run import OwnCost, Run, Side
+from cvi.bench.run import OwnCost, Run, Variant
 from cvi.bench.soak.held import MOUTH_NAME, Plan
 from cvi.bench.soak.lengthened import lengthened
 from cvi.bench.soak.processes import Sample, check_readable, look
@@ -160,8 +160,8 @@ def _record(
         began=began,
         duration_s=length_s,
         fingerprint=take_fingerprint(profile, engines).as_data(),
-        sides=(
-            Side(
+        variants=(
+            Variant(
                 "cvi",
                 about=f"persona {facts.get('persona', '?')}",
                 engines=engines,
