@@ -100,13 +100,13 @@ async def measure_latency(
         await engines.close()
     progress("Measuring what was recorded")
     variants, checks, files = _read(plan, variants_held, collected, look)
-    engines = {layer: getattr(plan.cast, layer).engine for layer in ("stt", "llm", "tts", "face")}
+    engine_names = {layer: getattr(plan.cast, layer).engine for layer in ("stt", "llm", "tts", "face")}
     return Run(
         kind="latency",
         command=plan.command,
         began=began,
         duration_s=round(time.monotonic() - began_s, 1),
-        fingerprint=take_fingerprint(plan.cast.profile.name, engines).as_data(),
+        fingerprint=take_fingerprint(plan.cast.profile.name, engine_names).as_data(),
         variants=tuple(variants),
         options=dict(plan.options),
         agreement=tuple(checks),
