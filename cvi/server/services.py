@@ -9,6 +9,7 @@ from typing import cast
 
 from fastapi import Request
 
+from cvi.endpoints.outbound import OutboundClient, OutboundPolicy
 from cvi.models.profiles import Profile
 from cvi.server.films.darkroom import Darkroom
 from cvi.server.measures import Measures
@@ -23,8 +24,6 @@ from cvi.server.store.database import Database, database_path
 from cvi.server.tracing import tracer
 from cvi.server.training.atelier import Atelier
 from cvi.server.training.orders import Orders
-from cvi.server.webhooks.addresses import Guard
-from cvi.server.webhooks.calling import Caller
 from cvi.server.webhooks.delivery import Delivery
 
 FLUSH_S = 5.0
@@ -38,8 +37,8 @@ class Services:
     database: Database
     rooms: Rooms
     delivery: Delivery
-    caller: Caller
-    guard: Guard
+    caller: OutboundClient
+    guard: OutboundPolicy
     personas: PersonaShelf
     replicas: ReplicaShelf
     films: Darkroom
@@ -74,8 +73,8 @@ async def open_services(settings: ServerSettings, measures: Measures) -> Service
     hardware = await asyncio.to_thread(detect)
     database = Database(database_path())
     await database.open()
-    guard = Guard(settings.urls_to)
-    caller = Caller(guard)
+    guard = OutboundPolicy(settings.urls_to)
+    caller = OutboundClient(guard)
     delivery = Delivery(database, caller)
     recordings = Carrier(database, webhooks_wait=delivery.wake)
     rooms = Rooms(

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from cvi.endpoints.outbound import OutboundClient
 from cvi.errors import CviError
 from cvi.paths import home
 from cvi.server.answers import iso
@@ -26,7 +27,6 @@ from cvi.server.store import outbox, resources
 from cvi.server.store.database import Database
 from cvi.server.store.resources import Resource
 from cvi.server.vocabulary import both
-from cvi.server.webhooks.calling import Caller
 
 KIND = "videos"
 FILM_NAME = "film.mp4"
@@ -42,7 +42,7 @@ class Darkroom:
     def __init__(
         self,
         database: Database,
-        caller: Caller,
+        caller: OutboundClient,
         *,
         url: str,
         profile: str,

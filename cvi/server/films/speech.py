@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from cvi.endpoints.outbound import OutboundClient
 from cvi.errors import CviError
-from cvi.server.webhooks.calling import Caller
 
 SPEECH_NAME = "speech"
 MOST_BYTES = 200 << 20
@@ -22,7 +22,7 @@ class SpeechError(CviError):
     """The recorded speech cannot be used."""
 
 
-async def fetch_speech(caller: Caller, url: str, folder: Path) -> Path:
+async def fetch_speech(caller: OutboundClient, url: str, folder: Path) -> Path:
     """The file that `url` holds, kept in `folder`; fetched once. Raises `CviError`."""
     path = folder / SPEECH_NAME
     if not await asyncio.to_thread(path.is_file):

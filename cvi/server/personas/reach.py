@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cvi.endpoints.outbound import OutboundPolicy
 from cvi.persona.environment import references
 from cvi.server.answers import Refusal
-from cvi.server.webhooks.addresses import Guard
 
 
 def check_references(document: Mapping[str, Any], before: Mapping[str, Any]) -> None:
@@ -26,13 +26,15 @@ def check_references(document: Mapping[str, Any], before: Mapping[str, Any]) -> 
             )
 
 
-async def vet_endpoints(document: Mapping[str, Any], before: Mapping[str, Any], guard: Guard) -> None:
+async def vet_endpoints(
+    document: Mapping[str, Any], before: Mapping[str, Any], policy: OutboundPolicy
+) -> None:
     """Raises `RefusedAddressError` where a new endpoint leads into a private network."""
     known = {_address(layer) for layer in _layers(before).values()}
     for layer in _layers(document).values():
         address = _address(layer)
         if address and address not in known:
-            await guard.vet(address)
+            await policy.vet(address)
 
 
 def _layers(document: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from cvi.endpoints.outbound import OutboundClient
 from cvi.errors import CviError
 from cvi.files import write_bytes
 from cvi.paths import home
@@ -24,7 +25,6 @@ from cvi.server.store.resources import Resource
 from cvi.server.training import footage, orders
 from cvi.server.training.footage import FootageError, Uploads
 from cvi.server.training.orders import FILMS, Orders
-from cvi.server.webhooks.calling import Caller
 
 MOST_ATTEMPTS = 3
 """Of a process that dies without a word, as one does that the system kills for its memory."""
@@ -48,7 +48,7 @@ class Atelier:
     def __init__(
         self,
         kept: Orders,
-        caller: Caller,
+        caller: OutboundClient,
         replicas: ReplicaShelf,
         *,
         webhooks_wait: Callable[[], None],

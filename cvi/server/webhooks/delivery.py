@@ -15,11 +15,10 @@ import time
 from collections.abc import Callable
 
 from cvi.client.signature import SECRET_PREFIX, sign
+from cvi.endpoints.outbound import OutboundClient, OutboundError, RefusedAddressError
 from cvi.server.store import outbox
 from cvi.server.store.database import Database
 from cvi.server.store.keys import server_secret
-from cvi.server.webhooks.addresses import RefusedAddressError
-from cvi.server.webhooks.calling import Caller, CallError
 
 FIRST_PAUSE_S = 2.0
 LONGEST_PAUSE_S = 3600.0
@@ -45,7 +44,9 @@ def pause_s(attempts: int, chance: Callable[[], float] = random.random) -> float
 class Delivery:
     """Sends what waits. `start` and `stop` it with the server; `wake` it when something was put in."""
 
-    def __init__(self, database: Database, caller: Caller, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, database: Database, caller: OutboundClient, wall: Callable[[], float] = time.time
+    ) -> None:
         self._database = database
         self._caller = caller
         self._wall = wall
@@ -121,7 +122,7 @@ class Delivery:
         try:
             answer = await self._caller.post(message.url, body, headers)
             good, told = answer.good, f"HTTP {answer.status}"
-        except (RefusedAddressError, CallError) as error:
+        except (RefusedAddressError, OutboundError) as error:
             good, told = False, error.message
         now = self._wall()
         if good:

@@ -1,0 +1,321 @@
+"""Calls to URLs that strangers name: only to public addresses, and only to the address that was checked.
+
+A server that calls any URL it is given lends its place in the network to whoever asks (server-side request
+forgery). So `OutboundPolicy` resolves the host and refuses it unless all its addresses are public, and
+`OutboundClient` connects to one of those very addresses instead of resolving the name again (DNS rebinding).
+Redirects are checked the same way. Hosts that the operator names are exempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from cvi import __version__
+from cvi.errors import CviError, UsageError
+from cvi.files import part_path
+
+if TYPE_CHECKING:
+    import httpx
+
+LONGEST_URL = 2048
+RESOLVE_WITHIN_S = 5.0
+FETCH_WITHIN_S = 300.0
+ANSWER_BYTES = 64 * 1024
+"""How much of a response's body `OutboundClient.post` reads."""
+MOST_REDIRECTS = 3
+_KEEPS_METHOD = (307, 308)
+_REDIRECTS = (301, 302, 303, 307, 308)
+_TRANSLATED_IPV4 = ipaddress.ip_network("64:ff9b::/96")
+"""IPv4 addresses inside IPv6 (RFC 6052)."""
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class RefusedAddressError(UsageError):
+    """A URL that may not be called from here."""
+
+
+class OutboundError(CviError):
+    """Nobody answered a call, or what was to be fetched cannot be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedHost:
+    """A URL's host and the checked addresses to connect to, in the order to try them."""
+
+    host: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundResponse:
+    """The status of a response and at most the first `ANSWER_BYTES` of its body."""
+
+    status: int
+    body: bytes
+
+    @property
+    def good(self) -> bool:
+        """Whether the status is a success (2xx)."""
+        return 200 <= self.status < 300
+
+
+class OutboundPolicy:
+    """Decides which URLs may be called.
+
+    `allowed` are host names, addresses and networks that may be called although they are private; `*` allows
+    everything.
+    """
+
+    def __init__(self, allowed: tuple[str, ...] = ()) -> None:
+        self._everything = "*" in allowed
+        self._networks = []
+        self._hosts = set()
+        for item in allowed:
+            try:
+                self._networks.append(ipaddress.ip_network(item, strict=False))
+            except ValueError:
+                self._hosts.add(item.lower().rstrip("."))
+
+    def read(self, url: str) -> SplitResult:
+        """Split a URL after checking everything that its text alone tells, without resolving its host.
+
+        Raises `RefusedAddressError` for what is no http(s) URL, holds credentials or blanks, is longer than
+        `LONGEST_URL`, or names a private address or a local host.
+        """
+        remedy = "Give an http:// or https:// address that can be reached from the internet."
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise RefusedAddressError("The URL is not well formed.", remedy) from None
+        if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+            raise RefusedAddressError("The URL is no web address.", remedy)
+        if len(url) > LONGEST_URL or any(char <= " " or char == "\x7f" for char in url):
+            raise RefusedAddressError("The URL is too long, or holds blanks.", remedy)
+        if parts.username is not None or parts.password is not None:
+            raise RefusedAddressError(
+                "The URL holds a name or a password.", "Use a token in its path or query."
+            )
+        address = _as_address(parts.hostname)
+        if address is not None:
+            self._check(parts.hostname, [address])
+        elif self._is_local_name(parts.hostname):
+            raise _refused(parts.hostname)
+        return parts
+
+    async def resolve(self, url: str) -> ResolvedHost:
+        """Resolve the URL's host to addresses that may be called.
+
+        Raises `RefusedAddressError` as `read` does, where the host cannot be found, and where any of its
+        addresses is private.
+        """
+        parts = self.read(url)
+        host = str(parts.hostname)
+        addresses = await self._addresses_of(host, parts.port or (443 if parts.scheme == "https" else 80))
+        self._check(host, addresses)
+        return ResolvedHost(host, tuple(dict.fromkeys(map(str, addresses))))
+
+    async def vet(self, url: str) -> None:
+        """Refuse a URL that is to be called later. A host that cannot be found now may be found then.
+
+        Raises `RefusedAddressError` as `resolve` does, except for a host that cannot be found.
+        """
+        parts = self.read(url)
+        try:
+            addresses = await self._addresses_of(str(parts.hostname), parts.port or 443)
+        except RefusedAddressError:
+            return
+        self._check(str(parts.hostname), addresses)
+
+    async def _addresses_of(self, host: str, port: int) -> list[Address]:
+        try:
+            async with asyncio.timeout(RESOLVE_WITHIN_S):
+                found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError, TimeoutError):
+            raise RefusedAddressError(f"The host '{host}' cannot be found.", "Check its name.") from None
+        return [ipaddress.ip_address(entry[4][0]) for entry in found]
+
+    def _is_local_name(self, host: str) -> bool:
+        name = host.lower().rstrip(".")
+        local = name == "localhost" or name.endswith((".localhost", ".local", ".internal"))
+        return local and not self._everything and name not in self._hosts and not self._networks
+
+    def _check(self, host: str, addresses: list[Address]) -> None:
+        if self._everything or host.lower().rstrip(".") in self._hosts:
+            return
+        for address in addresses:
+            if not _is_public(address) and not any(address in network for network in self._networks):
+                raise _refused(host)
+
+
+class OutboundClient:
+    """Posts to URLs that `policy` allows, and fetches files from them. Used from one event loop.
+
+    Each call has a connection of its own: none stays open to an address that was checked long ago.
+    `timeout_s` is httpx's, for connecting and between two reads. `close` it when done.
+    """
+
+    def __init__(self, policy: OutboundPolicy, timeout_s: float = 15.0) -> None:
+        import httpx
+
+        self._policy = policy
+        self._client = httpx.AsyncClient(
+            timeout=timeout_s,
+            follow_redirects=False,
+            trust_env=False,  # a proxy would resolve the name again, unchecked
+            limits=httpx.Limits(max_keepalive_connections=0),
+            headers={"user-agent": f"cvi/{__version__}"},
+        )
+
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> OutboundResponse:
+        """Post `body` and return the response, whatever its status; redirects 307 and 308 are followed.
+
+        Raises `RefusedAddressError` for a URL that may not be called, `OutboundError` when nobody answers.
+        """
+        for _ in range(MOST_REDIRECTS + 1):
+            response = await self._open("POST", url, headers, body)
+            location = response.headers.get("location")
+            answer = OutboundResponse(response.status_code, await _read_beginning(response))
+            if answer.status not in _KEEPS_METHOD or location is None:
+                return answer
+            url = urljoin(url, location)
+        raise OutboundError(f"more than {MOST_REDIRECTS} redirects")
+
+    async def fetch(
+        self, url: str, path: Path, most_bytes: int, within_s: float = FETCH_WITHIN_S
+    ) -> None:
+        """Write what a URL holds to `path`, whole or not at all.
+
+        Raises `RefusedAddressError` for a URL that may not be called; `OutboundError` when it cannot be had,
+        is larger than `most_bytes`, or takes longer than `within_s`; OSError when it cannot be written.
+        """
+        try:
+            async with asyncio.timeout(within_s):
+                await self._fetch(url, path, most_bytes)
+        except TimeoutError:
+            raise OutboundError(f"not there after {within_s:.0f} s") from None
+
+    async def close(self) -> None:
+        """Close what is still open."""
+        await self._client.aclose()
+
+    async def _fetch(self, url: str, path: Path, most_bytes: int) -> None:
+        for _ in range(MOST_REDIRECTS + 1):
+            response = await self._open("GET", url, {"accept-encoding": "identity"}, b"")
+            location = response.headers.get("location")
+            if response.status_code in _REDIRECTS and location is not None:
+                await response.aclose()
+                url = urljoin(url, location)
+                continue
+            try:
+                if response.status_code != 200:
+                    raise OutboundError(f"answered with status {response.status_code}")
+                await _write_body(response, path, most_bytes)
+            finally:
+                await response.aclose()
+            return
+        raise OutboundError(f"more than {MOST_REDIRECTS} redirects")
+
+    async def _open(self, method: str, url: str, headers: dict[str, str], body: bytes) -> httpx.Response:
+        """The response of the first address that can be reached, its body not read yet."""
+        import httpx
+
+        resolved = await self._policy.resolve(url)
+        named = httpx.URL(url)
+        failure: Exception | None = None
+        for address in resolved.addresses:
+            request = self._client.build_request(
+                method,
+                named.copy_with(host=address),
+                content=body,
+                headers={**headers, "host": named.netloc.decode("ascii")},
+                extensions={"sni_hostname": resolved.host},
+            )
+            try:
+                return await self._client.send(request, stream=True)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                failure = error
+            except httpx.HTTPError as error:
+                raise _failed(error) from error
+        raise _failed(failure) from failure
+
+
+def _refused(host: str) -> RefusedAddressError:
+    return RefusedAddressError(
+        f"'{host}' leads into a private network.", f"Allow it with: cvi serve --allow-urls-to {host}"
+    )
+
+
+def _as_address(host: str) -> Address | None:
+    """The address that `host` spells in any notation resolvers take (127.1, 0x7f000001), else None."""
+    try:
+        return ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        pass
+    try:
+        return ipaddress.ip_address(socket.inet_aton(host))
+    except (OSError, ValueError):
+        return None
+
+
+def _is_public(address: Address) -> bool:
+    """Whether the whole internet can reach it. IPv6 forms of IPv4 addresses are as public as those."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if inner is None and address in _TRANSLATED_IPV4:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return _is_public(inner)
+        if address.teredo is not None or address.is_site_local:
+            return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def _failed(error: Exception | None) -> OutboundError:
+    return OutboundError(f"{type(error).__name__}: {error}"[:200])
+
+
+async def _read_beginning(response: httpx.Response) -> bytes:
+    import httpx
+
+    read = b""
+    try:
+        async for piece in response.aiter_raw():
+            read += piece
+            if len(read) >= ANSWER_BYTES:
+                break
+    except httpx.HTTPError as error:
+        raise _failed(error) from error
+    finally:
+        await response.aclose()
+    return read[:ANSWER_BYTES]
+
+
+async def _write_body(response: httpx.Response, path: Path, most_bytes: int) -> None:
+    import httpx
+
+    too_large = OutboundError(f"larger than {most_bytes} bytes")
+    announced = response.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced) > most_bytes:
+        raise too_large
+    part = part_path(path)
+    written = 0
+    try:
+        with part.open("wb") as file:
+            async for piece in response.aiter_raw():
+                written += len(piece)
+                if written > most_bytes:
+                    raise too_large
+                await asyncio.to_thread(file.write, piece)
+        part.replace(path)
+    except httpx.HTTPError as error:
+        raise _failed(error) from error
+    finally:
+        part.unlink(missing_ok=True)
