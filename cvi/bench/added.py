@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cvi.bench.contenders import over
-from cvi.bench.probe.measuring import Measured
+from cvi.bench.probe.measuring import MeasuredSession
 from cvi.bench.quantities import tasks
 from cvi.bench.run import Figure, Run
 from cvi.bench.session import TRANSPORTS
@@ -70,7 +70,7 @@ def difference(pairs: Sequence[tuple[float, float]], percent: float, seed: int =
     return Interval(float(second - first), float(low), float(high))
 
 
-def on_the_way(sessions: Iterable[tuple[Measured, Measured]]) -> tuple[Figure, ...]:
+def on_the_way(sessions: Iterable[tuple[MeasuredSession, MeasuredSession]]) -> tuple[Figure, ...]:
     """The parts of the way, from sessions measured at the far end and at the seam of the near one."""
     values: dict[str, list[float]] = {name: [] for name, _ in _PARTS}
     for far, seam in sessions:

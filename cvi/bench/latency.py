@@ -22,11 +22,11 @@ from cvi.bench.added import on_the_way
 from cvi.bench.agreement import agreements, with_journal, with_own_barge_ins
 from cvi.bench.callers.block import CallerBlock
 from cvi.bench.contenders import Contender, contenders
-from cvi.bench.far.call import FarCost
 from cvi.bench.fingerprint import take_fingerprint
 from cvi.bench.probe.evidence import Evidence, save_evidence
-from cvi.bench.probe.measuring import Measured, joined, measure
+from cvi.bench.probe.measuring import MeasuredSession, joined, measure
 from cvi.bench.probe.mouth import MouthLook, learn_mouth
+from cvi.bench.remote_peer.call import RemotePeerCost
 from cvi.bench.run import Agreement, BargeInRecord, Figure, OwnCost, Run, TurnRecord, Variant
 from cvi.bench.session import Held, Way, hold
 from cvi.bench.statistics import theil_sen
@@ -51,7 +51,7 @@ class Plan:
 class _Collected:
     """What has come of one side so far."""
 
-    measured: list[Measured] = field(default_factory=list)
+    measured: list[MeasuredSession] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
 
 
@@ -133,7 +133,7 @@ def _read(
         name, variant = contender.name, collected[contender.name]
         turns: list[TurnRecord] = []
         barge_ins: list[BargeInRecord] = []
-        seams: list[tuple[Measured, Measured]] = []
+        seams: list[tuple[MeasuredSession, MeasuredSession]] = []
         for block, held in zip(plan.blocks, variant.held, strict=True):
             voice = block.voice()
             measured = measure(held.evidence, block.turns, voice, name, look, partial=True)
@@ -188,7 +188,7 @@ def _write(evidence: Evidence, folder: Path) -> list[Path]:
     return paths
 
 
-def _drift(sessions: Sequence[Measured]) -> tuple[float, float, float] | None:
+def _drift(sessions: Sequence[MeasuredSession]) -> tuple[float, float, float] | None:
     """Milliseconds a minute, over each session from its beginning: the slope that all of them share."""
     points: list[tuple[float, float]] = []
     for session in sessions:
@@ -232,7 +232,7 @@ def _notes(
     return notes
 
 
-def _far_notes(name: str, far: Sequence[FarCost]) -> list[str]:
+def _far_notes(name: str, far: Sequence[RemotePeerCost]) -> list[str]:
     """What the far end took of the same machine, and what did not reach it."""
     if not far:
         return []

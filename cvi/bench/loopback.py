@@ -17,9 +17,9 @@ import numpy as np
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ, Pcm
 from cvi.audio.resample import resample
 from cvi.bench.callers.block import CallerBlock
-from cvi.bench.probe.evidence import Evidence, Track
+from cvi.bench.probe.evidence import Evidence, SoundTrack
 from cvi.bench.probe.hearing import envelope
-from cvi.bench.probe.measuring import Measured, measure
+from cvi.bench.probe.measuring import MeasuredSession, measure
 from cvi.bench.probe.mouth import MouthLook
 from cvi.bench.probe.tap import Tap
 from cvi.clock import Clock
@@ -75,7 +75,7 @@ class _Script:
             at = round((turn.speech_end_s + delay_ms / 1000) * PLAYED_HZ)
             sound[at : at + len(answer)] = answer
         middles = (np.arange(frames) + 0.5) / fps
-        loud = envelope(Track(sound, 0.0, PLAYED_HZ), middles, _ENVELOPE_S)
+        loud = envelope(SoundTrack(sound, 0.0, PLAYED_HZ), middles, _ENVELOPE_S)
         opening = np.roll(loud / max(float(loud.max()), 1e-9), picture_late_frames)
         return _Script(sound, opening.tolist())
 
@@ -122,7 +122,7 @@ async def loop_back(
     picture_late_frames: int = 0,
     now: Callable[[], float] = time.monotonic,
     transport: Callable[[Clock], Transport] | None = None,
-) -> tuple[Evidence, Measured, list[Answer]]:
+) -> tuple[Evidence, MeasuredSession, list[Answer]]:
     """One session with one delay, in real time. The peer answers with the caller's own first words."""
     clock = Clock()
     inner = transport(clock) if transport is not None else _file(block, clock, fps)

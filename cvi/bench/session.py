@@ -8,11 +8,11 @@ from pathlib import Path
 
 from cvi.audio.files import read_audio
 from cvi.bench.callers.block import CallerBlock
-from cvi.bench.far.call import FarCall, FarCost
-from cvi.bench.far.spec import Spec
-from cvi.bench.far.weather import Weather
 from cvi.bench.probe.evidence import Evidence
 from cvi.bench.probe.tap import MouthBox, RoomSound, Tap
+from cvi.bench.remote_peer.call import RemotePeerCall, RemotePeerCost
+from cvi.bench.remote_peer.network_emulation import NetworkConditions
+from cvi.bench.remote_peer.spec import RemotePeerSpec
 from cvi.bench.variants import Policy
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
@@ -38,7 +38,7 @@ class Way:
     height: int = 720
     fps: int = 25
     film: bool = True
-    weather: Weather | None = None
+    weather: NetworkConditions | None = None
 
     def file(self, scenario: Scenario, clock: Clock, recording: Path) -> Transport:
         """The caller's sound on this side of every network; what is handed over is heard at once."""
@@ -64,9 +64,9 @@ class Way:
         clock: Clock,
         recording: Path,
         box: MouthBox | None,
-    ) -> FarCall:
+    ) -> RemotePeerCall:
         """A connection as rooms have it, to a participant in a process of its own."""
-        spec = Spec(
+        spec = RemotePeerSpec(
             session=session,
             fps=self.fps,
             size=(self.width, self.height),
@@ -79,7 +79,7 @@ class Way:
             echo_delay_ms=block.room.echo_delay_ms,
         )
         film = recording if self.film else None
-        return FarCall(spec, clock=clock, recording=film, weather=self.weather)
+        return RemotePeerCall(spec, clock=clock, recording=film, weather=self.weather)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Held:
     probe_cpu_s: float
     files: tuple[Path, ...]
     seam: Evidence | None = None
-    far: FarCost | None = None
+    far: RemotePeerCost | None = None
 
 
 async def hold(

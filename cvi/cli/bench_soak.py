@@ -39,7 +39,7 @@ def soak(
 
     from cvi.bench.report.page import REPORT_NAME, write_report
     from cvi.bench.run_store import new_run_folder, save_run
-    from cvi.bench.soak.series import courses, grown
+    from cvi.bench.soak.series import growing_series, judge_series
     from cvi.bench.soak.watch import SoakOptions
     from cvi.cli.request import FRAME_RATES, picture_size
     from cvi.errors import UsageError
@@ -64,14 +64,14 @@ def soak(
     else:
         _print(run, Console(highlight=False))
         typer.echo(f"Report  {page}")
-    if grown(courses(run.series, run.duration_s)):
+    if growing_series(judge_series(run.series, run.duration_s)):
         raise typer.Exit(1)
 
 
 def _watched(options: object, folder: Path, command: tuple[str, ...], console: Console) -> Run:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from cvi.bench.soak.processes import Sample
+    from cvi.bench.soak.processes import ProcessSample
     from cvi.bench.soak.watch import SoakOptions, soak
 
     assert isinstance(options, SoakOptions)
@@ -81,7 +81,7 @@ def _watched(options: object, folder: Path, command: tuple[str, ...], console: C
         task = bar.add_task("Warming up", total=total_s)
         first: list[float] = []
 
-        def show(sample: Sample) -> None:
+        def show(sample: ProcessSample) -> None:
             first.append(sample.at_s)
             words = f"{sample.rss_mib:.0f} MiB, {sample.threads} threads, {sample.handles} files"
             bar.update(task, completed=min(sample.at_s - first[0], total_s), description=words)
@@ -94,9 +94,9 @@ def _print(run: Run, console: Console) -> None:
 
     from cvi.bench.report.axis import number, signed
     from cvi.bench.report.courses import verdict_words
-    from cvi.bench.soak.series import courses
+    from cvi.bench.soak.series import judge_series
 
-    found = courses(run.series, run.duration_s)
+    found = judge_series(run.series, run.duration_s)
     warm_min = found[0].warm_up_s / 60 if found else 0.0
     table = Table(
         title=f"{run.duration_s / 60:.1f} minutes, of which {warm_min:.1f} are warm-up", title_justify="left"

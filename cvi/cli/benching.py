@@ -12,8 +12,8 @@ from rich.console import Console
 
 from cvi.bench.callers.block import build_blocks
 from cvi.bench.callers.recipe import Recipe, find_recipe, load_recipe
-from cvi.bench.far.weather import Weather
 from cvi.bench.latency import Plan, measure_latency
+from cvi.bench.remote_peer.network_emulation import NetworkConditions
 from cvi.bench.run import Run
 from cvi.bench.run_store import as_json, new_run_folder, save_run
 from cvi.bench.session import TRANSPORTS, Way
@@ -57,7 +57,7 @@ def run_latency(request: LatencyRequest) -> None:
         if transport not in TRANSPORTS:
             known = ", ".join(TRANSPORTS)
             raise UsageError(f"--transport {transport} cannot be measured.", f"Choose of: {known}.")
-    weather = Weather.of_text(request.network) if request.network is not None else None
+    weather = NetworkConditions.of_text(request.network) if request.network is not None else None
     if weather is not None and transports == ("file",):
         raise UsageError("--network says what lies between two ends of a network.", "Add --transport webrtc.")
     chosen = _cast(request, console)

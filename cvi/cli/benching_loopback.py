@@ -18,7 +18,7 @@ from cvi.bench.callers.recipe import find_recipe, load_recipe
 from cvi.bench.fingerprint import take_fingerprint
 from cvi.bench.loopback import DELAYS_MS, TOLERANCE_MS, Answer, loop_back
 from cvi.bench.probe.evidence import save_evidence
-from cvi.bench.probe.measuring import Measured, joined
+from cvi.bench.probe.measuring import MeasuredSession, joined
 from cvi.bench.probe.mouth import learn_mouth
 from cvi.bench.run import Figure, Run, Variant
 from cvi.bench.run_store import as_json, new_run_folder, save_run
@@ -70,10 +70,10 @@ async def _hold(
     fps: int,
     folder: Path,
     progress: Callable[[str], None],
-) -> tuple[list[Answer], list[Measured], list[str]]:
+) -> tuple[list[Answer], list[MeasuredSession], list[str]]:
     """One session a delay."""
     answers: list[Answer] = []
-    sessions: list[Measured] = []
+    sessions: list[MeasuredSession] = []
     files: list[str] = []
     stage = NativeThread("face")
 
@@ -97,7 +97,7 @@ async def _hold(
     return answers, sessions, files
 
 
-def _variant(answers: Sequence[Answer], sessions: Sequence[Measured]) -> Variant:
+def _variant(answers: Sequence[Answer], sessions: Sequence[MeasuredSession]) -> Variant:
     figures: list[Figure] = []
     for delay_ms in DELAYS_MS:
         here = [answer for answer in answers if answer.delay_ms == delay_ms]

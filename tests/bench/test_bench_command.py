@@ -15,7 +15,7 @@ import pytest
 from cvi.audio.block import HEARD_HZ
 from cvi.audio.files import write_wav
 from cvi.bench.callers.block import CallerBlock, CallerTurn
-from cvi.bench.callers.recipe import Room
+from cvi.bench.callers.recipe import RoomAcoustics
 from cvi.bench.loopback import loop_back
 from cvi.bench.probe.mouth import MouthLook
 from cvi.bench.probe.tap import MouthBox
@@ -90,7 +90,7 @@ def test_the_loopback_is_true_in_virtual_time(tmp_path: Path) -> None:
         end_s = start_s + len(noise) / HEARD_HZ
         turns.append(CallerTurn(f"t{number}", "question", "noise", start_s, end_s, start_s, end_s))
     write_wav(tmp_path / "voice.wav", sound, HEARD_HZ)
-    block = CallerBlock("made", Room(), tmp_path / "x", tmp_path / "voice.wav", tmp_path / "x", tuple(turns))
+    block = CallerBlock("made", RoomAcoustics(), tmp_path / "x", tmp_path / "voice.wav", tmp_path / "x", tuple(turns))
     rest = np.zeros(560, np.float32) + 16
     look = MouthLook(MouthBox(0, 4, 0, 4), rest, np.zeros((0, 560), np.float32))
 

@@ -14,10 +14,10 @@ from cvi.audio.block import HEARD_HZ, PLAYED_HZ
 from cvi.audio.files import read_audio, write_wav
 from cvi.bench.added import on_the_way
 from cvi.bench.callers.block import CallerTurn
-from cvi.bench.far.call import FarCall
-from cvi.bench.far.spec import Spec
 from cvi.bench.probe.measuring import measure
 from cvi.bench.probe.tap import MouthBox, Tap
+from cvi.bench.remote_peer.call import RemotePeerCall
+from cvi.bench.remote_peer.spec import RemotePeerSpec
 from cvi.clock import Clock
 from cvi.errors import CviError
 from cvi.transport.base import AVUnit
@@ -40,9 +40,9 @@ def caller_file(folder: Path) -> Scenario:
     return Scenario(path, (Segment(0.4, 1.7, "noise", 1.4),))
 
 
-def spec_of(caller: Scenario, folder: Path) -> Spec:
+def spec_of(caller: Scenario, folder: Path) -> RemotePeerSpec:
     box = MouthBox(60, 100, 120, 200)
-    return Spec("call", FPS, (WIDTH, HEIGHT), caller.audio, caller.segments, folder / ".call.npz", mouth=box)
+    return RemotePeerSpec("call", FPS, (WIDTH, HEIGHT), caller.audio, caller.segments, folder / ".call.npz", mouth=box)
 
 
 async def answer(tap: Tap, clock: Clock) -> None:
@@ -79,7 +79,7 @@ async def test_what_is_said_and_answered_is_found_at_both_ends(tmp_path: Path) -
         "t", "question", "noise", segment.start_s, segment.end_s, segment.start_s + 0.1, segment.speech_end_s
     )
     clock = Clock()
-    call = FarCall(spec_of(caller, tmp_path), clock=clock)
+    call = RemotePeerCall(spec_of(caller, tmp_path), clock=clock)
     tap = Tap(call, "call", mouth=None)
     await tap.open()
     try:
@@ -111,7 +111,7 @@ async def test_what_is_said_and_answered_is_found_at_both_ends(tmp_path: Path) -
 
 async def test_a_far_end_that_fails_says_why(tmp_path: Path) -> None:
     missing = Scenario(tmp_path / "no-such.wav", caller_file(tmp_path).segments)
-    call = FarCall(spec_of(missing, tmp_path), clock=Clock())
+    call = RemotePeerCall(spec_of(missing, tmp_path), clock=Clock())
     with pytest.raises(CviError, match=r"was not connected.*no-such\.wav"):
         await call.open()
     await call.close()

@@ -10,10 +10,10 @@ import pytest
 pytest.importorskip("aiortc", reason="WebRTC comes with the extra 'server'")
 
 from cvi.audio.block import PLAYED_HZ, Pcm
-from cvi.bench.far.ear import LEAST_HOLD_S, PERIOD, PERIOD_S, RTP_HZ, Ear
-from cvi.bench.far.stamps import Axis
 from cvi.bench.probe.evidence import laid
 from cvi.bench.probe.hearing import sounding
+from cvi.bench.remote_peer.audio_receiver import LEAST_HOLD_S, PERIOD, PERIOD_S, RTP_HZ, AudioReceiver
+from cvi.bench.remote_peer.rtp_timestamps import RtpTimeline
 from cvi.transport.webrtc.voice import SLICE, OpusEncoder
 
 PACKET_S = 0.020
@@ -50,9 +50,9 @@ def periods(seconds: float) -> Iterator[float]:
     return (number * PERIOD_S for number in range(round(seconds / PERIOD_S)))
 
 
-def listened(arrivals: Sequence[Arrival], seconds: float) -> tuple[Ear, list[tuple[float, Pcm]]]:
+def listened(arrivals: Sequence[Arrival], seconds: float) -> tuple[AudioReceiver, list[tuple[float, Pcm]]]:
     """Periods asked for as time goes by."""
-    ear, left, heard = Ear(), list(arrivals), []
+    ear, left, heard = AudioReceiver(), list(arrivals), []
     for at_s in periods(seconds):
         while left and left[0][0] <= at_s:
             ear.arrived(*left.pop(0))
@@ -83,7 +83,7 @@ def test_a_process_that_wakes_late_hears_the_same() -> None:
     rng = np.random.default_rng(3)
     arrivals = packets(spoken((0.6, 1.4), (2.0, 2.6), seconds=4.0), rng.uniform(0, 0.05, 31).tolist())
     _, heard = listened(arrivals, 4.0)
-    ear = Ear()
+    ear = AudioReceiver()
     for arrival in arrivals:
         ear.arrived(*arrival)
     afterwards = [(at_s, block) for at_s in periods(4.0) if (block := ear.period(at_s)) is not None]
@@ -136,7 +136,7 @@ def test_a_sender_whose_time_jumps_is_heard_on() -> None:
 
 
 def test_positions_follow_the_stream_through_its_wrap() -> None:
-    ear = Ear()
+    ear = AudioReceiver()
     for arrival in packets(spoken(seconds=1.5), [0.004]):
         ear.arrived(*arrival)
     began = [ear.began for at_s in periods(1.5) if ear.period(at_s) is not None]
@@ -145,7 +145,7 @@ def test_positions_follow_the_stream_through_its_wrap() -> None:
 
 
 def test_reports_lay_two_streams_on_one_axis() -> None:
-    sound, picture = Axis(48_000), Axis(90_000)
+    sound, picture = RtpTimeline(48_000), RtpTimeline(90_000)
     assert sound.zero_s is None
     for axis, origin in ((sound, (1 << 32) - 1000), (picture, 77)):
         axis.unwrapped(origin)

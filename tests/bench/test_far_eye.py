@@ -5,27 +5,35 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cvi.bench.far.eye import KEY_AGAIN_S, PATIENCE_S, Codec, Eye, Pictures, Piece, is_key
 from cvi.bench.probe.evidence import MOUTH_STEPS
 from cvi.bench.probe.tap import MouthBox
+from cvi.bench.remote_peer.video_receiver import (
+    KEY_AGAIN_S,
+    PATIENCE_S,
+    Codec,
+    PictureAssembler,
+    PicturePacket,
+    VideoReceiver,
+    is_key,
+)
 from cvi.transport.webrtc.encoder import PictureEncoder, Shape
 
 BOX = MouthBox(60, 100, 120, 200)
 
 
-def picture_of(timestamp: int, *parts: bytes) -> list[Piece]:
-    return [Piece(timestamp, number + 1 == len(parts), part) for number, part in enumerate(parts)]
+def picture_of(timestamp: int, *parts: bytes) -> list[PicturePacket]:
+    return [PicturePacket(timestamp, number + 1 == len(parts), part) for number, part in enumerate(parts)]
 
 
 def test_a_picture_is_whole_with_its_last_packet() -> None:
-    pictures = Pictures()
+    pictures = PictureAssembler()
     pieces = [*picture_of(10, b"a", b"b"), *picture_of(20, b"c")]
     told = [pictures.add(0.0, number, piece) for number, piece in enumerate(pieces, 65_535)]
     assert told == [([], False), ([(10, b"ab")], False), ([(20, b"c")], False)]
 
 
 def test_packets_in_disorder_make_pictures_in_order() -> None:
-    pictures = Pictures()
+    pictures = PictureAssembler()
     pieces = [*picture_of(10, b"a"), *picture_of(20, b"b", b"c"), *picture_of(30, b"d")]
     order = [0, 3, 2, 1]
     made = [
@@ -36,32 +44,32 @@ def test_packets_in_disorder_make_pictures_in_order() -> None:
 
 
 def test_a_hole_that_stays_is_given_up_and_a_key_frame_asked_for() -> None:
-    pictures = Pictures()
-    pictures.add(0.0, 0, Piece(0, True, b"first"))
+    pictures = PictureAssembler()
+    pictures.add(0.0, 0, PicturePacket(0, True, b"first"))
     came_s = [0.04 * number for number in range(2, 16)]
-    asked = [pictures.add(at_s, round(at_s / 0.04), Piece(round(at_s / 0.04), True, b"x"))[1] for at_s in came_s]
+    asked = [pictures.add(at_s, round(at_s / 0.04), PicturePacket(round(at_s / 0.04), True, b"x"))[1] for at_s in came_s]
     assert asked == [at_s - came_s[0] > PATIENCE_S for at_s in came_s] and asked[-1] and pictures.lost == 1
-    assert pictures.add(0.61, 1, Piece(1, True, b"too late"))[0] == []
-    assert pictures.add(0.64, 16, Piece(9, True, b"next"))[0] == [(9, b"next")]
+    assert pictures.add(0.61, 1, PicturePacket(1, True, b"too late"))[0] == []
+    assert pictures.add(0.64, 16, PicturePacket(9, True, b"next"))[0] == [(9, b"next")]
 
 
 def test_a_hole_within_a_picture_is_given_up_like_one_before_it() -> None:
-    pictures = Pictures()
-    pieces = {0: Piece(0, True, b"whole"), 1: Piece(1, False, b"begun"), 3: Piece(1, True, b"ended")}
+    pictures = PictureAssembler()
+    pieces = {0: PicturePacket(0, True, b"whole"), 1: PicturePacket(1, False, b"begun"), 3: PicturePacket(1, True, b"ended")}
     assert [pictures.add(0.0, number, piece)[1] for number, piece in pieces.items()] == [False] * 3
     came = [(PATIENCE_S * share, number) for number, share in enumerate((0.5, 0.9, 1.1), 4)]
-    assert [pictures.add(at_s, number, Piece(number, True, b"x"))[1] for at_s, number in came] == [False, False, True]
-    assert pictures.lost == 1 and pictures.add(0.6, 7, Piece(7, True, b"on"))[0] == [(7, b"on")]
+    assert [pictures.add(at_s, number, PicturePacket(number, True, b"x"))[1] for at_s, number in came] == [False, False, True]
+    assert pictures.lost == 1 and pictures.add(0.6, 7, PicturePacket(7, True, b"on"))[0] == [(7, b"on")]
 
 
 def test_patience_begins_anew_with_each_packet_that_is_missing() -> None:
-    pictures = Pictures()
-    pictures.add(0.0, 0, Piece(0, True, b"a"))
-    pictures.add(0.1, 2, Piece(2, True, b"c"))
-    pictures.add(0.1, 4, Piece(4, True, b"e"))
-    assert pictures.add(0.5, 1, Piece(1, True, b"b")) == ([(1, b"b"), (2, b"c")], False)
-    assert pictures.add(0.8, 5, Piece(5, True, b"f")) == ([], False), "the third is missed since 0.5 s"
-    assert pictures.add(0.9, 3, Piece(3, True, b"d"))[0] == [(3, b"d"), (4, b"e"), (5, b"f")]
+    pictures = PictureAssembler()
+    pictures.add(0.0, 0, PicturePacket(0, True, b"a"))
+    pictures.add(0.1, 2, PicturePacket(2, True, b"c"))
+    pictures.add(0.1, 4, PicturePacket(4, True, b"e"))
+    assert pictures.add(0.5, 1, PicturePacket(1, True, b"b")) == ([(1, b"b"), (2, b"c")], False)
+    assert pictures.add(0.8, 5, PicturePacket(5, True, b"f")) == ([], False), "the third is missed since 0.5 s"
+    assert pictures.add(0.9, 3, PicturePacket(3, True, b"d"))[0] == [(3, b"d"), (4, b"e"), (5, b"f")]
 
 
 def face(brightness: int, width: int = 320, height: int = 180) -> np.ndarray:
@@ -73,11 +81,11 @@ def face(brightness: int, width: int = 320, height: int = 180) -> np.ndarray:
 
 @pytest.mark.parametrize("codec", ["H264", "VP8"])
 def test_the_mouth_is_seen_in_every_picture_however_large(codec: Codec) -> None:
-    eye = Eye(BOX, (320, 180))
+    eye = VideoReceiver(BOX, (320, 180))
     for shape in (Shape(320, 180, 25, 600_000), Shape(160, 90, 25, 600_000)):
         if eye.seen or shape.width == 160:
             eye.close()
-            eye = Eye(BOX, (320, 180))
+            eye = VideoReceiver(BOX, (320, 180))
         encoder = PictureEncoder(codec, shape)
         wanted = (60, 200, 90)
         for number, brightness in enumerate(wanted):
@@ -91,7 +99,7 @@ def test_the_mouth_is_seen_in_every_picture_however_large(codec: Codec) -> None:
 
 
 def test_what_cannot_be_decoded_is_counted() -> None:
-    eye = Eye(BOX, (320, 180))
+    eye = VideoReceiver(BOX, (320, 180))
     eye.show(0.0, "H264", 0, b"\x00\x00\x00\x01\x65garbage")
     eye.close()
     assert eye.broken == 1 and not eye.seen
@@ -99,7 +107,7 @@ def test_what_cannot_be_decoded_is_counted() -> None:
 
 @pytest.mark.parametrize("codec", ["H264", "VP8"])
 def test_after_a_hole_nothing_is_seen_before_the_next_key_frame(codec: Codec) -> None:
-    eye = Eye(BOX, (320, 180))
+    eye = VideoReceiver(BOX, (320, 180))
     encoder = PictureEncoder(codec, Shape(320, 180, 25, 600_000))
     keys = {0, 6}
     wishes = []
@@ -119,6 +127,6 @@ def test_after_a_hole_nothing_is_seen_before_the_next_key_frame(codec: Codec) ->
 
 
 def test_a_key_frame_that_does_not_come_is_asked_for_again() -> None:
-    eye = Eye(BOX, (320, 180))
+    eye = VideoReceiver(BOX, (320, 180))
     asked_s = [at_s for number in range(20) if eye.takes_key_wish(at_s := 0.05 * number)]
     assert asked_s == pytest.approx([KEY_AGAIN_S * n for n in (1, 2, 3, 4)]), "the first is on its way by itself"

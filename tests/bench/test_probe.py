@@ -7,7 +7,15 @@ import pytest
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ
 from cvi.bench.callers.block import CallerTurn
-from cvi.bench.probe.evidence import Evidence, Track, even, laid, lateness_s, load_evidence, save_evidence
+from cvi.bench.probe.evidence import (
+    Evidence,
+    SoundTrack,
+    even,
+    laid,
+    lateness_s,
+    load_evidence,
+    save_evidence,
+)
 from cvi.bench.probe.hearing import find, sounding
 from cvi.bench.probe.measuring import joined, measure
 from cvi.bench.probe.mouth import first_move_s, move_threshold, rest_s, unrest
@@ -268,20 +276,20 @@ def test_spans_of_sound_have_sharp_edges() -> None:
     pcm[PLAYED_HZ : 2 * PLAYED_HZ] = voice(1.0, PLAYED_HZ)
     pcm[round(2.1 * PLAYED_HZ) : round(2.5 * PLAYED_HZ)] = voice(0.4, PLAYED_HZ)
     pcm[round(3.5 * PLAYED_HZ) : round(3.505 * PLAYED_HZ)] = 3000  # a click is no voice
-    spans = sounding(Track(pcm, 10.0, PLAYED_HZ))
+    spans = sounding(SoundTrack(pcm, 10.0, PLAYED_HZ))
     assert len(spans) == 1
     assert spans[0].start_s == pytest.approx(11.0, abs=0.002)
     assert spans[0].end_s == pytest.approx(12.5, abs=0.002)
-    assert sounding(Track(np.zeros(0, np.int16), 0.0, PLAYED_HZ)) == []
+    assert sounding(SoundTrack(np.zeros(0, np.int16), 0.0, PLAYED_HZ)) == []
 
 
 def test_a_voice_is_found_to_the_sample() -> None:
     heard = np.zeros(5 * HEARD_HZ, np.int16)
     heard[33_333 : 33_333 + len(said("two"))] = said("two") // 3
-    found = find(said("two"), Track(heard, 2.0, HEARD_HZ), 2.0)
-    assert found is not None and found.likeness == pytest.approx(1.0, abs=0.01)
+    found = find(said("two"), SoundTrack(heard, 2.0, HEARD_HZ), 2.0)
+    assert found is not None and found.similarity == pytest.approx(1.0, abs=0.01)
     assert found.at_s == pytest.approx(2.0 + 33_333 / HEARD_HZ, abs=1 / HEARD_HZ)
-    assert find(said("two"), Track(heard[:100], 0.0, HEARD_HZ), 0.0) is None
+    assert find(said("two"), SoundTrack(heard[:100], 0.0, HEARD_HZ), 0.0) is None
 
 
 def test_evidence_is_read_as_it_was_written(tmp_path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ
 from cvi.bench.agreement import STEPS, agreements, with_journal, with_own_barge_ins
 from cvi.bench.callers.block import CallerTurn
-from cvi.bench.probe.measuring import Measured, measure
+from cvi.bench.probe.measuring import MeasuredSession, measure
 from cvi.bench.probe.tap import MouthBox, RoomSound, Tap
 from cvi.bench.run import Run, Variant
 from cvi.bench.smoke import RECORDED_RATIO, judge_smoke
@@ -32,7 +32,7 @@ OVER = ((1.0, "tell me a story"), (3.2, "stop please what is your name now"))
 
 def hold(
     said: tuple[tuple[float, str], ...], variant: str = "cvi", answer: str = "I am here. I can hear you."
-) -> tuple[Measured, list[Event]]:
+) -> tuple[MeasuredSession, list[Event]]:
     vocabulary = Vocabulary()
     sounds = [(at_s, vocabulary.sound(text), text) for at_s, text in said]
     caller = np.zeros(round((sounds[-1][0] + 5) * HEARD_HZ), np.int16)
@@ -123,7 +123,7 @@ def test_an_interruption_is_measured_and_compared() -> None:
     assert with_journal(measured.turns, events)[1].outcome == "yielded"
 
 
-def run_of(*variants: tuple[str, Measured, list[Event]]) -> Run:
+def run_of(*variants: tuple[str, MeasuredSession, list[Event]]) -> Run:
     made = []
     for name, measured, events in variants:
         made.append(Variant(name, turns=with_journal(measured.turns, events), barge_ins=measured.barge_ins))

@@ -19,14 +19,14 @@ from cvi.audio.files import read_audio, write_wav
 from cvi.bench.probe import tap as tap_module
 from cvi.bench.probe.evidence import Evidence
 from cvi.bench.probe.hearing import Span
-from cvi.bench.probe.passing import Passing
+from cvi.bench.probe.passing import ForwardingTransport
 from cvi.bench.probe.tap import MouthBox, Tap
 from cvi.bench.soak import spool as spool_module
-from cvi.bench.soak.held import Plan, when_over
+from cvi.bench.soak.held import SoakPlan, when_over
 from cvi.bench.soak.lengthened import lengthened
-from cvi.bench.soak.processes import Sample
+from cvi.bench.soak.processes import ProcessSample
 from cvi.bench.soak.reading import Reading, answers_ms
-from cvi.bench.soak.series import courses, grown
+from cvi.bench.soak.series import growing_series, judge_series
 from cvi.bench.soak.spool import FLUSHES, SpoolTap, began_s, clear_spool, read_spool
 from cvi.bench.soak.watch import SoakOptions, _series, soak
 from cvi.cli.bench_soak import soak as command
@@ -136,7 +136,7 @@ async def test_no_whole_frame_waits_for_a_writer_that_is_behind(
 
     for module in (spool_module, tap_module):
         monkeypatch.setattr(module, "shrunk", behind)
-    tap: Passing = SpoolTap(_Inner(), tmp_path, BOX) if make == "spool" else Tap(_Inner(), "s", mouth=BOX)
+    tap: ForwardingTransport = SpoolTap(_Inner(), tmp_path, BOX) if make == "spool" else Tap(_Inner(), "s", mouth=BOX)
     kept = []
     for number in range(20):
         frame = _frame(100 + number)
@@ -255,12 +255,12 @@ def test_a_scenario_is_said_again_until_it_lasts(tmp_path: Path) -> None:
 
 
 def test_samples_become_series_and_series_verdicts() -> None:
-    samples = [Sample(100.0 + 5 * n, 500 + n * 0.5, None, 20, 30, 2, 0.4 * n) for n in range(360)]
+    samples = [ProcessSample(100.0 + 5 * n, 500 + n * 0.5, None, 20, 30, 2, 0.4 * n) for n in range(360)]
     series = _series(samples, 100.0)
     assert set(series) == {"rss_mib", "threads", "handles", "cpu_percent"}
     assert series["cpu_percent"][0] == (5.0, 8.0)
-    found = {course.watched.name: course for course in courses(series, 1800.0)}
-    assert [course.watched.name for course in grown(list(found.values()))] == ["rss_mib"]
+    found = {course.watched.name: course for course in judge_series(series, 1800.0)}
+    assert [course.watched.name for course in growing_series(list(found.values()))] == ["rss_mib"]
     trend = found["rss_mib"].trend
     assert trend is not None
     assert trend.slope == pytest.approx(360, rel=0.01)
@@ -286,6 +286,6 @@ def test_options_that_cannot_be_are_told_before_anything_is_loaded(wrong: list[s
 def test_a_plan_survives_its_way_to_the_other_process(tmp_path: Path) -> None:
     import json
 
-    plan = Plan("/x", "/y.yaml", 1.5, "guide", None, "auto", 1280, 720, 25, True)
+    plan = SoakPlan("/x", "/y.yaml", 1.5, "guide", None, "auto", 1280, 720, 25, True)
     plan.save(tmp_path / "plan.json")
-    assert Plan(**json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))) == plan
+    assert SoakPlan(**json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))) == plan

@@ -10,9 +10,9 @@ from cvi.bench.added import added, difference
 from cvi.bench.agreement import NETWORK_MS, TOLERANCE_MS, agreements
 from cvi.bench.callers.block import CallerTurn
 from cvi.bench.contenders import contenders
-from cvi.bench.far.weather import Weather
 from cvi.bench.probe.evidence import Evidence
 from cvi.bench.probe.measuring import measure
+from cvi.bench.remote_peer.network_emulation import NetworkConditions
 from cvi.bench.run import Run, TurnRecord, Variant
 from cvi.bench.session import Way
 from cvi.bench.tables import print_latency_run
@@ -83,25 +83,25 @@ def test_what_a_network_lost_of_an_answer_nobody_at_this_end_can_know() -> None:
     turns = [turn(number, 300.0, {"speech_end": 900.0, "first_audio": 900.0}) for number in range(6)]
     (check,) = agreements("cvi", turns, jitter_ms=100.0, loses=True)
     assert check.quantity == "speech_end" and not check.ok, "what came in is checked all the same"
-    assert [Weather.of_text(text).loses for text in ("5%", "300kbit", "100ms")] == [True, True, False]
+    assert [NetworkConditions.of_text(text).loses for text in ("5%", "300kbit", "100ms")] == [True, True, False]
 
 
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("300kbit,5%,100ms", Weather(0.05, 0.1, 300_000)),
-        ("2.5%", Weather(0.025)),
-        ("40ms, 1000kbit", Weather(0.0, 0.04, 1_000_000)),
+        ("300kbit,5%,100ms", NetworkConditions(0.05, 0.1, 300_000)),
+        ("2.5%", NetworkConditions(0.025)),
+        ("40ms, 1000kbit", NetworkConditions(0.0, 0.04, 1_000_000)),
     ],
 )
-def test_a_network_is_written_as_people_write_it(text: str, wanted: Weather) -> None:
-    assert Weather.of_text(text) == wanted
+def test_a_network_is_written_as_people_write_it(text: str, wanted: NetworkConditions) -> None:
+    assert NetworkConditions.of_text(text) == wanted
 
 
 @pytest.mark.parametrize("text", ["", "fast", "5", "5%,6%", "-3%", "100%", "5%;100ms"])
 def test_what_is_no_network_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
-        Weather.of_text(text)
+        NetworkConditions.of_text(text)
 
 
 def test_a_session_of_which_nothing_is_found_measures_nothing() -> None:

@@ -15,7 +15,7 @@ from aiortc import RTCIceGatherer
 from aiortc.rtcicetransport import candidate_to_aioice
 
 from cvi.audio.block import PLAYED_HZ, Pcm
-from cvi.bench.far.weather import Relay, Weather
+from cvi.bench.remote_peer.network_emulation import NetworkConditions, Relay
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.journal import Event, Journal
@@ -302,10 +302,10 @@ async def test_both_sides_are_recorded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "weather",
-    [Weather(loss=0.05), Weather(jitter_s=0.1), Weather(bps=300_000), Weather(0.05, 0.1, 300_000)],
+    [NetworkConditions(loss=0.05), NetworkConditions(jitter_s=0.1), NetworkConditions(bps=300_000), NetworkConditions(0.05, 0.1, 300_000)],
     ids=["loss", "jitter", "narrow", "all"],
 )
-async def test_bad_networks_are_survived(weather: Weather) -> None:
+async def test_bad_networks_are_survived(weather: NetworkConditions) -> None:
     relay = Relay(weather)
     await relay.open()
     async with opened() as (transport, owner, clock):

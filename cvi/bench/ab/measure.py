@@ -17,10 +17,10 @@ from cvi.audio.files import read_audio, write_wav
 from cvi.bench.ab.converse import Heard, converse
 from cvi.bench.ab.peer import BLOCK_S, Peer
 from cvi.bench.callers.block import CallerBlock, CallerTurn
-from cvi.bench.callers.recipe import Room
+from cvi.bench.callers.recipe import RoomAcoustics
 from cvi.bench.fingerprint import take_fingerprint
 from cvi.bench.probe.evidence import Evidence
-from cvi.bench.probe.measuring import Measured, measure
+from cvi.bench.probe.measuring import MeasuredSession, measure
 from cvi.bench.probe.tap import RoomSound
 from cvi.bench.run import OwnCost, Run, Variant
 from cvi.clock import Clock
@@ -49,7 +49,7 @@ class Caller:
     scenario: Scenario
     turns: tuple[CallerTurn, ...]
     bed: Path | None = None
-    room: Room = field(default_factory=Room)
+    room: RoomAcoustics = field(default_factory=RoomAcoustics)
 
     def voice(self) -> Pcm:
         """What the labels are about, at HEARD_HZ."""
@@ -108,7 +108,7 @@ async def measure_peers(
         time.monotonic(),
         time.process_time(),
     )
-    sessions: dict[str, list[Measured]] = {contender.name: [] for contender in contenders}
+    sessions: dict[str, list[MeasuredSession]] = {contender.name: [] for contender in contenders}
     files: list[str] = []
     lags: dict[str, float] = {}
     for number, caller in enumerate(callers):
@@ -164,7 +164,7 @@ async def _held(contender: Contender, caller: Caller, ready_s: float) -> Heard:
         await peer.close()
 
 
-def _variant(contender: Contender, sessions: Sequence[Measured]) -> Variant:
+def _variant(contender: Contender, sessions: Sequence[MeasuredSession]) -> Variant:
     return Variant(
         name=contender.name,
         about=contender.about,
@@ -174,7 +174,7 @@ def _variant(contender: Contender, sessions: Sequence[Measured]) -> Variant:
 
 
 def _notes(
-    contenders: Sequence[Contender], sessions: dict[str, list[Measured]], lags: dict[str, float]
+    contenders: Sequence[Contender], sessions: dict[str, list[MeasuredSession]], lags: dict[str, float]
 ) -> list[str]:
     notes = ["Sound only: a peer's picture is not measured."]
     for contender in contenders:

@@ -20,8 +20,8 @@ import yaml
 from cvi.audio.block import HEARD_HZ, Pcm
 from cvi.audio.files import read_audio, write_wav
 from cvi.bench.callers.acoustics import QUIET_RMS, SPEECH_RMS, Wave, convolved, impulse_response, noise
-from cvi.bench.callers.recipe import Recipe, RecipeBlock, RecipeTurn, Room
-from cvi.bench.callers.speech import SpokenTurn, voices
+from cvi.bench.callers.recipe import Recipe, RecipeBlock, RecipeTurn, RoomAcoustics
+from cvi.bench.callers.speech import SynthesizedTurn, voices
 from cvi.errors import CviError
 from cvi.paths import home
 
@@ -43,7 +43,7 @@ _BABBLE = (
 @dataclass(frozen=True, slots=True)
 class CallerTurn:
     """One thing the caller says; seconds in the block's sound. `speech_end_s` is the voice's true end:
-    the dry voice's, before any echo of the room. See `SpokenTurn` for words and pauses."""
+    the dry voice's, before any echo of the room. See `SynthesizedTurn` for words and pauses."""
 
     id: str
     kind: str
@@ -64,7 +64,7 @@ class CallerBlock:
     alone, `bed` the room's noise, which goes round without a seam."""
 
     name: str
-    room: Room
+    room: RoomAcoustics
     scenario: Path
     sound: Path
     bed: Path
@@ -158,7 +158,7 @@ def _keep(place: Path, voice: Pcm, bed: Pcm, labels: str) -> None:
 
 
 def _laid_out(
-    block: RecipeBlock, spoken: Sequence[SpokenTurn], response: Wave | None
+    block: RecipeBlock, spoken: Sequence[SynthesizedTurn], response: Wave | None
 ) -> tuple[Wave, list[dict[str, Any]]]:
     """The voices one after the other on one axis, and their labels."""
     room = block.room
@@ -192,7 +192,7 @@ def _laid_out(
     return sound, segments
 
 
-def _conditions(turn: RecipeTurn, room: Room) -> dict[str, str | float]:
+def _conditions(turn: RecipeTurn, room: RoomAcoustics) -> dict[str, str | float]:
     told: dict[str, str | float] = {"voice": turn.voice, "noise": room.noise}
     for name in ("snr_db", "rt60_s", "echo_db"):
         value = getattr(room, name)
@@ -201,7 +201,7 @@ def _conditions(turn: RecipeTurn, room: Room) -> dict[str, str | float]:
     return told
 
 
-def _load(place: Path, name: str, room: Room, count: int) -> CallerBlock:
+def _load(place: Path, name: str, room: RoomAcoustics, count: int) -> CallerBlock:
     scenario = place / "scenario.yaml"
     segments = yaml.safe_load(scenario.read_text(encoding="utf-8"))["segments"][:count]
     turns = tuple(

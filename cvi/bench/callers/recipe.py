@@ -33,7 +33,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Room(_Strict):
+class RoomAcoustics(_Strict):
     """What is heard beside the caller. `snr_db` is the voice's level over the noise's.
 
     `rt60_s` is the room's reverberation, `direct_db` the direct sound against it. `echo_db` is how much of
@@ -68,7 +68,7 @@ class RecipeTurn(_Strict):
 
 class RecipeBlock(_Strict):
     name: str = Field(pattern=r"^[a-z0-9-]+$")
-    room: Room = Room()
+    room: RoomAcoustics = RoomAcoustics()
     turns: tuple[RecipeTurn, ...] = Field(min_length=1)
 
 

@@ -21,7 +21,7 @@ FAINTEST = 100.0
 
 
 @dataclass(frozen=True, slots=True)
-class SpokenTurn:
+class SynthesizedTurn:
     """`sound` begins with the voice and ends when it can no longer be heard; times are seconds in it.
 
     `words`: (word, start, end). `pauses`: (start, end) of the silences the recipe asked for. `end_s` is when
@@ -39,13 +39,13 @@ class SpokenTurn:
         return len(self.sound) / HEARD_HZ
 
 
-class Voices:
+class CallerVoices:
     """The synthetic voices in use, each built once."""
 
     def __init__(self) -> None:
         self._built: dict[tuple[str, float, float], TtsEngine] = {}
 
-    async def say(self, turn: RecipeTurn) -> SpokenTurn:
+    async def say(self, turn: RecipeTurn) -> SynthesizedTurn:
         """Raises MissingError where the voice is not installed, UsageError for an unknown one."""
         voice = self._voice(turn.voice, turn.speed, turn.pitch)
         sound: Wave = np.zeros(0)
@@ -62,7 +62,7 @@ class Voices:
             words += [(word, a + at_s, b + at_s) for word, a, b in said]
             sound = np.concatenate([sound, piece])
             end_s = at_s + until_s
-        return SpokenTurn(sound, tuple(words), tuple(pauses), end_s)
+        return SynthesizedTurn(sound, tuple(words), tuple(pauses), end_s)
 
     def _voice(self, name: str, speed: float, pitch: float) -> TtsEngine:
         key = (name, speed, pitch)
@@ -82,9 +82,9 @@ class Voices:
 
 
 @asynccontextmanager
-async def voices() -> AsyncIterator[Voices]:
+async def voices() -> AsyncIterator[CallerVoices]:
     async with AsyncExitStack() as stack:
-        found = Voices()
+        found = CallerVoices()
         stack.callback(found.close)
         yield found
 

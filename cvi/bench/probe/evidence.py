@@ -50,12 +50,12 @@ class Evidence:
     flush_times_s: Times
     sound_times_s: Times | None = None
 
-    def caller(self) -> Track:
+    def caller(self) -> SoundTrack:
         """The caller's side as one sound."""
         period_s = self.caller_pcm.shape[1] / HEARD_HZ
         return laid(even(self.caller_times_s, period_s) - period_s, self.caller_pcm, HEARD_HZ)
 
-    def persona(self) -> Track:
+    def persona(self) -> SoundTrack:
         """The persona's side as one sound."""
         return laid(self.sounded_s(), self.persona_pcm, PLAYED_HZ, self.flush_times_s)
 
@@ -97,7 +97,7 @@ def load_evidence(path: Path) -> Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
+class SoundTrack:
     """A sound on the session's axis: `pcm[0]` is heard at `start_s`."""
 
     pcm: Pcm
@@ -138,11 +138,11 @@ def lateness_s(times_s: Times, period_s: float) -> Times:
     return np.asarray(late - pace)
 
 
-def laid(starts_s: Times, blocks: Pcm, rate_hz: int, flushes_s: Times | None = None) -> Track:
+def laid(starts_s: Times, blocks: Pcm, rate_hz: int, flushes_s: Times | None = None) -> SoundTrack:
     """Blocks (n, samples) laid where they were heard. A later block covers what is left of an earlier one;
     where none was handed over there is silence. After a flush the rest of its block fades in 5 ms."""
     if not len(starts_s):
-        return Track(np.zeros(0, np.int16), 0.0, rate_hz)
+        return SoundTrack(np.zeros(0, np.int16), 0.0, rate_hz)
     samples = blocks.shape[1]
     # Not the first one's: where a session begins with a stall, the blocks after it may be set before it.
     begin_s = float(starts_s.min())
@@ -150,13 +150,13 @@ def laid(starts_s: Times, blocks: Pcm, rate_hz: int, flushes_s: Times | None = N
     pcm = np.zeros(int(places.max()) + samples, np.int16)
     for place, block in zip(places, blocks, strict=True):
         pcm[place : place + samples] = block
-    track = Track(pcm, begin_s, rate_hz)
+    track = SoundTrack(pcm, begin_s, rate_hz)
     for flush_s in flushes_s if flushes_s is not None else ():
         _silence_rest(track, places, samples, flush_s)
     return track
 
 
-def _silence_rest(track: Track, places: npt.NDArray[np.int64], samples: int, flush_s: float) -> None:
+def _silence_rest(track: SoundTrack, places: npt.NDArray[np.int64], samples: int, flush_s: float) -> None:
     at = round((flush_s - track.start_s) * track.rate_hz)
     under_way = int(np.searchsorted(places, at, side="right")) - 1
     if under_way < 0 or at >= places[under_way] + samples:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.audio.block import Pcm
-from cvi.bench.probe.evidence import Track
+from cvi.bench.probe.evidence import SoundTrack
 
 _CELL_S = 0.001
 _WINDOW_CELLS = 5
@@ -27,14 +27,14 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class VoiceMatch:
     """Where a voice begins in a recording, and how alike they are there: 1 is the same up to loudness."""
 
     at_s: float
-    likeness: float
+    similarity: float
 
 
-def sounding(track: Track, *, join_s: float = JOIN_S) -> list[Span]:
+def sounding(track: SoundTrack, *, join_s: float = JOIN_S) -> list[Span]:
     """When somebody sounds on the track: runs of loud 5 ms windows, joined over rests shorter than `join_s`.
 
     Edges are good to a millisecond on clean sound. A noisy track's floor is taken from its quietest tenth.
@@ -69,7 +69,7 @@ def _edge(cells: npt.NDArray[np.float32], threshold: float, *, last: bool) -> in
     return int(loud[-1] if last else loud[0])
 
 
-def find(voice: Pcm, track: Track, from_s: float, to_s: float | None = None) -> Found | None:
+def find(voice: Pcm, track: SoundTrack, from_s: float, to_s: float | None = None) -> VoiceMatch | None:
     """Where `voice` (at the track's rate) is heard between two times, by normalized cross-correlation.
 
     None when the span is shorter than the voice. Exact to a sample where the voice is unchanged.
@@ -87,10 +87,10 @@ def find(voice: Pcm, track: Track, from_s: float, to_s: float | None = None) -> 
     floor = 0.02 * float(around.max(initial=0.0)) + 1e-9
     alike = product / (np.maximum(around, floor) * float(np.sqrt(np.sum(wanted**2))))
     at = int(np.argmax(alike))
-    return Found(max(from_s, track.start_s) + at / track.rate_hz, float(alike[at]))
+    return VoiceMatch(max(from_s, track.start_s) + at / track.rate_hz, float(alike[at]))
 
 
-def envelope(track: Track, times_s: npt.NDArray[np.float64], width_s: float) -> npt.NDArray[np.float64]:
+def envelope(track: SoundTrack, times_s: npt.NDArray[np.float64], width_s: float) -> npt.NDArray[np.float64]:
     """How loud the track is around each time: root mean square over `width_s`, its square root taken, since
     a mouth opens with loudness rather than with power."""
     power = np.concatenate([[0.0], np.cumsum(track.pcm.astype(np.float64) ** 2)])

@@ -10,7 +10,7 @@ import numpy as np
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ, Pcm
 from cvi.bench.callers.block import CallerTurn
 from cvi.bench.callers.recipe import OVER_A_REPLY
-from cvi.bench.probe.evidence import Evidence, Track, lateness_s
+from cvi.bench.probe.evidence import Evidence, SoundTrack, lateness_s
 from cvi.bench.probe.hearing import Span, find, sounding
 from cvi.bench.probe.mouth import Distances, MouthLook, first_move_s, move_threshold, rest_s, unrest
 from cvi.bench.probe.sync import sync_points
@@ -18,7 +18,7 @@ from cvi.bench.run import BargeInRecord, Gap, Mark, Outcome, Playout, SyncPoint,
 from cvi.errors import CviError
 
 # A turn's words must be this like the recording's to count as found: in noise as loud as the voice 0.7.
-LEAST_LIKENESS = 0.5
+LEAST_SIMILARITY = 0.5
 # An answer that begins so little before the labelled end is one to it, by the edges' own precision.
 _EDGE_S = 0.010
 # Longer rests than this part one reply from the next, shorter ones are between its sentences.
@@ -31,7 +31,7 @@ _MOUTH_LEADS_S = 0.30
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredSession:
     """What one session showed. Lateness is seconds, one a frame."""
 
     turns: tuple[TurnRecord, ...]
@@ -65,7 +65,7 @@ class _Scene:
     """A session's evidence, read: words of the persona, whole replies, the mouth."""
 
     evidence: Evidence
-    track: Track
+    track: SoundTrack
     words: list[Span]
     replies: list[Span]
     distances: Distances | None
@@ -91,7 +91,7 @@ def measure(
     look: MouthLook | None = None,
     *,
     partial: bool = False,
-) -> Measured:
+) -> MeasuredSession:
     """`voice` is the callers' sound (HEARD_HZ) that the turns' labels are about; `look` how the face's mouth
     looks at rest, None to learn it from the session.
 
@@ -112,7 +112,7 @@ def measure(
     sync = _sync(scene)
     untils_s = ([record.speech_start_s for record in records] + [float("inf")])[1:]
     late = lateness_s(evidence.frame_times_s, 1 / evidence.fps)
-    return Measured(
+    return MeasuredSession(
         turns=tuple(
             replace(record, av_offset_ms=_nearest(record, sync, until_s))
             for record, until_s in zip(records, untils_s, strict=True)
@@ -127,7 +127,7 @@ def measure(
     )
 
 
-def joined(sessions: Sequence[Measured], drift: tuple[float, float, float] | None) -> Playout:
+def joined(sessions: Sequence[MeasuredSession], drift: tuple[float, float, float] | None) -> Playout:
     """How frames and sound came, over all sessions of a side."""
     late = [1000 * value for session in sessions for value in session.lateness_s]
     fps = sessions[0].fps if sessions else 0.0
@@ -145,14 +145,14 @@ def joined(sessions: Sequence[Measured], drift: tuple[float, float, float] | Non
     )
 
 
-def _place(caller: Track, turns: Sequence[CallerTurn], voice: Pcm, partial: bool) -> list[_Placed]:
+def _place(caller: SoundTrack, turns: Sequence[CallerTurn], voice: Pcm, partial: bool) -> list[_Placed]:
     """Find each turn's words in what the caller's side recorded, in order."""
     placed: list[_Placed] = []
     from_s = caller.start_s
     for turn in turns:
         first, last = (round(at_s * HEARD_HZ) for at_s in (turn.speech_start_s, turn.speech_end_s))
         found = find(voice[first:last], caller, from_s)
-        if found is None or found.likeness < LEAST_LIKENESS:
+        if found is None or found.similarity < LEAST_SIMILARITY:
             if partial:
                 continue
             raise CviError(
@@ -167,9 +167,7 @@ def _place(caller: Track, turns: Sequence[CallerTurn], voice: Pcm, partial: bool
 def _record(here: _Placed, until_s: float, scene: _Scene, variant: str) -> TurnRecord:
     """The answer to one turn: the first words that begin after its end, and before the caller's next ones."""
     spoken_over = any(span.start_s < here.end_s - _EDGE_S and span.end_s > here.end_s for span in scene.words)
-    cut_ins = [
-        span.start_s for span in scene.replies if here.start_s < span.start_s < here.end_s - _EDGE_S
-    ]
+    cut_ins = [span.start_s for span in scene.replies if here.start_s < span.start_s < here.end_s - _EDGE_S]
     answers = [span.start_s for span in scene.words if here.end_s - _EDGE_S <= span.start_s < until_s]
     first_s = answers[0] if answers and not spoken_over else None
     outcome: Outcome = "cut_in" if cut_ins else "answered" if first_s is not None else "unanswered"
@@ -204,9 +202,7 @@ def _over_a_reply(
     here: _Placed, record: TurnRecord, until_s: float, scene: _Scene, variant: str
 ) -> tuple[TurnRecord, BargeInRecord | None]:
     """What the persona did when the caller spoke over it."""
-    reply = next(
-        (span for span in scene.replies if span.start_s < here.start_s < span.end_s), None
-    )
+    reply = next((span for span in scene.replies if span.start_s < here.start_s < span.end_s), None)
     if reply is None:
         return replace(record, outcome="missed"), None
     went_on = reply.end_s > max(here.end_s, here.start_s + _YIELDS_WITHIN_S)

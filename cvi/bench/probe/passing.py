@@ -8,7 +8,7 @@ from cvi.audio.block import AudioBlock
 from cvi.transport.base import AVUnit, Transport
 
 
-class Passing:
+class ForwardingTransport:
     """A `Transport` that changes nothing. Event loop only, as the one inside."""
 
     def __init__(self, inner: Transport) -> None:

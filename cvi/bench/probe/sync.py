@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from cvi.bench.probe.evidence import Times, Track
+from cvi.bench.probe.evidence import SoundTrack, Times
 from cvi.bench.probe.hearing import Span, envelope
 from cvi.bench.run import SyncPoint
 
@@ -19,7 +19,7 @@ _LEAST_CORRELATION = 0.3
 
 
 def offset(
-    track: Track, distances: npt.NDArray[np.float64], shown_s: Times, fps: float, spans: Sequence[Span]
+    track: SoundTrack, distances: npt.NDArray[np.float64], shown_s: Times, fps: float, spans: Sequence[Span]
 ) -> tuple[float, float] | None:
     """(seconds, correlation): the shift at which the mouth's unrest follows the sound's loudness best, over
     all `spans` together; positive where the picture is late. None where they have nothing in common.
@@ -46,7 +46,7 @@ def offset(
 
 
 def sync_points(
-    track: Track,
+    track: SoundTrack,
     distances: npt.NDArray[np.float64],
     shown_s: Times,
     fps: float,
@@ -65,12 +65,12 @@ def sync_points(
     return points
 
 
-def _reached(track: Track, times_s: Times) -> Track:
+def _reached(track: SoundTrack, times_s: Times) -> SoundTrack:
     """The part of a track that the shifts can reach: all of it would be summed anew for each of them."""
     reach_s = _FURTHEST_S + _WIDTH_S
     first = max(round((float(times_s[0]) - reach_s - track.start_s) * track.rate_hz), 0)
     last = max(round((float(times_s[-1]) + reach_s - track.start_s) * track.rate_hz), first)
-    return Track(track.pcm[first:last], track.time_s(first), track.rate_hz)
+    return SoundTrack(track.pcm[first:last], track.time_s(first), track.rate_hz)
 
 
 def _between(values: npt.NDArray[np.float64], best: int) -> float:

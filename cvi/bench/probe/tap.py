@@ -18,7 +18,7 @@ import numpy as np
 from cvi.audio.block import HEARD_HZ, HOP_SAMPLES, PLAYED_HZ, AudioBlock, Pcm
 from cvi.audio.resample import Resampler
 from cvi.bench.probe.evidence import MOUTH_STEPS, Evidence, Mouths
-from cvi.bench.probe.passing import Passing
+from cvi.bench.probe.passing import ForwardingTransport
 from cvi.face.base import Frame
 from cvi.threads import step_back
 from cvi.transport.base import AVUnit, Transport
@@ -87,7 +87,7 @@ class RoomSound:
         return mixed
 
 
-class Tap(Passing):
+class Tap(ForwardingTransport):
     """Sees and hears what passes. Event loop only; `evidence` after `close`.
 
     `now` is the probe's own clock, seconds. `cpu_s` is what the tap itself cost.

@@ -11,7 +11,7 @@ from cvi.bench.compare import Row, RunComparison, compare_runs, compare_variants
 from cvi.bench.quantities import account, measured
 from cvi.bench.run import SHARE, Figure, Run, Variant
 from cvi.bench.run_store import RUN_NAME, as_json
-from cvi.bench.soak.series import Course, courses
+from cvi.bench.soak.series import SeriesVerdict, judge_series
 from cvi.bench.statistics import Interval, Summary, share, summarize
 from cvi.errors import UsageError
 
@@ -70,7 +70,7 @@ class RunAnalysis:
     variants: tuple[SideAnalysis, ...]
     main: SideAnalysis | None
     against: tuple[Row, ...]
-    courses: tuple[Course, ...]
+    courses: tuple[SeriesVerdict, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def _run(name: str, run: Run) -> RunAnalysis:
     main = _main(variants)
     others = (variant for variant in variants if variant is not main)
     against = tuple(row for other in others if main for row in compare_variants(other.variant, main.variant))
-    return RunAnalysis(name, run, variants, main, against, tuple(courses(run.series, run.duration_s)))
+    return RunAnalysis(name, run, variants, main, against, tuple(judge_series(run.series, run.duration_s)))
 
 
 def _main(variants: Sequence[SideAnalysis]) -> SideAnalysis | None:

@@ -8,10 +8,10 @@ from cvi.bench.report.axis import SPAN, around, number, signed
 from cvi.bench.report.html import Markup, tag
 from cvi.bench.report.plot import box, dots, path, plot
 from cvi.bench.report.tables import table
-from cvi.bench.soak.series import Course
+from cvi.bench.soak.series import SeriesVerdict
 
 
-def verdict_words(course: Course) -> str:
+def verdict_words(course: SeriesVerdict) -> str:
     """The verdict for people: "flat", "rose by 70 MiB, then level", "undecided: a longer run can tell"."""
     trend = course.trend
     if trend is None:
@@ -21,12 +21,12 @@ def verdict_words(course: Course) -> str:
     return "undecided: a longer run can tell" if trend.verdict == "undecided" else trend.verdict
 
 
-def course_charts(found: Sequence[Course]) -> Markup:
+def course_charts(found: Sequence[SeriesVerdict]) -> Markup:
     """One small chart a series."""
     return tag("div", [_chart(course) for course in found], class_="small-multiples")
 
 
-def course_table(found: Sequence[Course]) -> Markup:
+def course_table(found: Sequence[SeriesVerdict]) -> Markup:
     """Levels, slopes and verdicts."""
     rows = []
     for course in found:
@@ -60,12 +60,12 @@ def with_unit(value: float, unit: str) -> str:
     return f"{number(value)} {unit}".strip()
 
 
-def _verdict(course: Course) -> Markup:
+def _verdict(course: SeriesVerdict) -> Markup:
     verdict = course.trend.verdict if course.trend else "undecided"
     return tag("span", verdict_words(course), class_=f"verdict {verdict.replace(' ', '-')}")
 
 
-def _chart(course: Course) -> Markup:
+def _chart(course: SeriesVerdict) -> Markup:
     watched, trend = course.watched, course.trend
     x = around(0.0, max(course.at_s) / 60)
     low, high = min(course.values), max(course.values)

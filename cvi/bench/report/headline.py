@@ -9,7 +9,7 @@ from cvi.bench.report.analysis import RunAnalysis, Summarized
 from cvi.bench.report.axis import number, signed
 from cvi.bench.report.courses import verdict_words
 from cvi.bench.report.tables import between
-from cvi.bench.soak.series import Course, grown
+from cvi.bench.soak.series import SeriesVerdict, growing_series
 from cvi.bench.statistics import Comparison
 
 
@@ -77,7 +77,7 @@ def _tiles(analysis: RunAnalysis) -> Iterator[Tile]:
         yield Tile("journal and ear", "agree" if agrees else "differ", tone="good" if agrees else "bad")
 
 
-def _course_tile(course: Course) -> Tile:
+def _course_tile(course: SeriesVerdict) -> Tile:
     trend, unit = course.trend, course.watched.unit
     if trend is None:
         return Tile(course.watched.label.lower(), "–", "too short")
@@ -104,7 +104,7 @@ def _short(one: Summarized) -> str:
 
 
 def _soak_headline(analysis: RunAnalysis) -> str:
-    growing = grown(analysis.courses)
+    growing = growing_series(analysis.courses)
     minutes = number(round(analysis.run.duration_s / 60, 1))
     levelled = [c for c in analysis.courses if c.trend is not None and c.trend.verdict == "levelled"]
     undecided = [c for c in analysis.courses if c.trend is None or c.trend.verdict == "undecided"]

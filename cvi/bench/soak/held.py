@@ -36,7 +36,7 @@ _GRACE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SoakPlan:
     """What to hold. `folder` takes the spool and, with `film`, the recording."""
 
     folder: str
@@ -54,7 +54,7 @@ class Plan:
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
 
-async def hold(plan: Plan) -> None:
+async def hold(plan: SoakPlan) -> None:
     """Hold the conversation; says what it is on standard output, a JSON line, before it begins."""
     folder = Path(plan.folder)
     chosen = resolve(load_persona(plan.persona), replica=plan.replica, profile=plan.profile)
@@ -114,7 +114,7 @@ def when_over(stream: TextIO, tell: Callable[[], object]) -> None:
 def main() -> int:
     """Exit status 1 with a clean line for an error of ours."""
     sys.setswitchinterval(0.001)
-    plan = Plan(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    plan = SoakPlan(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     try:
         with suppress(KeyboardInterrupt):
             asyncio.run(hold(plan))

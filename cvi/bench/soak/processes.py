@@ -17,7 +17,7 @@ MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class ProcessSample:
     """One look. `at_s`: seconds since the watch began. Memory in MiB, summed over the process tree.
 
     `rss_mib` counts pages shared by two processes twice, `pss_mib` once; it is None where the kernel
@@ -41,14 +41,14 @@ def check_readable(proc: Path = PROC) -> None:
         )
 
 
-def look(pid: int, at_s: float, *, proc: Path = PROC, tick_hz: int = 100) -> Sample | None:
+def look(pid: int, at_s: float, *, proc: Path = PROC, tick_hz: int = 100) -> ProcessSample | None:
     """The tree under `pid` now; None once the process is gone."""
     found = [one for member in _tree(pid, proc) if (one := _one(member, proc, tick_hz)) is not None]
     if not found or found[0][0] == 0:
         return None
     rss, pss, threads, handles, cpu_s = zip(*found, strict=True)
     shares = [share for share in pss if share is not None]
-    return Sample(
+    return ProcessSample(
         at_s=round(at_s, 2),
         rss_mib=round(sum(rss) / MIB, 2),
         pss_mib=round(sum(shares) / MIB, 2) if len(shares) == len(found) else None,

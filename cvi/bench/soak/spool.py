@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from cvi.audio.block import HOP_SAMPLES, PLAYED_HZ, AudioBlock, Pcm
 from cvi.bench.probe.evidence import Evidence
-from cvi.bench.probe.passing import Passing
+from cvi.bench.probe.passing import ForwardingTransport
 from cvi.bench.probe.tap import MOUTH_SHAPE, MouthBox, shrunk
 from cvi.face.base import Frame
 from cvi.threads import step_back
@@ -29,7 +29,7 @@ UNITS, CALLER, FLUSHES = "units.bin", "caller.bin", "flushes.bin"
 NO_BOX = MouthBox(0, 2, 0, 2)
 
 
-class SpoolTap(Passing):
+class SpoolTap(ForwardingTransport):
     """Writes what passes into `folder`, which exists. Event loop only."""
 
     def __init__(

@@ -19,9 +19,9 @@ from typing import Any
 from cvi.bench.fingerprint import take_fingerprint
 from cvi.bench.probe.mouth import MouthLook
 from cvi.bench.run import OwnCost, Run, Variant
-from cvi.bench.soak.held import MOUTH_NAME, Plan
+from cvi.bench.soak.held import MOUTH_NAME, SoakPlan
 from cvi.bench.soak.lengthened import lengthened
-from cvi.bench.soak.processes import Sample, check_readable, look
+from cvi.bench.soak.processes import ProcessSample, check_readable, look
 from cvi.bench.soak.reading import Reading
 from cvi.bench.soak.spool import NO_BOX, began_s, clear_spool, read_spool
 from cvi.errors import CviError
@@ -61,7 +61,7 @@ class SoakOptions:
 @dataclass(slots=True)
 class _Watch:
     began_s: float = field(default_factory=time.monotonic)
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[ProcessSample] = field(default_factory=list)
     stopped: bool = False
 
 
@@ -69,7 +69,7 @@ def soak(
     options: SoakOptions,
     folder: Path,
     command: tuple[str, ...],
-    progress: Callable[[Sample], None] = lambda sample: None,
+    progress: Callable[[ProcessSample], None] = lambda sample: None,
 ) -> Run:
     """Hold the conversation and make the run's record of it. Ctrl-C ends it early and keeps what there is.
 
@@ -77,7 +77,7 @@ def soak(
     """
     check_readable()
     scenario = lengthened(options.scenario, options.minutes * 60, folder)
-    plan = Plan(
+    plan = SoakPlan(
         str(folder), str(scenario), options.minutes, options.persona, options.replica, options.profile,
         options.width, options.height, options.fps, options.film,
     )  # fmt: skip
@@ -90,7 +90,7 @@ def soak(
     return run
 
 
-def _held(folder: Path, progress: Callable[[Sample], None]) -> tuple[dict[str, Any], _Watch]:
+def _held(folder: Path, progress: Callable[[ProcessSample], None]) -> tuple[dict[str, Any], _Watch]:
     """Run the conversation's process to its end; what it said of itself, and what was seen of it."""
     words = [sys.executable, "-m", "cvi.bench.soak.held", str(folder / "plan.json")]
     watch = _Watch()
@@ -114,7 +114,9 @@ def _held(folder: Path, progress: Callable[[Sample], None]) -> tuple[dict[str, A
     return (json.loads(told) if told.strip() else {}), watch
 
 
-def _sample(process: subprocess.Popen[bytes], watch: _Watch, progress: Callable[[Sample], None]) -> None:
+def _sample(
+    process: subprocess.Popen[bytes], watch: _Watch, progress: Callable[[ProcessSample], None]
+) -> None:
     tick_hz = os.sysconf("SC_CLK_TCK")
     wanted = time.monotonic()
     while process.poll() is None:
@@ -176,7 +178,7 @@ def _record(
     )
 
 
-def _series(samples: list[Sample], zero_s: float) -> dict[str, tuple[tuple[float, float], ...]]:
+def _series(samples: list[ProcessSample], zero_s: float) -> dict[str, tuple[tuple[float, float], ...]]:
     names = ("rss_mib", "pss_mib", "threads", "handles")
     found: dict[str, tuple[tuple[float, float], ...]] = {
         name: tuple(

@@ -15,7 +15,7 @@ import numpy as np
 
 from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.audio.resample import Resampler
-from cvi.bench.far.stamps import Axis
+from cvi.bench.remote_peer.rtp_timestamps import RtpTimeline
 from cvi.transport.webrtc.opus import OpusDecoder
 
 RTP_HZ = 48_000
@@ -33,7 +33,7 @@ _FASTEST_S, _LATE_S = 30.0, 5.0
 _QUIET = 50
 
 
-class Ear:
+class AudioReceiver:
     """`arrived` in the order of arrival, `period` in the order of playing; one thread. Times are seconds of
     one monotonic clock.
 
@@ -42,7 +42,7 @@ class Ear:
     """
 
     def __init__(self) -> None:
-        self.axis = Axis(RTP_HZ)
+        self.axis = RtpTimeline(RTP_HZ)
         self.lost = self.late = self.dry = 0
         self._inbox: deque[tuple[float, int, bytes]] = deque()
         self._waiting: dict[int, bytes] = {}

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cvi.audio.block import AudioBlock
-from cvi.bench.far.spec import LONGEST_LINE, Spec
-from cvi.bench.far.weather import Relay, Weather
 from cvi.bench.probe.evidence import Evidence, load_evidence
+from cvi.bench.remote_peer.network_emulation import NetworkConditions, Relay
+from cvi.bench.remote_peer.spec import LONGEST_LINE, RemotePeerSpec
 from cvi.clock import Clock
 from cvi.errors import CviError, MissingError
 from cvi.transport.base import AVUnit
@@ -32,7 +32,7 @@ _WHO = "far-end"
 
 
 @dataclass(frozen=True, slots=True)
-class FarCost:
+class RemotePeerCost:
     """What the far end took in the call, s of processor and of time, and what reached it: packets of sound
     that were lost or came too late, periods without sound, pictures lost or of no use without those, how long
     the ear held sound back, and the widths pictures had."""
@@ -47,7 +47,7 @@ class FarCost:
     widths: tuple[int, ...]
 
 
-class FarCall:
+class RemotePeerCall:
     """A `Transport`: WebRTC over this machine's own network to a participant in another process.
 
     Event loop only. After `close`, `evidence` is what that participant heard and saw, `cost` what it took.
@@ -56,7 +56,12 @@ class FarCall:
     name = "webrtc"
 
     def __init__(
-        self, spec: Spec, *, clock: Clock, recording: Path | None = None, weather: Weather | None = None
+        self,
+        spec: RemotePeerSpec,
+        *,
+        clock: Clock,
+        recording: Path | None = None,
+        weather: NetworkConditions | None = None,
     ) -> None:
         """`weather` is what lies between the two ends. Raises MissingError where WebRTC is not installed."""
         try:
@@ -66,7 +71,7 @@ class FarCall:
                 "WebRTC cannot be measured: aiortc is not installed.", "pip install 'cvi[server]'"
             ) from error
         self.fps = spec.fps
-        self.cost: FarCost | None = None
+        self.cost: RemotePeerCost | None = None
         self._spec = spec
         self._clock = clock
         width, height = spec.size
@@ -113,7 +118,7 @@ class FarCall:
             await self._relay.open()
         with self._log.open("wb") as errors:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "cvi.bench.far"),
+                *(sys.executable, "-m", "cvi.bench.remote_peer"),
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=errors,
@@ -163,7 +168,7 @@ class FarCall:
             self._caller_over = True
         elif "done" in message:
             told = message["done"]
-            self.cost = FarCost(**{**told, "widths": tuple(told["widths"])})
+            self.cost = RemotePeerCost(**{**told, "widths": tuple(told["widths"])})
 
     async def _answer(self, offer: str) -> str:
         if self._relay is None:

@@ -1,7 +1,7 @@
 """The far end's process: lines of JSON on standard input and output, evidence in a file.
 
-    in:   the spec; {"answer": sdp}; {"reply_ended": true}; {"end": when the conversation began, s}
-    out:  {"offer": sdp}; {"over": true}; {"done": {"cpu_s": ..., "wall_s": ..., ...}}
+in:   the spec; {"answer": sdp}; {"reply_ended": true}; {"end": when the conversation began, s}
+out:  {"offer": sdp}; {"over": true}; {"done": {"cpu_s": ..., "wall_s": ..., ...}}
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import sys
 import time
 from typing import Any
 
-from cvi.bench.far.spec import LONGEST_LINE, Spec
 from cvi.bench.probe.evidence import save_evidence
+from cvi.bench.remote_peer.spec import LONGEST_LINE, RemotePeerSpec
 from cvi.errors import CviError
 
 
 async def attend(reader: asyncio.StreamReader) -> None:
     """One call, from the spec to the evidence. Raises CviError."""
-    from cvi.bench.far.end import FarEnd
+    from cvi.bench.remote_peer.endpoint import RemotePeer
 
-    spec = Spec.of_line((await reader.readline()).decode())
-    far = FarEnd(spec, lambda: _tell({"over": True}))
+    spec = RemotePeerSpec.of_line((await reader.readline()).decode())
+    far = RemotePeer(spec, lambda: _tell({"over": True}))
 
     async def signal(offer: str) -> str:
         _tell({"offer": offer})

@@ -21,13 +21,13 @@ from aiortc.rtp import RtcpSrPacket
 
 from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.audio.files import read_audio
-from cvi.bench.far.card import SLICE, CallerVoice, SoundCard
-from cvi.bench.far.ear import PERIOD, Ear
-from cvi.bench.far.eye import Codec, Eye, Pictures, Piece
-from cvi.bench.far.spec import Spec
-from cvi.bench.far.stamps import Axis
 from cvi.bench.probe.evidence import Evidence, Times
 from cvi.bench.probe.tap import MouthBox, RoomSound
+from cvi.bench.remote_peer.audio_device import SLICE, AudioDevice, MicrophoneTrack
+from cvi.bench.remote_peer.audio_receiver import PERIOD, AudioReceiver
+from cvi.bench.remote_peer.rtp_timestamps import RtpTimeline
+from cvi.bench.remote_peer.spec import RemotePeerSpec
+from cvi.bench.remote_peer.video_receiver import Codec, PictureAssembler, PicturePacket, VideoReceiver
 from cvi.transport.sound import SoundReader
 from cvi.transport.webrtc.participant import CameraTrack
 from cvi.transport.webrtc.peer import CHANNEL
@@ -38,22 +38,22 @@ _NO_MOUTH = MouthBox(0, 2, 0, 2)
 _BUFFER = "_RTCRtpReceiver__jitter_buffer"
 
 
-class FarEnd:
+class RemotePeer:
     """Event loop only. `join`, then `reply_ended` as often as it happens, `leave`, then `evidence`.
 
     Times are `time.monotonic`'s, which on one machine all processes share. Raises UsageError for a sound
     that cannot be read.
     """
 
-    def __init__(self, spec: Spec, on_over: Callable[[], None]) -> None:
-        self.ear = Ear()
-        self.eye = Eye(spec.mouth or _NO_MOUTH, spec.size)
-        self.pictures = Pictures()
+    def __init__(self, spec: RemotePeerSpec, on_over: Callable[[], None]) -> None:
+        self.ear = AudioReceiver()
+        self.eye = VideoReceiver(spec.mouth or _NO_MOUTH, spec.size)
+        self.pictures = PictureAssembler()
         self._spec = spec
         self._sound = SoundReader(spec.audio)
         bed = read_audio(spec.bed) if spec.bed is not None else None
-        voice = CallerVoice()
-        self.card = SoundCard(
+        voice = MicrophoneTrack()
+        self.card = AudioDevice(
             self.ear,
             voice,
             RoomSound(bed, spec.echo_db, spec.echo_delay_ms),
@@ -63,9 +63,7 @@ class FarEnd:
         )
         self._playing: asyncio.Task[None] | None = None
         # An empty list, not none: with none aiortc asks a public server.
-        self._pc = RTCPeerConnection(
-            RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
-        )
+        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._pc.addTrack(voice)
         self._pc.addTransceiver(CameraTrack(), "sendrecv")
         self._pc.createDataChannel(CHANNEL)
@@ -162,7 +160,7 @@ class FarEnd:
 class _SoundPackets:
     """In the place of a receiver's jitter buffer: packets go to the ear, aiortc decodes none."""
 
-    def __init__(self, ear: Ear) -> None:
+    def __init__(self, ear: AudioReceiver) -> None:
         self._ear = ear
 
     def add(self, packet: Any) -> tuple[bool, None]:
@@ -173,12 +171,12 @@ class _SoundPackets:
 class _PicturePackets:
     """The same for pictures; the first value asks the sender for a key frame."""
 
-    def __init__(self, pictures: Pictures, eye: Eye, codec: Callable[[], Codec]) -> None:
+    def __init__(self, pictures: PictureAssembler, eye: VideoReceiver, codec: Callable[[], Codec]) -> None:
         self._pictures, self._eye, self._codec = pictures, eye, codec
 
     def add(self, packet: Any) -> tuple[bool, None]:
         now_s = time.monotonic()
-        piece = Piece(packet.timestamp, bool(packet.marker), packet._data)
+        piece = PicturePacket(packet.timestamp, bool(packet.marker), packet._data)
         whole, lost = self._pictures.add(now_s, packet.sequence_number, piece)
         for timestamp, data in whole:
             self._eye.show(now_s, self._codec(), timestamp, data)
@@ -187,7 +185,7 @@ class _PicturePackets:
         return self._eye.takes_key_wish(now_s), None
 
 
-def _hear_reports(receiver: Any, axis: Axis) -> None:
+def _hear_reports(receiver: Any, axis: RtpTimeline) -> None:
     """Sender reports tell what timestamps of sound and picture belong together."""
     handle = receiver._handle_rtcp_packet
 

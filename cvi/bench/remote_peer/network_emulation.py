@@ -17,7 +17,7 @@ _PART = re.compile(r"^(\d+(?:\.\d+)?)(kbit|%|ms)$")
 
 
 @dataclass(frozen=True, slots=True)
-class Weather:
+class NetworkConditions:
     """`loss` 0..1 of all packets, up to `jitter_s` of delay each, `bps` in each direction (0: no limit)."""
 
     loss: float = 0.0
@@ -32,7 +32,7 @@ class Weather:
         return self.loss > 0 or self.bps > 0
 
     @staticmethod
-    def of_text(text: str) -> Weather:
+    def of_text(text: str) -> NetworkConditions:
         """Of what a person writes: `300kbit,5%,100ms`, each part where it is wanted. Raises UsageError."""
         told: dict[str, float] = {}
         for part in text.replace(" ", "").split(","):
@@ -45,7 +45,7 @@ class Weather:
             told[found[2]] = float(found[1])
         if told.get("%", 0.0) >= 100:
             raise UsageError(f"Nothing comes through {text!r}.", "Let less than 100 % be lost.")
-        return Weather(
+        return NetworkConditions(
             told.get("%", 0.0) / 100, told.get("ms", 0.0) / 1000, round(told.get("kbit", 0.0) * 1000)
         )
 
@@ -53,7 +53,7 @@ class Weather:
 class Relay:
     """`offer` and `answer` change the descriptions so that all packets pass here."""
 
-    def __init__(self, weather: Weather, seed: int = 1) -> None:
+    def __init__(self, weather: NetworkConditions, seed: int = 1) -> None:
         self.weather = weather
         self.passed = self.lost = 0
         self._random = random.Random(seed)

@@ -10,8 +10,8 @@ import numpy as np
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from cvi.audio.block import HEARD_HZ, Pcm
-from cvi.bench.far.ear import PERIOD_S, Ear
 from cvi.bench.probe.tap import RoomSound
+from cvi.bench.remote_peer.audio_receiver import PERIOD_S, AudioReceiver
 from cvi.transport.caller import CallerTrack
 from cvi.transport.scenario import Segment
 from cvi.transport.sound import SoundReader
@@ -27,7 +27,7 @@ _RTP_SLICE = 960
 _HEARD = 100
 
 
-class CallerVoice(MediaStreamTrack):
+class MicrophoneTrack(MediaStreamTrack):
     """What the microphone gives, as packets: `put` on the event loop, the sender calls `recv`.
 
     What is spoken before there is a sender is lost, as it is in a browser.
@@ -61,7 +61,7 @@ class CallerVoice(MediaStreamTrack):
         self._slices.put_nowait(None)
 
 
-class SoundCard:
+class AudioDevice:
     """Every 10 ms a period is played, every 20 ms a slice is spoken, at exact times; event loop only.
 
     The caller's segments wait for replies as they do with the file transport: `reply_ended` begins the
@@ -70,8 +70,8 @@ class SoundCard:
 
     def __init__(
         self,
-        ear: Ear,
-        voice: CallerVoice,
+        ear: AudioReceiver,
+        voice: MicrophoneTrack,
         room: RoomSound,
         sound: SoundReader,
         segments: Sequence[Segment],

@@ -7,7 +7,7 @@ import numpy as np
 from cvi.transport.webrtc.opus import unwrapped
 
 
-class Axis:
+class RtpTimeline:
     """The timestamps of one stream as numbers that do not wrap, and their place in the sender's time.
 
     `unwrapped` must be told a timestamp at least every half turn of the counter (hours), in any order.

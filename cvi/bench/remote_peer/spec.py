@@ -14,7 +14,7 @@ LONGEST_LINE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
+class RemotePeerSpec:
     """One call. `size` (width, height) is the face's, which `mouth` is about; without a mouth no picture is
     taken down. `bed` is the room's noise, `echo_db` and `echo_delay_ms` as in `RoomSound`. What was taken
     down is written to `evidence`."""
@@ -34,10 +34,10 @@ class Spec:
         return json.dumps(asdict(self), default=str)
 
     @staticmethod
-    def of_line(line: str) -> Spec:
+    def of_line(line: str) -> RemotePeerSpec:
         """What `as_line` wrote."""
         told = json.loads(line)
-        return Spec(
+        return RemotePeerSpec(
             session=told["session"],
             fps=told["fps"],
             size=(told["size"][0], told["size"][1]),

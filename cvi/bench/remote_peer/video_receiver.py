@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from cvi.bench.far.stamps import Axis
 from cvi.bench.probe.evidence import Mouths
 from cvi.bench.probe.tap import MOUTH_SHAPE, MouthBox
+from cvi.bench.remote_peer.rtp_timestamps import RtpTimeline
 
 RTP_HZ = 90_000
 # A hole that has not been mended by then will not be.
@@ -34,7 +34,7 @@ def is_key(codec: Codec, data: bytes) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class PicturePacket:
     """One packet's share of a picture; `last` is the mark on its last packet."""
 
     timestamp: int
@@ -42,7 +42,7 @@ class Piece:
     data: bytes
 
 
-class Pictures:
+class PictureAssembler:
     """Whole pictures of packets in whatever order. `number` is RTP's sequence number, 16 bits that wrap."""
 
     def __init__(self) -> None:
@@ -53,9 +53,9 @@ class Pictures:
         self._missing: int | None = None
         self._missing_since_s = 0.0
         """The first packet that is not there, though a newer one is, and since when."""
-        self._waiting: dict[int, Piece] = {}
+        self._waiting: dict[int, PicturePacket] = {}
 
-    def add(self, at_s: float, number: int, piece: Piece) -> tuple[list[tuple[int, bytes]], bool]:
+    def add(self, at_s: float, number: int, piece: PicturePacket) -> tuple[list[tuple[int, bytes]], bool]:
         """A packet that came at `at_s`: the pictures that are whole now, (timestamp, data) in order; and
         whether some are lost, so that a key frame must be asked for."""
         if self._next is None:
@@ -95,7 +95,7 @@ class Pictures:
         self._waiting = {at: piece for at, piece in self._waiting.items() if at >= self._next}
 
 
-class Eye:
+class VideoReceiver:
     """Keeps whole pictures as they come, and sees them in `close`: the far end's processor is the near end's
     too, and a participant's is not. A picture counts as seen when it came and as long after as its decoding
     takes. After a hole nothing is seen before the next key frame, as in a browser.
@@ -105,7 +105,7 @@ class Eye:
     """
 
     def __init__(self, box: MouthBox, size: tuple[int, int]) -> None:
-        self.axis = Axis(RTP_HZ)
+        self.axis = RtpTimeline(RTP_HZ)
         self.seen: list[tuple[float, int]] = []
         """When each picture was decoded, and its unwrapped timestamp."""
         self.widths: set[int] = set()
