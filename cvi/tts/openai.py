@@ -7,34 +7,41 @@ the last piece taking what is left.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+import re
+import struct
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import replace
+
+import numpy as np
 
 from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.audio.resample import Resampler
-from cvi.errors import EngineError, UsageError
+from cvi.endpoints.endpoint_client import EndpointClient, Timeouts
+from cvi.errors import EngineError
 from cvi.tts.base import Speech, TtsSettings
-from cvi.tts.openai_sound import SoundReader, SpeechCutter
 from cvi.tts.spoken import spoken_form
+from cvi.tts.spoken_text import SpokenText, SpokenWord
+from cvi.tts.timeline import LONGEST_EDGE_S, TimedWord, edges, speech, written_words
 
-if TYPE_CHECKING:
-    import httpx
-
+_ROUTE = "/audio/speech"
 _DEFAULT_MODEL = "tts-1"
 _DEFAULT_VOICE = "alloy"
 _VOICES = ("alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse")
-_MOST_OF_AN_ERROR = 200
 _SPEEDS = (0.25, 4.0)
+_PCM_HZ = 24_000
+"""The protocol's `pcm` is 24 kHz, 16 bit, mono, without a header."""
+_FIRST_PIECE_S = 0.25
+_NEXT_PIECE_S = 0.5
+_HELD_BACK_S = 0.15
+"""Kept for the last piece, which carries the words that are left and is trimmed."""
+_LETTERS_PER_SECOND = 15.0
+"""A usual pace with speed 1; only where words fall within the pieces depends on it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """`connect_s` to reach the endpoint, `stall_s` between two bytes of an answer (the first included)."""
-
-    connect_s: float = 5.0
-    stall_s: float = 10.0
+def build(settings: TtsSettings) -> OpenAiTts:
+    """Raises UsageError without a usable base_url; connects only in `warm` or `speak`."""
+    return OpenAiTts(settings)
 
 
 class OpenAiTts:
@@ -46,33 +53,25 @@ class OpenAiTts:
     name = "openai"
 
     def __init__(self, settings: TtsSettings, timeouts: Timeouts | None = None) -> None:
-        """Raises UsageError without a usable base_url."""
-        base_url = (settings.base_url or "").rstrip("/")
-        if not base_url.startswith(("http://", "https://")):
-            raise UsageError(
-                f"The openai voice needs the address of an endpoint, not '{base_url}'.",
-                "Set layers.tts.base_url, for example http://127.0.0.1:8880/v1.",
-            )
-        self._base_url = base_url
+        """Raises UsageError for an address, key or header that cannot be used."""
         self._settings = settings
-        self._timeouts = timeouts or Timeouts()
-        self._turn = asyncio.Lock()
-        self._client: httpx.AsyncClient | None = None
-        self._closing: asyncio.Task[None] | None = None
+        self._speaking = asyncio.Lock()
+        self._client = EndpointClient(
+            "tts",
+            settings.base_url,
+            api_key=settings.api_key,
+            headers=settings.headers,
+            timeouts=timeouts,
+        )
 
     def voices(self) -> list[str]:
         """The protocol's own names; it has no way to ask an endpoint for others."""
         return list(_VOICES)
 
     async def warm(self) -> None:
-        """Open the connection, so that the first reply need not. Raises EngineError."""
-        import httpx
-
+        """Open the connection, so that an endpoint that is down fails here. Raises EngineError."""
         spoken_form("Hello, 21.")
-        try:
-            await self._connected().get(f"{self._base_url}/models")
-        except httpx.HTTPError as error:
-            raise self._failure(error) from error
+        await self._client.warm()
 
     async def speak(self, text: str) -> AsyncIterator[Speech]:
         """As `TtsEngine.speak`."""
@@ -80,7 +79,7 @@ class OpenAiTts:
         if not spoken.words:
             return
         cutter = SpeechCutter(spoken, self._settings.speed)
-        async with self._turn, aclosing(self._sound(spoken.text)) as sound:
+        async with self._speaking, aclosing(self._sound(spoken.text)) as sound:
             async for pcm in sound:
                 for piece in cutter.push(pcm):
                     yield piece
@@ -88,93 +87,171 @@ class OpenAiTts:
                 yield piece
 
     def close(self) -> None:
-        client, self._client = self._client, None
-        if client is None:
-            return
-        try:
-            self._closing = asyncio.get_running_loop().create_task(client.aclose())
-        except RuntimeError:
-            # No loop is left to say goodbye on; the sockets close with the client.
-            return
+        """Close the connection; a call under way fails."""
+        self._client.close()
 
     async def _sound(self, text: str) -> AsyncGenerator[Pcm, None]:
         """int16 at PLAYED_HZ as it arrives."""
-        import httpx
-
-        reader = SoundReader()
+        reader = PcmReader()
         resampler: Resampler | None = None
-        try:
-            async with self._connected().stream(
-                "POST", f"{self._base_url}/audio/speech", json=self._request(text)
-            ) as answer:
-                if answer.status_code >= 400:
-                    raise self._refusal(answer.status_code, await answer.aread())
-                reader.content_type(answer.headers.get("content-type", ""))
-                async for data in answer.aiter_bytes():
+        async with self._client.stream(_ROUTE, self._body(text)) as answer:
+            reader.content_type(answer.content_type)
+            async with aclosing(answer.parts()) as parts:
+                async for data in parts:
                     pcm = reader.push(data)
                     if len(pcm):
                         resampler = resampler or Resampler(reader.rate_hz, PLAYED_HZ)
                         yield resampler.push(pcm)
-        except (httpx.HTTPError, httpx.StreamError) as error:
-            raise self._failure(error) from error
         if resampler is None:
             raise EngineError(
-                f"The voice at {self._base_url} sent no sound.", "Check the model and voice names."
+                f"{self._client.place(_ROUTE)} sent no sound.", "Check the model and voice names."
             )
         yield resampler.flush()
 
-    def _request(self, text: str) -> dict[str, object]:
+    def _body(self, text: str) -> dict[str, object]:
         settings = self._settings
-        request: dict[str, object] = {
+        body: dict[str, object] = {
             "model": settings.model or _DEFAULT_MODEL,
             "voice": settings.voice or _DEFAULT_VOICE,
             "input": text,
             "response_format": "pcm",
         }
         if settings.speed != 1.0:
-            request["speed"] = min(_SPEEDS[1], max(_SPEEDS[0], settings.speed))
-        return request
+            body["speed"] = min(_SPEEDS[1], max(_SPEEDS[0], settings.speed))
+        return body
 
-    def _connected(self) -> httpx.AsyncClient:
-        import httpx
 
-        if self._client is None:
-            headers = dict(self._settings.headers)
-            if self._settings.api_key:
-                headers.setdefault("Authorization", f"Bearer {self._settings.api_key}")
-            limits = self._timeouts
-            self._client = httpx.AsyncClient(
-                headers=headers, timeout=httpx.Timeout(limits.stall_s, connect=limits.connect_s)
+class PcmReader:
+    """Raw 16-bit samples or a WAV stream, cut anywhere. `rate_hz` is known once samples have come."""
+
+    def __init__(self) -> None:
+        self.rate_hz = _PCM_HZ
+        self._kept = b""
+        self._channels = 1
+        self._is_wav: bool | None = None
+        self._in_samples = False
+
+    def content_type(self, value: str) -> None:
+        """Read the sample rate from the answer's header. Raises EngineError for sound that is not samples."""
+        kind = value.split(";")[0].strip().lower()
+        rate = re.search(r"rate=(\d+)", value)
+        if rate:
+            self.rate_hz = int(rate.group(1))
+        packed = ("mpeg", "mp3", "ogg", "opus", "aac", "flac", "webm")
+        if kind.startswith(("text/", "application/json")) or any(name in kind for name in packed):
+            raise EngineError(
+                f"The voice's endpoint answered with {kind} where raw sound was asked for.",
+                "Use an endpoint that offers the pcm or wav format.",
             )
-        return self._client
 
-    def _failure(self, error: Exception) -> EngineError:
-        import httpx
+    def push(self, data: bytes) -> Pcm:
+        """The mono samples that `data` completes. Raises EngineError for a WAV that is not 16-bit samples."""
+        self._kept += data
+        if self._is_wav is None:
+            if len(self._kept) < 4:
+                return np.zeros(0, dtype=np.int16)
+            self._is_wav = self._kept.startswith(b"RIFF")
+            self._in_samples = not self._is_wav
+        if not self._in_samples:
+            self._in_samples = self._read_header()
+            if not self._in_samples:
+                return np.zeros(0, dtype=np.int16)
+        size = 2 * self._channels
+        whole = len(self._kept) // size * size
+        samples: Pcm = np.frombuffer(self._kept[:whole], dtype="<i2").astype(np.int16)
+        self._kept = self._kept[whole:]
+        if self._channels > 1:
+            samples = samples.reshape(-1, self._channels).mean(axis=1).round().astype(np.int16)
+        return samples
 
-        where = f"The voice at {self._base_url}"
-        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-            return EngineError(
-                f"{where} cannot be reached.", "Start the endpoint, or correct layers.tts.base_url."
-            )
-        if isinstance(error, httpx.TimeoutException):
-            return EngineError(
-                f"{where} sent nothing for {self._timeouts.stall_s:g} s.", "Look at the endpoint's log."
-            )
-        return EngineError(self._clean(f"{where} broke off: {error or type(error).__name__}."), "Try again.")
+    def _read_header(self) -> bool:
+        """Walk the chunks up to the samples; a streamed WAV's lengths are not to be trusted there."""
+        at = 12
+        while len(self._kept) >= at + 8:
+            name, size = self._kept[at : at + 4], struct.unpack_from("<I", self._kept, at + 4)[0]
+            if name == b"data":
+                self._kept = self._kept[at + 8 :]
+                return True
+            if len(self._kept) < at + 8 + size:
+                return False
+            if name == b"fmt ":
+                form, self._channels, self.rate_hz, _, _, bits = struct.unpack_from(
+                    "<HHIIHH", self._kept, at + 8
+                )
+                if form not in (1, 0xFFFE) or bits != 16 or not self._channels or not self.rate_hz:
+                    raise EngineError(
+                        f"The voice's endpoint sent a WAV of {bits} bits, format {form}.",
+                        "Use an endpoint that sends 16-bit samples.",
+                    )
+            at += 8 + size + size % 2
+        return False
 
-    def _refusal(self, status: int, body: bytes) -> EngineError:
-        said = " ".join(body[:2000].decode(errors="replace").split())[:_MOST_OF_AN_ERROR]
-        remedy = "Check layers.tts.api_key." if status in (401, 403) else "Look at the endpoint's log."
-        return EngineError(self._clean(f"The voice at {self._base_url} answered {status}: {said}"), remedy)
 
-    def _clean(self, message: str) -> str:
-        """Without the secrets that an endpoint may send back."""
-        for secret in (self._settings.api_key, *(value for _, value in self._settings.headers)):
-            if secret:
-                message = message.replace(secret, "***")
-        return message
+class SpeechCutter:
+    """Cuts a stream of int16 at PLAYED_HZ into `Speech`: silence off at both ends, words by usual pace.
+
+    What must always hold: every word of the text is in exactly one piece, in order.
+    """
+
+    def __init__(self, spoken: SpokenText, speed: float) -> None:
+        self._waiting = _one_for_each_written(spoken)
+        self._pace = _LETTERS_PER_SECOND * speed
+        self._kept: Pcm = np.zeros(0, dtype=np.int16)
+        self._begun = False
+
+    def push(self, pcm: Pcm) -> Iterator[Speech]:
+        self._kept = np.concatenate([self._kept, pcm])
+        wanted = _NEXT_PIECE_S if self._begun else _FIRST_PIECE_S
+        first, last = edges(self._kept)
+        if not self._begun:
+            # A voice may begin with a long silence; it neither counts nor is kept.
+            spare = max(0, (first if last else len(self._kept)) - round(LONGEST_EDGE_S * PLAYED_HZ))
+            self._kept = self._kept[spare:]
+            last = max(0, last - spare)
+        # Only up to the last sound: what is silent may be the end, which is trimmed.
+        ready = min(last, len(self._kept)) - round(_HELD_BACK_S * PLAYED_HZ)
+        if ready < wanted * PLAYED_HZ:
+            return
+        piece = self._piece(self._kept[:ready], last=False)
+        self._kept = self._kept[ready:]
+        yield piece
+
+    def flush(self) -> Iterator[Speech]:
+        piece = speech(self._kept, trim_start=not self._begun)
+        if piece is not None:
+            yield self._piece(piece.pcm, last=True)
+        elif self._begun and self._waiting:
+            yield self._piece(self._kept[: round(LONGEST_EDGE_S * PLAYED_HZ)], last=True)
+        self._kept = np.zeros(0, dtype=np.int16)
+
+    def _piece(self, pcm: Pcm, last: bool) -> Speech:
+        self._begun = True
+        duration = len(pcm) / PLAYED_HZ
+        pace = sum(map(_letters, self._waiting)) / duration if last and duration else self._pace
+        timed: list[TimedWord] = []
+        at = 0.0
+        while self._waiting and (last or (len(self._waiting) > 1 and at < duration)):
+            word = self._waiting.pop(0)
+            until = at + _letters(word) / pace
+            timed.append((word, at, until))
+            at = until
+        return Speech(pcm, words=written_words(timed, duration))
 
 
-def build(settings: TtsSettings) -> OpenAiTts:
-    """Raises UsageError without a usable base_url; reaches for the endpoint only in `warm` or `speak`."""
-    return OpenAiTts(settings)
+def _letters(word: SpokenWord) -> int:
+    """With the space after it, which also takes its time."""
+    return word.end - word.start + 1
+
+
+def _one_for_each_written(spoken: SpokenText) -> list[SpokenWord]:
+    """Spoken words joined where they say one written word, which must not be torn between two pieces."""
+    joined: list[SpokenWord] = []
+    for word in spoken.words:
+        if joined and (joined[-1].source_start, joined[-1].source_end) == (
+            word.source_start,
+            word.source_end,
+        ):
+            joined[-1] = replace(joined[-1], end=word.end)
+        else:
+            joined.append(word)
+    return joined
