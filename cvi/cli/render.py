@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from cvi.rendering.job import Film, FilmRequest
+    from cvi.rendering.film import Film
+    from cvi.rendering.request import ResolvedFilm
 
 
 def render(
@@ -48,7 +49,7 @@ def render(
     from cvi.cli.request import FRAME_RATES, picture_size
     from cvi.errors import UsageError
     from cvi.face.expression import EMOTIONS
-    from cvi.rendering.casting import Casting, film_request
+    from cvi.rendering.request import FilmRequest, resolve_film
 
     if (text is None) == (audio is None):
         raise UsageError("Give either a text or --audio.", 'For example: cvi render "Hello." -o hello.mp4')
@@ -60,8 +61,8 @@ def render(
         near = get_close_matches(emotion.lower(), EMOTIONS, n=1)
         hint = f"Did you mean '{near[0]}'?" if near else f"Choose one of: {', '.join(EMOTIONS)}."
         raise UsageError(f"--emotion {emotion} is not known.", hint)
-    request = film_request(
-        Casting(
+    request = resolve_film(
+        FilmRequest(
             output=output,
             text=None if text is None else _script(text),
             audio=audio,
@@ -105,14 +106,14 @@ def render(
         typer.echo(str(film.captions))
 
 
-def make_film(request: FilmRequest, quiet: bool = False) -> Film:
+def make_film(request: ResolvedFilm, quiet: bool = False) -> Film:
     """Run a request with a progress bar on the terminal's error stream."""
     import asyncio
 
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from cvi.rendering.job import forget_old_films, render_film
+    from cvi.rendering.film import forget_old_films, render_film
 
     forget_old_films()
     console = Console(stderr=True, quiet=quiet)

@@ -13,7 +13,7 @@ from cvi.cli.replica_script import script
 from cvi.cli.replica_voice import voice
 
 if TYPE_CHECKING:
-    from cvi.rendering.job import FilmRequest
+    from cvi.rendering.request import ResolvedFilm
 
 app = typer.Typer(no_args_is_help=True, help="Replicas, the faces: look at them, make, keep and share them.")
 app.command()(script)
@@ -122,8 +122,8 @@ def preview(
     from cvi.face.base import FaceSettings
     from cvi.face.replica import find_replica, load_replica_card
     from cvi.files import write_bytes
-    from cvi.rendering.casting import Casting, film_request
     from cvi.rendering.contact_sheet import as_png, contact_sheet
+    from cvi.rendering.request import FilmRequest, resolve_film
 
     width, height = picture_size(size)
     folder = output or Path()
@@ -137,8 +137,8 @@ def preview(
     finally:
         face.close()
     made = {"sheet": str(sheet)}
-    request = film_request(
-        Casting(
+    request = resolve_film(
+        FilmRequest(
             output=folder / f"{card.folder.name}.mp4",
             text=CLIP.format(name=card.name),
             replica=str(card.folder),
@@ -157,7 +157,7 @@ def preview(
         typer.echo("\n".join(made.values()))
 
 
-def _film_states(request: FilmRequest, folder: Path, name: str, seconds: float) -> dict[str, str]:
+def _film_states(request: ResolvedFilm, folder: Path, name: str, seconds: float) -> dict[str, str]:
     """A film of each state; state -> where it lies."""
     import asyncio
 

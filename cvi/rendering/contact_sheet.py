@@ -1,4 +1,4 @@
-"""Every mouth shape and every emotion of a replica on one picture."""
+"""Every mouth shape and every emotion of a replica in one picture."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SETTLE_S = 3.0
 
 
 def viseme(ipa: str) -> MouthShape:
-    """The mouth while one sound is held, as the driver shapes it."""
+    """The mouth in the middle of one held sound, an IPA symbol; "" is the mouth at rest."""
     driver = MouthDriver()
     if ipa:
         loud = np.full(PLAYED_HZ, 9000, np.int16)
@@ -40,16 +40,16 @@ def viseme(ipa: str) -> MouthShape:
     return driver.mouth_at(0.58)
 
 
-def felt(emotion: str) -> Controls:
-    """The face with an emotion settled on it, eyes open and on the viewer."""
+def settled_emotion(emotion: str) -> Controls:
+    """The face with `emotion` fully developed, eyes open and looking at the viewer."""
     behaviour = Behaviour(0)
     cues = Cues(emotion=emotion, emotion_level=1.0)
-    shown = [behaviour.advance(index / 25, "idle", cues=cues) for index in range(int(_SETTLE_S * 25))]
-    return max(shown[-30:], key=lambda pose: -pose.lid_left - abs(pose.gaze_x) - 0.1 * abs(pose.yaw))
+    settling = [behaviour.advance(index / 25, "idle", cues=cues) for index in range(int(_SETTLE_S * 25))]
+    return max(settling[-30:], key=lambda pose: -pose.lid_left - abs(pose.gaze_x) - 0.1 * abs(pose.yaw))
 
 
-def poses() -> Iterator[tuple[str, Controls]]:
-    """What the sheet shows, with its captions."""
+def sheet_poses() -> Iterator[tuple[str, Controls]]:
+    """The caption and the controls of each tile."""
     for name, ipa in VISEMES.items():
         mouth = viseme(ipa)
         yield name, Controls(
@@ -62,7 +62,7 @@ def poses() -> Iterator[tuple[str, Controls]]:
             smile=0.1,
         )
     for emotion in EMOTIONS:
-        yield emotion, felt(emotion)
+        yield emotion, settled_emotion(emotion)
     yield "worry", Controls(worry=1.0, smile=0.1)
     yield "cheeks", Controls(cheek=1.0, smile=0.6)
     yield "shut", Controls(lid_left=1.0, lid_right=1.0, smile=0.1)
@@ -73,18 +73,18 @@ def poses() -> Iterator[tuple[str, Controls]]:
 
 
 def contact_sheet(face: FaceEngine) -> Rgb:
-    """RGB, square tiles of the frames' middle, COLUMNS in a row."""
+    """Draw all tiles -> one RGB picture: square, from the middle of the frames, COLUMNS in a row."""
     side = face.height
-    # The face, hair and shoulders are known: a tile shows what moves.
+    # Only the face: hair and shoulders do not change.
     top, size_px = round(0.12 * side), round(0.72 * side)
     left = (face.width - size_px) // 2
     tiles = []
-    for caption, controls in poses():
+    for caption, controls in sheet_poses():
         rgb = cv2.cvtColor(face.render(controls), cv2.COLOR_YUV2RGB_I420)
         tile = np.ascontiguousarray(rgb[top : top + size_px, left : left + size_px])
         size = size_px / 560
         at = (round(14 * size), size_px - round(16 * size))
-        font = cv2.FONT_HERSHEY_SIMPLEX  # drawn by OpenCV itself: no font need be installed
+        font = cv2.FONT_HERSHEY_SIMPLEX  # drawn by OpenCV itself, without an installed font
         for colour, width in (((20, 20, 20), max(round(4 * size), 3)), ((245, 245, 245), 1)):
             cv2.putText(tile, caption, at, font, size, colour, width, cv2.LINE_AA)
         tiles.append(tile)
@@ -95,7 +95,7 @@ def contact_sheet(face: FaceEngine) -> Rgb:
 
 
 def as_png(picture: Rgb) -> bytes:
-    """RGB -> the bytes of a PNG."""
+    """An RGB picture -> the bytes of a PNG."""
     done, data = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))
     assert done
     return bytes(data)

@@ -1,7 +1,7 @@
-"""Films of a face in each state of a conversation, to be looked at: `cvi replica preview --states`.
+"""Films of a face in each state of a conversation, to look at: `cvi replica preview --states`.
 
-Nobody takes part but two voices: the face's own, and that of an imagined participant, who is heard while
-the face listens. All that the behaviour answers to is taken from their speech.
+Two voices speak in turn, the face's own and that of an imagined participant; the behaviour's cues (level,
+pauses, emotion) are computed from their speech.
 """
 
 from __future__ import annotations
@@ -20,16 +20,14 @@ from cvi.face.base import Activity, Controls, FaceSettings
 from cvi.face.behaviour import Behaviour
 from cvi.face.cues import Cues
 from cvi.face.loudness import FRAME_S, levels_db
-from cvi.rendering.joining import join
-from cvi.rendering.recital import Recital, Said, recite
-from cvi.rendering.score import EMOTION_LEVEL, mouth_of
-from cvi.rendering.script import read_script
-from cvi.rendering.segment import render_segment
+from cvi.rendering.output import encode_segment, join_segments
+from cvi.rendering.poses import EMOTION_LEAD_S, EMOTION_LEVEL, mouth_driver
+from cvi.rendering.speech_track import SpeechSegment, SpeechTrack, read_script, synthesize
 from cvi.tts.base import TtsSettings
 
 State = Literal["idle", "listening", "thinking", "speaking", "turns"]
 STATES: tuple[State, ...] = ("idle", "listening", "thinking", "speaking", "turns")
-OWN = (
+PERSONA_TEXT = (
     "I am glad that you ask. <emotion value='happy'/> Most people begin with the river, because the path "
     "along it is flat and there are benches. After about a mile you come to a bridge. "
     "<emotion value='neutral'/> From there you may turn left, up the hill, or simply go on. "
@@ -37,14 +35,14 @@ OWN = (
     "<emotion value='concerned'/> The last bus leaves at five, and it is a long way on foot. "
     "<emotion value='neutral'/> Shall we look up the times together?"
 )
-PARTICIPANT = (
+PARTICIPANT_TEXT = (
     "Well, I was thinking of going for a walk this weekend, somewhere quiet. "
     "My brother may come too, but he does not like hills very much. "
     "We have been to the park so many times that we know every tree. "
     "Is there anything you would recommend? It should not take more than an afternoon."
 )
 PAUSE_S = 0.55
-"""Between sentences: long enough for a nod."""
+"""Silence between sentences, long enough for a nod."""
 _SILENT_DB, _LOUD_DB = -48.0, -14.0
 _PAUSED_AFTER_S, _PAUSED_UNTIL_S = 0.2, 0.8
 # One round of "turns": how long each state lasts.
@@ -55,7 +53,7 @@ _ROUND: tuple[tuple[Activity, float], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """The conversation is in one state from `start_s` to `end_s`."""
+    """A time in which the conversation is in one state, from `start_s` to `end_s`."""
 
     activity: Activity
     start_s: float
@@ -63,16 +61,16 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """`own` and `other` speech on one axis with the stretches, their sounds equally long."""
+class Dialogue:
+    """The persona's `own` and the `other` speech on one time axis, both sounds equally long."""
 
     stretches: tuple[Stretch, ...]
-    own: Recital
-    other: Recital
+    own: SpeechTrack
+    other: SpeechTrack
 
     @property
     def pcm(self) -> Pcm:
-        """Both voices; they never speak at once."""
+        """Both voices together; they never speak at once."""
         return self.own.pcm + self.other.pcm
 
 
@@ -80,77 +78,79 @@ async def film_state(
     state: State, output: Path, face: FaceSettings, face_engine: str, voice: tuple[str, TtsSettings], *,
     seconds: float = 60.0, seed: int = 0,
 ) -> Path:  # fmt: skip
-    """Film one state for so long; `voice`: engine and settings of both voices. Blocks while it draws.
+    """Film one state for `seconds` and return `output`; it appears whole or not at all.
 
-    Raises MissingError, UsageError, EngineError, CviError.
+    `voice` is the engine and the settings of both voices. Blocks the event loop while it draws. Raises
+    MissingError, UsageError, EngineError, CviError.
     """
-    drawn = build("face", face_engine, face)
+    engine = build("face", face_engine, face)
     part = output.with_name(f".{output.stem}.picture.mp4")
     try:
-        made = await scene(state, voice, seconds)
-        shown = list(scene_poses(made, face.fps, seed))
-        render_segment(drawn, shown, face.fps, part, lambda: False)
-        join([part], [len(shown)], made.pcm, face.fps, output)
+        script = await dialogue(state, voice, seconds)
+        controls = list(dialogue_poses(script, face.fps, seed))
+        encode_segment(engine, controls, face.fps, part, lambda: False)
+        join_segments([part], [len(controls)], script.pcm, face.fps, output)
     finally:
-        drawn.close()
+        engine.close()
         part.unlink(missing_ok=True)
     return output
 
 
-async def scene(state: State, voice: tuple[str, TtsSettings], seconds: float) -> Scene:
-    """Who speaks when. Raises what the voice raises."""
+async def dialogue(state: State, voice: tuple[str, TtsSettings], seconds: float) -> Dialogue:
+    """Synthesize both voices and place their sentences in the stretches of `state`. Raises EngineError."""
     stretches = tuple(_stretches(state, seconds))
     engine = build("tts", *voice)
     try:
-        own, other = [await recite(read_script(text), engine) for text in (OWN, PARTICIPANT)]
+        own = await synthesize(read_script(PERSONA_TEXT), engine)
+        other = await synthesize(read_script(PARTICIPANT_TEXT), engine)
     finally:
         engine.close()
-    return Scene(
+    return Dialogue(
         stretches,
         placed(own, [one for one in stretches if one.activity == "speaking"], seconds),
         placed(other, [one for one in stretches if one.activity == "listening"], seconds),
     )
 
 
-def placed(pool: Recital, stretches: Sequence[Stretch], seconds: float) -> Recital:
-    """The pool's pieces, one after the other and again from the first, as many as fit the stretches."""
+def placed(pool: SpeechTrack, stretches: Sequence[Stretch], seconds: float) -> SpeechTrack:
+    """A track of `seconds`: segments of `pool`, in turn and again, as many as fit the stretches."""
     pcm = np.zeros(round(seconds * PLAYED_HZ), np.int16)
-    pieces: list[Said] = []
+    segments: list[SpeechSegment] = []
     taken = 0
     for stretch in stretches:
         at_s = stretch.start_s + PAUSE_S
         while True:
-            piece = pool.pieces[taken % len(pool.pieces)]
-            length_s = piece.length / PLAYED_HZ
+            segment = pool.segments[taken % len(pool.segments)]
+            length_s = segment.length / PLAYED_HZ
             if at_s + length_s + PAUSE_S > stretch.end_s:
                 break
             start = round(at_s * PLAYED_HZ)
-            pcm[start : start + piece.length] = pool.pcm[piece.start : piece.start + piece.length]
-            pieces.append(replace(piece, start=start))
+            pcm[start : start + segment.length] = pool.pcm[segment.start : segment.start + segment.length]
+            segments.append(replace(segment, start=start))
             at_s += length_s + PAUSE_S
             taken += 1
-    return Recital(pcm, tuple(pieces))
+    return SpeechTrack(pcm, tuple(segments))
 
 
-def scene_poses(scene: Scene, fps: int, seed: int) -> Iterator[Controls]:
-    """The controls of each frame, of its middle; the same arguments give the same poses."""
-    driver = mouth_of(scene.own)
+def dialogue_poses(dialogue: Dialogue, fps: int, seed: int) -> Iterator[Controls]:
+    """The controls of each frame in order, taken at the middle of its time. Deterministic."""
+    driver = mouth_driver(dialogue.own)
     behaviour = Behaviour(seed)
-    starts = [piece.start_s - 0.3 for piece in scene.own.pieces]
-    felt = ["neutral"]
-    for piece in scene.own.pieces:
-        felt.append(piece.emotion or felt[-1])
-    heard = levels_db(scene.other.pcm)
+    starts = [segment.start_s - EMOTION_LEAD_S for segment in dialogue.own.segments]
+    emotions = ["neutral"]
+    for segment in dialogue.own.segments:
+        emotions.append(segment.emotion or emotions[-1])
+    heard = levels_db(dialogue.other.pcm)
     last_loud_s = -10.0
-    for index in range(round(scene.own.duration_s * fps)):
+    for index in range(round(dialogue.own.duration_s * fps)):
         t_s = (index + 0.5) / fps
-        activity = _activity(scene, t_s)
+        activity = _activity(dialogue, t_s)
         near = heard[int(t_s / FRAME_S) : int(t_s / FRAME_S) + 4]
         level = (float(near.max()) - _SILENT_DB) / (_LOUD_DB - _SILENT_DB) if len(near) else 0.0
         if level > 0.0:
             last_loud_s = t_s
         speaking = activity == "speaking"
-        emotion = felt[bisect_right(starts, t_s)] if speaking else "neutral"
+        emotion = emotions[bisect_right(starts, t_s)] if speaking else "neutral"
         cues = Cues(
             user_speaking=t_s - last_loud_s < _PAUSED_UNTIL_S,
             user_level=min(1.0, max(0.0, level)),
@@ -165,8 +165,8 @@ def scene_poses(scene: Scene, fps: int, seed: int) -> Iterator[Controls]:
         yield behaviour.advance(t_s, activity, driver.mouth_at(t_s), cues)
 
 
-def _activity(scene: Scene, t_s: float) -> Activity:
-    for stretch in scene.stretches:
+def _activity(dialogue: Dialogue, t_s: float) -> Activity:
+    for stretch in dialogue.stretches:
         if t_s < stretch.end_s:
             return stretch.activity
     return "idle"

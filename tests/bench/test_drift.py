@@ -1,4 +1,4 @@
-"""Reading a film's time stamps, and cutting a minute out of a recital."""
+"""Reading a film's time stamps, and cutting a minute out of a track."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from cvi.audio.files import write_wav
 from cvi.bench.layers.drift import Stamps, cut, read_stamps, stamp_figures
 from cvi.face.base import FaceSettings
 from cvi.face.replica import find_replica
-from cvi.rendering.job import FilmRequest, render_film
-from cvi.rendering.recital import Recital, Said
+from cvi.rendering.film import render_film
+from cvi.rendering.request import ResolvedFilm
+from cvi.rendering.speech_track import SpeechSegment, SpeechTrack
 
 
 def figures(stamps: Stamps, duration_s: float) -> dict[str, float]:
@@ -25,7 +26,7 @@ async def test_a_film_of_ours_is_exact(tmp_path: Path, monkeypatch: pytest.Monke
     noise = np.random.default_rng(0).normal(0, 3000, 9 * PLAYED_HZ).astype(np.int16)
     write_wav(tmp_path / "noise.wav", noise, PLAYED_HZ)
     face = FaceSettings(find_replica("june"), 160, 120)
-    request = FilmRequest(tmp_path / "film.mp4", face, "sculpted", audio=tmp_path / "noise.wav")
+    request = ResolvedFilm(tmp_path / "film.mp4", face, "sculpted", audio=tmp_path / "noise.wav")
     film = await render_film(request)
     found = figures(read_stamps(film.path), film.duration_s)
     assert found["stamp_error_ms"] < 1e-6 and found["sound_gap_samples"] == 0
@@ -44,7 +45,7 @@ def test_what_is_wrong_is_told() -> None:
 
 def test_a_minute_is_cut_out_whole() -> None:
     pcm = np.arange(10 * PLAYED_HZ, dtype=np.int64).astype(np.int16)
-    pieces = tuple(Said(str(k), 2 * k * PLAYED_HZ, PLAYED_HZ) for k in range(5))
-    part = cut(Recital(pcm, pieces), 3.5, 7.5)
+    pieces = tuple(SpeechSegment(str(k), 2 * k * PLAYED_HZ, PLAYED_HZ) for k in range(5))
+    part = cut(SpeechTrack(pcm, pieces), 3.5, 7.5)
     assert np.array_equal(part.pcm, pcm[round(3.5 * PLAYED_HZ) : round(7.5 * PLAYED_HZ)])
-    assert [(piece.text, piece.start_s) for piece in part.pieces] == [("2", 0.5), ("3", 2.5)]
+    assert [(piece.text, piece.start_s) for piece in part.segments] == [("2", 0.5), ("3", 2.5)]

@@ -21,14 +21,14 @@ from cvi.bench.layers.landmarks import (
 )
 from cvi.bench.layers.lips import Measured, asked_opening, closures, lip_figures
 from cvi.bench.layers.moves import lip_moves, steady_moves
-from cvi.rendering.recital import Recital, Said
-from cvi.rendering.score import poses
+from cvi.rendering.poses import speech_poses
+from cvi.rendering.speech_track import SpeechSegment, SpeechTrack
 from cvi.tts.base import Phone
 
 FPS = 25
 
 
-def recital() -> Recital:
+def track() -> SpeechTrack:
     """Ten times "ma pa ba": shut and open."""
     phones, at = [], 0.0
     for _ in range(10):
@@ -39,7 +39,7 @@ def recital() -> Recital:
     rng = np.random.default_rng(0)
     pcm = to_int16(0.2 * rng.normal(size=round((at + 0.8) * PLAYED_HZ)))
     start = round(0.4 * PLAYED_HZ)
-    return Recital(pcm, (Said("", start, round(at * PLAYED_HZ), tuple(phones)),))
+    return SpeechTrack(pcm, (SpeechSegment("", start, round(at * PLAYED_HZ), tuple(phones)),))
 
 
 def mesh(openings: list[float]) -> Landmarks:
@@ -54,8 +54,8 @@ def mesh(openings: list[float]) -> Landmarks:
 
 
 def measured(late_frames: int = 0, late_sound_s: float = 0.0) -> Measured:
-    said = recital()
-    asked = tuple(poses(said, FPS, 1))
+    said = track()
+    asked = tuple(speech_poses(said, FPS, 1))
     openings = [asked_opening(pose) for pose in asked]
     openings = [0.0] * late_frames + openings[: len(openings) - late_frames]
     sound = np.roll(said.pcm, round(late_sound_s * PLAYED_HZ))
@@ -84,7 +84,7 @@ def test_a_late_picture_is_told_and_so_is_late_sound(frames: int) -> None:
 def test_lips_that_stay_open_are_not_shut() -> None:
     film = measured()
     ajar = mesh([0.5 + 0.5 * asked_opening(pose) if k % 7 else 0.0 for k, pose in enumerate(film.asked)])
-    wrong = Measured(ajar, film.sound, film.recital, film.asked, FPS)
+    wrong = Measured(ajar, film.sound, film.track, film.asked, FPS)
     assert np.mean(closures(wrong)) < 0.7
 
 

@@ -13,7 +13,7 @@ from cvi.errors import MissingError, UsageError
 from cvi.face.base import Controls, FaceSettings
 from cvi.face.replica import find_replica
 from cvi.face.sculpted import build
-from cvi.rendering.segment import render_segment
+from cvi.rendering.output import encode_segment
 from cvi.training.mesh_packages import find_packages
 
 FRAMES = 30
@@ -66,7 +66,7 @@ def test_a_face_that_speaks_moves_its_lips_and_one_at_rest_does_not(tmp_path: Pa
         pytest.skip("the face mesh is not here (`cvi replica setup`)")
     drawn = build(FaceSettings(find_replica("june"), 640, 360))
     spoken = [Controls(jaw=0.5 * (k // 2 % 2)) for k in range(24)]
-    render_segment(drawn, [*[Controls()] * 24, *spoken], 25, tmp_path / "film.mp4", lambda: False)
+    encode_segment(drawn, [*[Controls()] * 24, *spoken], 25, tmp_path / "film.mp4", lambda: False)
     drawn.close()
     variant = measure_film(tmp_path / "film.mp4", 10.0)
     found = {figure.name: figure.values for figure in variant.figures}

@@ -9,7 +9,16 @@ from cvi.face.base import FaceSettings
 from cvi.face.mouth import REST
 from cvi.face.replica import find_replica
 from cvi.face.sculpted import build
-from cvi.rendering.contact_sheet import COLUMNS, EMOTIONS, VISEMES, as_png, contact_sheet, felt, poses, viseme
+from cvi.rendering.contact_sheet import (
+    COLUMNS,
+    EMOTIONS,
+    VISEMES,
+    as_png,
+    contact_sheet,
+    settled_emotion,
+    sheet_poses,
+    viseme,
+)
 
 
 def test_visemes_and_emotions_differ() -> None:
@@ -18,14 +27,14 @@ def test_visemes_and_emotions_differ() -> None:
     assert REST not in shapes.values() and len(set(shapes.values())) > 0.7 * len(shapes)
     assert shapes["P B M"].press > 0.8 and shapes["P B M"].jaw == 0.0
     assert shapes["F V"].tuck > 0.8 and shapes["OO"].round > 0.6 < shapes["AH"].jaw + 0.1
-    smiles = {emotion: felt(emotion).smile for emotion in EMOTIONS}
+    smiles = {emotion: settled_emotion(emotion).smile for emotion in EMOTIONS}
     assert max(smiles, key=lambda emotion: smiles[emotion]) in ("happy", "excited") and min(smiles.values()) < 0
 
 
 def test_the_sheet_holds_all(tmp_path: object) -> None:
     face = build(FaceSettings(find_replica("june"), 320, 180))
     sheet = contact_sheet(face)
-    count = len(list(poses()))
+    count = len(list(sheet_poses()))
     tile = round(0.72 * 180)
     assert sheet.shape == (-(-count // COLUMNS) * tile, COLUMNS * tile, 3)
     again = cv2.imdecode(np.frombuffer(as_png(sheet), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]

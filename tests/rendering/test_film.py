@@ -16,11 +16,11 @@ from cvi.audio.files import read_audio, write_wav
 from cvi.errors import CviError, UsageError
 from cvi.face.base import FaceSettings
 from cvi.face.replica import find_replica
-from cvi.rendering.captions import captions
-from cvi.rendering.job import FilmRequest, render_film
-from cvi.rendering.recital import Recital, Said, load_recital, save_recital
-from cvi.rendering.score import frame_count, poses
-from cvi.rendering.script import Line
+from cvi.rendering.film import render_film
+from cvi.rendering.output import captions
+from cvi.rendering.poses import frame_count, speech_poses
+from cvi.rendering.request import ResolvedFilm
+from cvi.rendering.speech_track import ScriptLine, SpeechSegment, SpeechTrack, load_track, save_track
 from cvi.tts.base import Phone, Word
 
 FPS = 25
@@ -38,13 +38,13 @@ def clicks(length_s: float, every_s: float = 1.0) -> np.ndarray:
     return to_int16(np.where((t % every_s) < 0.15, 0.4 * np.sin(2 * np.pi * 220 * t), 0.0))
 
 
-def request(folder: Path, length_s: float = 5.0, **changes: object) -> FilmRequest:
+def request(folder: Path, length_s: float = 5.0, **changes: object) -> ResolvedFilm:
     sound = folder / "speech.wav"
     if not sound.exists():
         write_wav(sound, clicks(length_s), PLAYED_HZ)
     face = FaceSettings(find_replica("june"), 320, 180, FPS)
     return replace(
-        FilmRequest(folder / "film.mp4", face, "sculpted", audio=sound),
+        ResolvedFilm(folder / "film.mp4", face, "sculpted", audio=sound),
         **changes,  # type: ignore[arg-type]
     )
 
@@ -114,11 +114,11 @@ async def test_what_cannot_be_filmed_leaves_nothing(tmp_path: Path) -> None:
 async def test_a_picture_that_cannot_be_is_told_before_a_word_is_spoken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def recite(*_: object) -> Recital:
+    async def synthesize(*_: object) -> SpeechTrack:
         pytest.fail("the speech was made for nothing")
 
-    monkeypatch.setattr("cvi.rendering.job.recite", recite)
-    line = Line("Good morning.", 0.0)
+    monkeypatch.setattr("cvi.rendering.film.synthesize", synthesize)
+    line = ScriptLine("Good morning.", 0.0)
     wanted = request(tmp_path, audio=None, script=(line,), voice_engine="flite")
     for face in (
         replace(wanted.face, background="beach"),
@@ -130,7 +130,7 @@ async def test_a_picture_that_cannot_be_is_told_before_a_word_is_spoken(
     assert not (tmp_path / "home" / "renders").exists() and not wanted.output.exists()
 
 
-def recital() -> Recital:
+def track() -> SpeechTrack:
     text = "Ham and peas are on the table, and there is plenty more of both in the kitchen."
     words, phones, at = [], [], 0
     for index, word in enumerate(text.split()):
@@ -142,31 +142,31 @@ def recital() -> Recital:
             Phone("ɑ", index * 0.3 + 0.1, index * 0.3 + 0.25, 1),
         ]
     pcm = clicks(6.0)
-    said = Said(text, 9600, len(pcm) - 9600 - 12000, tuple(phones), tuple(words), "happy")
-    return Recital(pcm, (said,))
+    said = SpeechSegment(text, 9600, len(pcm) - 9600 - 12000, tuple(phones), tuple(words), "happy")
+    return SpeechTrack(pcm, (said,))
 
 
 def test_a_recital_is_kept_whole(tmp_path: Path) -> None:
-    saved = recital()
-    save_recital(saved, tmp_path)
-    loaded = load_recital(tmp_path)
+    saved = track()
+    save_track(saved, tmp_path)
+    loaded = load_track(tmp_path)
     assert loaded is not None
-    assert loaded.pieces == saved.pieces and np.array_equal(loaded.pcm, saved.pcm)
+    assert loaded.segments == saved.segments and np.array_equal(loaded.pcm, saved.pcm)
     (tmp_path / "speech.wav").unlink()
-    assert load_recital(tmp_path) is None
+    assert load_track(tmp_path) is None
 
 
 def test_captions_cover_the_words_in_time() -> None:
-    shown = captions(recital())
-    assert " ".join(" ".join(caption.text.split()) for caption in shown) == recital().pieces[0].text
+    shown = captions(track())
+    assert " ".join(" ".join(caption.text.split()) for caption in shown) == track().segments[0].text
     assert all(len(row) <= 48 for caption in shown for row in caption.text.split("\n"))
     assert all(a.end_s <= b.start_s for a, b in pairwise(shown))
     assert abs(shown[0].start_s - 0.4) < 1e-6
 
 
 def test_every_frame_has_its_pose_and_the_seed_decides() -> None:
-    first, again, other = (list(poses(recital(), FPS, seed)) for seed in (1, 1, 2))
-    assert len(first) == frame_count(recital(), FPS) == 150
+    first, again, other = (list(speech_poses(track(), FPS, seed)) for seed in (1, 1, 2))
+    assert len(first) == frame_count(track(), FPS) == 150
     assert first == again != other
     assert [pose.jaw for pose in first] == [pose.jaw for pose in other]
     assert max(pose.smile for pose in first) > 0.3

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cvi.errors import UsageError
-from cvi.rendering.script import LONGEST_LINE, MOST_WORDS, PARAGRAPH_PAUSE_S, Line, read_script
+from cvi.rendering.speech_track import LONGEST_LINE, MOST_WORDS, PARAGRAPH_PAUSE_S, ScriptLine, read_script
 
 
 def test_sentences_become_lines_with_pauses() -> None:
@@ -19,7 +19,7 @@ def test_sentences_become_lines_with_pauses() -> None:
 
 def test_emotions_and_breaks_are_told_and_not_said() -> None:
     lines = read_script('Hello. <emotion value="Happy"/> Good news! <break time="800ms"/> <b>Really</b>.')
-    assert lines[:2] == (Line("Hello.", 0.0), Line("Good news!", lines[1].pause_s, "happy"))
+    assert lines[:2] == (ScriptLine("Hello.", 0.0), ScriptLine("Good news!", lines[1].pause_s, "happy"))
     assert not any("<" in line.text for line in lines)
     assert lines[2].text == "Really" and lines[2].pause_s == 0.8
 

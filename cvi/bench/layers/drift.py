@@ -24,10 +24,10 @@ from cvi.bench.layers.lips import SEED, TEXT, Measured, lag_ms
 from cvi.bench.run import Figure, Variant
 from cvi.errors import MissingError
 from cvi.face.base import FaceSettings
-from cvi.rendering.job import FilmRequest, render_film
-from cvi.rendering.recital import Recital
-from cvi.rendering.score import poses
-from cvi.rendering.script import Line, read_script
+from cvi.rendering.film import render_film
+from cvi.rendering.poses import speech_poses
+from cvi.rendering.request import ResolvedFilm
+from cvi.rendering.speech_track import ScriptLine, SpeechTrack, read_script
 from cvi.tts.base import TtsSettings
 
 PAUSE_S = 25.0
@@ -56,13 +56,13 @@ def measure_drift(face: FaceSettings, engine: str, seconds: float, say: Callable
     with tempfile.TemporaryDirectory(prefix="cvi-drift-") as work:
         path = Path(work) / "film.mp4"
         say("rendering")
-        request = FilmRequest(path, face, engine, script, "flite", TtsSettings(), seed=SEED)
+        request = ResolvedFilm(path, face, engine, script, "flite", TtsSettings(), seed=SEED)
         film = asyncio.run(render_film(request))
         say("reading the time stamps")
         figures = list(stamp_figures(read_stamps(path), face.fps, film.duration_s))
         say("finding the landmarks of the first and the last minute")
         try:
-            figures += _lips(path, film.recital, face.fps)
+            figures += _lips(path, film.track, face.fps)
         except MissingError:
             say("no landmarks without mediapipe")
     about = f"{face.width}x{face.height}, {film.frames} frames, {film.times_real_time:.1f} times real time"
@@ -109,7 +109,7 @@ def read_stamps(path: Path) -> Stamps:
     return Stamps(tuple(pictures), tuple(gaps), start_s or 0.0, float(at_s or 0.0))
 
 
-def _sparse(seconds: float) -> Iterator[Line]:
+def _sparse(seconds: float) -> Iterator[ScriptLine]:
     """Sentences with long pauses, as many as fill the time but for the last few seconds."""
     lines = read_script(TEXT)
     about_s = PAUSE_S + 3.0
@@ -117,13 +117,13 @@ def _sparse(seconds: float) -> Iterator[Line]:
         yield replace(lines[index % len(lines)], pause_s=PAUSE_S)
 
 
-def _lips(path: Path, recital: Recital, fps: int) -> list[Figure]:
-    sound = read_audio(path, PLAYED_HZ, recital.duration_s + _SOUND_SLACK_S)
-    asked = tuple(poses(recital, fps, SEED))
-    length = round(min(WINDOW_S, recital.duration_s / 2) * fps)
+def _lips(path: Path, speech: SpeechTrack, fps: int) -> list[Figure]:
+    sound = read_audio(path, PLAYED_HZ, speech.duration_s + _SOUND_SLACK_S)
+    asked = tuple(speech_poses(speech, fps, SEED))
+    length = round(min(WINDOW_S, speech.duration_s / 2) * fps)
     ends = []
     for first in (0, len(asked) - length):
-        part = cut(recital, first / fps, (first + length) / fps)
+        part = cut(speech, first / fps, (first + length) / fps)
         heard: Pcm = sound[round(first / fps * PLAYED_HZ) :][: len(part.pcm)]
         seen = track(_pictures(path, first, length, fps))
         ends.append(lag_ms(Measured(seen, heard, part, asked[first : first + length], fps), slice(None)))
@@ -133,15 +133,15 @@ def _lips(path: Path, recital: Recital, fps: int) -> list[Figure]:
     ]
 
 
-def cut(recital: Recital, first_s: float, last_s: float) -> Recital:
-    """What of a recital lies wholly within these seconds, its times counted from `first_s`."""
+def cut(track: SpeechTrack, first_s: float, last_s: float) -> SpeechTrack:
+    """What of a track lies wholly within these seconds, its times counted from `first_s`."""
     first, last = round(first_s * PLAYED_HZ), round(last_s * PLAYED_HZ)
     pieces = tuple(
         replace(piece, start=piece.start - first)
-        for piece in recital.pieces
+        for piece in track.segments
         if first <= piece.start and piece.start + piece.length <= last
     )
-    return Recital(recital.pcm[first:last], pieces)
+    return SpeechTrack(track.pcm[first:last], pieces)
 
 
 def _pictures(path: Path, first: int, count: int, fps: int) -> Iterator[Rgb]:

@@ -25,10 +25,10 @@ from cvi.bench.run import Figure, Variant
 from cvi.engine_registry import build
 from cvi.face.base import Controls, FaceSettings
 from cvi.face.behaviour import Behaviour
-from cvi.rendering.job import FilmRequest, render_film
-from cvi.rendering.recital import Recital, recite
-from cvi.rendering.score import mouth_of, poses
-from cvi.rendering.script import read_script
+from cvi.rendering.film import render_film
+from cvi.rendering.poses import mouth_driver, speech_poses
+from cvi.rendering.request import ResolvedFilm
+from cvi.rendering.speech_track import SpeechTrack, read_script, synthesize
 from cvi.tts.base import TtsSettings
 
 TEXT = (
@@ -57,7 +57,7 @@ class Measured:
 
     landmarks: Landmarks
     sound: Pcm
-    recital: Recital
+    track: SpeechTrack
     asked: tuple[Controls, ...]
     fps: int
 
@@ -117,7 +117,7 @@ def closures(measured: Measured) -> list[bool]:
     rest = float(np.nanpercentile(opening, 5))
     limit = rest + SHUT * (float(np.nanpercentile(opening, 95)) - rest)
     found = []
-    for piece in measured.recital.pieces:
+    for piece in measured.track.segments:
         for phone in piece.phones:
             if phone.ipa[:1] not in ("p", "b", "m"):
                 continue
@@ -169,20 +169,20 @@ def _film(
     lines = read_script(TEXT)
     voice = build("tts", "flite", TtsSettings())
     try:
-        spoken = asyncio.run(recite(lines, voice))
+        spoken = asyncio.run(synthesize(lines, voice))
     finally:
         voice.close()
     # As many sentences as fill the time.
     share = seconds / spoken.duration_s
     script = (lines * (int(share) + 1))[: max(1, round(share * len(lines)))]
-    request = FilmRequest(path, face, engine, script, "flite", TtsSettings(), seed=SEED)
-    recital = asyncio.run(render_film(request)).recital
+    request = ResolvedFilm(path, face, engine, script, "flite", TtsSettings(), seed=SEED)
+    speech = asyncio.run(render_film(request)).track
     say("finding the landmarks")
     return Measured(
         landmarks=track(_pictures(path)),
         sound=read_audio(path, PLAYED_HZ),
-        recital=recital,
-        asked=tuple(poses(recital, face.fps, SEED)),
+        track=speech,
+        asked=tuple(speech_poses(speech, face.fps, SEED)),
         fps=face.fps,
     )
 
@@ -216,13 +216,13 @@ def lag_ms(measured: Measured, part: slice) -> float:
     """How much later than the sound the picture comes, within some frames, ms.
 
     The measured opening against the mouth that the phones ask for gives the picture's place; the decoded
-    sound against the recital's gives the sound's.
+    sound against the track's gives the sound's.
     """
     fps = measured.fps
     opening = measured.landmarks.opening
     opening = np.where(np.isnan(opening), np.nanmedian(opening), opening)
     frames = np.arange(len(opening))[part]
-    driver = mouth_of(measured.recital)
+    driver = mouth_driver(measured.track)
     steps = np.arange(-0.120, 0.1201, 0.004)
     here = opening[part] - opening[part].mean()
     scores = []
@@ -231,7 +231,7 @@ def lag_ms(measured: Measured, part: slice) -> float:
         scores.append(float((here * (asked - asked.mean())).sum() / (asked.std() + 1e-9)))
     picture_s = _peak(steps, np.array(scores))
     first, last = int(frames[0] / fps * PLAYED_HZ), int((frames[-1] + 1) / fps * PLAYED_HZ)
-    return 1000 * (picture_s - _sound_lag_s(measured.sound, measured.recital.pcm, first, last))
+    return 1000 * (picture_s - _sound_lag_s(measured.sound, measured.track.pcm, first, last))
 
 
 def _sound_lag_s(heard: Pcm, sent: Pcm, first: int, last: int) -> float:

@@ -19,11 +19,9 @@ from cvi.errors import CviError
 from cvi.face.base import Controls, FaceSettings
 from cvi.face.mouth import ease
 from cvi.face.replica import find_replica, load_replica_card
-from cvi.rendering.joining import join
-from cvi.rendering.recital import Recital, load_recital, recite, save_recital
-from cvi.rendering.score import poses
-from cvi.rendering.script import read_script
-from cvi.rendering.segment import render_segment
+from cvi.rendering.output import encode_segment, join_segments
+from cvi.rendering.poses import speech_poses
+from cvi.rendering.speech_track import SpeechTrack, load_track, read_script, save_track, synthesize
 from cvi.testing.footage.anchors import PLACES, Anchors
 from cvi.testing.footage.labels import KnownFault, Labels, Span, blinks_of, row, save_labels
 from cvi.training.footage import Rgb
@@ -77,8 +75,8 @@ def make_film(
     key = hashlib.sha256(json.dumps([asdict(plan), card.files], sort_keys=True).encode()).hexdigest()[:16]
     work = to.with_name(f".{to.stem}.{key}")
     work.mkdir(parents=True, exist_ok=True)
-    recital = load_recital(work) or _speak(plan, dict(card.voices), work)
-    controls = list(_turned(poses(recital, plan.fps, plan.seed), plan))
+    track = load_track(work) or _speak(plan, dict(card.voices), work)
+    controls = list(_turned(speech_poses(track, plan.fps, plan.seed), plan))
     paths: list[Path] = []
     counts: list[int] = []
     face = None
@@ -90,13 +88,13 @@ def make_film(
             if not paths[-1].exists():
                 settings = FaceSettings(card.folder, plan.width, plan.height, plan.fps)
                 face = face or build("face", card.renderer, settings)
-                render_segment(face, piece, plan.fps, paths[-1], lambda: False)
+                encode_segment(face, piece, plan.fps, paths[-1], lambda: False)
             progress(first + len(piece), len(controls))
     finally:
         if face is not None:
             face.close()
-    join(paths, counts, recital.pcm, plan.fps, to)
-    labels = _labels(plan, recital, controls, Anchors(card.folder, plan.width, plan.height))
+    join_segments(paths, counts, track.pcm, plan.fps, to)
+    labels = _labels(plan, track, controls, Anchors(card.folder, plan.width, plan.height))
     save_labels(labels, to)
     shutil.rmtree(work)
     return labels
@@ -136,7 +134,7 @@ def write_film(to: Path, frames: Iterable[Rgb], pcm: np.ndarray | None, fps: int
         if pcm is None:
             part.replace(to)
         else:
-            join([part], [count], pcm, fps, to)
+            join_segments([part], [count], pcm, fps, to)
     except (av.FFmpegError, OSError) as error:
         raise CviError(f"Cannot write {to}: {error.strerror or error}.", "Check the disk.") from error
     finally:
@@ -144,18 +142,18 @@ def write_film(to: Path, frames: Iterable[Rgb], pcm: np.ndarray | None, fps: int
     return count
 
 
-def _speak(plan: FilmPlan, voices: dict[str, str], work: Path) -> Recital:
+def _speak(plan: FilmPlan, voices: dict[str, str], work: Path) -> SpeechTrack:
     engine, _, voice = (plan.voice or "").partition("/")
     if not engine:
         engine = "flite" if plan.language == "en" and _has_flite() else "espeak"
     settings = TtsSettings(language=plan.language, voice=voice or voices.get(engine))
     speaker = build("tts", engine, settings)
     try:
-        recital = asyncio.run(recite(read_script(plan.text), speaker))
+        track = asyncio.run(synthesize(read_script(plan.text), speaker))
     finally:
         speaker.close()
-    save_recital(recital, work)
-    return recital
+    save_track(track, work)
+    return track
 
 
 def _has_flite() -> bool:
@@ -177,14 +175,14 @@ def _turned(controls: Iterable[Controls], plan: FilmPlan) -> Iterator[Controls]:
         yield pose
 
 
-def _labels(plan: FilmPlan, recital: Recital, controls: Sequence[Controls], anchors: Anchors) -> Labels:
+def _labels(plan: FilmPlan, track: SpeechTrack, controls: Sequence[Controls], anchors: Anchors) -> Labels:
     phones = tuple(
         Phone(phone.ipa, piece.start_s + phone.start_s, piece.start_s + phone.end_s, phone.stress)
-        for piece in recital.pieces
+        for piece in track.segments
         for phone in piece.phones
     )
-    speech: list[Span] = [(piece.start_s, piece.end_s) for piece in recital.pieces]
-    assert len(recital.pcm) <= (len(controls) + 1) * PLAYED_HZ // plan.fps
+    speech: list[Span] = [(piece.start_s, piece.end_s) for piece in track.segments]
+    assert len(track.pcm) <= (len(controls) + 1) * PLAYED_HZ // plan.fps
     # A plan does not know how long its text takes: what would come after the end is not in the film.
     end_s = len(controls) / plan.fps
     faults = tuple(
