@@ -17,10 +17,11 @@ from cvi.conversation.performance import Render
 from cvi.conversation.settings import ConversationSettings, Layers
 from cvi.engine_registry import build
 from cvi.errors import UsageError
-from cvi.face.base import Controls, FaceEngine, FaceSettings, Frame
+from cvi.face.base import Controls, FaceEngine, FaceSettings
 from cvi.face.replica import ReplicaCard, find_replica, load_replica_card
 from cvi.face.sound_mouth import load_ear
 from cvi.llm.base import LlmEngine, LlmSettings, Message, Sampling
+from cvi.media.frames import Frame
 from cvi.models.installed import find_installed, model_path
 from cvi.models.profiles import EngineChoice, Profile, Resolution, resolve_profile
 from cvi.persona.prompt import system_message

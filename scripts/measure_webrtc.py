@@ -18,7 +18,7 @@ import numpy as np
 
 from cvi.audio.block import HOP_S, PLAYED_HZ
 from cvi.clock import Clock
-from cvi.transport.base import AVUnit
+from cvi.media.frames import AVUnit
 from cvi.transport.webrtc.hearing import Hearing
 from cvi.transport.webrtc.participant import Participant
 from cvi.transport.webrtc.peer import tap

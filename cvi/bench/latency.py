@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 
-from cvi.audio.files import write_wav
 from cvi.bench.added import on_the_way
 from cvi.bench.agreement import agreements, with_journal, with_own_barge_ins
 from cvi.bench.callers.block import CallerBlock
@@ -32,6 +31,7 @@ from cvi.bench.session import Held, Way, hold
 from cvi.bench.statistics import theil_sen
 from cvi.bench.variants import Policy
 from cvi.engines import ResolvedConfig, build_engine_set, conversation_settings
+from cvi.media.decode import write_wav
 
 
 @dataclass(frozen=True, slots=True)

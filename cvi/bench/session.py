@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cvi.audio.files import read_audio
 from cvi.bench.callers.block import CallerBlock
 from cvi.bench.probe.evidence import Evidence
 from cvi.bench.probe.tap import MouthBox, RoomSound, Tap
@@ -20,6 +19,7 @@ from cvi.conversation.history import History
 from cvi.conversation.journal import Event, Journal, read_journal
 from cvi.conversation.performance import Render
 from cvi.conversation.settings import ConversationSettings, Layers
+from cvi.media.decode import read_audio
 from cvi.transport.base import Transport
 from cvi.transport.scenario import Scenario, load_scenario
 

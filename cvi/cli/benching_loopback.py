@@ -26,8 +26,9 @@ from cvi.bench.smoke import SMOKE_CALLERS
 from cvi.cli.request import picture_size
 from cvi.engine_registry import build
 from cvi.errors import CviError
-from cvi.face.base import Controls, FaceEngine, FaceSettings, Frame
+from cvi.face.base import Controls, FaceEngine, FaceSettings
 from cvi.face.replica import find_replica, load_replica_card
+from cvi.media.frames import Frame
 from cvi.threads import NativeThread
 
 

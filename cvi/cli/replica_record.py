@@ -34,13 +34,13 @@ def record(
     import json as jsonlib
 
     from cvi.errors import MissingError, UsageError
+    from cvi.media.encode import check_output
     from cvi.persona.language import language_code, language_name
     from cvi.training.mesh import build_tracker
     from cvi.training.reading.sheet import read_sheet
     from cvi.training.recording.booth import Booth
     from cvi.training.recording.prompter import Prompter
     from cvi.training.recording.rescue import rescue
-    from cvi.transport.container import check_output
 
     check_output(output)
     for path in (output, output.with_suffix(".txt")):
@@ -99,9 +99,9 @@ def _eye(name: str | None) -> Eye:
 def _ear(name: str | None) -> SoundSource:
     import time
 
-    from cvi.audio.files import read_audio
+    from cvi.media.decode import read_audio
+    from cvi.media.encode import SOUND_HZ
     from cvi.training.recording.microphone import Microphone, RecordedSound
-    from cvi.transport.container import SOUND_HZ
 
     if name is not None and Path(name).is_file():
         return RecordedSound(read_audio(Path(name), SOUND_HZ), time.monotonic())

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvi.audio.block import PLAYED_HZ
-from cvi.audio.files import is_silent, probe
 from cvi.errors import UsageError
+from cvi.media.decode import is_silent, probe
 
 FRAME_RATES = (24, 25, 30, 40)
 LONGEST_CALLER_S = 3600.0

@@ -19,12 +19,13 @@ from cvi.clock import Clock
 from cvi.conversation.journal import Journal
 from cvi.conversation.reply import Reply
 from cvi.conversation.witness import Witness
-from cvi.face.base import Activity, Controls, Frame
+from cvi.face.base import Activity, Controls
 from cvi.face.behaviour import Behaviour
 from cvi.face.cues import NO_CUES, Cues
 from cvi.face.driver import MouthDriver
 from cvi.face.mouth import REST, MouthShape
-from cvi.transport.base import AVUnit, Transport
+from cvi.media.frames import AVUnit, Frame
+from cvi.transport.base import Transport
 
 # Units rendered ahead, to ride out a busy processor: 120 ms at 25 fps while speaking. In idle two are
 # enough; they are dropped, not waited for, when a reply comes.

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-import numpy as np
-import numpy.typing as npt
+from cvi.media.frames import Frame
 
-Frame = npt.NDArray[np.uint8]
 Activity = Literal["idle", "listening", "thinking", "speaking"]
 
 

@@ -27,13 +27,13 @@ from cvi.face.replica import load_replica_card
 from cvi.face.speech_encoder import SpeechEncoder
 from cvi.face.speech_mouth import reader_for
 from cvi.files import sha256_of
+from cvi.media.encode import check_output
 from cvi.paths import home
 from cvi.rendering.output import encode_segment, join_segments, write_captions
 from cvi.rendering.poses import frame_count, speech_poses
 from cvi.rendering.request import FilmRequest, ResolvedFilm, resolve_film
 from cvi.rendering.speech_track import SpeechTrack, load_track, recorded_track, save_track, synthesize
 from cvi.threads import NativeThread
-from cvi.transport.container import check_output
 
 SHORTEST_SEGMENT_S, LONGEST_SEGMENT_S = 2, 8
 MOST_THREADS = 4

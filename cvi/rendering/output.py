@@ -18,7 +18,7 @@ from cvi.audio.resample import Resampler
 from cvi.errors import CviError
 from cvi.face.base import Controls, FaceEngine
 from cvi.files import part_path, write_text
-from cvi.picture import av_frame
+from cvi.media.frames import av_frame
 from cvi.rendering.speech_track import SpeechSegment, SpeechTrack
 
 if TYPE_CHECKING:

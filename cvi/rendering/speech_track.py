@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from cvi.audio.block import PLAYED_HZ, Pcm
-from cvi.audio.files import is_silent, read_audio, write_wav
 from cvi.errors import UsageError
 from cvi.files import write_text
+from cvi.media.decode import is_silent, read_audio, write_wav
 from cvi.tts.base import Phone, TtsEngine, Word
 
 MOST_WORDS = 20_000

@@ -15,8 +15,9 @@ import numpy as np
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ, Pcm
 from cvi.errors import EngineError
-from cvi.face.base import Controls, Frame
+from cvi.face.base import Controls
 from cvi.llm.base import Message, Sampling
+from cvi.media.frames import Frame
 from cvi.tts.base import Phone, Speech, Word
 
 _BASE = 2000

@@ -23,9 +23,9 @@ from cvi.conversation.journal import Event, Journal
 from cvi.conversation.settings import ConversationSettings, Layers
 from cvi.face.sound_mouth import Network
 from cvi.llm.base import Message
+from cvi.media.frames import AVUnit
 from cvi.testing.fakes import FakeLlm, FakeStt, FakeTts, FakeTurnModel, FakeVad, Vocabulary, fake_render
 from cvi.testing.virtual_time import run_virtual
-from cvi.transport.base import AVUnit
 
 
 class ScriptedTransport:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from cvi.errors import CviError, UsageError
 from cvi.face.neural.colour import to_i420
-from cvi.picture import av_frame
+from cvi.media.frames import av_frame
 from cvi.training.footage import FootageFrame
 
 _X264 = {"preset": "medium", "crf": "15", "bf": "0", "tune": "film"}

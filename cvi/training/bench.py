@@ -9,13 +9,13 @@ from typing import Any
 import yaml
 
 from cvi.audio.block import PLAYED_HZ
-from cvi.audio.files import read_audio
 from cvi.errors import MissingError, UsageError
 from cvi.face.base import Controls
 from cvi.face.replica import CARD, find_replica, load_replica_card
 from cvi.face.speech_encoder import SpeechEncoder
 from cvi.face.speech_mouth import reader_for
 from cvi.files import sha256_of
+from cvi.media.decode import read_audio
 from cvi.models.speech_encoder import installed_encoder
 from cvi.training.evaluation import Asked, Evaluation, evaluate
 from cvi.training.footage import open_footage

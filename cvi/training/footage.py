@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.audio.block import HEARD_HZ, Pcm
-from cvi.audio.files import opened, read_audio
 from cvi.errors import UsageError
+from cvi.media.decode import opened, read_audio
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.audio.block import PLAYED_HZ
-from cvi.audio.files import read_audio
 from cvi.errors import UsageError
 from cvi.face.speech_encoder import SpeechEncoder
 from cvi.files import sha256_of, write_bytes
+from cvi.media.decode import read_audio
 from cvi.training.bearing import bearing_of
 from cvi.training.blinks import watch
 from cvi.training.bridges import plan_reel

@@ -1,29 +1,12 @@
-"""The one media unit, and what a transport must do."""
+"""What a transport must do."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Protocol
 
-from cvi.audio.block import AudioBlock, Pcm
-from cvi.face.base import Frame
-
-
-@dataclass(frozen=True, slots=True)
-class AVUnit:
-    """A frame and the slice of sound heard while it is shown.
-
-    `index` counts units from the conversation's start, one each frame period: unit i is due at
-    i / fps seconds. `frame`: I420. `pcm`: int16 mono at PLAYED_HZ, exactly PLAYED_HZ / fps samples.
-    `generation`: the reply it belongs to; 0 is nobody's (idle).
-    """
-
-    index: int
-    start_s: float
-    frame: Frame
-    pcm: Pcm
-    generation: int = 0
+from cvi.audio.block import AudioBlock
+from cvi.media.frames import AVUnit
 
 
 class Transport(Protocol):
@@ -70,5 +53,3 @@ class Transport(Protocol):
     async def close(self) -> None:
         """Release everything; finish what is being written. Safe to call twice."""
 
-
-__all__ = ["AVUnit", "AudioBlock", "Frame", "Pcm", "Transport"]

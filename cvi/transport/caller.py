@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from cvi.audio.block import HEARD_HZ, Pcm
+from cvi.media.readers import AudioReader
 from cvi.transport.scenario import Segment
-from cvi.transport.sound import SoundReader
 
 # From the end of a reply to the caller's next words.
 GAP_S = 0.6
@@ -41,7 +41,7 @@ class CallerTrack:
     """
 
     def __init__(
-        self, sound: SoundReader, segments: Sequence[Segment] | None = None, *, patience_s: float = PATIENCE_S
+        self, sound: AudioReader, segments: Sequence[Segment] | None = None, *, patience_s: float = PATIENCE_S
     ) -> None:
         self._sound = sound
         self._segments = segments

@@ -6,9 +6,9 @@ import threading
 from pathlib import Path
 
 from cvi.errors import MissingError
-from cvi.face.base import Frame
-from cvi.transport.film import Film, fit
-from cvi.transport.inset import Picture
+from cvi.media.frames import Frame
+from cvi.media.inset import PictureSource
+from cvi.media.readers import VideoReader, fit
 
 START_TIMEOUT_S = 5.0
 CAPTURE_FPS = 25
@@ -82,6 +82,6 @@ class Webcam:
             self._changed.notify_all()
 
 
-def open_camera(camera: int | Path, room: tuple[int, int]) -> Picture:
+def open_camera(camera: int | Path, room: tuple[int, int]) -> PictureSource:
     """A device by its number, a film by its path. Blocks. Raises MissingError, UsageError."""
-    return Webcam(camera, room) if isinstance(camera, int) else Film(camera, room)
+    return Webcam(camera, room) if isinstance(camera, int) else VideoReader(camera, room)

@@ -10,15 +10,15 @@ from pathlib import Path
 from cvi.audio.block import HOP_S, HOP_SAMPLES, PLAYED_HZ, AudioBlock
 from cvi.clock import Clock
 from cvi.errors import CviError
-from cvi.transport.base import AVUnit
+from cvi.media.encode import check_output, remux
+from cvi.media.fade import faded_from
+from cvi.media.frames import AVUnit
+from cvi.media.inset import room_for
+from cvi.media.readers import AudioReader, VideoReader
+from cvi.media.recorder import Recorder, slice_end
+from cvi.media.video import has_picture
 from cvi.transport.caller import CallerTrack
-from cvi.transport.container import check_output, remux
-from cvi.transport.cut import faded_from
-from cvi.transport.film import Film, has_picture
-from cvi.transport.inset import room_for
-from cvi.transport.recorder import Recorder, slice_end
 from cvi.transport.scenario import Scenario, split_by_silence
-from cvi.transport.sound import SoundReader
 
 
 class FileTransport:
@@ -56,8 +56,8 @@ class FileTransport:
         self._stereo = stereo
         self._wait = wait
         self._recording = recording
-        self._sound: SoundReader | None = None
-        self._film: Film | None = None
+        self._sound: AudioReader | None = None
+        self._film: VideoReader | None = None
         self._recorder: Recorder | None = None
         self._track: CallerTrack
         self._left = asyncio.Event()
@@ -75,13 +75,13 @@ class FileTransport:
 
     def _open(self) -> None:
         path = self._scenario.audio
-        self._sound = SoundReader(path)
+        self._sound = AudioReader(path)
         segments = (self._scenario.segments or split_by_silence(path)) if self._wait else None
         self._track = CallerTrack(self._sound, segments)
         if self._recording is None:
             return
         film_path = self._scenario.picture or (path if has_picture(path) else None)
-        self._film = Film(film_path, room_for(*self._size)) if film_path else None
+        self._film = VideoReader(film_path, room_for(*self._size)) if film_path else None
         width, height = self._size
         self._recorder = Recorder(
             self._recording, width=width, height=height, fps=self.fps, stereo=self._stereo, film=self._film

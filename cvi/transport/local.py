@@ -17,14 +17,14 @@ import numpy as np
 
 from cvi.audio.block import HOP_S, HOP_SAMPLES, PLAYED_HZ, AudioBlock
 from cvi.clock import Clock
-from cvi.transport.base import AVUnit
+from cvi.media.frames import AVUnit
+from cvi.media.inset import PictureSource, room_for
+from cvi.media.readers import AudioReader
 from cvi.transport.camera import open_camera
-from cvi.transport.inset import Picture, room_for
 from cvi.transport.log import PlayedLog
 from cvi.transport.loudspeaker import Loudspeaker
 from cvi.transport.microphone import Microphone
 from cvi.transport.portaudio import Device
-from cvi.transport.sound import SoundReader
 from cvi.transport.window import Control, Window
 
 # What waits for the device at most; three units at 25 fps.
@@ -76,10 +76,10 @@ class LocalTransport:
         self._size = (width, height)
         self._headphones = headphones
         self._camera_source = camera
-        self._camera: Picture | None = None
+        self._camera: PictureSource | None = None
         self._speaker = Loudspeaker(speaker)
         self._microphone = microphone if isinstance(microphone, Path) else Microphone(microphone, clock)
-        self._sound: SoundReader | None = None
+        self._sound: AudioReader | None = None
         self._with_window = window
         self._window: Window | None = None
         self._title = title
@@ -100,7 +100,7 @@ class LocalTransport:
     async def _open(self) -> None:
         await asyncio.to_thread(self._speaker.open)
         if isinstance(self._microphone, Path):
-            self._sound = await asyncio.to_thread(SoundReader, self._microphone)
+            self._sound = await asyncio.to_thread(AudioReader, self._microphone)
         else:
             await self._microphone.open()
         if self._camera_source is not None:

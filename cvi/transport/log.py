@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ, AudioBlock, Pcm
-from cvi.transport.base import AVUnit
-from cvi.transport.container import check_output, remux
-from cvi.transport.cut import faded_from
-from cvi.transport.inset import Picture
-from cvi.transport.recorder import Recorder, slice_end
+from cvi.media.encode import check_output, remux
+from cvi.media.fade import faded_from
+from cvi.media.frames import AVUnit
+from cvi.media.inset import PictureSource
+from cvi.media.recorder import Recorder, slice_end
 
 # The microphone's blocks come this much later than what was played at the time, at most.
 SETTLED_S = 0.30
@@ -33,7 +33,7 @@ class PlayedLog:
         self._caller: Pcm = np.zeros(0, np.int16)
         self._caller_from = 0
 
-    def open(self, picture: Picture | None) -> None:
+    def open(self, picture: PictureSource | None) -> None:
         """Raises UsageError, CviError."""
         if self._output is not None:
             check_output(self._output)

@@ -23,7 +23,7 @@ import yaml
 
 from cvi.audio.block import HEARD_HZ, HOP_S, HOP_SAMPLES
 from cvi.errors import UsageError
-from cvi.transport.sound import SoundReader
+from cvi.media.readers import AudioReader
 
 # A pause this long parts two segments; shorter ones are a speaker's own.
 PARTING_SILENCE_S = 1.2
@@ -134,7 +134,7 @@ def split_by_silence(path: Path) -> tuple[Segment, ...]:
     Loudness alone decides, against the recording's own noise floor. Raises UsageError when the file
     cannot be read or nothing in it is loud enough to be a voice.
     """
-    reader = SoundReader(path)
+    reader = AudioReader(path)
     try:
         levels: list[npt.NDArray[np.float32]] = []
         while len(pcm := reader.read(HEARD_HZ * 5)):

@@ -13,9 +13,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from cvi.errors import MissingError
-from cvi.face.base import Frame
-from cvi.picture import av_frame
-from cvi.transport.inset import Picture
+from cvi.media.frames import Frame, av_frame
+from cvi.media.inset import PictureSource
 from cvi.transport.subtitles import Subtitles
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ class Window:
         on_control: Callable[[Control], None],
         *,
         title: str = "cvi",
-        self_view: Picture | None = None,
+        self_view: PictureSource | None = None,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._frame_size = size

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cvi.audio.block import HEARD_HZ, Pcm
-from cvi.audio.files import write_wav
+from cvi.media.decode import write_wav
 from cvi.transport.scenario import Scenario, Segment
 
 

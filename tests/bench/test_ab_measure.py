@@ -15,13 +15,13 @@ import typer
 from ab_peers import ToyPeer, caller_file
 from typer.testing import CliRunner
 
-from cvi.audio.files import read_audio
 from cvi.bench.ab.measure import Caller, Contender, caller_of_file, measure_peers
 from cvi.bench.compare import compare_runs
 from cvi.bench.run import Run
 from cvi.bench.run_store import load_run
 from cvi.cli.bench_ab import ab as command
 from cvi.errors import UsageError
+from cvi.media.decode import read_audio
 from cvi.testing.virtual_time import run_virtual
 
 
@@ -78,7 +78,7 @@ def test_a_peer_that_speaks_into_a_pause_has_cut_in(tmp_path: Path) -> None:
     pcm = read_audio(caller.scenario.audio)
     voiceless = pcm.copy()
     voiceless[round(1.3 * 16000) : round(2.2 * 16000)] = 0
-    from cvi.audio.files import write_wav
+    from cvi.media.decode import write_wav
 
     write_wav(caller.scenario.audio, voiceless, 16000)
     run = _measured(tmp_path, caller, ("hasty", ToyPeer(0.3)))

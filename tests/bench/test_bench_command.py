@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from cvi.audio.block import HEARD_HZ
-from cvi.audio.files import write_wav
 from cvi.bench.callers.block import CallerBlock, CallerTurn
 from cvi.bench.callers.recipe import RoomAcoustics
 from cvi.bench.loopback import loop_back
@@ -23,6 +22,7 @@ from cvi.bench.run_store import load_run
 from cvi.cli.bench import COMMANDS
 from cvi.cli.benching import LatencyRequest, run_latency
 from cvi.errors import UsageError
+from cvi.media.decode import write_wav
 from cvi.testing.fakes import fake_render
 from cvi.testing.script import ScriptedTransport
 from cvi.testing.virtual_time import run_virtual

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from cvi.audio.block import HEARD_HZ
-from cvi.audio.files import read_audio
 from cvi.bench.callers.acoustics import SPEECH_RMS, convolved, impulse_response, levelled, noise
 from cvi.bench.callers.block import CallerBlock, build_blocks
 from cvi.bench.callers.recipe import Recipe, find_recipe, load_recipe, shipped_recipes
 from cvi.errors import MissingError, UsageError
+from cvi.media.decode import read_audio
 from cvi.transport.scenario import load_scenario
 
 RECIPE = """

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from cvi.audio.block import PLAYED_HZ
-from cvi.audio.files import write_wav
 from cvi.bench.layers.drift import Stamps, cut, read_stamps, stamp_figures
 from cvi.face.base import FaceSettings
 from cvi.face.replica import find_replica
+from cvi.media.decode import write_wav
 from cvi.rendering.film import render_film
 from cvi.rendering.request import ResolvedFilm
 from cvi.rendering.speech_track import SpeechSegment, SpeechTrack

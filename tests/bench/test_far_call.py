@@ -11,7 +11,6 @@ import pytest
 pytest.importorskip("aiortc", reason="WebRTC comes with the extra 'server'")
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ
-from cvi.audio.files import read_audio, write_wav
 from cvi.bench.added import on_the_way
 from cvi.bench.callers.block import CallerTurn
 from cvi.bench.probe.measuring import measure
@@ -20,7 +19,8 @@ from cvi.bench.remote_peer.call import RemotePeerCall
 from cvi.bench.remote_peer.spec import RemotePeerSpec
 from cvi.clock import Clock
 from cvi.errors import CviError
-from cvi.transport.base import AVUnit
+from cvi.media.decode import read_audio, write_wav
+from cvi.media.frames import AVUnit
 from cvi.transport.scenario import Scenario, Segment
 
 WIDTH, HEIGHT, FPS = 320, 180, 25

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from cvi.audio.block import HEARD_HZ
-from cvi.audio.files import write_wav
+from cvi.media.decode import write_wav
+from cvi.media.readers import AudioReader
 from cvi.transport.caller import GAP_S, CallerTrack
 from cvi.transport.scenario import Segment
-from cvi.transport.sound import SoundReader
 
 SEGMENTS = (Segment(0.0, 1.0), Segment(1.0, 2.0, into_reply_s=0.5), Segment(2.0, 3.0))
 
@@ -18,7 +18,7 @@ SEGMENTS = (Segment(0.0, 1.0), Segment(1.0, 2.0, into_reply_s=0.5), Segment(2.0,
 def track(tmp_path: Path) -> CallerTrack:
     loud = np.repeat(np.array([1000, 2000, 3000], np.int16), HEARD_HZ)
     write_wav(tmp_path / "caller.wav", loud, HEARD_HZ)
-    return CallerTrack(SoundReader(tmp_path / "caller.wav"), SEGMENTS)
+    return CallerTrack(AudioReader(tmp_path / "caller.wav"), SEGMENTS)
 
 
 def begins(laid: np.ndarray, value: int) -> float:

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from cvi.audio.block import HEARD_HZ
-from cvi.audio.files import write_wav
 from cvi.bench.recordings.callers import read_callers
 from cvi.bench.recordings.folders import read_recordings
 from cvi.bench.recordings.labels import Silence, TimeSpan, floor_events
 from cvi.errors import CviError, UsageError
+from cvi.media.decode import write_wav
 from cvi.models.profiles import flite_loads
 
 TURNS = Path(__file__).parents[3] / "shared" / "media" / "turns"

@@ -15,7 +15,6 @@ import yaml
 from typer.testing import CliRunner
 
 from cvi.audio.block import HEARD_HZ, HOP_SAMPLES, PLAYED_HZ, AudioBlock
-from cvi.audio.files import read_audio, write_wav
 from cvi.bench.probe import tap as tap_module
 from cvi.bench.probe.evidence import Evidence
 from cvi.bench.probe.hearing import Span
@@ -31,7 +30,8 @@ from cvi.bench.soak.spool import FLUSHES, SpoolTap, began_s, clear_spool, read_s
 from cvi.bench.soak.watch import SoakOptions, _series, soak
 from cvi.cli.bench_soak import soak as command
 from cvi.errors import CviError, UsageError
-from cvi.transport.base import AVUnit
+from cvi.media.decode import read_audio, write_wav
+from cvi.media.frames import AVUnit
 from cvi.transport.scenario import load_scenario
 
 FPS = 25

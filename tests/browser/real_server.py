@@ -16,7 +16,7 @@ import yaml
 from playwright.async_api import Page
 
 from cvi.audio.block import HEARD_HZ
-from cvi.audio.files import read_audio
+from cvi.media.decode import read_audio
 
 from .stand_in import free_port
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from cvi.audio.block import HEARD_HZ
-from cvi.audio.files import read_audio, write_wav
+from cvi.media.decode import read_audio, write_wav
 
 CVI = [sys.executable, "-c", "from cvi.cli.app import main; main()"]
 SCENARIOS = Path(__file__).parents[2] / "cvi" / "bench" / "scenarios"

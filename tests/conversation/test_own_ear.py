@@ -14,8 +14,9 @@ from cvi import engines as engines_module
 from cvi.audio.block import PLAYED_HZ
 from cvi.engines import build_engine_set, conversation_settings, resolve
 from cvi.errors import UsageError
-from cvi.face.base import Controls, Frame
+from cvi.face.base import Controls
 from cvi.face.sound_mouth import EAR, SHAPES, Network, load_ear, shipped
+from cvi.media.frames import Frame
 from cvi.persona.schema import Persona
 from cvi.testing.fakes import FakeLlm, FakeStt, FakeTts, FakeTurnModel, FakeVad, Vocabulary
 from cvi.testing.script import Outcome, Script

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from cvi.audio.block import PLAYED_HZ, to_int16
-from cvi.audio.files import read_audio
 from cvi.engine_registry import build
 from cvi.errors import MissingError, UsageError
 from cvi.face.driver import MouthDriver
@@ -16,6 +15,7 @@ from cvi.face.loudness import levels_db
 from cvi.face.mouth import REST
 from cvi.face.sound_features import BANDS, CONTEXT, band_levels_db, inputs
 from cvi.face.sound_mouth import NOTHING, SoundMouth
+from cvi.media.decode import read_audio
 from cvi.tts.base import Speech, TtsSettings
 
 MEDIA = Path(__file__).parents[3] / "shared" / "media" / "audio"

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from cvi.audio.block import PLAYED_HZ, to_int16
-from cvi.audio.files import read_audio, write_wav
 from cvi.errors import CviError, UsageError
 from cvi.face.base import FaceSettings
 from cvi.face.replica import find_replica
+from cvi.media.decode import read_audio, write_wav
 from cvi.rendering.film import render_film
 from cvi.rendering.output import captions
 from cvi.rendering.poses import frame_count, speech_poses

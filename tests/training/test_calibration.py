@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from puppet import FACE_PX, FPS, SIZE, Puppet, posed, template
 
-from cvi.face.base import Controls, FaceSettings, Frame
+from cvi.face.base import Controls, FaceSettings
 from cvi.face.neural.mouth_map import HINTS, JAW_TERMS, TERMS, MouthMap
+from cvi.media.frames import Frame
 from cvi.training import calibration
 from cvi.training.landmarks import Seen
 from cvi.training.shape import learn_space, opening

@@ -16,13 +16,13 @@ pytest.importorskip("pocket_tts", reason="Pocket TTS is not installed: pip insta
 from tiny_pocket import make_model
 
 from cvi.audio.block import PLAYED_HZ
-from cvi.audio.files import write_wav
 from cvi.cli.app import app
 from cvi.engines import resolve, tts_settings
 from cvi.errors import MissingError, UsageError
 from cvi.face.replica import load_replica_card
 from cvi.face.shelf import export_replica, import_replica
 from cvi.files import write_bytes
+from cvi.media.decode import write_wav
 from cvi.models.profiles import Resolution, build_profile
 from cvi.paths import models_dir
 from cvi.persona.loading import load_persona

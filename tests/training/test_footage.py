@@ -101,7 +101,7 @@ def test_what_is_no_film_is_told(tmp_path: Path, content: bytes | None, said: st
 
 
 def test_sound_alone_is_no_film(tmp_path: Path) -> None:
-    from cvi.audio.files import write_wav
+    from cvi.media.decode import write_wav
 
     path = tmp_path / "a.wav"
     write_wav(path, np.zeros(16000, np.int16), 16000)

@@ -13,8 +13,9 @@ from films import make_film
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 import pygame
 
-from cvi.audio.files import read_audio
 from cvi.errors import CviError
+from cvi.media.decode import read_audio
+from cvi.media.encode import SOUND_HZ
 from cvi.training.footage import Rgb, open_footage
 from cvi.training.landmarks import POINTS, Seen
 from cvi.training.reading.sheet import Part, Sheet
@@ -25,7 +26,6 @@ from cvi.training.recording.microphone import RecordedSound
 from cvi.training.recording.painting import ALERT, GOOD, Scene, _fitted, paint
 from cvi.training.recording.prompter import Cue, Prompter
 from cvi.training.recording.rescue import recording_path, rescue
-from cvi.transport.container import SOUND_HZ
 
 SHEET = Sheet(
     "en",

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from media import HEARD_HZ, clicks, hush, tone, write_wav
 
 from cvi.errors import UsageError
+from cvi.media.readers import AudioReader
 from cvi.transport.caller import GAP_S, CallerTrack
 from cvi.transport.scenario import Segment, load_scenario, split_by_silence
-from cvi.transport.sound import SoundReader
+from tests.recordings import HEARD_HZ, clicks, hush, tone, write_wav
 
 
 def read_all(path: Path) -> np.ndarray:
-    reader = SoundReader(path)
+    reader = AudioReader(path)
     parts = []
     while len(part := reader.read(1_234)):
         parts.append(part)
@@ -41,8 +41,8 @@ def test_other_rates_keep_their_times(tmp_path: Path, hz: int) -> None:
 
 
 def test_a_long_file_is_not_held_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cvi.transport.sound.AHEAD_SAMPLES", HEARD_HZ)
-    reader = SoundReader(write_wav(tmp_path / "a.wav", hush(60)))
+    monkeypatch.setattr("cvi.media.readers.AHEAD_SAMPLES", HEARD_HZ)
+    reader = AudioReader(write_wav(tmp_path / "a.wav", hush(60)))
     reader.read(160)
     assert reader._waiting <= 2 * HEARD_HZ
     reader.close()
@@ -54,7 +54,7 @@ def test_what_cannot_be_read_says_so(tmp_path: Path) -> None:
     write_wav(tmp_path / "empty.wav", hush(0))
     for name, said in (("absent.wav", "absent.wav"), ("text.wav", "text.wav"), ("empty.wav", "no sound")):
         with pytest.raises(UsageError, match=said):
-            SoundReader(tmp_path / name)
+            AudioReader(tmp_path / name)
     write_wav(tmp_path / "hush.wav", hush(3))
     with pytest.raises(UsageError, match="Nobody speaks"):
         split_by_silence(tmp_path / "hush.wav")
@@ -70,7 +70,7 @@ def test_pauses_of_more_than_a_second_part_segments(tmp_path: Path) -> None:
 
 def track(tmp_path: Path, segments: tuple[Segment, ...] | None, **options: float) -> CallerTrack:
     ramp = (np.arange(HEARD_HZ * 2) % 30_000 + 1).astype(np.int16)
-    return CallerTrack(SoundReader(write_wav(tmp_path / "a.wav", ramp)), segments, **options)
+    return CallerTrack(AudioReader(write_wav(tmp_path / "a.wav", ramp)), segments, **options)
 
 
 def test_without_segments_the_file_runs_on(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_scenario_is_read_and_its_faults_are_named(tmp_path: Path) -> None:
 
 def test_a_block_that_is_kept_keeps_nothing_but_itself(tmp_path: Path) -> None:
     """A turn of a minute is six thousand blocks: each must not hold the seconds around it."""
-    reader = SoundReader(write_wav(tmp_path / "a.wav", tone(3)))
+    reader = AudioReader(write_wav(tmp_path / "a.wav", tone(3)))
     track = CallerTrack(reader)
     track.read(0, 2 * HEARD_HZ)
     block = track.read(HEARD_HZ, HEARD_HZ + 160)

@@ -8,7 +8,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media import (
+
+from cvi.errors import UsageError
+from cvi.testing.contracts.transport import check_transport
+from cvi.transport.file import FileTransport
+from cvi.transport.scenario import Scenario, Segment
+from tests.recordings import (
     HEARD_HZ,
     HEIGHT,
     PLAYED_HZ,
@@ -24,11 +29,6 @@ from media import (
     unit,
     write_wav,
 )
-
-from cvi.errors import UsageError
-from cvi.testing.contracts.transport import check_transport
-from cvi.transport.file import FileTransport
-from cvi.transport.scenario import Scenario, Segment
 
 
 def transport(caller, folder: Path, **options) -> FileTransport:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from media import HEIGHT, WIDTH, frames_of, grey, sound_of, tone, unit, write_wav
 
 from cvi.audio.block import PLAYED_HZ, AudioBlock
 from cvi.clock import Clock
@@ -20,6 +19,7 @@ from cvi.errors import MissingError, UsageError
 from cvi.testing.contracts.transport import check_transport
 from cvi.transport.local import LocalTransport
 from cvi.transport.log import PlayedLog
+from tests.recordings import HEIGHT, WIDTH, frames_of, grey, sound_of, tone, unit, write_wav
 
 
 @pytest.fixture(scope="module")

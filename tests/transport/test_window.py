@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from media import grey
 
 from cvi.transport.inventory import FoundDevice, cameras
 from cvi.transport.subtitles import Subtitles, wrap
 from cvi.transport.window import Window
+from tests.recordings import grey
 
 WIDTH, HEIGHT = 640, 360
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from cvi.audio import mel
-from cvi.audio.files import read_audio
 from cvi.errors import EngineError, MissingError
+from cvi.media.decode import read_audio
 from cvi.turns import smart_turn
 from cvi.turns.base import TurnModelSettings
 

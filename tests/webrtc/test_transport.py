@@ -21,11 +21,11 @@ from cvi.conversation.conversation import Conversation
 from cvi.conversation.journal import Event, Journal
 from cvi.conversation.settings import ConversationSettings, Layers
 from cvi.errors import UsageError
-from cvi.face.base import Controls, Frame
+from cvi.face.base import Controls
+from cvi.media.frames import AVUnit, Frame
 from cvi.stt.base import SttStream
 from cvi.testing.contracts.transport import check_transport
 from cvi.testing.fakes import FakeLlm, FakeTts
-from cvi.transport.base import AVUnit
 from cvi.transport.webrtc import line as line_module
 from cvi.transport.webrtc import path as path_module
 from cvi.transport.webrtc import peer as peer_module

@@ -11,7 +11,8 @@ from cvi.audio.block import Pcm
 from cvi.conversation.settings import ConversationSettings, Layers
 from cvi.engines import EngineSet
 from cvi.errors import MissingError
-from cvi.face.base import Controls, Frame
+from cvi.face.base import Controls
+from cvi.media.frames import Frame
 from cvi.persona.schema import Persona
 from cvi.server.worker import casting
 from cvi.server.worker.__main__ import main

@@ -14,9 +14,9 @@ from cvi.bench.ab.ear import Ear
 from cvi.bench.ab.peer import BLOCK_S, BLOCK_SAMPLES, Peer
 from cvi.bench.probe.tap import RoomSound
 from cvi.clock import Clock
+from cvi.media.readers import AudioReader
 from cvi.transport.caller import PATIENCE_S, CallerTrack
 from cvi.transport.scenario import Scenario, split_by_silence
-from cvi.transport.sound import SoundReader
 
 # A reply is over when nothing was heard for so long: longer than a pause between two sentences.
 REPLY_OVER_S = 1.2
@@ -53,7 +53,7 @@ async def converse(
     Raises EngineError when the peer fails.
     """
     ear = Ear(peer.out_hz)
-    sound = SoundReader(scenario.audio)  # blocks for milliseconds, before the clock starts
+    sound = AudioReader(scenario.audio)  # blocks for milliseconds, before the clock starts
     try:
         segments = (scenario.segments or split_by_silence(scenario.audio)) if wait else None
         call = _Call(CallerTrack(sound, segments), ear, room or RoomSound(), wait)

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from cvi.audio.block import HEARD_HZ, HOP_SAMPLES, PLAYED_HZ, Pcm
-from cvi.audio.files import read_audio, write_wav
 from cvi.bench.ab.converse import Heard, converse
 from cvi.bench.ab.peer import BLOCK_S, Peer
 from cvi.bench.callers.block import CallerBlock, CallerTurn
@@ -24,6 +23,7 @@ from cvi.bench.probe.measuring import MeasuredSession, measure
 from cvi.bench.probe.tap import RoomSound
 from cvi.bench.run import OwnCost, Run, Variant
 from cvi.clock import Clock
+from cvi.media.decode import read_audio, write_wav
 from cvi.transport.scenario import LEAD_S, Scenario, load_scenario, split_by_silence
 
 # A peer's sound is read in blocks of this rate, as if there were frames; there is no picture.

@@ -18,11 +18,11 @@ import numpy as np
 import yaml
 
 from cvi.audio.block import HEARD_HZ, Pcm
-from cvi.audio.files import read_audio, write_wav
 from cvi.bench.callers.acoustics import QUIET_RMS, SPEECH_RMS, Wave, convolved, impulse_response, noise
 from cvi.bench.callers.recipe import Recipe, RecipeBlock, RecipeTurn, RoomAcoustics
 from cvi.bench.callers.speech import SynthesizedTurn, voices
 from cvi.errors import CviError
+from cvi.media.decode import read_audio, write_wav
 from cvi.paths import home
 
 # Raised when the same recipe would sound different.

@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from cvi.audio.block import PLAYED_HZ, Pcm
-from cvi.audio.files import read_audio
 from cvi.bench.layers.landmarks import Rgb, track
 from cvi.bench.layers.lips import SEED, TEXT, Measured, lag_ms
 from cvi.bench.run import Figure, Variant
 from cvi.errors import MissingError
 from cvi.face.base import FaceSettings
+from cvi.media.decode import read_audio
 from cvi.rendering.film import render_film
 from cvi.rendering.poses import speech_poses
 from cvi.rendering.request import ResolvedFilm

@@ -16,12 +16,12 @@ import numpy as np
 
 from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.bench.run import Figure, Variant
-from cvi.face.base import Activity, Controls, FaceEngine, FaceSettings, Frame
+from cvi.face.base import Activity, Controls, FaceEngine, FaceSettings
 from cvi.face.behaviour import Behaviour
 from cvi.face.driver import MouthDriver
 from cvi.face.mouth import REST
-from cvi.picture import av_frame
-from cvi.transport.container import X264
+from cvi.media.encode import X264
+from cvi.media.frames import Frame, av_frame
 from cvi.tts.base import Phone
 
 # Parts of a renderer that can be timed on their own: method -> what it does. The rest is "bending".

@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.audio.block import PLAYED_HZ, Pcm
-from cvi.audio.files import read_audio
 from cvi.bench.layers.keeping import shares
 from cvi.bench.layers.landmarks import LIPS, Landmarks, Rgb, track
 from cvi.bench.layers.moves import JUMP_PERCENT, Bools, counted, move_figures, steady_moves
@@ -25,6 +24,7 @@ from cvi.bench.run import Figure, Variant
 from cvi.engine_registry import build
 from cvi.face.base import Controls, FaceSettings
 from cvi.face.behaviour import Behaviour
+from cvi.media.decode import read_audio
 from cvi.rendering.film import render_film
 from cvi.rendering.poses import mouth_driver, speech_poses
 from cvi.rendering.request import ResolvedFilm

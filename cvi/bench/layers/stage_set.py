@@ -9,9 +9,9 @@ import numpy as np
 
 from cvi.audio.block import HEARD_HZ, HOP_S, HOP_SAMPLES, PLAYED_HZ, AudioBlock, Pcm
 from cvi.clock import Clock
-from cvi.face.base import Controls, Frame
+from cvi.face.base import Controls
 from cvi.llm.base import LlmEngine, Message, Sampling
-from cvi.transport.base import AVUnit
+from cvi.media.frames import AVUnit, Frame
 from cvi.tts.base import Speech, Word
 
 TONE = 8000

@@ -23,7 +23,8 @@ from cvi.bench.probe.evidence import MOUTH_STEPS, Mouths, Times
 from cvi.bench.probe.hearing import Span
 from cvi.bench.probe.tap import MouthBox
 from cvi.errors import CviError
-from cvi.face.base import Controls, Frame
+from cvi.face.base import Controls
+from cvi.media.frames import Frame
 from cvi.paths import home
 
 # Frames this close to sound may belong to it: a mouth opens before it is heard and closes after.

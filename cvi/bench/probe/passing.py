@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from cvi.audio.block import AudioBlock
-from cvi.transport.base import AVUnit, Transport
+from cvi.media.frames import AVUnit
+from cvi.transport.base import Transport
 
 
 class ForwardingTransport:

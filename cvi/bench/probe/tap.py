@@ -19,9 +19,9 @@ from cvi.audio.block import HEARD_HZ, HOP_SAMPLES, PLAYED_HZ, AudioBlock, Pcm
 from cvi.audio.resample import Resampler
 from cvi.bench.probe.evidence import MOUTH_STEPS, Evidence, Mouths
 from cvi.bench.probe.passing import ForwardingTransport
-from cvi.face.base import Frame
+from cvi.media.frames import AVUnit, Frame
 from cvi.threads import step_back
-from cvi.transport.base import AVUnit, Transport
+from cvi.transport.base import Transport
 
 # A mouth is kept this small, whatever the picture's size: (rows, columns).
 MOUTH_SHAPE = (20, 28)

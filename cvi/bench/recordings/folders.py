@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from cvi.audio.block import HEARD_HZ, Pcm, to_float, to_int16
-from cvi.audio.files import opened, read_audio
 from cvi.bench.recordings.labels import (
     SHORTEST_SILENCE_S,
     Dialogue,
@@ -30,6 +29,7 @@ from cvi.bench.recordings.labels import (
     floor_events,
 )
 from cvi.errors import UsageError
+from cvi.media.decode import opened, read_audio
 
 LAYOUTS = "NAME.wav with NAME.scv, two-channel NAME.json, *.rttm, *.transcription, NAME.txt"
 _SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg")

@@ -12,9 +12,9 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from cvi.audio.block import HEARD_HZ, Pcm
 from cvi.bench.probe.tap import RoomSound
 from cvi.bench.remote_peer.audio_receiver import PERIOD_S, AudioReceiver
+from cvi.media.readers import AudioReader
 from cvi.transport.caller import CallerTrack
 from cvi.transport.scenario import Segment
-from cvi.transport.sound import SoundReader
 from cvi.transport.webrtc.voice import OpusEncoder
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class AudioDevice:
         ear: AudioReceiver,
         voice: MicrophoneTrack,
         room: RoomSound,
-        sound: SoundReader,
+        sound: AudioReader,
         segments: Sequence[Segment],
         on_over: Callable[[], None],
     ) -> None:

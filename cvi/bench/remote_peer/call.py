@@ -20,7 +20,7 @@ from cvi.bench.remote_peer.network_emulation import NetworkConditions, Relay
 from cvi.bench.remote_peer.spec import LONGEST_LINE, RemotePeerSpec
 from cvi.clock import Clock
 from cvi.errors import CviError, MissingError
-from cvi.transport.base import AVUnit
+from cvi.media.frames import AVUnit
 
 if TYPE_CHECKING:
     from cvi.transport.webrtc.line import Presence

@@ -20,7 +20,6 @@ from aiortc.rtcconfiguration import RTCBundlePolicy
 from aiortc.rtp import RtcpSrPacket
 
 from cvi.audio.block import PLAYED_HZ, Pcm
-from cvi.audio.files import read_audio
 from cvi.bench.probe.evidence import Evidence, Times
 from cvi.bench.probe.tap import MouthBox, RoomSound
 from cvi.bench.remote_peer.audio_device import SLICE, AudioDevice, MicrophoneTrack
@@ -28,7 +27,8 @@ from cvi.bench.remote_peer.audio_receiver import PERIOD, AudioReceiver
 from cvi.bench.remote_peer.rtp_timestamps import RtpTimeline
 from cvi.bench.remote_peer.spec import RemotePeerSpec
 from cvi.bench.remote_peer.video_receiver import Codec, PictureAssembler, PicturePacket, VideoReceiver
-from cvi.transport.sound import SoundReader
+from cvi.media.decode import read_audio
+from cvi.media.readers import AudioReader
 from cvi.transport.webrtc.participant import CameraTrack
 from cvi.transport.webrtc.peer import CHANNEL
 
@@ -50,7 +50,7 @@ class RemotePeer:
         self.eye = VideoReceiver(spec.mouth or _NO_MOUTH, spec.size)
         self.pictures = PictureAssembler()
         self._spec = spec
-        self._sound = SoundReader(spec.audio)
+        self._sound = AudioReader(spec.audio)
         bed = read_audio(spec.bed) if spec.bed is not None else None
         voice = MicrophoneTrack()
         self.card = AudioDevice(

@@ -10,8 +10,8 @@ import numpy as np
 import yaml
 
 from cvi.audio.block import HEARD_HZ
-from cvi.audio.files import read_audio, write_wav
 from cvi.errors import UsageError
+from cvi.media.decode import read_audio, write_wav
 from cvi.transport.scenario import Scenario, load_scenario, split_by_silence
 
 # A question and its answer take longer than this, so that the caller never runs out of words.

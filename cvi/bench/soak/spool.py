@@ -21,9 +21,9 @@ from cvi.audio.block import HOP_SAMPLES, PLAYED_HZ, AudioBlock, Pcm
 from cvi.bench.probe.evidence import Evidence
 from cvi.bench.probe.passing import ForwardingTransport
 from cvi.bench.probe.tap import MOUTH_SHAPE, MouthBox, shrunk
-from cvi.face.base import Frame
+from cvi.media.frames import AVUnit, Frame
 from cvi.threads import step_back
-from cvi.transport.base import AVUnit, Transport
+from cvi.transport.base import Transport
 
 UNITS, CALLER, FLUSHES = "units.bin", "caller.bin", "flushes.bin"
 NO_BOX = MouthBox(0, 2, 0, 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 
 from cvi.errors import EngineError, UsageError
-from cvi.face.base import Controls, FaceSettings, Frame
+from cvi.face.base import Controls, FaceSettings
 from cvi.face.neural.base_film import BaseFilm
 from cvi.face.neural.compose import lay
 from cvi.face.neural.decoder import Decoder
@@ -14,6 +14,7 @@ from cvi.face.neural.framing import Framing
 from cvi.face.neural.hidden import TOP, region_of
 from cvi.face.neural.rig import BASE, DECODER, FEATURES, RIG, load_rig
 from cvi.face.neural.walk import Walk
+from cvi.media.frames import Frame
 
 
 class NeuralFace:

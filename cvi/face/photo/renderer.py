@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.errors import EngineError, UsageError
-from cvi.face.base import Controls, FaceSettings, Frame
+from cvi.face.base import Controls, FaceSettings
 from cvi.face.photo.canvas import make_canvas
 from cvi.face.photo.eyes import Eye
 from cvi.face.photo.fields import NAMES, Grid, amounts, fields, summed
@@ -18,6 +18,7 @@ from cvi.face.photo.planes import fetch
 from cvi.face.photo.rig import PHOTO, RIG, load_rig
 from cvi.face.photo.shape import shape_of
 from cvi.face.planes import Box, Bytes, Planes
+from cvi.media.frames import Frame
 
 _CELL = 8
 _BAND_CELLS = 10

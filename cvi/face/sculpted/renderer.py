@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from cvi.errors import EngineError
-from cvi.face.base import Controls, FaceSettings, Frame
+from cvi.face.base import Controls, FaceSettings
 from cvi.face.planes import Box, Bytes, Planes, to_planes
 from cvi.face.sculpted.atlas import Atlas
 from cvi.face.sculpted.background import make_background
@@ -16,6 +16,7 @@ from cvi.face.sculpted.mouth import Mouth
 from cvi.face.sculpted.planes import Fit, as_weight
 from cvi.face.sculpted.pose import Pose
 from cvi.face.sculpted.tiles import Band, Tile, Tiles
+from cvi.media.frames import Frame
 
 
 class SculptedFace:

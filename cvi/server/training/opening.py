@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cvi.audio.files import opened
 from cvi.errors import UsageError
+from cvi.media.decode import opened
 
 OPENING_S = 30.0
 """How long the statement at the beginning of a training film may be."""

@@ -14,8 +14,9 @@ from cvi.conversation.performance import Render
 from cvi.conversation.settings import OPENING, ConversationSettings
 from cvi.engines import EngineSet, build_engine_set, build_llm, conversation_settings, resolve
 from cvi.errors import UsageError
-from cvi.face.base import Controls, Frame
+from cvi.face.base import Controls
 from cvi.llm.base import LlmEngine
+from cvi.media.frames import Frame
 from cvi.persona.schema import Persona
 from cvi.server.worker.spec import Spec
 from cvi.server.worker.typed import TypedConversation

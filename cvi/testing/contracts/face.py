@@ -7,7 +7,8 @@ from typing import Any, get_args
 
 import numpy as np
 
-from cvi.face.base import Activity, Controls, FaceEngine, Frame
+from cvi.face.base import Activity, Controls, FaceEngine
+from cvi.media.frames import Frame
 
 EVERYTHING = ("jaw", "wide", "round", "lid_left", "lid_right", "gaze_x", "yaw", "pitch", "roll", "smile")
 

@@ -8,7 +8,8 @@ import inspect
 import numpy as np
 
 from cvi.audio.block import HEARD_HZ, HOP_S, HOP_SAMPLES, PLAYED_HZ, AudioBlock
-from cvi.transport.base import AVUnit, Transport
+from cvi.media.frames import AVUnit
+from cvi.transport.base import Transport
 
 MOST_WAITING_S = 0.2
 

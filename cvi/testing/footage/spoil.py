@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 from cvi.audio.block import PLAYED_HZ, Pcm
-from cvi.audio.files import read_audio
 from cvi.errors import UsageError
+from cvi.media.decode import read_audio
 from cvi.testing.footage.film import write_film
 from cvi.testing.footage.hand import draw_hand
 from cvi.testing.footage.labels import KnownFault, Labels, Span, load_labels, save_labels

@@ -20,6 +20,7 @@ import numpy as np
 
 from cvi.errors import CviError, MissingError
 from cvi.files import write_bytes
+from cvi.media.encode import SOUND_HZ, FragmentedMp4, remux
 from cvi.training.footage import Rgb
 from cvi.training.landmarks import FaceTracker
 from cvi.training.recording.guide import advice
@@ -27,7 +28,6 @@ from cvi.training.recording.microphone import SoundSource
 from cvi.training.recording.painting import Scene, paint
 from cvi.training.recording.prompter import Prompter
 from cvi.training.recording.rescue import recording_path
-from cvi.transport.container import SOUND_HZ, FragmentedMp4, remux
 
 FPS = 25
 ADVICE_EVERY_S = 0.4

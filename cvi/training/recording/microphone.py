@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.audio.level import FLOOR_DB, level_db
-from cvi.transport.container import SOUND_HZ
+from cvi.media.encode import SOUND_HZ
 from cvi.transport.portaudio import Device, check_device, open_stream, portaudio
 
 Sound = npt.NDArray[np.float32]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from cvi.errors import UsageError
+from cvi.media.encode import remux
 from cvi.training.footage import open_footage
-from cvi.transport.container import remux
 
 
 def recording_path(output: Path) -> Path:

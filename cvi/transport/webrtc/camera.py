@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
-from cvi.face.base import Frame
-from cvi.transport.film import fit
+from cvi.media.frames import Frame
+from cvi.media.readers import fit
 
 if TYPE_CHECKING:
     from av import VideoFrame

@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from cvi.errors import EngineError
-from cvi.face.base import Frame
-from cvi.picture import av_frame
-from cvi.transport.inset import planes
+from cvi.media.frames import Frame, av_frame, planes
 
 if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext

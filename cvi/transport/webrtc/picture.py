@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
-from cvi.face.base import Frame
+from cvi.media.frames import Frame
 from cvi.threads import NativeThread, step_back
 from cvi.transport.webrtc.encoder import VIDEO_HZ, Codec, PictureEncoder, Shape
 from cvi.transport.webrtc.rate import RateControl

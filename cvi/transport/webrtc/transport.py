@@ -15,8 +15,8 @@ from typing import Any
 
 from cvi.audio.block import AudioBlock
 from cvi.clock import Clock
-from cvi.transport.base import AVUnit
-from cvi.transport.inset import room_for
+from cvi.media.frames import AVUnit
+from cvi.media.inset import room_for
 from cvi.transport.log import PlayedLog
 from cvi.transport.webrtc.camera import NewestFrame, Source
 from cvi.transport.webrtc.hearing import Hearing

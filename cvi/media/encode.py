@@ -19,8 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.errors import CviError, UsageError
-from cvi.face.base import Frame
-from cvi.picture import av_frame
+from cvi.media.frames import Frame, av_frame
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream

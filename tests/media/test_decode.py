@@ -6,9 +6,9 @@ import av
 import numpy as np
 import pytest
 
-from cvi.audio import files
-from cvi.audio.files import is_silent, probe, read_audio, stream_audio, write_wav
 from cvi.errors import CviError, UsageError
+from cvi.media import decode as files
+from cvi.media.decode import is_silent, probe, read_audio, stream_audio, write_wav
 
 
 def tone(rate, seconds=1.0, hz=440.0, amplitude=0.5):
@@ -188,7 +188,7 @@ def test_wav_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr("cvi.files.os.fsync", full)
     with pytest.raises(CviError, match="No space left on device"):
         write_wav(path, tone(16_000, 2.0), 16_000)
     assert path.read_bytes() == before
@@ -205,3 +205,37 @@ def test_a_real_recording_with_picture():
     assert (info.width, info.height) == (1080, 720) and info.has_audio
     assert len(read_audio(clip)) / 16_000 == pytest.approx(info.duration_s, abs=0.3)
     assert not is_silent(clip)
+
+
+def test_a_sample_rate_that_changes_in_mid_file(tmp_path):
+    """Two AAC streams one after the other, as some recorders write when a headset is plugged in."""
+    for name, rate in (("a.aac", 44_100), ("b.aac", 16_000)):
+        encode(tmp_path / name, "aac", rate, tone(rate, 2.0)[:, None])
+    joined = tmp_path / "joined.aac"
+    joined.write_bytes((tmp_path / "a.aac").read_bytes() + (tmp_path / "b.aac").read_bytes())
+    assert_is_tone(read_audio(joined), seconds=4.0, slack_s=0.2)
+
+
+def test_all_streams_of_a_chained_ogg_file(tmp_path):
+    for name, rate in (("a.ogg", 44_100), ("b.ogg", 22_050), ("c.ogg", 44_100)):
+        encode(tmp_path / name, "flac", rate, tone(rate, 1.0)[:, None])
+    joined = tmp_path / "joined.ogg"
+    joined.write_bytes(b"".join((tmp_path / name).read_bytes() for name in ("a.ogg", "b.ogg", "c.ogg")))
+    assert_is_tone(read_audio(joined), seconds=3.0, slack_s=0.3)
+
+
+def test_channels_in_opposite_phase_do_not_cancel(tmp_path):
+    left = tone(16_000, 2.0)
+    path = tmp_path / "opposite.wav"
+    write_wav(path, np.stack([left, -left], axis=1), 16_000)
+    assert not is_silent(path)
+    assert_is_tone(read_audio(path), seconds=2.0)
+
+
+def test_two_people_on_two_channels_are_both_heard(tmp_path):
+    low, high = tone(16_000, 2.0, hz=300.0), tone(16_000, 2.0, hz=1000.0)
+    path = tmp_path / "call.wav"
+    write_wav(path, np.stack([low, high], axis=1), 16_000)
+    spectrum = np.abs(np.fft.rfft(read_audio(path).astype(float)))
+    assert spectrum[600] == pytest.approx(spectrum[2000], rel=0.05)
+    assert spectrum[600] > 100 * np.median(spectrum)

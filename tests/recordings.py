@@ -11,7 +11,7 @@ import numpy as np
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ
 from cvi.clock import Clock
-from cvi.transport.base import AVUnit
+from cvi.media.frames import AVUnit
 
 WIDTH, HEIGHT = 320, 180
 

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from cvi.face.base import Frame
+from cvi.media.frames import Frame, planes
 
 # Of the large picture's height and width.
 HIGHEST, WIDEST = 0.27, 0.20
@@ -15,7 +15,7 @@ MARGIN = 0.033
 BORDER_LUMA = 210.0
 
 
-class Picture(Protocol):
+class PictureSource(Protocol):
     """The participant as seen: a film or a camera. `size` is (width, height) in pixels."""
 
     size: tuple[int, int]
@@ -23,7 +23,8 @@ class Picture(Protocol):
     def at(self, time_s: float, *, patience_s: float = 0.0) -> Frame | None:
         """The I420 frame of that moment, the newest where there is only now; None before the first."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of the device or file."""
 
 
 def room_for(width: int, height: int) -> tuple[int, int]:
@@ -60,18 +61,6 @@ class Inset:
             place = to[y : y + what.shape[0], x : x + what.shape[1]]
             place[:] = np.rint(place * self._keep[index] + what * self._show[index] + self._edge[index])
         return out
-
-
-def planes(frame: Frame, width: int, height: int) -> tuple[Frame, Frame, Frame]:
-    """Views of an I420 array's three planes."""
-    flat = frame.reshape(-1)
-    luma, chroma = width * height, width * height // 4
-    half = (height // 2, width // 2)
-    return (
-        flat[:luma].reshape(height, width),
-        flat[luma : luma + chroma].reshape(half),
-        flat[luma + chroma : luma + 2 * chroma].reshape(half),
-    )
 
 
 def _rounded(size: tuple[int, int], radius: float, inside: float) -> npt.NDArray[np.float32]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cvi.picture import av_frame
+from cvi.media.frames import av_frame
 
 
 @pytest.mark.parametrize("height", [450, 448, 362, 720, 2])

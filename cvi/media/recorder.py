@@ -18,11 +18,10 @@ import numpy.typing as npt
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ, Pcm, to_float
 from cvi.audio.resample import Resampler
 from cvi.errors import CviError
-from cvi.face.base import Frame
+from cvi.media.encode import SOUND_HZ, FragmentedMp4
+from cvi.media.frames import AVUnit, Frame
+from cvi.media.inset import Inset, PictureSource
 from cvi.threads import step_back
-from cvi.transport.base import AVUnit
-from cvi.transport.container import SOUND_HZ, FragmentedMp4
-from cvi.transport.inset import Inset, Picture
 
 # Frames that may wait: a disk's hiccup of a second at 25 fps. They are 35 MB at 720p, which the allocator may
 # keep for good once they were needed; on a machine that is merely busy up to seven wait.
@@ -60,7 +59,7 @@ class Recorder:
         height: int,
         fps: int,
         stereo: bool = False,
-        film: Picture | None = None,
+        film: PictureSource | None = None,
         on_failure: Callable[[CviError], None] | None = None,
     ) -> None:
         self.path = path

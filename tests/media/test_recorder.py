@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from media import HEIGHT, WIDTH, clicks, frames_of, peak_near, sound_of, unit
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ
 from cvi.errors import CviError, UsageError
-from cvi.transport import recorder as recorder_module
-from cvi.transport.container import check_output, remux
-from cvi.transport.recorder import Recorder, slice_end, soft_limit
+from cvi.media import recorder as recorder_module
+from cvi.media.encode import check_output, remux
+from cvi.media.recorder import Recorder, slice_end, soft_limit
+from tests.recordings import HEIGHT, WIDTH, clicks, frames_of, peak_near, sound_of, unit
 
 
 def record(
@@ -138,7 +138,7 @@ CHILD = """
     import sys, time, numpy as np
     from pathlib import Path
     from cvi.transport.base import AVUnit
-    from cvi.transport.recorder import Recorder
+    from cvi.media.recorder import Recorder
     recorder = Recorder(Path(sys.argv[1]), width=320, height=180, fps=25)
     noise = np.random.default_rng(1)
     for index in range(10_000):
@@ -176,8 +176,8 @@ FULL_DISK = """
     from pathlib import Path
     from cvi.errors import CviError
     from cvi.transport.base import AVUnit
-    from cvi.transport.container import remux
-    from cvi.transport.recorder import Recorder
+    from cvi.media.encode import remux
+    from cvi.media.recorder import Recorder
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
     told = []
     recorder = Recorder(Path(sys.argv[1]), width=320, height=180, fps=25, on_failure=told.append)
