@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from cvi.persona.checking import Finding
+    from cvi.persona.findings import Finding
 
 app = typer.Typer(no_args_is_help=True, help="Personas: check, copy, list and show them.")
 
@@ -42,7 +42,7 @@ def new(
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
 ) -> None:
     """Write a persona file to edit, with comments; into your own personas unless -o says otherwise."""
-    from cvi.persona.writing import new_persona
+    from cvi.persona.loading import new_persona
 
     typer.echo(str(new_persona(name, source, output, force)))
 
@@ -50,7 +50,7 @@ def new(
 @app.command("list")
 def list_all(json: Json = False) -> None:
     """Show the personas that can be named without a path."""
-    from cvi.persona.checking import examine
+    from cvi.persona.findings import examine
     from cvi.persona.loading import list_personas
 
     rows = []

@@ -52,7 +52,7 @@ def train_replica(
     Of a single photo a replica is made at once: it talks, blinks and smiles a little.
     """
     from cvi.errors import UsageError
-    from cvi.models.speech_encoder import installed_encoder
+    from cvi.models.installed import installed_speech_encoder
     from cvi.training.making import Order
     from cvi.training.photo.picture import is_photo
 
@@ -83,7 +83,7 @@ def train_replica(
         seed=seed,
         threads=threads,
         anyway=anyway,
-        encoder=installed_encoder(),
+        encoder=installed_speech_encoder(),
     )
     made = run(order, quiet=json)
     tell(made, json)

@@ -11,7 +11,7 @@ from cvi.conversation.settings import ConversationSettings
 from cvi.conversation.writing import write_reply
 from cvi.errors import EngineError
 from cvi.llm.base import LlmEngine, Message
-from cvi.llm.speakable import Speakable
+from cvi.llm.clauses import ClauseSplitter
 
 
 class Chat:
@@ -83,7 +83,7 @@ class Chat:
             self._llm,
             messages,
             settings.sampling,
-            Speakable(settings.max_sentences, names=filter(None, [settings.persona_name])),
+            ClauseSplitter(settings.max_sentences, names=filter(None, [settings.persona_name])),
             on_first_token=lambda: self._journal.write("reply_first_token", reply=generation),
         )
         try:

@@ -12,7 +12,7 @@ from cvi.conversation.performance import Performance
 from cvi.conversation.reply import Clause, Reply, fixed_text
 from cvi.conversation.settings import WELCOME, ConversationSettings, Layers
 from cvi.conversation.writing import in_one_piece, write_reply
-from cvi.llm.speakable import Speakable
+from cvi.llm.clauses import ClauseSplitter
 from cvi.transport.base import Transport
 from cvi.tts.base import TtsEngine
 
@@ -65,7 +65,7 @@ class Replies:
             self._layers.llm,
             self._history.with_user(text),
             self._settings.sampling,
-            Speakable(self._settings.max_sentences, names=filter(None, [self._settings.persona_name])),
+            ClauseSplitter(self._settings.max_sentences, names=filter(None, [self._settings.persona_name])),
             on_first_token=lambda: self._journal.write("reply_first_token", reply=generation),
         )
         return in_one_piece(clauses) if self._settings.whole_replies else clauses

@@ -27,7 +27,7 @@ CLAUSES_AHEAD = 3
 
 
 class Clause(Protocol):
-    """A piece of text to speak in one breath; see `cvi.llm.speakable`."""
+    """A piece of text to speak in one breath; see `cvi.llm.clauses`."""
 
     @property
     def text(self) -> str: ...

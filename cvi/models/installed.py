@@ -7,13 +7,9 @@ that has not ended, and is never taken for a model.
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
-import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -21,10 +17,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cvi.errors import CviError, MissingError, UsageError
+from cvi.files import locked, sha256_of, write_text
 from cvi.paths import models_dir
 
 CARD = "model.json"
-HASH_BLOCK_BYTES = 1 << 20
+SPEECH_ENCODER = "smart-turn-v3"
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -55,6 +52,7 @@ class Installed:
 
     @property
     def folder(self) -> Path:
+        """Where its files lie."""
         return model_folder(self.id)
 
     @property
@@ -64,6 +62,7 @@ class Installed:
 
     @property
     def size(self) -> int:
+        """Bytes of all files together."""
         return sum(file.size for file in self.files)
 
     @property
@@ -142,7 +141,7 @@ def installed_card(model_id: str) -> Installed:
 
 def write_card(card: Installed) -> None:
     """Declare a model installed: write its `model.json` in one step."""
-    write_atomically(card.folder / CARD, json.dumps(asdict(card), indent=2) + "\n")
+    write_text(card.folder / CARD, json.dumps(asdict(card), indent=2) + "\n")
 
 
 def remove_model(model_id: str) -> None:
@@ -153,62 +152,38 @@ def remove_model(model_id: str) -> None:
     folder = model_folder(model_id)
     if not folder.is_dir():
         raise MissingError(f"The model '{model_id}' is not installed.", "See: cvi models list")
-    with folder_lock(model_id):
+    with model_lock(model_id):
         # The card goes first: should the rest fail, what remains is not taken for a model.
         (folder / CARD).unlink(missing_ok=True)
         shutil.rmtree(folder)
 
 
 def verify_model(card: Installed, on_bytes: Callable[[int], None] = lambda _: None) -> dict[str, FileState]:
-    """Hash every file anew and compare with the card; path -> state. `on_bytes` hears of each block read."""
+    """Hash every file and compare with the card; path -> state. `on_bytes` gets the size of each block."""
     states: dict[str, FileState] = {}
     for file in card.files:
         path = card.folder / file.path
         if not path.is_file():
             states[file.path] = "missing"
         else:
-            states[file.path] = "ok" if hash_file(path, on_bytes) == file.sha256 else "changed"
+            states[file.path] = "ok" if sha256_of(path, on_bytes) == file.sha256 else "changed"
     return states
 
 
-def hash_file(path: Path, on_bytes: Callable[[int], None] = lambda _: None) -> str:
-    """SHA-256 of a file, as 64 hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(HASH_BLOCK_BYTES):
-            digest.update(block)
-            on_bytes(len(block))
-    return digest.hexdigest()
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a small text file so that it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
 @contextmanager
-def folder_lock(model_id: str) -> Iterator[None]:
-    """Hold a model's folder for writing; a second process gets a CviError at once."""
-    models_dir().mkdir(parents=True, exist_ok=True)
-    with (models_dir() / f".{model_id}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CviError(
-                f"Another process is working on the model '{model_id}'.",
-                "Wait until it has ended, then try again.",
-            ) from None
+def model_lock(model_id: str) -> Iterator[None]:
+    """Hold a model's folder for writing. Raises CviError where another process holds it."""
+    busy = CviError(
+        f"Another process is working on the model '{model_id}'.", "Wait until it has ended, then try again."
+    )
+    with locked(models_dir() / f".{model_id}.lock", busy):
         yield
+
+
+def installed_speech_encoder() -> Path | None:
+    """The file of the encoder that recorded speech is read through, Smart Turn's; None where it is absent."""
+    found = find_installed(SPEECH_ENCODER)
+    return None if found is None else found.path
 
 
 def _size(path: Path) -> int | None:

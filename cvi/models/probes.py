@@ -43,7 +43,7 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProbeResult:
     """`shown` is what the expression gave. Otherwise `missing` names an absent module, or `fault` is set."""
 
     shown: str = ""
@@ -55,18 +55,18 @@ class Answer:
         return not self.missing and not self.fault
 
 
-def run_probes(probes: Sequence[Probe], timeout_s: float = TIMEOUT_S) -> dict[str, Answer]:
+def run_probes(probes: Sequence[Probe], timeout_s: float = TIMEOUT_S) -> dict[str, ProbeResult]:
     """Evaluate each probe in a child process; name -> answer, for every probe."""
-    answers: dict[str, Answer] = {}
+    answers: dict[str, ProbeResult] = {}
     rest = list(probes)
     while rest:
         lines, ending = _run_child(rest, timeout_s)
         for name, shown, fault in lines:
             absent = fault.removeprefix("missing:") if fault.startswith("missing:") else ""
-            answers[name] = Answer(shown, absent, "" if absent else fault)
+            answers[name] = ProbeResult(shown, absent, "" if absent else fault)
         rest = rest[len(lines) :]
         if rest:
-            answers[rest[0].name] = Answer(fault=ending)
+            answers[rest[0].name] = ProbeResult(fault=ending)
             rest = rest[1:]
     return answers
 

@@ -10,8 +10,9 @@ from difflib import get_close_matches
 from types import MappingProxyType
 
 from cvi.errors import CviError, MissingError, UsageError
+from cvi.files import write_text
 from cvi.models.hardware import GIB, Hardware, detect, llama_offloads
-from cvi.models.installed import find_installed, model_folder, write_atomically
+from cvi.models.installed import find_installed, model_folder
 from cvi.models.manifest import Model, expand
 from cvi.models.pull import missing_bytes, pull
 from cvi.paths import models_dir
@@ -172,9 +173,9 @@ def _was_declined(name: str) -> bool:
 
 def _decline(name: str) -> None:
     try:
-        write_atomically(models_dir() / "declined.json", json.dumps(sorted({*_declined(), name})) + "\n")
-    except OSError:
-        # Being asked again next time is all that is lost.
+        write_text(models_dir() / "declined.json", json.dumps(sorted({*_declined(), name})) + "\n")
+    except CviError:
+        # Nothing is lost but that the question is asked again.
         return
 
 

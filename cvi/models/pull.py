@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,14 +11,14 @@ from urllib.parse import urlsplit
 import httpx
 
 from cvi.errors import CviError, MissingError, UsageError
+from cvi.files import replacing, sha256_of
 from cvi.models.download import Download, check_space, fetch, open_client
 from cvi.models.installed import (
     Installed,
     InstalledFile,
     find_installed,
-    folder_lock,
-    hash_file,
     model_folder,
+    model_lock,
     read_card,
     write_card,
 )
@@ -50,7 +49,7 @@ def missing_bytes(models: Iterable[Model]) -> int:
 
 
 def _pull_one(client: httpx.Client, hub: str, model: Model, progress: Progress) -> Installed:
-    with folder_lock(model.id), _no_empty_folder(model_folder(model.id)) as folder:
+    with model_lock(model.id), _no_empty_folder(model_folder(model.id)) as folder:
         # Another process may have finished it between the look and the lock.
         done = find_installed(model.id)
         if done:
@@ -58,7 +57,7 @@ def _pull_one(client: httpx.Client, hub: str, model: Model, progress: Progress) 
         files = []
         for file in model.files:
             target = folder / file.path
-            if target.is_file() and file.sha256 and hash_file(target) == file.sha256:
+            if target.is_file() and file.sha256 and sha256_of(target) == file.sha256:
                 progress(model, file, file.size)
                 sha256 = file.sha256
             else:
@@ -131,7 +130,7 @@ def add(source: Path, model_id: str, purpose: str | None = None, *, link: bool =
     parts = _manifest_parts(known, source) if known else _own_parts(source)
     if not link:
         check_space(model_folder(model_id), sum(path.stat().st_size for path in parts.values()))
-    with folder_lock(model_id):
+    with model_lock(model_id):
         was_there = model_folder(model_id).exists()
         try:
             files = tuple(_take(path, model_id, name, link, known) for name, path in sorted(parts.items()))
@@ -180,28 +179,16 @@ def _take(path: Path, model_id: str, name: str, link: bool, known: Model | None)
     """Copy or link one file into the model's folder, checked and in one step."""
     pinned = next((file.sha256 for file in known.files if file.path == name), None) if known else None
     target = model_folder(model_id) / name
-    part = target.with_name(target.name + ".adding")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part.unlink(missing_ok=True)
+    remedy = "Check the space on the disk and the rights on both folders."
+    with replacing(target, remedy=remedy) as part:
         if link:
             part.symlink_to(path.absolute())
         else:
             shutil.copyfile(path, part)
-            with part.open("rb") as stream:
-                os.fsync(stream.fileno())
-        sha256 = hash_file(part)
+        sha256 = sha256_of(part)
         if pinned and sha256 != pinned:
             raise CviError(
                 f"{path} is not the file the manifest means: its SHA-256 is {sha256}, expected {pinned}.",
                 "Get the file again, or register it under another --id.",
             )
-        part.replace(target)
-        return InstalledFile(name, target.stat().st_size, sha256, pinned=pinned is not None)
-    except OSError as error:
-        raise CviError(
-            f"{path} could not be taken into {target.parent}: {error.strerror or error}.",
-            "Check the space on the disk and the rights on both folders.",
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
+    return InstalledFile(name, target.stat().st_size, sha256, pinned=pinned is not None)

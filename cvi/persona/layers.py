@@ -12,8 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from cvi.persona.environment import expand
-from cvi.persona.section import Headers, Parameters, Secret, Section, rule_broken
+from cvi.persona.section import Headers, Parameters, Secret, Section, expand, rule_broken
 
 Level = Literal["low", "medium", "high"]
 Pace = Annotated[float, Field(ge=0.5, le=2.0)]
@@ -34,7 +33,7 @@ def _no_replacement(*names: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class EndpointConnection:
     """Where an endpoint is, with `${NAME}` expanded. Its repr shows no secret."""
 
     base_url: str | None
@@ -64,9 +63,9 @@ class Endpoint(Section):
                 raise rule_broken("base_url contains the route", f"Remove '{route}' from its end.")
         return url
 
-    def connection(self) -> Connection:
+    def connection(self) -> EndpointConnection:
         """The endpoint with its secrets read from the environment now. Raises `UsageError`."""
-        return Connection(
+        return EndpointConnection(
             base_url=expand(self.base_url) if self.base_url else None,
             api_key=expand(self.api_key.get_secret_value()) if self.api_key else None,
             headers={name: expand(value.get_secret_value()) for name, value in self.headers.items()},

@@ -1,4 +1,4 @@
-"""Finding and loading personas.
+"""Finding, loading and copying persona files.
 
 A persona is named by the path of its file, or by a bare name that is looked up first in the user's
 own personas and then among those that ship.
@@ -6,21 +6,25 @@ own personas and then among those that ship.
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 from cvi.errors import UsageError
+from cvi.files import replacing
 from cvi.paths import personas_dir, shared_dir
-from cvi.persona.checking import Finding, examine
+from cvi.persona.findings import Finding, examine
 from cvi.persona.schema import Persona
+from cvi.persona.yaml_document import parse
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
 @dataclass(frozen=True, slots=True)
 class PersonaFile:
-    """A persona that can be loaded by `name`. `shipped` ones came with the package."""
+    """A persona that can be loaded by `name`; `shipped` with the package, or the user's own."""
 
     name: str
     path: Path
@@ -57,7 +61,7 @@ def find_persona(name_or_path: str | Path) -> Path:
 
 
 def check_persona(path: str | Path) -> list[Finding]:
-    """Everything to say about a file, in file order; empty when there is nothing."""
+    """Every error and warning of a file, in the order of its lines."""
     return examine(Path(path))[1]
 
 
@@ -71,3 +75,42 @@ def load_persona(name_or_path: str | Path) -> Persona:
     if len(errors) == 1:
         raise UsageError(errors[0])
     raise UsageError("\n".join([f"{path} has {len(errors)} errors:", *errors]))
+
+
+def file_name(name: str) -> str:
+    """ "Dr. Ada" -> "dr_ada". Raises `UsageError` when nothing is left."""
+    stem = re.sub(r"[^\w]+", "_", name.lower()).strip("_")
+    if not stem:
+        raise UsageError(f"'{name}' has no letter or digit to name a file after.", "Choose another name.")
+    return stem
+
+
+def new_persona(name: str, source: str, target: Path | None, force: bool) -> Path:
+    """Write a copy of the persona `source` under a new name, complete or not at all.
+
+    `target` None is the folder of the user's personas. Raises `UsageError` when the file exists and
+    `force` is not given, or when the source has errors, CviError where the file cannot be written.
+    """
+    stem = file_name(name)
+    path = target or personas_dir() / f"{stem}.yaml"
+    origin = find_persona(source)
+    persona, _ = examine(origin)
+    if persona is None:
+        raise UsageError(f"{origin} has errors.", f"See them with: cvi persona check {origin}")
+    text = _renamed(origin.read_text(encoding="utf-8-sig"), name)
+    head = f"# {stem}: begun as a copy of {origin.stem}. Check it with: cvi persona check FILE\n"
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists already.", "Choose another name or -o FILE, or add --force.")
+    with replacing(path, remedy="Choose another place with -o FILE.") as part:
+        part.write_text(head + text, encoding="utf-8")
+    return path
+
+
+def _renamed(text: str, name: str) -> str:
+    """The text with its name replaced and the comment above it, which describes the source, removed."""
+    root, _ = parse(text)
+    node = root.members.get("persona_name") or root.members["pal_name"]
+    lines = text.splitlines(keepends=True)
+    first = next((number for number, line in enumerate(lines) if not line.startswith("#")), 0)
+    lines[node.key_line - 1] = f"persona_name: {json.dumps(name, ensure_ascii=False)}\n"
+    return "".join(lines[first:])

@@ -3,20 +3,24 @@
 A persona may come from three places: a file of ours, a file written for the wire contract, or a
 request of a client of that contract. Hence two vocabularies, retired keys and keys from elsewhere.
 A `Section` knows the other spellings of its fields and the keys it accepts without acting on them;
-`cvi.persona.checking` reads the same tables to tell a misspelt key from a foreign one.
+`cvi.persona.findings` reads the same tables to tell a misspelt key from a foreign one.
 """
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, SecretStr, SerializationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
-from cvi.persona.environment import is_reference
+from cvi.errors import UsageError
 
 MASK = "********"
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+"""`${NAME}` stands for an environment variable, so that secrets stay out of files."""
 _SECRET_WORDS = ("key", "token", "secret", "password", "auth", "sig", "cookie")
 
 
@@ -91,3 +95,32 @@ Secret = Annotated[SecretStr, PlainSerializer(_show_secret, return_type=str)]
 
 Headers = Annotated[dict[str, Secret], "HTTP headers: any of them may carry a credential"]
 Parameters = Annotated[dict[str, Any], PlainSerializer(_show_named)]
+
+
+def is_reference(text: str) -> bool:
+    """Whether the text is made of `${NAME}` alone, perhaps after a scheme word: "Bearer ${TOKEN}"."""
+    rest, count = _REFERENCE.subn("", text)
+    return count > 0 and rest.strip() in ("", "Bearer", "Basic", "Token")
+
+
+def references(text: str) -> list[str]:
+    """The names of the variables the text refers to, in order."""
+    return _REFERENCE.findall(text)
+
+
+def expand(text: str) -> str:
+    """The text with each `${NAME}` replaced by that variable's value, read now.
+
+    Raises `UsageError` when one is not set or empty.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        found = os.environ.get(match[1])
+        if not found:
+            raise UsageError(
+                f"The persona refers to ${{{match[1]}}}, and that environment variable is not set.",
+                f"Set it before you start: export {match[1]}=...",
+            )
+        return found
+
+    return _REFERENCE.sub(value, text)

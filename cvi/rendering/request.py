@@ -11,7 +11,7 @@ from cvi.engine_registry import names
 from cvi.engines import resolve, tts_settings
 from cvi.errors import UsageError
 from cvi.face.base import FaceSettings
-from cvi.models.speech_encoder import installed_encoder
+from cvi.models.installed import installed_speech_encoder
 from cvi.persona.language import CODES, language_code, language_name
 from cvi.persona.loading import load_persona
 from cvi.rendering.speech_track import ScriptLine, read_script
@@ -97,7 +97,7 @@ def resolve_film(request: FilmRequest) -> ResolvedFilm:
         captions=request.captions,
         emotion=request.emotion,
         seed=request.seed,
-        encoder=installed_encoder(),
+        encoder=installed_speech_encoder(),
     )
 
 

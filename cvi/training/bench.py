@@ -16,7 +16,7 @@ from cvi.face.speech_encoder import SpeechEncoder
 from cvi.face.speech_mouth import reader_for
 from cvi.files import sha256_of
 from cvi.media.decode import read_audio
-from cvi.models.speech_encoder import installed_encoder
+from cvi.models.installed import installed_speech_encoder
 from cvi.training.evaluation import Asked, Evaluation, evaluate
 from cvi.training.footage import open_footage
 from cvi.training.landmarks import FaceTracker
@@ -55,7 +55,7 @@ def evaluate_again(
     text = script.read_text(encoding="utf-8") if script.is_file() else None
     sound = read_audio(film, PLAYED_HZ)
     lag = int(told.get("lag_frames", 0))
-    encoder = installed_encoder()
+    encoder = installed_speech_encoder()
     reader = reader_for(card.folder, None if encoder is None else SpeechEncoder(encoder))
 
     def heard(utterances: list[Utterance]) -> list[Controls]:

@@ -12,10 +12,10 @@ from cvi.audio.resample import resample
 from cvi.errors import UsageError
 from cvi.tts.base import Phone, Speech, TtsSettings
 from cvi.tts.espeak_library import Espeak, espeak
+from cvi.tts.speech_timeline import speech, split_sounds, words_from_onsets
 from cvi.tts.spoken import spoken_form
 from cvi.tts.spoken_text import SpokenText, SpokenWord
-from cvi.tts.thread import VoiceThread
-from cvi.tts.timeline import speech, split_sounds, words_from_onsets
+from cvi.tts.voice_thread import VoiceThread
 
 # Of six variants the one pocketsphinx understood best, on five sentences: 34 of 47 words, the plain voice 15.
 _DEFAULT_VOICES = {"en": "en-us+f2", "zh": "cmn+f3", "no": "nb+f3"}

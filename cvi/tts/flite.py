@@ -12,10 +12,10 @@ from cvi.errors import UsageError
 from cvi.tts.base import Phone, Speech, TtsSettings
 from cvi.tts.flite_library import VOICES, Flite, FliteSound, flite
 from cvi.tts.ipa import ARPABET
+from cvi.tts.speech_timeline import speech, split_sounds, words_from_onsets
 from cvi.tts.spoken import spoken_form
 from cvi.tts.spoken_text import SpokenText
-from cvi.tts.thread import VoiceThread
-from cvi.tts.timeline import speech, split_sounds, words_from_onsets
+from cvi.tts.voice_thread import VoiceThread
 
 _LETTERS = {
     "ß": "s",

@@ -20,9 +20,9 @@ from cvi.audio.resample import Resampler
 from cvi.endpoints.endpoint_client import EndpointClient, Timeouts
 from cvi.errors import EngineError
 from cvi.tts.base import Speech, TtsSettings
+from cvi.tts.speech_timeline import LONGEST_EDGE_S, TimedWord, edges, speech, written_words
 from cvi.tts.spoken import spoken_form
 from cvi.tts.spoken_text import SpokenText, SpokenWord
-from cvi.tts.timeline import LONGEST_EDGE_S, TimedWord, edges, speech, written_words
 
 _ROUTE = "/audio/speech"
 _DEFAULT_MODEL = "tts-1"

@@ -18,10 +18,10 @@ from cvi.audio.resample import resample
 from cvi.errors import EngineError, MissingError, UsageError
 from cvi.tts.base import Speech, TtsSettings
 from cvi.tts.pocket_model import PocketModel, find_model, load_model
+from cvi.tts.speech_timeline import speech, words_by_length
 from cvi.tts.spoken import spoken_form
 from cvi.tts.spoken_text import SpokenText
-from cvi.tts.thread import VoiceThread
-from cvi.tts.timeline import speech, words_by_length
+from cvi.tts.voice_thread import VoiceThread
 
 _BETWEEN_SENTENCES_S = 0.20
 MADE_WITH = "model_sha256"

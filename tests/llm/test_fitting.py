@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cvi.llm.base import Message
-from cvi.llm.fitting import DROP_MESSAGES, fit
+from cvi.llm.chat_template import DROP_MESSAGES, fit
 
 
 def tokens_of(messages):

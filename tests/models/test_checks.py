@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from cvi import engine_registry
-from cvi.models import engine_checks
-from cvi.models.check import Check
-from cvi.models.checks import embedded_runs, run_checks
-from cvi.models.probes import Answer, Probe, run_probes
+from cvi.models import checks
+from cvi.models.checks import Check, embedded_runs, run_checks
+from cvi.models.probes import Probe, ProbeResult, run_probes
 
 pytestmark = pytest.mark.usefixtures("house")
 
@@ -22,8 +21,8 @@ def test_probes_answer_for_good_absent_and_faulty() -> None:
             Probe("faulty", "1 // 0"),
         ]
     )
-    assert answers["good"] == Answer(shown="[1]") and answers["good"].ok
-    assert answers["absent"] == Answer(missing="no_such_package_anywhere")
+    assert answers["good"] == ProbeResult(shown="[1]") and answers["good"].ok
+    assert answers["absent"] == ProbeResult(missing="no_such_package_anywhere")
     assert answers["faulty"].fault.startswith("ZeroDivisionError")
 
 
@@ -62,35 +61,35 @@ def test_doctor_looks_at_every_engine_of_every_layer() -> None:
     assert lines["profile cpu"].remedy == "cvi models pull cpu"
 
 
-def everything_fine(probes: Sequence[Probe]) -> dict[str, Answer]:
-    fine = {probe.name: Answer("1.0") for probe in probes}
-    return {**fine, "devices": Answer("[1, 2]"), "av": Answer("18.1 ")}
+def everything_fine(probes: Sequence[Probe]) -> dict[str, ProbeResult]:
+    fine = {probe.name: ProbeResult("1.0") for probe in probes}
+    return {**fine, "devices": ProbeResult("[1, 2]"), "av": ProbeResult("18.1 ")}
 
 
-def with_answer(name: str, answer: Answer) -> dict[str, Check]:
-    def probe(probes: Sequence[Probe]) -> dict[str, Answer]:
+def with_answer(name: str, answer: ProbeResult) -> dict[str, Check]:
+    def probe(probes: Sequence[Probe]) -> dict[str, ProbeResult]:
         return {**everything_fine(probes), name: answer}
 
     return {check.name: check for check in run_checks(probe)}
 
 
 def test_devices_are_counted() -> None:
-    lines = with_answer("devices", Answer("[0, 2]"))
+    lines = with_answer("devices", ProbeResult("[0, 2]"))
     assert lines["microphone"].status == "missing" and lines["loudspeaker"].status == "ok"
 
 
 @pytest.mark.parametrize(
     ("name", "answer", "line", "status", "remedy"),
     [
-        ("llama_cpp", Answer(missing="llama_cpp"), "llm.llama-cpp", "missing", "llama-cpp-python"),
-        ("llama_cpp", Answer(fault="kills its process"), "llm.llama-cpp", "broken", "--no-cache-dir"),
-        ("pocketsphinx", Answer(fault="OSError: no"), "stt.pocketsphinx", "broken", "pocketsphinx"),
-        ("av", Answer("18.1 no-x264"), "ffmpeg", "broken", "pip install --force-reinstall av"),
-        ("onnxruntime", Answer(missing="onnxruntime"), "vad.silero", "missing", "pip install onnxruntime"),
+        ("llama_cpp", ProbeResult(missing="llama_cpp"), "llm.llama-cpp", "missing", "llama-cpp-python"),
+        ("llama_cpp", ProbeResult(fault="kills its process"), "llm.llama-cpp", "broken", "--no-cache-dir"),
+        ("pocketsphinx", ProbeResult(fault="OSError: no"), "stt.pocketsphinx", "broken", "pocketsphinx"),
+        ("av", ProbeResult("18.1 no-x264"), "ffmpeg", "broken", "pip install --force-reinstall av"),
+        ("onnxruntime", ProbeResult(missing="onnxruntime"), "vad.silero", "missing", "pip install onnxruntime"),
     ],
 )
 def test_a_needed_package_that_fails_names_its_cure_and_stops_embedded(
-    name: str, answer: Answer, line: str, status: str, remedy: str
+    name: str, answer: ProbeResult, line: str, status: str, remedy: str
 ) -> None:
     lines = with_answer(name, answer)
     assert lines[line].status == status and remedy in lines[line].remedy
@@ -99,15 +98,15 @@ def test_a_needed_package_that_fails_names_its_cure_and_stops_embedded(
 
 
 def test_portaudio_that_is_not_there_is_not_needed_for_files() -> None:
-    lines = with_answer("sounddevice", Answer(fault="OSError: PortAudio library not found"))
+    lines = with_answer("sounddevice", ProbeResult(fault="OSError: PortAudio library not found"))
     assert lines["portaudio"].status == "missing" and "libportaudio2" in lines["portaudio"].remedy
     assert not lines["portaudio"].required
 
 
 def test_either_voice_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_checks, "flite_loads", lambda: False)
-    assert with_answer("pygame", Answer("2"))["a voice"].status == "ok"
-    mute = with_answer("espeakng_loader", Answer(missing="espeakng_loader"))
+    monkeypatch.setattr(checks, "flite_loads", lambda: False)
+    assert with_answer("pygame", ProbeResult("2"))["a voice"].status == "ok"
+    mute = with_answer("espeakng_loader", ProbeResult(missing="espeakng_loader"))
     assert mute["a voice"].status == "missing" and mute["a voice"].required
 
 
@@ -116,13 +115,13 @@ def test_a_data_folder_that_cannot_be_written_stops_embedded(
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("CVI_HOME", str(tmp_path / "file" / "home"))
-    line = with_answer("pygame", Answer("2"))["data folder"]
+    line = with_answer("pygame", ProbeResult("2"))["data folder"]
     assert line.status == "broken" and line.required and "CVI_HOME" in line.remedy
 
 
 def test_a_window_needs_a_display(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    assert with_answer("pygame", Answer("2"))["window"].status == "missing"
+    assert with_answer("pygame", ProbeResult("2"))["window"].status == "missing"
     monkeypatch.setenv("DISPLAY", ":0")
-    assert with_answer("pygame", Answer("2"))["window"].status == "ok"
+    assert with_answer("pygame", ProbeResult("2"))["window"].status == "ok"

@@ -15,7 +15,7 @@ from cvi.cli import models as commands
 from cvi.cli.doctor import doctor
 from cvi.errors import CviError
 from cvi.models import checks, download
-from cvi.models.check import Check
+from cvi.models.checks import Check
 from cvi.models.manifest import Model
 from cvi.models.profiles import build_profile
 

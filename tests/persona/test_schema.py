@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from cvi.errors import UsageError
-from cvi.persona.document import parse
 from cvi.persona.language import CODES, language_code, language_name
 from cvi.persona.schema import Persona
+from cvi.persona.yaml_document import parse
 
 
 def persona(**fields: Any) -> Persona:

@@ -13,10 +13,9 @@ import yaml
 from pydantic import ValidationError
 
 from cvi.errors import CviError
-from cvi.persona.checking import examine
+from cvi.persona.findings import examine, section_of
 from cvi.persona.schema import Persona
 from cvi.persona.section import Section, masked
-from cvi.persona.wording import section_of
 from cvi.server.answers import Refusal
 from cvi.server.vocabulary import ours
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cvi.endpoints.outbound import OutboundPolicy
-from cvi.persona.environment import references
+from cvi.persona.section import references
 from cvi.server.answers import Refusal
 
 

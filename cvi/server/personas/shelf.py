@@ -15,9 +15,8 @@ from typing import Any
 
 from cvi.errors import UsageError
 from cvi.paths import personas_dir
-from cvi.persona.document import Fault, parse
-from cvi.persona.loading import list_personas
-from cvi.persona.writing import file_name
+from cvi.persona.loading import file_name, list_personas
+from cvi.persona.yaml_document import DocumentFault, parse
 from cvi.server.answers import Refusal, invalid, iso
 from cvi.server.personas.document import NOT_KEPT, accepted, shown, write_persona
 from cvi.server.personas.reach import check_references
@@ -151,7 +150,7 @@ class PersonaShelf:
             root, _ = parse(path.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError):
             return None
-        except Fault:
+        except DocumentFault:
             self._read[path] = (mark, None)
             return None
         item = None

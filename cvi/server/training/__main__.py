@@ -50,7 +50,7 @@ def make(order: dict[str, Any], tell: Tell, stop: threading.Event) -> int:
 
 def _make(order: dict[str, Any], folder: Path, tell: Tell, stop: threading.Event) -> None:
     """Raises KeyboardInterrupt when it was stopped, else as `make_replica` does."""
-    from cvi.models.speech_encoder import installed_encoder
+    from cvi.models.installed import installed_speech_encoder
     from cvi.server.training.opening import cut_opening
     from cvi.training.making import Order, make_replica
 
@@ -77,7 +77,7 @@ def _make(order: dict[str, Any], folder: Path, tell: Tell, stop: threading.Event
             consent_by=order["consent_by"] or None,
             quality=order["quality"],
             script=Path(order["script"]) if order["script"] else None,
-            encoder=installed_encoder(),
+            encoder=installed_speech_encoder(),
         ),
         progress,
         stop.is_set,

@@ -12,7 +12,7 @@ import numpy as np
 
 from cvi.audio.block import PLAYED_HZ
 from cvi.tts.base import Speech, TtsEngine
-from cvi.tts.timeline import LONGEST_EDGE_S, edges
+from cvi.tts.speech_timeline import LONGEST_EDGE_S, edges
 
 _UNSPEAKABLE = ("", "   ", "...", "**", "😀 !", "\n\n")
 _SLACK_S = 0.006

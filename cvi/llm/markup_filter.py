@@ -47,7 +47,7 @@ _MAYBE_NUMBER = re.compile(r"\d{1,2}[.)]?$")
 _SPOKEN_SYMBOLS = "°©®™№℃℉"
 
 
-class Markup:
+class MarkupFilter:
     """One reply. `names` are what the persona is called, whose label ("Ada: ") is taken off.
 
     `stopped` turns true where the model begins to write somebody else's part; nothing follows then.

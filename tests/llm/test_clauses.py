@@ -5,12 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvi.llm.loops import LoopGuard
-from cvi.llm.speakable import Clause, Speakable
+from cvi.llm.clauses import Clause, ClauseSplitter, RepetitionDetector
 
 
 def clauses(text, **options):
-    speakable = Speakable(**options)
+    speakable = ClauseSplitter(**options)
     return speakable.push(text) + speakable.finish()
 
 
@@ -71,7 +70,7 @@ def test_labels_are_taken_off(raw, spoken):
      "\nVisitor: hm", "<|im_end|>"],
 )  # fmt: skip
 def test_it_never_plays_the_other_part(slip):
-    speakable = Speakable()
+    speakable = ClauseSplitter()
     out = speakable.push("We open at nine." + slip + " more. And more.")
     assert speakable.done
     assert [clause.text for clause in out] == ["We open at nine."]
@@ -102,7 +101,7 @@ def test_the_first_clause_comes_early_and_whole(raw, first):
 
 
 def test_the_first_clause_does_not_wait_for_the_sentence():
-    speakable = Speakable()
+    speakable = ClauseSplitter()
     assert speakable.push("Of course") == []
     assert speakable.push(",") == [Clause("Of course,", False)]
     assert speakable.push(" I") == []
@@ -113,11 +112,11 @@ def test_the_first_clause_does_not_wait_for_the_sentence():
 
 @pytest.mark.parametrize("raw", ["In 2,", 'He said "yes,', "See www.here.com/a,", "Well,"])
 def test_a_comma_that_may_be_no_pause_waits_for_the_next_word(raw):
-    assert Speakable().push(raw) == []
+    assert ClauseSplitter().push(raw) == []
 
 
 def test_sentences_are_capped():
-    speakable = Speakable(max_sentences=2)
+    speakable = ClauseSplitter(max_sentences=2)
     out = speakable.push("One is here. Two is there. Three is gone. ")
     assert [clause.text for clause in out] == ["One is here.", "Two is there."]
     assert speakable.done
@@ -147,7 +146,7 @@ def test_a_long_sentence_is_split_at_a_pause():
     ],
 )
 def test_loops_end_the_reply(raw, spoken):
-    speakable = Speakable(max_sentences=9)
+    speakable = ClauseSplitter(max_sentences=9)
     out = " ".join(clause.text for clause in speakable.push(raw + " And more. And again more."))
     assert speakable.done
     assert spoken is None or out == spoken
@@ -158,10 +157,10 @@ def test_saying_yes_twice_is_no_loop():
     assert said("Yes. Yes. It is very, very old.") == "Yes. Yes. It is very, very old."
 
 
-def test_loop_guard_tells_where():
-    guard = LoopGuard()
-    assert guard.check("tick tock goes the clock", False) is None
-    assert guard.check("tick tock tick tock tick tock", True) == len("tick tock ")
+def test_where_a_repetition_begins():
+    detector = RepetitionDetector()
+    assert detector.find("tick tock goes the clock", False) is None
+    assert detector.find("tick tock tick tock tick tock", True) == len("tick tock ")
 
 
 def test_emotions_belong_to_the_clause_they_stand_before():
@@ -189,7 +188,7 @@ RAW = st.one_of(
 
 @given(RAW, st.lists(st.integers(0, 400)))
 def test_how_the_text_is_cut_does_not_matter(raw, cuts):
-    speakable = Speakable(names=["Ada"])
+    speakable = ClauseSplitter(names=["Ada"])
     edges = [0, *sorted(cut % (len(raw) + 1) for cut in cuts), len(raw)]
     out = [c for a, b in pairwise(edges) for c in speakable.push(raw[a:b])] + speakable.finish()
     assert out == clauses(raw, names=["Ada"])

@@ -1,6 +1,6 @@
-"""A model's raw stream -> clauses to be spoken, the first of them early.
+"""A language model's raw stream -> clauses to be spoken, the first of them early.
 
-Pure: no clock, no I/O. Who reads the stream pushes every piece and aborts it once `done`.
+Pure: no clock, no I/O. The reader of the stream pushes every piece and ends the stream once `done`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cvi.llm.loops import LoopGuard
-from cvi.llm.markup import Markup
+from cvi.llm.markup_filter import MarkupFilter
 
 _END = re.compile(r"(?:[.!?]|[。！？])[\"'”’)»]*$")
 _TRAILING_OFF = re.compile(r"(?:\.\.+|…)[\"'”’)»]*$")
@@ -27,16 +26,21 @@ _LINKS = _JOINTS | frozenset("that with for from to in on at about as than by".s
 _QUOTE = re.compile(r"[\"“”‘«»]|(?:^|\s)'")
 _URL = re.compile(r"(?:https?://|www\.\S{3})\S*[^\s.,;:!?)]")
 
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_LONGEST_PERIOD_WORDS = 8
+_PHRASE_WORDS = 5
+_PHRASE_TIMES = 3
+
 # Clauses that may end before their sentence does.
 EARLY_CLAUSES = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """Some words to be synthesized in one go, clean, without outer blanks.
+    """Words to be synthesized in one go, without markup or outer blanks; joined to others with one blank.
 
-    Clauses are joined with one blank. `emotion` is the tag the model wrote before or within it, lower
-    case, None where it wrote none (the last one given goes on).
+    `emotion` is the tag that the model wrote before or within it, lower case; None where it wrote none, and
+    the last one goes on.
     """
 
     text: str
@@ -44,15 +48,15 @@ class Clause:
     emotion: str | None = None
 
 
-class Speakable:
-    """One reply's text, cut for speech.
+class ClauseSplitter:
+    """One reply's text, cut into clauses for speech.
 
     The first clause ends at a comma, dash or colon from its second word on, before a conjunction after
     `first_words` words, or before a preposition after half as many again; the second likewise, from
     `first_words` words on, so that the voice does not run dry; later ones are whole sentences, cut
-    where they pass `max_clause_chars`. The reply is `done` after `max_sentences` sentences or the
-    clause that passes `max_chars`, in a loop, and where the model starts to write another's part.
-    `names` are the persona's, to take off the label "Name: ".
+    where they pass `max_clause_chars`. The reply is `done` after `max_sentences` sentences, after the
+    clause that passes `max_chars`, where it begins to repeat itself, and where the model starts to write
+    another speaker's part. `names` are the persona's: a label "Name: " is removed.
     The same text gives the same clauses however it is cut into pieces.
     """
 
@@ -65,13 +69,13 @@ class Speakable:
         names: Iterable[str] = (),
     ) -> None:
         if max_sentences < 1 or max_clause_chars < 20 or first_words < 1:
-            raise ValueError(f"no room to speak: {max_sentences=} {max_clause_chars=} {first_words=}")
+            raise ValueError(f"too small: {max_sentences=} {max_clause_chars=} {first_words=}")
         self._max_sentences = max_sentences
         self._max_clause_chars = max_clause_chars
         self._max_chars = max_chars
         self._first_words = first_words
-        self._markup = Markup(names)
-        self._loops = LoopGuard()
+        self._markup = MarkupFilter(names)
+        self._repetitions = RepetitionDetector()
         self._text = ""
         self._emotion: str | None = None
         self._sentences = 0
@@ -81,7 +85,7 @@ class Speakable:
         self.done = False
 
     def push(self, piece: str) -> list[Clause]:
-        """Take the next piece of raw text; the clauses that are complete now. [] once `done`."""
+        """Take the next piece of raw text and return the clauses that it completes; [] once `done`."""
         out: list[Clause] = []
         for character in piece:
             if self.done:
@@ -90,7 +94,7 @@ class Speakable:
         return out
 
     def finish(self) -> list[Clause]:
-        """The stream has ended: the clauses still held back. Safe to call twice."""
+        """Return the clauses still held back at the end of the stream. Safe to call twice."""
         out: list[Clause] = []
         if not self.done:
             self._take(self._markup.finish(), out)
@@ -98,14 +102,14 @@ class Speakable:
         self.done = True
         return out
 
-    def _take(self, said: str, out: list[Clause]) -> None:
-        for character in said:
+    def _take(self, speakable: str, out: list[Clause]) -> None:
+        for character in speakable:
             if self.done:
                 return
             self._add(character, out)
         self._emotion = self._markup.take_emotion() or self._emotion
         if self._markup.stopped and not self.done:
-            # What it had begun to say before it slipped into another part is a whole line.
+            # Ended, because the model goes on as another speaker.
             self._emit(len(self._text), True, out)
             self.done = True
 
@@ -190,10 +194,10 @@ class Speakable:
             if ends_sentence and self._midway:
                 self._count_sentence()
             return
-        loop = self._loops.check(text, ends_sentence)
-        if loop is not None:
+        start = self._repetitions.find(text, ends_sentence)
+        if start is not None:
             self.done = True
-            text, ends_sentence = text[:loop].rstrip(" ,;:-–—(\"'“‘"), True
+            text, ends_sentence = text[:start].rstrip(" ,;:-–—(\"'“‘"), True
             if not any(character.isalnum() for character in text):
                 return
         if ends_sentence and text[-1].isalnum():
@@ -211,6 +215,54 @@ class Speakable:
         self._midway = False
         self._sentences += 1
         self.done = self.done or self._sentences >= self._max_sentences
+
+
+class RepetitionDetector:
+    """Finds where a reply begins to repeat itself.
+
+    That is a sentence of three words or more for the second time, the same 1 to 8 words three times running
+    (a single word four times), or the same five words for the third time anywhere.
+    """
+
+    def __init__(self) -> None:
+        self._words: list[str] = []
+        self._sentences: set[tuple[str, ...]] = set()
+        self._phrases: dict[tuple[str, ...], int] = {}
+        self._sentence: list[str] = []
+
+    def find(self, text: str, ends_sentence: bool) -> int | None:
+        """Take the next clause and return the character at which a repetition begins; None for nowhere."""
+        spans = list(_WORD.finditer(text))
+        new = [match.group().lower() for match in spans]
+        if ends_sentence and len(self._sentence) + len(new) >= 3:
+            whole = (*self._sentence, *new)
+            if whole in self._sentences:
+                return 0
+            self._sentences.add(whole)
+        self._sentence = [] if ends_sentence else [*self._sentence, *new]
+        before = len(self._words)
+        for word in new:
+            self._words.append(word)
+            back = self._repeated_words()
+            if back:
+                first = max(len(self._words) - back - before, 0)
+                return spans[first].start()
+        return None
+
+    def _repeated_words(self) -> int:
+        """How many of the last words only repeat earlier ones."""
+        words = self._words
+        for period in range(1, _LONGEST_PERIOD_WORDS + 1):
+            times = 4 if period == 1 else 3
+            tail = words[-period:]
+            if len(words) >= period * times and words[-period * times :] == tail * times:
+                return period * (times - 1)
+        if len(words) >= _PHRASE_WORDS:
+            phrase = tuple(words[-_PHRASE_WORDS:])
+            self._phrases[phrase] = self._phrases.get(phrase, 0) + 1
+            if self._phrases[phrase] >= _PHRASE_TIMES:
+                return _PHRASE_WORDS
+        return 0
 
 
 def _tidy(text: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cvi.errors import UsageError
-from cvi.persona.checking import Finding
+from cvi.persona.findings import Finding
 from cvi.persona.loading import check_persona, load_persona
 
 BROKEN = Path(__file__).parent / "broken"

@@ -8,7 +8,9 @@ and that is what keeps the KV cache warm.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cvi.errors import UsageError
@@ -20,7 +22,12 @@ CHATML = (
 )
 """For models that carry no template: the commonest one."""
 
-_MARK = "§WORDS§"
+DROP_MESSAGES = 8
+"""Old messages are dropped this many at a time, since each change costs the KV cache of all that follows the
+system prompt: eight at once are four turns without that cost."""
+
+_WORDS_MARK = "§WORDS§"
+_MOST_CHARACTERS_PER_TOKEN = 16
 
 
 class ChatPrompt:
@@ -50,15 +57,15 @@ class ChatPrompt:
 
     def unfinished(self, messages: Sequence[Message], words: str) -> str:
         """The prompt that ends inside the user's message, after `words`."""
-        return self._around(messages)[0] + self.clean(words)
+        return self._parts_around_words(messages)[0] + self.clean(words)
 
     def turn_end(self) -> str:
         """What the template writes after a user's words: the end-of-turn token, usually."""
-        return self._around(())[1]
+        return self._parts_around_words(())[1]
 
     def history(self, messages: Sequence[Message]) -> str:
         """Everything up to where the next user message's words begin."""
-        return self._around(messages)[0]
+        return self._parts_around_words(messages)[0]
 
     def clean(self, text: str) -> str:
         """Message text without control tokens or outer blanks."""
@@ -67,9 +74,9 @@ class ChatPrompt:
             text, count = self._control.subn("", text)
         return text.strip()
 
-    def _around(self, messages: Sequence[Message]) -> tuple[str, str]:
-        text = self._render(self._open, [*messages, Message("user", _MARK)])
-        before, _, after = text.rpartition(_MARK)
+    def _parts_around_words(self, messages: Sequence[Message]) -> tuple[str, str]:
+        text = self._render(self._open, [*messages, Message("user", _WORDS_MARK)])
+        before, _, after = text.rpartition(_WORDS_MARK)
         return before, after
 
     def _render(self, formatter: Any, messages: Sequence[Message]) -> str:
@@ -113,3 +120,52 @@ def _without_system(messages: Sequence[Message]) -> list[Message]:
     elif turns and turns[0].role == "system":
         turns[0] = Message("user", turns[0].content)
     return turns
+
+
+def fit(
+    messages: Sequence[Message], room_tokens: int, tokens_of: Callable[[Sequence[Message]], list[int]]
+) -> list[int]:
+    """The tokens of as many of `messages` as fit, at most `room_tokens`.
+
+    The system messages and the last message stay; the oldest others go first. If those alone are too
+    long, the end of the system prompt and then the beginning of the last message are cut. The same
+    messages always give the same answer, so successive prompts of a conversation share their start.
+    """
+    loose = [i for i, m in enumerate(messages[:-1]) if m.role != "system"]
+    drops = [*range(0, len(loose), DROP_MESSAGES), len(loose)]
+
+    def kept_after(drop: int) -> list[Message]:
+        gone = set(loose[:drop])
+        return [m for i, m in enumerate(messages) if i not in gone]
+
+    def too_long(drop: int) -> bool:
+        rest = kept_after(drop)
+        # Spares the tokenizer hours of talk: no language spends as many characters on a token.
+        if sum(len(m.content) for m in rest) > room_tokens * _MOST_CHARACTERS_PER_TOKEN:
+            return True
+        return len(tokens_of(rest)) > room_tokens
+
+    if not too_long(0):
+        return tokens_of(messages)
+    first = bisect_left(drops, True, key=lambda drop: not too_long(drop))
+    kept = kept_after(drops[min(first, len(drops) - 1)])
+    tokens = tokens_of(kept)
+    while len(tokens) > room_tokens:
+        shorter = _shorten(kept)
+        if shorter == kept:
+            break
+        kept = shorter
+        tokens = tokens_of(kept)
+    # The template alone is longer than the room: only its end can prompt a reply.
+    return tokens[-room_tokens:]
+
+
+def _shorten(messages: list[Message]) -> list[Message]:
+    """Take an eighth off the longest message: a system prompt loses its end, words their beginning."""
+    longest = max(range(len(messages)), key=lambda i: len(messages[i].content))
+    message = messages[longest]
+    keep = len(message.content) * 7 // 8
+    if not keep:
+        return [replace(m, content="") for m in messages]
+    text = message.content[:keep] if message.role == "system" else message.content[-keep:]
+    return [replace(message, content=text) if i == longest else m for i, m in enumerate(messages)]

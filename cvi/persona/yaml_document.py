@@ -20,7 +20,7 @@ MAX_ALIASES = 200
 
 
 @dataclass(eq=False)
-class Fault(Exception):  # noqa: N818 - it becomes a finding
+class DocumentFault(Exception):  # noqa: N818 - it becomes a finding
     """What is wrong at a place; lines and columns count from 1."""
 
     line: int
@@ -78,10 +78,10 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
 
 
-def parse(text: str) -> tuple[Node, list[Fault]]:
+def parse(text: str) -> tuple[Node, list[DocumentFault]]:
     """The tree of one YAML document, with the faults that do not hinder reading it (repeated keys).
 
-    Raises `Fault` for a text that is no YAML, or one made to exhaust its reader.
+    Raises `DocumentFault` for a text that is no YAML, or one made to exhaust its reader.
     """
     loader = None
     try:
@@ -89,7 +89,7 @@ def parse(text: str) -> tuple[Node, list[Fault]]:
         root = loader.get_single_node()
     except yaml.reader.ReaderError as error:
         line, column = _place(text, error.position)
-        raise Fault(
+        raise DocumentFault(
             line,
             column,
             f"a character that YAML does not allow (code {error.character})",
@@ -101,7 +101,7 @@ def parse(text: str) -> tuple[Node, list[Fault]]:
         if loader is not None:
             loader.dispose()
     if root is None:
-        raise Fault(1, 1, "the file is empty", "Write one with: cvi persona new NAME")
+        raise DocumentFault(1, 1, "the file is empty", "Write one with: cvi persona new NAME")
     reader = _Reader()
     return reader.read(root, None), reader.faults
 
@@ -110,7 +110,7 @@ class _Reader:
     """Turns PyYAML's nodes into ours, aliases expanded."""
 
     def __init__(self) -> None:
-        self.faults: list[Fault] = []
+        self.faults: list[DocumentFault] = []
         self._count = 0
         self._open: set[int] = set()
         self._reported: set[int] = set()
@@ -169,8 +169,8 @@ def _scalar(node: Any) -> Any:
     return None if kind == "null" else text
 
 
-def _at(mark: Any, message: str, remedy: str) -> Fault:
-    return Fault(mark.line + 1, mark.column + 1, message, remedy)
+def _at(mark: Any, message: str, remedy: str) -> DocumentFault:
+    return DocumentFault(mark.line + 1, mark.column + 1, message, remedy)
 
 
 def _place(text: str, position: int) -> tuple[int, int]:
@@ -199,7 +199,7 @@ _SYNTAX_REMEDIES = (
 )
 
 
-def _syntax(error: yaml.MarkedYAMLError) -> Fault:
+def _syntax(error: yaml.MarkedYAMLError) -> DocumentFault:
     said = f"{error.context or ''}: {error.problem or ''}"
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -207,5 +207,7 @@ def _syntax(error: yaml.MarkedYAMLError) -> Fault:
         if sign in said:
             if "never closed" in message and error.context_mark:
                 line, column = error.context_mark.line + 1, error.context_mark.column + 1
-            return Fault(line, column, f"not YAML: {message}", remedy)
-    return Fault(line, column, f"not YAML: {error.problem}", "Compare it with: cvi persona show guide")
+            return DocumentFault(line, column, f"not YAML: {message}", remedy)
+    return DocumentFault(
+        line, column, f"not YAML: {error.problem}", "Compare it with: cvi persona show guide"
+    )

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvi.llm.endings import text_completeness
+from cvi.llm.completeness import text_completeness
 
 
 @pytest.mark.parametrize(

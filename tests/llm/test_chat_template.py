@@ -6,7 +6,7 @@ pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed")
 
 from cvi.errors import UsageError
 from cvi.llm.base import Message
-from cvi.llm.prompt import ChatPrompt
+from cvi.llm.chat_template import ChatPrompt
 
 STRICT = (
     "{{ bos_token }}{% for m in messages %}"

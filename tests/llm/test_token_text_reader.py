@@ -3,11 +3,11 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvi.llm.reading import PieceReader
+from cvi.llm.llama_cpp import TokenTextReader
 
 
 def read(raw, cuts, stop=()):
-    reader = PieceReader(stop)
+    reader = TokenTextReader(stop)
     edges = [0, *sorted(c % (len(raw) + 1) for c in cuts), len(raw)]
     out = "".join(reader.push(raw[a:b]) for a, b in pairwise(edges))
     return out + reader.finish()
@@ -28,7 +28,7 @@ def test_stop_strings_are_found_across_borders(text, stop, cuts):
 
 
 def test_nothing_uncertain_is_let_out():
-    reader = PieceReader(("\nUser:",))
+    reader = TokenTextReader(("\nUser:",))
     assert reader.push(b"Fine.\nUs") == "Fine."
     assert reader.push(b"ually not.") == "\nUsually not."
     assert reader.push(b"\nUser: hi") == ""
@@ -37,6 +37,6 @@ def test_nothing_uncertain_is_let_out():
 
 
 def test_a_broken_character_becomes_the_replacement_mark():
-    reader = PieceReader()
+    reader = TokenTextReader()
     assert reader.push("é".encode()[:1]) == ""
     assert reader.finish() == "\ufffd"

@@ -1,0 +1,319 @@
+"""What is wrong with a persona file, where, and how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import ValidationError
+
+from cvi.persona.layers import HOSTED_STT_PREFIX, HOSTED_TTS
+from cvi.persona.schema import Persona
+from cvi.persona.section import Section, references
+from cvi.persona.yaml_document import MAX_BYTES, DocumentFault, Node, parse
+
+_ENGINE_LAYERS = ("stt", "llm", "tts", "face")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to mend, or to know. Lines and columns count from 1."""
+
+    file: Path
+    line: int
+    column: int
+    severity: Literal["error", "warning"]
+    message: str
+    remedy: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}"
+        return f"{place}: {self.severity}: {self.message}. {self.remedy}".strip()
+
+
+def examine(path: Path) -> tuple[Persona | None, list[Finding]]:
+    """Read a file. The persona is None exactly when a finding is an error; findings are in file order."""
+    try:
+        root, faults = parse(_read(path))
+        if not root.is_mapping:
+            message = f"a persona is a mapping, and this is {kind_of(root.value)}"
+            raise DocumentFault(1, 1, message, "Write 'key: value' lines.")
+    except DocumentFault as fault:
+        return None, [_finding(path, fault, "error")]
+    errors = list(faults)
+    warnings: list[DocumentFault] = []
+    places: dict[Place, Node] = {}
+    _walk(root, Persona, (), places, errors, warnings)
+    persona: Persona | None = None
+    try:
+        persona = Persona.model_validate(root.value)
+    except ValidationError as error:
+        errors += not_guessed(explain(error, root, places), errors)
+    warnings += _secrets(places)
+    if persona is not None:
+        warnings += _engines(persona, places)
+    findings = [_finding(path, fault, "error") for fault in errors]
+    findings += [_finding(path, fault, "warning") for fault in warnings]
+    findings.sort(key=lambda finding: (finding.line, finding.column))
+    return (None if errors else persona), findings
+
+
+def _finding(path: Path, fault: DocumentFault, severity: Literal["error", "warning"]) -> Finding:
+    return Finding(path, fault.line, fault.column, severity, fault.message, fault.remedy)
+
+
+def _read(path: Path) -> str:
+    """The file's text. Raises `DocumentFault`."""
+    if path.is_dir():
+        raise DocumentFault(1, 1, "this is a folder", "Name the persona's file in it.")
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise DocumentFault(
+            1, 1, "there is no such file", "See what there is with: cvi persona list"
+        ) from None
+    except OSError as error:
+        raise DocumentFault(
+            1, 1, f"the file cannot be read ({error.strerror})", "Check its permissions."
+        ) from None
+    if len(data) > MAX_BYTES:
+        raise DocumentFault(
+            1, 1, "the file is larger than 1 MiB", "Move long texts to documents under 'knowledge'."
+        )
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        raise DocumentFault(line, column, "the file is not UTF-8 text", "Save it as UTF-8.") from None
+    if not text.strip():
+        raise DocumentFault(1, 1, "the file is empty", "Write one with: cvi persona new NAME")
+    return text
+
+
+def _walk(
+    node: Node,
+    model: type[Section],
+    at: Place,
+    places: dict[Place, Node],
+    errors: list[DocumentFault],
+    warnings: list[DocumentFault],
+) -> None:
+    """Note where each value stands, under our spelling of its path, and judge the keys."""
+    places[at] = node
+    for key, member in node.members.items():
+        name = model.other_spellings.get(str(key), str(key))
+        place = (*at, name)
+        if name in model.model_fields:
+            part = section_of(model.model_fields[name].annotation)
+            if part is not None and member.is_mapping:
+                _walk(member, part, place, places, errors, warnings)
+            elif part is not None and isinstance(member.value, list):
+                places[place] = member
+                for index, item in member.members.items():
+                    _walk(item, part, (*place, index), places, errors, warnings)
+            else:
+                _note(member, place, places)
+            if name in model.not_yet and member.value not in (None, model.not_yet[name]):
+                warnings.append(_at_key(member, f"'{key}' is accepted and has no effect here yet", ""))
+        elif key in model.without_effect:
+            instead = model.without_effect[str(key)]
+            remedy = f"What has an effect: {instead}." if instead else ""
+            warnings.append(_at_key(member, f"'{key}' is accepted and has no effect here", remedy))
+        elif node.is_mapping:
+            errors.append(_at_key(member, f"'{key}' is not a key {_where(at)}", _remedy(str(key), model, at)))
+
+
+def _note(node: Node, at: Place, places: dict[Place, Node]) -> None:
+    places[at] = node
+    for key, member in node.members.items():
+        _note(member, (*at, key), places)
+
+
+def _at_key(node: Node, message: str, remedy: str) -> DocumentFault:
+    return DocumentFault(node.key_line, node.key_column, message, remedy)
+
+
+def _where(at: Place) -> str:
+    return f"of '{dotted(at)}'" if at else "of a persona"
+
+
+def _remedy(key: str, model: type[Section], at: Place) -> str:
+    known = [*model.model_fields, *model.other_spellings]
+    near = get_close_matches(key.lower().replace("-", "_"), known, n=1, cutoff=0.7)
+    if near:
+        return f"Did you mean '{near[0]}'?"
+    homes = [place for place, name in _homes(Persona, ()) if name == key and place != at]
+    if homes:
+        return f"It belongs under '{dotted(homes[0])}'." if homes[0] else "It belongs at the top level."
+    near = get_close_matches(key.lower().replace("-", "_"), known, n=1, cutoff=0.5)
+    return f"Did you mean '{near[0]}'?" if near else f"Known here: {', '.join(sorted(model.model_fields))}."
+
+
+def _homes(model: type[Section], at: Place) -> Iterator[tuple[Place, str]]:
+    for name in (*model.model_fields, *model.other_spellings):
+        yield at, name
+    for name, about in model.model_fields.items():
+        part = section_of(about.annotation)
+        if part is not None and isinstance(about.annotation, type):
+            yield from _homes(part, (*at, name))
+
+
+def _secrets(places: Mapping[Place, Node]) -> Iterator[DocumentFault]:
+    import os
+
+    for at, node in places.items():
+        if not isinstance(node.value, str) or not at:
+            continue
+        if at[0] != "layers" and at[0] != "tools":
+            continue
+        for name in references(node.value):
+            if not os.environ.get(name):
+                message = f"'{dotted(at)}' refers to ${{{name}}}, and that environment variable is not set"
+                yield DocumentFault(
+                    node.line, node.column, message, f"Set it before you start: export {name}=..."
+                )
+        if at[-1] == "api_key" and not references(node.value):
+            message = f"'{dotted(at)}' keeps a secret in a file that others may read"
+            remedy = "Put it in an environment variable, and its name here: api_key: ${MY_KEY}"
+            yield DocumentFault(node.line, node.column, message, remedy)
+
+
+def _engines(persona: Persona, places: Mapping[Place, Node]) -> Iterator[DocumentFault]:
+    """Engines that are not installed here: no error, because the file may be meant for another machine."""
+    from cvi.engine_registry import names
+
+    for layer in _ENGINE_LAYERS:
+        node = places.get(("layers", layer, "engine"))
+        engine = getattr(persona.layers, layer).engine
+        hosted = (engine or "").startswith(HOSTED_STT_PREFIX) or engine in HOSTED_TTS
+        if node is None or engine is None or hosted or engine in names(layer):
+            continue
+        message, remedy = choice(f"layers.{layer}.engine", engine, names(layer))
+        remedy = remedy.replace("Allowed", "Installed")
+        yield DocumentFault(node.line, node.column, f"{message} on this machine", remedy)
+
+
+Place = tuple[str | int, ...]
+
+
+def explain(error: ValidationError, root: Node, places: Mapping[Place, Node]) -> list[DocumentFault]:
+    """Pydantic's complaints in our words, one for each place."""
+    faults: dict[Place, DocumentFault] = {}
+    for item in error.errors(include_url=False, include_input=False):
+        context = item.get("ctx", {})
+        exact = (*item["loc"], *context.get("path", ()))
+        at = exact
+        while at and at not in places:
+            at = at[:-1]
+        node = places.get(at, root)
+        if item["type"] == "missing":
+            missing = str(exact[-1])
+            message = f"'{missing}' is missing {_in(at)}"
+            remedy = f"Add the line '{missing}: ...'."
+            faults.setdefault(exact, DocumentFault(node.line, node.column, message, remedy))
+            continue
+        message, remedy = _words(item, at, node.value)
+        if at != exact and item["type"] != "persona_rule":  # one of several kinds of value would do
+            message, remedy = f"{_shown(node.value)} is not a value of '{dotted(at)}'", _meaning(at)
+        faults.setdefault(at, DocumentFault(node.line, node.column, message, remedy))
+    return list(faults.values())
+
+
+def not_guessed(faults: list[DocumentFault], reported: list[DocumentFault]) -> list[DocumentFault]:
+    """Without "'x' is missing" where a misspelt 'x' was found."""
+    guesses = {fault.remedy for fault in reported}
+    return [
+        fault
+        for fault in faults
+        if " is missing" not in fault.message or f"Did you mean {fault.message.split()[0]}?" not in guesses
+    ]
+
+
+def _in(at: Place) -> str:
+    return f"in '{dotted(at)}'" if at else "in the persona"
+
+
+def _words(item: Any, at: Place, value: Any) -> tuple[str, str]:
+    kind, context, name = item["type"], item.get("ctx", {}), dotted(at)
+    if kind == "persona_rule":
+        return item["msg"], context["remedy"]
+    if kind == "literal_error":
+        return choice(name, value, [str(choice) for choice in _choices(context["expected"])])
+    for sign, wanted in (
+        ("string_type", "a text"),
+        ("list_type", "a list"),
+        ("dict_type", "a mapping"),
+        ("model_type", "a mapping"),
+        ("bool_", "true or false"),
+        ("int_", "a whole number"),
+        ("float_", "a number"),
+    ):
+        if kind.startswith(sign):
+            quotes = wanted == "a text" and isinstance(value, int | float)
+            remedy = "Put it in quotes." if quotes else f"Write {wanted}."
+            return f"'{name}' should be {wanted}, and is {kind_of(value)}", remedy
+    if kind == "string_pattern_mismatch":
+        return f"{_shown(value)} has the wrong form for '{name}'", _form(context["pattern"])
+    said = item["msg"].replace("Input should be ", "").replace("String should have ", "a text of ")
+    return f"'{name}' should be {said}", _meaning(at)
+
+
+def _form(pattern: str) -> str:
+    if "http" in pattern:
+        return "Begin it with http:// or https://."
+    return "Use letters, digits and underscores alone, no spaces."
+
+
+def _meaning(at: Place) -> str:
+    """What the schema says about a field."""
+    part: type[Section] | None = Persona
+    meaning = None
+    for step in at:
+        if isinstance(step, str) and part is not None and step in part.model_fields:
+            meaning = part.model_fields[step].description
+            part = section_of(part.model_fields[step].annotation)
+    return " ".join(meaning.split()) if meaning else "See what is allowed with: cvi persona schema"
+
+
+def _choices(expected: str) -> list[str]:
+    return [choice.strip().strip("'") for choice in expected.replace(" or ", ", ").split(",")]
+
+
+def choice(name: str, value: Any, choices: list[str]) -> tuple[str, str]:
+    """Message and remedy for a value that is none of the choices."""
+    near = get_close_matches(str(value).lower(), choices, n=1, cutoff=0.5)
+    hint = f"Did you mean '{near[0]}'? " if near else ""
+    return f"{_shown(value)} is not a value of '{name}'", f"{hint}Allowed: {', '.join(choices)}."
+
+
+def _shown(value: Any) -> str:
+    return f"'{value}'" if isinstance(value, str) and len(value) <= 40 else kind_of(value)
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, in words."""
+    if value is None:
+        return "empty"
+    names = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list"}
+    return names.get(type(value), "a mapping")
+
+
+def dotted(at: Place) -> str:
+    """A place as people write it: layers.llm.model, objectives[0]."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in at).lstrip(".")
+
+
+def section_of(annotation: Any) -> type[Section] | None:
+    """The section that a field holds, alone, in a list or as an option."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    for argument in get_args(annotation):
+        found = section_of(argument)
+        if found is not None:
+            return found
+    return None
