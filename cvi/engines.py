@@ -19,7 +19,7 @@ from cvi.engine_registry import build
 from cvi.errors import UsageError
 from cvi.face.base import Controls, FaceEngine, FaceSettings
 from cvi.face.replica import ReplicaCard, find_replica, load_replica_card
-from cvi.face.sound_mouth import load_ear
+from cvi.face.sound_mouth import load_mouth_network
 from cvi.llm.base import LlmEngine, LlmSettings, Message, Sampling
 from cvi.media.frames import Frame
 from cvi.models.installed import find_installed, model_path
@@ -240,7 +240,7 @@ async def build_engine_set(
     then is closed.
     """
     # Read first: a damaged one is reported before any model is read.
-    ear = load_ear(config.replica.folder) if with_face else None
+    ear = load_mouth_network(config.replica.folder) if with_face else None
     face_thread = NativeThread("face")
     face_settings = FaceSettings(config.replica.folder, width, height, fps, background)
 

@@ -26,7 +26,7 @@ from cvi.audio.resample import resample
 from cvi.engine_registry import build
 from cvi.face.driver import MouthDriver
 from cvi.face.sound_features import HOP, HOP_S, WINDOW, Floats, band_levels_db, inputs, loudness_db
-from cvi.face.sound_mouth import SHAPES, WEIGHTS, MouthReader, Network, SoundMouth, shipped
+from cvi.face.sound_mouth import SHAPES, WEIGHTS, MouthNetwork, MouthReader, SoundMouth, shipped_network
 from cvi.files import write_bytes
 from cvi.tts.base import Phone, Speech, TtsSettings
 
@@ -117,7 +117,7 @@ def examples(pieces: list[Speech], rng: np.random.Generator) -> Iterator[Example
             yield Example(inputs(levels, reference), y[: len(levels)])
 
 
-def train(x: Floats, y: Floats, epochs: int, rng: np.random.Generator) -> Network:
+def train(x: Floats, y: Floats, epochs: int, rng: np.random.Generator) -> MouthNetwork:
     """Adam (Kingma & Ba 2015) on the weighted squared error, the rate falling with a cosine."""
     sizes = ((x.shape[1], HIDDEN), (HIDDEN,), (HIDDEN, len(SHAPES)), (len(SHAPES),))
     mean = y.mean(0)
@@ -153,7 +153,7 @@ def train(x: Floats, y: Floats, epochs: int, rng: np.random.Generator) -> Networ
                 weights[k] -= (rate * slope).astype(np.float32)
         if epoch % 5 == 4 or epoch == epochs - 1:
             print(f"epoch {epoch + 1}: loss {loss / (len(x) // batch):.5f}", flush=True)
-    return Network(*(w.astype(np.float32) for w in weights))
+    return MouthNetwork(*(w.astype(np.float32) for w in weights))
 
 
 def measure(network: MouthReader, pieces: list[Speech]) -> str:
@@ -194,7 +194,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="measure the shipped network")
     given = parser.parse_args()
     rng = np.random.default_rng(1)
-    network = shipped() if given.check else None
+    network = shipped_network() if given.check else None
     if network is None:
         rows = [row for voice in VOICES for row in examples(asyncio.run(spoken(voice)), rng)]
         x, y = np.concatenate([row.x for row in rows]), np.concatenate([row.y for row in rows])

@@ -20,9 +20,18 @@ from train_sound_mouth import HELD_OUT, VOICES, dirtied, measure, spoken, stretc
 
 from cvi.audio.block import PLAYED_HZ
 from cvi.face.driver import MouthDriver
-from cvi.face.sound_mouth import shipped
-from cvi.face.speech_encoder import RATE_HZ, SpeechEncoder
-from cvi.face.speech_mouth import WEIGHTS, Floats, SpeechMap, SpeechMouth, in_context, map_bytes, shipped_map
+from cvi.face.sound_mouth import shipped_network
+from cvi.face.speech_mouth import (
+    RATE_HZ,
+    WEIGHTS,
+    Floats,
+    SpeechEncoder,
+    SpeechMap,
+    SpeechMouth,
+    in_context,
+    map_bytes,
+    shipped_map,
+)
 from cvi.files import write_bytes
 from cvi.models.installed import model_path
 from cvi.tts.base import Speech
@@ -93,7 +102,7 @@ def main() -> None:
         name = "/".join(voice[:2])
         through = measure(SpeechMouth(encoder, mapping), pieces)
         print(f"{name}, not trained on, through the encoder: {through}")
-        print(f"{name}, not trained on, by plain bands: {measure(shipped(), pieces)}")
+        print(f"{name}, not trained on, by plain bands: {measure(shipped_network(), pieces)}")
 
 
 if __name__ == "__main__":

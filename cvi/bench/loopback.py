@@ -24,9 +24,8 @@ from cvi.bench.probe.mouth import MouthLook
 from cvi.bench.probe.tap import Tap
 from cvi.clock import Clock
 from cvi.conversation.performance import Render
-from cvi.face.base import Activity
+from cvi.face.base import Activity, MouthShape
 from cvi.face.behaviour import Behaviour
-from cvi.face.mouth import MouthShape
 from cvi.media.frames import AVUnit, Frame
 from cvi.transport.base import Transport
 from cvi.transport.file import FileTransport

@@ -11,7 +11,7 @@ import yaml
 
 from cvi.errors import CviError, MissingError, UsageError
 from cvi.face.replica import CARD, find_replica
-from cvi.face.shelf import check_name
+from cvi.face.replica_store import check_name
 from cvi.files import sha256_of, write_bytes
 from cvi.paths import replicas_dir
 

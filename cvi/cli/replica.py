@@ -32,7 +32,7 @@ def list_all(json: Json = False) -> None:
     """Show the replicas that can be named."""
     from cvi.errors import CviError
     from cvi.face.replica import list_replicas, load_replica_card
-    from cvi.face.shelf import folder_size, is_shipped
+    from cvi.face.replica_store import folder_size, is_shipped
 
     rows: list[dict[str, Any]] = []
     for name, folder in sorted(list_replicas().items()):
@@ -70,7 +70,7 @@ def list_all(json: Json = False) -> None:
 def show(name: Name, json: Json = False) -> None:
     """Print what a replica is, after checking every file against its hash."""
     from cvi.face.replica import find_replica, load_replica_card
-    from cvi.face.shelf import fingerprint, folder_size
+    from cvi.face.replica_store import fingerprint, folder_size
 
     card = load_replica_card(find_replica(name))
     row = {
@@ -201,7 +201,7 @@ def rename(
     name: Own, new_name: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")]
 ) -> None:
     """Give a replica of your own another name."""
-    from cvi.face.shelf import rename_replica
+    from cvi.face.replica_store import rename_replica
 
     typer.echo(str(rename_replica(name, new_name)))
 
@@ -212,7 +212,7 @@ def delete(
 ) -> None:
     """Remove a replica of your own for good."""
     from cvi.face.replica import find_replica
-    from cvi.face.shelf import delete_replica
+    from cvi.face.replica_store import delete_replica
 
     if not yes and not typer.confirm(f"Remove {find_replica(name)} for good?"):
         raise typer.Exit(1)
@@ -228,7 +228,7 @@ def export(
 ) -> None:
     """Write a replica into a zip, to carry it to another machine."""
     from cvi.face.replica import find_replica
-    from cvi.face.shelf import export_replica
+    from cvi.face.replica_store import export_replica
 
     to = output or Path(f"{find_replica(name).name}.zip")
     export_replica(name, to)
@@ -241,7 +241,7 @@ def bring_in(
     name: Annotated[str | None, typer.Option(help="What to call it here.")] = None,
 ) -> None:
     """Bring in a replica from a zip; every file is checked against its hash."""
-    from cvi.face.shelf import import_replica
+    from cvi.face.replica_store import import_replica
 
     typer.echo(str(import_replica(archive, name).folder))
 

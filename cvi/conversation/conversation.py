@@ -20,8 +20,8 @@ from cvi.conversation.performance import Performance, Render
 from cvi.conversation.replies import Replies
 from cvi.conversation.reply import Reply
 from cvi.conversation.settings import ConversationSettings, Layers
+from cvi.face.base import Cues
 from cvi.face.behaviour import Behaviour
-from cvi.face.cues import Cues
 from cvi.transport.base import Transport
 from cvi.turns.thresholds import Level, TurnThresholds
 from cvi.turns.voice import VoiceChange, VoiceState

@@ -19,11 +19,9 @@ from cvi.clock import Clock
 from cvi.conversation.journal import Journal
 from cvi.conversation.reply import Reply
 from cvi.conversation.witness import Witness
-from cvi.face.base import Activity, Controls
+from cvi.face.base import NO_CUES, REST, Activity, Controls, Cues, MouthShape
 from cvi.face.behaviour import Behaviour
-from cvi.face.cues import NO_CUES, Cues
 from cvi.face.driver import MouthDriver
-from cvi.face.mouth import REST, MouthShape
 from cvi.media.frames import AVUnit, Frame
 from cvi.transport.base import Transport
 

@@ -18,7 +18,7 @@ from cvi.conversation.journal import Journal
 from cvi.conversation.timeline import SpeechTimeline
 from cvi.errors import EngineError
 from cvi.face.driver import MouthDriver
-from cvi.face.sound_mouth import Network
+from cvi.face.sound_mouth import MouthNetwork
 from cvi.tts.base import TtsEngine
 
 State = Literal["draft", "committed", "discarded", "interrupted", "finished"]
@@ -70,7 +70,7 @@ class Reply:
         apology: str,
         user_text: str = "",
         interruptible: bool = True,
-        ear: Network | None = None,
+        ear: MouthNetwork | None = None,
     ) -> None:
         """`turn` and `user_text` are what is answered, None and "" for a greeting.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cvi.face.sound_mouth import Network
+from cvi.face.sound_mouth import MouthNetwork
 from cvi.llm.base import LlmEngine, Message, Sampling
 from cvi.stt.base import SttEngine
 from cvi.tts.base import TtsEngine
@@ -32,7 +32,7 @@ class Layers:
     llm: LlmEngine
     tts: TtsEngine
     turns: TurnModel | None = None
-    ear: Network | None = None
+    ear: MouthNetwork | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""Speech sounds in time -> one moment of the mouth.
+"""Phone segments around a time -> the mouth at that time.
 
-Neighbours are blended by dominance functions (Cohen & Massaro 1993, "Modeling coarticulation in
-synthetic visual speech"); contact of the lips, or of lip and teeth, is laid over the blend, so that
-smoothing never takes it away. Pure functions of the segments near a time.
+Neighbours are blended by dominance functions (Cohen & Massaro 1993, "Modeling coarticulation in synthetic
+visual speech"). Contact of the lips, or of lower lip and teeth, is applied after the blend, so that smoothing
+does not weaken it. Pure functions.
 """
 
 from __future__ import annotations
@@ -11,42 +11,44 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import exp
 
-from cvi.face.mouth import REST, MouthShape, ease, fall
+from cvi.face.base import REST, MouthShape
+from cvi.face.motion import ease, fall
 from cvi.face.phonetics import Target
 
-Soft = tuple[float, float, float, float]
-"""jaw, wide, round, tongue: what is shaped smoothly; contacts are not in it."""
+SmoothShape = tuple[float, float, float, float]
+"""jaw, wide, round, tongue, each 0..1: the blend before contacts are applied."""
 
 WINDOW_S = 0.200
-"""How far on either side a sound is felt."""
+"""How far before and after itself a segment influences the mouth."""
 RELAX_S = 0.110
 """From the end of speech to exact rest."""
 _RISE_S = 0.110
-# The jaw is heavy: what is asked of it is averaged over its own inertia. At a step of 0.75 it moves as
-# fast as people's do in lively speech, about 15 cm/s (Ostry & Munhall 1985), and not faster.
+# The jaw's inertia, as a weighted mean over time: at a step of 0.75 it moves as fast as people's jaws in
+# lively speech, about 15 cm/s (Ostry & Munhall 1985).
 _INERTIA = ((-0.040, 0.11), (-0.020, 0.22), (0.0, 0.34), (0.020, 0.22), (0.040, 0.11))
 INERTIA_S = 0.040
 
-# How fast influence fades with distance, per second: rounding reaches far, the tongue hardly at all.
+# Decay of the influence with distance, per second: rounding reaches far, the tongue hardly at all.
 _JAW_RATE, _WIDE_RATE, _ROUND_RATE, _TONGUE_RATE = 24.0, 14.0, 9.0, 32.0
 
-# A contact holds at least this long, more than a frame at 25 per second, so no frame rate misses it.
+# A contact holds longer than a frame at 25 fps, so that no common frame rate misses it.
 _HOLD_S = 0.045
 LIPS_SHUT_S, LIPS_PART_S = 0.060, 0.050
-# The lip slides from the teeth while the jaw falls: no mouth is at the teeth in one frame and wide the next.
+# The lip leaves the teeth slowly, while the jaw falls.
 TEETH_SHUT_S, TEETH_PART_S = 0.070, 0.090
-# The jaw comes from contact to its widest, and back, as fast as people's do: lips part and close by at most
-# 0.33 m/s in a film of 22 s (`cvi bench lips`), 0.4 m/s in the loudest syllable.
+# The jaw moves between contact and its widest as fast as people's: lips part and close by at most 0.33 m/s in
+# a film of 22 s (`cvi bench lips`), 0.4 m/s in the loudest syllable.
 _JAW_SHUT_S, _JAW_PART_S = 0.115, 0.140
 _SHORTEST_S = 0.012
-_BITE = 0.14  # the jaw's opening at which the lower lip reaches the teeth
+_TEETH_JAW = 0.14  # the jaw's opening at which the lower lip reaches the teeth
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
-    """One articulation in time: blended from its core, in contact over its hold.
+class PhoneSegment:
+    """One articulation in time, seconds: blended from its core, in contact during its hold.
 
-    `shut_s` before the hold the contact begins, `part_s` after it it has ended.
+    `jaw` 0..1 is the target's, scaled by stress and loudness; `emphasis` 0..1. The contact begins `shut_s`
+    before the hold and has ended `part_s` after it.
     """
 
     start_s: float
@@ -61,30 +63,35 @@ class Segment:
 
     @property
     def touches(self) -> bool:
+        """Whether the articulation has a contact."""
         return self.target.lips > 0.0 or self.target.teeth > 0.0
 
     @property
     def hold(self) -> tuple[float, float]:
+        """Start and end of full contact."""
         middle = self.start_s + 0.45 * (self.end_s - self.start_s)
         half = max(_HOLD_S, 0.6 * (self.end_s - self.start_s)) / 2
         return (middle - half, middle + half)
 
     def barrier(self, t_s: float) -> float:
-        """How much the contact holds the jaw, 0..1: lip and teeth part at once, the jaw falls more slowly."""
+        """How much the contact holds the jaw at `t_s`, 0..1; it releases the jaw more slowly than the
+        lips."""
         shut, part = self.hold
         if t_s < shut:
             return ease((t_s - (shut - _JAW_SHUT_S)) / _JAW_SHUT_S)
         return 1.0 - ease((t_s - part) / _JAW_PART_S)
 
     def contact(self, t_s: float) -> float:
+        """How far lips, or lip and teeth, have met at `t_s`, 0..1."""
         shut, part = self.hold
         if t_s < shut:
             return ease((t_s - (shut - self.shut_s)) / self.shut_s)
         return 1.0 - ease((t_s - part) / self.part_s)
 
 
-def hurried(first: Segment, second: Segment) -> tuple[Segment, Segment]:
-    """Neighbours, so timed that lips right after teeth ("five boats"), or teeth after lips, both hold."""
+def separated(first: PhoneSegment, second: PhoneSegment) -> tuple[PhoneSegment, PhoneSegment]:
+    """Both segments, their transitions shortened so that contact of the lips right after contact with the
+    teeth ("five boats"), or the other way round, both hold."""
     if not (first.touches and second.touches) or (first.target.lips > 0.0) == (second.target.lips > 0.0):
         return first, second
     between = max(_SHORTEST_S, second.hold[0] - first.hold[1])
@@ -92,8 +99,8 @@ def hurried(first: Segment, second: Segment) -> tuple[Segment, Segment]:
     return replace(first, part_s=part_s), replace(second, shut_s=shut_s)
 
 
-def presence(t_s: float, near: Sequence[Segment]) -> float:
-    """1 within speech, exactly 0 from 110 ms away from it; a short gap between sounds stays open."""
+def presence(t_s: float, near: Sequence[PhoneSegment]) -> float:
+    """1 within speech, exactly 0 from 110 ms away from it; short gaps between segments are bridged."""
     after = before = 0.0
     for segment in near:
         if segment.start_s > t_s:
@@ -105,22 +112,22 @@ def presence(t_s: float, near: Sequence[Segment]) -> float:
     return 1.0 - (1.0 - after) * (1.0 - before)
 
 
-def shaped(t_s: float, near: Sequence[Segment]) -> Soft:
-    """The mouth around `t_s` without contacts, faded where there is no speech."""
+def shaped(t_s: float, near: Sequence[PhoneSegment]) -> SmoothShape:
+    """The mouth at `t_s` without contacts, faded out where there is no speech."""
     jaw = wide = round_ = tongue = 0.0
     for offset_s, share in _INERTIA:
-        here = share * presence(t_s + offset_s, near)
-        if here > 0.0:
+        weight = share * presence(t_s + offset_s, near)
+        if weight > 0.0:
             shape = blend(t_s + offset_s, near)
-            jaw += here * shape[0]
-            wide += here * shape[1]
-            round_ += here * shape[2]
-            tongue += here * shape[3]
+            jaw += weight * shape[0]
+            wide += weight * shape[1]
+            round_ += weight * shape[2]
+            tongue += weight * shape[3]
     return (jaw, wide, round_, tongue)
 
 
-def blend(t_s: float, near: Sequence[Segment]) -> Soft:
-    """The dominance-weighted mean of the targets around `t_s`, each channel with its own reach."""
+def blend(t_s: float, near: Sequence[PhoneSegment]) -> SmoothShape:
+    """The dominance-weighted mean of the targets around `t_s`; each channel has its own decay."""
     jaw = wide = round_ = tongue = 0.0
     jaw_sum = wide_sum = round_sum = tongue_sum = 1e-9
     for segment in near:
@@ -131,7 +138,7 @@ def blend(t_s: float, near: Sequence[Segment]) -> Soft:
         if away >= WINDOW_S:
             continue
         target = segment.target
-        # The exponential is tapered so that a sound enters the window without a step.
+        # The exponential is tapered so that a segment enters the window without a step.
         taper = (1.0 - (away / WINDOW_S) ** 2) ** 2
         weight = target.jaw_weight * taper * exp(-_JAW_RATE * away)
         jaw += weight * segment.jaw
@@ -150,8 +157,9 @@ def blend(t_s: float, near: Sequence[Segment]) -> Soft:
     return (jaw / jaw_sum, wide / wide_sum * (1.0 - 0.7 * round_), round_, tongue / tongue_sum)
 
 
-def still_shut(t_s: float, near: Sequence[Segment]) -> float:
-    """Lips that meet at the edge of speech, in "m..." or "...m", do not part between it and rest."""
+def edge_contact(t_s: float, near: Sequence[PhoneSegment]) -> float:
+    """Contact of the lips, 0..1, that is kept between rest and a segment of closed lips at the edge of speech
+    ("m...", "...m")."""
     first, last = (near[0], near[-1]) if near else (None, None)
     if first is not None and t_s < first.core_start_s:
         return first.target.lips
@@ -160,18 +168,18 @@ def still_shut(t_s: float, near: Sequence[Segment]) -> float:
     return 0.0
 
 
-def touched(soft: Soft, lips: float, teeth: float, apart: float, bite: float) -> MouthShape:
-    """The blend with contact laid over it; full lip contact shuts the jaw exactly.
+def with_contacts(smooth: SmoothShape, lips: float, teeth: float, apart: float, bite: float) -> MouthShape:
+    """The blend with contacts applied; full contact of the lips shuts the jaw exactly.
 
-    `lips` and `teeth` are the contact, `apart` how far the jaw may open (0..1), `bite` how much it is kept
+    All 0..1. `lips` and `teeth`: the contacts; `apart`: how far the jaw may open; `bite`: how much it is held
     where the lower lip reaches the teeth.
     """
     if lips == 0.0 and teeth == 0.0 and apart == 1.0 and bite == 0.0:
-        if soft == (0.0, 0.0, 0.0, 0.0):
+        if smooth == (0.0, 0.0, 0.0, 0.0):
             return REST
-        return MouthShape(jaw=soft[0], wide=soft[1], round=soft[2], tongue=soft[3])
-    jaw, wide, round_, tongue = soft
-    jaw += teeth * max(0.0, _BITE - jaw) - max(teeth, bite) * max(0.0, jaw - _BITE)
+        return MouthShape(jaw=smooth[0], wide=smooth[1], round=smooth[2], tongue=smooth[3])
+    jaw, wide, round_, tongue = smooth
+    jaw += teeth * max(0.0, _TEETH_JAW - jaw) - max(teeth, bite) * max(0.0, jaw - _TEETH_JAW)
     shape = MouthShape(
         jaw=jaw * apart,
         wide=wide * (1.0 - 0.4 * lips),

@@ -1,18 +1,18 @@
-"""Brows, smile and the set of the lids: emotion, interest, thought, and stress in one's own speech."""
+"""Brows, smile, cheeks and lids: emotion, activity, interest in the participant, stress in the persona's own
+speech."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cvi.face.base import Activity
-from cvi.face.cues import Cues
-from cvi.face.noise import Dice
-from cvi.face.spring import Spring
+from cvi.face.base import Activity, Cues
+from cvi.face.motion import SeededRandom, Spring
 
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """smile -1..1, brows -1..1; furrow, worry, cheek 0..1; and `lid`, added to the lids: negative is wide."""
+    """Fields of `Controls` that show emotion, in the same units; `lid` is added to both lids: negative is
+    wide."""
 
     smile: float = 0.0
     brow_left: float = 0.0
@@ -49,13 +49,13 @@ EMOTIONS: dict[str, Expression] = {
     "confused": Expression(brow_left=0.35, brow_right=-0.15, furrow=0.4),
 }  # fmt: skip
 
-# How much of the participant's smile is answered by one's own, and how it softens what is felt.
+# Share of the participant's smile that is mirrored, and how much of that the cheeks rise.
 _MIRRORED, _CHEEK_OF_MIRRORED = 0.55, 0.6
 
-# The same in every state, so that a mouth at rest moves with nothing but an emotion.
+# The same for every activity, so that a mouth at rest moves only with an emotion.
 _SMILE = 0.10
 
-_AT_WORK: dict[Activity, Expression] = {
+_BY_ACTIVITY: dict[Activity, Expression] = {
     "idle": Expression(smile=_SMILE, lid=0.05),
     "listening": Expression(smile=_SMILE, brow_left=0.05, brow_right=0.05, lid=-0.01),
     "thinking": Expression(smile=_SMILE, brow_left=0.20, brow_right=0.08, furrow=0.15, lid=0.06),
@@ -68,11 +68,12 @@ _RAISE_REFRACTORY_S = 1.3
 
 
 class Expressions:
-    """The face's set at each moment. The smile has no drift: it settles and is then still."""
+    """The expression at each moment, approached smoothly. The smile has no drift: it settles and is then
+    still."""
 
-    def __init__(self, dice: Dice, activity: Activity) -> None:
-        self._dice = dice
-        start = _AT_WORK[activity]
+    def __init__(self, rng: SeededRandom, activity: Activity) -> None:
+        self._rng = rng
+        start = _BY_ACTIVITY[activity]
         self._smile = Spring(start.smile, 0.25)
         self._left = Spring(start.brow_left, 0.14)
         self._right = Spring(start.brow_right, 0.14)
@@ -80,7 +81,7 @@ class Expressions:
         self._lid = Spring(start.lid, 0.15)
         self._worry = Spring(0.0, 0.2)
         self._cheek = Spring(0.0, 0.22)
-        # Slower than one's own smile: an answer, not an echo.
+        # Slower than the persona's own smile: an answer, not an echo.
         self._mirrored = Spring(0.0, 0.4)
         self._raise = Spring(0.0, 0.07)
         self._interest = Spring(0.0, 0.3)
@@ -89,43 +90,44 @@ class Expressions:
         self._stressed = False
 
     def advance(self, now_s: float, dt_s: float, activity: Activity, cues: Cues) -> Expression:
+        """The expression after another `dt_s`; `now_s` is the time of the performance, seconds."""
         felt = EMOTIONS.get(cues.emotion.strip().lower(), _NEUTRAL)
         level = 0.0 if felt is _NEUTRAL else min(1.0, max(0.0, cues.emotion_level))
-        at_work = _AT_WORK[activity]
+        base = _BY_ACTIVITY[activity]
         raised = self._raise.follow(self._raise_target(now_s, activity, cues), dt_s)
         attentive = activity == "listening" and cues.user_speaking
         interest = self._interest.follow(
             0.06 + 0.12 * min(1.0, max(0.0, cues.user_level)) if attentive else 0.0, dt_s
         )
         up = raised + interest
-        left = self._left.follow(at_work.brow_left + level * felt.brow_left, dt_s) + up
-        right = self._right.follow(at_work.brow_right + level * felt.brow_right, dt_s) + 0.9 * up
-        smile = self._smile.follow(_limited(at_work.smile * (1.0 - level) + level * felt.smile, -1.0), dt_s)
-        answered = self._mirrored.follow(_MIRRORED * _limited(cues.user_smile, 0.0), dt_s)
-        # It adds to a friendly face, and hardly to one that has reason to be grave.
-        answered *= min(1.0, max(0.15, 1.0 + 2.0 * smile)) * (1.0 - max(0.0, smile))
-        furrow = self._furrow.follow(_limited(at_work.furrow + level * felt.furrow, 0.0), dt_s)
-        lid = self._lid.follow(at_work.lid + level * felt.lid, dt_s)
-        worry = self._worry.follow(_limited(at_work.worry + level * felt.worry, 0.0), dt_s)
-        cheek = self._cheek.follow(_limited(at_work.cheek + level * felt.cheek, 0.0), dt_s)
+        left = self._left.follow(base.brow_left + level * felt.brow_left, dt_s) + up
+        right = self._right.follow(base.brow_right + level * felt.brow_right, dt_s) + 0.9 * up
+        smile = self._smile.follow(_limited(base.smile * (1.0 - level) + level * felt.smile, -1.0), dt_s)
+        mirrored = self._mirrored.follow(_MIRRORED * _limited(cues.user_smile, 0.0), dt_s)
+        # Added in full to a friendly face and hardly to a grave one.
+        mirrored *= min(1.0, max(0.15, 1.0 + 2.0 * smile)) * (1.0 - max(0.0, smile))
+        furrow = self._furrow.follow(_limited(base.furrow + level * felt.furrow, 0.0), dt_s)
+        lid = self._lid.follow(base.lid + level * felt.lid, dt_s)
+        worry = self._worry.follow(_limited(base.worry + level * felt.worry, 0.0), dt_s)
+        cheek = self._cheek.follow(_limited(base.cheek + level * felt.cheek, 0.0), dt_s)
         return Expression(
-            smile=_limited(smile + answered, -1.0),
+            smile=_limited(smile + mirrored, -1.0),
             brow_left=_limited(left, -1.0),
             brow_right=_limited(right, -1.0),
             furrow=_limited(furrow, 0.0),
             lid=lid,
             worry=_limited(worry, 0.0),
-            cheek=_limited(cheek + _CHEEK_OF_MIRRORED * answered, 0.0),
+            cheek=_limited(cheek + _CHEEK_OF_MIRRORED * mirrored, 0.0),
         )
 
     def _raise_target(self, now_s: float, activity: Activity, cues: Cues) -> float:
-        """Brows go up with some of the stressed words, not with each."""
+        """How far the brows are raised now: with some of the stressed words, not with each."""
         stressed = activity == "speaking" and cues.emphasis > _RAISE_ABOVE
         begins = stressed and not self._stressed
         self._stressed = stressed
-        if begins and now_s - self._raised_s > _RAISE_REFRACTORY_S and self._dice.happens(_RAISE_CHANCE):
+        if begins and now_s - self._raised_s > _RAISE_REFRACTORY_S and self._rng.chance(_RAISE_CHANCE):
             self._raised_s = now_s
-            self._height = self._dice.between(0.22, 0.42)
+            self._height = self._rng.between(0.22, 0.42)
         return self._height if now_s - self._raised_s < 0.22 else 0.0
 
 

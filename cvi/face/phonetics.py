@@ -1,9 +1,9 @@
-"""What each speech sound asks of the mouth, from how it is articulated.
+"""The mouth target of each speech sound, from its articulation.
 
-No list of one language's phonemes: a symbol of the International Phonetic Alphabet is read as base
-letters with modifiers, each letter has articulatory features (openness, backness and rounding of a
-vowel; place and manner of a consonant), and the features give the mouth. A letter nobody listed
-falls back to the plain letter it is derived from, and at last to a neutral, yielding mouth.
+No list of one language's phonemes: a symbol of the International Phonetic Alphabet is read as base letters
+with modifiers; each letter has articulatory features (openness, backness and rounding of a vowel; place and
+manner of a consonant), and the features give the target. An unknown letter falls back to the plain letter it
+derives from, and then to a neutral target of low dominance.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from functools import lru_cache
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What one articulation asks for.
+    """The mouth target of one articulation.
 
-    `jaw`, `wide`, `round`, `tongue`: the shape, 0..1; `jaw_weight` ... `tongue_weight`: how much it
-    insists on each against its neighbours (the dominance of Cohen & Massaro 1993), 0 is not at all.
-    `lips`, `teeth`: contact that must be reached, 0 none .. 1 full: both lips, or lower lip and upper
-    teeth. `share`: its part of the symbol's time. `vowel`: it carries the voice's loudness and stress.
+    `jaw`, `wide`, `round`, `tongue`: the shape, 0..1. `jaw_weight` ... `tongue_weight`: dominance over the
+    neighbours' targets (Cohen & Massaro 1993), 0 is none. `lips`, `teeth`: contact that must be reached, 0
+    none .. 1 full: both lips, or lower lip and upper teeth. `share`: its part of the symbol's time. `vowel`:
+    it carries loudness and stress.
     """
 
     jaw: float
@@ -102,10 +102,10 @@ _LENGTH = {"ː": 1.6, "ˑ": 1.25, "\u0306": 0.7, "\u032f": 0.7}
 
 @lru_cache(maxsize=1024)
 def targets(ipa: str) -> tuple[Target, ...]:
-    """The articulations of one symbol in order, their shares adding up to 1; () for silence.
+    """The articulations of one IPA symbol in order, their shares adding up to 1; () for silence.
 
-    "p" -> one with full lip contact; "aɪ" -> two, open then spread; "t͡ʃ" -> two; "iː", "kʷ", "ã",
-    "n̩" are read with their marks. Stress and tone marks, tie bars and digits ask nothing of the mouth.
+    "p" -> one with full lip contact; "aɪ" -> two, open then spread; "t͡ʃ" -> two; "iː", "kʷ", "ã", "n̩" are
+    read with their marks. Stress and tone marks, tie bars and digits have no target.
     """
     found: list[Target] = []
     for char in unicodedata.normalize("NFC", ipa.strip()):

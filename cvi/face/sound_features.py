@@ -1,4 +1,4 @@
-"""What the sound-driven mouth hears: log-mel bands against the voice's own loud level."""
+"""Features of sound for the mouth: mel bands and loudness, relative to the voice's own level."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ BANDS = 28
 _FFT, _LOW_HZ, _HIGH_HZ = 1024, 80.0, 8000.0
 _FLOOR_DB, _SPAN_DB = -50.0, 60.0
 CONTEXT = tuple(range(-12, 13, 2))
-"""Frames that are seen around the one that is shaped: 120 ms on either side."""
+"""Offsets of the frames that the network takes: 120 ms on either side."""
+FRAME_S = 0.010
+_FRAME = int(PLAYED_HZ * FRAME_S)
+_SILENCE_DB = -52.0
 
 
 def band_levels_db(pcm: Pcm) -> Floats:
@@ -36,19 +39,19 @@ def band_levels_db(pcm: Pcm) -> Floats:
 
 
 def loudness_db(levels: Floats) -> Floats:
-    """How loud the voice is in each frame, (n,): its bands below 4 kHz together."""
+    """Loudness of each frame, (n,) dBFS, from `levels` (n, BANDS): the sum of its bands below 4 kHz."""
     return np.asarray(10.0 * np.log10(np.power(10.0, levels[:, :20] / 10.0).sum(1) + 1e-10), np.float32)
 
 
 def inputs(levels: Floats, reference_db: float) -> Floats:
-    """Frames with their context, as the network takes them: (n, len(CONTEXT) * BANDS).
+    """Frames with their context as the network takes them: (n, BANDS) -> (n, len(CONTEXT) * BANDS).
 
-    Beyond both ends is silence. `reference_db` is the voice's loud level in `loudness_db`.
+    Silence is assumed beyond both ends. `reference_db`: the level of the voice's loud parts in `loudness_db`.
     """
-    seen = np.clip((levels - reference_db - _FLOOR_DB) / _SPAN_DB, 0.0, 1.2).astype(np.float32)
+    scaled = np.clip((levels - reference_db - _FLOOR_DB) / _SPAN_DB, 0.0, 1.2).astype(np.float32)
     edge = max(CONTEXT)
-    padded = np.pad(seen, ((edge, edge), (0, 0)))
-    return np.concatenate([padded[edge + k : edge + k + len(seen)] for k in CONTEXT], axis=1)
+    padded = np.pad(scaled, ((edge, edge), (0, 0)))
+    return np.concatenate([padded[edge + k : edge + k + len(scaled)] for k in CONTEXT], axis=1)
 
 
 @lru_cache(maxsize=1)
@@ -67,3 +70,27 @@ def _bank() -> tuple[Floats, Floats]:
     window = np.hanning(WINDOW)
     # A full-scale tone within one band is about 0 dB.
     return window.astype(np.float32), (filters * (4.0 / window.sum() ** 2)).astype(np.float32)
+
+
+class ReferenceLevel:
+    """The level of a voice's loud parts, dBFS: a slow average, so that one shout does not set it."""
+
+    def __init__(self) -> None:
+        self.db: float | None = None
+
+    def update(self, levels_db: npt.NDArray[np.float64]) -> float:
+        """Take in more levels (n,); returns the reference, -20 before any voice."""
+        voiced = levels_db[levels_db > _SILENCE_DB]
+        if len(voiced):
+            loud = float(np.percentile(voiced, 90))
+            weight = min(0.5, len(voiced) / 100)
+            self.db = loud if self.db is None else self.db + weight * (loud - self.db)
+        return -20.0 if self.db is None else self.db
+
+
+def levels_db(pcm: Pcm) -> npt.NDArray[np.float64]:
+    """Loudness of each whole 10 ms of `pcm` (int16, PLAYED_HZ), shape (len // 240,), dBFS; -120 is digital
+    silence."""
+    frames = to_float(pcm[: len(pcm) // _FRAME * _FRAME]).reshape(-1, _FRAME).astype(np.float64)
+    level: npt.NDArray[np.float64] = 10.0 * np.log10(np.mean(frames * frames, axis=1) + 1e-12)
+    return level

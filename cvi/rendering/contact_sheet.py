@@ -9,11 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.audio.block import PLAYED_HZ
-from cvi.face.base import Controls, FaceEngine
+from cvi.face.base import Controls, Cues, FaceEngine, MouthShape
 from cvi.face.behaviour import Behaviour
-from cvi.face.cues import Cues
 from cvi.face.driver import MouthDriver
-from cvi.face.mouth import MouthShape
 from cvi.tts.base import Phone
 
 Rgb = npt.NDArray[np.uint8]

@@ -24,8 +24,7 @@ from cvi.engine_registry import build
 from cvi.errors import CviError, UsageError
 from cvi.face.base import Controls, FaceEngine
 from cvi.face.replica import load_replica_card
-from cvi.face.speech_encoder import SpeechEncoder
-from cvi.face.speech_mouth import reader_for
+from cvi.face.speech_mouth import SpeechEncoder, best_reader
 from cvi.files import sha256_of
 from cvi.media.encode import check_output
 from cvi.paths import home
@@ -203,7 +202,7 @@ class _SegmentDrawing:
         plan = self._plan
         without_phones = any(not segment.phones for segment in self._track.segments)
         encoder = SpeechEncoder(plan.encoder) if plan.encoder is not None and without_phones else None
-        audio_mouth = reader_for(plan.face.replica, encoder)
+        audio_mouth = best_reader(plan.face.replica, encoder)
         controls = speech_poses(self._track, plan.face.fps, plan.seed, plan.emotion, audio_mouth)
         for index, count in enumerate(self.counts):
             of_segment = [next(controls) for _ in range(count)]

@@ -6,9 +6,8 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from math import ceil
 
-from cvi.face.base import Controls
+from cvi.face.base import Controls, Cues
 from cvi.face.behaviour import Behaviour
-from cvi.face.cues import Cues
 from cvi.face.driver import MouthDriver
 from cvi.face.sound_mouth import MouthReader
 from cvi.rendering.speech_track import SpeechTrack

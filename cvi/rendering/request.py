@@ -54,7 +54,7 @@ class FilmRequest(BaseModel):
 class ResolvedFilm:
     """A film with everything it is made from: `script`, spoken by `voice`, or `audio`, a file of speech.
 
-    `encoder` is the file of the speech encoder (`cvi.face.speech_encoder`) for speech without phone times,
+    `encoder` is the file of the speech encoder (`cvi.face.speech_mouth`) for speech without phone times,
     None where it is not installed. `emotion` and `seed` are as in `FilmRequest`.
     """
 

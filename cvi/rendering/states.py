@@ -16,10 +16,9 @@ import numpy as np
 
 from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.engine_registry import build
-from cvi.face.base import Activity, Controls, FaceSettings
+from cvi.face.base import Activity, Controls, Cues, FaceSettings
 from cvi.face.behaviour import Behaviour
-from cvi.face.cues import Cues
-from cvi.face.loudness import FRAME_S, levels_db
+from cvi.face.sound_features import FRAME_S, levels_db
 from cvi.rendering.output import encode_segment, join_segments
 from cvi.rendering.poses import EMOTION_LEAD_S, EMOTION_LEVEL, mouth_driver
 from cvi.rendering.speech_track import SpeechSegment, SpeechTrack, read_script, synthesize

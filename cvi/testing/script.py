@@ -21,7 +21,7 @@ from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.journal import Event, Journal
 from cvi.conversation.settings import ConversationSettings, Layers
-from cvi.face.sound_mouth import Network
+from cvi.face.sound_mouth import MouthNetwork
 from cvi.llm.base import Message
 from cvi.media.frames import AVUnit
 from cvi.testing.fakes import FakeLlm, FakeStt, FakeTts, FakeTurnModel, FakeVad, Vocabulary, fake_render
@@ -142,7 +142,7 @@ class Script:
         tts: FakeTts | None = None,
         stt: FakeStt | None = None,
         turns: FakeTurnModel | None = None,
-        ear: Network | None = None,
+        ear: MouthNetwork | None = None,
         settings: ConversationSettings | None = None,
         journal: Path | None = None,
     ) -> Outcome:

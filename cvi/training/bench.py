@@ -12,8 +12,7 @@ from cvi.audio.block import PLAYED_HZ
 from cvi.errors import MissingError, UsageError
 from cvi.face.base import Controls
 from cvi.face.replica import CARD, find_replica, load_replica_card
-from cvi.face.speech_encoder import SpeechEncoder
-from cvi.face.speech_mouth import reader_for
+from cvi.face.speech_mouth import SpeechEncoder, best_reader
 from cvi.files import sha256_of
 from cvi.media.decode import read_audio
 from cvi.models.installed import installed_speech_encoder
@@ -56,7 +55,7 @@ def evaluate_again(
     sound = read_audio(film, PLAYED_HZ)
     lag = int(told.get("lag_frames", 0))
     encoder = installed_speech_encoder()
-    reader = reader_for(card.folder, None if encoder is None else SpeechEncoder(encoder))
+    reader = best_reader(card.folder, None if encoder is None else SpeechEncoder(encoder))
 
     def heard(utterances: list[Utterance]) -> list[Controls]:
         return as_filmed(asked(utterances, len(prepared), prepared.fps, reader), lag)

@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.audio.block import Pcm
-from cvi.face.loudness import ReferenceLevel
-from cvi.face.sound_features import HOP_S, WINDOW, band_levels_db, inputs, loudness_db
-from cvi.face.sound_mouth import SHAPES, Network, shipped
+from cvi.face.sound_features import HOP_S, WINDOW, ReferenceLevel, band_levels_db, inputs, loudness_db
+from cvi.face.sound_mouth import SHAPES, MouthNetwork, shipped_network
 
 FITTED = ("jaw", "wide", "round")
 """What footage shows plainly. Tongue and contacts stay as they were shipped."""
@@ -46,7 +45,7 @@ class Ear:
     left out of the fit, `before` the shipped network's there; `lag_frames` the picture lies behind the
     sound."""
 
-    network: Network
+    network: MouthNetwork
     agreement: float
     before: float
     lag_frames: int
@@ -58,7 +57,7 @@ def learn_ear(pcm: Pcm, shown: Floats, used: Bools, fps: float) -> Ear | None:
     frames = np.flatnonzero(used)
     if len(frames) < _LEAST:
         return None
-    network = shipped()
+    network = shipped_network()
     heard = _heard(pcm, len(shown), fps, network)
     folds = np.minimum(np.arange(len(frames)) * _FOLDS // len(frames), _FOLDS - 1)
     start = np.vstack([network.out, network.out_bias])[:, _COLUMNS].astype(np.float64)
@@ -88,15 +87,15 @@ def learn_ear(pcm: Pcm, shown: Floats, used: Bools, fps: float) -> Ear | None:
 def ear_bytes(ear: Ear) -> bytes:
     """As it is stored."""
     stream = io.BytesIO()
-    parts = {name: np.asarray(getattr(ear.network, name), np.float32) for name in Network.__slots__}
+    parts = {name: np.asarray(getattr(ear.network, name), np.float32) for name in MouthNetwork.__slots__}
     np.savez_compressed(stream, **parts)  # type: ignore[arg-type]
     return stream.getvalue()
 
 
-def _heard(pcm: Pcm, count: int, fps: float, network: Network) -> Doubles:
+def _heard(pcm: Pcm, count: int, fps: float, network: MouthNetwork) -> Doubles:
     """The hidden layer at each frame's middle, and a one: (count, hidden + 1)."""
     levels = band_levels_db(np.concatenate([np.zeros(WINDOW // 2, np.int16), pcm]))
-    reference = ReferenceLevel().hear(loudness_db(levels).astype(np.float64))
+    reference = ReferenceLevel().update(loudness_db(levels).astype(np.float64))
     inner = np.tanh(inputs(levels, reference) @ network.hidden + network.hidden_bias)
     middles = np.rint((np.arange(count) + 0.5) / fps / HOP_S).astype(int)
     total = np.zeros((count, inner.shape[1]))

@@ -12,9 +12,8 @@ import numpy.typing as npt
 
 from cvi.audio.block import Pcm
 from cvi.face.base import Controls
-from cvi.face.sound_mouth import EAR, MouthReader
-from cvi.face.speech_encoder import SpeechEncoder
-from cvi.face.speech_mouth import SPEECH_EAR, SpeechMap, SpeechMouth, map_bytes
+from cvi.face.sound_mouth import MOUTH_NETWORK, MouthReader
+from cvi.face.speech_mouth import SPEECH_MAP, SpeechEncoder, SpeechMap, SpeechMouth, map_bytes
 from cvi.files import write_bytes
 from cvi.training.ear import Ear, ear_bytes, learn_ear
 from cvi.training.prepared import Prepared
@@ -56,11 +55,11 @@ class Heard:
         """Write the ears into a replica's folder; the files' names."""
         names = []
         if self.ear is not None:
-            write_bytes(folder / EAR, ear_bytes(self.ear))
-            names.append(EAR)
+            write_bytes(folder / MOUTH_NETWORK, ear_bytes(self.ear))
+            names.append(MOUTH_NETWORK)
         if self.speech_map is not None:
-            write_bytes(folder / SPEECH_EAR, map_bytes(self.speech_map))
-            names.append(SPEECH_EAR)
+            write_bytes(folder / SPEECH_MAP, map_bytes(self.speech_map))
+            names.append(SPEECH_MAP)
         return names
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from cvi.audio.block import PLAYED_HZ
 from cvi.errors import UsageError
-from cvi.face.speech_encoder import SpeechEncoder
+from cvi.face.speech_mouth import SpeechEncoder
 from cvi.files import sha256_of, write_bytes
 from cvi.media.decode import read_audio
 from cvi.training.bearing import bearing_of
@@ -56,7 +56,7 @@ class Order:
     """What to make. `consent` is the wording, or the path of a text or film of it, by `consent_by` where it
     does not say who. `minutes` of training in place of `steps`, which are the tier's where None;
     `held_out_s` None is a share of the footage; `script` what was read in it; `anyway` trains on footage that
-    was graded unusable; `encoder` is what its sound is heard through (`cvi.face.speech_encoder`)."""
+    was graded unusable; `encoder` is what its sound is heard through (`cvi.face.speech_mouth`)."""
 
     video: Path
     name: str

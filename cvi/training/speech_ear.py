@@ -16,8 +16,7 @@ import numpy.typing as npt
 from cvi.audio.block import Pcm
 from cvi.face.base import Controls
 from cvi.face.sound_mouth import SHAPES
-from cvi.face.speech_encoder import SpeechEncoder
-from cvi.face.speech_mouth import SpeechMap, in_context, shipped_map
+from cvi.face.speech_mouth import SpeechEncoder, SpeechMap, in_context, shipped_map
 from cvi.training.ear import FITTED
 from cvi.training.metrics import correlation
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.face.base import Controls
 from cvi.face.driver import MouthDriver
-from cvi.face.loudness import FRAME_S, levels_db
+from cvi.face.sound_features import FRAME_S, levels_db
 from cvi.face.sound_mouth import MouthReader
 from cvi.tts.base import Phone
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cvi.errors import CviError, UsageError
 from cvi.face.replica import list_replicas
-from cvi.face.shelf import check_name, is_shipped
+from cvi.face.replica_store import check_name, is_shipped
 from cvi.files import write_bytes
 from cvi.paths import home, replicas_dir
 from cvi.training.checkpoint import CHECKPOINT

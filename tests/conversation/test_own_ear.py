@@ -15,7 +15,7 @@ from cvi.audio.block import PLAYED_HZ
 from cvi.engines import build_engine_set, conversation_settings, resolve
 from cvi.errors import UsageError
 from cvi.face.base import Controls
-from cvi.face.sound_mouth import EAR, SHAPES, Network, load_ear, shipped
+from cvi.face.sound_mouth import MOUTH_NETWORK, SHAPES, MouthNetwork, load_mouth_network, shipped_network
 from cvi.media.frames import Frame
 from cvi.persona.schema import Persona
 from cvi.testing.fakes import FakeLlm, FakeStt, FakeTts, FakeTurnModel, FakeVad, Vocabulary
@@ -23,11 +23,11 @@ from cvi.testing.script import Outcome, Script
 from cvi.tts.base import Speech
 
 
-def ear(jaw: float) -> Network:
+def ear(jaw: float) -> MouthNetwork:
     """Hears every sound as a jaw that far open, and nothing else."""
     bias = np.full(len(SHAPES), -30.0, np.float32)
     bias[SHAPES.index("jaw")] = np.log(jaw / (1 - jaw))
-    return replace(shipped(), out=np.zeros_like(shipped().out), out_bias=bias)
+    return replace(shipped_network(), out=np.zeros_like(shipped_network().out), out_bias=bias)
 
 
 class WordlessTts(FakeTts):
@@ -43,7 +43,7 @@ def widest(outcome: Outcome) -> float:
     return max((int(unit.frame[:4].max()) - 16) / 219 for unit in outcome.units)
 
 
-def told(own: Network | None, tts: FakeTts) -> Outcome:
+def told(own: MouthNetwork | None, tts: FakeTts) -> Outcome:
     script = Script()
     script.user_says(0.5, "what is your name")
     return script.play(FakeLlm(["My name is June and I live here."]), tts=tts, ear=own)
@@ -52,7 +52,7 @@ def told(own: Network | None, tts: FakeTts) -> Outcome:
 @pytest.mark.parametrize("jaw", [0.3, 0.8])
 def test_a_reply_without_phones_moves_the_mouth_by_the_replicas_own_ear(jaw: float) -> None:
     assert widest(told(ear(jaw), WordlessTts())) == pytest.approx(jaw, abs=0.02)
-    assert widest(told(None, WordlessTts())) == widest(told(shipped(), WordlessTts()))
+    assert widest(told(None, WordlessTts())) == widest(told(shipped_network(), WordlessTts()))
 
 
 def test_sound_that_an_application_gives_is_heard_by_it_too() -> None:
@@ -89,8 +89,8 @@ def test_the_engine_set_takes_the_ear_from_the_replicas_folder(tmp_path: Path, m
     chosen = resolve(persona, replica="june", profile="embedded")
     chosen = replace(chosen, replica=replace(chosen.replica, folder=tmp_path))
 
-    def heard_by(with_face: bool = True) -> Network | None:
-        async def built() -> Network | None:
+    def heard_by(with_face: bool = True) -> MouthNetwork | None:
+        async def built() -> MouthNetwork | None:
             engines = await build_engine_set(chosen, conversation_settings(chosen, "x"), with_face=with_face)
             await engines.close()
             return engines.layers.ear
@@ -99,10 +99,10 @@ def test_the_engine_set_takes_the_ear_from_the_replicas_folder(tmp_path: Path, m
 
     assert heard_by() is None
     own = ear(0.5)
-    np.savez(tmp_path / EAR, **{name: getattr(own, name) for name in Network.__slots__})
+    np.savez(tmp_path / MOUTH_NETWORK, **{name: getattr(own, name) for name in MouthNetwork.__slots__})
     found = heard_by()
-    assert found is not None and np.array_equal(found.out_bias, own.out_bias) and load_ear(tmp_path) is not None
-    (tmp_path / EAR).write_bytes(b"nothing")
+    assert found is not None and np.array_equal(found.out_bias, own.out_bias) and load_mouth_network(tmp_path) is not None
+    (tmp_path / MOUTH_NETWORK).write_bytes(b"nothing")
     with pytest.raises(UsageError, match="cannot be read"):
         heard_by()
     assert heard_by(with_face=False) is None, "nobody is seen"

@@ -11,13 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cvi.face.base import Activity, Controls
+from cvi.face.base import NO_CUES, REST, Activity, Controls, Cues, MouthShape
 from cvi.face.behaviour import Behaviour
-from cvi.face.cues import NO_CUES, Cues
 from cvi.face.expression import EMOTIONS
-from cvi.face.mouth import REST, MouthShape
-from cvi.face.noise import Dice, drift
-from cvi.face.spring import Spring
+from cvi.face.motion import SeededRandom, Spring, drift
 
 FPS = 25
 ACTIVITIES: tuple[Activity, ...] = ("idle", "listening", "thinking", "speaking")
@@ -280,11 +277,11 @@ def test_drift_is_bounded_and_smooth(seed: int, t_s: float, hz: float) -> None:
 
 
 def test_dice_are_fair_and_the_same_on_every_machine() -> None:
-    dice = Dice(42)
-    rolls = [dice.roll() for _ in range(4000)]
+    rng = SeededRandom(42)
+    rolls = [rng.random() for _ in range(4000)]
     assert 0.48 < sum(rolls) / len(rolls) < 0.52
     assert len(set(rolls)) == 4000
-    assert [Dice(42).roll(), Dice(43).roll()] == [0.5074096602401498, 0.8862117123655464]
+    assert [SeededRandom(42).random(), SeededRandom(43).random()] == [0.5074096602401498, 0.8862117123655464]
 
 
 def test_a_smile_is_answered_slowly_and_let_go_again() -> None:

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cvi.audio.block import PLAYED_HZ, to_int16
+from cvi.face.base import REST, MouthShape
 from cvi.face.driver import MouthDriver
-from cvi.face.mouth import REST, MouthShape
 from cvi.face.phonetics import targets
 from cvi.tts.base import Phone
 

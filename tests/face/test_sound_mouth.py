@@ -10,11 +10,10 @@ import pytest
 from cvi.audio.block import PLAYED_HZ, to_int16
 from cvi.engine_registry import build
 from cvi.errors import MissingError, UsageError
+from cvi.face.base import REST
 from cvi.face.driver import MouthDriver
-from cvi.face.loudness import levels_db
-from cvi.face.mouth import REST
-from cvi.face.sound_features import BANDS, CONTEXT, band_levels_db, inputs
-from cvi.face.sound_mouth import NOTHING, SoundMouth
+from cvi.face.sound_features import BANDS, CONTEXT, band_levels_db, inputs, levels_db
+from cvi.face.sound_mouth import NO_SOUND, SoundMouth
 from cvi.media.decode import read_audio
 from cvi.tts.base import Speech, TtsSettings
 
@@ -96,7 +95,7 @@ def test_features_have_their_shapes_at_any_length() -> None:
     mouth = SoundMouth()
     mouth.append(np.zeros(0, np.int16), 0.0)
     mouth.append(np.full(10, 3000, np.int16), 0.0)
-    assert mouth.at(0.0) == NOTHING
+    assert mouth.at(0.0) == NO_SOUND
 
 
 @pytest.mark.parametrize("name", ["musetalk_eng.wav", "sad_RD_Radio31_000.wav", "sad_RD_Radio34_002.wav"])

@@ -13,16 +13,17 @@ from cvi.engine_registry import build
 from cvi.errors import EngineError, MissingError, UsageError
 from cvi.face.driver import MouthDriver
 from cvi.face.sound_mouth import SHAPES, SoundMouth
-from cvi.face.speech_encoder import RATE_HZ, SpeechEncoder
 from cvi.face.speech_mouth import (
     CONTEXT,
-    SPEECH_EAR,
+    RATE_HZ,
+    SPEECH_MAP,
+    SpeechEncoder,
     SpeechMap,
     SpeechMouth,
+    best_reader,
     in_context,
     load_speech_map,
     map_bytes,
-    reader_for,
     shipped_map,
 )
 from cvi.tts.base import Speech, TtsSettings
@@ -73,11 +74,11 @@ def test_the_mouth_of_a_moment_is_the_maps_whole_or_in_pieces() -> None:
 
 
 def test_a_replica_has_its_own_map_or_the_shipped(tmp_path: Path) -> None:
-    assert load_speech_map(tmp_path) is None and reader_for(tmp_path, None) is None
-    (tmp_path / SPEECH_EAR).write_bytes(map_bytes(middle_alone()))
+    assert load_speech_map(tmp_path) is None and best_reader(tmp_path, None) is None
+    (tmp_path / SPEECH_MAP).write_bytes(map_bytes(middle_alone()))
     own = load_speech_map(tmp_path)
     assert own is not None and np.allclose(own.weights, middle_alone().weights, atol=1e-4)
-    (tmp_path / SPEECH_EAR).write_bytes(b"nothing")
+    (tmp_path / SPEECH_MAP).write_bytes(b"nothing")
     with pytest.raises(UsageError, match="cannot be read"):
         load_speech_map(tmp_path)
 

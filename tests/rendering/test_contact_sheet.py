@@ -5,8 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from cvi.face.base import FaceSettings
-from cvi.face.mouth import REST
+from cvi.face.base import REST, FaceSettings
 from cvi.face.replica import find_replica
 from cvi.face.sculpted import build
 from cvi.rendering.contact_sheet import (

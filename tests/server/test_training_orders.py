@@ -304,7 +304,7 @@ async def test_a_server_that_cannot_train_says_what_it_needs(
 
 
 def test_names_are_those_that_the_command_line_takes() -> None:
-    from cvi.face.shelf import check_name
+    from cvi.face.replica_store import check_name
 
     for title, name in (("Anna Müller", "anna-muller"), ("安娜", "replica"), ("../../etc", "etc"), ("-_x_-", "x"), ("A" * 255, "a" * 48)):
         assert check_name(folder_name(title, ())) == name

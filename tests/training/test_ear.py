@@ -11,7 +11,7 @@ from puppet import FPS, Puppet, speaking
 
 from cvi.errors import UsageError
 from cvi.face.driver import MouthDriver
-from cvi.face.sound_mouth import EAR, SHAPES, load_ear, shipped
+from cvi.face.sound_mouth import MOUTH_NETWORK, SHAPES, load_mouth_network, shipped_network
 from cvi.training.ear import FITTED, ear_bytes, learn_ear
 from cvi.training.utterances import asked, whole_sound
 
@@ -38,9 +38,9 @@ def test_an_ear_hears_its_person_better_than_the_shipped_one(tmp_path: Path) -> 
     assert heard["own"] > max(heard["shipped"], 0.75)
     # What the footage does not show stays as it was.
     kept = [SHAPES.index(name) for name in SHAPES if name not in FITTED]
-    assert np.array_equal(ear.network.out[:, kept], shipped().out[:, kept])
-    (tmp_path / EAR).write_bytes(ear_bytes(ear))
-    again = load_ear(tmp_path)
+    assert np.array_equal(ear.network.out[:, kept], shipped_network().out[:, kept])
+    (tmp_path / MOUTH_NETWORK).write_bytes(ear_bytes(ear))
+    again = load_mouth_network(tmp_path)
     assert again is not None and np.array_equal(again.out, ear.network.out)
 
 
@@ -60,16 +60,16 @@ def test_footage_that_teaches_nothing_leaves_the_shipped_ear() -> None:
 
 
 def test_a_replica_without_an_ear_has_none_and_a_damaged_one_is_named(tmp_path: Path) -> None:
-    assert load_ear(tmp_path) is None
-    (tmp_path / EAR).write_bytes(b"nothing")
+    assert load_mouth_network(tmp_path) is None
+    (tmp_path / MOUTH_NETWORK).write_bytes(b"nothing")
     with pytest.raises(UsageError, match="cannot be read"):
-        load_ear(tmp_path)
+        load_mouth_network(tmp_path)
 
 
 def test_a_driver_without_an_ear_hears_as_shipped() -> None:
     puppet = Puppet.make(2.0)
-    deaf = replace(shipped(), out=0 * shipped().out, out_bias=shipped().out_bias - 30)
-    drivers = [MouthDriver(), MouthDriver(shipped()), MouthDriver(deaf)]
+    deaf = replace(shipped_network(), out=0 * shipped_network().out, out_bias=shipped_network().out_bias - 30)
+    drivers = [MouthDriver(), MouthDriver(shipped_network()), MouthDriver(deaf)]
     for driver in drivers:
         driver.append((), puppet.sound(), 0.0)
     times = np.arange(0.1, 1.5, 0.1)

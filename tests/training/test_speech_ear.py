@@ -9,8 +9,7 @@ from puppet import FPS
 from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.face.base import Controls
 from cvi.face.sound_mouth import SHAPES
-from cvi.face.speech_encoder import LAYERS, RATE_HZ, WIDTH
-from cvi.face.speech_mouth import SpeechMap, in_context
+from cvi.face.speech_mouth import LAYERS, RATE_HZ, WIDTH, SpeechMap, in_context
 from cvi.training import speech_ear
 from cvi.training.ear import FITTED
 from cvi.training.speech_ear import FOLDS, learn_speech_ear

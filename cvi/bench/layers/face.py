@@ -16,10 +16,9 @@ import numpy as np
 
 from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.bench.run import Figure, Variant
-from cvi.face.base import Activity, Controls, FaceEngine, FaceSettings
+from cvi.face.base import REST, Activity, Controls, FaceEngine, FaceSettings
 from cvi.face.behaviour import Behaviour
 from cvi.face.driver import MouthDriver
-from cvi.face.mouth import REST
 from cvi.media.encode import X264
 from cvi.media.frames import Frame, av_frame
 from cvi.tts.base import Phone

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cvi.face.bt709 import TO_YCC
+from cvi.face.planes import TO_YCC
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]

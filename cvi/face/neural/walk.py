@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from cvi.face.base import Controls
+from cvi.face.motion import SeededRandom
 from cvi.face.neural.moods import Moods
 from cvi.face.neural.reel import NEVER, Ints, Reel, distances
-from cvi.face.noise import Dice
 
 _AGAIN_S = 1.0
 """A moment so little before the last one is that one drawn again; one farther back begins anew."""
@@ -30,7 +30,7 @@ class Walk:
         self._begin()
 
     def _begin(self) -> None:
-        self._dice, self._moods = Dice(1), Moods()
+        self._rng, self._moods = SeededRandom(1), Moods()
         self._stayed = 0
         self._frame = 0
 
@@ -61,7 +61,7 @@ class Walk:
             far = next(far for goal in goals if (far := self._distances(goal))[self._frame] < NEVER)
             if far[self._frame] > 0:
                 after = min(ways, key=lambda way: int(far[way]))
-            elif self._stayed > _STAYS_S * self._fps and self._dice.happens(_LEAVES):
+            elif self._stayed > _STAYS_S * self._fps and self._rng.chance(_LEAVES):
                 # Any of the same kind: what is seen twice in the same order is seen to be a film.
                 after = next((way for way in ways[1:] if far[self._arrival(way)] == 0), after)
         self._stayed = 0 if self._clip[after] < 0 else self._stayed + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cvi.face.base import Controls
-from cvi.face.mouth import ease
+from cvi.face.motion import ease
 from cvi.face.photo.canvas import Canvas
 from cvi.face.photo.fields import Grid, bump, fields, rise, summed
 from cvi.face.photo.lips import on_sheet

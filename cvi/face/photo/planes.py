@@ -7,8 +7,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from cvi.face.bt709 import TO_YCC
-from cvi.face.planes import Box, Floats, Planes
+from cvi.face.planes import TO_YCC, Box, Floats, Planes
 
 Map = tuple[Floats, Floats]
 """Where each pixel is fetched from, x and y."""

@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.errors import UsageError
-from cvi.face.bt709 import TO_YCC
-from cvi.face.planes import Box, Bytes, Floats, Planes, halved
+from cvi.face.planes import TO_YCC, Box, Bytes, Floats, Planes, halved
 
 
 def as_weight(weight: Bytes) -> Planes:

@@ -17,7 +17,7 @@ from cvi.audio.block import PLAYED_HZ
 from cvi.engine_registry import build
 from cvi.errors import CviError
 from cvi.face.base import Controls, FaceSettings
-from cvi.face.mouth import ease
+from cvi.face.motion import ease
 from cvi.face.replica import find_replica, load_replica_card
 from cvi.rendering.output import encode_segment, join_segments
 from cvi.rendering.poses import speech_poses

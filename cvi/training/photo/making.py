@@ -13,7 +13,7 @@ import yaml
 from cvi.errors import CviError, UsageError
 from cvi.face.photo.rig import PHOTO, RIG, rig_bytes
 from cvi.face.replica import CARD
-from cvi.face.shelf import free_folder
+from cvi.face.replica_store import free_folder
 from cvi.files import sha256_of, write_bytes
 from cvi.training.consent import consent_file, give_consent, save_consent
 from cvi.training.landmarks import FaceTracker

@@ -7,9 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from cvi.face.base import Activity, Controls
+from cvi.face.base import Activity, Controls, Cues
 from cvi.face.behaviour import Behaviour
-from cvi.face.cues import Cues
 from cvi.face.neural.moods import MOODS, Mood, Moods
 from cvi.face.neural.reel import DOINGS, Reel
 from cvi.face.neural.walk import Walk
