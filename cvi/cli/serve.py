@@ -71,7 +71,8 @@ def serve(
     needs a key (`cvi keys create`).
     """
     from cvi.cli.request import picture_size
-    from cvi.server.serving import ice_servers, run, secret_in, with_certificate
+    from cvi.server.ice_servers import parse_ice_servers
+    from cvi.server.serving import run, secret_in, with_certificate
     from cvi.server.settings import Brand, ServerSettings, Video
 
     width, height = picture_size(size)
@@ -85,7 +86,7 @@ def serve(
         cors_origins=tuple(cors_origin or ()),
         frame_ancestors=tuple(frame_ancestor or ("*",)),
         urls_to=tuple(allow_urls_to or ()),
-        ice_servers=ice_servers(ice_server or ()),
+        ice_servers=parse_ice_servers(ice_server or ()),
         turn_secret=secret_in(turn_secret),
         relay_only=relay_only,
         recording_buckets=tuple(recording_bucket or ()),

@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import Depends, Request, Security
+from fastapi import Request, Security
 from fastapi.security import APIKeyHeader
 
-from cvi.server.answers import Refusal
-from cvi.server.services import Services, services
+from cvi.server.answers import HttpProblem
+from cvi.server.services import Services, ServicesDep
 from cvi.server.settings import is_loopback
 from cvi.server.store.keys import find_key
 
@@ -24,21 +24,21 @@ _header = APIKeyHeader(name="x-api-key", auto_error=False, description="A key ma
 async def allowed(
     request: Request,
     key: Annotated[str | None, Security(_header)],
-    house: Annotated[Services, Depends(services)],
+    services: ServicesDep,
 ) -> None:
     """Raises the contract's 401 for a request that may not be answered."""
-    if key and await house.database.read(lambda there: find_key(there, key)) is not None:
+    if key and await services.database.read(lambda connection: find_key(connection, key)) is not None:
         return
-    if house.settings.asks_for_keys or not _from_here(request, house):
-        raise Refusal(401, "Invalid access token", "message")
+    if services.settings.asks_for_keys or not _from_here(request, services):
+        raise HttpProblem(401, "Invalid access token", "message")
 
 
-def _from_here(request: Request, house: Services) -> bool:
-    known = {urlsplit(house.settings.url).hostname}
+def _from_here(request: Request, services: Services) -> bool:
+    known = {urlsplit(services.settings.url).hostname}
     host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
     if not is_loopback(host) and host not in known:
         return False
     origin = request.headers.get("origin")
-    if origin is None or origin in house.settings.cors_origins:
+    if origin is None or origin in services.settings.cors_origins:
         return request.headers.get("sec-fetch-site", "none") in ("none", "same-origin") or origin is not None
     return urlsplit(origin).netloc == request.headers.get("host", "")

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from cvi.errors import CviError, UsageError
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer, not a fault
+class HttpProblem(Exception):  # noqa: N818 - it is an answer, not a fault
     """A request that is answered with a status from 400. `key` is what the contract calls the text."""
 
     def __init__(
@@ -29,18 +29,18 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not a fault
         self.status, self.text, self.key, self.headers = status, text, key, headers
 
 
-def invalid(what: str) -> Refusal:
+def invalid(what: str) -> HttpProblem:
     """What the contract answers to an id that is not known: `invalid("conversation_id")`."""
-    return Refusal(400, f"Invalid {what}")
+    return HttpProblem(400, f"Invalid {what}")
 
 
-def not_found(what: str) -> Refusal:
-    return Refusal(404, f"{what} not found", "message")
+def not_found(what: str) -> HttpProblem:
+    return HttpProblem(404, f"{what} not found", "message")
 
 
-def not_here_yet(what: str, instead: str = "") -> Refusal:
+def not_here_yet(what: str, instead: str = "") -> HttpProblem:
     """An honest 501: `what` would have to happen, and nothing here does it."""
-    return Refusal(501, f"{what} is not part of this version of cvi. {instead}".strip(), "message")
+    return HttpProblem(501, f"{what} is not part of this version of cvi. {instead}".strip(), "message")
 
 
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -114,8 +114,8 @@ def empty(status: int = 204) -> Response:
 def install(app: FastAPI) -> None:
     """Let every error leave in the contract's shape, and none with a trace."""
 
-    @app.exception_handler(Refusal)
-    async def refused(request: Request, refusal: Refusal) -> Response:
+    @app.exception_handler(HttpProblem)
+    async def refused(request: Request, refusal: HttpProblem) -> Response:
         return JSONResponse({refusal.key: refusal.text}, refusal.status, refusal.headers)
 
     @app.exception_handler(RequestValidationError)

@@ -29,18 +29,23 @@ from cvi.server.api import (
     uploads,
     videos,
 )
-from cvi.server.gate.log import RequestLog
-from cvi.server.gate.origins import Origins, SafeHeaders
-from cvi.server.gate.rate import RateGate, RateLimit
-from cvi.server.gate.size import OneSlashForm, SizeGate
-from cvi.server.measures import Measures
+from cvi.server.metrics import Metrics
+from cvi.server.middleware import (
+    CrossOrigin,
+    RateLimit,
+    RateLimiter,
+    RequestLog,
+    SafeHeaders,
+    SizeLimit,
+    TrailingSlash,
+)
 from cvi.server.services import Services, open_services
 from cvi.server.settings import ServerSettings
 from cvi.server.training.footage import MOST_BYTES as MOST_UPLOADED_BYTES
 
 UPLOADS = "/v2/uploads"
 
-Open = Callable[[ServerSettings, Measures], Coroutine[Any, Any, Services]]
+Open = Callable[[ServerSettings, Metrics], Coroutine[Any, Any, Services]]
 
 
 def create_app(settings: ServerSettings, *, open: Open = open_services) -> FastAPI:
@@ -48,11 +53,11 @@ def create_app(settings: ServerSettings, *, open: Open = open_services) -> FastA
 
     Serve it with one process: rooms live in it. `app.state.services` holds its parts while it runs.
     """
-    measures = Measures()
+    metrics = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.services = await open(settings, measures)
+        app.state.services = await open(settings, metrics)
         try:
             yield
         finally:
@@ -77,15 +82,15 @@ def create_app(settings: ServerSettings, *, open: Open = open_services) -> FastA
     app.include_router(pages.router)
     app.include_router(reference.router)
     app.mount("/static", StaticFiles(directory=pages.WEB, check_dir=False), name="static")
-    _name_the_error(app)
+    _add_error_schema(app)
     secure = settings.url.startswith("https://")
     # The last one added is the first one passed.
-    app.add_middleware(SizeGate, most_bytes=settings.body_bytes, larger={UPLOADS: MOST_UPLOADED_BYTES})
-    app.add_middleware(RateGate, limit=RateLimit(settings.rate_per_minute))
-    app.add_middleware(Origins, api_origins=settings.cors_origins)
+    app.add_middleware(SizeLimit, max_bytes=settings.body_bytes, larger={UPLOADS: MOST_UPLOADED_BYTES})
+    app.add_middleware(RateLimiter, limit=RateLimit(settings.rate_per_minute))
+    app.add_middleware(CrossOrigin, api_origins=settings.cors_origins)
     app.add_middleware(SafeHeaders, frame_ancestors=settings.frame_ancestors, secure=secure)
-    app.add_middleware(RequestLog, measures=measures)
-    app.add_middleware(OneSlashForm)
+    app.add_middleware(RequestLog, metrics=metrics)
+    app.add_middleware(TrailingSlash)
     return app
 
 
@@ -98,13 +103,13 @@ def _api() -> APIRouter:
     for noun in ("/replicas", "/faces"):
         api.include_router(replicas.router, prefix=noun)
     api.include_router(replicas.voices, prefix="/voices")
-    for room in (documents, objectives, guardrails, tools, dictionaries, videos, uploads, kept):
-        api.include_router(room.router)
+    for resource in (documents, objectives, guardrails, tools, dictionaries, videos, uploads, kept):
+        api.include_router(resource.router)
     return api
 
 
-def _name_the_error(app: FastAPI) -> None:
-    """Every route's errors refer to one schema."""
+def _add_error_schema(app: FastAPI) -> None:
+    """Put the schema that every route's errors refer to into the OpenAPI document."""
     make = app.openapi
 
     def openapi() -> dict[str, Any]:

@@ -44,9 +44,9 @@ def _serves(cert: Path, wanted: list[str]) -> bool:
     except (OSError, ValueError):
         return False
     names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    there = {str(name.value) for name in names}
+    covered = {str(name.value) for name in names}
     fresh = found.not_valid_after_utc > datetime.now(UTC) + timedelta(days=RENEW_DAYS)
-    return fresh and set(wanted) <= there
+    return fresh and set(wanted) <= covered
 
 
 def _make(cert: Path, key: Path, names: list[str]) -> None:

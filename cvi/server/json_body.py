@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from cvi.server.answers import Refusal
+from cvi.server.answers import HttpProblem
 
 
 class JsonRoute(APIRoute):
@@ -32,14 +32,14 @@ class JsonRoute(APIRoute):
 
 
 def read_json(body: bytes) -> Any:
-    """The value of a JSON text. Raises `Refusal` with what is wrong."""
+    """The value of a JSON text. Raises `HttpProblem` with what is wrong."""
     try:
         value = json.loads(body, parse_constant=_no_constant)
         # A number too large, or half of a surrogate pair: they parse, and can be neither stored nor sent.
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         text = str(error) if isinstance(error, json.JSONDecodeError) else "it holds what JSON cannot say"
-        raise Refusal(400, f"The body is not JSON: {text}.") from None
+        raise HttpProblem(400, f"The body is not JSON: {text}.") from None
     return value
 
 

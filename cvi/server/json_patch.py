@@ -30,7 +30,7 @@ def apply_patch(document: Any, patch: Any, spelling: Spelling | None = None) -> 
     result = copy.deepcopy(document)
     for number, operation in enumerate(patch):
         try:
-            result = _apply(result, operation, spelling or (lambda path, there, key: key))
+            result = _apply(result, operation, spelling or (lambda path, node, key: key))
         except PatchError as fault:
             raise PatchError(f"Operation {number}: {fault}") from None
     return result
@@ -72,40 +72,40 @@ def _pointer(operation: dict[str, Any], name: str) -> list[str]:
 
 
 def _get(root: Any, path: Sequence[str], spelling: Spelling) -> Any:
-    there: Any = root
+    node: Any = root
     walked: tuple[str, ...] = ()
     for part in path:
-        there, walked = _step(there, part, walked, spelling)
-    return there
+        node, walked = _step(node, part, walked, spelling)
+    return node
 
 
-def _step(there: Any, part: str, walked: tuple[str, ...], spelling: Spelling) -> tuple[Any, tuple[str, ...]]:
-    if isinstance(there, dict):
-        key = spelling(walked, there, part)
-        if key in there:
-            return there[key], (*walked, key)
-    elif isinstance(there, list):
-        return there[_index(part, len(there) - 1)], (*walked, part)
+def _step(node: Any, part: str, walked: tuple[str, ...], spelling: Spelling) -> tuple[Any, tuple[str, ...]]:
+    if isinstance(node, dict):
+        key = spelling(walked, node, part)
+        if key in node:
+            return node[key], (*walked, key)
+    elif isinstance(node, list):
+        return node[_index(part, len(node) - 1)], (*walked, part)
     raise PatchError(f"there is nothing at '/{'/'.join((*walked, part))}'.")
 
 
 def _set(root: Any, path: Sequence[str], value: Any, spelling: Spelling, *, insert: bool) -> Any:
     if not path:
         return value
-    there: Any = root
+    node: Any = root
     walked: tuple[str, ...] = ()
     for part in path[:-1]:
-        if isinstance(there, dict):
-            there.setdefault(spelling(walked, there, part), {})
-        there, walked = _step(there, part, walked, spelling)
+        if isinstance(node, dict):
+            node.setdefault(spelling(walked, node, part), {})
+        node, walked = _step(node, part, walked, spelling)
     last = path[-1]
-    if isinstance(there, dict):
-        there[spelling(walked, there, last)] = value
-    elif isinstance(there, list):
+    if isinstance(node, dict):
+        node[spelling(walked, node, last)] = value
+    elif isinstance(node, list):
         if insert:
-            there.insert(len(there) if last == "-" else _index(last, len(there)), value)
+            node.insert(len(node) if last == "-" else _index(last, len(node)), value)
         else:
-            there[_index(last, len(there) - 1)] = value
+            node[_index(last, len(node) - 1)] = value
     else:
         raise PatchError(f"'/{'/'.join(walked)}' holds no members.")
     return root

@@ -5,19 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Annotated, cast
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from cvi.endpoints.outbound import OutboundClient, OutboundPolicy
 from cvi.models.profiles import Profile
+from cvi.server.catalog.persona_store import PersonaStore
+from cvi.server.catalog.replica_store import ReplicaStore
+from cvi.server.catalog.thumbnails import Thumbnails
 from cvi.server.films.darkroom import Darkroom
-from cvi.server.measures import Measures
-from cvi.server.personas.shelf import PersonaShelf
+from cvi.server.metrics import Metrics
 from cvi.server.recordings.carrier import Carrier
-from cvi.server.replicas.portraits import Portraits
-from cvi.server.replicas.shelf import ReplicaShelf
-from cvi.server.rooms.headroom import Headroom
+from cvi.server.rooms.admission import AdmissionControl
 from cvi.server.rooms.rooms import Rooms
 from cvi.server.settings import ServerSettings
 from cvi.server.store.database import Database, database_path
@@ -39,13 +39,13 @@ class Services:
     delivery: Delivery
     caller: OutboundClient
     guard: OutboundPolicy
-    personas: PersonaShelf
-    replicas: ReplicaShelf
+    personas: PersonaStore
+    replicas: ReplicaStore
     films: Darkroom
     training: Atelier
     recordings: Carrier
-    portraits: Portraits
-    measures: Measures
+    thumbnails: Thumbnails
+    metrics: Metrics
     profile: Profile
     wall: Callable[[], float] = time.time
 
@@ -55,14 +55,14 @@ class Services:
         await self.films.stop()
         await self.training.stop()
         await self.recordings.stop()
-        await self.portraits.stop()
+        await self.thumbnails.stop()
         await self.delivery.flush(FLUSH_S)
         await self.delivery.stop()
         await self.caller.close()
         await self.database.close()
 
 
-async def open_services(settings: ServerSettings, measures: Measures) -> Services:
+async def open_services(settings: ServerSettings, metrics: Metrics) -> Services:
     """Raises `CviError` when the database cannot be used or the profile is not installed."""
     import asyncio
 
@@ -80,8 +80,8 @@ async def open_services(settings: ServerSettings, measures: Measures) -> Service
     rooms = Rooms(
         settings,
         database,
-        Headroom(hardware.cores),
-        measures,
+        AdmissionControl(hardware.cores),
+        metrics,
         most=settings.max_conversations or max(1, hardware.cores // 2),
         webhooks_wait=delivery.wake,
         recordings_wait=recordings.wake,
@@ -90,8 +90,8 @@ async def open_services(settings: ServerSettings, measures: Measures) -> Service
     films = Darkroom(
         database, caller, url=settings.url, profile=settings.profile, webhooks_wait=delivery.wake
     )
-    replicas = ReplicaShelf(settings.url)
-    personas = PersonaShelf(replicas)
+    replicas = ReplicaStore(settings.url)
+    personas = PersonaStore(replicas)
     training = Atelier(Orders(database), caller, replicas, webhooks_wait=delivery.wake)
     await asyncio.to_thread(personas.every)
     await delivery.start()
@@ -111,12 +111,15 @@ async def open_services(settings: ServerSettings, measures: Measures) -> Service
         films=films,
         training=training,
         recordings=recordings,
-        portraits=Portraits(),
-        measures=measures,
+        thumbnails=Thumbnails(),
+        metrics=metrics,
         profile=resolution.profile,
     )
 
 
-def services(request: Request) -> Services:
-    """The server's parts, for a route."""
+def get_services(request: Request) -> Services:
+    """The server's parts, as a dependency of a route."""
     return cast(Services, request.app.state.services)
+
+
+ServicesDep = Annotated[Services, Depends(get_services)]

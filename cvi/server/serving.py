@@ -7,12 +7,12 @@ import fcntl
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cvi.errors import CviError, MissingError, UsageError
@@ -35,7 +35,7 @@ def run(settings: ServerSettings, ready: Callable[[str | None], None]) -> None:
         import uvicorn
 
         from cvi.server.app import create_app
-        from cvi.server.gate.log import set_up
+        from cvi.server.logs import set_up
     except ImportError as error:
         raise MissingError(
             f"The server needs the package {error.name}, which is not installed.", "pip install 'cvi[server]'"
@@ -136,7 +136,7 @@ def _first_key() -> str | None:
     try:
         if any(key.revoked_at is None for key in list_keys(connection)):
             return None
-        return transact(connection, lambda there: create_key(there, "first", time.time()))[1]
+        return transact(connection, lambda connection: create_key(connection, "first", time.time()))[1]
     finally:
         connection.close()
 
@@ -159,25 +159,6 @@ def with_certificate(
     public = urlsplit(settings.public_url).hostname or ""
     made, secret = certificate([settings.host, public])
     return replace(settings, tls_cert=str(made), tls_key=str(secret))
-
-
-def ice_servers(texts: Iterable[str]) -> tuple[dict[str, Any], ...]:
-    """`stun:host:port` and `turn:user:password@host:port?transport=tcp` as WebRTC takes them.
-
-    Raises `UsageError`.
-    """
-    found: list[dict[str, Any]] = []
-    for text in texts:
-        scheme, _, rest = text.partition(":")
-        if scheme not in ("stun", "stuns", "turn", "turns") or not rest:
-            raise UsageError(f"--ice-server {text} is no STUN or TURN server.", "For example: stun:HOST:3478")
-        who, at, place = rest.rpartition("@")
-        if not at:
-            found.append({"urls": [text]})
-            continue
-        user, _, password = who.partition(":")
-        found.append({"urls": [f"{scheme}:{place}"], "username": user, "credential": password})
-    return tuple(found)
 
 
 def secret_in(path: Path | None) -> str:

@@ -15,7 +15,7 @@ from cvi import __version__
 from cvi.conversation.journal import Event
 from cvi.conversation.latency import TurnLatency, turn_latencies
 from cvi.errors import CviError, MissingError
-from cvi.server.rooms.chronicle import began_at
+from cvi.server.rooms.event_store import began_at
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
-from cvi.server.serving import ice_servers
+from cvi.server.ice_servers import parse_ice_servers
 
 from .fakes_server import fakes_server
 from .stand_in import free_port
@@ -127,7 +127,7 @@ async def turn_server(folder: Path, *access: str) -> AsyncIterator[str]:
 
 async def through_it_alone(page: Page, home: Path, server: str, **settings: Any) -> None:
     """Join with the relay as the only way; sound and picture come."""
-    async with fakes_server(home, ice_servers=ice_servers([server]), relay_only=True, **settings) as client:
+    async with fakes_server(home, ice_servers=parse_ice_servers([server]), relay_only=True, **settings) as client:
         await join(page, client)
         found = await pair(page)
         assert found["type"] == "relay"

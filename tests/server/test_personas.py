@@ -14,8 +14,8 @@ from running import create, serving
 
 from cvi.face.replica import list_replicas
 from cvi.persona.loading import check_persona, load_persona
-from cvi.server.personas.document import write_persona
-from cvi.server.personas.seeds import PERSONAS, REPLICAS
+from cvi.server.catalog.persona_document import write_persona
+from cvi.server.catalog.well_known_ids import PERSONAS, REPLICAS
 from cvi.server.store.database import connect, database_path, transact
 from cvi.server.store.keys import create_key
 

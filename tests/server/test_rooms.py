@@ -13,8 +13,8 @@ import pytest
 from running import create, serving, until
 
 from cvi.errors import UsageError
-from cvi.server.gate.rate import RateLimit
-from cvi.server.rooms.headroom import KEEP_FREE_BYTES, MIB, Headroom, memory_available, process_usage
+from cvi.server.middleware import RateLimit
+from cvi.server.rooms.admission import KEEP_FREE_BYTES, MIB, AdmissionControl, memory_available, process_usage
 from cvi.server.settings import Brand, ServerSettings
 
 
@@ -183,15 +183,15 @@ def test_a_bucket_fills_again() -> None:
 
 
 def test_memory_decides_first() -> None:
-    tight = Headroom(8, available_bytes=lambda: KEEP_FREE_BYTES + 100 * MIB, usage=lambda pid: None)
+    tight = AdmissionControl(8, available_bytes=lambda: KEEP_FREE_BYTES + 100 * MIB, usage=lambda pid: None)
     assert "memory" in str(tight.refusal(0, 0))
-    roomy = Headroom(8, available_bytes=lambda: 64 << 30, usage=lambda pid: None)
+    roomy = AdmissionControl(8, available_bytes=lambda: 64 << 30, usage=lambda pid: None)
     assert roomy.refusal(3, 1) is None
 
 
 def test_processors_are_measured_on_what_runs() -> None:
     used = {1: 0.0}
-    head = Headroom(2, available_bytes=lambda: 64 << 30, usage=lambda pid: (400 * MIB, used[pid]))
+    head = AdmissionControl(2, available_bytes=lambda: 64 << 30, usage=lambda pid: (400 * MIB, used[pid]))
     head.look([1], 0.0)
     assert head.refusal(1, 0) is None  # not measured yet
     used[1] = 1.5
@@ -207,7 +207,7 @@ def test_processors_are_measured_on_what_runs() -> None:
 
 def test_loading_models_is_no_conversations_load() -> None:
     used = {1: (900 * MIB, 0.0)}
-    head = Headroom(2, available_bytes=lambda: 64 << 30, usage=lambda pid: used[pid])
+    head = AdmissionControl(2, available_bytes=lambda: 64 << 30, usage=lambda pid: used[pid])
     head.look([], 0.0, starting=[1])
     used[1] = (1000 * MIB, 3.8)
     head.look([], 2.0, starting=[1])

@@ -15,7 +15,7 @@ import pytest
 
 from cvi.errors import UsageError
 from cvi.server.certificate import certificate
-from cvi.server.serving import ice_servers
+from cvi.server.ice_servers import parse_ice_servers
 
 CVI = (sys.executable, "-c", "from cvi.cli.app import main; main()")
 
@@ -94,8 +94,8 @@ def test_a_certificate_serves_its_names_and_is_kept(home: Path) -> None:
 
 
 def test_ice_servers_are_read() -> None:
-    assert ice_servers(["stun:s.org:3478"]) == ({"urls": ["stun:s.org:3478"]},)
+    assert parse_ice_servers(["stun:s.org:3478"]) == ({"urls": ["stun:s.org:3478"]},)
     turn = {"urls": ["turn:t.org:3478?transport=tcp"], "username": "u", "credential": "p:@w"}
-    assert ice_servers(["turn:u:p:@w@t.org:3478?transport=tcp"]) == (turn,)
+    assert parse_ice_servers(["turn:u:p:@w@t.org:3478?transport=tcp"]) == (turn,)
     with pytest.raises(UsageError, match="no STUN or TURN"):
-        ice_servers(["http://x.org"])
+        parse_ice_servers(["http://x.org"])

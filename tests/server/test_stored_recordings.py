@@ -10,7 +10,7 @@ import httpx
 import pytest
 from running import create, serving, until
 
-from cvi.server.answers import Refusal
+from cvi.server.answers import HttpProblem
 from cvi.server.recordings.carrier import Carrier
 from cvi.server.recordings.storage import Bucket, StorageError, bucket_asked_for, put
 
@@ -149,7 +149,7 @@ async def test_a_deleted_conversation_is_not_stored(place: Place, home: Path) ->
     ],
 )
 def test_what_is_asked_for_is_checked(storage: dict, status: int, words: str) -> None:
-    with pytest.raises(Refusal, match=words) as refused:
+    with pytest.raises(HttpProblem, match=words) as refused:
         bucket_asked_for({"recording_storage": storage}, ("films",))
     assert refused.value.status == status
 

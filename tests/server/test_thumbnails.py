@@ -9,7 +9,7 @@ import httpx
 import pytest
 from running import serving
 
-from cvi.server.replicas.portraits import Portraits
+from cvi.server.catalog.thumbnails import Thumbnails
 
 DRAW = "import sys, pathlib; p = pathlib.Path(sys.argv[2]); p.parent.mkdir(exist_ok=True); p.write_bytes(b'picture'); print(len(list(p.parent.iterdir())))"
 FAIL = "import sys; sys.exit('The replica is not whole.')"
@@ -21,13 +21,13 @@ async def address(client: httpx.AsyncClient, replica: str = "june") -> str:
 
 async def test_a_picture_is_drawn_once_and_needs_no_key(home: Path) -> None:
     async with serving(require_key=True) as client:
-        client.app.state.services.portraits = Portraits((sys.executable, "-c", DRAW))
+        client.app.state.services.thumbnails = Thumbnails((sys.executable, "-c", DRAW))
         face = client.app.state.services.replicas.get("june")
         url = client.app.state.services.replicas.show(face)["thumbnail_image_url"]
         first = await client.get(url)
         assert first.status_code == 200 and first.content == b"picture"
         assert first.headers["content-type"] == "image/jpeg" and "max-age" in first.headers["cache-control"]
-        client.app.state.services.portraits = Portraits((sys.executable, "-c", FAIL))
+        client.app.state.services.thumbnails = Thumbnails((sys.executable, "-c", FAIL))
         assert (await client.get(url)).content == b"picture"
 
 
@@ -40,7 +40,7 @@ async def test_only_who_knows_the_replica_knows_its_pictures_address(client: htt
 
 
 async def test_one_that_cannot_be_drawn_is_not_there(client: httpx.AsyncClient) -> None:
-    client.app.state.services.portraits = Portraits((sys.executable, "-c", FAIL))
+    client.app.state.services.thumbnails = Thumbnails((sys.executable, "-c", FAIL))
     assert (await client.get(await address(client))).status_code == 404
 
 
@@ -49,7 +49,7 @@ async def test_a_real_face(home: Path) -> None:
     import numpy as np
 
     from cvi.face.replica import list_replicas
-    from cvi.server.replicas.portrait import SIDE_PX, draw
+    from cvi.server.catalog.thumbnails import SIDE_PX, draw
 
     picture = cv2.imdecode(np.frombuffer(draw(list_replicas()["june"]), np.uint8), cv2.IMREAD_COLOR)
     assert picture.shape == (SIDE_PX, SIDE_PX, 3) and picture.std() > 20

@@ -148,9 +148,9 @@ async def test_what_is_sent_must_be_a_film(client: httpx.AsyncClient, monkeypatc
         for _ in range(10):
             yield film("good")
 
-    from cvi.server.answers import Refusal
+    from cvi.server.answers import HttpProblem
 
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(HttpProblem) as refused:
         await uploads.receive(pieces(), 100)
     assert refused.value.status == 413
     many = [await uploaded(client, "good") for _ in range(footage.MOST_UPLOADS)]

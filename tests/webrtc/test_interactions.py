@@ -11,11 +11,10 @@ import pytest
 
 from cvi.conversation.journal import Event
 from cvi.errors import UsageError
-from cvi.server.worker.interactions import Interactions, Told
-from cvi.server.worker.requests import (
+from cvi.server.worker.commands import (
     MOST_MESSAGE,
+    CommandHandler,
     Context,
-    Desk,
     Echo,
     EchoSound,
     Interrupt,
@@ -24,6 +23,7 @@ from cvi.server.worker.requests import (
     ToolResult,
     read_request,
 )
+from cvi.server.worker.interactions import Interactions, Told
 from cvi.testing.fakes import FakeLlm
 from cvi.testing.script import Script
 
@@ -297,7 +297,7 @@ class Conversation:
 
 def test_requests_reach_the_conversation() -> None:
     conversation = Conversation()
-    desk = Desk(conversation, "medium", "high")
+    desk = CommandHandler(conversation, "medium", "high")
     desk.carry_out(Echo("a"))
     desk.carry_out(EchoSound(np.array([1, 2], np.int16), 16000, "i", False))
     desk.carry_out(Respond("b"))

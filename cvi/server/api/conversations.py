@@ -11,16 +11,15 @@ from pydantic import Field
 from starlette.responses import Response
 
 from cvi.conversation.record import RECORDING_NAME
-from cvi.server.answers import Page, Refusal, empty, invalid, iso, listing, page_from_one
+from cvi.server.answers import HttpProblem, Page, empty, invalid, iso, listing, page_from_one
 from cvi.server.api.creation import ConversationBody, create_conversation
 from cvi.server.json_body import JsonRoute
-from cvi.server.services import Services, services
+from cvi.server.services import Services, ServicesDep
 from cvi.server.store import conversations
 from cvi.server.store.conversations import ConversationRow
 from cvi.server.vocabulary import Body, both
 
 router = APIRouter(prefix="/conversations", tags=["conversations"], route_class=JsonRoute)
-House = Annotated[Services, Depends(services)]
 
 EVENTS_TAKEN = (
     "conversation.echo",
@@ -41,10 +40,10 @@ class InteractionBody(Body):
 
 
 @router.post("", summary="Create a conversation")
-async def create(body: ConversationBody, house: House) -> dict[str, Any]:
+async def create(body: ConversationBody, services: ServicesDep) -> dict[str, Any]:
     """The face begins to wait at once. Answers the address of the room, and its token when it is private."""
-    row, token = await create_conversation(body, house)
-    answer = _shown(row, house)
+    row, token = await create_conversation(body, services)
+    answer = _shown(row, services)
     if token is not None:
         answer["meeting_token"] = token
     return answer
@@ -52,26 +51,28 @@ async def create(body: ConversationBody, house: House) -> dict[str, Any]:
 
 @router.get("", summary="List conversations")
 async def every(
-    house: House,
+    services: ServicesDep,
     page: Annotated[Page, Depends(page_from_one)],
     status: Annotated[Literal["active", "ended"] | None, Query()] = None,
 ) -> dict[str, Any]:
-    rows, total = await house.database.read(
-        lambda there: conversations.list_conversations(there, status, page.limit, page.first)
+    rows, total = await services.database.read(
+        lambda connection: conversations.list_conversations(connection, status, page.limit, page.first)
     )
-    return listing([_shown(row, house) for row in rows], total)
+    return listing([_shown(row, services) for row in rows], total)
 
 
 @router.get("/{conversation_id}", summary="Get a conversation")
 async def one(
     conversation_id: str,
-    house: House,
+    services: ServicesDep,
     verbose: Annotated[bool, Query(description="With its events.")] = False,
 ) -> dict[str, Any]:
-    row = await _get(conversation_id, house)
-    answer = _shown(row, house)
+    row = await _get(conversation_id, services)
+    answer = _shown(row, services)
     if verbose:
-        events = await house.database.read(lambda there: conversations.list_events(there, row.id))
+        events = await services.database.read(
+            lambda connection: conversations.list_events(connection, row.id)
+        )
         answer["shutdown_reason"] = row.shutdown_reason
         answer["events"] = [
             {"event_type": event.event_type, "timestamp": iso(event.at)}
@@ -82,34 +83,38 @@ async def one(
 
 
 @router.post("/{conversation_id}/end", summary="End a conversation")
-async def end(conversation_id: str, house: House) -> Response:
-    row = await _get(conversation_id, house)
-    await house.rooms.end(row.id, "end_conversation_endpoint_hit")
+async def end(conversation_id: str, services: ServicesDep) -> Response:
+    row = await _get(conversation_id, services)
+    await services.rooms.end(row.id, "end_conversation_endpoint_hit")
     return empty(200)
 
 
 @router.delete("/{conversation_id}", summary="Delete a conversation", status_code=204)
 async def delete(
-    conversation_id: str, house: House, hard: Annotated[bool, Query(description="Irrevocably.")] = False
+    conversation_id: str,
+    services: ServicesDep,
+    hard: Annotated[bool, Query(description="Irrevocably.")] = False,
 ) -> Response:
     """Ends it when it is running. With `hard`, journal, recording and webhooks are erased too."""
-    row = await _get(conversation_id, house)
-    await house.rooms.end(row.id, "end_conversation_endpoint_hit")
-    await house.database.write(lambda there: conversations.delete_conversation(there, row.id, hard))
+    row = await _get(conversation_id, services)
+    await services.rooms.end(row.id, "end_conversation_endpoint_hit")
+    await services.database.write(
+        lambda connection: conversations.delete_conversation(connection, row.id, hard)
+    )
     if hard:
         import shutil
 
-        await asyncio.to_thread(shutil.rmtree, house.rooms.folder(row.id), ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, services.rooms.folder(row.id), ignore_errors=True)
     return empty()
 
 
 @router.post("/{conversation_id}/interactions", summary="Send an event into a running conversation")
-async def interact(conversation_id: str, body: InteractionBody, house: House) -> Response:
+async def interact(conversation_id: str, body: InteractionBody, services: ServicesDep) -> Response:
     """Ours, not the contract's: what a participant sends over the data channel, sent by a server."""
-    row = await _get(conversation_id, house)
-    room = house.rooms.get(row.id)
+    row = await _get(conversation_id, services)
+    room = services.rooms.get(row.id)
     if room is None or room.state not in ("starting", "ready"):
-        raise Refusal(400, "The conversation has ended.")
+        raise HttpProblem(400, "The conversation has ended.")
     await room.interact(
         {
             "message_type": "conversation",
@@ -122,24 +127,26 @@ async def interact(conversation_id: str, body: InteractionBody, house: House) ->
 
 
 @router.get("/{conversation_id}/recording", summary="Get a conversation's recording")
-async def recording(conversation_id: str, house: House) -> Response:
+async def recording(conversation_id: str, services: ServicesDep) -> Response:
     """Ours, not the contract's: the film of both sides, once the conversation has ended."""
-    row = await _get(conversation_id, house)
-    path = house.rooms.folder(row.id) / RECORDING_NAME
+    row = await _get(conversation_id, services)
+    path = services.rooms.folder(row.id) / RECORDING_NAME
     if row.status != "ended" or not await asyncio.to_thread(path.is_file):
-        raise Refusal(404, "The conversation has no recording.", "message")
+        raise HttpProblem(404, "The conversation has no recording.", "message")
     return FileResponse(path, media_type="video/mp4")
 
 
-async def _get(conversation_id: str, house: Services) -> ConversationRow:
-    row = await house.database.read(lambda there: conversations.get_conversation(there, conversation_id))
+async def _get(conversation_id: str, services: Services) -> ConversationRow:
+    row = await services.database.read(
+        lambda connection: conversations.get_conversation(connection, conversation_id)
+    )
     if row is None:
         raise invalid("conversation_id")
     return row
 
 
-def _shown(row: ConversationRow, house: Services) -> dict[str, Any]:
-    url = f"{house.settings.url}/c/{row.id}"
+def _shown(row: ConversationRow, services: Services) -> dict[str, Any]:
+    url = f"{services.settings.url}/c/{row.id}"
     return both(
         {
             "conversation_id": row.id,

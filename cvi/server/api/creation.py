@@ -11,14 +11,14 @@ from pydantic import Field
 
 from cvi.conversation.record import RECORDING_NAME, new_id
 from cvi.persona.language import language_name
-from cvi.server.answers import Refusal, invalid, not_here_yet
-from cvi.server.personas.document import check
-from cvi.server.personas.seeds import DEFAULT_PERSONA
+from cvi.server.answers import HttpProblem, invalid, not_here_yet
+from cvi.server.catalog.persona_document import check
+from cvi.server.catalog.replica_store import StoredReplica
+from cvi.server.catalog.well_known_ids import DEFAULT_PERSONA
+from cvi.server.ice_servers import ice_servers_for
 from cvi.server.recordings.storage import bucket_asked_for
-from cvi.server.replicas.shelf import ShelvedReplica
-from cvi.server.rooms.rooms import Opening
-from cvi.server.rooms.tokens import lock, new_token
-from cvi.server.rooms.ways import ice_servers_for
+from cvi.server.rooms.rooms import RoomOrder
+from cvi.server.rooms.tokens import lock_with, new_token
 from cvi.server.services import Services
 from cvi.server.store import resources
 from cvi.server.store.conversations import ConversationRow, add_conversation
@@ -90,29 +90,31 @@ class ConversationBody(Body):
         return self.require_auth or self.properties.require_auth
 
 
-async def create_conversation(body: ConversationBody, house: Services) -> tuple[ConversationRow, str | None]:
-    """Check everything, take a place, open the room. Raises `Refusal`."""
+async def create_conversation(
+    body: ConversationBody, services: Services
+) -> tuple[ConversationRow, str | None]:
+    """Check everything, take a place, open the room. Raises `HttpProblem`."""
     _refuse_what_is_not_here(body)
     if not body.persona_id and not body.replica_id:
-        raise Refusal(400, "Either persona_id or replica_id must be provided.")
-    bucket = bucket_asked_for(body.properties.model_dump(), house.settings.recording_buckets)
-    persona = await asyncio.to_thread(house.personas.get, body.persona_id or DEFAULT_PERSONA)
+        raise HttpProblem(400, "Either persona_id or replica_id must be provided.")
+    bucket = bucket_asked_for(body.properties.model_dump(), services.settings.recording_buckets)
+    persona = await asyncio.to_thread(services.personas.get, body.persona_id or DEFAULT_PERSONA)
     language = _language(body.properties.language)
-    replica = await asyncio.to_thread(_replica, body, dict(persona.document), house)
-    document = await _resolved(dict(persona.document), house)
+    replica = await asyncio.to_thread(_replica, body, dict(persona.document), services)
+    document = await _resolved(dict(persona.document), services)
     checked = check(document)
-    if not checked.may_run_on(house.profile.name):
-        raise Refusal(
+    if not checked.may_run_on(services.profile.name):
+        raise HttpProblem(
             400,
-            f"'{checked.persona_name}' must not run on the profile '{house.profile.name}': its model is "
+            f"'{checked.persona_name}' must not run on the profile '{services.profile.name}': its model is "
             f"too small for what is at stake. On the server: cvi models pull {checked.least_profile}",
         )
     if body.callback_url:
-        await house.guard.vet(body.callback_url)
-    now = house.wall()
+        await services.guard.vet(body.callback_url)
+    now = services.wall()
     waits_s = body.properties.participant_absent_timeout or LATE_S
     token = new_token() if body.private else None
-    key = None if token is None else lock(token, now + min(waits_s, LATE_S))
+    key = None if token is None else lock_with(token, now + min(waits_s, LATE_S))
     row = ConversationRow(
         id=new_id(),
         name=body.conversation_name or f"Conversation with {checked.spoken_name} {secrets.token_hex(2)}",
@@ -133,12 +135,12 @@ async def create_conversation(body: ConversationBody, house: Services) -> tuple[
         },
     )
     if body.test_mode:
-        await house.database.write(lambda there: add_conversation(there, row))
+        await services.database.write(lambda connection: add_conversation(connection, row))
         return row, token
-    house.rooms.reserve()
-    spec = _spec(row.id, body, document, replica, language or checked.language, house)
+    services.rooms.reserve()
+    spec = _spec(row.id, body, document, replica, language or checked.language, services)
     seats = None if body.max_participants is None else body.max_participants - 1
-    await house.rooms.open(Opening(row, spec, key, seats))
+    await services.rooms.open(RoomOrder(row, spec, key, seats))
     return row, token
 
 
@@ -151,10 +153,10 @@ def _refuse_what_is_not_here(body: ConversationBody) -> None:
         raise not_here_yet("Joining a Daily room", "Leave out daily_room and use conversation_url.")
 
 
-def _replica(body: ConversationBody, persona: dict[str, Any], house: Services) -> ShelvedReplica:
+def _replica(body: ConversationBody, persona: dict[str, Any], services: Services) -> StoredReplica:
     from cvi.engines import DEFAULT_REPLICA
 
-    return house.replicas.get(body.replica_id or str(persona.get("default_replica_id") or DEFAULT_REPLICA))
+    return services.replicas.get(body.replica_id or str(persona.get("default_replica_id") or DEFAULT_REPLICA))
 
 
 def _language(text: str) -> str:
@@ -167,11 +169,11 @@ def _language(text: str) -> str:
     return name
 
 
-async def _resolved(document: dict[str, Any], house: Services) -> dict[str, Any]:
+async def _resolved(document: dict[str, Any], services: Services) -> dict[str, Any]:
     """The persona with what its ids stand for written in place: objectives, guardrails, tools."""
 
     def look(kind: str, ids: list[str]) -> Any:
-        return house.database.read(lambda there: resources.get_many(there, kind, ids))
+        return services.database.read(lambda connection: resources.get_many(connection, kind, ids))
 
     def items(found: list[resources.Resource], key: str) -> list[dict[str, Any]]:
         """A set's items, or the one item of the flat shape; the persona's own come first."""
@@ -211,18 +213,18 @@ def _spec(
     conversation_id: str,
     body: ConversationBody,
     document: dict[str, Any],
-    replica: ShelvedReplica,
+    replica: StoredReplica,
     language: str,
-    house: Services,
+    services: Services,
 ) -> dict[str, Any]:
     """The worker's start message."""
-    wanted, video = body.properties, house.settings.video
-    folder = house.rooms.folder(conversation_id)
+    wanted, video = body.properties, services.settings.video
+    folder = services.rooms.folder(conversation_id)
     return {
         "conversation_id": conversation_id,
         "persona": document,
         "replica": replica.name,
-        "profile": house.settings.profile,
+        "profile": services.settings.profile,
         "conversational_context": body.conversational_context,
         "custom_greeting": body.custom_greeting,
         "dynamic_greeting": body.enable_dynamic_greeting,
@@ -236,7 +238,7 @@ def _spec(
             "participant_absent_timeout_s": wanted.participant_absent_timeout,
             "participant_left_timeout_s": wanted.participant_left_timeout,
         },
-        "ice_servers": ice_servers_for(house.settings, conversation_id, house.wall()),
+        "ice_servers": ice_servers_for(services.settings, conversation_id, services.wall()),
         "video": {"width": video.width, "height": video.height, "fps": video.fps},
         "greenscreen": wanted.apply_greenscreen,
         "test_mode": False,

@@ -8,17 +8,16 @@ from fastapi import APIRouter, Depends
 from pydantic import Field, ValidationError
 from starlette.responses import JSONResponse, Response
 
-from cvi.server.answers import Page, Refusal, empty, not_found, page_from_zero
+from cvi.server.answers import HttpProblem, Page, empty, not_found, page_from_zero
 from cvi.server.api import stored
 from cvi.server.json_body import JsonRoute
 from cvi.server.json_patch import PatchError, apply_patch
-from cvi.server.services import Services, services
+from cvi.server.services import ServicesDep
 from cvi.server.store.resources import Resource, new_id
 from cvi.server.vocabulary import Body
 
 KIND = "dictionaries"
 PATCHED = ("/name", "/rules")
-House = Annotated[Services, Depends(services)]
 router = APIRouter(
     prefix="/pronunciation-dictionaries", tags=["pronunciation dictionaries"], route_class=JsonRoute
 )
@@ -38,53 +37,53 @@ class DictionaryBody(Body):
 
 
 @router.post("", summary="Create a pronunciation dictionary", status_code=201)
-async def create(body: DictionaryBody, house: House) -> Response:
+async def create(body: DictionaryBody, services: ServicesDep) -> Response:
     document = _checked(body)
-    made = await stored.add(house, KIND, new_id("pd_"), body.name, document)
+    made = await stored.add(services, KIND, new_id("pd_"), body.name, document)
     return JSONResponse(_shown(made), 201)
 
 
 @router.get("", summary="List pronunciation dictionaries")
-async def every(house: House, page: Annotated[Page, Depends(page_from_zero)]) -> dict[str, Any]:
+async def every(services: ServicesDep, page: Annotated[Page, Depends(page_from_zero)]) -> dict[str, Any]:
     """Without their rules."""
-    return await stored.page_of(house, KIND, page, _listed, echo=True)
+    return await stored.page_of(services, KIND, page, _listed, echo=True)
 
 
 @router.get("/{dictionary_id}", summary="Get a pronunciation dictionary")
-async def one(dictionary_id: str, house: House) -> dict[str, Any]:
-    return _shown(await stored.find(house, KIND, dictionary_id, _missing()))
+async def one(dictionary_id: str, services: ServicesDep) -> dict[str, Any]:
+    return _shown(await stored.find(services, KIND, dictionary_id, _missing()))
 
 
 @router.patch("/{dictionary_id}", summary="Change a pronunciation dictionary (JSON Patch)")
-async def patch(dictionary_id: str, body: list[dict[str, Any]], house: House) -> Response:
+async def patch(dictionary_id: str, body: list[dict[str, Any]], services: ServicesDep) -> Response:
     """Paths under /name and /rules."""
-    found = await stored.find(house, KIND, dictionary_id, _missing())
+    found = await stored.find(services, KIND, dictionary_id, _missing())
     if any(not str(operation.get("path", "")).startswith(PATCHED) for operation in body):
-        raise Refusal(422, "Only /name and /rules can be changed.", "message")
+        raise HttpProblem(422, "Only /name and /rules can be changed.", "message")
     try:
         after = DictionaryBody.model_validate(apply_patch(found.document, body))
     except PatchError as error:
-        raise Refusal(422, str(error), "message") from None
+        raise HttpProblem(422, str(error), "message") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise Refusal(400, f"{where}: {first['msg']}") from None
+        raise HttpProblem(400, f"{where}: {first['msg']}") from None
     document = _checked(after)
     if document == found.document:
         return empty(304)
-    return JSONResponse(_shown(await stored.replace(house, found, after.name, document)))
+    return JSONResponse(_shown(await stored.replace(services, found, after.name, document)))
 
 
 @router.delete("/{dictionary_id}", summary="Delete a pronunciation dictionary", status_code=204)
-async def delete(dictionary_id: str, house: House) -> Response:
-    await stored.remove(house, KIND, dictionary_id, _missing())
+async def delete(dictionary_id: str, services: ServicesDep) -> Response:
+    await stored.remove(services, KIND, dictionary_id, _missing())
     return empty()
 
 
 def _checked(body: DictionaryBody) -> dict[str, Any]:
     texts = [rule.text for rule in body.rules]
     if len(set(texts)) < len(texts):
-        raise Refusal(400, "The same text stands in two rules.")
+        raise HttpProblem(400, "The same text stands in two rules.")
     return body.model_dump()
 
 
@@ -102,5 +101,5 @@ def _shown(resource: Resource) -> dict[str, Any]:
     return {**_listed(resource), "rules": resource.document["rules"]}
 
 
-def _missing() -> Refusal:
+def _missing() -> HttpProblem:
     return not_found("Pronunciation dictionary")

@@ -8,17 +8,16 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import Field, ValidationError
 from starlette.responses import JSONResponse, Response
 
-from cvi.server.answers import Page, Refusal, empty, listing, page_from_one
+from cvi.server.answers import HttpProblem, Page, empty, listing, page_from_one
 from cvi.server.api import stored
 from cvi.server.json_body import JsonRoute
 from cvi.server.json_patch import PatchError, apply_patch
-from cvi.server.services import Services, services
+from cvi.server.services import Services, ServicesDep
 from cvi.server.store import resources
 from cvi.server.store.resources import Resource, new_id
 from cvi.server.vocabulary import Body
 
 KIND = "guardrails"
-House = Annotated[Services, Depends(services)]
 router = APIRouter(prefix="/guardrails", tags=["guardrails"], route_class=JsonRoute)
 
 
@@ -51,18 +50,18 @@ class GuardrailBody(Body):
 
 
 @router.post("", summary="Create a guardrail")
-async def create(body: GuardrailBody, house: House) -> dict[str, Any]:
+async def create(body: GuardrailBody, services: ServicesDep) -> dict[str, Any]:
     given = body.model_dump(exclude={"name", "data"} if body.data is None else {"guardrail_name"})
     if body.data is not None:
         given = {"name": body.name, "data": body.data}
-    document = await _checked(given, house)
-    made = await stored.add(house, KIND, new_id("g"), _name(document), document)
+    document = await _checked(given, services)
+    made = await stored.add(services, KIND, new_id("g"), _name(document), document)
     return _shown(made)
 
 
 @router.get("", summary="List guardrails")
 async def every(
-    house: House,
+    services: ServicesDep,
     page: Annotated[Page, Depends(page_from_one)],
     legacy: Annotated[bool, Query(description="The sets instead of the rules.")] = False,
     type: Annotated[Literal["user", "system", "all"], Query(description="None are shipped.")] = "user",
@@ -76,60 +75,62 @@ async def every(
         is_set = "data" in each.document
         return is_set == legacy and stored.named(each, name_or_uuid) and stored.tagged(each, tags)
 
-    return await stored.page_of(house, KIND, page, _shown, wanted=wanted)
+    return await stored.page_of(services, KIND, page, _shown, wanted=wanted)
 
 
 @router.get("/tags", summary="List the tags of all guardrails")
-async def every_tag(house: House) -> dict[str, Any]:
-    return stored.every_tag(await house.database.read(lambda there: resources.every(there, KIND)))
+async def every_tag(services: ServicesDep) -> dict[str, Any]:
+    return stored.every_tag(
+        await services.database.read(lambda connection: resources.every(connection, KIND))
+    )
 
 
 @router.get("/{guardrails_id}", summary="Get a guardrail")
-async def one(guardrails_id: str, house: House) -> dict[str, Any]:
-    return _shown(await stored.find(house, KIND, guardrails_id, _missing()))
+async def one(guardrails_id: str, services: ServicesDep) -> dict[str, Any]:
+    return _shown(await stored.find(services, KIND, guardrails_id, _missing()))
 
 
 @router.patch("/{guardrails_id}", summary="Change a guardrail (JSON Patch)")
-async def patch(guardrails_id: str, body: list[dict[str, Any]], house: House) -> Response:
-    found = await stored.find(house, KIND, guardrails_id, _missing())
+async def patch(guardrails_id: str, body: list[dict[str, Any]], services: ServicesDep) -> Response:
+    found = await stored.find(services, KIND, guardrails_id, _missing())
     try:
         after = apply_patch(found.document, body)
     except PatchError as error:
-        raise Refusal(422, str(error), "message") from None
-    document = await _checked(after, house)
+        raise HttpProblem(422, str(error), "message") from None
+    document = await _checked(after, services)
     if document == found.document:
         return empty(304)
-    changed = await stored.replace(house, found, _name(document), document)
+    changed = await stored.replace(services, found, _name(document), document)
     return JSONResponse({"message": "Guardrail updated.", **_shown(changed)})
 
 
 @router.delete("/{guardrails_id}", summary="Delete a guardrail", status_code=204)
-async def delete(guardrails_id: str, house: House) -> Response:
-    await stored.remove(house, KIND, guardrails_id, _missing())
+async def delete(guardrails_id: str, services: ServicesDep) -> Response:
+    await stored.remove(services, KIND, guardrails_id, _missing())
     return empty()
 
 
-async def _checked(document: Any, house: Services) -> dict[str, Any]:
+async def _checked(document: Any, services: Services) -> dict[str, Any]:
     if not isinstance(document, dict):
-        raise Refusal(400, "A guardrail is an object.", "message")
+        raise HttpProblem(400, "A guardrail is an object.", "message")
     if "data" not in document:
-        return await _rule(document, house)
+        return await _rule(document, services)
     if not isinstance(document["data"], list) or not document["data"]:
-        raise Refusal(400, "A set of guardrails has a list under data, with one at least.", "message")
-    rules = [await _rule(item, house) for item in document["data"]]
+        raise HttpProblem(400, "A set of guardrails has a list under data, with one at least.", "message")
+    rules = [await _rule(item, services) for item in document["data"]]
     name = document.get("name")
     return {"name": name if isinstance(name, str) and name else rules[0]["guardrail_name"], "data": rules}
 
 
-async def _rule(item: Any, house: Services) -> dict[str, Any]:
+async def _rule(item: Any, services: Services) -> dict[str, Any]:
     try:
         rule = Rule.model_validate(item)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "guardrail"
-        raise Refusal(400, f"{where}: {first['msg']}", "message") from None
+        raise HttpProblem(400, f"{where}: {first['msg']}", "message") from None
     if rule.callback_url:
-        await house.guard.vet(rule.callback_url)
+        await services.guard.vet(rule.callback_url)
     return rule.model_dump(exclude_none=True)
 
 
@@ -143,5 +144,5 @@ def _shown(resource: Resource) -> dict[str, Any]:
     return {**ids, **named, "type": "user", **resource.document, **stored.times(resource)}
 
 
-def _missing() -> Refusal:
-    return Refusal(404, "Guardrail not found")
+def _missing() -> HttpProblem:
+    return HttpProblem(404, "Guardrail not found")

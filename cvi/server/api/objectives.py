@@ -9,17 +9,16 @@ from pydantic import Field, ValidationError
 from starlette.responses import JSONResponse, Response
 
 from cvi.persona.policy import Objective
-from cvi.server.answers import Page, Refusal, empty, listing, page_from_one
+from cvi.server.answers import HttpProblem, Page, empty, listing, page_from_one
 from cvi.server.api import stored
 from cvi.server.json_body import JsonRoute
 from cvi.server.json_patch import PatchError, apply_patch
-from cvi.server.services import Services, services
+from cvi.server.services import Services, ServicesDep
 from cvi.server.store.resources import Resource, new_id
 from cvi.server.vocabulary import Body
 
 KIND = "objectives"
 MOST = 50
-House = Annotated[Services, Depends(services)]
 router = APIRouter(prefix="/objectives", tags=["objectives"], route_class=JsonRoute)
 
 
@@ -32,21 +31,21 @@ class ObjectivesBody(Body):
 
 
 @router.post("", summary="Create a set of objectives")
-async def create(body: ObjectivesBody, house: House) -> dict[str, Any]:
-    document = await checked(body.model_dump(), house)
-    made = await stored.add(house, KIND, new_id("o"), document["name"], document)
+async def create(body: ObjectivesBody, services: ServicesDep) -> dict[str, Any]:
+    document = await checked(body.model_dump(), services)
+    made = await stored.add(services, KIND, new_id("o"), document["name"], document)
     return _shown(made)
 
 
 @router.post("/validate", summary="Check a set of objectives without keeping it")
-async def validate(body: ObjectivesBody, house: House) -> dict[str, Any]:
-    await checked(body.model_dump(), house)
+async def validate(body: ObjectivesBody, services: ServicesDep) -> dict[str, Any]:
+    await checked(body.model_dump(), services)
     return {"valid": True, "errors": []}
 
 
 @router.get("", summary="List sets of objectives")
 async def every(
-    house: House,
+    services: ServicesDep,
     page: Annotated[Page, Depends(page_from_one)],
     type: Annotated[str, Query(description="user, system or all; none are shipped.")] = "user",
     name_or_uuid: str = "",
@@ -54,42 +53,42 @@ async def every(
     if type == "system":
         return listing([], 0)
     return await stored.page_of(
-        house, KIND, page, _shown, wanted=lambda each: stored.named(each, name_or_uuid)
+        services, KIND, page, _shown, wanted=lambda each: stored.named(each, name_or_uuid)
     )
 
 
 @router.get("/{objectives_id}", summary="Get a set of objectives")
-async def one(objectives_id: str, house: House) -> dict[str, Any]:
-    return _shown(await stored.find(house, KIND, objectives_id, _missing()))
+async def one(objectives_id: str, services: ServicesDep) -> dict[str, Any]:
+    return _shown(await stored.find(services, KIND, objectives_id, _missing()))
 
 
 @router.patch("/{objectives_id}", summary="Change a set of objectives (JSON Patch)")
-async def patch(objectives_id: str, body: list[dict[str, Any]], house: House) -> Response:
+async def patch(objectives_id: str, body: list[dict[str, Any]], services: ServicesDep) -> Response:
     """Paths into the set, `/data/0/objective_prompt`; those of a single item mean the first one."""
-    found = await stored.find(house, KIND, objectives_id, _missing())
+    found = await stored.find(services, KIND, objectives_id, _missing())
     try:
         after = apply_patch(found.document, [_of_the_set(operation) for operation in body])
     except PatchError as error:
-        raise Refusal(422, str(error), "message") from None
+        raise HttpProblem(422, str(error), "message") from None
     if after == found.document:
         return empty(304)
-    document = await checked(after, house)
-    await stored.replace(house, found, document["name"], document)
+    document = await checked(after, services)
+    await stored.replace(services, found, document["name"], document)
     return JSONResponse({"message": "Objectives updated."})
 
 
 @router.delete("/{objectives_id}", summary="Delete a set of objectives", status_code=204)
-async def delete(objectives_id: str, house: House) -> Response:
-    await stored.remove(house, KIND, objectives_id, _missing())
+async def delete(objectives_id: str, services: ServicesDep) -> Response:
+    await stored.remove(services, KIND, objectives_id, _missing())
     return empty()
 
 
-async def checked(document: Any, house: Services) -> dict[str, Any]:
+async def checked(document: Any, services: Services) -> dict[str, Any]:
     """The set as it is kept. Raises the contract's 400 for one that contradicts itself."""
     if not isinstance(document, dict) or not isinstance(document.get("data"), list):
-        raise Refusal(400, "A set of objectives has a list under data.", "message")
+        raise HttpProblem(400, "A set of objectives has a list under data.", "message")
     if not 1 <= len(document["data"]) <= MOST:
-        raise Refusal(400, f"A set has 1 to {MOST} objectives.", "message")
+        raise HttpProblem(400, f"A set has 1 to {MOST} objectives.", "message")
     items = []
     for number, item in enumerate(document["data"]):
         try:
@@ -97,18 +96,18 @@ async def checked(document: Any, house: Services) -> dict[str, Any]:
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in ("data", number, *first["loc"]))
-            raise Refusal(400, f"{where}: {first['msg']}", "message") from None
+            raise HttpProblem(400, f"{where}: {first['msg']}", "message") from None
     names = [item.objective_name for item in items]
     for item in items:
         if names.count(item.objective_name) > 1:
-            raise Refusal(400, f"objective_name '{item.objective_name}' is used twice.", "message")
+            raise HttpProblem(400, f"objective_name '{item.objective_name}' is used twice.", "message")
         for follower in item.followers:
             if follower == item.objective_name:
-                raise Refusal(400, f"objective '{follower}' follows itself.", "message")
+                raise HttpProblem(400, f"objective '{follower}' follows itself.", "message")
             if follower not in names:
-                raise Refusal(400, f"There is no objective named '{follower}'.", "message")
+                raise HttpProblem(400, f"There is no objective named '{follower}'.", "message")
         if item.callback_url:
-            await house.guard.vet(item.callback_url)
+            await services.guard.vet(item.callback_url)
     loops = bool(document.get("allow_loops"))
     if not loops:
         _no_circle({item.objective_name: item.followers for item in items})
@@ -127,7 +126,9 @@ def _no_circle(followers: dict[str, tuple[str, ...]]) -> None:
                 done.add(path.pop())
                 waiting.pop()
             elif follower in path:
-                raise Refusal(400, f"'{follower}' follows itself in a circle; allow_loops is off.", "message")
+                raise HttpProblem(
+                    400, f"'{follower}' follows itself in a circle; allow_loops is off.", "message"
+                )
             elif follower not in done:
                 path.append(follower)
                 waiting.append(iter(followers[follower]))
@@ -161,5 +162,5 @@ def _shown(resource: Resource) -> dict[str, Any]:
     }
 
 
-def _missing() -> Refusal:
-    return Refusal(404, "Objectives not found")
+def _missing() -> HttpProblem:
+    return HttpProblem(404, "Objectives not found")

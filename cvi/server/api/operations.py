@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from fastapi import APIRouter, Depends
 from starlette.responses import JSONResponse, Response
 
 from cvi.server.access import allowed
-from cvi.server.services import Services, services
+from cvi.server.services import ServicesDep
 
 router = APIRouter(tags=["operations"])
-House = Annotated[Services, Depends(services)]
 
 
 @router.get("/healthz", summary="Whether the process answers")
@@ -22,21 +19,21 @@ async def healthz() -> dict[str, str]:
 @router.get(
     "/readyz", summary="Whether it takes new conversations", responses={503: {"description": "It does not."}}
 )
-async def readyz(house: House) -> Response:
+async def readyz(services: ServicesDep) -> Response:
     """503 while it stops or when the store cannot be read. Being full is no fault: see the counts."""
     try:
-        await house.database.read(lambda there: there.execute("SELECT 1").fetchone())
-        ready = not house.rooms.draining
+        await services.database.read(lambda connection: connection.execute("SELECT 1").fetchone())
+        ready = not services.rooms.draining
     except Exception:
         ready = False
     said = {
         "status": "ready" if ready else "not ready",
-        "conversations": house.rooms.count,
-        "max_conversations": house.rooms.most,
+        "conversations": services.rooms.count,
+        "max_conversations": services.rooms.most,
     }
     return JSONResponse(said, 200 if ready else 503)
 
 
 @router.get("/metrics", summary="Figures for Prometheus", dependencies=[Depends(allowed)])
-async def metrics(house: House) -> Response:
-    return Response(house.measures.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+async def metrics(services: ServicesDep) -> Response:
+    return Response(services.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import hmac
 from pathlib import Path
-from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from starlette.responses import FileResponse, RedirectResponse, Response
 
-from cvi.server.answers import Refusal
-from cvi.server.services import Services, services
+from cvi.server.answers import HttpProblem
+from cvi.server.services import ServicesDep
 from cvi.server.store import conversations
 
 router = APIRouter(include_in_schema=False)
@@ -23,14 +22,16 @@ def page(name: str) -> Response:
     """A file of `web/`; browsers ask each time whether it changed."""
     path = WEB / name
     if not path.is_file():
-        raise Refusal(404, "There is no such page.", "message")
+        raise HttpProblem(404, "There is no such page.", "message")
     return FileResponse(path, headers=_NO_CACHE)
 
 
 @router.get("/c/{conversation_id}")
-async def room(conversation_id: str, house: Annotated[Services, Depends(services)]) -> Response:
+async def room(conversation_id: str, services: ServicesDep) -> Response:
     """The room's page; it says itself what is wrong with an address."""
-    found = await house.database.read(lambda there: conversations.get_conversation(there, conversation_id))
+    found = await services.database.read(
+        lambda connection: conversations.get_conversation(connection, conversation_id)
+    )
     answer = page("room.html")
     answer.status_code = 200 if found is not None else 404
     return answer
@@ -47,15 +48,15 @@ async def home() -> Response:
 
 
 @router.get("/thumbnails/{name}.jpg")
-async def thumbnail(name: str, house: Annotated[Services, Depends(services)]) -> Response:
+async def thumbnail(name: str, services: ServicesDep) -> Response:
     """A replica's picture. Its address holds a digest of the replica's files, which stands for a key."""
     id, _, fingerprint = name.partition("-")
-    replica = await asyncio.to_thread(house.replicas.find, id)
+    replica = await asyncio.to_thread(services.replicas.find, id)
     if replica is None or not hmac.compare_digest(replica.fingerprint.encode(), fingerprint.encode()):
-        raise Refusal(404, "There is no such picture.", "message")
-    path = await house.portraits.get(replica)
+        raise HttpProblem(404, "There is no such picture.", "message")
+    path = await services.thumbnails.get(replica)
     if path is None:
-        raise Refusal(404, "There is no such picture.", "message")
+        raise HttpProblem(404, "There is no such picture.", "message")
     return FileResponse(path, media_type="image/jpeg", headers={"cache-control": "public, max-age=31536000"})
 
 

@@ -10,17 +10,16 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
-from cvi.server.answers import Page, Refusal, empty, listing, page_from_one
+from cvi.server.answers import HttpProblem, Page, empty, listing, page_from_one
+from cvi.server.catalog.persona_document import spelling
+from cvi.server.catalog.persona_store import StoredPersona
+from cvi.server.catalog.url_policy import vet_endpoints
 from cvi.server.json_body import JsonRoute
 from cvi.server.json_patch import PatchError, apply_patch
-from cvi.server.personas.document import spelling
-from cvi.server.personas.reach import vet_endpoints
-from cvi.server.personas.shelf import Shelved
-from cvi.server.services import Services, services
+from cvi.server.services import Services, ServicesDep
 from cvi.server.store import resources
 from cvi.server.vocabulary import Body
 
-House = Annotated[Services, Depends(services)]
 Kind = Annotated[Literal["user", "system"] | None, Query(description="Own ones, or those that ship.")]
 TOOLS_MOST = 50
 
@@ -47,17 +46,17 @@ router = APIRouter(tags=["personas"], route_class=JsonRoute)
 
 
 @router.post("", summary="Create a persona")
-async def create(body: PersonaBody, house: House) -> dict[str, Any]:
+async def create(body: PersonaBody, services: ServicesDep) -> dict[str, Any]:
     """Written as a persona file that `cvi persona list` shows."""
     given = body.model_dump(exclude_unset=True)
-    await _vet(given, {}, house)
-    item = await asyncio.to_thread(house.personas.create, given)
-    return await asyncio.to_thread(house.personas.show, item)
+    await _vet(given, {}, services)
+    item = await asyncio.to_thread(services.personas.create, given)
+    return await asyncio.to_thread(services.personas.show, item)
 
 
 @router.get("", summary="List personas")
 async def every(
-    house: House,
+    services: ServicesDep,
     page: Annotated[Page, Depends(page_from_one)],
     persona_type: Kind = None,
     pal_type: Kind = None,
@@ -66,57 +65,59 @@ async def every(
 
     def look() -> dict[str, Any]:
         found = [
-            item for item in house.personas.every() if wanted in (None, "system" if item.shipped else "user")
+            item
+            for item in services.personas.every()
+            if wanted in (None, "system" if item.shipped else "user")
         ]
         if not page.descending:
             found.reverse()
-        return listing([house.personas.show(item) for item in page.of(found)], len(found))
+        return listing([services.personas.show(item) for item in page.of(found)], len(found))
 
     return await asyncio.to_thread(look)
 
 
 @router.get("/{persona_id}", summary="Get a persona")
-async def one(persona_id: str, house: House) -> dict[str, Any]:
+async def one(persona_id: str, services: ServicesDep) -> dict[str, Any]:
     """Flat, and under `data` once more: both are documented, and both are read."""
 
     def look() -> dict[str, Any]:
-        return house.personas.show(house.personas.get(persona_id))
+        return services.personas.show(services.personas.get(persona_id))
 
     answer = await asyncio.to_thread(look)
     return {**answer, "data": [answer]}
 
 
 @router.patch("/{persona_id}", summary="Change a persona (JSON Patch)")
-async def patch(persona_id: str, body: list[dict[str, Any]], house: House) -> Response:
+async def patch(persona_id: str, body: list[dict[str, Any]], services: ServicesDep) -> Response:
     """304 for a patch that changes nothing, 422 for one that cannot be applied."""
-    return await change(persona_id, body, house)
+    return await change(persona_id, body, services)
 
 
-async def change(persona_id: str, operations: list[dict[str, Any]], house: Services) -> Response:
-    def patched() -> tuple[Shelved, dict[str, Any]]:
-        item = house.personas.get(persona_id)
+async def change(persona_id: str, operations: list[dict[str, Any]], services: Services) -> Response:
+    def patched() -> tuple[StoredPersona, dict[str, Any]]:
+        item = services.personas.get(persona_id)
         try:
             after = apply_patch(dict(item.document), _without_masks(operations), spelling)
         except PatchError as fault:
-            raise Refusal(422, str(fault), "message") from None
+            raise HttpProblem(422, str(fault), "message") from None
         if not isinstance(after, dict):
-            raise Refusal(422, "A persona is an object.", "message")
+            raise HttpProblem(422, "A persona is an object.", "message")
         return item, after
 
     item, after = await asyncio.to_thread(patched)
     if after == item.document:
         return empty(304)
-    await _vet(after, item.document, house)
-    answer = await asyncio.to_thread(lambda: house.personas.show(house.personas.replace(item, after)))
+    await _vet(after, item.document, services)
+    answer = await asyncio.to_thread(lambda: services.personas.show(services.personas.replace(item, after)))
     from starlette.responses import JSONResponse
 
     return JSONResponse({"message": "Persona updated.", **answer})
 
 
-async def _vet(document: Mapping[str, Any], before: Mapping[str, Any], house: Services) -> None:
+async def _vet(document: Mapping[str, Any], before: Mapping[str, Any], services: Services) -> None:
     """Where only this machine can reach the server, its user may name endpoints of this machine."""
-    if house.settings.asks_for_keys:
-        await vet_endpoints(document, before, house.guard)
+    if services.settings.asks_for_keys:
+        await vet_endpoints(document, before, services.guard)
 
 
 def _without_masks(operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -125,47 +126,49 @@ def _without_masks(operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @router.delete("/{persona_id}", summary="Delete a persona", status_code=204)
-async def delete(persona_id: str, house: House) -> Response:
-    await asyncio.to_thread(lambda: house.personas.delete(house.personas.get(persona_id)))
+async def delete(persona_id: str, services: ServicesDep) -> Response:
+    await asyncio.to_thread(lambda: services.personas.delete(services.personas.get(persona_id)))
     return empty()
 
 
 @router.get("/{persona_id}/tools", summary="List a persona's tools")
-async def tools(persona_id: str, house: House) -> dict[str, Any]:
-    item = await asyncio.to_thread(house.personas.get, persona_id)
+async def tools(persona_id: str, services: ServicesDep) -> dict[str, Any]:
+    item = await asyncio.to_thread(services.personas.get, persona_id)
     ids = _tool_ids(item)
-    found = await house.database.read(lambda there: resources.get_many(there, "tools", ids))
+    found = await services.database.read(lambda connection: resources.get_many(connection, "tools", ids))
     from cvi.server.api.stored import shown_tool
 
     return listing([shown_tool(each) for each in found], len(found))
 
 
 @router.post("/{persona_id}/tools", summary="Attach tools to a persona")
-async def attach(persona_id: str, body: ToolIds, house: House) -> dict[str, Any]:
-    item = await asyncio.to_thread(house.personas.get, persona_id)
-    found = await house.database.read(lambda there: resources.get_many(there, "tools", body.tool_ids))
+async def attach(persona_id: str, body: ToolIds, services: ServicesDep) -> dict[str, Any]:
+    item = await asyncio.to_thread(services.personas.get, persona_id)
+    found = await services.database.read(
+        lambda connection: resources.get_many(connection, "tools", body.tool_ids)
+    )
     if len(found) != len(body.tool_ids):
-        raise Refusal(400, "Invalid tool_id")
+        raise HttpProblem(400, "Invalid tool_id")
     ids = list(dict.fromkeys([*_tool_ids(item), *body.tool_ids]))
     if len(ids) > TOOLS_MOST:
-        raise Refusal(400, f"A persona has at most {TOOLS_MOST} tools.")
-    await _replace(item, {"tool_ids": ids}, house)
+        raise HttpProblem(400, f"A persona has at most {TOOLS_MOST} tools.")
+    await _replace(item, {"tool_ids": ids}, services)
     return {"tool_ids": ids}
 
 
 @router.delete("/{persona_id}/tools/{tool_id}", summary="Detach a tool", status_code=204)
-async def detach(persona_id: str, tool_id: str, house: House) -> Response:
-    item = await asyncio.to_thread(house.personas.get, persona_id)
+async def detach(persona_id: str, tool_id: str, services: ServicesDep) -> Response:
+    item = await asyncio.to_thread(services.personas.get, persona_id)
     ids = _tool_ids(item)
     if tool_id not in ids:
-        raise Refusal(404, "Tool not found", "message")
-    await _replace(item, {"tool_ids": [each for each in ids if each != tool_id]}, house)
+        raise HttpProblem(404, "Tool not found", "message")
+    await _replace(item, {"tool_ids": [each for each in ids if each != tool_id]}, services)
     return empty()
 
 
-async def _replace(item: Shelved, changed: dict[str, Any], house: Services) -> Shelved:
-    return await asyncio.to_thread(house.personas.replace, item, {**item.document, **changed})
+async def _replace(item: StoredPersona, changed: dict[str, Any], services: Services) -> StoredPersona:
+    return await asyncio.to_thread(services.personas.replace, item, {**item.document, **changed})
 
 
-def _tool_ids(item: Shelved) -> list[str]:
+def _tool_ids(item: StoredPersona) -> list[str]:
     return [str(each) for each in item.document.get("tool_ids") or []]

@@ -9,16 +9,15 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from cvi.server.answers import Page, Refusal, empty, listing, not_here_yet, page_from_one
+from cvi.server.answers import HttpProblem, Page, empty, listing, not_here_yet, page_from_one
 from cvi.server.json_body import JsonRoute
-from cvi.server.services import Services, services
+from cvi.server.services import ServicesDep
 from cvi.server.store.resources import Resource
 from cvi.server.training.ability import what_is_missing
 from cvi.server.training.consent import SOMEBODY, check_wording
 from cvi.server.training.footage import SCHEME
 from cvi.server.vocabulary import Body
 
-House = Annotated[Services, Depends(services)]
 Kind = Annotated[Literal["user", "system"] | None, Query(description="Own ones, or those that ship.")]
 
 KEPT = ("train_video_url", "consent_text", "script", "quality", "callback_url")
@@ -54,33 +53,33 @@ class NameBody(Body):
 
 
 @router.post("", summary="Train a replica")
-async def train(body: TrainingBody, house: House) -> dict[str, Any]:
+async def train(body: TrainingBody, services: ServicesDep) -> dict[str, Any]:
     if not body.train_video_url and not body.train_image_url:
-        raise Refusal(400, "Either train_video_url or train_image_url must be provided.")
+        raise HttpProblem(400, "Either train_video_url or train_image_url must be provided.")
     if body.train_video_url and body.train_image_url:
-        raise Refusal(400, "Only one of train_video_url and train_image_url can be provided.")
+        raise HttpProblem(400, "Only one of train_video_url and train_image_url can be provided.")
     if body.train_image_url and not body.voice_name:
-        raise Refusal(400, "voice_name is required with train_image_url.")
+        raise HttpProblem(400, "voice_name is required with train_image_url.")
     if body.train_image_url:
-        house.guard.read(body.train_image_url)
+        services.guard.read(body.train_image_url)
         raise not_here_yet("Training a replica from an image", "Give a film: train_video_url.")
     if body.properties.get("background_green_screen"):
         raise not_here_yet("Training before a green screen", "Leave out background_green_screen.")
     # The same film for both: it begins with the consent.
     consent_film = "" if body.consent_video_url == body.train_video_url else body.consent_video_url
     if consent_film and body.consent_text:
-        raise Refusal(400, "Only one of consent_video_url and consent_text can be provided.")
+        raise HttpProblem(400, "Only one of consent_video_url and consent_text can be provided.")
     films = [url for url in (body.train_video_url, consent_film) if not url.startswith(SCHEME)]
     for url in filter(None, (*films, body.callback_url)):
-        await house.guard.vet(url)
+        await services.guard.vet(url)
     title = body.replica_name.strip() or "Replica"
     by = body.consent_by.strip()
     if body.consent_text:
         await asyncio.to_thread(check_wording, body.consent_text, by)
     missing = await asyncio.to_thread(what_is_missing)
     if missing is not None:
-        raise Refusal(501, missing, "message")
-    made = await house.training.order(
+        raise HttpProblem(501, missing, "message")
+    made = await services.training.order(
         title,
         {
             **{key: getattr(body, key) for key in KEPT},
@@ -88,12 +87,12 @@ async def train(body: TrainingBody, house: House) -> dict[str, Any]:
             "consent_by": by or ("" if body.consent_text else body.replica_name.strip() or SOMEBODY),
         },
     )
-    return house.training.show(made)
+    return services.training.show(made)
 
 
 @router.get("", summary="List replicas")
 async def every(
-    house: House,
+    services: ServicesDep,
     page: Annotated[Page, Depends(page_from_one)],
     replica_type: Kind = None,
     face_type: Kind = None,
@@ -102,21 +101,21 @@ async def every(
 ) -> dict[str, Any]:
     kind, wanted = replica_type or face_type, replica_ids or face_ids
     chosen = {id.strip() for id in wanted.split(",") if id.strip()}
-    making = [] if kind == "system" else await house.training.orders.every()
+    making = [] if kind == "system" else await services.training.orders.every()
 
     def look() -> dict[str, Any]:
         under_way = {row.id for row in making}
-        found = [item for item in house.replicas.every() if item.id not in under_way]
+        found = [item for item in services.replicas.every() if item.id not in under_way]
         found = [item for item in found if kind in (None, "user" if item.own else "system")]
         rows = making
         if chosen:
-            named = {item.id for id in chosen if (item := house.replicas.find(id)) is not None}
+            named = {item.id for id in chosen if (item := services.replicas.find(id)) is not None}
             found = [item for item in found if item.id in named]
             rows = [row for row in making if chosen & {row.id, row.document["name"]}]
         shown = page.of([*rows, *found])
         return listing(
             [
-                house.training.show(each) if isinstance(each, Resource) else house.replicas.show(each)
+                services.training.show(each) if isinstance(each, Resource) else services.replicas.show(each)
                 for each in shown
             ],
             len(rows) + len(found),
@@ -126,53 +125,53 @@ async def every(
 
 
 @router.get("/{replica_id}", summary="Get a replica")
-async def one(replica_id: str, house: House) -> dict[str, Any]:
-    making = await house.training.orders.find(replica_id)
+async def one(replica_id: str, services: ServicesDep) -> dict[str, Any]:
+    making = await services.training.orders.find(replica_id)
     if making is not None:
-        return house.training.show(making)
-    return await asyncio.to_thread(lambda: house.replicas.show(house.replicas.get(replica_id)))
+        return services.training.show(making)
+    return await asyncio.to_thread(lambda: services.replicas.show(services.replicas.get(replica_id)))
 
 
 @router.patch("/{replica_id}/name", summary="Rename a replica")
-async def rename(replica_id: str, body: NameBody, house: House) -> dict[str, Any]:
-    making = await house.training.orders.find(replica_id)
+async def rename(replica_id: str, body: NameBody, services: ServicesDep) -> dict[str, Any]:
+    making = await services.training.orders.find(replica_id)
     if making is not None:
-        await house.training.orders.rename(making, body.replica_name)
-        return await one(replica_id, house)
+        await services.training.orders.rename(making, body.replica_name)
+        return await one(replica_id, services)
 
     def work() -> dict[str, Any]:
-        house.replicas.rename(house.replicas.get(replica_id), body.replica_name)
-        return house.replicas.show(house.replicas.get(replica_id))
+        services.replicas.rename(services.replicas.get(replica_id), body.replica_name)
+        return services.replicas.show(services.replicas.get(replica_id))
 
     return await asyncio.to_thread(work)
 
 
 @router.delete("/{replica_id}", summary="Delete a replica")
 async def delete(
-    replica_id: str, house: House, hard: Annotated[bool, Query(description="Irrevocably.")] = False
+    replica_id: str, services: ServicesDep, hard: Annotated[bool, Query(description="Irrevocably.")] = False
 ) -> Response:
     """One that is not whole yet goes with its footage, `hard` or not: there is nothing to bring back."""
-    making = await house.training.orders.find(replica_id)
+    making = await services.training.orders.find(replica_id)
     if making is not None:
-        await house.training.drop(making)
+        await services.training.drop(making)
         return empty(200)
-    await asyncio.to_thread(lambda: house.replicas.delete(house.replicas.get(replica_id), hard))
+    await asyncio.to_thread(lambda: services.replicas.delete(services.replicas.get(replica_id), hard))
     return empty(200)
 
 
 @voices.get("", summary="List voices")
 async def every_voice(
-    house: House,
+    services: ServicesDep,
     page: Annotated[Page, Depends(page_from_one)],
     search: Annotated[str, Query(max_length=200)] = "",
     tag: Annotated[str, Query(max_length=100)] = "",
 ) -> dict[str, Any]:
     """The voices that replicas bring, or else the profile's; tagged with the engine that speaks them."""
-    usual = house.profile.choices["tts"]
+    usual = services.profile.choices["tts"]
 
     def look() -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        for replica in house.replicas.every():
+        for replica in services.replicas.every():
             given = replica.card.get("voices") or {usual.engine: usual.voice or usual.engine}
             for engine, voice in given.items() if isinstance(given, dict) else ():
                 found.append(

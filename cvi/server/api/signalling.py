@@ -5,23 +5,22 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from cvi.server.answers import Refusal, empty
-from cvi.server.gate.rate import RateLimit, caller_of
+from cvi.server.answers import HttpProblem, empty
+from cvi.server.ice_servers import ice_servers_for
 from cvi.server.json_body import JsonRoute
+from cvi.server.middleware import RateLimit, caller_of
 from cvi.server.rooms.room import Room, ended
-from cvi.server.rooms.tokens import Lock
-from cvi.server.rooms.ways import ice_servers_for
-from cvi.server.services import Services, services
+from cvi.server.rooms.tokens import RoomLock
+from cvi.server.services import Services, ServicesDep
 from cvi.server.store import conversations
 from cvi.server.store.conversations import ConversationRow
 from cvi.server.vocabulary import Body
 
 router = APIRouter(prefix="/c", tags=["rooms"], route_class=JsonRoute)
-House = Annotated[Services, Depends(services)]
 Token = Annotated[str | None, Query(alias="t", description="The meeting token of a private room.")]
 
 
@@ -45,18 +44,20 @@ class LeaveBody(Body):
 
 
 @router.get("/{conversation_id}/config", summary="What a room's page needs to know")
-async def config(conversation_id: str, request: Request, house: House, t: Token = None) -> dict[str, Any]:
+async def config(
+    conversation_id: str, request: Request, services: ServicesDep, t: Token = None
+) -> dict[str, Any]:
     """A private room tells a stranger only that it is one."""
-    _limit(request, house)
-    row = await _row(conversation_id, house)
-    room = house.rooms.get(row.id)
+    _limit(request, services)
+    row = await _row(conversation_id, services)
+    room = services.rooms.get(row.id)
     state = "ended" if row.status == "ended" or room is None else room.state
     lock = _lock(row)
     known = {
         "conversation_id": row.id,
         "require_auth": lock is not None,
         "state": "ended" if state == "ending" else state,
-        "brand": asdict(house.settings.brand),
+        "brand": asdict(services.settings.brand),
     }
     if lock is not None and not lock.opens(t):
         return known
@@ -70,77 +71,79 @@ async def config(conversation_id: str, request: Request, house: House, t: Token 
         "captions": wanted.get("enable_closed_captions", True) is not False,
         "recording": bool(row.request.get("recording")),
         "shutdown_reason": row.shutdown_reason or (room.asked if room is not None else None),
-        "token_expired": lock is not None and lock.expired(house.wall()),
-        "ice_servers": ice_servers_for(house.settings, row.id, house.wall()),
-        "ice_transport_policy": "relay" if house.settings.relay_only else "all",
+        "token_expired": lock is not None and lock.expired(services.wall()),
+        "ice_servers": ice_servers_for(services.settings, row.id, services.wall()),
+        "ice_transport_policy": "relay" if services.settings.relay_only else "all",
         "video": {
-            "width": house.settings.video.width,
-            "height": house.settings.video.height,
-            "fps": house.settings.video.fps,
+            "width": services.settings.video.width,
+            "height": services.settings.video.height,
+            "fps": services.settings.video.fps,
         },
     }
 
 
 @router.post("/{conversation_id}/offer", summary="Join a room, or come back to it")
 async def offer(
-    conversation_id: str, body: OfferBody, request: Request, house: House, t: Token = None
+    conversation_id: str, body: OfferBody, request: Request, services: ServicesDep, t: Token = None
 ) -> dict[str, Any]:
     """401 without the token, 403 with an old one, 404, 409 when full, 410 after the end, 503 too early."""
-    _limit(request, house)
-    room = await _room(conversation_id, house)
+    _limit(request, services)
+    room = await _room(conversation_id, services)
     if room.lock is not None:
         if not room.lock.opens(body.token or t):
-            raise Refusal(
+            raise HttpProblem(
                 401, "This conversation needs its invitation: open the whole link you were given.", "message"
             )
         # Who is in may come back for as long as the conversation waits, however old the invitation.
-        if room.lock.expired(house.wall()) and not room.knows(body.participant_id):
-            raise Refusal(403, "The invitation has expired; ask for a new one.", "message")
+        if room.lock.expired(services.wall()) and not room.knows(body.participant_id):
+            raise HttpProblem(403, "The invitation has expired; ask for a new one.", "message")
     answered = await room.offer(body.sdp, body.participant_name.strip(), body.participant_id, body.restart)
     return {
         "sdp": answered.sdp,
         "type": "answer",
         "participant_id": answered.participant_id,
-        "ice_servers": ice_servers_for(house.settings, conversation_id, house.wall()),
+        "ice_servers": ice_servers_for(services.settings, conversation_id, services.wall()),
     }
 
 
 @router.post("/{conversation_id}/leave", summary="Leave a room", status_code=204)
 async def leave(
-    conversation_id: str, body: LeaveBody, request: Request, house: House, t: Token = None
+    conversation_id: str, body: LeaveBody, request: Request, services: ServicesDep, t: Token = None
 ) -> Response:
     """Said by a page as it closes. The participant's id, which nobody can guess, is enough."""
-    _limit(request, house)
-    room = house.rooms.get(conversation_id)
+    _limit(request, services)
+    room = services.rooms.get(conversation_id)
     if room is not None:
         room.leave(body.participant_id)
     return empty()
 
 
-def _limit(request: Request, house: Services) -> None:
+def _limit(request: Request, services: Services) -> None:
     joins: RateLimit = request.app.state.joins
     wait_s = joins.take(caller_of(request.scope))
     if wait_s > 0:
         headers = {"retry-after": str(int(wait_s) + 1)}
-        raise Refusal(429, "Too many requests; wait a moment.", "message", headers)
+        raise HttpProblem(429, "Too many requests; wait a moment.", "message", headers)
 
 
-async def _row(conversation_id: str, house: Services) -> ConversationRow:
-    row = await house.database.read(lambda there: conversations.get_conversation(there, conversation_id))
+async def _row(conversation_id: str, services: Services) -> ConversationRow:
+    row = await services.database.read(
+        lambda connection: conversations.get_conversation(connection, conversation_id)
+    )
     if row is None:
-        raise Refusal(404, "There is no such conversation.", "message")
+        raise HttpProblem(404, "There is no such conversation.", "message")
     return row
 
 
-async def _room(conversation_id: str, house: Services) -> Room:
-    await _row(conversation_id, house)
-    room = house.rooms.get(conversation_id)
+async def _room(conversation_id: str, services: Services) -> Room:
+    await _row(conversation_id, services)
+    room = services.rooms.get(conversation_id)
     if room is None or room.state in ("ending", "ended"):
         raise ended()
     return room
 
 
-def _lock(row: ConversationRow) -> Lock | None:
+def _lock(row: ConversationRow) -> RoomLock | None:
     if row.token_digest is None:
         return None
-    return Lock(row.token_digest, row.token_expires_at or 0.0)
+    return RoomLock(row.token_digest, row.token_expires_at or 0.0)

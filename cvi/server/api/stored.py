@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cvi.persona.section import masked
-from cvi.server.answers import Page, Refusal, iso, listing
+from cvi.server.answers import HttpProblem, Page, iso, listing
 from cvi.server.services import Services
 from cvi.server.store import resources
 from cvi.server.store.resources import Resource
@@ -14,34 +14,36 @@ from cvi.server.store.resources import Resource
 Show = Callable[[Resource], dict[str, Any]]
 
 
-async def find(house: Services, kind: str, id: str, missing: Refusal) -> Resource:
+async def find(services: Services, kind: str, id: str, missing: HttpProblem) -> Resource:
     """Raises `missing` when there is none."""
-    found = await house.database.read(lambda there: resources.get(there, kind, id))
+    found = await services.database.read(lambda connection: resources.get(connection, kind, id))
     if found is None:
         raise missing
     return found
 
 
-async def add(house: Services, kind: str, id: str, name: str, document: dict[str, Any]) -> Resource:
-    now = house.wall()
-    return await house.database.write(lambda there: resources.add(there, kind, id, name, document, now))
+async def add(services: Services, kind: str, id: str, name: str, document: dict[str, Any]) -> Resource:
+    now = services.wall()
+    return await services.database.write(
+        lambda connection: resources.add(connection, kind, id, name, document, now)
+    )
 
 
-async def replace(house: Services, resource: Resource, name: str, document: dict[str, Any]) -> Resource:
-    now = house.wall()
-    await house.database.write(
-        lambda there: resources.replace(there, resource.kind, resource.id, name, document, now)
+async def replace(services: Services, resource: Resource, name: str, document: dict[str, Any]) -> Resource:
+    now = services.wall()
+    await services.database.write(
+        lambda connection: resources.replace(connection, resource.kind, resource.id, name, document, now)
     )
     return Resource(resource.kind, resource.id, name, resource.created_at, now, document)
 
 
-async def remove(house: Services, kind: str, id: str, missing: Refusal) -> None:
-    if not await house.database.write(lambda there: resources.remove(there, kind, id)):
+async def remove(services: Services, kind: str, id: str, missing: HttpProblem) -> None:
+    if not await services.database.write(lambda connection: resources.remove(connection, kind, id)):
         raise missing
 
 
 async def page_of(
-    house: Services,
+    services: Services,
     kind: str,
     page: Page,
     show: Show,
@@ -51,7 +53,9 @@ async def page_of(
 ) -> dict[str, Any]:
     """One page of a kind, newest first unless asked otherwise."""
     found = [
-        each for each in await house.database.read(lambda there: resources.every(there, kind)) if wanted(each)
+        each
+        for each in await services.database.read(lambda connection: resources.every(connection, kind))
+        if wanted(each)
     ]
     if not page.descending:
         found.reverse()

@@ -9,16 +9,15 @@ from pydantic import ConfigDict, ValidationError
 from starlette.responses import Response
 
 from cvi.persona.policy import Tool
-from cvi.server.answers import Page, Refusal, empty, listing, not_found, page_from_one
+from cvi.server.answers import HttpProblem, Page, empty, listing, not_found, page_from_one
 from cvi.server.api import stored
 from cvi.server.json_body import JsonRoute
-from cvi.server.services import Services, services
+from cvi.server.services import Services, ServicesDep
 from cvi.server.store.resources import new_id
 from cvi.server.vocabulary import Body
 
 KIND = "tools"
 LONGEST = 10_000
-House = Annotated[Services, Depends(services)]
 router = APIRouter(prefix="/tools", tags=["tools"], route_class=JsonRoute)
 
 
@@ -32,58 +31,58 @@ class ToolBody(Body):
 
 
 @router.post("", summary="Create a tool")
-async def create(body: ToolBody, house: House) -> dict[str, Any]:
-    document = _checked(body.model_dump(exclude_unset=True), house)
-    made = await stored.add(house, KIND, new_id("t"), document["name"], document)
+async def create(body: ToolBody, services: ServicesDep) -> dict[str, Any]:
+    document = _checked(body.model_dump(exclude_unset=True), services)
+    made = await stored.add(services, KIND, new_id("t"), document["name"], document)
     return stored.shown_tool(made)
 
 
 @router.get("", summary="List tools")
 async def every(
-    house: House,
+    services: ServicesDep,
     page: Annotated[Page, Depends(page_from_one)],
     type: Annotated[Literal["user", "system", "all"], Query(description="None are shipped.")] = "user",
 ) -> dict[str, Any]:
     if type == "system":
         return listing([], 0)
-    return await stored.page_of(house, KIND, page, stored.shown_tool)
+    return await stored.page_of(services, KIND, page, stored.shown_tool)
 
 
 @router.get("/{tool_id}", summary="Get a tool")
-async def one(tool_id: str, house: House) -> dict[str, Any]:
-    return stored.shown_tool(await stored.find(house, KIND, tool_id, not_found("Tool")))
+async def one(tool_id: str, services: ServicesDep) -> dict[str, Any]:
+    return stored.shown_tool(await stored.find(services, KIND, tool_id, not_found("Tool")))
 
 
 @router.patch("/{tool_id}", summary="Change a tool (fields)")
-async def patch(tool_id: str, body: ToolBody, house: House) -> dict[str, Any]:
+async def patch(tool_id: str, body: ToolBody, services: ServicesDep) -> dict[str, Any]:
     """The fields given replace those kept; asterisks, which stand for a secret, change nothing."""
-    found = await stored.find(house, KIND, tool_id, not_found("Tool"))
+    found = await stored.find(services, KIND, tool_id, not_found("Tool"))
     given = _unmasked(body.model_dump(exclude_unset=True), found.document)
-    document = _checked({**found.document, **given}, house)
-    return stored.shown_tool(await stored.replace(house, found, document["name"], document))
+    document = _checked({**found.document, **given}, services)
+    return stored.shown_tool(await stored.replace(services, found, document["name"], document))
 
 
 @router.delete("/{tool_id}", summary="Delete a tool", status_code=204)
-async def delete(tool_id: str, house: House) -> Response:
-    await stored.remove(house, KIND, tool_id, not_found("Tool"))
+async def delete(tool_id: str, services: ServicesDep) -> Response:
+    await stored.remove(services, KIND, tool_id, not_found("Tool"))
     return empty()
 
 
-def _checked(document: dict[str, Any], house: Services) -> dict[str, Any]:
+def _checked(document: dict[str, Any], services: Services) -> dict[str, Any]:
     try:
         tool = Tool.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "tool"
-        raise Refusal(400, f"{where}: {first['msg']}") from None
+        raise HttpProblem(400, f"{where}: {first['msg']}") from None
     kept = tool.model_dump(mode="json", exclude_none=True, context={"secrets": True})
     if len(tool.description) + len(str(tool.parameters)) > LONGEST:
-        raise Refusal(400, f"description and parameters together are longer than {LONGEST} characters.")
+        raise HttpProblem(400, f"description and parameters together are longer than {LONGEST} characters.")
     properties = tool.parameters.get("properties")
     if isinstance(properties, dict) and any(str(name).startswith("tavus_") for name in properties):
-        raise Refusal(400, "Parameters whose names begin with tavus_ are reserved.")
+        raise HttpProblem(400, "Parameters whose names begin with tavus_ are reserved.")
     if tool.delivery.api is not None:
-        house.guard.read(tool.delivery.api.url.replace("{", "").replace("}", ""))
+        services.guard.read(tool.delivery.api.url.replace("{", "").replace("}", ""))
     return kept
 
 
@@ -92,6 +91,6 @@ def _unmasked(given: Any, before: Any) -> Any:
     if given == "********" and isinstance(before, str):
         return before
     if isinstance(given, dict):
-        there = before if isinstance(before, dict) else {}
-        return {key: _unmasked(value, there.get(key)) for key, value in given.items()}
+        kept = before if isinstance(before, dict) else {}
+        return {key: _unmasked(value, kept.get(key)) for key, value in given.items()}
     return given

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from cvi.server.answers import Refusal, empty, iso
-from cvi.server.services import Services, services
+from cvi.server.answers import HttpProblem, empty, iso
+from cvi.server.services import ServicesDep
 from cvi.server.training.footage import KEEP_UPLOADS_S, SCHEME
 
-House = Annotated[Services, Depends(services)]
 router = APIRouter(prefix="/uploads", tags=["replicas"])
 _FILM = {
     "requestBody": {
@@ -23,21 +22,21 @@ _FILM = {
 
 
 @router.post("", summary="Send a film", openapi_extra=_FILM)
-async def receive(request: Request, house: House) -> dict[str, Any]:
+async def receive(request: Request, services: ServicesDep) -> dict[str, Any]:
     """The body is the film. Its `upload_url` is one `train_video_url` or `consent_video_url`, for a day."""
     try:
-        address, size = await house.training.uploads.receive(request.stream())
+        address, size = await services.training.uploads.receive(request.stream())
     except ClientDisconnect:
-        raise Refusal(400, "The film broke off.") from None
+        raise HttpProblem(400, "The film broke off.") from None
     return {
         "upload_id": address.removeprefix(SCHEME),
         "upload_url": address,
         "bytes": size,
-        "expires_at": iso(house.wall() + KEEP_UPLOADS_S),
+        "expires_at": iso(services.wall() + KEEP_UPLOADS_S),
     }
 
 
 @router.delete("/{upload_id}", summary="Delete a film that was sent", status_code=204)
-async def delete(upload_id: str, house: House) -> Response:
-    house.training.uploads.remove(f"{SCHEME}{upload_id}")
+async def delete(upload_id: str, services: ServicesDep) -> Response:
+    services.training.uploads.remove(f"{SCHEME}{upload_id}")
     return empty()

@@ -18,7 +18,7 @@ from typing import Any
 from cvi.conversation.record import RECORDING_NAME
 from cvi.paths import conversations_dir
 from cvi.server.recordings.storage import Bucket, StorageError, put
-from cvi.server.rooms import chronicle
+from cvi.server.rooms import event_store as chronicle
 from cvi.server.store import conversations, resources
 from cvi.server.store.database import Database
 from cvi.server.store.resources import Resource

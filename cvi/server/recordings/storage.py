@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cvi.errors import CviError
-from cvi.server.answers import Refusal, not_here_yet
+from cvi.server.answers import HttpProblem, not_here_yet
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ROLE = re.compile(r"arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]{1,512}")
@@ -44,8 +44,8 @@ class Bucket:
 def bucket_asked_for(properties: Mapping[str, Any], allowed: Sequence[str]) -> Bucket | None:
     """The bucket that a conversation's `properties` name, None for none.
 
-    `allowed` are the buckets that may be named, `*` for any. Raises `Refusal`: 400 for what is wrong, 501 for
-    what this server does not do.
+    `allowed` are the buckets that may be named, `*` for any. Raises `HttpProblem`: 400 for what is
+    wrong, 501 for what this server does not do.
     """
     asked = dict(properties.get("recording_storage") or {})
     if not asked and properties.get("recording_s3_bucket_name"):
@@ -61,20 +61,20 @@ def bucket_asked_for(properties: Mapping[str, Any], allowed: Sequence[str]) -> B
     if provider in ("gcs", "azure_blob"):
         raise not_here_yet(f"Storing recordings at '{provider}'", "Use `s3`, or leave out recording_storage.")
     if provider != "s3":
-        raise Refusal(400, "recording_storage.provider must be s3, gcs or azure_blob.")
+        raise HttpProblem(400, "recording_storage.provider must be s3, gcs or azure_blob.")
     names = ("bucket_name", "bucket_region", "assume_role_arn", "external_id")
     bucket = Bucket(*(_text(asked, name) for name in names))
     if not _BUCKET.fullmatch(bucket.name):
-        raise Refusal(400, "recording_storage.bucket_name is not the name of a bucket.")
+        raise HttpProblem(400, "recording_storage.bucket_name is not the name of a bucket.")
     if bucket.role and not _ROLE.fullmatch(bucket.role):
-        raise Refusal(400, "recording_storage.assume_role_arn is not the ARN of a role.")
+        raise HttpProblem(400, "recording_storage.assume_role_arn is not the ARN of a role.")
     if not allowed:
         how = f"Start it with: cvi serve --recording-bucket {bucket.name}"
-        raise Refusal(501, f"This server stores no recordings elsewhere. {how}", "message")
+        raise HttpProblem(501, f"This server stores no recordings elsewhere. {how}", "message")
     if "*" not in allowed and bucket.name not in allowed:
-        raise Refusal(400, f"This server stores no recordings in the bucket '{bucket.name}'.")
+        raise HttpProblem(400, f"This server stores no recordings in the bucket '{bucket.name}'.")
     if find_spec("boto3") is None:
-        raise Refusal(501, "Recordings elsewhere need, on the server: pip install 'cvi[s3]'", "message")
+        raise HttpProblem(501, "Recordings elsewhere need, on the server: pip install 'cvi[s3]'", "message")
     return bucket
 
 
@@ -123,5 +123,5 @@ def _role(sts: Any, bucket: Bucket) -> dict[str, str]:
 def _text(asked: Mapping[str, Any], key: str) -> str:
     value = asked.get(key) or ""
     if not isinstance(value, str) or len(value) > 2048:
-        raise Refusal(400, f"recording_storage.{key} must be a text.")
+        raise HttpProblem(400, f"recording_storage.{key} must be a text.")
     return value.strip()

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from cvi.server.answers import Refusal
+from cvi.server.answers import HttpProblem
 from cvi.server.rooms.process import WorkerProcess
-from cvi.server.rooms.tokens import Lock
+from cvi.server.rooms.tokens import RoomLock
 
 STARTUP_FAILED = "exception_encountered_during_conversation_startup"
 OFFER_WITHIN_S = 14.0
@@ -58,7 +58,7 @@ class Room:
         folder: Path,
         spec: dict[str, Any],
         *,
-        lock: Lock | None,
+        lock: RoomLock | None,
         participants: int | None,
         ready_within_s: float,
         on_event: Callable[[str, dict[str, Any]], None],
@@ -158,12 +158,10 @@ class Room:
         if self._asked is not None:
             self.kill()
 
-    async def offer(
-        self, sdp: str, name: str, participant_id: str | None, restart: bool = False
-    ) -> Answered:
+    async def offer(self, sdp: str, name: str, participant_id: str | None, restart: bool = False) -> Answered:
         """Let somebody in, or in again; with `restart`, only find their connection another way.
 
-        Raises `Refusal`.
+        Raises `HttpProblem`.
         """
         resume = participant_id is not None and participant_id in self._known
         who = participant_id if resume and participant_id is not None else f"u{secrets.token_hex(8)}"
@@ -173,10 +171,10 @@ class Room:
                 if self.state != "ready":
                     raise ended()
                 if not resume and self._seats is not None and len(self.present) >= self._seats:
-                    raise Refusal(409, "The room is full.", "message")
+                    raise HttpProblem(409, "The room is full.", "message")
                 return await self._ask(sdp, name, who, resume, restart)
         except TimeoutError:
-            raise Refusal(
+            raise HttpProblem(
                 503,
                 "The conversation is still starting; try again in a moment.",
                 "message",
@@ -201,7 +199,7 @@ class Room:
         )
         try:
             return Answered(await waiting, who)
-        except Refusal:
+        except HttpProblem:
             if not resume:
                 self._known.discard(who)
             raise
@@ -265,12 +263,12 @@ class Room:
         status = refused.get("status", 400)
         status = status if isinstance(status, int) and 400 <= status < 600 else 400
         waiting.set_exception(
-            Refusal(status, str(refused.get("message", "The offer was refused.")), "message")
+            HttpProblem(status, str(refused.get("message", "The offer was refused.")), "message")
         )
 
 
-def ended() -> Refusal:
-    return Refusal(410, "This conversation has ended.", "message")
+def ended() -> HttpProblem:
+    return HttpProblem(410, "This conversation has ended.", "message")
 
 
 def _outcome(message: dict[str, Any]) -> Outcome:

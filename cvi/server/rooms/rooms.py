@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from cvi.conversation.record import RECORDING_NAME
 from cvi.paths import conversations_dir
-from cvi.server.answers import Refusal
-from cvi.server.measures import Measures
-from cvi.server.rooms import chronicle
-from cvi.server.rooms.headroom import Headroom
+from cvi.server.answers import HttpProblem
+from cvi.server.metrics import Metrics
+from cvi.server.rooms import event_store as chronicle
+from cvi.server.rooms.admission import AdmissionControl
 from cvi.server.rooms.room import Outcome, Room
-from cvi.server.rooms.tokens import Lock
+from cvi.server.rooms.tokens import RoomLock
 from cvi.server.settings import ServerSettings
 from cvi.server.store import conversations
 from cvi.server.store.conversations import ConversationRow
@@ -35,12 +35,12 @@ log = logging.getLogger("cvi.server.rooms")
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class RoomOrder:
     """What a room is opened with. `spec` is the worker's start message; no `seats`, no limit of ours."""
 
     row: ConversationRow
     spec: dict[str, Any]
-    lock: Lock | None
+    lock: RoomLock | None
     seats: int | None
 
     @property
@@ -57,8 +57,8 @@ class Rooms:
         self,
         settings: ServerSettings,
         database: Database,
-        headroom: Headroom,
-        measures: Measures,
+        headroom: AdmissionControl,
+        metrics: Metrics,
         *,
         most: int,
         webhooks_wait: Callable[[], None],
@@ -69,7 +69,7 @@ class Rooms:
         self._settings = settings
         self._database = database
         self._headroom = headroom
-        self._measures = measures
+        self._measures = metrics
         self._most = most
         self._webhooks_wait = webhooks_wait
         self._recordings_wait = recordings_wait
@@ -86,7 +86,7 @@ class Rooms:
     async def start(self) -> None:
         """Close the accounts of rooms that an earlier server left open, then begin to measure."""
         rows, _ = await self._database.read(
-            lambda there: conversations.list_conversations(there, "active", -1, 0)
+            lambda connection: conversations.list_conversations(connection, "active", -1, 0)
         )
         for row in rows:
             await self._account(
@@ -108,25 +108,25 @@ class Rooms:
     def reserve(self) -> None:
         """Take one place before anything is awaited. Raises the contract's 400 when there is none."""
         if self.draining:
-            raise Refusal(503, "The server is stopping.", "message", {"retry-after": "30"})
+            raise HttpProblem(503, "The server is stopping.", "message", {"retry-after": "30"})
         starting = self._reserved + sum(room.state == "starting" for room in self._rooms.values())
         why = f"limit: {self._most}" if self.count >= self._most else None
         why = why or self._headroom.refusal(self.count - starting, starting)
         if why is not None:
             self._measures.refused.inc()
             log.info("conversation refused, %s", why)
-            raise Refusal(400, FULL, "message")
+            raise HttpProblem(400, FULL, "message")
         self._reserved += 1
 
     def release(self) -> None:
         """Give a reserved place back unused."""
         self._reserved -= 1
 
-    async def open(self, opening: Opening) -> None:
+    async def open(self, opening: RoomOrder) -> None:
         """Open a room on a reserved place: stored, and its worker started."""
         row = opening.row
         try:
-            await self._database.write(lambda there: conversations.add_conversation(there, row))
+            await self._database.write(lambda connection: conversations.add_conversation(connection, row))
         finally:
             self._reserved -= 1
         room = Room(
@@ -164,8 +164,8 @@ class Rooms:
         recording = self._recording(row, outcome, events[-1].t if events else 0.0)
         now = self._wall()
         await self._database.write(
-            lambda there: chronicle.tell_the_end(
-                there, row, outcome.reason, lines, system_prompt, recording, now
+            lambda connection: chronicle.tell_the_end(
+                connection, row, outcome.reason, lines, system_prompt, recording, now
             )
         )
         self._webhooks_wait()
@@ -203,7 +203,9 @@ class Rooms:
         now = self._wall()
 
         async def store() -> None:
-            await self._database.write(lambda there: chronicle.tell(there, row, event_type, properties, now))
+            await self._database.write(
+                lambda connection: chronicle.tell(connection, row, event_type, properties, now)
+            )
             self._webhooks_wait()
 
         # The writer's thread takes its work in order, so events stay in theirs.

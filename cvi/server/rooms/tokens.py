@@ -1,4 +1,4 @@
-"""Tokens that let somebody into a room: shown once, kept as a digest, compared in constant time."""
+"""Tokens that let somebody into a private room: shown once, stored as a digest, compared in constant time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cvi.server.store.keys import digest
 
 
 @dataclass(frozen=True, slots=True)
-class Lock:
+class RoomLock:
     """What a private room's token is checked against. `until` is Unix seconds."""
 
     token_digest: bytes
@@ -21,12 +21,15 @@ class Lock:
         return token is not None and hmac.compare_digest(digest(token), self.token_digest)
 
     def expired(self, now: float) -> bool:
+        """Whether the token is too old at `now` to let somebody new in."""
         return now > self.until
 
 
 def new_token() -> str:
+    """A random token for a room's address."""
     return secrets.token_urlsafe(24)
 
 
-def lock(token: str, until: float) -> Lock:
-    return Lock(digest(token), until)
+def lock_with(token: str, until: float) -> RoomLock:
+    """The lock that `token` opens until `until`, Unix seconds."""
+    return RoomLock(digest(token), until)

@@ -19,7 +19,7 @@ from cvi.endpoints.outbound import OutboundClient
 from cvi.errors import CviError
 from cvi.files import write_bytes
 from cvi.paths import home
-from cvi.server.replicas.shelf import ReplicaShelf, ShelvedReplica, replica_id
+from cvi.server.catalog.replica_store import ReplicaStore, StoredReplica, replica_id
 from cvi.server.rooms.process import LOG_NAME, WorkerProcess
 from cvi.server.store.resources import Resource
 from cvi.server.training import footage, orders
@@ -49,7 +49,7 @@ class Atelier:
         self,
         kept: Orders,
         caller: OutboundClient,
-        replicas: ReplicaShelf,
+        replicas: ReplicaStore,
         *,
         webhooks_wait: Callable[[], None],
         train: Sequence[str] = TRAIN,
@@ -221,7 +221,7 @@ class Atelier:
             raise TrainingError("Training ended before its work was done.", "The server's log says more.")
         return False
 
-    def _made(self, order: Resource) -> ShelvedReplica | None:
+    def _made(self, order: Resource) -> StoredReplica | None:
         """The finished replica, if it is this order's and not another one that took its name."""
         item = self._replicas.find(order.id)
         told = item.card.get("training") if item is not None and item.own else None

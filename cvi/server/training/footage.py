@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cvi.errors import CviError, UsageError
 from cvi.paths import home
-from cvi.server.answers import Refusal
+from cvi.server.answers import HttpProblem
 
 MIB = 1 << 20
 MOST_BYTES = 2048 * MIB
@@ -92,7 +92,7 @@ class Uploads:
     async def receive(self, pieces: AsyncIterable[bytes], most_bytes: int = MOST_BYTES) -> tuple[str, int]:
         """Keep what comes, whole or not at all; its address (`upload:...`) and how many bytes it has.
 
-        Raises `Refusal` for what is no film or too large, and where too many wait; `CviError` for a full
+        Raises `HttpProblem` for what is no film or too large, and where too many wait; `CviError` for a full
         disk.
         """
         await asyncio.to_thread(self._make_way)
@@ -104,7 +104,7 @@ class Uploads:
                 async for piece in pieces:
                     taken += len(piece)
                     if taken > most_bytes:
-                        raise Refusal(413, f"The film is larger than {most_bytes} bytes.")
+                        raise HttpProblem(413, f"The film is larger than {most_bytes} bytes.")
                     if len(head) < _HEAD_BYTES:
                         head += piece[:_HEAD_BYTES]
                         if len(head) >= _HEAD_BYTES and film_suffix(head) is None:
@@ -146,9 +146,11 @@ class Uploads:
         self.folder().mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.forget_old(time.time() - KEEP_UPLOADS_S) >= MOST_UPLOADS:
             told = f"{MOST_UPLOADS} uploads wait for POST /v2/replicas already; use or delete one."
-            raise Refusal(429, told, "message", {"retry-after": "60"})
+            raise HttpProblem(429, told, "message", {"retry-after": "60"})
         need_room()
 
 
-def _no_film() -> Refusal:
-    return Refusal(400, "This is no film. Send the bytes of an mp4, mov, mkv, webm or avi film as the body.")
+def _no_film() -> HttpProblem:
+    return HttpProblem(
+        400, "This is no film. Send the bytes of an mp4, mov, mkv, webm or avi film as the body."
+    )

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
-from cvi.server.answers import Refusal, iso
-from cvi.server.replicas.shelf import replica_id
+from cvi.server.answers import HttpProblem, iso
+from cvi.server.catalog.replica_store import replica_id
 from cvi.server.store import outbox, resources
 from cvi.server.store.database import Database
 from cvi.server.store.resources import Resource
@@ -38,8 +38,8 @@ class Orders:
         """Keep an order and take its uploads; `taken` are names that it cannot have.
 
         `document` has `train_video_url`, `consent_video_url`, `consent_text`, `consent_by`, `script`,
-        `quality` and `callback_url`. Raises `Refusal` where too many wait, `UsageError` for an upload that is
-        not here.
+        `quality` and `callback_url`. Raises `HttpProblem` where too many wait, `UsageError` for an
+        upload that is not here.
         """
         now = self._wall()
 
@@ -47,7 +47,7 @@ class Orders:
             rows = resources.every(connection, KIND)
             if sum(row.document["status"] == "started" for row in rows) >= MOST:
                 told = f"{MOST} replicas are in the making already; wait for one of them."
-                raise Refusal(429, told, "message", {"retry-after": "600"})
+                raise HttpProblem(429, told, "message", {"retry-after": "600"})
             sent = {
                 stem: uploads.find(document[key])
                 for stem, key in FILMS

@@ -1,7 +1,7 @@
 """The process around one conversation: `python -m cvi.server.worker`.
 
 Lines of JSON both ways over standard input and output; logs go to standard error. The first line is
-the spec (`cvi.server.worker.spec`). It ends by itself when the conversation does, on SIGTERM, SIGINT,
+the spec (`cvi.server.worker.messages`). It ends by itself when the conversation does, on SIGTERM, SIGINT,
 or when standard input ends because the server is gone.
 """
 
@@ -16,7 +16,7 @@ import sys
 from typing import Any, BinaryIO
 
 from cvi.errors import CviError
-from cvi.server.worker.spec import LONGEST_LINE, read_spec
+from cvi.server.worker.messages import LONGEST_LINE, read_spec
 
 ASKED_TO_STOP = "end_conversation_endpoint_hit"
 FLUSH_WITHIN_S = 5.0

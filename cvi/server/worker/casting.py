@@ -18,7 +18,7 @@ from cvi.face.base import Controls
 from cvi.llm.base import LlmEngine
 from cvi.media.frames import Frame
 from cvi.persona.schema import Persona
-from cvi.server.worker.spec import Spec
+from cvi.server.worker.messages import Spec
 from cvi.server.worker.typed import TypedConversation
 from cvi.transport.base import Transport
 

@@ -15,11 +15,11 @@ from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.journal import JOURNAL_NAME, Event, Journal
 from cvi.errors import CviError, UsageError
-from cvi.server.rooms.chronicle import read_events, transcript_lines
+from cvi.server.rooms.event_store import read_events, transcript_lines
 from cvi.server.worker.casting import Engines, build_engines
+from cvi.server.worker.commands import CommandHandler, Request, read_request
 from cvi.server.worker.interactions import Interactions
-from cvi.server.worker.requests import Desk, Request, read_request
-from cvi.server.worker.spec import Spec
+from cvi.server.worker.messages import Spec
 from cvi.server.worker.typed import TypedConversation
 from cvi.transport.webrtc.line import Presence
 from cvi.transport.webrtc.peer import IceServer
@@ -60,7 +60,7 @@ class Session:
         self._journal: Journal | None = None
         self._engines: Engines | None = None
         self._conversation: Conversation | TypedConversation | None = None
-        self._desk: Desk | None = None
+        self._desk: CommandHandler | None = None
         self._waiting: list[tuple[Request, str | None]] = []
         self._joined = asyncio.Event()
         self._reason: str | None = None
@@ -143,7 +143,7 @@ class Session:
         running = asyncio.create_task(conversation.run(), name="conversation")
         await asyncio.sleep(0)  # it has begun: the clock is at zero and requests find it
         self._conversation = conversation
-        self._desk = Desk(conversation, flow.turn_taking_patience, flow.replica_interruptibility)
+        self._desk = CommandHandler(conversation, flow.turn_taking_patience, flow.replica_interruptibility)
         waiting, self._waiting = self._waiting, []
         for request, source in waiting:
             self._carry_out(request, source)

@@ -16,8 +16,8 @@ import yaml
 from cvi.face.replica import CARD, list_replicas
 from cvi.files import write_bytes
 from cvi.paths import home, replicas_dir
-from cvi.server.answers import Refusal, invalid, iso
-from cvi.server.personas.seeds import REPLICAS
+from cvi.server.answers import HttpProblem, invalid, iso
+from cvi.server.catalog.well_known_ids import REPLICAS
 from cvi.server.vocabulary import both
 
 TRASH = ".deleted"
@@ -25,7 +25,7 @@ TRASH = ".deleted"
 
 
 @dataclass(frozen=True, slots=True)
-class ShelvedReplica:
+class StoredReplica:
     """A replica at rest. `card` is what its `replica.yaml` says, hashes unchecked."""
 
     id: str
@@ -55,7 +55,7 @@ def replica_id(name: str) -> str:
     return f"r{hashlib.sha256(f'replica:{name}'.encode()).hexdigest()[:12]}"
 
 
-class ReplicaShelf:
+class ReplicaStore:
     """Reads cards when they change. Blocks on the disk: call it on a thread.
 
     `url` is the server's own address.
@@ -64,21 +64,21 @@ class ReplicaShelf:
     def __init__(self, url: str = "") -> None:
         self._url = url
         self._lock = threading.RLock()
-        self._read: dict[Path, tuple[int, ShelvedReplica | None]] = {}
+        self._read: dict[Path, tuple[int, StoredReplica | None]] = {}
 
-    def every(self) -> list[ShelvedReplica]:
+    def every(self) -> list[StoredReplica]:
         """All whose card can be read, the user's own first."""
         with self._lock:
             found = [self._shelved(name, folder) for name, folder in list_replicas().items()]
-        there = [item for item in found if item is not None]
-        return sorted(there, key=lambda item: (not item.own, item.name))
+        found_items = [item for item in found if item is not None]
+        return sorted(found_items, key=lambda item: (not item.own, item.name))
 
-    def find(self, id: str) -> ShelvedReplica | None:
+    def find(self, id: str) -> StoredReplica | None:
         """By id, by the name that the command line takes, or by an id that clients hard-code."""
         wanted = REPLICAS.get(id, id)
         return next((item for item in self.every() if wanted in (item.id, item.name)), None)
 
-    def get(self, id: str) -> ShelvedReplica:
+    def get(self, id: str) -> StoredReplica:
         """Raises the contract's 400 for an unknown id."""
         found = self.find(id)
         if found is None:
@@ -91,8 +91,8 @@ class ReplicaShelf:
         folders = [folder for root in roots if root.is_dir() for folder in root.iterdir()]
         return {*list_replicas(), *(folder.name for folder in folders)}
 
-    def rename(self, item: ShelvedReplica, title: str) -> None:
-        """Give it another title; its folder, and so its id, stays. Raises `Refusal`."""
+    def rename(self, item: StoredReplica, title: str) -> None:
+        """Give it another title; its folder, and so its id, stays. Raises `HttpProblem`."""
         _own(item)
         with self._lock:
             card = {**item.card, "name": title}
@@ -100,8 +100,8 @@ class ReplicaShelf:
             write_bytes(item.folder / CARD, text.encode())
             self._read.pop(item.folder, None)
 
-    def delete(self, item: ShelvedReplica, hard: bool) -> None:
-        """Put it aside, or erase it. Raises `Refusal` for one that ships."""
+    def delete(self, item: StoredReplica, hard: bool) -> None:
+        """Put it aside, or erase it. Raises `HttpProblem` for one that ships."""
         _own(item)
         with self._lock:
             if hard:
@@ -112,7 +112,7 @@ class ReplicaShelf:
                 shutil.rmtree(trash / item.name, ignore_errors=True)
                 item.folder.rename(trash / item.name)
 
-    def show(self, item: ShelvedReplica) -> dict[str, Any]:
+    def show(self, item: StoredReplica) -> dict[str, Any]:
         """The replica as the API answers it, in both vocabularies."""
         return both(
             {
@@ -130,7 +130,7 @@ class ReplicaShelf:
             }
         )
 
-    def _shelved(self, name: str, folder: Path) -> ShelvedReplica | None:
+    def _shelved(self, name: str, folder: Path) -> StoredReplica | None:
         path = folder / CARD
         try:
             status = path.stat()
@@ -144,11 +144,11 @@ class ReplicaShelf:
             return None
         item = None
         if isinstance(card, dict):
-            item = ShelvedReplica(replica_id(name), name, folder, card, made, status.st_mtime)
+            item = StoredReplica(replica_id(name), name, folder, card, made, status.st_mtime)
         self._read[folder] = (status.st_mtime_ns, item)
         return item
 
 
-def _own(item: ShelvedReplica) -> None:
+def _own(item: StoredReplica) -> None:
     if not item.own:
-        raise Refusal(400, "A replica that ships with cvi cannot be changed.")
+        raise HttpProblem(400, "A replica that ships with cvi cannot be changed.")

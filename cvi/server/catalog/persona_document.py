@@ -16,7 +16,7 @@ from cvi.errors import CviError
 from cvi.persona.findings import examine, section_of
 from cvi.persona.schema import Persona
 from cvi.persona.section import Section, masked
-from cvi.server.answers import Refusal
+from cvi.server.answers import HttpProblem
 from cvi.server.vocabulary import ours
 
 NOT_KEPT = frozenset(
@@ -55,30 +55,30 @@ def known_part(document: Any, model: type[Section] = Persona) -> Any:
     return kept
 
 
-def spelling(path: tuple[str, ...], there: dict[str, Any], key: str) -> str:
+def spelling(path: tuple[str, ...], parent: dict[str, Any], key: str) -> str:
     """For a JSON Patch: the key that a document has, whichever of its spellings the patch uses."""
     model: type[Section] | None = Persona
     for part in path:
         about = model.model_fields.get(model.other_spellings.get(part, part)) if model else None
         model = section_of(about.annotation) if about is not None else None
-    if model is None or key in there:
+    if model is None or key in parent:
         return key
     name = model.other_spellings.get(key, key)
     same = [name, *(other for other, meant in model.other_spellings.items() if meant == name)]
-    return next((each for each in same if each in there), key)
+    return next((each for each in same if each in parent), key)
 
 
 def accepted(body: Mapping[str, Any]) -> dict[str, Any]:
-    """A client's document as it can be written. Raises `Refusal` with what is wrong in it."""
+    """A client's document as it can be written. Raises `HttpProblem` with what is wrong in it."""
     document = known_part({key: value for key, value in ours(body).items() if key not in NOT_KEPT})
     if document.get("pipeline_mode") == "speech-to-speech":
-        raise Refusal(501, "Speech-to-speech personas are not part of this version of cvi.", "message")
+        raise HttpProblem(501, "Speech-to-speech personas are not part of this version of cvi.", "message")
     check(document)
     return document  # type: ignore[no-any-return]
 
 
 def check(document: Mapping[str, Any]) -> Persona:
-    """The persona of a document. Raises `Refusal`."""
+    """The persona of a document. Raises `HttpProblem`."""
     try:
         return Persona.model_validate(document)
     except ValidationError as error:
@@ -86,7 +86,7 @@ def check(document: Mapping[str, Any]) -> Persona:
         where = ".".join(str(part) for part in first["loc"])
         context = first.get("ctx") or {}
         text = f"{where}: {first['msg']}" if where else str(first["msg"])
-        raise Refusal(400, f"{text}. {context.get('remedy', '')}".strip()) from None
+        raise HttpProblem(400, f"{text}. {context.get('remedy', '')}".strip()) from None
 
 
 def shown(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,7 +111,7 @@ _Dumper.add_representer(str, _text)
 def write_persona(path: Path, document: Mapping[str, Any], *, new: bool) -> None:
     """Write a persona's file, whole or not at all, and only one that reads back the same.
 
-    Raises FileExistsError when `new` and there is one, `Refusal` for a document that no file can hold,
+    Raises FileExistsError when `new` and there is one, `HttpProblem` for a document that no file can hold,
     `CviError` when it cannot be written.
     """
     head = "# Written by the server; check it with: cvi persona check FILE\n"
@@ -128,7 +128,7 @@ def write_persona(path: Path, document: Mapping[str, Any], *, new: bool) -> None
             persona, findings = examine(part)
             if persona is None:
                 faults = [f for f in findings if f.severity == "error"]
-                raise Refusal(400, f"{faults[0].message}. {faults[0].remedy}".strip())
+                raise HttpProblem(400, f"{faults[0].message}. {faults[0].remedy}".strip())
             part.chmod(0o600 if _has_secrets(document) else 0o644)
             if new:
                 os.link(part, path)

@@ -11,15 +11,15 @@ from typing import Any
 
 from cvi.endpoints.outbound import OutboundPolicy
 from cvi.persona.section import references
-from cvi.server.answers import Refusal
+from cvi.server.answers import HttpProblem
 
 
 def check_references(document: Mapping[str, Any], before: Mapping[str, Any]) -> None:
-    """Raises `Refusal` where a layer refers to the environment and is not just as it was."""
+    """Raises `HttpProblem` where a layer refers to the environment and is not just as it was."""
     known = _layers(before)
     for name, layer in _layers(document).items():
         if _refers(layer) and layer != known.get(name):
-            raise Refusal(
+            raise HttpProblem(
                 400,
                 f"layers.{name}: ${{NAME}} stands for the server's environment, which only a persona's file "
                 "may read. Give the value itself.",

@@ -127,7 +127,7 @@ def read_request(message: str | dict[str, Any]) -> Request:
     raise UsageError(f"'{str(kind)[:80]}' is no event this server takes.")
 
 
-class Desk:
+class CommandHandler:
     """Carries out what one conversation is asked. `patience` and `interruptibility` are the persona's own."""
 
     def __init__(self, conversation: Addressee, patience: Level, interruptibility: Level) -> None:

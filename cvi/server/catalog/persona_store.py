@@ -17,16 +17,16 @@ from cvi.errors import UsageError
 from cvi.paths import personas_dir
 from cvi.persona.loading import file_name, list_personas
 from cvi.persona.yaml_document import DocumentFault, parse
-from cvi.server.answers import Refusal, invalid, iso
-from cvi.server.personas.document import NOT_KEPT, accepted, shown, write_persona
-from cvi.server.personas.reach import check_references
-from cvi.server.personas.seeds import PERSONAS
-from cvi.server.replicas.shelf import ReplicaShelf
+from cvi.server.answers import HttpProblem, invalid, iso
+from cvi.server.catalog.persona_document import NOT_KEPT, accepted, shown, write_persona
+from cvi.server.catalog.replica_store import ReplicaStore
+from cvi.server.catalog.url_policy import check_references
+from cvi.server.catalog.well_known_ids import PERSONAS
 from cvi.server.vocabulary import both, ours
 
 
 @dataclass(frozen=True, slots=True)
-class Shelved:
+class StoredPersona:
     """A persona at rest. `document` is what its file says, in our vocabulary; `path` None is a seed."""
 
     id: str
@@ -43,41 +43,41 @@ def persona_id(name: str) -> str:
     return f"p{hashlib.sha256(f'persona:{name}'.encode()).hexdigest()[:12]}"
 
 
-class PersonaShelf:
+class PersonaStore:
     """Reads files when they change, and writes those of the user. Blocks on the disk: call it on a thread."""
 
-    def __init__(self, replicas: ReplicaShelf) -> None:
+    def __init__(self, replicas: ReplicaStore) -> None:
         self._replicas = replicas
         self._lock = threading.RLock()
-        self._read: dict[Path, tuple[tuple[int, int], Shelved | None]] = {}
+        self._read: dict[Path, tuple[tuple[int, int], StoredPersona | None]] = {}
 
-    def every(self) -> list[Shelved]:
+    def every(self) -> list[StoredPersona]:
         """All that can be read, the user's own first, each part newest first."""
         with self._lock:
             found = [self._shelved(file.name, file.path, file.shipped) for file in list_personas()]
-        there = [item for item in found if item is not None]
-        return sorted(there, key=lambda item: (item.shipped, -item.created_at, item.name))
+        found_items = [item for item in found if item is not None]
+        return sorted(found_items, key=lambda item: (item.shipped, -item.created_at, item.name))
 
-    def find(self, id: str) -> Shelved | None:
+    def find(self, id: str) -> StoredPersona | None:
         """By id, by the bare name that the command line takes, or by an id that clients hard-code."""
-        there = self.every()
-        for item in there:
+        stored = self.every()
+        for item in stored:
             if id in (item.id, item.name):
                 return item
         seed = PERSONAS.get(id)
         if isinstance(seed, str):
-            return next((_renamed(item, id) for item in there if item.name == seed), None)
-        return None if seed is None else Shelved(id, id, None, True, seed, 0.0, 0.0)
+            return next((_renamed(item, id) for item in stored if item.name == seed), None)
+        return None if seed is None else StoredPersona(id, id, None, True, seed, 0.0, 0.0)
 
-    def get(self, id: str) -> Shelved:
+    def get(self, id: str) -> StoredPersona:
         """Raises the contract's 400 for an unknown id."""
         found = self.find(id)
         if found is None:
             raise invalid("persona_id")
         return found
 
-    def create(self, body: Mapping[str, Any]) -> Shelved:
-        """Write a new persona's file. Raises `Refusal`."""
+    def create(self, body: Mapping[str, Any]) -> StoredPersona:
+        """Write a new persona's file. Raises `HttpProblem`."""
         said = ours(body)
         said["persona_name"] = said.get("persona_name") or "Persona"
         document = self._with_replica(accepted(said))
@@ -99,8 +99,8 @@ class PersonaShelf:
                 number += 1
                 name = f"{stem}_{number}"
 
-    def replace(self, item: Shelved, document: Mapping[str, Any]) -> Shelved:
-        """Write a changed document over the user's own persona. Raises `Refusal`."""
+    def replace(self, item: StoredPersona, document: Mapping[str, Any]) -> StoredPersona:
+        """Write a changed document over the user's own persona. Raises `HttpProblem`."""
         path = _own(item)
         with self._lock:
             changed = self._with_replica(accepted(document))
@@ -108,12 +108,12 @@ class PersonaShelf:
             write_persona(path, changed, new=False)
             return self.get(item.id)
 
-    def delete(self, item: Shelved) -> None:
-        """Raises `Refusal` for a persona that ships."""
+    def delete(self, item: StoredPersona) -> None:
+        """Raises `HttpProblem` for a persona that ships."""
         with self._lock:
             _own(item).unlink(missing_ok=True)
 
-    def show(self, item: Shelved) -> dict[str, Any]:
+    def show(self, item: StoredPersona) -> dict[str, Any]:
         """The persona as the API answers it, in both vocabularies, secrets masked."""
         document = dict(item.document)
         replica = self._replicas.find(str(document.get("default_replica_id", "")))
@@ -140,7 +140,7 @@ class PersonaShelf:
             raise invalid("replica_id")
         return {**document, "default_replica_id": replica.name}
 
-    def _shelved(self, name: str, path: Path, shipped: bool) -> Shelved | None:
+    def _shelved(self, name: str, path: Path, shipped: bool) -> StoredPersona | None:
         try:
             status = path.stat()
             mark = (status.st_mtime_ns, status.st_size)
@@ -157,16 +157,16 @@ class PersonaShelf:
         if isinstance(root.value, dict):
             document = {key: value for key, value in ours(root.value).items() if key not in NOT_KEPT}
             made = known[1].created_at if known and known[1] else min(status.st_mtime, status.st_ctime)
-            item = Shelved(persona_id(name), name, path, shipped, document, made, status.st_mtime)
+            item = StoredPersona(persona_id(name), name, path, shipped, document, made, status.st_mtime)
         self._read[path] = (mark, item)
         return item
 
 
-def _renamed(item: Shelved, id: str) -> Shelved:
-    return Shelved(id, item.name, None, True, item.document, item.created_at, item.updated_at)
+def _renamed(item: StoredPersona, id: str) -> StoredPersona:
+    return StoredPersona(id, item.name, None, True, item.document, item.created_at, item.updated_at)
 
 
-def _own(item: Shelved) -> Path:
+def _own(item: StoredPersona) -> Path:
     if item.shipped or item.path is None:
-        raise Refusal(400, "A persona that ships with cvi cannot be changed; create one of your own.")
+        raise HttpProblem(400, "A persona that ships with cvi cannot be changed; create one of your own.")
     return item.path

@@ -26,7 +26,7 @@ class _Seen:
     load: float = 0.0
 
 
-class Headroom:
+class AdmissionControl:
     """Measures the workers now and then. `look` is called while conversations run; `refusal` before one."""
 
     def __init__(

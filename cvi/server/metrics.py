@@ -14,10 +14,10 @@ from cvi.errors import CviError
 _SECONDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
 _REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
-log = logging.getLogger("cvi.server.measures")
+log = logging.getLogger("cvi.server.metrics")
 
 
-class Measures:
+class Metrics:
     """A registry of its own, so that two servers can live in one process."""
 
     def __init__(self) -> None:

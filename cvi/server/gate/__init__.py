@@ -1,1 +1,0 @@
-"""What every request passes before a route sees it: sizes, rates, origins, headers, the log."""
