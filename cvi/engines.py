@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cvi.conversation.events import ConversationFacts
 from cvi.conversation.history import History
 from cvi.conversation.performance import Render
 from cvi.conversation.settings import ConversationSettings, Layers
@@ -69,14 +70,14 @@ class ResolvedConfig:
         """The two-letter code of the conversation's language."""
         return self.persona.language_code or "en"
 
-    def facts(self) -> dict[str, object]:
+    def facts(self) -> ConversationFacts:
         """The names of persona, replica, profile and engines, for the journal's first event."""
-        return {
-            "persona": self.persona.persona_name,
-            "replica": self.replica.name,
-            "profile": self.profile.name,
-            "engines": {layer: getattr(self, layer).engine for layer in ("stt", "llm", "tts", "face")},
-        }
+        return ConversationFacts(
+            persona=self.persona.persona_name,
+            replica=self.replica.name,
+            profile=self.profile.name,
+            engines={layer: getattr(self, layer).engine for layer in ("stt", "llm", "tts", "face")},
+        )
 
 
 def resolve(

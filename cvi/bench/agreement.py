@@ -7,7 +7,8 @@ from dataclasses import replace
 from statistics import median
 
 from cvi.bench.run import Agreement, BargeInRecord, Mark, TurnRecord
-from cvi.conversation.journal import Event
+from cvi.conversation import events
+from cvi.conversation.events import Event
 from cvi.conversation.latency import TurnLatency, barge_ins, turn_latencies
 
 STEPS = ("floor", "transcript", "first_token", "first_clause", "first_speech", "first_audio", "first_frame")
@@ -22,44 +23,43 @@ TOLERANCE_MS = {"speech_end": 120.0, "first_audio": 25.0, "first_frame": 100.0}
 # takes half the round trip and 40 ms. What it may be wrong by on top, both ways together.
 NETWORK_MS = {"speech_end": 25.0, "first_audio": 40.0, "first_frame": 40.0}
 ALLOWED_SHARE = 0.10
-_LANES = {
-    "user_started_speaking": ("caller", "voice noticed"),
-    "user_paused": ("caller", "pause noticed"),
-    "user_resumed": ("caller", "went on"),
-    "transcript_final": ("transcript", "transcript"),
-    "turn_scored": ("judge", "judged"),
-    "draft_started": ("draft", "draft"),
-    "draft_discarded": ("draft", "draft discarded"),
-    "turn_committed": ("floor", "floor passed"),
-    "reply_first_token": ("reply", "first token"),
-    "reply_first_clause": ("reply", "first clause"),
-    "reply_first_speech": ("reply", "first clause spoken"),
-    "reply_first_audio": ("reply", "first sound"),
-    "reply_first_frame": ("reply", "first frame"),
-    "reply_ducked": ("barge_in", "ducked"),
-    "barge_in": ("barge_in", "yielded"),
-    "backchannel": ("barge_in", "carried on"),
-    "reply_interrupted": ("barge_in", "cut"),
-    "mouth_at_rest": ("barge_in", "mouth at rest"),
-    "reply_finished": ("reply", "finished"),
+_LANES: dict[type[Event], tuple[str, str]] = {
+    events.UserStartedSpeaking: ("caller", "voice noticed"),
+    events.UserPaused: ("caller", "pause noticed"),
+    events.UserResumed: ("caller", "went on"),
+    events.TranscriptFinal: ("transcript", "transcript"),
+    events.TurnScored: ("judge", "judged"),
+    events.DraftStarted: ("draft", "draft"),
+    events.DraftDiscarded: ("draft", "draft discarded"),
+    events.TurnCommitted: ("floor", "floor passed"),
+    events.ReplyFirstToken: ("reply", "first token"),
+    events.ReplyFirstClause: ("reply", "first clause"),
+    events.ReplyFirstSpeech: ("reply", "first clause spoken"),
+    events.ReplyFirstAudio: ("reply", "first sound"),
+    events.ReplyFirstFrame: ("reply", "first frame"),
+    events.ReplyDucked: ("barge_in", "ducked"),
+    events.BargeIn: ("barge_in", "yielded"),
+    events.Backchannel: ("barge_in", "carried on"),
+    events.ReplyInterrupted: ("barge_in", "cut"),
+    events.MouthAtRest: ("barge_in", "mouth at rest"),
+    events.ReplyFinished: ("reply", "finished"),
 }
 
 
-def with_journal(turns: Sequence[TurnRecord], events: Sequence[Event]) -> tuple[TurnRecord, ...]:
+def with_journal(turns: Sequence[TurnRecord], journal: Sequence[Event]) -> tuple[TurnRecord, ...]:
     """The turns of one session with the program's own account of each, where it has one.
 
     A journal's turn belongs to the measured one whose end is nearest, each to one at most.
     """
-    own = turn_latencies(events)
-    ends_s = {
-        event.data["turn"]: event.data["speech_end_s"] for event in events if event.type == "turn_committed"
-    }
+    own = turn_latencies(journal)
+    committed = [event for event in journal if isinstance(event, events.TurnCommitted)]
+    ends_s = {event.turn: event.speech_end_s for event in committed}
     left = [latency for latency in own if latency.turn in ends_s]
     told: list[TurnRecord] = []
     for number, turn in enumerate(turns):
         until_s = turns[number + 1].speech_start_s if number + 1 < len(turns) else float("inf")
         near = min(left, key=lambda one: abs(ends_s[one.turn] - turn.speech_end_s), default=None)
-        marks = (*turn.marks, *_marks(events, turn.speech_start_s - 0.2, until_s))
+        marks = (*turn.marks, *_marks(journal, turn.speech_start_s - 0.2, until_s))
         if near is None or abs(ends_s[near.turn] - turn.speech_end_s) > _SAME_TURN_S:
             told.append(replace(turn, marks=marks))
             continue
@@ -77,11 +77,11 @@ def with_journal(turns: Sequence[TurnRecord], events: Sequence[Event]) -> tuple[
 
 
 def with_own_barge_ins(
-    measured: Sequence[BargeInRecord], events: Sequence[Event]
+    measured: Sequence[BargeInRecord], journal: Sequence[Event]
 ) -> tuple[BargeInRecord, ...]:
     """The interruptions with the program's own account, by the time of the voice."""
-    voices = [event.data["voice_at_s"] for event in events if event.type == "barge_in"]
-    own = list(zip(voices, (cut for cut in barge_ins(events)), strict=False))
+    voices = [event.voice_at_s for event in journal if isinstance(event, events.BargeIn)]
+    own = list(zip(voices, barge_ins(journal), strict=False))
     told: list[BargeInRecord] = []
     for record in measured:
         near = min(own, key=lambda one: abs(one[0] - record.voice_at_s), default=None)
@@ -141,11 +141,10 @@ def _errors(turn: TurnRecord, own: TurnLatency, own_end_s: float) -> dict[str, f
     return errors
 
 
-def _marks(events: Iterable[Event], from_s: float, until_s: float) -> list[Mark]:
+def _marks(journal: Iterable[Event], from_s: float, until_s: float) -> list[Mark]:
     marks: list[Mark] = []
-    for event in events:
-        if event.type in _LANES and from_s <= event.t < until_s:
-            lane, name = _LANES[event.type]
-            at_s = float(event.data.get("at_s", event.t))
-            marks.append(Mark(lane, name, round(at_s, 4), text=str(event.data.get("text", ""))))
+    for event in journal:
+        if type(event) in _LANES and from_s <= event.t < until_s:
+            lane, name = _LANES[type(event)]
+            marks.append(Mark(lane, name, round(event.happened_s, 4), text=getattr(event, "text", "")))
     return marks

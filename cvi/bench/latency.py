@@ -30,6 +30,7 @@ from cvi.bench.run import Agreement, BargeInRecord, Figure, OwnCost, Run, TurnRe
 from cvi.bench.session import Held, Way, hold
 from cvi.bench.statistics import theil_sen
 from cvi.bench.variants import Policy
+from cvi.conversation.events import ConversationEnded
 from cvi.engines import ResolvedConfig, build_engine_set, conversation_settings
 from cvi.media.decode import write_wav
 
@@ -217,7 +218,8 @@ def _notes(
         for block, held in zip(blocks, collected[variant.name].held, strict=True):
             session = held.evidence.session
             lost = len(block.turns) - sum(turn.session == session for turn in variant.turns)
-            if held.events[-1].data.get("reason") == "took_too_long":
+            last = held.events[-1]
+            if isinstance(last, ConversationEnded) and last.reason == "took_too_long":
                 echo_db = block.room.echo_db
                 heard = f", its own voice coming back {echo_db:g} dB" if echo_db is not None else ""
                 notes.append(f"{session} did not come to an end{heard}, and was stopped.")

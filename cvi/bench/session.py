@@ -15,8 +15,9 @@ from cvi.bench.remote_peer.spec import RemotePeerSpec
 from cvi.bench.variants import Policy
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
+from cvi.conversation.events import Event
 from cvi.conversation.history import History
-from cvi.conversation.journal import Event, Journal, read_journal
+from cvi.conversation.journal import Journal, read_journal
 from cvi.conversation.performance import Render
 from cvi.conversation.settings import ConversationSettings, Layers
 from cvi.media.decode import read_audio

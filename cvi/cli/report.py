@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cvi.conversation.events import EngineFailed, PlayoutFigures
 from cvi.conversation.latency import barge_ins, percentiles, turn_latencies
 from cvi.conversation.record import Record
 from cvi.conversation.transcript import transcript
@@ -26,7 +27,7 @@ _ROWS = (
 def print_transcript(record: Record) -> None:
     """Who said what, with the time it began."""
     console = Console(highlight=False)
-    name = str(record.facts.get("persona", "persona")).split(",")[0]
+    name = (record.started.persona or "persona").split(",")[0]
     lines = transcript(record.events)
     if not lines:
         console.print("Nothing was said.", style="dim")
@@ -35,8 +36,8 @@ def print_transcript(record: Record) -> None:
         cut = " [dim]— interrupted[/dim]" if line.interrupted else ""
         console.print(f"[dim]{line.start_s:7.2f}[/dim]  [{style}]{escape(who)}[/]  {escape(line.text)}{cut}")
     for event in record.events:
-        if event.type == "engine_failed":
-            console.print(f"[dim]{event.t:7.2f}[/dim]  [red]{escape(str(event.data['message']))}[/red]")
+        if isinstance(event, EngineFailed):
+            console.print(f"[dim]{event.t:7.2f}[/dim]  [red]{escape(event.message)}[/red]")
     if record.ended is None:
         console.print("The conversation was cut short; this is what was heard by then.", style="yellow")
 
@@ -60,9 +61,8 @@ def print_latency(record: Record) -> None:
     console.print(table)
     hits = sum(turn.draft_hit for turn in turns)
     console.print(f"{hits} of {len(turns)} replies were drafted before the turn ended.", style="dim")
-    playout = record.events[-1].data.get("playout")
-    if playout:
-        console.print(_playout_line(playout), style="dim")
+    if record.playout is not None:
+        console.print(_playout_line(record.playout), style="dim")
 
 
 def print_list(records: Sequence[Record]) -> None:
@@ -71,13 +71,13 @@ def print_list(records: Sequence[Record]) -> None:
     for column in ("conversation", "began", "length", "persona", "profile", "ended"):
         table.add_column(column, no_wrap=column in ("conversation", "began", "length"))
     for record in records:
-        facts = record.facts
+        started = record.started
         table.add_row(
             record.conversation_id,
-            record.began[:16].replace("T", " "),
+            started.began[:16].replace("T", " "),
             f"{record.duration_s:.0f} s",
-            escape(str(facts.get("persona", "?"))),
-            escape(str(facts.get("profile", "?"))),
+            escape(started.persona or "?"),
+            escape(started.profile or "?"),
             record.ended or "[yellow]cut short[/yellow]",
         )
     console.print(table)
@@ -89,11 +89,11 @@ def _row(table: Table, label: str, values: Sequence[float | None]) -> None:
         table.add_row(label, f"{figures.p50:.0f}", f"{figures.p95:.0f}", f"{figures.p99:.0f}", str(figures.n))
 
 
-def _playout_line(playout: dict[str, float]) -> str:
-    units = max(playout["units"], 1)
-    late = playout["late"] + playout["stale"]
+def _playout_line(playout: PlayoutFigures) -> str:
+    units = max(playout.units, 1)
+    late = playout.late + playout.stale
     return (
-        f"{playout['units']} frames, {late} late by more than a frame period ({100 * late / units:.2f} %), "
-        f"{playout['repeated']} shown twice, worst delay of the clock {playout['worst_late_ms']:.0f} ms; "
-        f"gaps in the voice: {playout['gaps']}."
+        f"{playout.units} frames, {late} late by more than a frame period ({100 * late / units:.2f} %), "
+        f"{playout.repeated} shown twice, worst delay of the clock {playout.worst_late_ms:.0f} ms; "
+        f"gaps in the voice: {playout.gaps}."
     )

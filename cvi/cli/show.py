@@ -30,8 +30,9 @@ def show(
         _print_json(_as_data(record))
     elif events:
         for event in record.events:
-            details = "  ".join(f"{key}={value}" for key, value in event.data.items())
-            typer.echo(f"{event.t:9.3f}  {event.type:<24}{details}")
+            fields = event.to_json()
+            details = "  ".join(f"{key}={value}" for key, value in event.data().items())
+            typer.echo(f"{event.t:9.3f}  {fields['type']:<24}{details}")
     else:
         from cvi.cli.report import print_latency, print_transcript
 
@@ -63,12 +64,12 @@ def list_conversations(
 def _summary(record: Record) -> dict[str, Any]:
     return {
         "conversation_id": record.conversation_id,
-        "began": record.began,
+        "began": record.started.began,
         "duration_s": record.duration_s,
         "ended": record.ended,
         "folder": str(record.folder),
         "recording": str(record.recording) if record.recording else None,
-        **{key: record.facts.get(key) for key in ("persona", "replica", "profile", "engines")},
+        **{key: getattr(record.started, key) or None for key in ("persona", "replica", "profile", "engines")},
     }
 
 
@@ -83,8 +84,8 @@ def _as_data(record: Record) -> dict[str, Any]:
         "transcript": [asdict(line) for line in transcript(record.events)],
         "latency_ms": [asdict(turn) for turn in turn_latencies(record.events)],
         "barge_in_ms": [asdict(cut) for cut in barge_ins(record.events)],
-        "playout": record.events[-1].data.get("playout") if record.events else None,
-        "events": [{"seq": e.seq, "t": e.t, "type": e.type, **e.data} for e in record.events],
+        "playout": asdict(record.playout) if record.playout is not None else None,
+        "events": [event.to_json() for event in record.events],
     }
 
 

@@ -45,8 +45,8 @@ def run_talk(request: Request) -> None:
     conversation_id = new_id()
     folder = conversations_dir() / conversation_id
     settings = conversation_settings(chosen, conversation_id, conversational_context=request.context)
-    facts = {**settings.facts, "began": datetime.now(UTC).isoformat(timespec="seconds")}
-    settings = replace(settings, facts=facts)
+    began = datetime.now(UTC).isoformat(timespec="seconds")
+    settings = replace(settings, facts=replace(settings.facts, began=began))
     if request.text:
         asyncio.run(type_conversation(chosen, settings, folder))
     else:

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
+from cvi.conversation.events import (
+    ConversationEnded,
+    ConversationStarted,
+    EngineFailed,
+    ReplyFinished,
+    ReplyFirstToken,
+    ReplyInterrupted,
+    TurnTyped,
+)
 from cvi.conversation.history import History
 from cvi.conversation.journal import Journal
 from cvi.conversation.reply import Clause
@@ -32,7 +41,7 @@ class Chat:
     async def start(self) -> str:
         """Begin; returns the greeting, "" when the persona has none."""
         self._journal.write(
-            "conversation_started", conversation_id=self._settings.conversation_id, **self._settings.facts
+            ConversationStarted.of(self._settings.conversation_id, self._settings.facts)
         )
         greeting = self._settings.greeting
         if not greeting and self._settings.opening and not self._settings.echo:
@@ -40,7 +49,7 @@ class Chat:
         if greeting:
             self._generation += 1
             self.history.add_heard(greeting, interrupted=False)
-            self._journal.write("reply_finished", reply=self._generation, text=greeting)
+            self._journal.write(ReplyFinished(reply=self._generation, text=greeting))
         await self._llm.warm(self.history.recent)
         return greeting
 
@@ -55,7 +64,7 @@ class Chat:
         self._generation += 1
         messages = self.history.with_user(text)
         self.history.add_user(text)
-        self._journal.write("turn_typed", turn=self._turns, reply=self._generation, text=text)
+        self._journal.write(TurnTyped(turn=self._turns, reply=self._generation, text=text))
         shown: list[str] = []
         whole = False
         try:
@@ -67,10 +76,10 @@ class Chat:
             heard = " ".join(shown)
             self.history.add_heard(heard, interrupted=not whole)
             if whole:
-                self._journal.write("reply_finished", reply=self._generation, text=heard)
+                self._journal.write(ReplyFinished(reply=self._generation, text=heard))
             else:
                 self._journal.write(
-                    "reply_interrupted", reply=self._generation, why="asked", heard=heard, audible=False
+                    ReplyInterrupted(reply=self._generation, why="asked", heard=heard, audible=False)
                 )
 
     async def _clauses(self, text: str, messages: Sequence[Message]) -> AsyncIterator[str]:
@@ -84,16 +93,16 @@ class Chat:
             messages,
             settings.sampling,
             ClauseSplitter(settings.max_sentences, names=filter(None, [settings.persona_name])),
-            on_first_token=lambda: self._journal.write("reply_first_token", reply=generation),
+            on_first_token=lambda: self._journal.write(ReplyFirstToken(reply=generation)),
         )
         try:
             async for clause in clauses:
                 yield clause.text
         except EngineError as error:
-            self._journal.write("engine_failed", reply=generation, message=str(error))
+            self._journal.write(EngineFailed(reply=generation, message=str(error)))
             yield settings.apology
         finally:
             await clauses.aclose()  # type: ignore[attr-defined]
 
     def end(self, reason: str) -> None:
-        self._journal.write("conversation_ended", reason=reason)
+        self._journal.write(ConversationEnded(reason=reason))

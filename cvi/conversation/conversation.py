@@ -12,6 +12,14 @@ from typing import Any
 from cvi.audio.block import Pcm
 from cvi.clock import Clock
 from cvi.conversation.ears import Ears
+from cvi.conversation.events import (
+    ContextAppended,
+    ContextReplaced,
+    ConversationEnded,
+    ConversationStarted,
+    SensitivityChanged,
+    TurnTyped,
+)
 from cvi.conversation.floor import Floor
 from cvi.conversation.given import GivenSpeech
 from cvi.conversation.history import History
@@ -93,7 +101,7 @@ class Conversation:
         self._ending = asyncio.get_running_loop().create_future()
         self._clock.restart()
         self._journal.write(
-            "conversation_started", conversation_id=self._settings.conversation_id, **self._settings.facts
+            ConversationStarted.of(self._settings.conversation_id, self._settings.facts)
         )
         tasks = [
             asyncio.create_task(self._listen(), name="ears"),
@@ -121,7 +129,7 @@ class Conversation:
             self.interrupt("conversation_ended")
             self._floor.drop()
             await self._replies.ended()
-        self._journal.write("conversation_ended", reason=reason, playout=self._playout_facts())
+        self._journal.write(ConversationEnded(reason=reason, playout=self.performance.counts.figures()))
         return reason
 
     @property
@@ -142,17 +150,6 @@ class Conversation:
     async def _listen(self) -> None:
         await self._ears.run()
         self.end("participant_left")
-
-    def _playout_facts(self) -> dict[str, object]:
-        counts = self.performance.counts
-        return {
-            "units": counts.units,
-            "late": counts.late,
-            "repeated": counts.repeated,
-            "stale": counts.stale,
-            "gaps": counts.gaps,
-            "worst_late_ms": round(counts.worst_late_s * 1000, 1),
-        }
 
     # -- steering from outside --------------------------------------------------------------------
 
@@ -185,8 +182,9 @@ class Conversation:
         """Answer `text` as if the participant had said it, now; returns the reply's generation."""
         self._floor.drop()
         self.interrupt("replaced")
-        reply = self._replies.draft(self._floor.next_number(), text)
-        self._journal.write("turn_typed", turn=reply.turn, reply=reply.generation, text=text)
+        turn = self._floor.next_number()
+        reply = self._replies.draft(turn, text)
+        self._journal.write(TurnTyped(turn=turn, reply=reply.generation, text=text))
         self._transport.notify("user", text)
         self._replies.commit(reply)
         return reply.generation
@@ -194,19 +192,19 @@ class Conversation:
     def replace_context(self, text: str) -> None:
         """Put `text` in the place of the system message, for the turns to come."""
         self.history.replace_context(text)
-        self._journal.write("context_replaced", text=text)
+        self._journal.write(ContextReplaced(text=text))
         self._replies.read_ahead()
 
     def append_context(self, text: str) -> None:
         """Add `text` to the system message, for the turns to come."""
         self.history.append_context(text)
-        self._journal.write("context_appended", text=text)
+        self._journal.write(ContextAppended(text=text))
         self._replies.read_ahead()
 
     def adjust(self, patience: Level, interruptibility: Level) -> None:
         """Change how long a pause must be to pass the floor, and how easily the persona yields."""
         self._floor.thresholds = TurnThresholds().adapted(patience, interruptibility)
-        self._journal.write("sensitivity_changed", patience=patience, interruptibility=interruptibility)
+        self._journal.write(SensitivityChanged(patience=patience, interruptibility=interruptibility))
 
     # -- what the ears and the stage tell ---------------------------------------------------------
 

@@ -6,6 +6,24 @@ import asyncio
 
 from cvi.audio.block import Pcm
 from cvi.conversation.ears import Ears
+from cvi.conversation.events import (
+    Backchannel,
+    BargeIn,
+    DraftDiscarded,
+    DraftStarted,
+    EngineFailed,
+    JudgeLate,
+    ReplyDucked,
+    TranscriptFinal,
+    TranscriptPartial,
+    TurnCommitted,
+    TurnEmpty,
+    TurnReopened,
+    TurnScored,
+    UserPaused,
+    UserResumed,
+    UserStartedSpeaking,
+)
 from cvi.conversation.history import History
 from cvi.conversation.journal import Journal
 from cvi.conversation.performance import Performance
@@ -109,16 +127,16 @@ class Floor:
         turn.hear(self._ears.preroll())
         self.turn = turn
         self._journal.write(
-            "user_started_speaking", turn=turn.number, at_s=round(change.at_s, 4), overlap=overlap
+            UserStartedSpeaking(turn=turn.number, at_s=round(change.at_s, 4), overlap=overlap)
         )
         self._transport.notify("state", "listening")
 
     def _resumed(self, turn: Turn, change: VoiceChange) -> None:
         turn.stop_judging()
         if (draft := turn.discard_draft()) is not None:
-            self._journal.write("draft_discarded", reply=draft.generation, reason="resumed")
+            self._journal.write(DraftDiscarded(reply=draft.generation, reason="resumed"))
         turn.voice_started_s = change.at_s
-        self._journal.write("user_resumed", turn=turn.number, at_s=round(change.at_s, 4))
+        self._journal.write(UserResumed(turn=turn.number, at_s=round(change.at_s, 4)))
 
     def _take_back_unheard(self) -> str:
         """The participant went on before a word of the answer was heard: it was no end of turn."""
@@ -127,7 +145,7 @@ class Floor:
             return ""
         self._replies.cut("resumed")
         self._history.take_back_user()
-        self._journal.write("turn_reopened", turn=reply.turn)
+        self._journal.write(TurnReopened(turn=reply.turn))
         return reply.user_text
 
     def _paused(self, change: VoiceChange) -> None:
@@ -137,7 +155,7 @@ class Floor:
         turn.voiced_s += max(change.at_s - turn.voice_started_s, 0.0)
         turn.paused_s = change.at_s
         turn.speech_end_s = self._ears.speech_end_s(change.known_s)
-        self._journal.write("user_paused", turn=turn.number, speech_end_s=round(turn.speech_end_s, 4))
+        self._journal.write(UserPaused(turn=turn.number, speech_end_s=round(turn.speech_end_s, 4)))
         turn.judge(self._judge_pause(turn))
 
     def _while_speaking(self, turn: Turn, now_s: float) -> None:
@@ -158,7 +176,7 @@ class Floor:
             self._yield(turn)
         elif verdict == "duck" and self._performance.gain_target == 1.0:
             self._performance.gain_target = limits.duck_gain
-            self._journal.write("reply_ducked", reply=reply.generation)
+            self._journal.write(ReplyDucked(reply=reply.generation))
 
     def _while_pausing(self, turn: Turn, now_s: float) -> None:
         silence_s = now_s - turn.speech_end_s
@@ -177,12 +195,12 @@ class Floor:
         try:
             partial = await turn.stream.partial()
         except EngineError as error:
-            self._journal.write("engine_failed", layer="stt", message=str(error))
+            self._journal.write(EngineFailed(layer="stt", message=str(error)))
             return
         if self.turn is not turn or partial == turn.partial:
             return
         turn.partial = partial
-        self._journal.write("transcript_partial", turn=turn.number, text=turn.joined(partial))
+        self._journal.write(TranscriptPartial(turn=turn.number, text=turn.joined(partial)))
         self._transport.notify("user_partial", turn.joined(partial))
         stable = partial.rsplit(" ", 1)[0] if " " in partial else ""
         if stable and self._settings.speculative and self._replies.on_stage is None:
@@ -200,10 +218,10 @@ class Floor:
         try:
             text = await turn.stream.final()
         except EngineError as error:
-            self._journal.write("engine_failed", layer="stt", message=str(error))
+            self._journal.write(EngineFailed(layer="stt", message=str(error)))
             text = turn.partial
         turn.text = turn.joined(text)
-        self._journal.write("transcript_final", turn=turn.number, text=turn.text)
+        self._journal.write(TranscriptFinal(turn=turn.number, text=turn.text))
         reply = self._replies.on_stage
         if turn.overlap and reply is not None:
             verdict = judge_ended(turn.voiced_s, turn.text, self.thresholds)
@@ -214,13 +232,14 @@ class Floor:
         words = await self._completeness(turn.text)
         heard = await voice if turn.text else None
         completeness = turn.completeness = blend(words, heard)
-        witnesses = {} if heard is None else {"words": round(words, 3), "voice": round(heard, 3)}
         self._journal.write(
-            "turn_scored",
-            turn=turn.number,
-            text=turn.text,
-            completeness=round(completeness, 3),
-            **witnesses,
+            TurnScored(
+                turn=turn.number,
+                text=turn.text,
+                completeness=round(completeness, 3),
+                words=None if heard is None else round(words, 3),
+                voice=None if heard is None else round(heard, 3),
+            )
         )
         if completeness >= self.thresholds.draft:
             self._draft(turn)
@@ -234,9 +253,9 @@ class Floor:
             async with asyncio.timeout(self.thresholds.judge_within_s):
                 return await model.ended(turn.recent())
         except TimeoutError:
-            self._journal.write("judge_late", layer="turns")
+            self._journal.write(JudgeLate(layer="turns"))
         except EngineError as error:
-            self._journal.write("engine_failed", layer="turns", message=str(error))
+            self._journal.write(EngineFailed(layer="turns", message=str(error)))
         return None
 
     async def _completeness(self, text: str) -> float:
@@ -249,20 +268,20 @@ class Floor:
             async with asyncio.timeout(self.thresholds.judge_within_s):
                 judged = await self._layers.llm.completeness(self._history.recent, text)
         except TimeoutError:
-            self._journal.write("judge_late", layer="llm")
+            self._journal.write(JudgeLate(layer="llm"))
         except EngineError as error:
-            self._journal.write("engine_failed", layer="llm", message=str(error))
+            self._journal.write(EngineFailed(layer="llm", message=str(error)))
         return text_completeness(text) if judged is None else judged
 
     def _carry_on(self, turn: Turn) -> None:
         """The overlapping voice was no bid for the floor."""
         self._performance.gain_target = 1.0
-        self._journal.write("backchannel", turn=turn.number, text=turn.text, voice_s=round(turn.voiced_s, 3))
+        self._journal.write(Backchannel(turn=turn.number, text=turn.text, voice_s=round(turn.voiced_s, 3)))
         self._drop_turn()
 
     def _yield(self, turn: Turn) -> None:
         turn.overlap = False
-        self._journal.write("barge_in", turn=turn.number, voice_at_s=round(turn.started_s, 4))
+        self._journal.write(BargeIn(turn=turn.number, voice_at_s=round(turn.started_s, 4)))
         self._replies.cut("barge_in")
 
     # -- drafting and committing ------------------------------------------------------------------
@@ -274,9 +293,7 @@ class Floor:
             return
         turn.drafts += 1
         turn.draft = self._replies.draft(turn.number, turn.text)
-        self._journal.write(
-            "draft_started", turn=turn.number, reply=turn.draft.generation, text=turn.text
-        )
+        self._journal.write(DraftStarted(turn=turn.number, reply=turn.draft.generation, text=turn.text))
 
     def _commit(self, turn: Turn, silence_s: float) -> None:
         """The floor passes to the persona."""
@@ -286,28 +303,29 @@ class Floor:
         draft = turn.draft
         if draft is not None and (draft.user_text != turn.text or draft.state != "draft"):
             turn.discard_draft()
-            self._journal.write("draft_discarded", reply=draft.generation, reason="changed")
+            self._journal.write(DraftDiscarded(reply=draft.generation, reason="changed"))
             draft = None
         reply = draft or self._replies.draft(turn.number, turn.text)
         completeness = turn.completeness
         turn.draft = None
         self._drop_turn()
         self._journal.write(
-            "turn_committed",
-            turn=turn.number,
-            reply=reply.generation,
-            text=turn.text,
-            speech_start_s=round(turn.started_s, 4),
-            speech_end_s=round(turn.speech_end_s, 4),
-            silence_ms=round(silence_s * 1000),
-            completeness=None if completeness is None else round(completeness, 3),
-            draft_hit=draft is not None,
+            TurnCommitted(
+                turn=turn.number,
+                reply=reply.generation,
+                text=turn.text,
+                speech_start_s=round(turn.started_s, 4),
+                speech_end_s=round(turn.speech_end_s, 4),
+                silence_ms=round(silence_s * 1000),
+                completeness=None if completeness is None else round(completeness, 3),
+                draft_hit=draft is not None,
+            )
         )
         self._transport.notify("user", turn.text)
         self._replies.commit(reply)
 
     def _commit_unheard(self, turn: Turn) -> None:
-        self._journal.write("turn_empty", turn=turn.number, voice_s=round(turn.voiced_s, 3))
+        self._journal.write(TurnEmpty(turn=turn.number, voice_s=round(turn.voiced_s, 3)))
         self._drop_turn()
         if turn.voiced_s >= UNHEARD_VOICE_S and self._replies.on_stage is None:
             self._replies.say(self._settings.not_heard)

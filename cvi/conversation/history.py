@@ -14,9 +14,7 @@ class History:
     turns of one side in a row are joined, so that no chat template refuses them.
     """
 
-    def __init__(
-        self, system: str, recent_turns: int | None = None, prelude: Sequence[Message] = ()
-    ) -> None:
+    def __init__(self, system: str, recent_turns: int | None = None, prelude: Sequence[Message] = ()) -> None:
         """`prelude` are exchanges that were never said but show the model how to answer.
 
         `recent_turns` limits what the model is given: system message, prelude, and the last so many of

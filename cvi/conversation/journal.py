@@ -1,36 +1,27 @@
 """The journal: the append-only record of one conversation.
 
 One JSON object a line, flushed to the operating system before `write` returns, so that a process
-killed at any moment leaves every event up to that moment. Everything else (transcript, latency,
-live events, webhooks) is read from it.
+killed at any moment leaves every event up to that moment. Transcript, latency, live events and
+webhooks are all read from it. Its events are in `cvi.conversation.events`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cvi.clock import Clock
+from cvi.conversation.events import Event, event_from_json
 from cvi.errors import CviError, UsageError
 
 JOURNAL_NAME = "journal.jsonl"
-FORMAT = 1
+FORMAT = 2
+"""Written as `format` into the first line. Format 1 had no such field and the same events."""
 
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """`t` is seconds on the conversation's clock; `seq` counts from 0 without a gap."""
-
-    seq: int
-    t: float
-    type: str
-    data: dict[str, Any] = field(default_factory=dict)
-
-    def line(self) -> str:
-        return json.dumps({"seq": self.seq, "t": round(self.t, 4), "type": self.type, **self.data})
+E = TypeVar("E", bound=Event)
 
 
 class Journal:
@@ -62,17 +53,17 @@ class Journal:
         """`reader` is called with every event, after it is written. It must return at once."""
         self._readers.append(reader)
 
-    def write(self, type: str, /, **data: Any) -> Event:
-        """Record that something happened now."""
+    def write(self, event: E) -> E:
+        """Record that `event` happened now; returns it with its number and time."""
         self._last_t = max(self._last_t, self._clock.now())
-        event = Event(self._seq, self._last_t, type, data)
+        event = replace(event, seq=self._seq, t=self._last_t)
         self._seq += 1
         if self._file is not None and not self._broken:
             try:
-                self._file.write(event.line() + "\n")
+                self._file.write(_line(event) + "\n")
                 self._file.flush()
             except OSError:
-                # A full disk must not end the conversation; it is told to whoever looks.
+                # A full disk must not end the conversation; `broken` tells whoever looks.
                 self._broken = True
         if self.events is not None:
             self.events.append(event)
@@ -86,6 +77,7 @@ class Journal:
         return self._broken
 
     def close(self) -> None:
+        """Close the file. Events written afterwards only reach the readers."""
         if self._file is not None:
             try:
                 self._file.close()
@@ -97,7 +89,7 @@ class Journal:
 def read_journal(path: Path) -> Iterator[Event]:
     """The events of a journal, in order; a last line cut short by a crash is left out.
 
-    Raises `CviError` when the file cannot be read or an inner line is damaged.
+    Raises CviError when the file cannot be read, an inner line is damaged, or a later version wrote it.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -110,12 +102,26 @@ def read_journal(path: Path) -> Iterator[Event]:
         if not line:
             continue
         try:
-            fields = json.loads(line)
-            seq, t, kind = fields.pop("seq"), fields.pop("t"), fields.pop("type")
-        except (ValueError, KeyError, AttributeError) as error:
+            fields = _object(line)
+            if number == 1 and fields.get("format", 1) > FORMAT:
+                raise CviError(f"The journal {path} was written by a later version of cvi.", "Update cvi.")
+            event = event_from_json(fields)
+        except (ValueError, KeyError) as error:
             if number == len(lines):
                 return
             raise CviError(
                 f"{path}:{number}: this line of the journal is damaged.", "Restore the file from a copy."
             ) from error
-        yield Event(seq, t, kind, fields)
+        yield event
+
+
+def _line(event: Event) -> str:
+    fields = event.to_json()
+    return json.dumps({**fields, "format": FORMAT} if event.seq == 0 else fields)
+
+
+def _object(line: str) -> dict[str, Any]:
+    fields = json.loads(line)
+    if not isinstance(fields, dict):
+        raise ValueError("not a JSON object")
+    return fields

@@ -12,7 +12,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cvi.conversation.journal import Event
+from cvi.conversation.events import (
+    BargeIn,
+    Event,
+    MouthAtRest,
+    ReplyFirstAudio,
+    ReplyFirstClause,
+    ReplyFirstFrame,
+    ReplyFirstSpeech,
+    ReplyFirstToken,
+    ReplyInterrupted,
+    TranscriptFinal,
+    TurnCommitted,
+)
 from cvi.errors import CviError
 
 # A unit handed over within its own length of lateness keeps its time, so that its first sample may be
@@ -41,7 +53,7 @@ class TurnLatency:
 
 
 @dataclass(frozen=True, slots=True)
-class BargeIn:
+class BargeInLatency:
     """One interruption: ms from the onset of the voice to the last sound, and to the mouth at rest."""
 
     turn: int
@@ -51,6 +63,8 @@ class BargeIn:
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
+    """Of `n` values, rounded to whole ms."""
+
     n: int
     p50: float
     p95: float
@@ -58,62 +72,75 @@ class Percentiles:
 
 
 def turn_latencies(events: Iterable[Event]) -> list[TurnLatency]:
-    """One record an answered turn, in order. Raises CviError when a record's times contradict each other."""
-    when: dict[tuple[str, int], float] = {}
-    final: dict[int, float] = {}
-    committed: list[Event] = []
+    """One record for each answered turn, in order.
+
+    Raises CviError when a record's times contradict each other.
+    """
+    firsts: dict[tuple[type[Event], int], float] = {}
+    transcripts: dict[int, float] = {}
+    committed: list[TurnCommitted] = []
     for event in events:
-        reply = event.data.get("reply")
-        if event.type == "transcript_final":
-            final[event.data["turn"]] = event.t
-        elif event.type == "turn_committed":
-            committed.append(event)
-        elif reply is not None:
-            when.setdefault((event.type, reply), event.data.get("at_s", event.t))
-    return [_turn_latency(event, when, final) for event in committed]
+        match event:
+            case TranscriptFinal():
+                transcripts[event.turn] = event.t
+            case TurnCommitted():
+                committed.append(event)
+            case (
+                ReplyFirstToken()
+                | ReplyFirstClause()
+                | ReplyFirstSpeech()
+                | ReplyFirstAudio()
+                | ReplyFirstFrame()
+            ):
+                firsts.setdefault((type(event), event.reply), event.happened_s)
+    return [_turn_latency(event, firsts, transcripts.get(event.turn)) for event in committed]
 
 
 def _turn_latency(
-    event: Event, when: dict[tuple[str, int], float], final: dict[int, float]
+    committed: TurnCommitted, firsts: dict[tuple[type[Event], int], float], transcript_s: float | None
 ) -> TurnLatency:
-    turn, reply, end_s = event.data["turn"], event.data["reply"], event.data["speech_end_s"]
+    end_s = committed.speech_end_s
 
-    def since(time_s: float | None) -> float | None:
+    def after_end(time_s: float | None) -> float | None:
         return None if time_s is None else _ms(time_s - end_s)
 
-    floor = _ms(event.t - end_s)
+    def first(kind: type[Event]) -> float | None:
+        return after_end(firsts.get((kind, committed.reply)))
+
     record = TurnLatency(
-        turn,
-        reply,
-        bool(event.data["draft_hit"]),
-        floor,
-        since(when.get(("reply_first_audio", reply))),
-        since(when.get(("reply_first_frame", reply))),
-        since(final.get(turn)),
-        since(when.get(("reply_first_token", reply))),
-        since(when.get(("reply_first_clause", reply))),
-        since(when.get(("reply_first_speech", reply))),
+        turn=committed.turn,
+        reply=committed.reply,
+        draft_hit=committed.draft_hit,
+        floor=_ms(committed.t - end_s),
+        first_audio=first(ReplyFirstAudio),
+        first_frame=first(ReplyFirstFrame),
+        transcript=after_end(transcript_s),
+        first_token=first(ReplyFirstToken),
+        first_clause=first(ReplyFirstClause),
+        first_speech=first(ReplyFirstSpeech),
     )
-    if record.first_audio is not None and record.first_audio < floor - UNIT_MS:
+    if record.first_audio is not None and record.first_audio < record.floor - UNIT_MS:
+        early_ms = record.floor - record.first_audio
         raise CviError(
-            f"Turn {turn}: the reply was heard {floor - record.first_audio:.0f} ms before the floor passed.",
+            f"Turn {record.turn}: the reply was heard {early_ms:.0f} ms before the floor passed.",
             "The journal is damaged, or this is a fault of the program: please report it.",
         )
     return record
 
 
-def barge_ins(events: Iterable[Event]) -> list[BargeIn]:
+def barge_ins(events: Iterable[Event]) -> list[BargeInLatency]:
     """Every reply that was cut because the participant spoke."""
-    found: list[BargeIn] = []
+    found: list[BargeInLatency] = []
     turn, onset_s, resting = 0, 0.0, True
     for event in events:
-        if event.type == "barge_in":
-            turn, onset_s, resting = event.data["turn"], event.data["voice_at_s"], False
-        elif event.type == "reply_interrupted" and event.data["why"] == "barge_in":
-            found.append(BargeIn(turn, _ms(event.data["silent_s"] - onset_s), None))
-        elif event.type == "mouth_at_rest" and not resting:
-            found[-1] = BargeIn(turn, found[-1].silence, _ms(event.data["at_s"] - onset_s))
-            resting = True
+        match event:
+            case BargeIn():
+                turn, onset_s, resting = event.turn, event.voice_at_s, False
+            case ReplyInterrupted(why="barge_in", silent_s=float(silent_s)):
+                found.append(BargeInLatency(turn, _ms(silent_s - onset_s), None))
+            case MouthAtRest() if not resting:
+                found[-1] = BargeInLatency(turn, found[-1].silence, _ms(event.at_s - onset_s))
+                resting = True
     return found
 
 
@@ -122,9 +149,9 @@ def _ms(seconds: float) -> float:
 
 
 def percentiles(values: Sequence[float | None]) -> Percentiles | None:
-    """P50, P95 and P99 (linear interpolation) of those that are there; None of nothing."""
-    there = [value for value in values if value is not None]
-    if not there:
+    """P50, P95 and P99 (linear interpolation) of the values that are not None; None without any."""
+    known = [value for value in values if value is not None]
+    if not known:
         return None
-    p50, p95, p99 = np.percentile(there, [50, 95, 99])
-    return Percentiles(len(there), round(float(p50)), round(float(p95)), round(float(p99)))
+    p50, p95, p99 = np.percentile(known, [50, 95, 99])
+    return Percentiles(len(known), round(float(p50)), round(float(p95)), round(float(p99)))

@@ -16,6 +16,7 @@ import numpy as np
 
 from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.clock import Clock
+from cvi.conversation.events import PlayoutFigures, SpeechGap
 from cvi.conversation.journal import Journal
 from cvi.conversation.reply import Reply
 from cvi.conversation.witness import Witness
@@ -47,6 +48,13 @@ class PlayoutCounts:
     stale: int = 0
     gaps: int = 0
     worst_late_s: float = 0.0
+
+    def figures(self) -> PlayoutFigures:
+        """The counts as the journal's last event holds them."""
+        worst_late_ms = round(self.worst_late_s * 1000, 1)
+        return PlayoutFigures(
+            self.units, self.late, self.repeated, self.stale, self.gaps, worst_late_ms
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +237,7 @@ class Performance:
                 scene.next += self._samples
             elif not timeline.complete and scene.next > 0:
                 self.counts.gaps += 1
-                self._journal.write("speech_gap", reply=scene.reply.generation)
+                self._journal.write(SpeechGap(reply=scene.reply.generation))
         elif self._after is not None:
             driver, shift_s = self._after
             mouth = driver.mouth_at(time_s + shift_s)

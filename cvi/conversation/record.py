@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from cvi.conversation.journal import JOURNAL_NAME, Event, read_journal
+from cvi.conversation.events import ConversationEnded, ConversationStarted, Event, PlayoutFigures
+from cvi.conversation.journal import JOURNAL_NAME, read_journal
 from cvi.errors import UsageError
 
 RECORDING_NAME = "recording.mp4"
@@ -25,27 +26,36 @@ class Record:
 
     @property
     def recording(self) -> Path | None:
+        """The recorded film, None if none was made."""
         path = self.folder / RECORDING_NAME
         return path if path.is_file() else None
 
     @property
-    def ended(self) -> str | None:
-        """Why it ended; None when it never did: it is running, or its process died."""
-        last = self.events[-1] if self.events else None
-        return str(last.data["reason"]) if last is not None and last.type == "conversation_ended" else None
+    def started(self) -> ConversationStarted:
+        """The journal's first event: persona, replica, profile, engines and when it began ("" if unknown)."""
+        first = self.events[0] if self.events else None
+        return first if isinstance(first, ConversationStarted) else ConversationStarted()
 
     @property
-    def began(self) -> str:
-        """When it began, ISO 8601 in UTC; "" when unknown."""
-        return str(self.events[0].data.get("began", "")) if self.events else ""
+    def ended(self) -> str | None:
+        """Why it ended; None when it never did: it is running, or its process died."""
+        last = self._last
+        return last.reason if last is not None else None
+
+    @property
+    def playout(self) -> PlayoutFigures | None:
+        """How its media units were presented; None when it was typed or has not ended."""
+        return self._last.playout if self._last is not None else None
 
     @property
     def duration_s(self) -> float:
+        """The time of its last event, in seconds from its start."""
         return self.events[-1].t if self.events else 0.0
 
     @property
-    def facts(self) -> dict[str, object]:
-        return self.events[0].data if self.events else {}
+    def _last(self) -> ConversationEnded | None:
+        last = self.events[-1] if self.events else None
+        return last if isinstance(last, ConversationEnded) else None
 
 
 def new_id() -> str:

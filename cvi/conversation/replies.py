@@ -6,6 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
+from cvi.conversation.events import (
+    ReplyCommitted,
+    ReplyFinished,
+    ReplyFirstToken,
+    ReplyGiven,
+    ReplyInterrupted,
+)
 from cvi.conversation.history import History
 from cvi.conversation.journal import Journal
 from cvi.conversation.performance import Performance
@@ -66,7 +73,7 @@ class Replies:
             self._history.with_user(text),
             self._settings.sampling,
             ClauseSplitter(self._settings.max_sentences, names=filter(None, [self._settings.persona_name])),
-            on_first_token=lambda: self._journal.write("reply_first_token", reply=generation),
+            on_first_token=lambda: self._journal.write(ReplyFirstToken(reply=generation)),
         )
         return in_one_piece(clauses) if self._settings.whole_replies else clauses
 
@@ -90,7 +97,7 @@ class Replies:
     def play(self, sound: TtsEngine, utterance: str) -> Reply:
         """Let sound be heard in the voice's place; `utterance` is its name with who gives it."""
         reply = self._make(fixed_text(""), None, "", voice=sound)
-        self._journal.write("reply_given", reply=reply.generation, utterance=utterance)
+        self._journal.write(ReplyGiven(reply=reply.generation, utterance=utterance))
         self._stage(reply)
         return reply
 
@@ -103,12 +110,13 @@ class Replies:
         reply.interrupt()
         self._history.add_heard(heard, interrupted=True)
         self._journal.write(
-            "reply_interrupted",
-            reply=reply.generation,
-            why=why,
-            heard=heard,
-            audible=was_audible,
-            silent_s=round(self._performance.silent_s, 4),
+            ReplyInterrupted(
+                reply=reply.generation,
+                why=why,
+                heard=heard,
+                audible=was_audible,
+                silent_s=round(self._performance.silent_s, 4),
+            )
         )
         self._left_stage(heard)
 
@@ -117,7 +125,7 @@ class Replies:
         reply.finish()
         text = reply.timeline.text
         self._history.add_heard(text, interrupted=False)
-        self._journal.write("reply_finished", reply=reply.generation, text=text)
+        self._journal.write(ReplyFinished(reply=reply.generation, text=text))
         self._left_stage(text)
 
     def read_ahead(self) -> None:
@@ -156,7 +164,7 @@ class Replies:
 
     def _stage(self, reply: Reply) -> None:
         reply.commit()
-        self._journal.write("reply_committed", reply=reply.generation, turn=reply.turn)
+        self._journal.write(ReplyCommitted(reply=reply.generation, turn=reply.turn))
         self._performance.stage(reply)
         self._on_change()
 

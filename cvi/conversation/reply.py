@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from cvi.audio.block import PLAYED_HZ
+from cvi.conversation.events import EngineFailed, ReplyFirstClause, ReplyFirstSpeech, ReplyWritten
 from cvi.conversation.journal import Journal
 from cvi.conversation.timeline import SpeechTimeline
 from cvi.errors import EngineError
@@ -151,7 +152,7 @@ class Reply:
                 await ahead.put(clause)
                 written.append(clause.text.strip())
                 if first:
-                    self._journal.write("reply_first_clause", reply=self.generation, text=clause.text)
+                    self._journal.write(ReplyFirstClause(reply=self.generation, text=clause.text))
                     first = False
                     # On few cores the voice, which somebody waits for, would share one with the model.
                     await self._first_spoken.wait()
@@ -160,7 +161,7 @@ class Reply:
         finally:
             await _close(self._clauses)
         if any(written):
-            self._journal.write("reply_written", reply=self.generation, text=" ".join(written))
+            self._journal.write(ReplyWritten(reply=self.generation, text=" ".join(written)))
         await ahead.put(None)
 
     async def _voice(self, ahead: asyncio.Queue[Clause | None]) -> None:
@@ -188,14 +189,14 @@ class Reply:
                 position = self.timeline.append(speech)
                 self.mouth.append(speech.phones, speech.pcm, position / PLAYED_HZ)
                 if first:
-                    self._journal.write("reply_first_speech", reply=self.generation)
+                    self._journal.write(ReplyFirstSpeech(reply=self.generation))
                     self.on_first_speech()
         finally:
             await _close(pieces)
 
     def _fail(self, error: Exception) -> None:
         self.failure = error
-        self._journal.write("engine_failed", reply=self.generation, message=str(error))
+        self._journal.write(EngineFailed(reply=self.generation, message=str(error)))
 
     async def _apologize(self) -> None:
         """A spoken apology, so that the conversation goes on; if the voice itself is broken, silence."""
@@ -204,7 +205,7 @@ class Reply:
             self.timeline.begin_clause(self._apology, after_sentence=True)
             await self._speak(self._apology)
         except EngineError as error:
-            self._journal.write("engine_failed", reply=self.generation, message=str(error))
+            self._journal.write(EngineFailed(reply=self.generation, message=str(error)))
 
 
 async def _close(stream: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from cvi.conversation.events import ConversationFacts
 from cvi.face.sound_mouth import MouthNetwork
 from cvi.llm.base import LlmEngine, Message, Sampling
 from cvi.stt.base import SttEngine
@@ -70,4 +71,4 @@ class ConversationSettings:
     max_duration_s: float = 3600.0
     tail_s: float = 1.0
     seed: int = 0
-    facts: dict[str, object] = field(default_factory=dict)
+    facts: ConversationFacts = field(default_factory=ConversationFacts)

@@ -6,7 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from cvi.conversation.journal import Event
+from cvi.conversation.events import (
+    Event,
+    ReplyFinished,
+    ReplyFirstAudio,
+    ReplyHeard,
+    ReplyInterrupted,
+    TurnCommitted,
+    TurnReopened,
+    TurnTyped,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +37,28 @@ def transcript(events: Iterable[Event]) -> list[Line]:
     """The lines in order of time; works on a journal that ends in the middle."""
     lines: dict[tuple[str, int], Line] = {}
     began: dict[int, float] = {}
+
+    def user(turn: int, text: str, start_s: float, end_s: float) -> None:
+        lines["user", turn] = Line("user", text, start_s, False, end_s, turn)
+
+    def assistant(reply: int, text: str, known_s: float, end_s: float, *, interrupted: bool = False) -> None:
+        if text:
+            start_s = began.get(reply, known_s)
+            lines["assistant", reply] = Line("assistant", text, start_s, interrupted, end_s, reply)
+
     for event in events:
-        data = event.data
-        match event.type:
-            case "turn_committed":
-                start_s, end_s = data["speech_start_s"], data["speech_end_s"]
-                lines["user", data["turn"]] = Line("user", data["text"], start_s, False, end_s, data["turn"])
-            case "turn_typed":
-                lines["user", data["turn"]] = Line(
-                    "user", data["text"], event.t, False, event.t, data["turn"]
-                )
-            case "turn_reopened":
-                lines.pop(("user", data["turn"]), None)
-            case "reply_first_audio":
-                began[data["reply"]] = data["at_s"]
-            case "reply_heard" | "reply_finished" | "reply_interrupted":
-                text = data["heard"] if event.type == "reply_interrupted" else data["text"]
-                if text:
-                    start_s = began.get(data["reply"], event.t)
-                    cut, end_s = event.type == "reply_interrupted", data.get("silent_s", event.t)
-                    number = data["reply"]
-                    lines["assistant", number] = Line("assistant", text, start_s, cut, end_s, number)
+        match event:
+            case TurnCommitted():
+                user(event.turn, event.text, event.speech_start_s, event.speech_end_s)
+            case TurnTyped():
+                user(event.turn, event.text, event.t, event.t)
+            case TurnReopened():
+                lines.pop(("user", event.turn), None)
+            case ReplyFirstAudio():
+                began[event.reply] = event.at_s
+            case ReplyHeard() | ReplyFinished():
+                assistant(event.reply, event.text, event.t, event.t)
+            case ReplyInterrupted():
+                end_s = event.t if event.silent_s is None else event.silent_s
+                assistant(event.reply, event.heard, event.t, end_s, interrupted=True)
     return sorted(lines.values(), key=lambda line: line.start_s)

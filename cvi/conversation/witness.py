@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from cvi.audio.block import PLAYED_HZ, Pcm
+from cvi.conversation.events import MouthAtRest, ReplyFirstAudio, ReplyFirstFrame, ReplyHeard
 from cvi.conversation.journal import Journal
 from cvi.conversation.reply import Reply
 
@@ -37,7 +38,7 @@ class Witness:
 
     def see(self, mouth_moves: bool, at_s: float) -> None:
         if self._awaits_rest and not mouth_moves:
-            self._journal.write("mouth_at_rest", at_s=round(at_s, 4))
+            self._journal.write(MouthAtRest(at_s=round(at_s, 4)))
             self._awaits_rest = False
 
     def hear(
@@ -47,10 +48,10 @@ class Witness:
         if not self.audible and (loud := np.flatnonzero(np.abs(pcm) > _AUDIBLE)).size:
             self.audible = True
             sound_s = at_s + float(loud[0]) / PLAYED_HZ
-            self._journal.write("reply_first_audio", reply=reply.generation, at_s=round(sound_s, 4))
+            self._journal.write(ReplyFirstAudio(reply=reply.generation, at_s=round(sound_s, 4)))
         if not self._visible and mouth_moves:
             self._visible = True
-            self._journal.write("reply_first_frame", reply=reply.generation, at_s=round(at_s, 4))
+            self._journal.write(ReplyFirstFrame(reply=reply.generation, at_s=round(at_s, 4)))
         if at_s - self._heard_logged_s >= HEARD_EVERY_S:
             self._heard_logged_s = at_s
-            self._journal.write("reply_heard", reply=reply.generation, text=heard_text())
+            self._journal.write(ReplyHeard(reply=reply.generation, text=heard_text()))

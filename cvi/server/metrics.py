@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from cvi.conversation.journal import Event
+from cvi.conversation.events import Event
 from cvi.conversation.latency import barge_ins, turn_latencies
 from cvi.errors import CviError
 
@@ -73,7 +73,7 @@ class Metrics:
             self._crashed.inc()
         try:
             turns, cuts = turn_latencies(events), barge_ins(events)
-        except (CviError, KeyError, IndexError) as error:
+        except CviError as error:
             log.warning("a journal's figures cannot be used: %s", error)
             return
         for turn in turns:

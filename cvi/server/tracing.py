@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from cvi import __version__
-from cvi.conversation.journal import Event
+from cvi.conversation.events import Event, TurnCommitted
 from cvi.conversation.latency import TurnLatency, turn_latencies
 from cvi.errors import CviError, MissingError
 from cvi.server.rooms.event_store import began_at
@@ -61,14 +61,14 @@ def trace(tracer: Tracer, conversation_id: str, reason: str, events: Sequence[Ev
         attributes={"cvi.conversation_id": conversation_id, "cvi.shutdown_reason": reason},
     )
     inside = set_span_in_context(root)
-    ends = {event.data["turn"]: event.data for event in events if event.type == "turn_committed"}
+    ends = {event.turn: event for event in events if isinstance(event, TurnCommitted)}
     for turn in _turns(events):
-        data = ends[turn.turn]
-        end_s = float(data["speech_end_s"])
+        committed = ends[turn.turn]
+        end_s = committed.speech_end_s
         span = tracer.start_span(
             "turn",
             context=inside,
-            start_time=ns(float(data["speech_start_s"])),
+            start_time=ns(committed.speech_start_s),
             attributes={"cvi.turn": turn.turn, "cvi.draft_hit": turn.draft_hit},
         )
         last_s = end_s
@@ -84,5 +84,5 @@ def trace(tracer: Tracer, conversation_id: str, reason: str, events: Sequence[Ev
 def _turns(events: Sequence[Event]) -> list[TurnLatency]:
     try:
         return turn_latencies(events)
-    except (CviError, KeyError):
+    except CviError:
         return []

@@ -3,8 +3,8 @@
 >>> script = Script()
 >>> script.user_says(0.5, "what is your name")
 >>> outcome = script.play(FakeLlm(["My name is June."]))
->>> [event.type for event in outcome.events if event.type.startswith("turn_")]
-['turn_scored', 'turn_committed']
+>>> [event.text for event in outcome.of(TurnCommitted)]
+['what is your name']
 """
 
 from __future__ import annotations
@@ -13,19 +13,23 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from cvi.audio.block import HEARD_HZ, HOP_S, HOP_SAMPLES, AudioBlock, Pcm
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
-from cvi.conversation.journal import Event, Journal
+from cvi.conversation.events import Event
+from cvi.conversation.journal import Journal
 from cvi.conversation.settings import ConversationSettings, Layers
 from cvi.face.sound_mouth import MouthNetwork
 from cvi.llm.base import Message
 from cvi.media.frames import AVUnit
 from cvi.testing.fakes import FakeLlm, FakeStt, FakeTts, FakeTurnModel, FakeVad, Vocabulary, fake_render
 from cvi.testing.virtual_time import run_virtual
+
+E = TypeVar("E", bound=Event)
 
 
 class ScriptedTransport:
@@ -93,9 +97,9 @@ class Outcome:
     llm: FakeLlm
     tts: FakeTts
 
-    def of(self, kind: str) -> list[Event]:
-        """The events of one type, in order."""
-        return [event for event in self.events if event.type == kind]
+    def of(self, kind: type[E]) -> list[E]:
+        """The events of one class of `cvi.conversation.events`, in order."""
+        return [event for event in self.events if isinstance(event, kind)]
 
     def sound_between(self, start_s: float, end_s: float) -> Pcm:
         """What the participant heard in a span of the conversation's clock."""

@@ -28,6 +28,7 @@ from cvi.bench.layers.turns import Heard, dialogue_variant, hear_turns, tell_dia
 from cvi.bench.layers.windows import joined, score
 from cvi.bench.layers.yielding import reaction
 from cvi.bench.recordings.labels import Dialogue, LabelledTurn, Overlap, Silence, SpeakerEvents, TimeSpan
+from cvi.conversation.events import BargeIn
 from cvi.conversation.settings import ConversationSettings
 from cvi.testing.fakes import FakeLlm, FakeStt, FakeVad, Vocabulary
 from cvi.turns.completeness import blend
@@ -327,7 +328,7 @@ def test_a_monologue_goes_on_until_somebody_speaks(silent_rooms):
     vocabulary = Vocabulary()
     held = run_simulated(hold(spoken(vocabulary, 3.0), ears(vocabulary), monologue=True))
     loud = np.abs(held.heard) == TONE
-    assert loud[PLAYED_HZ // 2 :].all() and not held.times("barge_in")
+    assert loud[PLAYED_HZ // 2 :].all() and not held.times(BargeIn)
 
 
 def test_reactions_at_the_ear(silent_rooms):

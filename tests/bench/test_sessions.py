@@ -19,7 +19,8 @@ from cvi.bench.tables import print_latency_run, ratio
 from cvi.bench.variants import CASCADE_SILENCE_S, policies
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
-from cvi.conversation.journal import Event, Journal
+from cvi.conversation.events import DraftStarted, Event, ReplyFirstAudio, TurnCommitted
+from cvi.conversation.journal import Journal
 from cvi.conversation.settings import ConversationSettings, Layers
 from cvi.errors import CviError
 from cvi.testing.fakes import FakeLlm, FakeStt, FakeTts, FakeVad, Vocabulary, fake_render
@@ -82,14 +83,14 @@ def test_what_is_measured_is_what_the_journal_says() -> None:
 def test_a_journal_that_is_wrong_is_found_out() -> None:
     measured, events = hold(SAID)
     wrong = [
-        replace(event, data={**event.data, "at_s": event.data["at_s"] - 0.2})
-        if event.type == "reply_first_audio"
+        replace(event, at_s=event.at_s - 0.2)
+        if isinstance(event, ReplyFirstAudio)
         else event
         for event in events
     ]
     late = [
-        replace(event, data={**event.data, "at_s": event.data["at_s"] + 0.2})
-        if event.type == "reply_first_audio"
+        replace(event, at_s=event.at_s + 0.2)
+        if isinstance(event, ReplyFirstAudio)
         else event
         for event in events
     ]
@@ -110,9 +111,9 @@ def test_the_plain_way_waits_and_writes_first() -> None:
         # The silence, and a word each 50 ms of the whole answer.
         assert slow.first_audio_ms > 1000 * CASCADE_SILENCE_S + 6 * 50
         assert fast.first_audio_ms < slow.first_audio_ms / 2
-    assert not [event for event in events if event.type == "draft_started"]
-    committed = [event for event in events if event.type == "turn_committed"]
-    assert all(event.data["silence_ms"] >= 1000 * CASCADE_SILENCE_S for event in committed)
+    assert not [event for event in events if isinstance(event, DraftStarted)]
+    committed = [event for event in events if isinstance(event, TurnCommitted)]
+    assert all(event.silence_ms >= 1000 * CASCADE_SILENCE_S for event in committed)
 
 
 def test_an_interruption_is_measured_and_compared() -> None:

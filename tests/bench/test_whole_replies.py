@@ -2,6 +2,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cvi.conversation.events import (
+    EngineFailed,
+    ReplyFinished,
+    ReplyFirstClause,
+    ReplyFirstSpeech,
+    TurnCommitted,
+)
 from cvi.conversation.settings import ConversationSettings
 from cvi.testing.fakes import FakeLlm
 from cvi.testing.script import Outcome, Script
@@ -19,20 +26,20 @@ def play(answer: str, *, whole: bool) -> Outcome:
 
 def test_nothing_is_spoken_before_all_is_written() -> None:
     plain, ours = play(ANSWER, whole=True), play(ANSWER, whole=False)
-    started = [outcome.of("turn_committed")[0].t for outcome in (plain, ours)]
-    spoken = [outcome.of("reply_first_speech")[0].t for outcome in (plain, ours)]
+    started = [outcome.of(TurnCommitted)[0].t for outcome in (plain, ours)]
+    spoken = [outcome.of(ReplyFirstSpeech)[0].t for outcome in (plain, ours)]
     words = len(ANSWER.split())
     assert spoken[0] - started[0] >= 0.1 * (words - 1)
     assert spoken[1] - started[1] < 0.1 * (words - 1) / 2
-    assert plain.of("reply_finished")[0].data["text"] == ours.of("reply_finished")[0].data["text"] == ANSWER
+    assert plain.of(ReplyFinished)[0].text == ours.of(ReplyFinished)[0].text == ANSWER
 
 
 def test_the_clauses_are_one() -> None:
     outcome = play(ANSWER, whole=True)
-    assert outcome.of("reply_first_clause")[0].data["text"] == ANSWER
+    assert outcome.of(ReplyFirstClause)[0].text == ANSWER
 
 
 def test_a_failure_in_the_middle_is_apologized_for() -> None:
     outcome = play("I can see you. !! never said", whole=True)
-    assert outcome.of("engine_failed")
-    assert "Sorry" in outcome.of("reply_finished")[0].data["text"]
+    assert outcome.of(EngineFailed)
+    assert "Sorry" in outcome.of(ReplyFinished)[0].text

@@ -6,6 +6,16 @@ import numpy as np
 import pytest
 
 from cvi.audio.block import PLAYED_HZ, Pcm
+from cvi.conversation.events import (
+    EngineFailed,
+    ReplyFinished,
+    ReplyFirstAudio,
+    ReplyFirstFrame,
+    ReplyGiven,
+    ReplyInterrupted,
+    SpeechGap,
+    TurnCommitted,
+)
 from cvi.conversation.given import MOST_S, MOST_WAITING, GivenSound
 from cvi.conversation.settings import OPENING, WELCOME, ConversationSettings
 from cvi.conversation.transcript import transcript
@@ -43,10 +53,10 @@ def test_pieces_are_heard_as_one_and_the_mouth_moves() -> None:
     give(script, 0.5, tone(2.0))
     outcome = script.play()
     assert loud_s(outcome) == pytest.approx(2.0, abs=0.05)
-    assert [event.data["utterance"] for event in outcome.of("reply_given")] == ["a"]
-    assert len(outcome.of("reply_first_audio")) == len(outcome.of("reply_first_frame")) == 1
-    assert len(outcome.of("reply_finished")) == 1 and not outcome.of("speech_gap")
-    assert not outcome.of("engine_failed") and not transcript(outcome.events), "nobody knows its words"
+    assert [event.utterance for event in outcome.of(ReplyGiven)] == ["a"]
+    assert len(outcome.of(ReplyFirstAudio)) == len(outcome.of(ReplyFirstFrame)) == 1
+    assert len(outcome.of(ReplyFinished)) == 1 and not outcome.of(SpeechGap)
+    assert not outcome.of(EngineFailed) and not transcript(outcome.events), "nobody knows its words"
     assert [message.role for message in outcome.history] == ["system"]
 
 
@@ -63,7 +73,7 @@ def test_sound_slower_than_it_is_heard_waits_for_itself() -> None:
         script.app_does(0.5 + number, lambda c, pcm=pcm, number=number: c.play(pcm, PLAYED_HZ, "a", done=number == 3))
     outcome = script.play()
     assert loud_s(outcome) == pytest.approx(2.0, abs=0.1)
-    assert len(outcome.of("reply_given")) == 1 and outcome.of("speech_gap")
+    assert len(outcome.of(ReplyGiven)) == 1 and outcome.of(SpeechGap)
 
 
 def test_utterances_are_heard_one_after_the_other() -> None:
@@ -71,8 +81,8 @@ def test_utterances_are_heard_one_after_the_other() -> None:
     for number, name in enumerate(("a", "b", "c")):
         give(script, 0.5 + number * 0.6, tone(1.0), name)
     outcome = script.play()
-    assert [event.data["utterance"] for event in outcome.of("reply_given")] == ["a", "b", "c"]
-    assert loud_s(outcome) == pytest.approx(3.0, abs=0.1) and not outcome.of("reply_interrupted")
+    assert [event.utterance for event in outcome.of(ReplyGiven)] == ["a", "b", "c"]
+    assert loud_s(outcome) == pytest.approx(3.0, abs=0.1) and not outcome.of(ReplyInterrupted)
 
 
 def test_an_interrupt_drops_what_waits_and_what_still_comes_of_it() -> None:
@@ -82,7 +92,7 @@ def test_an_interrupt_drops_what_waits_and_what_still_comes_of_it() -> None:
     script.app_does(2.3, lambda c: c.interrupt())
     give(script, 5.0, tone(0.5), "d")
     outcome = script.play()
-    assert [event.data["utterance"] for event in outcome.of("reply_given")] == ["a", "d"]
+    assert [event.utterance for event in outcome.of(ReplyGiven)] == ["a", "d"]
     assert loud_s(outcome, 2.6, 5.0) == 0.0 and loud_s(outcome, 5.0) == pytest.approx(0.5, abs=0.05)
 
 
@@ -92,7 +102,7 @@ def test_what_comes_late_of_a_dropped_one_cuts_nothing() -> None:
     script.app_does(1.5, lambda c: c.say("Just a moment please."))
     script.app_does(1.7, lambda c: c.play(tone(1.0), PLAYED_HZ, "a", done=True))
     outcome = script.play()
-    assert len(outcome.of("reply_interrupted")) == 1
+    assert len(outcome.of(ReplyInterrupted)) == 1
     assert [line.text for line in transcript(outcome.events)] == ["Just a moment please."]
 
 
@@ -102,15 +112,15 @@ def test_it_takes_the_stage_from_a_reply_and_yields_to_a_voice() -> None:
     script.app_does(1.5, lambda c: c.play(tone(6.0), PLAYED_HZ, "a", done=True))
     script.user_says(3.0, "please stop that now")
     outcome = script.play(FakeLlm(["Gladly."]))
-    assert [event.data["why"] for event in outcome.of("reply_interrupted")] == ["replaced", "barge_in"]
-    assert outcome.of("turn_committed")
+    assert [event.why for event in outcome.of(ReplyInterrupted)] == ["replaced", "barge_in"]
+    assert outcome.of(TurnCommitted)
 
 
 def test_an_empty_utterance_is_none() -> None:
     script = Script()
     script.app_does(0.5, lambda c: c.play(tone(0.0), PLAYED_HZ, "a", done=True))
     outcome = script.play()
-    assert not outcome.of("reply_given") and loud_s(outcome) == 0.0
+    assert not outcome.of(ReplyGiven) and loud_s(outcome) == 0.0
 
 
 def test_bounds() -> None:
@@ -164,7 +174,7 @@ def test_a_greeting_of_the_model_yields_like_any_reply() -> None:
     script.user_says(2.0, "stop stop stop now")
     long = "One two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen."
     outcome = script.play(FakeLlm([long, "Yes."]), settings=ConversationSettings("x", "", opening=OPENING))
-    assert [event.data["why"] for event in outcome.of("reply_interrupted")] == ["barge_in"]
+    assert [event.why for event in outcome.of(ReplyInterrupted)] == ["barge_in"]
 
 
 def test_a_greeting_that_is_given_comes_before_one_that_is_asked_for() -> None:

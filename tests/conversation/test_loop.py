@@ -7,6 +7,23 @@ from pathlib import Path
 
 import pytest
 
+from cvi.conversation.events import (
+    Backchannel,
+    BargeIn,
+    ConversationEnded,
+    DraftDiscarded,
+    DraftStarted,
+    EngineFailed,
+    Event,
+    MouthAtRest,
+    ReplyCommitted,
+    ReplyFinished,
+    ReplyFirstAudio,
+    ReplyInterrupted,
+    TurnCommitted,
+    TurnEmpty,
+    TurnReopened,
+)
 from cvi.conversation.settings import ConversationSettings
 from cvi.conversation.transcript import transcript
 from cvi.testing.fakes import FakeLlm, FakeStt
@@ -45,8 +62,8 @@ def test_a_turn_is_answered() -> None:
         ("user", "what is your name"),
         ("assistant", "My name is June."),
     ]
-    assert outcome.of("turn_committed")[0].data["completeness"] > 0.5
-    first = outcome.of("reply_first_audio")[0].data["at_s"]
+    assert outcome.of(TurnCommitted)[0].completeness > 0.5
+    first = outcome.of(ReplyFirstAudio)[0].at_s
     assert ends < first < ends + 0.7
     assert outcome.sound_between(first, first + 1.0).any()
     assert not outcome.sound_between(0, ends).any()
@@ -60,7 +77,7 @@ def test_a_minute_is_far_faster_than_real_time_and_the_same_each_run(tmp_path: P
     minute(tmp_path / "b" / "journal.jsonl")
     assert (tmp_path / "a" / "journal.jsonl").read_bytes() == (tmp_path / "b" / "journal.jsonl").read_bytes()
     assert one.events[-1].t > 59
-    for kind in ("draft_started", "draft_discarded", "turn_committed", "barge_in", "backchannel"):
+    for kind in (DraftStarted, DraftDiscarded, TurnCommitted, BargeIn, Backchannel):
         assert one.of(kind), kind
 
 
@@ -68,9 +85,9 @@ def test_resumed_speech_discards_the_draft() -> None:
     script = Script()
     script.user_says(0.5, "i like tea ... and i like coffee")
     outcome = script.play()
-    assert [event.data["reason"] for event in outcome.of("draft_discarded")] == ["resumed"]
-    committed = outcome.of("turn_committed")
-    assert [event.data["text"] for event in committed] == ["i like tea and i like coffee"]
+    assert [event.reason for event in outcome.of(DraftDiscarded)] == ["resumed"]
+    committed = outcome.of(TurnCommitted)
+    assert [event.text for event in committed] == ["i like tea and i like coffee"]
     assert not outcome.sound_between(0, committed[0].t).any()
 
 
@@ -79,8 +96,8 @@ def test_an_open_ending_is_waited_for() -> None:
     quick, slow = Script(), script
     ends_quick = quick.user_says(0.5, "i like tea")
     ends_slow = slow.user_says(0.5, "i like tea and")
-    first = quick.play().of("turn_committed")[0].t - ends_quick
-    second = slow.play().of("turn_committed")[0].t - ends_slow
+    first = quick.play().of(TurnCommitted)[0].t - ends_quick
+    second = slow.play().of(TurnCommitted)[0].t - ends_slow
     assert first < 0.5 < 1.0 < second
 
 
@@ -90,16 +107,16 @@ def test_barge_in_leaves_only_what_was_heard() -> None:
     script.user_says(ends + 2.5, "no i meant the other one")
     story = "Once upon a time there was a keeper who lived alone on a rock in the sea."
     outcome = script.play(FakeLlm([story, "Oh the other one."]))
-    cut = outcome.of("reply_interrupted")[0]
-    heard = cut.data["heard"]
+    cut = outcome.of(ReplyInterrupted)[0]
+    heard = cut.heard
     assert story.startswith(heard) and 0 < len(heard) < len(story)
     assistant = [message.content for message in outcome.history if message.role == "assistant"]
     assert assistant[0] == heard.rstrip(" ,;:") + "…"
-    silent_s = cut.data["silent_s"]
-    assert silent_s - outcome.of("barge_in")[0].data["voice_at_s"] <= 0.5
-    next_audio = outcome.of("reply_first_audio")[1].data["at_s"]
+    silent_s = cut.silent_s
+    assert silent_s - outcome.of(BargeIn)[0].voice_at_s <= 0.5
+    next_audio = outcome.of(ReplyFirstAudio)[1].at_s
     assert not outcome.sound_between(silent_s + 0.04, next_audio - 0.04).any()
-    rest = outcome.of("mouth_at_rest")[0].data["at_s"]
+    rest = outcome.of(MouthAtRest)[0].at_s
     assert rest - silent_s <= 0.2
     # The mouth is on the screen as the journal says: luma 16 is a shut jaw.
     after = [unit for unit in outcome.units if rest + 0.04 <= unit.start_s < next_audio - 0.04]
@@ -108,7 +125,7 @@ def test_barge_in_leaves_only_what_was_heard() -> None:
 
 def test_nothing_stale_is_played_after_a_cut() -> None:
     outcome = minute()
-    cut = {e.data["reply"]: e.data["silent_s"] for e in outcome.of("reply_interrupted")}
+    cut = {e.reply: e.silent_s for e in outcome.of(ReplyInterrupted)}
     assert cut
     for unit in outcome.units:
         if unit.generation in cut:
@@ -121,7 +138,7 @@ def test_a_backchannel_is_not_an_interruption() -> None:
     script.user_says(ends + 2.0, "mhm")
     story = "Once upon a time there was a keeper who lived alone on a rock."
     outcome = script.play(FakeLlm([story]))
-    assert outcome.of("backchannel") and not outcome.of("reply_interrupted")
+    assert outcome.of(Backchannel) and not outcome.of(ReplyInterrupted)
     assert outcome.history[-1].content == story
 
 
@@ -130,7 +147,7 @@ def test_one_word_stop_is_an_interruption() -> None:
     ends = script.user_says(0.5, "tell me a story")
     script.user_says(ends + 2.0, "stop")
     outcome = script.play(FakeLlm(["Once upon a time there was a keeper who lived alone on a rock.", "Okay."]))
-    assert outcome.of("barge_in") and not outcome.of("backchannel")
+    assert outcome.of(BargeIn) and not outcome.of(Backchannel)
 
 
 def test_going_on_before_anything_is_heard_reopens_the_turn() -> None:
@@ -140,7 +157,7 @@ def test_going_on_before_anything_is_heard_reopens_the_turn() -> None:
     script.user_says(ends + 0.42, "with milk")
     llm = FakeLlm(lambda messages: "Noted.", first_token_s=0.8)
     outcome = script.play(llm)
-    assert outcome.of("turn_reopened")
+    assert outcome.of(TurnReopened)
     assert [m.content for m in outcome.history if m.role == "user"] == ["i like tea with milk"]
     assert [line.text for line in transcript(outcome.events) if line.role == "user"] == ["i like tea with milk"]
 
@@ -150,7 +167,7 @@ def test_a_failing_model_is_apologized_for_and_the_conversation_goes_on() -> Non
     script.user_says(0.5, "what is your name")
     script.user_says(9.0, "are you there")
     outcome = script.play(FakeLlm(["!!", "Yes I am here."]))
-    assert outcome.of("engine_failed")
+    assert outcome.of(EngineFailed)
     said = [line.text for line in transcript(outcome.events) if line.role == "assistant"]
     assert said[0].startswith("Sorry") and said[1] == "Yes I am here."
 
@@ -169,7 +186,7 @@ def test_a_failing_recognizer_does_not_end_the_conversation() -> None:
     stt = FakeStt(script.vocabulary)
     stt.fails = True
     outcome = script.play(stt=stt)
-    assert outcome.of("engine_failed") and outcome.reason == "caller_over"
+    assert outcome.of(EngineFailed) and outcome.reason == "caller_over"
 
 
 def test_every_engine_stream_is_closed_at_the_end() -> None:
@@ -181,7 +198,7 @@ def test_units_come_in_order_without_a_gap() -> None:
     outcome = minute()
     assert [unit.index for unit in outcome.units] == list(range(len(outcome.units)))
     assert {len(unit.pcm) for unit in outcome.units} == {960}
-    assert outcome.events[-1].data["playout"]["gaps"] == 0
+    assert outcome.of(ConversationEnded)[0].playout.gaps == 0
 
 
 @pytest.mark.parametrize("seconds", [0.12, 0.4])
@@ -190,17 +207,17 @@ def test_a_short_noise_is_no_turn(seconds: float) -> None:
     ends = script.user_coughs(0.5, seconds)
     script.user_says(ends + 3, "hi there you")
     outcome = script.play()
-    assert len(outcome.of("turn_empty")) == 1
-    assert [event.data["text"] for event in outcome.of("turn_committed")] == ["hi there you"]
-    assert len(outcome.of("reply_committed")) == 1
+    assert len(outcome.of(TurnEmpty)) == 1
+    assert [event.text for event in outcome.of(TurnCommitted)] == ["hi there you"]
+    assert len(outcome.of(ReplyCommitted)) == 1
 
 
 def test_a_long_voice_without_a_word_is_asked_about() -> None:
     script = Script()
     script.user_coughs(0.5, 2.0)
     outcome = script.play()
-    assert not outcome.of("turn_committed")
-    assert "didn't catch" in outcome.of("reply_finished")[0].data["text"]
+    assert not outcome.of(TurnCommitted)
+    assert "didn't catch" in outcome.of(ReplyFinished)[0].text
 
 
 def test_the_face_shows_the_emotion_of_the_words_that_are_heard() -> None:
@@ -221,16 +238,22 @@ def test_the_face_shows_the_emotion_of_the_words_that_are_heard() -> None:
 
 
 def test_a_first_sound_before_the_floor_is_a_fault_but_for_one_unit() -> None:
-    from cvi.conversation.journal import Event
     from cvi.conversation.latency import turn_latencies
     from cvi.errors import CviError
 
     def journal(heard_s: float) -> list[Event]:
-        committed = {"turn": 1, "reply": 1, "speech_end_s": 1.0, "draft_hit": True}
-        return [
-            Event(0, 1.3, "turn_committed", committed),
-            Event(1, 1.3, "reply_first_audio", {"reply": 1, "at_s": heard_s}),
-        ]
+        committed = TurnCommitted(
+            t=1.3,
+            turn=1,
+            reply=1,
+            text="yes",
+            speech_start_s=0.5,
+            speech_end_s=1.0,
+            silence_ms=300,
+            completeness=0.9,
+            draft_hit=True,
+        )
+        return [committed, ReplyFirstAudio(t=1.3, reply=1, at_s=heard_s)]
 
     assert turn_latencies(journal(1.29))[0].first_audio == pytest.approx(290)
     with pytest.raises(CviError, match="before the floor"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cvi.conversation.events import ReplyInterrupted, TurnCommitted
 from cvi.conversation.history import History
 from cvi.conversation.settings import ConversationSettings
 from cvi.conversation.transcript import transcript
@@ -27,7 +28,7 @@ def test_say_takes_the_stage_from_a_reply() -> None:
     script.app_does(0.2, lambda c: c.say("One two three four five six seven eight nine ten eleven twelve."))
     script.app_does(2.0, lambda c: c.say("Something urgent."))
     outcome = script.play()
-    assert [event.data["why"] for event in outcome.of("reply_interrupted")] == ["replaced"]
+    assert [event.why for event in outcome.of(ReplyInterrupted)] == ["replaced"]
     assert said(outcome)[-1] == ("assistant", "Something urgent.")
 
 
@@ -58,7 +59,7 @@ def test_interrupt_cuts_and_is_harmless_in_silence() -> None:
     script.app_does(1.0, lambda c: c.say("One two three four five six seven eight nine ten."))
     script.app_does(2.0, lambda c: c.interrupt())
     outcome = script.play()
-    assert len(outcome.of("reply_interrupted")) == 1
+    assert len(outcome.of(ReplyInterrupted)) == 1
     assert not outcome.sound_between(2.3, 4.0).any()
 
 
@@ -96,7 +97,7 @@ def test_sensitivity_changes_the_patience() -> None:
         script = Script()
         script.app_does(0.1, lambda c, p=patience: c.adjust(p, "medium"))
         script.user_says(0.5, "what is your name")
-        waits.append(script.play().of("turn_committed")[0].data["silence_ms"])
+        waits.append(script.play().of(TurnCommitted)[0].silence_ms)
     assert waits[0] < waits[1]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cvi.audio.block import HEARD_HZ
+from cvi.conversation.events import EngineFailed, JudgeLate, TurnCommitted, TurnScored
 from cvi.errors import EngineError
 from cvi.testing.fakes import FakeTurnModel
 from cvi.testing.script import Outcome, Script
@@ -17,8 +18,8 @@ def asked(model: FakeTurnModel | None, text: str = "i like tea") -> Outcome:
 
 
 def silence_ms(model: FakeTurnModel | None) -> int:
-    (committed,) = asked(model).of("turn_committed")
-    return int(committed.data["silence_ms"])
+    (committed,) = asked(model).of(TurnCommitted)
+    return int(committed.silence_ms)
 
 
 def test_a_voice_that_goes_on_makes_the_floor_pass_later() -> None:
@@ -26,26 +27,26 @@ def test_a_voice_that_goes_on_makes_the_floor_pass_later() -> None:
 
 
 def test_both_witnesses_are_in_the_journal() -> None:
-    (scored,) = asked(FakeTurnModel(0.1)).of("turn_scored")
-    assert scored.data["voice"] == 0.1
-    assert scored.data["completeness"] < scored.data["words"]
-    (alone,) = asked(None).of("turn_scored")
-    assert "voice" not in alone.data
+    (scored,) = asked(FakeTurnModel(0.1)).of(TurnScored)
+    assert scored.voice == 0.1
+    assert scored.completeness < scored.words
+    (alone,) = asked(None).of(TurnScored)
+    assert alone.voice is None
 
 
 @pytest.mark.parametrize(
     ("model", "event"),
     [
-        (FakeTurnModel(0.02, delay_s=5.0), "judge_late"),
-        (FakeTurnModel(EngineError("It is broken.")), "engine_failed"),
+        (FakeTurnModel(0.02, delay_s=5.0), JudgeLate),
+        (FakeTurnModel(EngineError("It is broken.")), EngineFailed),
     ],
 )
-def test_a_model_that_stalls_or_fails_is_done_without(model: FakeTurnModel, event: str) -> None:
+def test_a_model_that_stalls_or_fails_is_done_without(model: FakeTurnModel, event: type[JudgeLate] | type[EngineFailed]) -> None:
     outcome = asked(model)
-    assert [e.data["layer"] for e in outcome.of(event)] == ["turns"]
-    (scored,) = outcome.of("turn_scored")
-    assert "voice" not in scored.data
-    assert outcome.of("turn_committed")
+    assert [e.layer for e in outcome.of(event)] == ["turns"]
+    (scored,) = outcome.of(TurnScored)
+    assert scored.voice is None
+    assert outcome.of(TurnCommitted)
 
 
 def test_the_model_hears_the_end_of_the_turn_and_no_more_than_it_looks_at() -> None:
@@ -60,4 +61,4 @@ def test_speech_that_goes_on_ends_the_question() -> None:
     model = FakeTurnModel(0.9, delay_s=0.2)
     outcome = asked(model, "i like tea ... and i like coffee")
     assert len(model.heard) == 2
-    assert [e.data["text"] for e in outcome.of("turn_committed")] == ["i like tea and i like coffee"]
+    assert [e.text for e in outcome.of(TurnCommitted)] == ["i like tea and i like coffee"]

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from cvi.audio.block import PLAYED_HZ
+from cvi.conversation.events import Event, MouthAtRest, ReplyFirstAudio, ReplyFirstFrame, ReplyHeard
 from cvi.conversation.witness import HEARD_EVERY_S, Witness
 
 UNIT_S = 0.04
 SAMPLES = round(UNIT_S * PLAYED_HZ)
+E = TypeVar("E", bound=Event)
 REPLY: Any = SimpleNamespace(generation=7)
 
 
-class Lines(list[tuple[str, dict[str, Any]]]):
+class Lines(list[Event]):
     """A journal that is a list."""
 
-    def write(self, type_: str, **data: Any) -> None:
-        self.append((type_, data))
+    def write(self, event: Event) -> None:
+        self.append(event)
 
-    def of(self, type_: str) -> list[dict[str, Any]]:
-        return [data for written, data in self if written == type_]
+    def of(self, kind: type[E]) -> list[E]:
+        return [event for event in self if isinstance(event, kind)]
 
 
 def witnessed(units: int, silent_units: int, moves_from: int) -> Lines:
@@ -39,13 +41,13 @@ def witnessed(units: int, silent_units: int, moves_from: int) -> Lines:
 
 def test_the_first_sound_is_written_to_the_sample_and_once() -> None:
     lines = witnessed(30, silent_units=4, moves_from=2)
-    assert lines.of("reply_first_audio") == [{"reply": 7, "at_s": 4.5 * UNIT_S}]
-    assert lines.of("reply_first_frame") == [{"reply": 7, "at_s": 2 * UNIT_S}]
+    assert lines.of(ReplyFirstAudio) == [ReplyFirstAudio(reply=7, at_s=4.5 * UNIT_S)]
+    assert lines.of(ReplyFirstFrame) == [ReplyFirstFrame(reply=7, at_s=2 * UNIT_S)]
 
 
 def test_what_was_heard_is_written_about_every_second() -> None:
-    heard = witnessed(80, silent_units=0, moves_from=0).of("reply_heard")
-    assert len(heard) == int(80 * UNIT_S / HEARD_EVERY_S) and heard[0] == {"reply": 7, "text": "so far"}
+    heard = witnessed(80, silent_units=0, moves_from=0).of(ReplyHeard)
+    assert len(heard) == int(80 * UNIT_S / HEARD_EVERY_S) and heard[0] == ReplyHeard(reply=7, text="so far")
 
 
 def test_another_reply_is_another_first() -> None:
@@ -57,7 +59,7 @@ def test_another_reply_is_another_first() -> None:
         assert not witness.audible
         witness.hear(REPLY, loud, True, at_s, lambda: "")
         assert witness.audible
-    assert [data["at_s"] for data in lines.of("reply_first_audio")] == [0.0, 10.0]
+    assert [event.at_s for event in lines.of(ReplyFirstAudio)] == [0.0, 10.0]
 
 
 def test_rest_is_written_only_after_a_cut() -> None:
@@ -68,4 +70,4 @@ def test_rest_is_written_only_after_a_cut() -> None:
     witness.see(True, 1.04)
     witness.see(False, 1.08)
     witness.see(False, 1.12)
-    assert lines.of("mouth_at_rest") == [{"at_s": 1.08}]
+    assert lines.of(MouthAtRest) == [MouthAtRest(at_s=1.08)]

@@ -43,7 +43,7 @@ def main() -> None:
         journal.flush()
 
     note(0, 0.0, "conversation_started", began="2026-01-02T03:04:05+00:00", persona="Ada")
-    note(1, 1.0, "turn_typed", turn=0, text="hello")
+    note(1, 1.0, "turn_typed", turn=0, reply=0, text="hello")
     note(2, 1.5, "reply_heard", reply=0, text="Hi there.")
     say(type="ready")
     reason = "end_conversation_endpoint_hit"

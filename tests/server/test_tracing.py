@@ -4,18 +4,35 @@ from __future__ import annotations
 
 import pytest
 
-from cvi.conversation.journal import Event
+from cvi.conversation.events import (
+    ConversationEnded,
+    ConversationStarted,
+    ReplyFirstAudio,
+    TranscriptFinal,
+    TurnCommitted,
+)
 from cvi.errors import MissingError
 from cvi.server import tracing
 
 pytest.importorskip("opentelemetry.sdk", reason="the otel extra is not installed")
 
 EVENTS = [
-    Event(0, 0.0, "conversation_started", {"began": "2026-01-02T03:04:05+00:00"}),
-    Event(1, 2.9, "transcript_final", {"turn": 0, "text": "my secret"}),
-    Event(2, 3.2, "turn_committed", {"turn": 0, "reply": 0, "speech_start_s": 1.0, "speech_end_s": 3.0, "draft_hit": True, "text": "my secret"}),
-    Event(3, 3.4, "reply_first_audio", {"reply": 0, "at_s": 3.4}),
-    Event(4, 9.0, "conversation_ended", {"reason": "stopped"}),
+    ConversationStarted(began="2026-01-02T03:04:05+00:00"),
+    TranscriptFinal(seq=1, t=2.9, turn=0, text="my secret"),
+    TurnCommitted(
+        seq=2,
+        t=3.2,
+        turn=0,
+        reply=0,
+        speech_start_s=1.0,
+        speech_end_s=3.0,
+        silence_ms=200,
+        completeness=None,
+        draft_hit=True,
+        text="my secret",
+    ),
+    ReplyFirstAudio(seq=3, t=3.4, reply=0, at_s=3.4),
+    ConversationEnded(seq=4, t=9.0, reason="stopped"),
 ]
 
 

@@ -18,7 +18,8 @@ from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.bench.remote_peer.network_emulation import NetworkConditions, Relay
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
-from cvi.conversation.journal import Event, Journal
+from cvi.conversation.events import ConversationStarted, Event
+from cvi.conversation.journal import Journal
 from cvi.conversation.settings import ConversationSettings, Layers
 from cvi.errors import UsageError
 from cvi.face.base import Controls
@@ -401,7 +402,7 @@ async def test_a_conversation_greets_yields_and_survives_a_reconnect() -> None:
             journal = Journal(None, clock)
             events: list[Event] = []
             journal.subscribe(events.append)
-            journal.subscribe(lambda event: transport.send({"event_type": event.type, **event.data}))
+            journal.subscribe(lambda event: transport.send({"event_type": event.type, **event.data()}))
             answer = "This is a rather long answer of more than ten words, so that there is time."
             layers = Layers(LoudVad(), CountingStt(), FakeLlm([answer]), FakeTts())
             settings = ConversationSettings("c1", "You are a test.", greeting="Hello to you.")
@@ -422,4 +423,4 @@ async def test_a_conversation_greets_yields_and_survives_a_reconnect() -> None:
             assert await running == "end_conversation_endpoint_hit"
         said = [message.content for message in conversation.history.messages]
         assert said[1] == "Hello to you." and said[2].startswith("word") and said[3].endswith("…")
-        assert [event.type for event in events].count("conversation_started") == 1
+        assert [type(event) for event in events].count(ConversationStarted) == 1

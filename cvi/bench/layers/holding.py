@@ -12,7 +12,8 @@ from cvi.bench.layers.listening import TAIL_S
 from cvi.bench.layers.stage_set import Line, OnlyJudge, SteadyVoice, no_picture, room_tone
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
-from cvi.conversation.journal import Event, Journal
+from cvi.conversation.events import Event
+from cvi.conversation.journal import Journal
 from cvi.conversation.settings import Layers
 
 _MONOLOGUE = "There is a lot to say about this, and I shall say all of it."
@@ -25,8 +26,9 @@ class Held:
     events: list[Event]
     heard: Pcm
 
-    def times(self, kind: str) -> list[float]:
-        return [event.t for event in self.events if event.type == kind]
+    def times(self, kind: type[Event]) -> list[float]:
+        """When events of this class were written, seconds."""
+        return [event.t for event in self.events if isinstance(event, kind)]
 
 
 async def hold(pcm: Pcm, ears: Listeners, *, monologue: bool) -> Held:

@@ -19,7 +19,8 @@ from cvi.bench.layers.stage_set import Line, OnlyJudge, SteadyVoice, no_picture,
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.ears import PREROLL_S
-from cvi.conversation.journal import Event, Journal
+from cvi.conversation.events import Event, TurnScored, UserPaused, UserResumed, UserStartedSpeaking
+from cvi.conversation.journal import Journal
 from cvi.conversation.settings import ConversationSettings, Layers
 from cvi.turns.base import VAD_HOP_S
 
@@ -78,19 +79,20 @@ class _Watcher:
         self.pauses: list[HeardPause] = []
 
     def on_event(self, event: Event) -> None:
-        if event.type == "user_started_speaking":
-            self._turn_from_s = max(event.data["at_s"] - PREROLL_S, 0.0)
-        elif event.type == "user_paused":
-            self.pauses.append(HeardPause(event.data["speech_end_s"], event.t))
-            if self._model is not None:
-                task = asyncio.get_running_loop().create_task(self._ask(self.pauses[-1]))
-                self._asked.add(task)
-                task.add_done_callback(self._asked.discard)
-        elif event.type == "user_resumed":
-            self.pauses[-1].resumed_s = event.data["at_s"] + VAD_HOP_S
-        elif event.type == "turn_scored":
-            pause = self.pauses[-1]
-            pause.text, pause.words, pause.words_s = event.data["text"], event.data["completeness"], event.t
+        match event:
+            case UserStartedSpeaking():
+                self._turn_from_s = max(event.at_s - PREROLL_S, 0.0)
+            case UserPaused():
+                self.pauses.append(HeardPause(event.speech_end_s, event.t))
+                if self._model is not None:
+                    task = asyncio.get_running_loop().create_task(self._ask(self.pauses[-1]))
+                    self._asked.add(task)
+                    task.add_done_callback(self._asked.discard)
+            case UserResumed():
+                self.pauses[-1].resumed_s = event.at_s + VAD_HOP_S
+            case TurnScored():
+                pause = self.pauses[-1]
+                pause.text, pause.words, pause.words_s = event.text, event.completeness, event.t
 
     async def finish(self) -> None:
         await asyncio.gather(*self._asked)

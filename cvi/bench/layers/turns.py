@@ -24,6 +24,7 @@ from cvi.bench.layers.windows import Score, joined, score
 from cvi.bench.recordings.labels import Dialogue, LabelledTurn
 from cvi.bench.run import Figure, Variant
 from cvi.bench.statistics import Interval
+from cvi.conversation.events import BargeIn, TurnCommitted
 from cvi.turns.thresholds import TurnThresholds
 
 # A timeout in plain systems; what silence alone is shown at beside its sweep.
@@ -153,12 +154,12 @@ async def tell_dialogues(
             if events.turn_ends or events.holds:
                 held = await hold(pcm, ears, monologue=False)
                 ends.append(
-                    score(held.times("turn_committed"), events.turn_ends, events.holds)
+                    score(held.times(TurnCommitted), events.turn_ends, events.holds)
                 )
             if events.takes or events.backchannels:
                 held = await hold(pcm, ears, monologue=True)
                 takes.append(
-                    score(held.times("barge_in"), events.takes, events.backchannels)
+                    score(held.times(BargeIn), events.takes, events.backchannels)
                 )
         progress(dialogue.id)
     return joined(ends), joined(takes)

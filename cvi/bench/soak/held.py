@@ -84,7 +84,7 @@ async def hold(plan: SoakPlan) -> None:
         tap = SpoolTap(transport, folder, look.box)
         journal = Journal(conversations_dir() / conversation_id / JOURNAL_NAME, clock)
         conversation = Conversation(settings, engines.layers, engines.render, tap, journal, clock)
-        told = {"conversation_id": conversation_id, "profile": chosen.profile.name, **chosen.facts()}
+        told = {"conversation_id": conversation_id, "profile": chosen.profile.name, **asdict(chosen.facts())}
         print(json.dumps(told), flush=True)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -11,7 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cvi.conversation.journal import JOURNAL_NAME, Event, read_journal
+from cvi.conversation.events import ConversationStarted, Event, ReplyGiven
+from cvi.conversation.journal import JOURNAL_NAME, read_journal
 from cvi.conversation.transcript import Line, transcript
 from cvi.errors import CviError
 from cvi.server.answers import iso
@@ -95,8 +96,8 @@ def transcript_lines(events: Iterable[Event]) -> list[dict[str, Any]]:
     """
     events = list(events)
     began = began_at(events)
-    conversation_id = str(events[0].data.get("conversation_id", "")) if events else ""
-    given = {event.data["reply"]: event.data["utterance"] for event in events if event.type == "reply_given"}
+    conversation_id = _started(events).conversation_id
+    given = {event.reply: event.utterance for event in events if isinstance(event, ReplyGiven)}
 
     def shown(line: Line) -> dict[str, Any]:
         said = {
@@ -116,8 +117,12 @@ def transcript_lines(events: Iterable[Event]) -> list[dict[str, Any]]:
 
 def began_at(events: Sequence[Event]) -> float:
     """When a conversation began, Unix seconds; 0.0 when its journal does not say."""
-    text = str(events[0].data.get("began", "")) if events else ""
     try:
-        return datetime.fromisoformat(text).timestamp()
+        return datetime.fromisoformat(_started(events).began).timestamp()
     except ValueError:
         return 0.0
+
+
+def _started(events: Sequence[Event]) -> ConversationStarted:
+    first = events[0] if events else None
+    return first if isinstance(first, ConversationStarted) else ConversationStarted()

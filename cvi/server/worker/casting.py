@@ -40,7 +40,7 @@ class Engines:
         began = datetime.now(UTC).isoformat(timespec="milliseconds")
         settings = replace(
             self.settings,
-            facts={**self.settings.facts, "began": began},
+            facts=replace(self.settings.facts, began=began),
             max_duration_s=self.spec.limits.max_call_duration_s,
         )
         if self.llm is not None:

@@ -13,7 +13,8 @@ from typing import Any
 
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
-from cvi.conversation.journal import JOURNAL_NAME, Event, Journal
+from cvi.conversation.events import Event
+from cvi.conversation.journal import JOURNAL_NAME, Journal
 from cvi.errors import CviError, UsageError
 from cvi.server.rooms.event_store import read_events, transcript_lines
 from cvi.server.worker.casting import Engines, build_engines

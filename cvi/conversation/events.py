@@ -1,0 +1,482 @@
+"""What is written in a conversation's journal: one frozen dataclass for each event.
+
+Times are seconds on the conversation's clock, durations have their unit in their name. `turn` numbers
+the participant's turns from 1, `reply` the persona's replies (drafts included) from 1. Field names are
+the names in the file; a field with a default is left out of the file while it holds the default.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from functools import cache
+from typing import Any, ClassVar, Literal
+
+from pydantic import TypeAdapter
+
+from cvi.turns.thresholds import Level
+
+_COMMON = frozenset({"seq", "t"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened. `Journal.write` sets `seq` and `t`.
+
+    `seq` counts from 0 without a gap; `t` is when it was written, seconds on the conversation's clock.
+    """
+
+    type: ClassVar[str]
+    """The event's name in the file."""
+    seq: int = -1
+    t: float = 0.0
+
+    @property
+    def happened_s(self) -> float:
+        """When it happened: `at_s` for an event that was only noticed later, else `t`."""
+        return float(getattr(self, "at_s", self.t))
+
+    def data(self) -> dict[str, Any]:
+        """The event's own fields as they stand in the file, in order."""
+        own = [one for one in fields(self) if one.name not in _COMMON]
+        values = {one.name: getattr(self, one.name) for one in own}
+        defaults = {one.name: _default(one) for one in own}
+        return {
+            name: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+            for name, value in values.items()
+            if defaults[name] is MISSING or value != defaults[name]
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole event as JSON values: `seq`, `t`, `type` and `data`."""
+        return {"seq": self.seq, "t": round(self.t, 4), "type": self.type, **self.data()}
+
+
+@dataclass(frozen=True)
+class PlayoutFigures:
+    """How the media units of a conversation were presented.
+
+    `units` presented; `late`: handed over more than a frame period after their time; `repeated`: shown
+    with the frame before, since their own was not rendered yet; `stale`: with a frame older than that;
+    `gaps`: the voice could not keep up. `worst_late_ms` is the worst delay of the playout clock.
+    """
+
+    units: int
+    late: int
+    repeated: int
+    stale: int
+    gaps: int
+    worst_late_ms: float
+
+
+@dataclass(frozen=True)
+class ConversationFacts:
+    """Who takes part and with what: names of persona, replica and profile, the engine of each layer, and
+    when it began (ISO 8601)."""
+
+    persona: str = ""
+    replica: str = ""
+    profile: str = ""
+    engines: dict[str, str] = field(default_factory=dict)
+    began: str = ""
+
+
+# -- the conversation -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConversationStarted(Event):
+    """The first event. Its fields but the id are those of `ConversationFacts`."""
+
+    type: ClassVar[str] = "conversation_started"
+    conversation_id: str = ""
+    persona: str = ""
+    replica: str = ""
+    profile: str = ""
+    engines: dict[str, str] = field(default_factory=dict)
+    began: str = ""
+
+    @classmethod
+    def of(cls, conversation_id: str, facts: ConversationFacts) -> ConversationStarted:
+        """The event of a conversation with these facts."""
+        return cls(conversation_id=conversation_id, **asdict(facts))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConversationEnded(Event):
+    """The last event. `playout` is None for a typed conversation."""
+
+    type: ClassVar[str] = "conversation_ended"
+    reason: str
+    playout: PlayoutFigures | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContextReplaced(Event):
+    """An application put `text` in the place of the system message."""
+
+    type: ClassVar[str] = "context_replaced"
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContextAppended(Event):
+    """An application added `text` to the system message."""
+
+    type: ClassVar[str] = "context_appended"
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SensitivityChanged(Event):
+    """An application changed how long pauses are waited for and how easily the persona yields."""
+
+    type: ClassVar[str] = "sensitivity_changed"
+    patience: Level
+    interruptibility: Level
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineFailed(Event):
+    """An engine failed with `message` and the conversation goes on without its result.
+
+    `layer` names one that listens ("stt", "llm", "turns"); `reply` is the reply that failed.
+    """
+
+    type: ClassVar[str] = "engine_failed"
+    layer: str | None = None
+    reply: int | None = None
+    message: str
+
+
+# -- the participant ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserStartedSpeaking(Event):
+    """A turn began with a voice at `at_s`. `overlap`: a reply was being spoken."""
+
+    type: ClassVar[str] = "user_started_speaking"
+    turn: int
+    at_s: float
+    overlap: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserPaused(Event):
+    """The voice fell silent; in the waveform speech ended at `speech_end_s`."""
+
+    type: ClassVar[str] = "user_paused"
+    turn: int
+    speech_end_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserResumed(Event):
+    """The voice came back at `at_s`, within the same turn."""
+
+    type: ClassVar[str] = "user_resumed"
+    turn: int
+    at_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranscriptPartial(Event):
+    """The words of the turn so far, while it is being spoken; they may change."""
+
+    type: ClassVar[str] = "transcript_partial"
+    turn: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranscriptFinal(Event):
+    """The words of the turn up to a pause."""
+
+    type: ClassVar[str] = "transcript_final"
+    turn: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurnScored(Event):
+    """How likely the turn is over, 0 to 1, judged at a pause.
+
+    With a turn model, `completeness` is blended from `words` (the text's score) and `voice` (the model's).
+    """
+
+    type: ClassVar[str] = "turn_scored"
+    turn: int
+    text: str
+    completeness: float
+    words: float | None = None
+    voice: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeLate(Event):
+    """The judge of `layer` did not answer within `TurnThresholds.judge_within_s` and was not waited for."""
+
+    type: ClassVar[str] = "judge_late"
+    layer: Literal["llm", "turns"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurnCommitted(Event):
+    """The turn is over and is answered by `reply`.
+
+    `speech_start_s` and `speech_end_s` are times in the waveform, `silence_ms` lies between the latter and
+    now. `draft_hit`: the reply had been drafted before.
+    """
+
+    type: ClassVar[str] = "turn_committed"
+    turn: int
+    reply: int
+    text: str
+    speech_start_s: float
+    speech_end_s: float
+    silence_ms: int
+    completeness: float | None
+    draft_hit: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurnTyped(Event):
+    """A turn that was typed, or asked for by an application; `reply` answers it."""
+
+    type: ClassVar[str] = "turn_typed"
+    turn: int
+    reply: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurnEmpty(Event):
+    """A turn of `voice_s` seconds of voice in which no word was recognized; nothing answers it."""
+
+    type: ClassVar[str] = "turn_empty"
+    turn: int
+    voice_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurnReopened(Event):
+    """The participant went on before anything of the answer was heard: the turn was not over."""
+
+    type: ClassVar[str] = "turn_reopened"
+    turn: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backchannel(Event):
+    """A voice of `voice_s` seconds during a reply was no interruption ("mhm"); the reply goes on."""
+
+    type: ClassVar[str] = "backchannel"
+    turn: int
+    text: str
+    voice_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class BargeIn(Event):
+    """The persona yields to a voice that began at `voice_at_s`, during its reply."""
+
+    type: ClassVar[str] = "barge_in"
+    turn: int
+    voice_at_s: float
+
+
+# -- the persona's replies ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class DraftStarted(Event):
+    """A reply to the turn's `text` is being made before the turn is over; nothing of it is heard."""
+
+    type: ClassVar[str] = "draft_started"
+    turn: int
+    reply: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DraftDiscarded(Event):
+    """A draft ended unheard: the participant `resumed`, or the text `changed`."""
+
+    type: ClassVar[str] = "draft_discarded"
+    reply: int
+    reason: Literal["resumed", "changed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplyCommitted(Event):
+    """The reply is being spoken from now on. `turn` is what it answers, None for a greeting."""
+
+    type: ClassVar[str] = "reply_committed"
+    reply: int
+    turn: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplyGiven(Event):
+    """An application gave the reply as sound, under a name of its own, `utterance`."""
+
+    type: ClassVar[str] = "reply_given"
+    reply: int
+    utterance: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplyFirstToken(Event):
+    """The language model wrote its first piece of text."""
+
+    type: ClassVar[str] = "reply_first_token"
+    reply: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplyFirstClause(Event):
+    """The first clause, `text`, is ready to be spoken."""
+
+    type: ClassVar[str] = "reply_first_clause"
+    reply: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplyFirstSpeech(Event):
+    """The voice synthesized the first sound; it may still be behind the gate."""
+
+    type: ClassVar[str] = "reply_first_speech"
+    reply: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplyWritten(Event):
+    """The language model has written all of the reply, `text`."""
+
+    type: ClassVar[str] = "reply_written"
+    reply: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplyFirstAudio(Event):
+    """The first audible sample of the reply reaches the ear at `at_s`."""
+
+    type: ClassVar[str] = "reply_first_audio"
+    reply: int
+    at_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplyFirstFrame(Event):
+    """The reply's first frame with a moving mouth is shown at `at_s`."""
+
+    type: ClassVar[str] = "reply_first_frame"
+    reply: int
+    at_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplyHeard(Event):
+    """What has been heard of the reply so far, `text`; written about once a second."""
+
+    type: ClassVar[str] = "reply_heard"
+    reply: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplyDucked(Event):
+    """The reply is spoken more quietly, since the participant may be interrupting."""
+
+    type: ClassVar[str] = "reply_ducked"
+    reply: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechGap(Event):
+    """The voice could not keep up: a unit in the middle of the reply is silent."""
+
+    type: ClassVar[str] = "speech_gap"
+    reply: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplyFinished(Event):
+    """The reply, `text`, was heard to its end."""
+
+    type: ClassVar[str] = "reply_finished"
+    reply: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplyInterrupted(Event):
+    """The reply was cut; `heard` is the part of its text that was heard.
+
+    `why`: "barge_in", "resumed", "replaced", "conversation_ended", or "asked" by an application.
+    `audible`: any sound of it was heard. `silent_s` is when it fell silent at the ear, None when typed.
+    """
+
+    type: ClassVar[str] = "reply_interrupted"
+    reply: int
+    why: str
+    heard: str
+    audible: bool
+    silent_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MouthAtRest(Event):
+    """After a cut, the mouth is first shown at rest at `at_s`."""
+
+    type: ClassVar[str] = "mouth_at_rest"
+    at_s: float
+
+
+# -- events of other versions ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnknownEvent(Event):
+    """An event of a type that this version does not know, as it stands in the file."""
+
+    type: ClassVar[str] = ""
+    name: str
+    values: dict[str, Any]
+
+    def data(self) -> dict[str, Any]:
+        """The event's fields as they stand in the file."""
+        return self.values
+
+    def to_json(self) -> dict[str, Any]:
+        """The event as it was read."""
+        return {**super().to_json(), "type": self.name}
+
+
+EVENT_TYPES: dict[str, type[Event]] = {
+    kind.type: kind for kind in Event.__subclasses__() if kind is not UnknownEvent
+}
+"""Every event of this version by its name in the file."""
+
+
+def event_from_json(line: dict[str, Any]) -> Event:
+    """The event of one line of a journal. Fields that are not known are left out.
+
+    Raises KeyError without `seq`, `t` or `type`, ValueError for fields of the wrong type or missing.
+    """
+    name, seq, t = line["type"], line["seq"], line["t"]
+    if name not in EVENT_TYPES:
+        own = {key: value for key, value in line.items() if key not in ("seq", "t", "type")}
+        return UnknownEvent(seq=seq, t=t, name=name, values=own)
+    return _adapter(name).validate_python(line)
+
+
+@cache
+def _adapter(name: str) -> TypeAdapter[Event]:
+    return TypeAdapter(EVENT_TYPES[name])
+
+
+def _default(one: Any) -> Any:
+    return one.default if one.default_factory is MISSING else one.default_factory()
