@@ -43,7 +43,7 @@ def ab(
     from rich.console import Console
 
     from cvi.bench.ab.measure import measure_peers
-    from cvi.bench.report.page import REPORT_NAME, write_report
+    from cvi.bench.report.page import report_line
     from cvi.bench.run_store import new_run_folder, save_run
 
     contenders = [_contender(peer, out_hz) for peer in peers]
@@ -64,14 +64,14 @@ def ab(
             )
         )
     save_run(run, folder)
-    page, _ = write_report([(folder, run)], folder / REPORT_NAME)
+    report = report_line(folder, run)
     if json:
         typer.echo((folder / "run.json").read_text(encoding="utf-8"), nl=False)
         return
     from cvi.bench.tables import print_latency_run
 
     print_latency_run(run, Console(highlight=False))
-    typer.echo(f"Report  {page}")
+    typer.echo(report)
 
 
 def _contender(text: str, out_hz: int) -> Contender:

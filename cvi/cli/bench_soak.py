@@ -37,7 +37,7 @@ def soak(
 
     from rich.console import Console
 
-    from cvi.bench.report.page import REPORT_NAME, write_report
+    from cvi.bench.report.page import report_line
     from cvi.bench.run_store import new_run_folder, save_run
     from cvi.bench.soak.series import growing_series, judge_series
     from cvi.bench.soak.watch import SoakOptions
@@ -58,12 +58,12 @@ def soak(
     console = Console(stderr=True, highlight=False)
     run = _watched(options, folder, ("cvi", *sys.argv[1:]), console)
     save_run(run, folder)
-    page, _ = write_report([(folder, run)], folder / REPORT_NAME)
+    report = report_line(folder, run)
     if json:
         typer.echo((folder / "run.json").read_text(encoding="utf-8"), nl=False)
     else:
         _print(run, Console(highlight=False))
-        typer.echo(f"Report  {page}")
+        typer.echo(report)
     if growing_series(judge_series(run.series, run.duration_s)):
         raise typer.Exit(1)
 
@@ -92,8 +92,7 @@ def _watched(options: object, folder: Path, command: tuple[str, ...], console: C
 def _print(run: Run, console: Console) -> None:
     from rich.table import Table
 
-    from cvi.bench.report.axis import number, signed
-    from cvi.bench.report.courses import verdict_words
+    from cvi.bench.report.wording import number, signed, verdict_words
     from cvi.bench.soak.series import judge_series
 
     found = judge_series(run.series, run.duration_s)

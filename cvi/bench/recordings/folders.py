@@ -214,9 +214,7 @@ def _meeting_turns(name: str, path: Path, spans: list[tuple[float, float, str]])
     return turns
 
 
-def _meeting_turn(
-    name: str, path: Path, start_s: float, end_s: float, pauses: list[Silence]
-) -> LabelledTurn:
+def _meeting_turn(name: str, path: Path, start_s: float, end_s: float, pauses: list[Silence]) -> LabelledTurn:
     from_s = max(start_s - _LEAD_S, 0.0)
     silences = tuple(
         Silence(pause.start_s - from_s, None if pause.end_s is None else pause.end_s - from_s, pause.is_end)

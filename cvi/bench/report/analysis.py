@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,13 +16,13 @@ from cvi.bench.soak.series import SeriesVerdict, judge_series
 from cvi.bench.statistics import Interval, Summary, share, summarize
 from cvi.errors import UsageError
 
-# The sides of `cvi bench turns` that are ours, the fullest first.
-_OURS = ("both", "words")
+# The variants of `cvi bench turns` that are the program's own, the fullest first.
+_OWN = ("both", "words")
 
 
 @dataclass(frozen=True, slots=True)
 class Summarized:
-    """A figure and its percentiles, or for ones and zeros the `share` of ones with its interval (0..1)."""
+    """A figure and its percentiles; for ones and zeros also the `share` of ones, 0..1, with its interval."""
 
     figure: Figure
     summary: Summary
@@ -43,48 +44,75 @@ class Summarized:
 
     @property
     def unit(self) -> str:
-        """Of `middle`."""
+        """The unit of `middle`."""
         return "%" if self.share is not None else self.figure.unit
 
 
 @dataclass(frozen=True, slots=True)
-class SideAnalysis:
-    """`measured` from outside, `account` by the program itself."""
+class VariantFigure:
+    """A figure of the variant number `place` of its run."""
+
+    place: int
+    variant: str
+    data: Summarized
+
+
+@dataclass(frozen=True, slots=True)
+class VariantAnalysis:
+    """The figures `measured` from outside, and those of the program's own `account`."""
 
     variant: Variant
     measured: tuple[Summarized, ...]
     account: tuple[Summarized, ...]
 
     def of(self, name: str) -> Summarized | None:
+        """The figure of that name; None where the variant has none."""
         found = (one for one in (*self.measured, *self.account) if one.figure.name == name)
         return next(found, None)
 
 
 @dataclass(frozen=True, slots=True)
 class RunAnalysis:
-    """`main` is the side that the run is about; `against`: it compared with each other one, B being the main
-    one. `courses`: a soak's."""
+    """`main` is the variant that the run is about, `against` its comparison with each other one (B is the
+    main one). `courses` are the series of a soak."""
 
     name: str
     run: Run
-    variants: tuple[SideAnalysis, ...]
-    main: SideAnalysis | None
+    variants: tuple[VariantAnalysis, ...]
+    main: VariantAnalysis | None
     against: tuple[Row, ...]
     courses: tuple[SeriesVerdict, ...]
+
+    def measured(self) -> list[list[VariantFigure]]:
+        """Each figure measured from outside, for the variants that have it."""
+        names = dict.fromkeys(one.figure.name for variant in self.variants for one in variant.measured)
+        return [self._figures(name) for name in names]
+
+    def account(self) -> list[VariantFigure]:
+        """The figures of the program's own account, variants together."""
+        names = dict.fromkeys(one.figure.name for variant in self.variants for one in variant.account)
+        return [figure for name in names for figure in self._figures(name)]
+
+    def _figures(self, name: str) -> list[VariantFigure]:
+        return [
+            VariantFigure(place, variant.variant.name, data)
+            for place, variant in enumerate(self.variants)
+            if (data := variant.of(name)) is not None
+        ]
 
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """`between`: every later run against the first, with the run's name; those that cannot be compared
-    are left out."""
+    """`between`: every later run against the first, with the run's name; those that cannot be compared are
+    left out."""
 
     runs: tuple[RunAnalysis, ...]
     between: tuple[tuple[str, RunComparison], ...]
 
 
 def analyse(runs: Sequence[tuple[Path, Run]]) -> Analysis:
-    """Runs with their folders, one at least."""
-    found = tuple(_run(_name(place), run) for place, run in runs)
+    """Analyse runs, given with their folders, one at least."""
+    found = tuple(_analyse_run(_name(place), run) for place, run in runs)
     between: list[tuple[str, RunComparison]] = []
     for other in found[1:]:
         try:
@@ -105,24 +133,23 @@ def as_data(analysis: Analysis) -> dict[str, Any]:
     }
 
 
-def _run(name: str, run: Run) -> RunAnalysis:
-    variants = tuple(SideAnalysis(s, _summarized(measured(s)), _summarized(account(s))) for s in run.variants)
-    main = _main(variants)
-    others = (variant for variant in variants if variant is not main)
+def _analyse_run(name: str, run: Run) -> RunAnalysis:
+    variants = tuple(
+        VariantAnalysis(variant, _summarized(measured(variant)), _summarized(account(variant)))
+        for variant in run.variants
+    )
+    own = next((v for name in _OWN for v in variants if v.variant.name == name), None)
+    main = own or next(iter(variants), None)
+    others = (other for other in variants if other is not main)
     against = tuple(row for other in others if main for row in compare_variants(other.variant, main.variant))
     return RunAnalysis(name, run, variants, main, against, tuple(judge_series(run.series, run.duration_s)))
 
 
-def _main(variants: Sequence[SideAnalysis]) -> SideAnalysis | None:
-    """Ours with all it has, where silence alone is measured beside it; else the first."""
-    ours = next((variant for name in _OURS for variant in variants if variant.variant.name == name), None)
-    return ours or (variants[0] if variants else None)
-
-
 def _summarized(figures: Sequence[Figure]) -> tuple[Summarized, ...]:
-    pairs = ((figure, summarize(figure.values)) for figure in figures)
     return tuple(
-        Summarized(figure, summary, _share(figure)) for figure, summary in pairs if summary is not None
+        Summarized(figure, summary, _share(figure))
+        for figure in figures
+        if (summary := summarize(figure.values)) is not None
     )
 
 
@@ -163,18 +190,15 @@ def _run_data(analysis: RunAnalysis) -> dict[str, Any]:
     }
 
 
-def _variant_data(analysis: SideAnalysis) -> dict[str, Any]:
+def _variant_data(analysis: VariantAnalysis) -> dict[str, Any]:
     playout = asdict(analysis.variant.playout)
     for long in ("lateness_ms", "sync"):
         playout.pop(long)
-    outcomes: dict[str, int] = {}
-    for turn in analysis.variant.turns:
-        outcomes[turn.outcome] = outcomes.get(turn.outcome, 0) + 1
     return {
         "name": analysis.variant.name,
         "about": analysis.variant.about,
         "engines": analysis.variant.engines,
-        "outcomes": outcomes,
+        "outcomes": Counter(turn.outcome for turn in analysis.variant.turns),
         "figures": [_figure_data(one) for one in (*analysis.measured, *analysis.account)],
         "playout": playout,
     }
@@ -194,4 +218,4 @@ def _figure_data(one: Summarized) -> dict[str, Any]:
 
 
 def _rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    return [{**asdict(row), "real": row.comparison.real} for row in rows]
+    return [{**as_json(row), "real": row.comparison.real} for row in rows]

@@ -1,21 +1,21 @@
-"""What happened when, turn by turn: a bar a turn for all, and lanes for whoever opens one."""
+"""What happened when, turn by turn: a bar for each variant's answer, and lanes of events for each turn.
+
+Places on an axis are in per cent of its width; times are in ms after the true end of the caller's speech.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from cvi.bench.quantities import ACCOUNT
-from cvi.bench.report.axis import SPAN, Axis, around, number
-from cvi.bench.report.html import Markup, join, tag
-from cvi.bench.report.plot import box, vertical
+from cvi.bench.report.wording import number
 from cvi.bench.run import Mark, TurnRecord, Variant
 
 # What is shown of the caller's speech before its end, and of the reply after its beginning.
 _BEFORE_MS, _AFTER_MS = 500.0, 300.0
-# In the lanes: enough to see what led up to the answer, and that it went on.
 _LANES_BEFORE_MS, _LANES_AFTER_MS = 1000.0, 600.0
-# One very late answer must not squeeze all the others.
+# A very late answer must not squeeze all the others.
 _LONGEST_MS = 6000.0
 LANES = {
     "caller": "caller",
@@ -24,12 +24,13 @@ LANES = {
     "judge": "end of turn?",
     "draft": "drafts",
     "floor": "the floor",
-    "reply": "reply written, voiced",
+    "reply": "reply written, spoken",
     "persona": "persona heard",
     "mouth": "mouth seen",
     "barge_in": "barge-in",
 }
-_FALLBACK_LANES = {
+_MEASURED_LANES = ("caller", "persona", "mouth")
+_ACCOUNT_LANES = {
     "transcript": "transcript",
     "floor": "floor",
     "first_token": "reply",
@@ -48,70 +49,109 @@ _OUTCOMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
-    """What the caller said once, and each side's answer to it, by the side's place."""
+class AxisRange:
+    """The times, in ms, at the left and the right edge."""
 
-    turns: tuple[tuple[int, TurnRecord], ...]
+    low: float
+    high: float
 
-    @property
-    def said(self) -> TurnRecord:
-        return self.turns[0][1]
+    def percent(self, ms: float) -> float:
+        """Where a time lies, 0 at the left edge to 100; times beyond are held at the edge."""
+        return round(100 * min(1.0, max(0.0, (ms - self.low) / (self.high - self.low))), 2)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """A few round times: (place, text)."""
+        from matplotlib.ticker import MaxNLocator
+
+        times = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(self.low, self.high)
+        return [(self.percent(ms), number(float(ms))) for ms in times if self.low <= ms <= self.high]
 
 
-def timelines(variants: Sequence[Variant]) -> Markup:
-    """A list of turns; each opens into lanes."""
-    tasks = _tasks(variants)
-    axis = _axis(task for task in tasks)
-    rows = [_task(task, axis, [variant.name for variant in variants]) for task in tasks]
-    return tag("div", _key(variants), _scale(axis), tag("ol", rows, class_="turns"), class_="timelines")
+@dataclass(frozen=True, slots=True)
+class TimelineBar:
+    """From `left` on, `width` wide; a moment has no width. `kind` is its class in the style sheet."""
+
+    left: float
+    width: float
+    kind: str
 
 
-def _tasks(variants: Sequence[Variant]) -> list[_Task]:
-    found: dict[tuple[str, int], list[tuple[int, TurnRecord]]] = {}
+@dataclass(frozen=True, slots=True)
+class TimelineLane:
+    """The events of one kind in a turn, as bars and in words."""
+
+    name: str
+    bars: tuple[TimelineBar, ...]
+    events: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnAnswer:
+    """A variant's answer to a turn: `text` is how late it was heard, or the outcome."""
+
+    place: int
+    variant: str
+    outcome: str
+    text: str
+    bars: tuple[TimelineBar, ...]
+    lanes: tuple[TimelineLane, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTimeline:
+    """What the caller said once, its `conditions` in words, and each variant's answer.
+
+    `lanes_axis` is the axis of the lanes of all answers."""
+
+    text: str
+    conditions: str
+    answers: tuple[TurnAnswer, ...]
+    lanes_axis: AxisRange
+
+
+def turn_timelines(variants: Sequence[Variant]) -> tuple[AxisRange, list[TurnTimeline]]:
+    """The turns in order, and the axis of their bars. The same turn of several variants is one timeline."""
+    turns: dict[tuple[str, int], list[tuple[int, TurnRecord]]] = {}
     for place, variant in enumerate(variants):
         met: dict[str, int] = {}
         for turn in variant.turns:
-            met[turn.id] = met.get(turn.id, -1) + 1
-            found.setdefault((turn.id, met[turn.id]), []).append((place, turn))
-    return [_Task(tuple(turns)) for turns in found.values()]
+            met[turn.id] = met.get(turn.id, 0) + 1
+            turns.setdefault((turn.id, met[turn.id]), []).append((place, turn))
+    answers_ms = [turn.first_audio_ms or 0.0 for variant in variants for turn in variant.turns]
+    axis = AxisRange(-_BEFORE_MS, min(max(answers_ms, default=0.0) + _AFTER_MS, _LONGEST_MS))
+    names = [variant.name for variant in variants]
+    return axis, [_timeline(answers, axis, names) for answers in turns.values()]
 
 
-def _axis(tasks: Iterator[_Task]) -> Axis:
-    answers = [turn.first_audio_ms or 0.0 for task in tasks for _, turn in task.turns]
-    end = min(max(answers, default=0.0) + _AFTER_MS, _LONGEST_MS)
-    return Axis(-_BEFORE_MS, around(0.0, end).high)
-
-
-def _task(task: _Task, axis: Axis, names: Sequence[str]) -> Markup:
-    said = task.said
-    bars = [
-        tag(
-            "span",
-            _svg(list(_bar(turn, axis, place)), axis, f"{names[place]}: {_answer(turn)}"),
-            tag("span", _answer(turn), class_=f"answer {turn.outcome}"),
-            class_="bar",
-        )
-        for place, turn in task.turns
-    ]
-    label = tag(
-        "span",
-        tag("b", said.text or said.id),
-        tag("small", " · ".join(_about(said))),
-        class_="said",
+def _timeline(
+    answers: Sequence[tuple[int, TurnRecord]], axis: AxisRange, names: Sequence[str]
+) -> TurnTimeline:
+    lanes_axis = _lanes_axis([turn for _, turn in answers])
+    first = answers[0][1]
+    return TurnTimeline(
+        text=first.text or first.id,
+        conditions=" · ".join(_conditions(first)),
+        answers=tuple(
+            TurnAnswer(
+                place,
+                names[place],
+                turn.outcome,
+                _answer(turn),
+                tuple(_answer_bars(turn, axis)),
+                tuple(_lanes(turn, lanes_axis)),
+            )
+            for place, turn in answers
+        ),
+        lanes_axis=lanes_axis,
     )
-    near = _lanes_axis([turn for _, turn in task.turns])
-    lanes = [_lanes(turn, near, place, names[place] if len(names) > 1 else "") for place, turn in task.turns]
-    opened = tag("details", tag("summary", label, tag("span", bars, class_="bars")), lanes)
-    return tag("li", opened)
 
 
-def _about(turn: TurnRecord) -> Iterator[str]:
+def _conditions(turn: TurnRecord) -> Iterator[str]:
     yield turn.id
     if turn.kind and turn.kind != turn.id:
         yield turn.kind.replace("_", " ")
     for name, value in turn.conditions.items():
-        shown = number(value) if isinstance(value, float | int) else value
-        yield f"{name.replace('_', ' ')} {shown}"
+        yield f"{name.replace('_', ' ')} {number(value) if isinstance(value, float | int) else value}"
 
 
 def _answer(turn: TurnRecord) -> str:
@@ -120,144 +160,78 @@ def _answer(turn: TurnRecord) -> str:
     return _OUTCOMES.get(turn.outcome, "no answer")
 
 
-def _bar(turn: TurnRecord, axis: Axis, place: int) -> Iterator[Markup]:
-    yield _span(axis, axis.low, 0.0, "speech")
+def _answer_bars(turn: TurnRecord, axis: AxisRange) -> Iterator[TimelineBar]:
+    """Speech, the wait for the floor, the wait for the first sound, the reply."""
+    yield _bar(axis, axis.low, 0.0, "speech")
     heard = turn.first_audio_ms
     if heard is None:
         return
     floor = turn.journal.get("floor")
-    waited = min(floor, heard) if floor is not None else heard
-    yield _span(axis, 0.0, waited, f"waiting side-{place}")
-    yield _span(axis, waited, heard, f"composing side-{place}")
-    if heard < axis.high:
-        yield _span(axis, heard, axis.high, f"heard side-{place}")
+    waited = heard if floor is None else min(floor, heard)
+    yield _bar(axis, 0.0, waited, "waiting")
+    yield _bar(axis, waited, heard, "composing")
+    yield _bar(axis, heard, axis.high, "heard")
 
 
-def _lanes_axis(turns: Sequence[TurnRecord]) -> Axis:
-    """One axis for the lanes of all sides: from a little before the end of speech until all are heard."""
+def _lanes_axis(turns: Sequence[TurnRecord]) -> AxisRange:
+    """From a little before the end of speech until all answers are heard."""
     low, high = -300.0, 600.0
     for turn in turns:
         times = [_ms(turn, at) for mark in _marks(turn) for at in (mark.at_s, mark.until_s) if at is not None]
         low = min([low, *times])
         high = max(high, min(max(times, default=0.0), (turn.first_audio_ms or 0.0) + _LANES_AFTER_MS))
-    return Axis(max(low, -_LANES_BEFORE_MS), high)
+    return AxisRange(max(low, -_LANES_BEFORE_MS), high)
+
+
+def _lanes(turn: TurnRecord, axis: AxisRange) -> Iterator[TimelineLane]:
+    marks = _marks(turn)
+    for lane in [*LANES, *sorted({mark.lane for mark in marks} - LANES.keys())]:
+        own = [mark for mark in marks if mark.lane == lane]
+        if own:
+            events = "; ".join(_event(turn, mark) for mark in own)
+            name = LANES.get(lane, lane.replace("_", " "))
+            yield TimelineLane(name, tuple(_lane_bars(turn, own, axis)), events)
+
+
+def _lane_bars(turn: TurnRecord, marks: Iterable[Mark], axis: AxisRange) -> Iterator[TimelineBar]:
+    for mark in marks:
+        begin_ms = _ms(turn, mark.at_s)
+        if mark.until_s is not None:
+            kind = "speech" if mark.lane == "caller" else "waiting"
+            kind = "composing" if mark.lane in _MEASURED_LANES[1:] else kind
+            yield _bar(axis, begin_ms, _ms(turn, mark.until_s), kind)
+        elif axis.low <= begin_ms <= axis.high:
+            yield TimelineBar(axis.percent(begin_ms), 0.0, "moment")
 
 
 def _marks(turn: TurnRecord) -> list[Mark]:
-    return list(turn.marks) or list(_marks_of_account(turn))
-
-
-def _lanes(turn: TurnRecord, axis: Axis, place: int, name: str) -> Markup:
-    """All that is known of a turn, a lane a kind of event; times in ms after the end of speech."""
-    marks = _marks(turn)
-    order = [*LANES, *sorted({mark.lane for mark in marks} - LANES.keys())]
-    rows = [
-        tag(
-            "div",
-            tag("span", LANES.get(lane, lane.replace("_", " ")), class_="lane-name"),
-            _svg([_drawn(turn, mark, axis, place) for mark in there], axis, "", class_="track"),
-            tag("span", "; ".join(_told(turn, mark) for mark in there), class_="events"),
-            class_="lane",
-        )
-        for lane in order
-        if (there := [mark for mark in marks if mark.lane == lane])
-    ]
-    ticks = [
-        tag("span", number(value), style=f"left:{100 * axis.share(value):.2f}%") for value in axis.ticks(5)
-    ]
-    scale = tag("div", tag("span", ticks, class_="ticks"), class_="lane lane-scale", aria_hidden="true")
-    return tag(
-        "div", tag("p", name, class_=f"chip side-{place}") if name else None, rows, scale, class_="lanes"
-    )
-
-
-def _marks_of_account(turn: TurnRecord) -> Iterator[Mark]:
-    yield Mark("caller", "speech", turn.speech_start_s, turn.speech_end_s)
+    """The marks of a turn, or where it has none, what its account and the measurement say."""
+    if turn.marks:
+        return list(turn.marks)
     labels = dict(ACCOUNT)
-    for key, lane in _FALLBACK_LANES.items():
-        after_ms = turn.journal.get(key)
-        if key == "first_audio":
-            after_ms = turn.first_audio_ms
-        elif key == "first_frame":
-            after_ms = turn.first_frame_ms
-        if after_ms is not None:
-            yield Mark(lane, labels[key], turn.speech_end_s + after_ms / 1000)
+    times = turn.journal | {"first_audio": turn.first_audio_ms, "first_frame": turn.first_frame_ms}
+    return [Mark("caller", "speech", turn.speech_start_s, turn.speech_end_s)] + [
+        Mark(lane, labels[key], turn.speech_end_s + after_ms / 1000)
+        for key, lane in _ACCOUNT_LANES.items()
+        if (after_ms := times.get(key)) is not None
+    ]
 
 
-def _drawn(turn: TurnRecord, mark: Mark, axis: Axis, place: int) -> Markup:
-    begin = _ms(turn, mark.at_s)
-    if mark.until_s is None:
-        return vertical(axis.x(begin), f"moment side-{place}") if axis.low <= begin <= axis.high else Markup()
-    measured = " measured" if mark.lane in ("caller", "persona", "mouth") else ""
-    return _span(axis, begin, _ms(turn, mark.until_s), f"stretch side-{place}{measured} {_class(mark.lane)}")
+def _event(turn: TurnRecord, mark: Mark) -> str:
+    when = _rounded(_ms(turn, mark.at_s))
+    if mark.until_s is not None:
+        when += f" to {_rounded(_ms(turn, mark.until_s))}"
+    return f"{mark.name.replace('_', ' ')} {when}{f' “{mark.text}”' if mark.text else ''}"
 
 
-def _told(turn: TurnRecord, mark: Mark) -> str:
-    begin = _signed(_ms(turn, mark.at_s))
-    when = begin if mark.until_s is None else f"{begin} to {_signed(_ms(turn, mark.until_s))}"
-    words = f" “{mark.text}”" if mark.text else ""
-    return f"{mark.name.replace('_', ' ')} {when}{words}"
+def _bar(axis: AxisRange, begin_ms: float, end_ms: float, kind: str) -> TimelineBar:
+    left = axis.percent(begin_ms)
+    return TimelineBar(left, round(axis.percent(end_ms) - left, 2), kind)
 
 
 def _ms(turn: TurnRecord, at_s: float) -> float:
     return (at_s - turn.speech_end_s) * 1000
 
 
-def _signed(ms: float) -> str:
+def _rounded(ms: float) -> str:
     return f"{'−' if round(ms) < 0 else ''}{abs(round(ms))}"
-
-
-def _class(lane: str) -> str:
-    return f"of-{lane.replace('_', '-')}" if lane in LANES else ""
-
-
-def _span(axis: Axis, begin: float, end: float, class_: str) -> Markup:
-    left, right = axis.x(begin), axis.x(end)
-    return box(left, 150, max(right - left, 0.0), 700, class_) if right > left else Markup()
-
-
-def _svg(marks: Sequence[Markup], axis: Axis, says: str, class_: str = "strip") -> Markup:
-    zero = vertical(axis.x(0.0), "zero") if axis.low <= 0 <= axis.high else None
-    return tag(
-        "svg",
-        join(marks, zero),
-        viewbox=f"0 0 {SPAN:.0f} {SPAN:.0f}",
-        preserveaspectratio="none",
-        class_=class_,
-        role="img" if says else None,
-        aria_label=says or None,
-        aria_hidden=None if says else "true",
-    )
-
-
-def _scale(axis: Axis) -> Markup:
-    ticks = [
-        tag(
-            "span",
-            f"{number(v)}{' ms' if v == axis.ticks()[-1] else ''}",
-            style=f"left:{100 * axis.share(v):.2f}%",
-        )
-        for v in axis.ticks()
-        if v >= 0
-    ]
-    return tag("div", tag("span", ticks, class_="ticks"), class_="scale", aria_hidden="true")
-
-
-def _key(variants: Sequence[Variant]) -> Markup:
-    """What the colours of a bar mean, with a swatch a side."""
-
-    def swatch(class_: str) -> Markup:
-        return tag("svg", box(0, 1, 18, 8, class_), viewbox="0 0 18 10", class_="swatch", aria_hidden="true")
-
-    def swatches(class_: str) -> list[Markup]:
-        return [swatch(f"{class_} side-{place}") for place in range(len(variants))]
-
-    has_account = any(turn.journal for variant in variants for turn in variant.turns)
-    waiting = "until the floor passed" if has_account else "until the first sound"
-    items = [tag("li", swatch("speech"), "the caller speaks"), tag("li", swatches("waiting"), waiting)]
-    if has_account:
-        items.append(tag("li", swatches("composing"), "until the first sound"))
-    items.append(tag("li", swatches("heard"), "the persona is heard"))
-    names = " above ".join(variant.name for variant in variants)
-    order = tag("li", f"In each row: {names}.") if len(variants) > 1 else None
-    return tag("ul", items, order, class_="key")
