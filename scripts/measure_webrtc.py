@@ -19,8 +19,8 @@ import numpy as np
 from cvi.audio.block import HOP_S, PLAYED_HZ
 from cvi.clock import Clock
 from cvi.media.frames import AVUnit
-from cvi.transport.webrtc.hearing import Hearing
-from cvi.transport.webrtc.participant import Participant
+from cvi.transport.webrtc.audio_input import IncomingAudio
+from cvi.testing.participant import Participant
 from cvi.transport.webrtc.peer import tap
 from cvi.transport.webrtc.transport import WebRtcTransport
 
@@ -48,7 +48,7 @@ async def main() -> None:
     await transport.open()
     participant = Participant()
     await participant.join(lambda offer: transport.join(offer, "p1"))
-    hearing = Hearing(loop.time)
+    hearing = IncomingAudio(loop.time)
     receiver = next(r for r in participant.pc.getReceivers() if r.track.kind == "audio")
     tap(receiver, hearing.arrived)
     while not transport.flowing:  # noqa: ASYNC110 - a script

@@ -11,7 +11,7 @@ def devices(
     json: Annotated[bool, typer.Option("--json", help="Print for machines.")] = False,
 ) -> None:
     """List microphones, loudspeakers, cameras and the display."""
-    from cvi.transport.inventory import FoundDevice, inventory
+    from cvi.transport.devices import FoundDevice, inventory
 
     found = inventory()
     if json:

@@ -82,7 +82,7 @@ def _eye(name: str | None) -> Eye:
     from cvi.training.footage import open_footage
     from cvi.training.recording.booth import FPS
     from cvi.training.recording.camera import Camera, FilmCamera
-    from cvi.transport.inventory import cameras
+    from cvi.transport.devices import cameras
 
     if name is not None and Path(name).is_file():
         return FilmCamera(open_footage(Path(name)).frames(FPS), time.monotonic())

@@ -26,8 +26,8 @@ from cvi.errors import CviError, UsageError
 from cvi.models.profiles import Resolution, resolve_profile
 from cvi.paths import conversations_dir
 from cvi.persona.loading import load_persona
+from cvi.transport.devices import cameras
 from cvi.transport.file import FileTransport
-from cvi.transport.inventory import cameras
 from cvi.transport.local import LocalTransport
 
 

@@ -21,7 +21,7 @@ from cvi.media.frames import AVUnit
 from cvi.media.inset import PictureSource, room_for
 from cvi.media.readers import AudioReader
 from cvi.transport.camera import open_camera
-from cvi.transport.log import PlayedLog
+from cvi.transport.live_recording import LiveRecording
 from cvi.transport.loudspeaker import Loudspeaker
 from cvi.transport.microphone import Microphone
 from cvi.transport.portaudio import Device
@@ -84,7 +84,7 @@ class LocalTransport:
         self._window: Window | None = None
         self._title = title
         self._coming: deque[asyncio.TimerHandle] = deque()
-        self._log = PlayedLog(recording, output, width=width, height=height, fps=fps, stereo=stereo)
+        self._log = LiveRecording(recording, output, width=width, height=height, fps=fps, stereo=stereo)
         self._left = asyncio.Event()
         self._closed = False
 

@@ -14,7 +14,7 @@ from cvi.bench.probe.evidence import laid
 from cvi.bench.probe.hearing import sounding
 from cvi.bench.remote_peer.audio_receiver import LEAST_HOLD_S, PERIOD, PERIOD_S, RTP_HZ, AudioReceiver
 from cvi.bench.remote_peer.rtp_timestamps import RtpTimeline
-from cvi.transport.webrtc.voice import SLICE, OpusEncoder
+from cvi.transport.webrtc.audio_output import SLICE, OpusEncoder
 
 PACKET_S = 0.020
 ORIGIN = (1 << 32) - 20_000

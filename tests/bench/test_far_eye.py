@@ -16,7 +16,7 @@ from cvi.bench.remote_peer.video_receiver import (
     VideoReceiver,
     is_key,
 )
-from cvi.transport.webrtc.encoder import PictureEncoder, Shape
+from cvi.transport.webrtc.video_encoder import EncodingSettings, VideoEncoder
 
 BOX = MouthBox(60, 100, 120, 200)
 
@@ -82,11 +82,11 @@ def face(brightness: int, width: int = 320, height: int = 180) -> np.ndarray:
 @pytest.mark.parametrize("codec", ["H264", "VP8"])
 def test_the_mouth_is_seen_in_every_picture_however_large(codec: Codec) -> None:
     eye = VideoReceiver(BOX, (320, 180))
-    for shape in (Shape(320, 180, 25, 600_000), Shape(160, 90, 25, 600_000)):
+    for shape in (EncodingSettings(320, 180, 25, 600_000), EncodingSettings(160, 90, 25, 600_000)):
         if eye.seen or shape.width == 160:
             eye.close()
             eye = VideoReceiver(BOX, (320, 180))
-        encoder = PictureEncoder(codec, shape)
+        encoder = VideoEncoder(codec, shape)
         wanted = (60, 200, 90)
         for number, brightness in enumerate(wanted):
             data, _ = encoder.encode(face(brightness, shape.width, shape.height))
@@ -108,7 +108,7 @@ def test_what_cannot_be_decoded_is_counted() -> None:
 @pytest.mark.parametrize("codec", ["H264", "VP8"])
 def test_after_a_hole_nothing_is_seen_before_the_next_key_frame(codec: Codec) -> None:
     eye = VideoReceiver(BOX, (320, 180))
-    encoder = PictureEncoder(codec, Shape(320, 180, 25, 600_000))
+    encoder = VideoEncoder(codec, EncodingSettings(320, 180, 25, 600_000))
     keys = {0, 6}
     wishes = []
     for number in range(10):

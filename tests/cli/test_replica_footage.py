@@ -92,7 +92,7 @@ def test_record_refuses_before_it_films(tmp_path: Path, monkeypatch: pytest.Monk
     assert isinstance(outcome.exception, UsageError) and "notes.txt" in str(outcome.exception)
     outcome = RUN.invoke(app, ["replica", "record", str(tmp_path / "me.avi")])
     assert isinstance(outcome.exception, UsageError)
-    import cvi.transport.inventory as inventory
+    import cvi.transport.devices as inventory
 
     monkeypatch.setattr(inventory, "cameras", lambda: [])
     outcome = RUN.invoke(app, ["replica", "record", str(tmp_path / "new.mp4"), "--no-guide"])

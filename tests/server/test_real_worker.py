@@ -118,7 +118,7 @@ async def typed(client: httpx.AsyncClient, home: Path, id: str, text: str) -> No
 @pytest.mark.timeout(240)
 async def test_greeted_by_the_model_then_killed_it_ends_alone(home: Path) -> None:
     """Two real workers; the one that somebody is in dies, and nothing else does."""
-    from cvi.transport.webrtc.participant import Participant
+    from cvi.testing.participant import Participant
 
     connection = connect(database_path())
     receiver = Receiver(secret=transact(connection, webhook_secret))

@@ -17,8 +17,8 @@ from cvi.audio.block import PLAYED_HZ, AudioBlock
 from cvi.clock import Clock
 from cvi.errors import MissingError, UsageError
 from cvi.testing.contracts.transport import check_transport
+from cvi.transport.live_recording import LiveRecording
 from cvi.transport.local import LocalTransport
-from cvi.transport.log import PlayedLog
 from tests.recordings import HEIGHT, WIDTH, frames_of, grey, sound_of, tone, unit, write_wav
 
 
@@ -199,7 +199,7 @@ async def test_without_portaudio_the_error_names_the_package(monkeypatch: pytest
 
 
 def test_only_what_was_heard_is_recorded_of_a_cut_reply(tmp_path: Path) -> None:
-    log = PlayedLog(tmp_path / "r.mp4", None, width=WIDTH, height=HEIGHT, fps=25, stereo=True)
+    log = LiveRecording(tmp_path / "r.mp4", None, width=WIDTH, height=HEIGHT, fps=25, stereo=True)
     log.open(None)
     loud = np.full(960, 9000, np.int16)
     for index in range(10):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cvi.transport.inventory import FoundDevice, cameras
+from cvi.transport.devices import FoundDevice, cameras
 from cvi.transport.subtitles import Subtitles, wrap
 from cvi.transport.window import Window
 from tests.recordings import grey

@@ -27,11 +27,11 @@ from cvi.media.frames import AVUnit, Frame
 from cvi.stt.base import SttStream
 from cvi.testing.contracts.transport import check_transport
 from cvi.testing.fakes import FakeLlm, FakeTts
-from cvi.transport.webrtc import line as line_module
-from cvi.transport.webrtc import path as path_module
+from cvi.testing.participant import Participant
+from cvi.transport.webrtc import ice_path as path_module
 from cvi.transport.webrtc import peer as peer_module
-from cvi.transport.webrtc.description import exchange_ice
-from cvi.transport.webrtc.participant import Participant
+from cvi.transport.webrtc import presence as line_module
+from cvi.transport.webrtc.sdp import exchange_ice
 from cvi.transport.webrtc.transport import WebRtcTransport
 
 WIDTH, HEIGHT = 320, 180
@@ -225,7 +225,7 @@ async def test_a_connection_finds_another_way_and_goes_on() -> None:
             assert peer is not None and peer._path is not None
             way = peer._path._used
             files = len(list(Path("/proc/self/fd").iterdir()))
-            its = path_module.Path(participant.pc.getSenders()[0].transport.transport, [])
+            its = path_module.IcePath(participant.pc.getSenders()[0].transport.transport, [])
             for _ in range(2):
                 await restarted(participant, its, lambda offer: transport.restart(offer, "p1"))
             await owner.until(lambda: peer._path._used is not way)

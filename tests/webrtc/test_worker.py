@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cvi.transport.webrtc.participant import Participant
+from cvi.testing.participant import Participant
 
 SCRIPT = Path(__file__).with_name("worker_with_fakes.py")
 PERSONA = {"persona_name": "Test", "system_prompt": "You are a test.", "greeting": "Hello to you."}

@@ -15,7 +15,7 @@ from cvi.bench.remote_peer.audio_receiver import PERIOD_S, AudioReceiver
 from cvi.media.readers import AudioReader
 from cvi.transport.caller import CallerTrack
 from cvi.transport.scenario import Segment
-from cvi.transport.webrtc.voice import OpusEncoder
+from cvi.transport.webrtc.audio_output import OpusEncoder
 
 if TYPE_CHECKING:
     from av.packet import Packet

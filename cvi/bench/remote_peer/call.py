@@ -23,7 +23,7 @@ from cvi.errors import CviError, MissingError
 from cvi.media.frames import AVUnit
 
 if TYPE_CHECKING:
-    from cvi.transport.webrtc.line import Presence
+    from cvi.transport.webrtc.presence import Presence
 
 CONNECTS_WITHIN_S = 30.0
 # The far end looks at a minute's pictures in some eight seconds when the call is over.

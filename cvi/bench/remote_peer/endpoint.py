@@ -29,7 +29,7 @@ from cvi.bench.remote_peer.spec import RemotePeerSpec
 from cvi.bench.remote_peer.video_receiver import Codec, PictureAssembler, PicturePacket, VideoReceiver
 from cvi.media.decode import read_audio
 from cvi.media.readers import AudioReader
-from cvi.transport.webrtc.participant import CameraTrack
+from cvi.testing.participant import CameraTrack
 from cvi.transport.webrtc.peer import CHANNEL
 
 T = TypeVar("T")
@@ -150,7 +150,7 @@ class RemotePeer:
 
     def _codec(self) -> Codec:
         """The persona's picture's, as it was answered."""
-        from cvi.transport.webrtc.description import video_codec
+        from cvi.transport.webrtc.sdp import video_codec
 
         codec = video_codec(self._pc.remoteDescription.sdp)
         assert codec in ("H264", "VP8"), f"the picture comes as {codec}"

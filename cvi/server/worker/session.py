@@ -22,8 +22,8 @@ from cvi.server.worker.commands import CommandHandler, Request, read_request
 from cvi.server.worker.interactions import Interactions
 from cvi.server.worker.messages import Spec
 from cvi.server.worker.typed import TypedConversation
-from cvi.transport.webrtc.line import Presence
 from cvi.transport.webrtc.peer import IceServer
+from cvi.transport.webrtc.presence import Presence
 from cvi.transport.webrtc.transport import WebRtcTransport
 
 Send = Callable[[dict[str, Any]], None]

@@ -28,18 +28,18 @@ from aiortc.mediastreams import MediaStreamTrack
 from aiortc.rtcconfiguration import RTCBundlePolicy
 
 from cvi.errors import UsageError
-from cvi.transport.webrtc.camera import NewestFrame, Source
-from cvi.transport.webrtc.description import (
+from cvi.transport.webrtc.audio_output import PersonaAudioTrack
+from cvi.transport.webrtc.ice_path import IcePath
+from cvi.transport.webrtc.rtcp import RtcpFeedback
+from cvi.transport.webrtc.sdp import (
     check_offer,
     fingerprint,
     limit_incoming,
     prefer_codecs,
     video_codec,
 )
-from cvi.transport.webrtc.feedback import Feedback
-from cvi.transport.webrtc.path import Path
-from cvi.transport.webrtc.picture import PictureTrack
-from cvi.transport.webrtc.voice import VoiceTrack
+from cvi.transport.webrtc.video_input import LatestFrame, Source
+from cvi.transport.webrtc.video_output import PersonaVideoTrack
 
 CHANNEL = "cvi"
 # H.264 first: encoding it takes less than half of VP8's time.
@@ -78,9 +78,9 @@ class Peer:
         self,
         participant_id: str,
         events: PeerEvents,
-        voice: VoiceTrack,
-        picture: PictureTrack | None,
-        pictures: dict[Source, NewestFrame],
+        voice: PersonaAudioTrack,
+        picture: PersonaVideoTrack | None,
+        pictures: dict[Source, LatestFrame],
         ice_servers: Sequence[IceServer] = (),
     ) -> None:
         self.participant_id = participant_id
@@ -90,14 +90,14 @@ class Peer:
         self.has_sound = False
         """Sound comes in: fifty packets a second, even when muted."""
         self.channel_dropped = 0
-        self.feedback = Feedback()
+        self.feedback = RtcpFeedback()
         self._events = events
         self._pictures = pictures
         self._loop = asyncio.get_running_loop()
         self._channel: RTCDataChannel | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._sources: list[Source] = ["camera", "screen"]
-        self._path: Path | None = None
+        self._path: IcePath | None = None
         self._fingerprint = self._answer = ""
         self._closed = False
         servers = [RTCIceServer(list(s.urls), s.username, s.credential) for s in ice_servers]
@@ -124,7 +124,7 @@ class Peer:
             await self._pc.setLocalDescription(await self._pc.createAnswer())
         except (ValueError, InternalError) as error:
             raise UsageError(f"The offer cannot be answered: {error}.") from error
-        self._path = Path(sound.transport.transport, self._servers)
+        self._path = IcePath(sound.transport.transport, self._servers)
         answer: str = self._pc.localDescription.sdp
         if self.picture is not None and video is not None:
             self.feedback.pace(video, self.picture)

@@ -17,14 +17,14 @@ from cvi.audio.block import AudioBlock
 from cvi.clock import Clock
 from cvi.media.frames import AVUnit
 from cvi.media.inset import room_for
-from cvi.transport.log import PlayedLog
-from cvi.transport.webrtc.camera import NewestFrame, Source
-from cvi.transport.webrtc.hearing import Hearing
-from cvi.transport.webrtc.line import Line, WebRtcEvents
+from cvi.transport.live_recording import LiveRecording
+from cvi.transport.webrtc.audio_input import IncomingAudio
+from cvi.transport.webrtc.audio_output import PersonaAudioTrack
 from cvi.transport.webrtc.peer import IceServer, Peer, PeerEvents
-from cvi.transport.webrtc.picture import PictureTrack
-from cvi.transport.webrtc.rate import RateControl
-from cvi.transport.webrtc.voice import VoiceTrack
+from cvi.transport.webrtc.presence import ParticipantConnection, WebRtcEvents
+from cvi.transport.webrtc.rate_control import RateControl
+from cvi.transport.webrtc.video_input import LatestFrame, Source
+from cvi.transport.webrtc.video_output import PersonaVideoTrack
 
 # A loop this late goes on from where it is; less it catches up.
 CATCH_UP_S = 0.08
@@ -34,7 +34,7 @@ MOST_DELAY_S = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class ConnectionStats:
     """What one moment of a connection looks like from here; rates in bit/s, times in seconds."""
 
     participant_id: str
@@ -83,13 +83,15 @@ class WebRtcTransport:
         self._size = (width, height)
         self._audio_only = audio_only
         self._ice_servers = tuple(ice_servers)
-        self._log = PlayedLog(recording, output, width=width, height=height, fps=fps, stereo=stereo)
+        self._log = LiveRecording(recording, output, width=width, height=height, fps=fps, stereo=stereo)
         self._loop = asyncio.get_running_loop()
-        self._hearing = Hearing(self._loop.time)
+        self._audio_in = IncomingAudio(self._loop.time)
         room = room_for(width, height)
-        self.pictures: dict[Source, NewestFrame] = {"camera": NewestFrame(room), "screen": NewestFrame(room)}
+        self.pictures: dict[Source, LatestFrame] = {"camera": LatestFrame(room), "screen": LatestFrame(room)}
         """What the participant shows, newest frame only: for perception and the recording's inset."""
-        self._line = Line(events, self._connection, self._hearing.arrived, self._hearing.restart)
+        self._participant = ParticipantConnection(
+            events, self._connection, self._audio_in.arrived, self._audio_in.restart
+        )
         self._watch: asyncio.Task[None] | None = None
         self._shift_s = 0.0
         """How much later than its own time a unit is due: the sum of all pauses."""
@@ -104,30 +106,30 @@ class WebRtcTransport:
 
         Raises UsageError for an offer that cannot be answered; then nothing has changed.
         """
-        return await self._line.join(offer, participant_id)
+        return await self._participant.join(offer, participant_id)
 
     async def restart(self, offer: str, participant_id: str) -> str:
         """The answer to an offer of the connection that is there, which looks for another way (ICE restart).
 
         Raises UsageError when it is not there any more; then nothing has changed.
         """
-        return await self._line.restart(offer, participant_id)
+        return await self._participant.restart(offer, participant_id)
 
     def _connection(self, participant_id: str, events: PeerEvents) -> Peer:
         width, height = self._size
         picture = None
         if not self._audio_only:
-            picture = PictureTrack("H264", RateControl(width, height, self.fps), self._clock.now)
-        voice = VoiceTrack(self._clock.now)
+            picture = PersonaVideoTrack("H264", RateControl(width, height, self.fps), self._clock.now)
+        voice = PersonaAudioTrack(self._clock.now)
         return Peer(participant_id, events, voice, picture, self.pictures, self._ice_servers)
 
     def leave(self, participant_id: str | None = None) -> None:
         """The participant has gone of their own will; another's id changes nothing."""
-        self._line.leave(participant_id)
+        self._participant.leave(participant_id)
 
     @property
     def _peer(self) -> Peer | None:
-        return self._line.peer
+        return self._participant.peer
 
     @property
     def participant_id(self) -> str | None:
@@ -137,22 +139,22 @@ class WebRtcTransport:
     @property
     def flowing(self) -> bool:
         """Somebody is connected, and their connection is alive."""
-        return self._line.flowing.is_set()
+        return self._participant.flowing.is_set()
 
     @property
     def late_packets(self) -> int:
         """Packets of the participant's sound that came too late to be heard."""
-        return self._hearing.late
+        return self._audio_in.late
 
     @property
-    def connection(self) -> Connection | None:
+    def connection(self) -> ConnectionStats | None:
         """Figures of the connection as it is now."""
         peer = self._peer
         if peer is None:
             return None
         picture = peer.picture
         shape = picture.rate.current if picture is not None else None
-        return Connection(
+        return ConnectionStats(
             participant_id=peer.participant_id,
             bitrate=shape.bitrate if shape is not None else 0,
             width=shape.width if shape is not None else 0,
@@ -164,12 +166,12 @@ class WebRtcTransport:
             frames_dropped=picture.dropped if picture is not None else 0,
             key_frames=picture.keys if picture is not None else 0,
             encode_ms=1000 * picture.encode_s / max(picture.sent, 1) if picture is not None else 0.0,
-            packets_lost=self._hearing.lost,
+            packets_lost=self._audio_in.lost,
         )
 
     def send(self, event: dict[str, Any]) -> None:
         """An event for the participant's channel; kept, to a bound, until there is an open one."""
-        self._line.send(event)
+        self._participant.send(event)
 
     def send_now(self, event: dict[str, Any]) -> None:
         """An event that means nothing later: lost while no channel is open."""
@@ -197,25 +199,25 @@ class WebRtcTransport:
         """Raises CviError when a recording cannot be made. Participants may join from now on."""
         picture = None if self._audio_only else self.pictures["camera"]
         await asyncio.to_thread(self._log.open, picture)
-        self._watch = asyncio.create_task(self._line.watch_over(), name="webrtc-watch")
+        self._watch = asyncio.create_task(self._participant.watch_over(), name="webrtc-watch")
 
     async def microphone(self) -> AsyncIterator[AudioBlock]:
         """Without an end until `close`: silence while nobody is connected."""
-        async for pcm, at_s in self._hearing.blocks():
+        async for pcm, at_s in self._audio_in.blocks():
             start_s = at_s - self._loop.time() + self._clock.now()
-            if self._line.flowing.is_set():
+            if self._participant.flowing.is_set():
                 self._log.heard(AudioBlock(pcm, start_s - self._shift_s))
             yield AudioBlock(pcm, start_s)
 
     async def due(self, index: int) -> float:
         """Waits while nobody is there; after that, units are due later by as long as that took."""
         while True:
-            await self._line.flowing.wait()
+            await self._participant.flowing.wait()
             late_s = self._clock.now() - index / self.fps - self._shift_s
             if late_s > CATCH_UP_S:
                 self._shift_s += late_s
             await self._clock.sleep_until(index / self.fps + self._shift_s)
-            if self._line.flowing.is_set():
+            if self._participant.flowing.is_set():
                 return index / self.fps + self._shift_s + self._delay_s
 
     def present(self, unit: AVUnit) -> None:
@@ -268,6 +270,6 @@ class WebRtcTransport:
         self._closed = True
         if self._watch is not None:
             self._watch.cancel()
-        self._hearing.close()
-        await self._line.close()
+        self._audio_in.close()
+        await self._participant.close()
         await asyncio.to_thread(self._log.close)

@@ -12,8 +12,8 @@ import pytest
 
 from cvi.audio.block import HEARD_HZ, HOP_S, PLAYED_HZ, Pcm
 from cvi.testing.virtual_time import run_virtual
-from cvi.transport.webrtc.hearing import Hearing
-from cvi.transport.webrtc.voice import SLICE, OpusEncoder
+from cvi.transport.webrtc.audio_input import IncomingAudio
+from cvi.transport.webrtc.audio_output import SLICE, OpusEncoder
 
 FIRST = (1 << 32) - 30 * 960  # the timestamp wraps within the first second
 
@@ -31,7 +31,7 @@ def packets(sound: Pcm) -> Iterator[tuple[int, bytes]]:
 
 
 class Result:
-    def __init__(self, hearing: Hearing) -> None:
+    def __init__(self, hearing: IncomingAudio) -> None:
         self.hearing = hearing
         self.blocks: list[tuple[float, float, Pcm]] = []
         """(given at, start, samples)"""
@@ -49,7 +49,7 @@ def hear(
 
     async def play() -> Result:
         loop = asyncio.get_running_loop()
-        hearing = Hearing(loop.time)
+        hearing = IncomingAudio(loop.time)
         result = Result(hearing)
         for number, (timestamp, payload) in enumerate(packets(sound)):
             at = arrival(number)
@@ -136,7 +136,7 @@ def test_a_busy_moment_of_ours_is_no_loss() -> None:
 async def test_what_came_while_the_loop_stood_still_is_heard() -> None:
     """The end of waiting is learnt first, then one packet at a time: none of them is lost."""
     loop = asyncio.get_running_loop()
-    hearing = Hearing(loop.time)
+    hearing = IncomingAudio(loop.time)
     made = list(packets(tone(0.8)))
     loud: list[bool] = []
 
@@ -174,7 +174,7 @@ def test_a_sender_whose_time_stood_still_is_heard_again(pause_s: float) -> None:
 def test_a_new_connection_begins_anew() -> None:
     async def play() -> tuple[int, int]:
         loop = asyncio.get_running_loop()
-        hearing = Hearing(loop.time)
+        hearing = IncomingAudio(loop.time)
         heard = 0
 
         async def listen() -> None:

@@ -24,7 +24,7 @@ BITRATE = 40_000
 MOST_WAITING_S = 0.2
 
 
-class VoiceTrack(MediaStreamTrack):
+class PersonaAudioTrack(MediaStreamTrack):
     """`play` and `flush` are called on the event loop; the sender calls `recv`.
 
     Sound is sent when it is due by `now_s` (seconds, any monotonic clock), so that what was handed over

@@ -17,8 +17,8 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtcconfiguration import RTCBundlePolicy
 
 from cvi.audio.block import Pcm
+from cvi.transport.webrtc.audio_output import SLICE, SLICE_S, OpusEncoder
 from cvi.transport.webrtc.peer import CHANNEL
-from cvi.transport.webrtc.voice import SLICE, SLICE_S, OpusEncoder
 
 if TYPE_CHECKING:
     from av.packet import Packet

@@ -13,8 +13,8 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from cvi.media.frames import Frame
 from cvi.threads import NativeThread, step_back
-from cvi.transport.webrtc.encoder import VIDEO_HZ, Codec, PictureEncoder, Shape
-from cvi.transport.webrtc.rate import RateControl
+from cvi.transport.webrtc.rate_control import RateControl
+from cvi.transport.webrtc.video_encoder import VIDEO_HZ, Codec, EncodingSettings, VideoEncoder
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -26,7 +26,7 @@ KEY_EVERY_S, KEY_EVERY_SLOW_S, SLOW_BPS = 0.3, 1.0, 400_000
 NICENESS = 5
 
 
-class PictureTrack(MediaStreamTrack):
+class PersonaVideoTrack(MediaStreamTrack):
     """`show` and `ask_key` are called on the event loop; the sender calls `recv`.
 
     One frame waits at most: a newer one takes its place, which is counted in `dropped`.
@@ -50,7 +50,7 @@ class PictureTrack(MediaStreamTrack):
         self._wake = asyncio.Event()
         self._key_wanted = False
         self._key_sent_s = -1e9
-        self._encoder: PictureEncoder | None = None
+        self._encoder: VideoEncoder | None = None
         self._stage = NativeThread("picture-encoder")
 
     def show(self, frame: Frame, at_s: float) -> None:
@@ -89,12 +89,12 @@ class PictureTrack(MediaStreamTrack):
                 self.sent += 1
                 return _packet(data, round(at_s * VIDEO_HZ))
 
-    def _encode(self, frame: Frame, shape: Shape, key: bool) -> tuple[bytes, bool, float]:
+    def _encode(self, frame: Frame, shape: EncodingSettings, key: bool) -> tuple[bytes, bool, float]:
         began = time.perf_counter()
         if self._encoder is None:
             step_back(NICENESS)
         if self._encoder is None or self._encoder.shape != shape:
-            self._encoder = PictureEncoder(self.codec, shape)
+            self._encoder = VideoEncoder(self.codec, shape)
             self.rebuilt += 1
         data, is_key = self._encoder.encode(frame, key=key)
         return data, is_key, time.perf_counter() - began

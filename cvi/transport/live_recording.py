@@ -19,7 +19,7 @@ from cvi.media.recorder import Recorder, slice_end
 SETTLED_S = 0.30
 
 
-class PlayedLog:
+class LiveRecording:
     """Without `recording` it does nothing. Event loop only, but for `open` and `close`, which block."""
 
     def __init__(

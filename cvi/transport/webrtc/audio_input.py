@@ -32,7 +32,7 @@ JUMP = 2 * RTP_HZ
 MOST_LATE = 15
 
 
-class Hearing:
+class IncomingAudio:
     """`arrived` and `blocks` belong to the event loop. Times are those of `now_s`."""
 
     def __init__(self, now_s: Callable[[], float]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cvi.transport.webrtc.encoder import Shape
+from cvi.transport.webrtc.video_encoder import EncodingSettings
 
 LEAST_BPS = 150_000
 # A link of 300 kbit/s survives the second until the first report; a good one is found out soon.
@@ -30,7 +30,7 @@ UP_EVERY_S = 4.0
 
 
 @dataclass(slots=True)
-class Heard:
+class ReceiverReport:
     """What the receiver last reported. `loss` 0..1, times in seconds."""
 
     remb_bps: int | None = None
@@ -43,7 +43,7 @@ class RateControl:
     """Times are of any one monotonic clock. Not thread-safe."""
 
     def __init__(self, width: int, height: int, fps: int) -> None:
-        self.heard = Heard()
+        self.heard = ReceiverReport()
         self._full = (width, height, fps)
         self.most_bps = ceiling_bps(width, height, fps)
         self._by_loss = float(min(START_BPS, self.most_bps))
@@ -84,7 +84,7 @@ class RateControl:
             self._by_loss = max(min(self._by_loss * growth, most), LEAST_BPS)
             self._grown_s = now_s
 
-    def shape(self, now_s: float) -> Shape:
+    def shape(self, now_s: float) -> EncodingSettings:
         """What the encoder should be built for now; the same as before where little has changed."""
         target, now = self.target_bps, self._shape
         more = target >= min(now.bitrate * UP, self.most_bps) > now.bitrate
@@ -93,7 +93,7 @@ class RateControl:
         return self._shape
 
     @property
-    def current(self) -> Shape:
+    def current(self) -> EncodingSettings:
         """What the encoder was last built for."""
         return self._shape
 
@@ -103,17 +103,17 @@ class RateControl:
             # Larger only with room to spare, or it swings to and fro.
             shape = self._fit(round(target / SCALE_UP))
             width, height = max(shape.width, self._shape.width), max(shape.height, self._shape.height)
-            shape = Shape(width, height, shape.fps, target)
+            shape = EncodingSettings(width, height, shape.fps, target)
         self._shape = shape
         self._shaped_s = now_s
 
-    def _fit(self, bps: int) -> Shape:
+    def _fit(self, bps: int) -> EncodingSettings:
         width, height, fps = self._full
         for scale in SCALES:
             size = (_even(width * scale), _even(height * scale))
             if bps >= size[0] * size[1] * fps * BITS_PER_PIXEL:
                 break
-        return Shape(*size, fps, bps)
+        return EncodingSettings(*size, fps, bps)
 
 
 def ceiling_bps(width: int, height: int, fps: int) -> int:

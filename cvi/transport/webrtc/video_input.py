@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Source = Literal["camera", "screen"]
 
 
-class NewestFrame:
+class LatestFrame:
     """Filled by `follow` on the event loop; read from any thread. A `Picture` for the recorder's inset.
 
     `size` is that of the frames `at` gives: as large as fits into `room` (width, height), (0, 0) before

@@ -11,7 +11,7 @@ import pytest
 
 from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.testing.virtual_time import run_virtual
-from cvi.transport.webrtc.voice import MOST_WAITING_S, VoiceTrack
+from cvi.transport.webrtc.audio_output import MOST_WAITING_S, PersonaAudioTrack
 
 UNIT_S = 1 / 25
 
@@ -21,7 +21,7 @@ def tone(units: int) -> Pcm:
     return (8000 * np.sin(at * 0.1)).astype(np.int16)
 
 
-async def collect(track: VoiceTrack, into: list[tuple[float, Any]]) -> None:
+async def collect(track: PersonaAudioTrack, into: list[tuple[float, Any]]) -> None:
     loop = asyncio.get_running_loop()
     while True:
         packet = await track.recv()
@@ -38,7 +38,7 @@ def decoded(packets: list[tuple[float, Any]]) -> Pcm:
 def test_slices_leave_when_they_are_due_with_their_own_times() -> None:
     async def play() -> list[tuple[float, Any]]:
         loop = asyncio.get_running_loop()
-        track, sent = VoiceTrack(loop.time), []  # type: ignore[var-annotated]
+        track, sent = PersonaAudioTrack(loop.time), []  # type: ignore[var-annotated]
         task = asyncio.create_task(collect(track, sent))
         for unit in range(25):
             await asyncio.sleep(max(unit * UNIT_S - loop.time(), 0))
@@ -56,7 +56,7 @@ def test_slices_leave_when_they_are_due_with_their_own_times() -> None:
 def test_a_cut_is_silent_after_what_was_sent() -> None:
     async def play() -> tuple[list[tuple[float, Any]], float]:
         loop = asyncio.get_running_loop()
-        track, sent = VoiceTrack(loop.time), []  # type: ignore[var-annotated]
+        track, sent = PersonaAudioTrack(loop.time), []  # type: ignore[var-annotated]
         task = asyncio.create_task(collect(track, sent))
         track.play(tone(4), 0.0)
         await asyncio.sleep(0.05)
@@ -77,7 +77,7 @@ def test_a_cut_is_silent_after_what_was_sent() -> None:
 def test_never_more_than_a_little_waits() -> None:
     async def play() -> tuple[int, float]:
         loop = asyncio.get_running_loop()
-        track = VoiceTrack(loop.time)
+        track = PersonaAudioTrack(loop.time)
         track.play(tone(20), 0.0)
         return track.dropped, track.sent_s
 
@@ -90,7 +90,7 @@ def test_never_more_than_a_little_waits() -> None:
 def test_a_pause_keeps_times_true(pause_s: float) -> None:
     async def play() -> list[tuple[float, Any]]:
         loop = asyncio.get_running_loop()
-        track, sent = VoiceTrack(loop.time), []  # type: ignore[var-annotated]
+        track, sent = PersonaAudioTrack(loop.time), []  # type: ignore[var-annotated]
         task = asyncio.create_task(collect(track, sent))
         track.play(tone(1), 0.0)
         await asyncio.sleep(UNIT_S + pause_s)

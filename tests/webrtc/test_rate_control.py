@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cvi.transport.webrtc.rate import (
+from cvi.transport.webrtc.rate_control import (
     LEAST_BPS,
     START_BPS,
     UP_EVERY_S,

@@ -27,7 +27,7 @@ class WebRtcEvents(Protocol):
     def message(self, participant_id: str, text: str) -> None: ...
 
 
-class Line:
+class ParticipantConnection:
     """At most one participant's connection. Event loop only.
 
     `make(participant_id, events)` builds a connection, `heard(timestamp, payload)` is given its incoming

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cvi.errors import UsageError
-from cvi.transport.webrtc.description import (
+from cvi.transport.webrtc.sdp import (
     MOST_BYTES,
     check_offer,
     limit_incoming,

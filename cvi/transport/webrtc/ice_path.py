@@ -16,7 +16,7 @@ from aiortc.rtcicetransport import candidate_to_aioice
 from aiortc.sdp import SessionDescription
 
 from cvi.errors import UsageError
-from cvi.transport.webrtc.description import exchange_ice
+from cvi.transport.webrtc.sdp import exchange_ice
 
 if TYPE_CHECKING:
     from aioice import Connection
@@ -26,7 +26,7 @@ FOUND_WITHIN_S = 10.0
 log = logging.getLogger("cvi.transport.webrtc")
 
 
-class Path:
+class IcePath:
     """Stands between an ICE transport and its connection. Event loop only.
 
     What must always hold: one connection is in use, and the one before it is closed.
