@@ -11,23 +11,17 @@ import unicodedata
 # The Carnegie Mellon set in flite's spelling.
 ARPABET = {
     "aa": "ɑ", "ae": "æ", "ah": "ʌ", "ao": "ɔ", "aw": "aʊ", "ax": "ə", "axr": "ɚ", "ay": "aɪ", "b": "b",
-    "ch": "tʃ",
-    "d": "d", "dh": "ð", "dx": "ɾ", "eh": "ɛ", "el": "l", "em": "m", "en": "n", "er": "ɚ", "ey": "eɪ",
-    "f": "f",
-    "g": "ɡ", "hh": "h", "hv": "h", "ih": "ɪ", "ix": "ɪ", "iy": "i", "jh": "dʒ", "k": "k", "l": "l",
-    "m": "m",
-    "n": "n", "ng": "ŋ", "nx": "n", "ow": "oʊ", "oy": "ɔɪ", "p": "p", "r": "ɹ", "s": "s", "sh": "ʃ",
-    "t": "t",
-    "th": "θ", "uh": "ʊ", "uw": "u", "v": "v", "w": "w", "y": "j", "z": "z", "zh": "ʒ", "pau": "",
-    "sil": "", "h#": "",
-    "brth": "", "ssil": "",
+    "ch": "tʃ", "d": "d", "dh": "ð", "dx": "ɾ", "eh": "ɛ", "el": "l", "em": "m", "en": "n", "er": "ɚ",
+    "ey": "eɪ", "f": "f", "g": "ɡ", "hh": "h", "hv": "h", "ih": "ɪ", "ix": "ɪ", "iy": "i", "jh": "dʒ",
+    "k": "k", "l": "l", "m": "m", "n": "n", "ng": "ŋ", "nx": "n", "ow": "oʊ", "oy": "ɔɪ", "p": "p",
+    "r": "ɹ", "s": "s", "sh": "ʃ", "t": "t", "th": "θ", "uh": "ʊ", "uw": "u", "v": "v", "w": "w", "y": "j",
+    "z": "z", "zh": "ʒ", "pau": "", "sil": "", "h#": "", "brth": "", "ssil": "",
 }  # fmt: skip
 
 VOWELS = frozenset("a ɐ ɑ ɒ æ ʌ ə ɚ ɜ ɝ ɛ e ɘ ɤ i ɪ ɨ o ɔ ø œ ɶ u ʊ ʉ ɯ y ʏ ɵ ɞ".split())
 CONSONANTS = frozenset(
-    "b β c ç d ð ɖ dʒ f ɡ ɢ ɣ h ħ ɦ j ʝ k l ɫ ɬ ɭ ʎ m ɱ n ɲ ŋ ɳ p ɸ q r ɹ ɾ ɽ ʁ ʀ s ʃ ɕ ʂ t ʈ tʃ ts dz "
-    "tɕ dʑ θ v ʋ w "
-    "ʍ ɥ x χ z ʒ ʑ ʐ ʔ ʕ pf".split()
+    "b β c ç d ð ɖ dʒ f ɡ ɢ ɣ h ħ ɦ j ʝ k l ɫ ɬ ɭ ʎ m ɱ n ɲ ŋ ɳ p ɸ q r ɹ ɾ ɽ ʁ ʀ s ʃ ɕ ʂ t ʈ tʃ ts dz tɕ "
+    "dʑ θ v ʋ w ʍ ɥ x χ z ʒ ʑ ʐ ʔ ʕ pf".split()
 )
 _OTHER_NAMES = {
     "g": "ɡ",

@@ -20,9 +20,9 @@ from cvi.audio.resample import Resampler
 from cvi.endpoints.endpoint_client import EndpointClient, Timeouts
 from cvi.errors import EngineError
 from cvi.tts.base import Speech, TtsSettings
+from cvi.tts.normalization.normalizer import normalize
+from cvi.tts.normalization.spoken_text import SpokenText, SpokenWord
 from cvi.tts.speech_timeline import LONGEST_EDGE_S, TimedWord, edges, speech, written_words
-from cvi.tts.spoken import spoken_form
-from cvi.tts.spoken_text import SpokenText, SpokenWord
 
 _ROUTE = "/audio/speech"
 _DEFAULT_MODEL = "tts-1"
@@ -70,12 +70,12 @@ class OpenAiTts:
 
     async def warm(self) -> None:
         """Open the connection, so that an endpoint that is down fails here. Raises EngineError."""
-        spoken_form("Hello, 21.")
+        normalize("Hello, 21.")
         await self._client.warm()
 
     async def speak(self, text: str) -> AsyncIterator[Speech]:
         """As `TtsEngine.speak`."""
-        spoken = spoken_form(text, self._settings.language)
+        spoken = normalize(text, self._settings.language)
         if not spoken.words:
             return
         cutter = SpeechCutter(spoken, self._settings.speed)

@@ -20,9 +20,9 @@ from cvi.errors import EngineError, MissingError
 from cvi.paths import models_dir
 from cvi.tts.base import Phone, Speech, TtsSettings
 from cvi.tts.ipa import sounds
+from cvi.tts.normalization.normalizer import normalize
+from cvi.tts.normalization.spoken_text import SpokenText
 from cvi.tts.speech_timeline import TimedWord, speech, words_by_length, words_from_onsets
-from cvi.tts.spoken import spoken_form
-from cvi.tts.spoken_text import SpokenText
 from cvi.tts.voice_thread import VoiceThread
 
 _BETWEEN_SENTENCES_S = 0.25
@@ -60,7 +60,7 @@ class PiperTts:
 
     def speak(self, text: str) -> AsyncIterator[Speech]:
         """As `TtsEngine.speak`, a sentence at a time."""
-        return self._thread.speak(spoken_form(text, self._language))
+        return self._thread.speak(normalize(text, self._language))
 
     def close(self) -> None:
         self._thread.close()

@@ -1,30 +1,42 @@
 """Pocket TTS (Kyutai; 100 million parameters, made for CPUs): speaks with a voice cloned for it.
 
-The voice is a safetensors file of `pocket_cloner`: the state the model is in after it heard the person, so
-that nothing of their recording is needed any more.
+The voice is a safetensors file of `pocket_cloner`: the model's state after it heard the person, so that the
+recording is not needed any more. A model is a folder with `model.safetensors` (the one with voice cloning),
+`tokenizer.json` or `tokenizer.model`, and, where it is not the English one of April 2026, the `config.yaml`
+it was trained with. Nothing is fetched.
 """
 
 from __future__ import annotations
 
+import hashlib
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from cvi.audio.block import PLAYED_HZ, Pcm, to_int16
 from cvi.audio.resample import resample
 from cvi.errors import EngineError, MissingError, UsageError
+from cvi.paths import models_dir
 from cvi.tts.base import Speech, TtsSettings
-from cvi.tts.pocket_model import PocketModel, find_model, load_model
+from cvi.tts.normalization.normalizer import normalize
+from cvi.tts.normalization.spoken_text import SpokenText
 from cvi.tts.speech_timeline import speech, words_by_length
-from cvi.tts.spoken import spoken_form
-from cvi.tts.spoken_text import SpokenText
 from cvi.tts.voice_thread import VoiceThread
 
 _BETWEEN_SENTENCES_S = 0.20
 MADE_WITH = "model_sha256"
+MODEL = "pocket-tts-english"
+WEIGHTS, CONFIG = "model.safetensors", "config.yaml"
+_TOKENIZERS = {"tokenizer.json": "tokenizers", "tokenizer.model": "sentencepiece"}
+_OWN_CONFIG = "english_2026-04.yaml"
+_GET = f"cvi models pull {MODEL} (its licence is accepted on the hub first), or cvi models add"
 
 
 class PocketTts:
@@ -44,7 +56,7 @@ class PocketTts:
 
     def speak(self, text: str) -> AsyncIterator[Speech]:
         """As `TtsEngine.speak`, a sentence at a time."""
-        return self._thread.speak(spoken_form(text, self._language))
+        return self._thread.speak(normalize(text, self._language))
 
     def close(self) -> None:
         self._thread.close()
@@ -115,3 +127,73 @@ def _state(voice: Path, model: PocketModel) -> Any:
         return model.model.get_state_for_audio_prompt(voice)
     except Exception as error:
         raise EngineError(f"The voice {voice} cannot be used: {error}.", "Clone it again.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class PocketModel:
+    """`model`: the package's `TTSModel`; `sha256` of its weights, by which voices know it."""
+
+    model: Any
+    sha256: str
+
+
+def find_model(given: str | None = None) -> Path:
+    """The model's folder. Raises MissingError."""
+    folder = Path(given).expanduser() if given else models_dir() / MODEL
+    if not (folder / WEIGHTS).is_file() or _tokenizer(folder) is None:
+        raise MissingError(f"There is no Pocket TTS model at {folder}.", f"Get it with: {_GET}")
+    return folder
+
+
+def ready() -> bool:
+    """Whether package and weights are here."""
+    folder = models_dir() / MODEL
+    there = (folder / WEIGHTS).is_file() and _tokenizer(folder) is not None
+    return there and find_spec("pocket_tts") is not None
+
+
+def load_model(folder: Path) -> PocketModel:
+    """Read the weights; seconds. Raises MissingError without the package, EngineError for wrong files."""
+    try:
+        from pocket_tts import TTSModel
+    except ImportError as error:
+        raise MissingError(
+            f"Pocket TTS is not installed ({error}).", "Install it with: pip install 'cvi[clone]'"
+        ) from error
+    with tempfile.TemporaryDirectory(prefix="cvi-pocket-") as work:
+        config = Path(work) / CONFIG
+        config.write_text(yaml.safe_dump(_config(folder)), encoding="utf-8")
+        try:
+            model = TTSModel.load_model(config=config)
+        except Exception as error:
+            raise EngineError(
+                f"The Pocket TTS model at {folder} cannot be read: {error}.",
+                f"Get it again: cvi models remove {MODEL} && cvi models pull {MODEL}",
+            ) from error
+    with (folder / WEIGHTS).open("rb") as file:
+        return PocketModel(model, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """The model's own description, every path of it in its folder."""
+    import pocket_tts
+
+    own = folder / CONFIG
+    assert pocket_tts.__file__ is not None
+    source = own if own.is_file() else Path(pocket_tts.__file__).parent / "config" / _OWN_CONFIG
+    try:
+        config = yaml.safe_load(source.read_text(encoding="utf-8"))
+        table = config["flow_lm"]["lookup_table"]
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise EngineError(f"{source} describes no Pocket TTS model ({error}).", f"Get it: {_GET}") from error
+    name = _tokenizer(folder)
+    assert name is not None
+    config["weights_path"] = str(folder / WEIGHTS)
+    # Without it a voice could not be cloned, and it would be fetched.
+    config.pop("weights_path_without_voice_cloning", None)
+    table["tokenizer"], table["tokenizer_path"] = _TOKENIZERS[name], str(folder / name)
+    return dict(config)
+
+
+def _tokenizer(folder: Path) -> str | None:
+    return next((name for name in _TOKENIZERS if (folder / name).is_file()), None)

@@ -7,8 +7,7 @@ from cvi.audio.resample import resample
 from cvi.errors import EngineError
 from cvi.tts.base import TtsSettings
 from cvi.tts.cloning import VoiceCloner
-from cvi.tts.pocket import MADE_WITH
-from cvi.tts.pocket_model import PocketModel, find_model, load_model, ready
+from cvi.tts.pocket import MADE_WITH, PocketModel, find_model, load_model, ready
 
 _PEAK = 0.8
 

@@ -14,7 +14,7 @@ import numpy as np
 from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.tts.base import Phone, Speech, Word
 from cvi.tts.ipa import is_vowel, sounds
-from cvi.tts.spoken_text import SpokenText, SpokenWord
+from cvi.tts.normalization.spoken_text import SpokenText, SpokenWord
 
 LONGEST_EDGE_S = 0.060
 """Silence left at either end of a piece of speech."""

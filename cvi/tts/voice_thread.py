@@ -8,8 +8,8 @@ from contextlib import aclosing
 
 from cvi.threads import NativeThread
 from cvi.tts.base import Speech
-from cvi.tts.spoken import spoken_form
-from cvi.tts.spoken_text import SpokenText
+from cvi.tts.normalization.normalizer import normalize
+from cvi.tts.normalization.spoken_text import SpokenText
 
 Synthesize = Callable[[SpokenText, threading.Event], Iterator[Speech]]
 """Makes speech of a text, blocking; looks at the event, which says that nobody waits any more."""
@@ -24,7 +24,7 @@ class VoiceThread:
 
     async def warm(self) -> None:
         """Speak a word to nobody, which reads the voice's pages in."""
-        await self._stage.run(lambda: list(self._synthesize(spoken_form("Hello, 21."), threading.Event())))
+        await self._stage.run(lambda: list(self._synthesize(normalize("Hello, 21."), threading.Event())))
 
     async def speak(self, spoken: SpokenText) -> AsyncIterator[Speech]:
         """The pieces of speech; none for a text without words. A closed iterator stops the thread."""

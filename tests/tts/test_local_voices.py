@@ -110,7 +110,7 @@ async def test_a_foreign_voice_speaks_its_numbers() -> None:
 
 
 async def test_two_espeaks_on_two_threads_do_not_mix() -> None:
-    from cvi.tts.espeak_library import espeak as library
+    from cvi.tts.espeak import espeak as library
 
     try:
         lib = library()
@@ -154,15 +154,15 @@ def test_flite_speaks_only_english() -> None:
 
 
 def test_a_missing_library_names_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cvi.tts import flite_library
+    from cvi.tts import flite as flite_module
 
     def absent(*_: object, **__: object) -> None:
         raise OSError("cannot open shared object file")
 
-    monkeypatch.setattr(flite_library.ctypes, "CDLL", absent)
-    monkeypatch.setattr(flite_library.ctypes.util, "find_library", lambda _: None)
+    monkeypatch.setattr(flite_module.ctypes, "CDLL", absent)
+    monkeypatch.setattr(flite_module.ctypes.util, "find_library", lambda _: None)
     with pytest.raises(MissingError, match="apt install flite"):
-        flite_library.Flite()
+        flite_module.Flite()
 
 
 @pytest.mark.parametrize("name", BUILDERS)

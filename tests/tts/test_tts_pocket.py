@@ -19,9 +19,8 @@ from cvi.errors import EngineError, MissingError, UsageError
 from cvi.testing.contracts.cloner import check_cloner
 from cvi.tts.base import TtsSettings
 from cvi.tts.cloning import LEAST_SPEECH_S, LONGEST_S, reference
-from cvi.tts.pocket import build
+from cvi.tts.pocket import MODEL, build
 from cvi.tts.pocket_cloner import CLONING
-from cvi.tts.pocket_model import MODEL
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +107,7 @@ def test_damaged_weights_are_told(model: Path, voice: Path, tmp_path: Path) -> N
 def test_the_released_configuration_fits_the_manifest(model: Path, tmp_path: Path) -> None:
     """A folder as `cvi models pull` leaves it has no config.yaml: the package's own is taken, with local files."""
     from cvi.models.manifest import find_model
-    from cvi.tts.pocket_model import _config
+    from cvi.tts.pocket import _config
 
     known = find_model(MODEL)
     assert known is not None and known.engine == "pocket" and known.entry == "."

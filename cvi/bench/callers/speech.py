@@ -91,7 +91,7 @@ async def voices() -> AsyncIterator[CallerVoices]:
 
 def _tame() -> None:
     """espeak-ng seeds its breath from the clock."""
-    from cvi.tts.espeak_library import espeak
+    from cvi.tts.espeak import espeak
 
     espeak().seed(1)
 

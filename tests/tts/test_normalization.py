@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cvi.tts.spoken import spoken_form
+from cvi.tts.normalization.normalizer import normalize
 
 ENGLISH = [
     ("Hello there, it's nice to meet you!", "Hello there, it's nice to meet you!"),
@@ -92,7 +92,7 @@ ENGLISH = [
 
 @pytest.mark.parametrize(("written", "spoken"), ENGLISH)
 def test_english(written: str, spoken: str) -> None:
-    assert spoken_form(written).text == spoken
+    assert normalize(written).text == spoken
 
 
 @pytest.mark.parametrize(
@@ -106,12 +106,12 @@ def test_english(written: str, spoken: str) -> None:
     ],
 )
 def test_other_languages(language: str, written: str, spoken: str) -> None:
-    assert spoken_form(written, language).text == spoken
+    assert normalize(written, language).text == spoken
 
 
 def test_each_spoken_word_knows_its_written_word() -> None:
     written = "Dr. Lee paid $3.50 for 5 kg."
-    spoken = spoken_form(written)
+    spoken = normalize(written)
     pairs = [(spoken.text[w.start : w.end], written[w.source_start : w.source_end]) for w in spoken.words]
     assert pairs == [
         ("Doctor", "Dr."), ("Lee", "Lee"), ("paid", "paid"), ("three", "$3.50"), ("dollars", "$3.50"),
@@ -121,14 +121,14 @@ def test_each_spoken_word_knows_its_written_word() -> None:
 
 
 def test_sentences() -> None:
-    parts = spoken_form("I saw Dr. Lee. Did you? No: never!").sentences()
+    parts = normalize("I saw Dr. Lee. Did you? No: never!").sentences()
     assert [part.text for part in parts] == ["I saw Doctor Lee.", "Did you?", "No: never!"]
     assert [parts[1].text[word.start : word.end] for word in parts[1].words] == ["Did", "you"]
     assert [word.source_start for word in parts[1].words] == [15, 19]
 
 
 def test_respelling_moves_the_words() -> None:
-    spoken = spoken_form("The U.S.A. now.").with_words(lambda _, said: "eh" if said == "A" else said)
+    spoken = normalize("The U.S.A. now.").with_words(lambda _, said: "eh" if said == "A" else said)
     assert spoken.text == "The U S eh now."
     assert [spoken.text[word.start : word.end] for word in spoken.words] == ["The", "U", "S", "eh", "now"]
 
@@ -144,7 +144,7 @@ TRICKY = st.text(
 @example(text="9" * 5_000, language="de")
 @example(text="1." * 300, language="en")
 def test_any_text_is_spoken_or_silent_in_order(text: str, language: str) -> None:
-    spoken = spoken_form(text, language)
+    spoken = normalize(text, language)
     at = source = 0
     spans = sorted({(word.source_start, word.source_end) for word in spoken.words})
     assert all(one[1] <= two[0] for one, two in pairwise(spans)), "written words overlap"

@@ -1,4 +1,4 @@
-"""What is said, word by word, with the written word each comes from; and the rules' common form."""
+"""Spoken words with the written words they come from, and the form that all rules have."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SpokenWord:
 
 @dataclass(frozen=True, slots=True)
 class SpokenText:
-    """What the voice is given, and whence each of its words comes.
+    """The text for a voice, and where each of its words comes from.
 
     `words` are in order and cover every word of `text`; several may share one source, and sources
     never overlap nor go back.
@@ -31,7 +31,7 @@ class SpokenText:
     words: tuple[SpokenWord, ...]
 
     def sentences(self) -> list[SpokenText]:
-        """The same, cut after each `.`, `?` and `!`; each part begins with a word."""
+        """This text cut after each `.`, `?` and `!`; each part begins with a word."""
         parts: list[SpokenText] = []
         first = 0
         for index, word in enumerate(self.words):
@@ -48,7 +48,7 @@ class SpokenText:
         return parts
 
     def with_words(self, change: Callable[[SpokenWord, str], str]) -> SpokenText:
-        """The same with some words respelled for one voice; `change` gets a word and its spelling."""
+        """This text with words respelled for one voice; `change` gets a word and its spelling."""
         parts: list[str] = []
         words: list[SpokenWord] = []
         at = length = 0
@@ -62,7 +62,7 @@ class SpokenText:
 
 
 class Writer:
-    """Collects what is said. Rules call `say` and `pause`; nothing else of it is theirs."""
+    """Collects the spoken words of a text. Rules call only `say` and `pause`."""
 
     def __init__(self, source: str, language: str) -> None:
         self.source = source
@@ -73,7 +73,7 @@ class Writer:
 
     @property
     def last_source(self) -> str:
-        """The written word said last, "" at the beginning."""
+        """The written word of the last spoken one, "" at the beginning."""
         return self.source[self._words[-1].source_start : self._words[-1].source_end] if self._words else ""
 
     @property
@@ -109,6 +109,7 @@ class Writer:
             self._put(mark)
 
     def spoken_text(self) -> SpokenText:
+        """What was collected, without a pause at the end."""
         text = "".join(self._parts)
         bare = text.rstrip(",;:")
         return SpokenText(bare, tuple(self._words))
@@ -119,4 +120,4 @@ class Writer:
 
 
 Rule = tuple[re.Pattern[str], Callable[[re.Match[str], Writer], bool]]
-"""A pattern tried at the scanner's place, and what to do: True when the whole match is dealt with."""
+"""A pattern tried at the scanner's place, and its action, which returns whether it used the match."""

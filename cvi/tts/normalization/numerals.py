@@ -1,7 +1,4 @@
-"""Numbers as they are said: strings in, strings out, no spans.
-
-English reads years, digits and money its own way; every other language goes through num2words.
-"""
+"""Numbers in words. English reads years, digits and money by its own rules; num2words does the rest."""
 
 from __future__ import annotations
 
@@ -58,10 +55,10 @@ def number(figures: str) -> str:
     figures = figures.replace(",", "")
     whole, _, fraction = figures.partition(".")
     if len(whole) > _LONGEST_CARDINAL or (len(whole) > 1 and whole.startswith("0")):
-        said = digits(whole)
+        words = digits(whole)
     else:
-        said = cardinal(int(whole or "0"))
-    return f"{said} point {digits(fraction)}" if fraction else said
+        words = cardinal(int(whole or "0"))
+    return f"{words} point {digits(fraction)}" if fraction else words
 
 
 def year(value: int) -> str:
@@ -74,11 +71,11 @@ def year(value: int) -> str:
     return f"{cardinal(century)} {'oh ' + cardinal(rest) if rest < 10 else cardinal(rest)}"
 
 
-def plural(said: str) -> str:
+def plural(words: str) -> str:
     """The last word in the plural: ninety -> nineties, six -> sixes, hundred -> hundreds."""
-    if said.endswith("y"):
-        return said[:-1] + "ies"
-    return said + ("es" if said.endswith(("x", "s")) else "s")
+    if words.endswith("y"):
+        return words[:-1] + "ies"
+    return words + ("es" if words.endswith(("x", "s")) else "s")
 
 
 def money(symbol: str, amount: str, scale: str = "") -> str:
@@ -93,28 +90,28 @@ def money(symbol: str, amount: str, scale: str = "") -> str:
     if len(part) != 2:
         return f"{number(amount)} {one if amount == '1' else many}"
     units, pieces = int(whole or "0"), int(part)
-    said = f"{cardinal(units)} {one if units == 1 else many}"
+    words = f"{cardinal(units)} {one if units == 1 else many}"
     small = f"{cardinal(pieces)} {cent if pieces == 1 else cents}"
     if not pieces:
-        return said
-    return f"{said} and {small}" if units else small
+        return words
+    return f"{words} and {small}" if units else small
 
 
 def time_of_day(hour: int, minute: int, half: str = "") -> str:
     """(3, 5, 'PM') -> three oh five P M; (3, 0) -> three o'clock; (15, 30) -> fifteen thirty."""
     if minute == 0 and not half:
-        said = "midnight" if hour == 0 else cardinal(hour) + (" hundred" if hour > 12 else " o'clock")
+        words = "midnight" if hour == 0 else cardinal(hour) + (" hundred" if hour > 12 else " o'clock")
     elif minute == 0:
-        said = cardinal(hour)
+        words = cardinal(hour)
     else:
-        said = f"{cardinal(hour)} {'oh ' if minute < 10 else ''}{cardinal(minute)}"
-    return f"{said} {' '.join(half)}".strip()
+        words = f"{cardinal(hour)} {'oh ' if minute < 10 else ''}{cardinal(minute)}"
+    return f"{words} {' '.join(half)}".strip()
 
 
 def date(day: int, month: int, full_year: int | None = None) -> str:
     """(5, 1, 2024) -> January fifth, twenty twenty-four."""
-    said = f"{MONTHS[month - 1]} {ordinal(day)}"
-    return f"{said}, {year(full_year)}" if full_year is not None else said
+    words = f"{MONTHS[month - 1]} {ordinal(day)}"
+    return f"{words}, {year(full_year)}" if full_year is not None else words
 
 
 def fraction(top: int, bottom: int) -> str:

@@ -1,36 +1,34 @@
-"""From written text to what a voice says, remembering which written word each spoken word came from.
+"""The entry: `normalize("Dr. Lee paid $3.50.").text == "Doctor Lee paid three dollars and fifty cents."`
 
-    spoken_form("Dr. Lee paid $3.50.").text == "Doctor Lee paid three dollars and fifty cents."
-
-A scanner walks over the text. At each place the first rule that matches says something, is silent, or
-declines; the rest are plain words and punctuation. English rules are thorough (`spoken_english`); in
-other languages numbers, percent and a few signs are read, and the voice does the rest.
+A scanner walks over the text. At each place the first rule that matches says something, says nothing, or
+declines; the rest are plain words and punctuation. English has thorough rules. In other languages numbers,
+percent and a few signs are read, and the voice does the rest.
 """
 
 from __future__ import annotations
 
 import re
 
-from cvi.tts.spoken_english import ENGLISH_RULES
-from cvi.tts.spoken_light import light_rules
-from cvi.tts.spoken_markup import MARKUP_RULES
-from cvi.tts.spoken_text import Rule, SpokenText, Writer
+from cvi.tts.normalization.english import ENGLISH_RULES
+from cvi.tts.normalization.markup_rules import MARKUP_RULES
+from cvi.tts.normalization.other_languages import rules_for
+from cvi.tts.normalization.spoken_text import Rule, SpokenText, Writer
 
 _LETTERS = re.compile(r"[^\W_](?:[^\W\d_]|[\u0300-\u036f\u0900-\u0dff])*(?:['’ʼ‑-][^\W\d_]+)*")
 _PAUSES = {
     ".": ".", "!": "!", "?": "?", ",": ",", ";": ";", ":": ":", "…": "...", "—": ",", "–": ",", "(": ",",
-    ")": ",", "[": ",", "]": ",", "|": ",", "。": ".", "！": "!", "？": "?",
-    "、": ",", "，": ",", "¿": "", "¡": "",
+    ")": ",", "[": ",", "]": ",", "|": ",", "。": ".", "！": "!", "？": "?", "、": ",", "，": ",", "¿": "",
+    "¡": "",
 }  # fmt: skip
 
 
-def spoken_form(text: str, language: str = "en") -> SpokenText:
-    """What to say for `text`; no words at all when there is nothing to say.
+def normalize(text: str, language: str = "en") -> SpokenText:
+    """What a voice says for `text`; without words where there is nothing to say.
 
-    `language` is a two-letter code. Markdown, emoji and links' addresses are not said.
+    `language` is a code such as "en" or "pt-BR". Markdown, emoji and the addresses of links are left out.
     """
     language = language.replace("_", "-").split("-")[0].lower()
-    rules = [*MARKUP_RULES, *(ENGLISH_RULES if language == "en" else light_rules(language))]
+    rules = [*MARKUP_RULES, *(ENGLISH_RULES if language == "en" else rules_for(language))]
     writer = Writer(text, language)
     at = 0
     while at < len(text):
@@ -39,7 +37,7 @@ def spoken_form(text: str, language: str = "en") -> SpokenText:
 
 
 def _step(text: str, at: int, rules: list[Rule], writer: Writer) -> int:
-    """Deal with what stands at `at`, return the place after it."""
+    """Say what begins at `at` and return where the rest begins."""
     if text[at] == " ":
         return at + 1
     for pattern, rule in rules:

@@ -1,18 +1,59 @@
-"""English: the rules, in the order in which they are tried."""
+"""English: the rules, in the order in which they are tried; those for quantities and signs stand here."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 
-from cvi.tts import spoken_numbers as say
-from cvi.tts import spoken_tables as tables
-from cvi.tts.spoken_acronyms import ACRONYM_RULES, ends_sentence
-from cvi.tts.spoken_calendar import CALENDAR_RULES
-from cvi.tts.spoken_text import Rule, Writer
+from cvi.tts.normalization import numerals as say
+from cvi.tts.normalization.english_dates import DATE_RULES
+from cvi.tts.normalization.english_words import WORD_RULES, ends_sentence
+from cvi.tts.normalization.spoken_text import Rule, Writer
+
+# One, many. Longer keys are tried first.
+_UNITS = {
+    "km/h": ("kilometer per hour", "kilometers per hour"),
+    "kph": ("kilometer per hour", "kilometers per hour"), "mph": ("mile per hour", "miles per hour"),
+    "m/s": ("meter per second", "meters per second"), "km": ("kilometer", "kilometers"),
+    "cm": ("centimeter", "centimeters"), "mm": ("millimeter", "millimeters"),
+    "nm": ("nanometer", "nanometers"), "m": ("meter", "meters"), "mi": ("mile", "miles"),
+    "ft": ("foot", "feet"), "yd": ("yard", "yards"), "km²": ("square kilometer", "square kilometers"),
+    "m²": ("square meter", "square meters"), "m2": ("square meter", "square meters"),
+    "sq ft": ("square foot", "square feet"), "kg": ("kilogram", "kilograms"),
+    "mg": ("milligram", "milligrams"), "g": ("gram", "grams"), "lb": ("pound", "pounds"),
+    "lbs": ("pound", "pounds"), "oz": ("ounce", "ounces"), "ml": ("milliliter", "milliliters"),
+    "mL": ("milliliter", "milliliters"), "L": ("liter", "liters"), "l": ("liter", "liters"),
+    "°C": ("degree Celsius", "degrees Celsius"), "°F": ("degree Fahrenheit", "degrees Fahrenheit"),
+    "°": ("degree", "degrees"), "K": ("thousand", "thousand"), "k": ("thousand", "thousand"),
+    "ms": ("millisecond", "milliseconds"), "s": ("second", "seconds"), "sec": ("second", "seconds"),
+    "secs": ("second", "seconds"), "min": ("minute", "minutes"), "mins": ("minute", "minutes"),
+    "h": ("hour", "hours"), "hr": ("hour", "hours"), "hrs": ("hour", "hours"), "yrs": ("year", "years"),
+    "yr": ("year", "years"), "Hz": ("hertz", "hertz"), "kHz": ("kilohertz", "kilohertz"),
+    "MHz": ("megahertz", "megahertz"), "GHz": ("gigahertz", "gigahertz"), "kB": ("kilobyte", "kilobytes"),
+    "KB": ("kilobyte", "kilobytes"), "MB": ("megabyte", "megabytes"), "GB": ("gigabyte", "gigabytes"),
+    "TB": ("terabyte", "terabytes"), "Mbps": ("megabit per second", "megabits per second"),
+    "Gbps": ("gigabit per second", "gigabits per second"), "W": ("watt", "watts"),
+    "kW": ("kilowatt", "kilowatts"), "kWh": ("kilowatt hour", "kilowatt hours"), "V": ("volt", "volts"),
+    "mA": ("milliamp", "milliamps"), "dB": ("decibel", "decibels"), "px": ("pixel", "pixels"),
+    "kcal": ("kilocalorie", "kilocalories"), "cal": ("calorie", "calories"),
+    "rpm": ("revolution per minute", "revolutions per minute"),
+    "fps": ("frame per second", "frames per second"), "ppm": ("part per million", "parts per million"),
+    "M": ("million", "million"), "bn": ("billion", "billion"), "mcg": ("microgram", "micrograms"),
+    "IU": ("I U", "I U"),
+}  # fmt: skip
+
+# After a number and a slash.
+_PER = {
+    "mo": "month", "yr": "year", "hr": "hour", "h": "hour", "wk": "week", "min": "minute", "sec": "second",
+    "s": "second", "day": "day", "kg": "kilogram", "lb": "pound",
+}  # fmt: skip
+
+_PAIRS_OF_CHOICE = frozenset(
+    "he/she she/he his/her her/his him/her his/hers yes/no true/false on/off either/or".split()
+)
 
 _NUM = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|(?<!\w)\.\d+"
-_UNIT = "|".join(re.escape(unit) for unit in sorted(tables.UNITS, key=len, reverse=True))
+_UNIT = "|".join(re.escape(unit) for unit in sorted(_UNITS, key=len, reverse=True))
 _SCALE = r"(?:\s?(?P<scale>trillion|billion|million|thousand|tn|bn|[kKmMB])\b)?"
 _SCALES = {
     "k": "thousand",
@@ -92,7 +133,7 @@ def _range(match: re.Match[str], writer: Writer) -> bool:
     if unit == "%":
         said += " percent"
     elif unit:
-        said += f" {tables.UNITS[unit][1]}"
+        said += f" {_UNITS[unit][1]}"
     writer.say(said, match.start(), match.end())
     return True
 
@@ -106,7 +147,7 @@ def _measure(match: re.Match[str], writer: Writer) -> bool:
     figures, unit, space = match.group("figures"), match.group("unit"), match.group("space")
     if (space and unit in ("k", "K", "M", "l")) or match.group().endswith(("4K", "8K")):
         return False
-    one, many = tables.UNITS[unit]
+    one, many = _UNITS[unit]
     writer.say(_signed(match, say.number(figures)), match.start(), match.end("figures"))
     writer.say(one if figures == "1" else many, match.start("unit"), match.end("unit"))
     if (
@@ -202,7 +243,7 @@ def _slash(match: re.Match[str], writer: Writer) -> bool:
     after = re.match(r"[A-Za-z]+", writer.source[match.end() :])
     if around and after:
         pair = f"{around.group()}/{after.group()}".lower()
-        if pair in tables.PAIRS_OF_CHOICE:
+        if pair in _PAIRS_OF_CHOICE:
             writer.say("or", match.start(), match.end())
         elif pair != "and/or" and not (around.group().isupper() and after.group().isupper()):
             writer.say("slash", match.start(), match.end())
@@ -213,7 +254,7 @@ def _slash(match: re.Match[str], writer: Writer) -> bool:
 
 
 def _per(match: re.Match[str], writer: Writer) -> bool:
-    writer.say(f"per {tables.PER[match.group(1)]}", match.start(), match.end())
+    writer.say(f"per {_PER[match.group(1)]}", match.start(), match.end())
     return True
 
 
@@ -271,7 +312,7 @@ ENGLISH_RULES: list[Rule] = [
         _phone_number,
     ),
     (re.compile(r"\d{3,6}(?![\w.,:/%-]?\d)(?=\W|$)"), _dialled),
-    *CALENDAR_RULES,
+    *DATE_RULES,
     (re.compile(r"(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)(?![:\d])"), _ratio),
     (re.compile(rf"{_MINUS}{_SYMBOL}\s?(?P<amount>{_NUM})(?:\s?[-–—]\s?\$?(?P<to>{_NUM}))?{_SCALE}"), _money),
     (
@@ -309,8 +350,8 @@ ENGLISH_RULES: list[Rule] = [
     (re.compile(r"([A-Z])#(?!\w)"), _sharp),
     (re.compile(r"(?<!\S)\.(?=[A-Za-z])"), _said("dot")),
     (re.compile(r"(?<=\w )\*(?= \w)"), _said("times")),
-    (re.compile(rf"(?<=\d)/({'|'.join(tables.PER)})\b\.?"), _per),
-    *ACRONYM_RULES,
+    (re.compile(rf"(?<=\d)/({'|'.join(_PER)})\b\.?"), _per),
+    *WORD_RULES,
     (re.compile(r"/"), _slash),
     (re.compile(rf"[{re.escape(''.join(_SIGNS))}]"), _sign),
 ]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from cvi.tts import spoken_numbers as say
-from cvi.tts.spoken_acronyms import ends_sentence
-from cvi.tts.spoken_tables import MONTH_NAMES
-from cvi.tts.spoken_text import Rule, Writer
+from cvi.tts.normalization import numerals as say
+from cvi.tts.normalization.english_words import ends_sentence
+from cvi.tts.normalization.spoken_text import Rule, Writer
 
+_MONTH_NAMES = {name[:3].lower(): name for name in say.MONTHS}
 _MONTH = (
     "(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?"
     "|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)"
@@ -37,7 +37,7 @@ def _say_date(match: re.Match[str], writer: Writer, day: int, month: int, year: 
 def _month_day(match: re.Match[str], writer: Writer) -> bool:
     if int(match.group("day")) > 31:
         return False
-    name = MONTH_NAMES[match.group("month")[:3].lower()]
+    name = _MONTH_NAMES[match.group("month")[:3].lower()]
     month, day = (name, match.start("month"), match.end("month")), int(match.group("day"))
     ordinal = (say.ordinal(day), match.start("day"), match.end("day"))
     if match.start("day") < match.start("month"):
@@ -53,7 +53,7 @@ def _month_day(match: re.Match[str], writer: Writer) -> bool:
 
 
 def _month(match: re.Match[str], writer: Writer) -> bool:
-    writer.say(MONTH_NAMES[match.group(1)[:3].lower()], match.start(), match.end())
+    writer.say(_MONTH_NAMES[match.group(1)[:3].lower()], match.start(), match.end())
     return True
 
 
@@ -74,7 +74,7 @@ def _time(match: re.Match[str], writer: Writer) -> bool:
     return True
 
 
-CALENDAR_RULES: list[Rule] = [
+DATE_RULES: list[Rule] = [
     (re.compile(r"(\d{4})-(\d\d)-(\d\d)(?!\w)"), _iso_date),
     (re.compile(r"(\d\d?)/(\d\d?)/(\d{4}|\d\d)(?!\w)"), _slash_date),
     (

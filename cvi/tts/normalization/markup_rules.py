@@ -1,11 +1,12 @@
-"""Rules for every language: what is written but never said, and addresses."""
+"""Rules for every language: markup and emoji, which are not said, and e-mail and web addresses."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-from cvi.tts.spoken_text import Rule, Writer
+from cvi.tts.normalization.numerals import cardinal, digits
+from cvi.tts.normalization.spoken_text import Rule, Writer
 
 _DOMAINS = "com|org|net|io|dev|ai|app|edu|gov|info|de|fr|es|it|nl|eu|uk|us|ca|ch|at|tv|me|co"
 _URL_WORDS = {
@@ -53,8 +54,6 @@ def _address(match: re.Match[str], writer: Writer) -> bool:
 
 
 def _spelled_out(address: str, language: str) -> str:
-    from cvi.tts.spoken_numbers import cardinal, digits
-
     signs = _URL_WORDS.get(language, _URL_WORDS["en"])
     said: list[str] = []
     for part in re.findall(r"[^\W\d_]+|\d+|[^\w]|_", address):

@@ -1,0 +1,246 @@
+"""English abbreviations and words in capitals: expanded, spelled, or said as they stand."""
+
+from __future__ import annotations
+
+import re
+
+from cvi.tts.normalization.numerals import cardinal, ordinal
+from cvi.tts.normalization.spoken_text import Rule, Writer
+
+# Keys are lower case, without the last full stop. These are read so wherever they carry their stop.
+_ABBREVIATIONS = {
+    "mr": "Mister", "mrs": "Missus", "ms": "Miz", "prof": "Professor", "rev": "Reverend", "gen": "General",
+    "capt": "Captain", "sgt": "Sergeant", "lt": "Lieutenant", "gov": "Governor", "sen": "Senator",
+    "hon": "Honorable", "jr": "Junior", "sr": "Senior", "e.g": "for example", "i.e": "that is",
+    "etc": "et cetera", "vs": "versus", "approx": "approximately", "dept": "department",
+    "est": "established", "ave": "Avenue", "blvd": "Boulevard", "rd": "Road", "ln": "Lane",
+    "hwy": "Highway", "apt": "apartment", "fig": "figure", "vol": "volume", "ch": "chapter",
+    "sec": "section", "inc": "Incorporated", "ltd": "Limited", "corp": "Corporation", "co": "Company",
+    "mt": "Mount", "ft": "Fort", "tel": "telephone", "ext": "extension", "esp": "especially",
+    "incl": "including", "misc": "miscellaneous", "temp": "temperature", "avg": "average", "max": "maximum",
+    "min": "minimum", "assoc": "associate", "asst": "assistant", "univ": "University", "cf": "compare",
+    "et al": "and others", "ca": "circa", "viz": "namely", "a.k.a": "also known as", "thu": "Thursday",
+    "ph.d": "P H D", "m.d": "M D", "b.a": "B A", "m.a": "M A", "b.sc": "B S C", "m.sc": "M S C",
+}  # fmt: skip
+
+# Also common at the end of a sentence as whole words or names: read so only before a capital or a figure.
+_NEEDS_FOLLOWER = frozenset("gen gov sen hon rev co ch fig sec min max temp ft mt est ca ext tel".split())
+# These never end a sentence: their stop is never a pause.
+_TITLES = frozenset(
+    "mr mrs ms prof rev gen capt sgt lt gov sen hon mt e.g i.e vs approx fig vol ch cf ca viz".split()
+)
+
+_WITHOUT_STOP = {
+    "w/": "with", "w/o": "without", "vs": "versus", "aka": "also known as", "etc": "et cetera",
+    "mr": "Mister", "mrs": "Missus", "dr": "Doctor", "ok": "okay", "approx": "approximately",
+    "ie": "that is", "eg": "for example", "asap": "as soon as possible", "fyi": "for your information",
+    "btw": "by the way", "tbd": "to be determined",
+}  # fmt: skip
+
+_DAYS = {
+    "mon": "Monday", "tue": "Tuesday", "tues": "Tuesday", "wed": "Wednesday", "thu": "Thursday",
+    "thur": "Thursday", "thurs": "Thursday", "fri": "Friday", "sat": "Saturday", "sun": "Sunday",
+}  # fmt: skip
+
+# A capital after St. or Dr. that begins a sentence rather than a name.
+_STARTERS = frozenset(
+    "He She It They We I The This That You In On A An And But Then If There What When It's He's".split()
+)
+
+# Written in capitals, said as a word.
+_SAID_AS_WORDS = {
+    word: word.capitalize()
+    for word in (
+        "NASA NATO UNESCO UNICEF OPEC FIFA COVID PIN SIM RAM ROM GIF LAN WAN SCUBA RADAR LASER AIDS SWAT "
+        "NAFTA OSHA FEMA POTUS SAT YOLO CAPTCHA LIDAR SONAR GAAP BASIC NORAD DARPA HIPAA IKEA LEGO SARS ZIP"
+    ).split()
+} | {
+    "JPEG": "jay peg",
+    "JPG": "jay peg",
+    "OK": "okay",
+    "CEOs": "C E O's",
+    "WIFI": "wifi",
+    "MIDI": "middy",
+    "SAAS": "sass",
+}
+
+# Short words that people write in capitals for emphasis.
+_EMPHASIZED = frozenset(
+    (
+        "a i am an and any are as ask at bad be big but buy by can did do done each even ever few first "
+        "fast for free from get give go good great had has have he help her here hey him his how if in into "
+        "is it's its just keep know last less like long look love made make many may me more most much must "
+        "my need new next nice no none not now of off oh old on once one only open or our out over own pay "
+        "play please real really safe same say see she slow so some soon stop such sure take talk tell than "
+        "that the them then they this time to today too true try two up use very wait want was way we well "
+        "were what when who why will win with wow yes yet you your zero huge best right wrong left"
+    ).split()
+)
+
+_REGAL = frozenset(
+    "henry louis elizabeth charles george edward james william richard philip john paul pius benedict "
+    "gregory leo francis frederick alexander nicholas catherine ivan peter napoleon mary robert david "
+    "alfonso urban".split()
+)
+NUMBERED = frozenset(
+    "chapter part war volume vol act phase type section title book level stage step article appendix bowl "
+    "class tier grade final fantasy rocky unit module world".split()
+)
+PAIRS_OF_CHOICE = frozenset(
+    "he/she she/he his/her her/his him/her his/hers yes/no true/false on/off either/or".split()
+)
+
+_NUMBERED = frozenset(
+    "chapter part war volume vol act phase type section title book level stage step article appendix bowl "
+    "class tier grade final fantasy rocky unit module world".split()
+)
+PAIRS_OF_CHOICE = frozenset(
+    "he/she she/he his/her her/his him/her his/hers yes/no true/false on/off either/or".split()
+)
+
+_ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
+_INTERJECTIONS = frozenset(
+    "hm hmm hmmm mm mmm shh shhh psst pst brr brrr tsk zzz grr pfft nth th st nd rd mr ms dr vs sky".split()
+)
+
+
+def ends_sentence(text: str, at: int) -> bool:
+    """Whether a stop before `at` closes a sentence: the text ends, or a capital follows."""
+    return re.match(r"\s*$|\s+[A-Z\"“(]", text[at:]) is not None
+
+
+def _abbreviation(match: re.Match[str], writer: Writer) -> bool:
+    key = match.group(1).lower()
+    if key in _DAYS and match.group()[0].isupper() and not ends_sentence(writer.source, match.end()):
+        writer.say(_DAYS[key], match.start(), match.end())
+        return True
+    said = _ABBREVIATIONS.get(key)
+    follower = re.match(r"\s*[A-Z\d]", writer.source[match.end() :])
+    if said is None or (key in _NEEDS_FOLLOWER and (not follower or not match.group()[0].isupper())):
+        return False
+    if key == "co" and follower:
+        said = "Company"
+    writer.say(said, match.start(), match.end())
+    if key not in _TITLES and ends_sentence(writer.source, match.end()):
+        writer.pause(".")
+    return True
+
+
+def _street_or_title(match: re.Match[str], writer: Writer) -> bool:
+    """St. and Dr. before a name are Saint and Doctor, after one Street and Drive."""
+    named_before = writer.last_source[:1].isupper() and not writer.at_start
+    following = re.match(r"\s+([A-Z][\w']+)", writer.source[match.end() :])
+    named_after = following is not None and following.group(1) not in _STARTERS
+    after_name = named_before and (
+        not named_after or re.search(r"\d[\w ]*$", writer.source[: match.start()]) is not None
+    )
+    words = {"st": ("Saint", "Street"), "dr": ("Doctor", "Drive")}[match.group(1).lower()]
+    writer.say(words[1 if after_name else 0], match.start(), match.end())
+    if after_name and ends_sentence(writer.source, match.end()):
+        writer.pause(".")
+    return True
+
+
+def _dotted_letters(match: re.Match[str], writer: Writer) -> bool:
+    """U.S., U.K., J. R. R."""
+    writer.say(" ".join(match.group().replace(".", "").upper()), match.start(), match.end())
+    if (
+        match.group().endswith(".")
+        and len(match.group()) > 3
+        and re.match(r"\s*$", writer.source[match.end() :])
+    ):
+        writer.pause(".")
+    return True
+
+
+def _initial(match: re.Match[str], writer: Writer) -> bool:
+    writer.say(match.group()[0], match.start(), match.end())
+    return True
+
+
+def _without_stop(match: re.Match[str], writer: Writer) -> bool:
+    said = _WITHOUT_STOP.get(match.group().lower())
+    if said is None:
+        return False
+    writer.say(said, match.start(), match.end())
+    return True
+
+
+def _roman(match: re.Match[str], writer: Writer) -> bool:
+    before = writer.last_source
+    letters = match.group()
+    if not before[:1].isupper() and before.lower() not in _NUMBERED:
+        return False
+    if len(letters) == 1 and before.lower() not in _NUMBERED | _REGAL:
+        return False
+    values = [_ROMAN[letter] for letter in letters]
+    total = sum(-a if a < b else a for a, b in zip(values, [*values[1:], 0], strict=True))
+    if before.lower() in _REGAL:
+        writer.say(f"the {ordinal(total)}", match.start(), match.end())
+    else:
+        writer.say(cardinal(total), match.start(), match.end())
+    return True
+
+
+def _capitals(match: re.Match[str], writer: Writer) -> bool:
+    letters, tail = match.group(1), match.group(2) or ""
+    beside = writer.source[match.start() - 1 : match.start()] + writer.source[match.end() : match.end() + 1]
+    if "&" in beside:
+        said = " ".join(letters) + tail
+    elif letters in _SAID_AS_WORDS:
+        said = _SAID_AS_WORDS[letters] + tail
+    elif (
+        letters.lower() in _EMPHASIZED
+        or len(letters) > 5
+        or (len(letters) > 3 and _shouted(writer.source))
+        or (_shouted(writer.source) and re.search(r"[AEIOUY]", letters))
+    ):
+        said = letters.lower() + tail
+    else:
+        said = " ".join(letters) + ("'s" if tail else "")
+    writer.say(said.replace("’", "'"), match.start(), match.end())
+    return True
+
+
+def _shouted(text: str) -> bool:
+    """Whether capitals mean nothing here, because most of the text is in them."""
+    words = re.findall(r"[^\W\d_]{2,}", text)
+    capitals = [word for word in words if word.isupper()]
+    ordinary = [word for word in capitals if len(word) > 5 or word.lower() in _EMPHASIZED]
+    return len(words) >= 3 and len(capitals) > len(words) / 2 and len(ordinary) > len(capitals) / 3
+
+
+def _half_of_day(match: re.Match[str], writer: Writer) -> bool:
+    writer.say(f"{match.group(1).upper()} M", match.start(), match.end())
+    return True
+
+
+def _consonants(match: re.Match[str], writer: Writer) -> bool:
+    """pdf, html, mp: nothing to pronounce, so spelled."""
+    if match.group().lower() in _INTERJECTIONS:
+        return False
+    writer.say(" ".join(match.group().upper()), match.start(), match.end())
+    return True
+
+
+_START = r"(?<![^\W_])"
+WORD_RULES: list[Rule] = [
+    (re.compile(r"(?:(?<=\d)|(?<=\d ))([aApP])\.?[mM]\b"), _half_of_day),
+    (re.compile(rf"{_START}(w/o|w/)(?=\s?\w)"), _without_stop),
+    (re.compile(rf"{_START}(St|Dr)\.(?=\W|$)"), _street_or_title),
+    (
+        re.compile(
+            rf"{_START}(e\.g|i\.e|a\.k\.a|[Pp]h\.[Dd]|[MBb]\.?[ADS]c?|et al|[A-Za-z]{{2,6}})\.(?=\W|$)"
+        ),
+        _abbreviation,
+    ),
+    (re.compile(rf"{_START}(?:[A-Za-z]\.){{2,}}[A-Za-z]?(?![A-Za-z])"), _dotted_letters),
+    (re.compile(rf"{_START}[A-HJ-Z]\.(?=\s[A-Z]|\d)"), _initial),
+    (re.compile(rf"{_START}[A-Za-z]+(?![\w'’-])"), _without_stop),
+    (re.compile(rf"{_START}(?=[IVXLC])(?:XC|XL|L?X{{0,3}})(?:IX|IV|V?I{{0,3}})(?![\w'’-])"), _roman),
+    (re.compile(rf"{_START}([A-Z]{{2,}})((?:['’]?s)?)(?![a-z]|['’]\w)"), _capitals),
+    (
+        re.compile(rf"{_START}[b-df-hj-np-tv-xz]{{2,5}}(?![\w'’-])|{_START}[b-df-hj-np-tv-xz]{{2,4}}(?=\d)"),
+        _consonants,
+    ),
+]
