@@ -25,6 +25,7 @@ from cvi.audio.resample import resample
 from cvi.errors import EngineError, MissingError
 from cvi.face.sound_features import HOP_S
 from cvi.face.sound_mouth import SHAPES, MouthReader, SoundRun, load_mouth_network, load_weights
+from cvi.onnx import open_session
 
 Floats = npt.NDArray[np.float32]
 
@@ -91,11 +92,7 @@ class SpeechEncoder:
 def _opened(weights: Path) -> Any:
     """A session of the network up to the layers in LAYERS, with these as outputs."""
     import onnx
-    import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
     try:
         model = onnx.load(str(weights))
         norms = [node.output[0] for node in model.graph.node if node.op_type == "LayerNormalization"]
@@ -103,11 +100,9 @@ def _opened(weights: Path) -> Any:
         # ONNX Runtime drops what the remaining outputs do not need.
         del model.graph.output[:]
         model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in read)
-        session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # onnx's and onnxruntime's own have no common base
+    except Exception as error:  # onnx's errors have no common base
         raise EngineError(f"The speech encoder {weights.name} cannot be read.", _REMEDY) from error
+    session = open_session(model.SerializeToString(), f"speech encoder {weights.name}", _REMEDY)
     shape = (BANDS, _WINDOW * HEARD_HZ // RATE_HZ // HOP)
     inputs = [(node.name, tuple(node.shape[1:])) for node in session.get_inputs()]
     outputs = [tuple(node.shape[1:]) for node in session.get_outputs()]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from cvi.errors import UsageError
 from cvi.face.neural.compose import lay
 from cvi.face.neural.decoder import Decoder
 from cvi.face.neural.hidden import hidden_of, region_of
 from cvi.face.neural.rig import DECODER
+from cvi.onnx import open_session
 from cvi.training.region import crop
 
 ENCODER = "encoder.onnx"
@@ -25,17 +24,8 @@ class Encoder:
     """ONNX Runtime on one thread: the footage around the hidden region -> features."""
 
     def __init__(self, path: Path) -> None:
-        """Raises UsageError for a file that cannot be read."""
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        try:
-            self._session: Any = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime's own have no common base
-            raise UsageError(f"{path} cannot be read ({error}).", "Train the replica again.") from error
+        """Raises EngineError for a file that is no network."""
+        self._session = open_session(path, f"face network {path}", "Train the replica again.")
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
@@ -55,7 +45,7 @@ class Painter:
     """Draws a mouth into a frame that is not of the base film. One thread."""
 
     def __init__(self, folder: Path, side: int) -> None:
-        """`folder` is a replica's, `side` of its crop. Raises UsageError, MissingError as `Encoder` and
+        """`folder` is a replica's, `side` of its crop. Raises EngineError, MissingError as `Encoder` and
         `Decoder` do."""
         self._encoder = Encoder(folder / ENCODER)
         self._decoder = Decoder(folder / DECODER)

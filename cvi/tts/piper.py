@@ -16,7 +16,8 @@ import numpy as np
 
 from cvi.audio.block import PLAYED_HZ, Pcm, to_int16
 from cvi.audio.resample import resample
-from cvi.errors import EngineError, MissingError
+from cvi.errors import CviError, EngineError, MissingError
+from cvi.onnx import open_session
 from cvi.paths import models_dir
 from cvi.tts.base import Phone, Speech, TtsSettings
 from cvi.tts.ipa import sounds
@@ -25,6 +26,7 @@ from cvi.tts.normalization.spoken_text import SpokenText
 from cvi.tts.speech_timeline import TimedWord, speech, words_by_length, words_from_onsets
 from cvi.tts.voice_thread import VoiceThread
 
+_REMEDY = "Download it again: cvi models pull cpu"
 _BETWEEN_SENTENCES_S = 0.25
 _PAUSES = frozenset("^$_.,;:!?-'\"()¡¿«»—…")
 _SHORTEST_SILENCE_S = 0.060
@@ -123,42 +125,37 @@ def build(settings: TtsSettings) -> PiperTts:
         raise MissingError(
             f"Piper cannot be loaded ({error}).", "Install it with: pip install piper-tts"
         ) from error
-    except Exception as error:
+    except CviError:
+        raise
+    except Exception as error:  # a broken configuration raises whatever piper's parser meets
         raise EngineError(
-            f"The Piper voice {path.name} cannot be read: {error}.", "Download it again: cvi models pull cpu"
+            f"The Piper voice {path.name} cannot be read: {error}.", _REMEDY
         ) from error
     return PiperTts(voice, settings)
 
 
 def _load(path: Path, config: Path, cuda: bool) -> Any:
     """As `PiperVoice.load`, but with one thread, as two cores shared with a face need it."""
-    import onnxruntime
     from piper import PiperVoice
     from piper.config import PiperConfig
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    providers = ["CPUExecutionProvider"]
-    if cuda and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-        providers.insert(0, "CUDAExecutionProvider")
-    session = onnxruntime.InferenceSession(_with_durations(path), options, providers=providers)
+    session = open_session(_with_durations(path), f"Piper voice {path.name}", _REMEDY, cuda=cuda)
     return PiperVoice(session=session, config=PiperConfig.from_dict(json.loads(config.read_text("utf-8"))))
 
 
-def _with_durations(path: Path) -> str | bytes:
+def _with_durations(path: Path) -> Path | bytes:
     """The model with its durations as a second output, where that can be had; else as it lies."""
     try:
         import onnx
         from piper.patch_voice_with_alignment import add_alignment_output
     except ImportError:
-        return str(path)
+        return path
     model = onnx.load(str(path))
     try:
         add_alignment_output(model)
     except ValueError:
         # The output is there already, or the voice keeps no durations.
-        return str(path)
+        return path
     return bytes(model.SerializeToString())
 
 

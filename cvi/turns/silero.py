@@ -14,8 +14,8 @@ import numpy as np
 
 from cvi.audio.block import Pcm, to_float
 from cvi.errors import EngineError, MissingError
+from cvi.onnx import open_session
 from cvi.turns.base import VAD_HOP_SAMPLES, VadEngine, VadSettings
-from cvi.turns.network import open_network
 
 _CONTEXT_SAMPLES = 64
 _STATE_SHAPE = (1, 1, 128)
@@ -34,7 +34,7 @@ class SileroVad:
 
     def __init__(self, weights: Path) -> None:
         """Raises EngineError for a file that is not Silero VAD v6."""
-        self._session = open_network(weights, "voice network", _REMEDY)
+        self._session = open_session(weights, f"voice activity network {weights.name}", _REMEDY)
         shapes = {node.name: node.shape[1:] for node in self._session.get_inputs()}
         wanted = {"input": [_CONTEXT_SAMPLES + VAD_HOP_SAMPLES], "h": [1, 128], "c": [1, 128]}
         if shapes != wanted:

@@ -15,9 +15,9 @@ import numpy as np
 from cvi.audio.block import HEARD_HZ, Pcm, to_float
 from cvi.audio.mel import BANDS, HOP, Floats, log_mel
 from cvi.errors import EngineError, MissingError
+from cvi.onnx import open_session
 from cvi.threads import NativeThread
 from cvi.turns.base import TurnModel, TurnModelSettings
-from cvi.turns.network import open_network
 
 WINDOW_S = 8.0
 _SAMPLES = round(WINDOW_S * HEARD_HZ)
@@ -41,7 +41,7 @@ class SmartTurn:
     def __init__(self, weights: Path) -> None:
         if not weights.is_file():
             raise MissingError(f"The turn model {weights} is not here.", _REMEDY)
-        self._session = open_network(weights, "turn model", _REMEDY)
+        self._session = open_session(weights, f"turn model {weights.name}", _REMEDY)
         inputs = [(node.name, tuple(node.shape[1:])) for node in self._session.get_inputs()]
         if inputs != [("input_features", _SHAPE)]:
             raise EngineError(f"{weights.name} is not Smart Turn v3: it takes {inputs}.", _REMEDY)

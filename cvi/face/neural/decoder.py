@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from cvi.errors import MissingError, UsageError
+from cvi.onnx import open_session
 
 Floats = npt.NDArray[np.float32]
 
@@ -18,25 +17,8 @@ class Decoder:
     """ONNX Runtime on one thread. One caller at a time."""
 
     def __init__(self, network: Path) -> None:
-        """Raises MissingError, UsageError."""
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise MissingError(
-                "A trained face needs onnxruntime, which is not installed.",
-                "Install it with: pip install onnxruntime",
-            ) from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session: Any = onnxruntime.InferenceSession(
-                str(network), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime's own have no common base
-            raise UsageError(
-                f"{network.parent} holds no networks that can be read ({error}).", "Train the replica again."
-            ) from error
+        """Raises EngineError for a file that is no network, MissingError without ONNX Runtime."""
+        self._session = open_session(network, f"face network {network}", "Train the replica again.")
         *inputs, mouth = self._session.get_inputs()
         self._names = [item.name for item in inputs]
         self._shapes = [tuple(item.shape) for item in inputs]
