@@ -29,7 +29,7 @@ from cvi.persona.prompt import system_message
 from cvi.persona.schema import Persona
 from cvi.stt.base import SttSettings
 from cvi.threads import NativeThread
-from cvi.training.cloned_voice import spoken_clone, voice_of
+from cvi.training.package.cloned_voice import spoken_clone, voice_of
 from cvi.tts.base import TtsSettings
 from cvi.turns.base import TurnModelSettings, VadSettings
 from cvi.turns.thresholds import TurnThresholds

@@ -21,9 +21,9 @@ def replica(
     from cvi.cli.train_replica import tell
     from cvi.face.replica import find_replica
     from cvi.files import write_bytes
-    from cvi.training.bench import evaluate_again
-    from cvi.training.making import Made
-    from cvi.training.report import page
+    from cvi.training.evaluation.quality_report import report_page
+    from cvi.training.evaluation.repeat import evaluate_again
+    from cvi.training.pipeline import TrainedReplica
 
     console = Console(stderr=True, quiet=json)
     with Progress(console=console, transient=True) as bar:
@@ -33,5 +33,5 @@ def replica(
         )
     folder = find_replica(name)
     if output is not None:
-        write_bytes(output, page(folder.name, {"measured": "again"}, evaluation).encode())
-    tell(Made(folder, evaluation), json)
+        write_bytes(output, report_page(folder.name, {"measured": "again"}, evaluation).encode())
+    tell(TrainedReplica(folder, evaluation), json)

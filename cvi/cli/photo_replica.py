@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from cvi.training.photo.making import PhotoOrder
+    from cvi.training.photo.photo_replica import PhotoRequest
 
 
-def make(order: PhotoOrder, json: bool) -> None:
+def make(order: PhotoRequest, json: bool) -> None:
     """Make it, and say where it is and what it cannot do."""
     from rich.console import Console
 
-    from cvi.training.photo.making import LIMITS, make_photo_replica
+    from cvi.training.photo.photo_replica import LIMITS, make_photo_replica
 
     with Console(stderr=True, quiet=json).status("finding the face"):
         made = make_photo_replica(order)

@@ -10,8 +10,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from cvi.training.footage import Footage
-    from cvi.training.grading.faults import Grade
+    from cvi.training.footage.reader import Footage
+    from cvi.training.grading.faults import FootageGrade
 
 PAGES = (".html", ".htm")
 FILMS = (".mp4", ".mov", ".mkv", ".webm", ".m4v", ".avi", ".mpg", ".mpeg")
@@ -36,21 +36,21 @@ def check(
     """
     from rich.console import Console
 
-    from cvi.training.grading.page import as_data, write_page
+    from cvi.training.grading.grade_page import grade_as_data, write_page
 
     paths = _films(films)
     pages = [None if html is None else _page_path(html, path, several=len(paths) > 1) for path in paths]
     console = Console(stderr=True, quiet=json)
     said = None if script is None else _coverage(script, language)
     rows: list[dict[str, Any]] = []
-    grades: list[Grade | None] = []
+    grades: list[FootageGrade | None] = []
     for path, page in zip(paths, pages, strict=True):
         grade, footage, problem = _grade(path, console, alone=len(paths) == 1)
         grades.append(grade)
         if grade is None:
             rows.append({"film": path.name, "path": str(path), "verdict": "unreadable", "said": problem})
             continue
-        row = {**as_data(grade), "path": str(path)}
+        row = {**grade_as_data(grade), "path": str(path)}
         if page is not None and footage is not None:
             write_page(grade, footage, page)
             row["page"] = str(page)
@@ -71,7 +71,7 @@ def setup(
     """Install the face tracker that checking and training need (MediaPipe's face mesh, about 90 MB)."""
     from rich.console import Console
 
-    from cvi.training.mesh_packages import install_packages
+    from cvi.training.footage.mesh_tracker import install_packages
 
     console = Console(stderr=True, quiet=json)
     with console.status("Installing the face tracker..."):
@@ -97,14 +97,14 @@ def _films(given: list[Path]) -> list[Path]:
     return found
 
 
-def _grade(path: Path, console: Console, *, alone: bool) -> tuple[Grade | None, Footage | None, str]:
+def _grade(path: Path, console: Console, *, alone: bool) -> tuple[FootageGrade | None, Footage | None, str]:
     """The grade; with several films, one that cannot be read does not stop the others."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from cvi.errors import UsageError
-    from cvi.training.footage import open_footage
+    from cvi.training.footage.mesh_tracker import build_tracker
+    from cvi.training.footage.reader import open_footage
     from cvi.training.grading.grader import grade_footage
-    from cvi.training.mesh import build_tracker
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"))
     try:
@@ -129,7 +129,7 @@ def _grade(path: Path, console: Console, *, alone: bool) -> tuple[Grade | None, 
 
 def _coverage(script: Path, language: str) -> dict[str, Any]:
     from cvi.errors import UsageError
-    from cvi.training.reading.coverage import NAMES, NEEDED, coverage
+    from cvi.training.recording.reading_script import NAMES, NEEDED, coverage
 
     if not script.is_file():
         raise UsageError(f"There is no script {script}.", "Check the path.")
@@ -163,10 +163,10 @@ def _page_path(html: Path, film: Path, *, several: bool) -> Path:
     return html
 
 
-def _print_grade(grade: Grade, row: dict[str, Any], said: dict[str, Any] | None) -> None:
+def _print_grade(grade: FootageGrade, row: dict[str, Any], said: dict[str, Any] | None) -> None:
     from rich.console import Console
 
-    from cvi.training.grading.page import when
+    from cvi.training.grading.grade_page import format_spans
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
     colour = {"good": "green", "usable": "yellow", "unusable": "red"}[grade.verdict]
@@ -174,7 +174,7 @@ def _print_grade(grade: Grade, row: dict[str, Any], said: dict[str, Any] | None)
     for fault in grade.faults:
         about = fault.about
         console.print()
-        console.print(f"{about.title} ({when(fault.spans, grade.duration_s)})", style="bold")
+        console.print(f"{about.title} ({format_spans(fault.spans, grade.duration_s)})", style="bold")
         console.print(f"  {fault.said} {about.effect}")
         console.print(f"  → {about.remedy}")
     if not grade.faults:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from cvi.training.recording.booth import Eye
-    from cvi.training.recording.microphone import SoundSource
+    from cvi.training.recording.capture import SoundSource
+    from cvi.training.recording.recorder import PictureSource
 
 
 def record(
@@ -36,17 +36,15 @@ def record(
     from cvi.errors import MissingError, UsageError
     from cvi.media.encode import check_output
     from cvi.persona.language import language_code, language_name
-    from cvi.training.mesh import build_tracker
-    from cvi.training.reading.sheet import read_sheet
-    from cvi.training.recording.booth import Booth
-    from cvi.training.recording.prompter import Prompter
-    from cvi.training.recording.rescue import rescue
+    from cvi.training.footage.mesh_tracker import build_tracker
+    from cvi.training.recording.reading_script import Teleprompter, load_reading_script
+    from cvi.training.recording.recorder import FootageRecorder, rescue_recording
 
     check_output(output)
     for path in (output, output.with_suffix(".txt")):
         if path.exists() and not force:
             raise UsageError(f"{path} is there already.", "Choose another name, or add --force.")
-    sheet = read_sheet(language_code(language_name(language) or "") or language)
+    sheet = load_reading_script(language_code(language_name(language) or "") or language)
     tracker = None
     if guide:
         try:
@@ -55,10 +53,10 @@ def record(
             typer.echo(f"{error.message} You film without a framing guide. {error.remedy}", err=True)
     eye, ear = _eye(camera), _ear(microphone)
     # After the camera is ours: nobody else is recording now.
-    rescued = rescue(output)
+    rescued = rescue_recording(output)
     if rescued is not None:
         typer.echo(f"An earlier recording was cut short; it is in {rescued}", err=True)
-    recorded = Booth(eye, ear, Prompter(sheet), tracker).run(output)
+    recorded = FootageRecorder(eye, ear, Teleprompter(sheet), tracker).run(output)
     if recorded is None:
         typer.echo("Nothing was recorded.", err=True)
         raise typer.Exit(1)
@@ -75,13 +73,13 @@ def record(
     typer.echo(f"Look at it first: cvi replica check {recorded.film}")
 
 
-def _eye(name: str | None) -> Eye:
+def _eye(name: str | None) -> PictureSource:
     import time
 
     from cvi.errors import MissingError, UsageError
-    from cvi.training.footage import open_footage
-    from cvi.training.recording.booth import FPS
-    from cvi.training.recording.camera import Camera, FilmCamera
+    from cvi.training.footage.reader import open_footage
+    from cvi.training.recording.capture import FilmCamera, RecordingCamera
+    from cvi.training.recording.recorder import FPS
     from cvi.transport.devices import cameras
 
     if name is not None and Path(name).is_file():
@@ -89,11 +87,11 @@ def _eye(name: str | None) -> Eye:
     if name is not None and not name.isdigit():
         raise UsageError(f"--camera {name} is neither a camera's number nor a film.", "See `cvi devices`.")
     if name is not None:
-        return Camera(int(name))
+        return RecordingCamera(int(name))
     found = cameras()
     if not found:
         raise MissingError("There is no camera on this machine.", "Film with any other, then check the film.")
-    return Camera(found[0].number)
+    return RecordingCamera(found[0].number)
 
 
 def _ear(name: str | None) -> SoundSource:
@@ -101,8 +99,8 @@ def _ear(name: str | None) -> SoundSource:
 
     from cvi.media.decode import read_audio
     from cvi.media.encode import SOUND_HZ
-    from cvi.training.recording.microphone import Microphone, RecordedSound
+    from cvi.training.recording.capture import RecordedSound, RecordingMicrophone
 
     if name is not None and Path(name).is_file():
         return RecordedSound(read_audio(Path(name), SOUND_HZ), time.monotonic())
-    return Microphone(int(name) if name is not None and name.isdigit() else name)
+    return RecordingMicrophone(int(name) if name is not None and name.isdigit() else name)

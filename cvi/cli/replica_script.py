@@ -21,12 +21,12 @@ def script(
     from dataclasses import asdict
 
     from cvi.persona.language import language_code, language_name
-    from cvi.training.reading.sheet import read_sheet
+    from cvi.training.recording.reading_script import load_reading_script
 
-    sheet = read_sheet(language_code(language_name(language) or "") or language)
+    sheet = load_reading_script(language_code(language_name(language) or "") or language)
     counted = None
     if check:
-        from cvi.training.reading.coverage import NAMES, NEEDED, coverage
+        from cvi.training.recording.reading_script import NAMES, NEEDED, coverage
 
         found = coverage(sheet.spoken_text, sheet.language)
         counted = {

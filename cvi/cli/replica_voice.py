@@ -23,7 +23,7 @@ def voice(
     """Give a replica the person's own voice, with their consent."""
     from rich.console import Console
 
-    from cvi.training.cloned_voice import clone_voice
+    from cvi.training.package.cloned_voice import clone_voice
 
     with Console(stderr=True).status("listening"):
         path = clone_voice(name, recording, consent=consent, engine=engine, model=model)

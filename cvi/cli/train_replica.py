@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from cvi.training.making import Made, Order
+    from cvi.training.pipeline import TrainedReplica, TrainingRequest
 
 STEPS = {
     "track": "finding the face",
@@ -53,23 +53,23 @@ def train_replica(
     """
     from cvi.errors import UsageError
     from cvi.models.installed import installed_speech_encoder
-    from cvi.training.making import Order
-    from cvi.training.photo.picture import is_photo
+    from cvi.training.photo.photo_file import is_photo
+    from cvi.training.pipeline import TrainingRequest
 
     if is_photo(video):
         from cvi.cli.photo_replica import make
-        from cvi.training.photo.making import PhotoOrder, refuse_training_options
+        from cvi.training.photo.photo_replica import PhotoRequest, refuse_training_options
 
         asked = {"--script": script, "--minutes": minutes, "--steps": steps, "--hold-out": hold_out}
         refuse_training_options({**asked, "--anyway": anyway})
-        make(PhotoOrder(video, name, consent, consent_by, glasses=glasses), json)
+        make(PhotoRequest(video, name, consent, consent_by, glasses=glasses), json)
         return
     if glasses:
         raise UsageError("--glasses is for photos.", "Footage shows how they move.")
 
     if minutes is not None and steps is not None:
         raise UsageError("Give --minutes or --steps, not both.", "")
-    order = Order(
+    order = TrainingRequest(
         video=video,
         name=name,
         consent=consent,
@@ -89,7 +89,7 @@ def train_replica(
     tell(made, json)
 
 
-def run(order: Order, quiet: bool) -> Made:
+def run(order: TrainingRequest, quiet: bool) -> TrainedReplica:
     """Make it with a progress bar; Ctrl-C and SIGTERM stop it between two steps, with all kept."""
     import signal
 
@@ -97,8 +97,8 @@ def run(order: Order, quiet: bool) -> Made:
 
     from cvi.cli.stages import Stages
     from cvi.paths import home
-    from cvi.training.making import make_replica
-    from cvi.training.trained import PREVIEW
+    from cvi.training.model.checkpoint import PREVIEW
+    from cvi.training.pipeline import train_replica
 
     stopped = False
 
@@ -119,7 +119,7 @@ def run(order: Order, quiet: bool) -> Made:
             raise KeyboardInterrupt
 
     try:
-        made = make_replica(order, progress, lambda: stopped)
+        made = train_replica(order, progress, lambda: stopped)
     except KeyboardInterrupt:
         made = None
     finally:
@@ -132,10 +132,10 @@ def run(order: Order, quiet: bool) -> Made:
     return made
 
 
-def tell(made: Made, json: bool) -> None:
+def tell(made: TrainedReplica, json: bool) -> None:
     """The figures and where the report is."""
-    from cvi.training.making import REPORT
-    from cvi.training.report import rows
+    from cvi.training.evaluation.quality_report import rows
+    from cvi.training.pipeline import REPORT
 
     figures = {} if made.evaluation is None else made.evaluation.figures
     if json:

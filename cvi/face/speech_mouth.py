@@ -3,9 +3,9 @@
 The encoder is Whisper's smallest (Radford et al. 2022, "Robust Speech Recognition via Large-Scale Weak
 Supervision"), as it stands inside Smart Turn v3. A linear map takes its features around a moment to the
 mouth. The shipped map was learned by `scripts/train_speech_mouth.py` from synthetic speech with known phone
-times; a person's own map (`cvi.training.speech_ear`) is fitted to their footage. On real voices both follow
-the lips better than the network of `sound_mouth`, at about 20 ms of computing for a second of sound, so they
-serve recorded speech.
+times; a person's own map (`cvi.training.audio.audio_to_mouth`) is fitted to their footage. On real voices
+both follow the lips better than the network of `sound_mouth`, at about 20 ms of computing for a second of
+sound, so they serve recorded speech.
 """
 
 from __future__ import annotations

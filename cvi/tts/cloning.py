@@ -1,7 +1,8 @@
 """Voices made after a person's: what an engine that clones must do, and which of a recording it is given.
 
 An engine announces itself as `cloner.NAME` among `cvi.engines`; what it makes is spoken by the tts engine of
-the same name. Whoever calls this has asked the person: `cvi.training.cloned_voice` keeps their consent.
+the same name. Whoever calls this has asked the person: `cvi.training.package.cloned_voice` keeps their
+consent.
 """
 
 from __future__ import annotations

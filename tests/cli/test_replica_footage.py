@@ -47,7 +47,7 @@ def test_check_tells_what_is_no_film(tmp_path: Path) -> None:
 def test_check_settles_where_the_page_goes_before_it_grades(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import cvi.training.footage as footage
+    import cvi.training.footage.reader as footage
 
     def opened(path: Path) -> None:
         raise AssertionError("minutes of grading, in vain")

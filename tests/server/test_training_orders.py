@@ -317,11 +317,12 @@ SMALL = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from puppet import BlobTracker
-from cvi.training import looking, making, tiers
-tiers.TIERS["tiny"] = tiers.Tier(96, (8, 12, 16, 16), int(sys.argv[2]), batch=4)
-making.make_replica.__defaults__ = (*making.make_replica.__defaults__[:2], BlobTracker)
-making.refuse_unusable = lambda footage, grade: None
-making.voices_for = lambda sound: {}
+from cvi.training import pipeline
+from cvi.training.model import config
+config.TIERS["tiny"] = config.QualityTier(96, (8, 12, 16, 16), int(sys.argv[2]), batch=4)
+pipeline.train_replica.__defaults__ = (*pipeline.train_replica.__defaults__[:2], BlobTracker)
+pipeline.refuse_unusable = lambda footage, grade: None
+pipeline.voices_for = lambda sound: {}
 from cvi.server.training.__main__ import main
 main()
 """
@@ -329,14 +330,14 @@ main()
 
 def pipeline(steps: int, code: str = SMALL) -> tuple[str, ...]:
     """The whole pipeline, made small: a puppet's face, a tracker of blobs, few steps."""
-    return sys.executable, "-c", code, str(Path(__file__).parents[1] / "replica"), str(steps)
+    return sys.executable, "-c", code, str(Path(__file__).parents[1] / "training"), str(steps)
 
 
 @pytest.fixture(scope="session")
 def puppet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("torch", reason="training needs torch, which is not installed")
     pytest.importorskip("safetensors", reason="training needs safetensors, which is not installed")
-    sys.path.insert(0, str(Path(__file__).parents[1] / "replica"))
+    sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
     from puppet import Puppet
 
     return Puppet.make(8.0).write(tmp_path_factory.mktemp("film") / "pia.mp4")
@@ -367,9 +368,9 @@ async def test_the_pipeline_itself_stopped_gone_on_with_and_whole(
         address = (await client.post("/v2/uploads", content=puppet.read_bytes())).json()["upload_url"]
         made = await ordered(client, train_video_url=address, quality="tiny", callback_url=HOOK)
         assert (await done(client, made, least=25))["status"] == "started"
-    from cvi.training.checkpoint import peek
+    from cvi.training.model.checkpoint import peek_checkpoint
 
-    state = peek(home / "training" / "anna-muller")
+    state = peek_checkpoint(home / "training" / "anna-muller")
     assert state is not None and 0 < state.step < 60, "the stop kept what was done"
     async with training(monkeypatch, 60) as client:
         found = await done(client, made)
@@ -377,7 +378,7 @@ async def test_the_pipeline_itself_stopped_gone_on_with_and_whole(
         assert [hook["status"] for hook in told(made)] == ["ready"]
         await until(lambda: left(home) == [])
     from cvi.face.replica import load_replica_card
-    from cvi.training.consent import load_consent
+    from cvi.training.package.consent import load_consent
 
     folder = home / "replicas" / "anna-muller"
     card, consent = load_replica_card(folder), load_consent(folder)
@@ -389,12 +390,12 @@ async def test_the_pipeline_itself_stopped_gone_on_with_and_whole(
 # In training's place what waits to be stopped, so that no network is needed.
 ENDLESS = """
 import time
-def train_network(folder, prepared, tier, device, length, seed, progress, stop):
+def train(folder, prepared, tier, device, request, progress, stop):
     progress(1, 2, "")
     while not stop():
         time.sleep(0.01)
     (folder / "stopped").touch()
-making.train_network, making.choose_device = train_network, lambda wanted, threads: None
+pipeline._train, pipeline.choose_device = train, lambda wanted, threads: None
 main()
 """
 
@@ -433,7 +434,7 @@ def test_what_goes_wrong_is_told_without_paths(home: Path) -> None:
 
 def test_the_beginning_of_a_film_is_a_film(puppet: Path, tmp_path: Path) -> None:
     from cvi.server.training.opening import cut_opening
-    from cvi.training.footage import open_footage
+    from cvi.training.footage.reader import open_footage
 
     cut_opening(puppet, tmp_path / "opening.mkv", 2.0)
     found = open_footage(tmp_path / "opening.mkv")

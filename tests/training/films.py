@@ -37,16 +37,22 @@ def make_film(
             audio = file.add_stream("aac", rate=16000, layout="mono")
         for number, time_s in enumerate(times):
             picture = (
-                np.full((size[1], size[0], 3), grey_of(number), np.uint8) if pictures is None else pictures[number]
+                np.full((size[1], size[0], 3), grey_of(number), np.uint8)
+                if pictures is None
+                else pictures[number]
             )
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts, frame.time_base = round(time_s * ticks), Fraction(1, ticks)
             file.mux(video.encode(frame))
         file.mux(video.encode(None))
         if audio is not None:
-            tone = (8000 * np.sin(np.arange(round(sound_s * 16000)) / 16000 * 2 * np.pi * 440)).astype(np.int16)
+            tone = (8000 * np.sin(np.arange(round(sound_s * 16000)) / 16000 * 2 * np.pi * 440)).astype(
+                np.int16
+            )
             for start in range(0, len(tone), 1024):
-                piece = av.AudioFrame.from_ndarray(tone[None, start : start + 1024], format="s16", layout="mono")
+                piece = av.AudioFrame.from_ndarray(
+                    tone[None, start : start + 1024], format="s16", layout="mono"
+                )
                 piece.sample_rate, piece.pts = 16000, start
                 file.mux(audio.encode(piece))
             file.mux(audio.encode(None))

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.face.photo.shape import BROWS, BROWS_UNDER, CHEEK_LEFT, CHEEK_RIGHT, CHIN, CROWN, IRISES, LIDS
-from cvi.training.landmarks import Seen
-from cvi.training.photo.reading import LOWER_INNER, UPPER_INNER
+from cvi.training.footage.tracking import FaceDetection
+from cvi.training.photo.photo_face import LOWER_INNER, UPPER_INNER
 
 WIDTH, HEIGHT, FACE = 640, 480, 200.0
 SKIN, LIPS, DARK, WHITE, BACK = (214, 172, 148), (186, 96, 96), (126, 60, 60), (236, 232, 228), (70, 104, 140)
@@ -95,10 +95,10 @@ class PaperTracker:
     name = "paper"
 
     def __init__(self, points: Points | None, faces: int = 1) -> None:
-        self._seen = Seen(points, 0 if points is None else faces)
+        self._seen = FaceDetection(points, 0 if points is None else faces)
         self.closed = False
 
-    def see(self, rgb: npt.NDArray[np.uint8]) -> Seen:
+    def see(self, rgb: npt.NDArray[np.uint8]) -> FaceDetection:
         return self._seen
 
     def close(self) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.audio.block import PLAYED_HZ
-from cvi.training.footage import FootageFrame
-from cvi.training.landmarks import Seen, Track
+from cvi.training.footage.reader import FootageFrame
+from cvi.training.footage.tracking import FaceDetection, FaceTrack
 
 FPS = 25.0
 SIZE = (192, 160)
@@ -34,7 +34,7 @@ def template(opening: float) -> npt.NDArray[np.float32]:
     points[[234, 454], :2] = [[-0.5, -0.1], [0.5, -0.1]]
     points[[234, 454], 2] = 0.45
     points[[33, 133, 362, 263], :2] = [[-0.28, -0.32], [-0.12, -0.32], [0.12, -0.32], [0.28, -0.32]]
-    from cvi.training.geometry import JAW, LIPS
+    from cvi.training.footage.face_geometry import JAW, LIPS
 
     outer, inner = LIPS[:20], LIPS[20:]
     for ring, (wide, high) in ((outer, (0.17, 0.05)), (inner, (0.14, 0.0))):
@@ -106,9 +106,9 @@ class Puppet:
     def frames(self) -> list[FootageFrame]:
         return [FootageFrame(i, i / FPS, i / FPS, self.picture(i)) for i in range(len(self))]
 
-    def track(self) -> Track:
+    def track(self) -> FaceTrack:
         count = len(self)
-        return Track(
+        return FaceTrack(
             times_s=np.arange(count) / FPS,
             landmarks=np.stack([self.landmarks(i) for i in range(count)]),
             present=np.ones(count, np.bool_),
@@ -131,7 +131,9 @@ class Puppet:
         import av
 
         with av.open(str(path), "w") as film:
-            picture = film.add_stream("libx264", rate=Fraction(FPS), options={"crf": "10", "preset": "ultrafast"})
+            picture = film.add_stream(
+                "libx264", rate=Fraction(FPS), options={"crf": "10", "preset": "ultrafast"}
+            )
             picture.width, picture.height, picture.pix_fmt = *SIZE, "yuv420p"
             picture.codec_context.thread_count = 1
             sound = film.add_stream("aac", rate=PLAYED_HZ) if with_sound else None
@@ -154,13 +156,13 @@ class BlobTracker:
 
     name = "blobs"
 
-    def see(self, rgb: npt.NDArray[np.uint8]) -> Seen:
+    def see(self, rgb: npt.NDArray[np.uint8]) -> FaceDetection:
         values = rgb.astype(np.int32)
         blue = values[..., 2] - values[..., 0] > 60
         count, _, stats, middles = cv2.connectedComponentsWithStats(blue.astype(np.uint8))
         order = np.argsort(-stats[1:, cv2.CC_STAT_AREA])[:2] + 1 if count > 2 else []
         if len(order) < 2 or stats[order[1], cv2.CC_STAT_AREA] < 4:
-            return Seen(None, 0)
+            return FaceDetection(None, 0)
         left, right = sorted(middles[order].tolist())
         across = np.array(right) - left
         face_px = float(np.linalg.norm(across)) / 0.4
@@ -177,7 +179,7 @@ class BlobTracker:
         )[0]
         dark = np.clip((170.0 - red) / (170.0 - DARK[0]), 0, 1)
         opening = float(dark.sum() * 0.0025)
-        return Seen(posed(template(opening), nose, roll, face_px), 1)
+        return FaceDetection(posed(template(opening), nose, roll, face_px), 1)
 
     def close(self) -> None:
         pass

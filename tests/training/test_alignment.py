@@ -11,8 +11,8 @@ from cvi.audio.block import HEARD_HZ, PLAYED_HZ
 from cvi.audio.resample import resample
 from cvi.engine_registry import build
 from cvi.errors import MissingError
-from cvi.training.alignment import Aligned, align, sentences
-from cvi.training.scripted import scripted_sound
+from cvi.training.audio.alignment import AlignedSentence, align, sentences
+from cvi.training.audio.speech import scripted_segments
 from cvi.tts.base import Phone, TtsSettings
 
 SCRIPT = """# a heading is not read
@@ -54,7 +54,7 @@ async def recited() -> tuple[np.ndarray, list[Phone]]:
     return np.concatenate(parts), phones
 
 
-def lips(found: list[Aligned]) -> list[float]:
+def lips(found: list[AlignedSentence]) -> list[float]:
     return [
         one.start_s + (phone.start_s + phone.end_s) / 2
         for one in found
@@ -76,7 +76,9 @@ def test_a_sentence_left_out_leaves_the_others_where_they_are(
     read: tuple[np.ndarray, list[Phone]],
 ) -> None:
     sound, _ = read
-    script = "Bob and Mabel bought a big map of the bay. The quick grey goose kept on looking for the green ring. "
+    script = (
+        "Bob and Mabel bought a big map of the bay. The quick grey goose kept on looking for the green ring. "
+    )
     script += "We would like to go through the woods while the weather is warm."
     found = align(resample(sound, PLAYED_HZ, HEARD_HZ), script)
     texts = [one.text for one in found]
@@ -86,9 +88,9 @@ def test_a_sentence_left_out_leaves_the_others_where_they_are(
 
 def test_what_is_not_aligned_is_heard(read: tuple[np.ndarray, list[Phone]]) -> None:
     sound, _ = read
-    utterances, closures_s = scripted_sound(sound, SCRIPT)
+    utterances, closures_s = scripted_segments(sound, SCRIPT)
     assert len(closures_s) >= 6 and closures_s == sorted(closures_s)
     assert sum(bool(one.phones) for one in utterances) == 3
     assert [one.start_s for one in utterances] == sorted(one.start_s for one in utterances)
-    nothing, none = scripted_sound(sound, "Xyzzyq plughh.")
+    nothing, none = scripted_segments(sound, "Xyzzyq plughh.")
     assert len(nothing) == 1 and not nothing[0].phones and none == []

@@ -17,11 +17,11 @@ pytest.importorskip("safetensors", reason="training needs safetensors, which is 
 
 from cvi.cli.app import app
 from cvi.errors import CviError, UsageError
-from cvi.training import making
-from cvi.training.making import Order, make_replica
-from cvi.training.photo.picture import is_photo
-from cvi.training.prepared import CROPS, prepare
-from cvi.training.workshop import open_workshop
+from cvi.training import pipeline as making
+from cvi.training.footage.preparation import CROPS, prepare_footage
+from cvi.training.photo.photo_file import is_photo
+from cvi.training.pipeline import TrainingRequest, train_replica
+from cvi.training.workspace import open_workspace
 
 CONSENT = "I, Pia Puppet, agree that a replica of my face is made from this footage."
 
@@ -35,8 +35,11 @@ def never() -> BlobTracker:
     raise AssertionError("nothing should be tracked")
 
 
-def order(film: Path, **more: object) -> Order:
-    return Order(film, **{"name": "pia", "consent": CONSENT, "quality": "tiny", "device": "cpu", "anyway": True, **more})
+def order(film: Path, **more: object) -> TrainingRequest:
+    return TrainingRequest(
+        film,
+        **{"name": "pia", "consent": CONSENT, "quality": "tiny", "device": "cpu", "anyway": True, **more},
+    )
 
 
 # -- told before the work ---------------------------------------------------------------------------
@@ -63,24 +66,26 @@ def test_a_script_that_is_of_no_use_is_told_before_training(
     if text is not None:
         script.write_bytes(text)
     with pytest.raises(UsageError, match=said):
-        make_replica(order(film, script=script), tracker=never)
+        train_replica(order(film, script=script), tracker=never)
 
 
 def test_holding_out_all_of_it_is_told_before_tracking(film: Path, cvi_home: Path) -> None:
     with pytest.raises(UsageError, match="--hold-out 20 leaves too little"):
-        make_replica(order(film, held_out_s=20.0), tracker=never)
+        train_replica(order(film, held_out_s=20.0), tracker=never)
 
 
-def test_silence_is_told_before_training(tmp_path: Path, cvi_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silence_is_told_before_training(
+    tmp_path: Path, cvi_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     film = Puppet.make(6.0).write(tmp_path / "pia.mp4")
     monkeypatch.setattr(making, "read_audio", lambda path, rate_hz: np.zeros(6 * rate_hz, np.int16))
 
     def trained(*_: object) -> None:
         raise AssertionError("hours of training, in vain")
 
-    monkeypatch.setattr(making, "train_network", trained)
+    monkeypatch.setattr(making, "_train", trained)
     with pytest.raises(UsageError, match="Hardly any speech"):
-        make_replica(order(film), tracker=BlobTracker)
+        train_replica(order(film), tracker=BlobTracker)
 
 
 def test_a_refused_order_says_why_and_nothing_else(film: Path, cvi_home: Path) -> None:
@@ -108,12 +113,12 @@ def test_a_file_that_may_not_be_read_is_told_by_whoever_reads_it(
 
 def test_the_name_of_a_stock_replica_cannot_be_freed(cvi_home: Path) -> None:
     with pytest.raises(UsageError) as caught:
-        open_workshop("june")
+        open_workspace("june")
     assert "delete" not in caught.value.remedy
 
 
 def test_what_a_killed_process_left_half_written_goes(cvi_home: Path) -> None:
-    shop = open_workshop("pia")
+    shop = open_workspace("pia")
     with shop.alone():
         (shop.folder / ".crops.npy.1234.part").write_bytes(b"half")
         (shop.folder / "track.npz").write_bytes(b"whole")
@@ -122,7 +127,7 @@ def test_what_a_killed_process_left_half_written_goes(cvi_home: Path) -> None:
 
 
 def test_one_that_was_made_meanwhile_is_not_made_again(cvi_home: Path) -> None:
-    late = open_workshop("pia")
+    late = open_workspace("pia")
     late.made.mkdir(parents=True)
     (late.made / "replica.yaml").touch()
     with pytest.raises(UsageError, match="already"), late.alone():
@@ -132,7 +137,7 @@ def test_one_that_was_made_meanwhile_is_not_made_again(cvi_home: Path) -> None:
 @pytest.mark.parametrize("home", ["/proc/nowhere", "/dev/null"])
 def test_a_home_that_cannot_be_written_is_named(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CVI_HOME", home)
-    shop = open_workshop("pia")
+    shop = open_workspace("pia")
     with pytest.raises(CviError, match=f"{home}.* cannot be written") as caught, shop.alone():
         raise AssertionError("nothing can be written")
     assert caught.value.exit_status == 1 and "CVI_HOME" in caught.value.remedy
@@ -153,7 +158,7 @@ def little_room() -> Iterator[None]:
 
 
 def test_a_full_disk_in_the_midst_of_the_work_is_a_sentence(cvi_home: Path, little_room: None) -> None:
-    shop = open_workshop("pia")
+    shop = open_workspace("pia")
     with pytest.raises(CviError, match="cannot be written: File too large") as caught, shop.alone():
         (shop.folder / "features.npy").write_bytes(bytes(400_000))
     assert "it goes on" in caught.value.remedy
@@ -162,7 +167,7 @@ def test_a_full_disk_in_the_midst_of_the_work_is_a_sentence(cvi_home: Path, litt
 def test_crops_on_a_full_disk_are_told_and_leave_nothing(tmp_path: Path, little_room: None) -> None:
     puppet = Puppet.make(6.0)
     with pytest.raises(CviError, match="cannot be written") as caught:
-        prepare(puppet.frames(), puppet.track(), tmp_path, 96, 0.0)
+        prepare_footage(puppet.frames(), puppet.track(), tmp_path, 96, 0.0)
     assert "MB" in caught.value.remedy and not list(tmp_path.iterdir())
 
 
@@ -174,9 +179,11 @@ def test_crops_take_their_room_as_they_are_written(tmp_path: Path) -> None:
     def watched(done: int, of: int) -> None:
         sizes.append(max(path.stat().st_size for path in tmp_path.iterdir()))
 
-    prepare(puppet.frames(), puppet.track(), tmp_path, 96, 0.0, progress=watched)
+    prepare_footage(puppet.frames(), puppet.track(), tmp_path, 96, 0.0, progress=watched)
     assert sizes[0] < sizes[-1] / 2
     crops = np.load(tmp_path / CROPS, mmap_mode="r")
-    assert crops.dtype == np.uint8 and len(crops) == len(puppet) and (tmp_path / CROPS).stat().st_size == (
-        crops.nbytes + 128
+    assert (
+        crops.dtype == np.uint8
+        and len(crops) == len(puppet)
+        and (tmp_path / CROPS).stat().st_size == (crops.nbytes + 128)
     )

@@ -10,8 +10,16 @@ from puppet import FACE_PX, FPS, Puppet
 from cvi.face.base import Controls
 from cvi.face.neural.colour import split, to_i420
 from cvi.face.neural.lids import followed, no_lids
-from cvi.training.blinks import EYES, LIDS, Awake, closure, cut_lids, find_blinks, watch
-from cvi.training.region import crop_matrices
+from cvi.training.clips.eye_region import (
+    EYES,
+    LIDS,
+    OpenEyes,
+    closure,
+    cut_lids,
+    find_blinks,
+    find_eye_closures,
+)
+from cvi.training.footage.crop import crop_matrices
 
 COUNT, SIDE = 150, 96
 SHUT = {40: 0.3, 41: 0.8, 42: 1.0, 43: 0.9, 44: 0.5, 45: 0.2, 100: 0.6, 101: 1.0, 102: 0.95, 103: 0.4}
@@ -46,9 +54,9 @@ class Sitter:
         spots = [(self.points[index, a] + self.points[index, b])[:2] / 2 for a, b in EYES]
         return float(np.mean([split(frame).luma[round(float(y)), round(float(x))] for x, y in spots]))
 
-    def watched(self) -> tuple[Awake, list[int], np.ndarray]:
+    def watched(self) -> tuple[OpenEyes, list[int], np.ndarray]:
         usable = np.ones(COUNT, np.bool_)
-        return watch(self.points, self.matrices, usable, [(0, COUNT)], SIDE, FACE_PX, FPS)
+        return find_eye_closures(self.points, self.matrices, usable, [(0, COUNT)], SIDE, FACE_PX, FPS)
 
 
 @pytest.fixture(scope="module")
@@ -109,4 +117,3 @@ def test_places_follow_each_other() -> None:
     spot = np.array([7.0, 11.0, 1.0])
     between = np.append(first @ spot, 1.0)
     assert followed(first, then) @ spot == pytest.approx(then @ between)
-

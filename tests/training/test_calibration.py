@@ -12,9 +12,9 @@ from puppet import FACE_PX, FPS, SIZE, Puppet, posed, template
 from cvi.face.base import Controls, FaceSettings
 from cvi.face.neural.mouth_map import HINTS, JAW_TERMS, TERMS, MouthMap
 from cvi.media.frames import Frame
-from cvi.training import calibration
-from cvi.training.landmarks import Seen
-from cvi.training.shape import learn_space, opening
+from cvi.training.evaluation import calibration
+from cvi.training.footage.mouth_space import learn_space, opening
+from cvi.training.footage.tracking import FaceDetection
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ def test_the_jaw_is_asked_for_as_much_more_as_the_lips_fall_short(
     puppet = Puppet.make(4.0)
     space = learn_space(puppet.track().landmarks)
     shut, wide = (
-        space.encode(posed(template(gap), np.array([96.0, 74.0]), 0.0, FACE_PX)[None])[0] for gap in (0.0, 0.16)
+        space.encode(posed(template(gap), np.array([96.0, 74.0]), 0.0, FACE_PX)[None])[0]
+        for gap in (0.0, 0.16)
     )
     weights = np.zeros((TERMS, len(shut)), np.float32)
     weights[JAW_TERMS[0]] = wide - shut
@@ -57,9 +58,11 @@ def test_the_jaw_is_asked_for_as_much_more_as_the_lips_fall_short(
     class Eyes:
         name = "told"
 
-        def see(self, rgb: np.ndarray) -> Seen:
+        def see(self, rgb: np.ndarray) -> FaceDetection:
             asked = opening(space.decode(mouth(Face.last)[None]))[0]
-            return Seen(posed(template(drawn * float(asked)), np.array([96.0, 74.0]), 0.0, FACE_PX), 1)
+            return FaceDetection(
+                posed(template(drawn * float(asked)), np.array([96.0, 74.0]), 0.0, FACE_PX), 1
+            )
 
         def close(self) -> None: ...
 

@@ -27,8 +27,8 @@ from cvi.models.profiles import Resolution, build_profile
 from cvi.paths import models_dir
 from cvi.persona.loading import load_persona
 from cvi.persona.schema import Persona
-from cvi.training.cloned_voice import clone_voice, spoken_clone, voice_of
-from cvi.training.photo.making import PhotoOrder, make_photo_replica
+from cvi.training.package.cloned_voice import clone_voice, spoken_clone, voice_of
+from cvi.training.photo.photo_replica import PhotoRequest, make_photo_replica
 
 FACE = "I, Paula Paper, agree that a replica of my face is made from this photo."
 VOICE = "I, Paula Paper, am heard in this recording and agree that my voice is cloned from it."
@@ -52,7 +52,7 @@ def installed(model: Path, cvi_home: Path) -> Path:
 def replica(cvi_home: Path, tmp_path: Path) -> Path:
     photo = tmp_path / "paula.png"
     cv2.imwrite(str(photo), paper.picture()[..., ::-1])
-    order = PhotoOrder(photo, "paula", FACE)
+    order = PhotoRequest(photo, "paula", FACE)
     return make_photo_replica(order, lambda: paper.PaperTracker(paper.landmarks())).folder
 
 
@@ -60,7 +60,9 @@ def replica(cvi_home: Path, tmp_path: Path) -> Path:
 def recording(tmp_path: Path) -> Path:
     t = np.arange(7 * PLAYED_HZ) / PLAYED_HZ
     path = tmp_path / "paula.wav"
-    write_wav(path, (9000 * np.sin(2 * np.pi * 170 * t) * (0.7 + 0.3 * np.sin(9 * t))).astype(np.int16), PLAYED_HZ)
+    write_wav(
+        path, (9000 * np.sin(2 * np.pi * 170 * t) * (0.7 + 0.3 * np.sin(9 * t))).astype(np.int16), PLAYED_HZ
+    )
     return path
 
 
@@ -171,16 +173,16 @@ def test_what_cannot_be_is_told(replica: Path, recording: Path, cvi_home: Path, 
         clone_voice("paula", short, consent=VOICE)
 
 
-def test_it_travels_with_the_replica(
-    replica: Path, recording: Path, installed: Path, tmp_path: Path
-) -> None:
+def test_it_travels_with_the_replica(replica: Path, recording: Path, installed: Path, tmp_path: Path) -> None:
     clone_voice("paula", recording, consent=VOICE)
     export_replica("paula", tmp_path / "paula.zip")
     card = import_replica(tmp_path / "paula.zip", "paula2")
     assert voice_of(card, "pocket") == str(card.folder / "voice-pocket.safetensors")
 
 
-def test_a_film_is_no_consent_to_a_voice(replica: Path, recording: Path, installed: Path, tmp_path: Path) -> None:
+def test_a_film_is_no_consent_to_a_voice(
+    replica: Path, recording: Path, installed: Path, tmp_path: Path
+) -> None:
     film = tmp_path / "yes.mp4"
     film.write_bytes(b"whatever it is")
     with pytest.raises(UsageError, match="kept as words"):
@@ -193,7 +195,7 @@ def test_a_film_is_no_consent_to_a_voice(replica: Path, recording: Path, install
 def test_killed_while_a_voice_takes_anothers_place_the_replica_is_whole(
     replica: Path, recording: Path, installed: Path, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
-    from cvi.training import cloned_voice
+    from cvi.training.package import cloned_voice
 
     clone_voice("paula", recording, consent=VOICE)
     left = writes

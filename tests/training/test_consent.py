@@ -10,7 +10,7 @@ import pytest
 from films import make_film
 
 from cvi.errors import UsageError
-from cvi.training.consent import (
+from cvi.training.package.consent import (
     CARD,
     EXAMPLE,
     check_consent,
@@ -140,7 +140,9 @@ def test_a_wording_with_its_gaps_still_open_is_none() -> None:
 
 def test_a_long_wording_is_no_path() -> None:
     assert give_consent(f"{EXAMPLE} {EXAMPLE} {EXAMPLE}", FOOTAGE).kind == "text"
-    assert give_consent("~nobody at all agrees so willingly/I agree to it", FOOTAGE, who="Anna").kind == "text"
+    assert (
+        give_consent("~nobody at all agrees so willingly/I agree to it", FOOTAGE, who="Anna").kind == "text"
+    )
 
 
 @pytest.mark.parametrize("path", ["/nowhere/consent", "agreed.avi", "my consent.mp4", "folder/consent"])

@@ -17,10 +17,10 @@ from cvi.face.neural.colour import split, to_i420, to_rgb
 from cvi.face.neural.compose import lay
 from cvi.face.neural.framing import Framing
 from cvi.face.neural.hidden import region_of
-from cvi.training import metrics
-from cvi.training.base_film import fetch, write_base
-from cvi.training.region import covered, crop, crop_matrices, reaches
-from cvi.training.shape import learn_space
+from cvi.training.clips.base_footage import fetch_frames, write_base_film
+from cvi.training.evaluation import quality_metrics as metrics
+from cvi.training.footage.crop import covered, crop, crop_matrices, reaches
+from cvi.training.footage.mouth_space import learn_space
 
 SIDE = 96
 
@@ -92,9 +92,9 @@ def test_the_film_gives_any_frame_in_any_order(tmp_path: Path) -> None:
     puppet = Puppet.make(2.0)
     order = np.concatenate([np.arange(50), np.arange(48, 0, -1)]).astype(np.int32)
     path = tmp_path / "base.mp4"
-    kept = fetch(puppet.frames(), set(order.tolist()), tmp_path)
+    kept = fetch_frames(puppet.frames(), set(order.tolist()), tmp_path)
     assert np.array_equal(kept[7], to_i420(puppet.picture(7))) and list(tmp_path.iterdir()) == []
-    write_base(path, len(order), lambda place: kept[int(order[place])], FPS, {61, 33})
+    write_base_film(path, len(order), lambda place: kept[int(order[place])], FPS, {61, 33})
     film = BaseFilm(path)
     for index in (0, 1, 40, 3, 97, 96, 2, 61, 62, 33, 50):
         truth = puppet.picture(int(order[index]))
@@ -110,7 +110,11 @@ def test_the_film_gives_any_frame_in_any_order(tmp_path: Path) -> None:
         film.frame(98)
     film.close()
     with av.open(str(path)) as opened:
-        keys = {round(packet.pts * packet.time_base * FPS) for packet in opened.demux(video=0) if packet.is_keyframe}
+        keys = {
+            round(packet.pts * packet.time_base * FPS)
+            for packet in opened.demux(video=0)
+            if packet.is_keyframe
+        }
     assert keys >= {0, 33, 61}
     path.write_bytes(b"no film")
     with pytest.raises(UsageError, match="cannot be played"):

@@ -12,8 +12,8 @@ from puppet import FPS, Puppet, speaking
 from cvi.errors import UsageError
 from cvi.face.driver import MouthDriver
 from cvi.face.sound_mouth import MOUTH_NETWORK, SHAPES, load_mouth_network, shipped_network
-from cvi.training.ear import FITTED, ear_bytes, learn_ear
-from cvi.training.utterances import asked, whole_sound
+from cvi.training.audio.audio_to_mouth import FITTED, band_model_bytes, fit_band_model
+from cvi.training.audio.speech import driver_controls, unscripted_segments
 
 
 def shown(puppet: Puppet) -> np.ndarray:
@@ -26,20 +26,20 @@ def test_an_ear_hears_its_person_better_than_the_shipped_one(tmp_path: Path) -> 
     puppet = Puppet.make(24.0)
     jaw = shown(puppet)
     used = (speaking(np.arange(len(puppet)) / FPS) > 0) & (np.arange(len(puppet)) < 450)
-    ear = learn_ear(puppet.sound(), jaw, used, FPS)
+    ear = fit_band_model(puppet.sound(), jaw, used, FPS)
     assert ear is not None and ear.agreement > ear.before and ear.agreement > 0.8
     assert abs(ear.lag_frames) <= 1
     later = np.arange(475, len(puppet))
     heard = {}
     for name, network in (("own", ear.network), ("shipped", None)):
-        controls = asked(whole_sound(puppet.sound()), len(puppet), FPS, network)
+        controls = driver_controls(unscripted_segments(puppet.sound()), len(puppet), FPS, network)
         values = np.array([controls[index].jaw for index in later])
         heard[name] = float(np.corrcoef(values, jaw[later, 0])[0, 1])
     assert heard["own"] > max(heard["shipped"], 0.75)
     # What the footage does not show stays as it was.
     kept = [SHAPES.index(name) for name in SHAPES if name not in FITTED]
     assert np.array_equal(ear.network.out[:, kept], shipped_network().out[:, kept])
-    (tmp_path / MOUTH_NETWORK).write_bytes(ear_bytes(ear))
+    (tmp_path / MOUTH_NETWORK).write_bytes(band_model_bytes(ear))
     again = load_mouth_network(tmp_path)
     assert again is not None and np.array_equal(again.out, ear.network.out)
 
@@ -47,16 +47,16 @@ def test_an_ear_hears_its_person_better_than_the_shipped_one(tmp_path: Path) -> 
 def test_a_late_picture_is_taken_out_of_what_is_heard() -> None:
     puppet = Puppet.make(24.0)
     used = np.ones(len(puppet), np.bool_)
-    ear = learn_ear(puppet.sound(), np.roll(shown(puppet), 3, axis=0), used, FPS)
+    ear = fit_band_model(puppet.sound(), np.roll(shown(puppet), 3, axis=0), used, FPS)
     assert ear is not None and ear.lag_frames in (2, 3)
 
 
 def test_footage_that_teaches_nothing_leaves_the_shipped_ear() -> None:
     puppet = Puppet.make(24.0)
     used = np.zeros(len(puppet), np.bool_)
-    assert learn_ear(puppet.sound(), shown(puppet), used, FPS) is None
+    assert fit_band_model(puppet.sound(), shown(puppet), used, FPS) is None
     used[:150] = True
-    assert learn_ear(puppet.sound(), shown(puppet), used, FPS) is None
+    assert fit_band_model(puppet.sound(), shown(puppet), used, FPS) is None
 
 
 def test_a_replica_without_an_ear_has_none_and_a_damaged_one_is_named(tmp_path: Path) -> None:

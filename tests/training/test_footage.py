@@ -9,8 +9,8 @@ import pytest
 from films import HEIGHT, WIDTH, grey_of, make_film, turned
 
 from cvi.errors import UsageError
-from cvi.training import footage as footage_module
-from cvi.training.footage import open_footage
+from cvi.training.footage import reader as footage_module
+from cvi.training.footage.reader import open_footage
 
 
 def numbers(path: Path, fps: float, **options: float) -> list[int]:

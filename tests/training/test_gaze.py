@@ -11,9 +11,8 @@ from cvi.face.base import Controls
 from cvi.face.behaviour import Behaviour
 from cvi.face.neural.colour import split, to_i420
 from cvi.face.neural.gaze import GAZE_X, Eyes
-from cvi.training.blinks import Blink
-from cvi.training.irises import EDGES, RINGS, eyes_of
-from cvi.training.region import crop_matrices
+from cvi.training.clips.eye_region import EDGES, RINGS, Blink, eye_positions
+from cvi.training.footage.crop import crop_matrices
 
 SIZE = (240, 120)
 LONG, HIGH, RADIUS = 32.0, 14.0, 11.0
@@ -165,7 +164,7 @@ def test_eyes_are_found_in_the_footage_and_blinks_do_not_count() -> None:
             for k, turn in enumerate(((1, 0), (0, 1), (-1, 0), (0, -1))):
                 points[index, ring[k + 1], :2] += 0.4 * (turn[0] * along + turn[1] * across)
     matrices = crop_matrices(points, [(0, count)], 96)
-    eyes = eyes_of(points, matrices, np.ones(count, np.bool_), [Blink(40, 42, 46)], [(0, count)])
+    eyes = eye_positions(points, matrices, np.ones(count, np.bool_), [Blink(40, 42, 46)], [(0, count)])
     assert eyes.least[0] == pytest.approx(-0.15, abs=0.02) and eyes.most[0] == pytest.approx(0.15, abs=0.02)
     assert np.abs(eyes.most[1]) < 0.02
     high = np.linalg.norm(eyes.lids[:, 0, 1, 4] - eyes.lids[:, 0, 0, 4], axis=1) / (0.16 * FACE_PX / 2)

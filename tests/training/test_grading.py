@@ -18,17 +18,15 @@ from cvi.audio.block import HEARD_HZ, PLAYED_HZ, Pcm
 from cvi.audio.resample import resample
 from cvi.engine_registry import build
 from cvi.testing.footage.plans import GOOD_LINES
+from cvi.training.footage.tracking import POINTS, FaceTrack
 from cvi.training.grading import grader
-from cvi.training.grading.faults import KINDS
-from cvi.training.grading.geometry import head_pose, mouth_opening
-from cvi.training.grading.grader import judge
-from cvi.training.grading.looks import Looks, blurred, writing
-from cvi.training.grading.page import as_data, page, when
-from cvi.training.grading.picture import strangeness
-from cvi.training.grading.sound import Voice, listen
-from cvi.training.grading.spans import flagged, moving_median, runs, spans
-from cvi.training.grading.standards import Standards
-from cvi.training.landmarks import POINTS, Track
+from cvi.training.grading.face_measures import head_pose, mouth_opening
+from cvi.training.grading.faults import KINDS, GradingLimits, flagged, moving_median, runs, spans
+from cvi.training.grading.frame_measures import FrameMeasures, blur_of, text_rows
+from cvi.training.grading.grade_page import format_spans, grade_as_data, grade_page
+from cvi.training.grading.grader import grade_measures
+from cvi.training.grading.picture_faults import strangeness
+from cvi.training.grading.sound import SpeechMeasures, measure_speech
 from cvi.tts.base import TtsSettings
 
 FPS = 25
@@ -74,7 +72,7 @@ def face() -> np.ndarray:
 
 
 @cache
-def good() -> tuple[Looks, Pcm]:
+def good() -> tuple[FrameMeasures, Pcm]:
     """A film in which all is well: the mouth opens with the sound, and shuts for every third syllable."""
     pcm = speech()
     count = len(pcm) * FPS // HEARD_HZ
@@ -95,7 +93,7 @@ def good() -> tuple[Looks, Pcm]:
     weights = rng.uniform(0, 1, (count, 6))
     weights[:, 0] = opening * 7
     patches = np.einsum("np,phwc->nhwc", weights / weights.sum(1, keepdims=True), basis)
-    track = Track(
+    track = FaceTrack(
         times_s=np.arange(count) / FPS,
         landmarks=landmarks.astype(np.float32),
         present=np.ones(count, np.bool_),
@@ -105,7 +103,7 @@ def good() -> tuple[Looks, Pcm]:
         fps=float(FPS),
         tracker="made of numbers",
     )
-    looks = Looks(
+    looks = FrameMeasures(
         track=track,
         scale=1.0,
         source_s=np.arange(count) / FPS,
@@ -141,26 +139,26 @@ class Film:
         return iter(())
 
 
-_heard: dict[int, Voice] = {}
+_heard: dict[int, SpeechMeasures] = {}
 
 
 @pytest.fixture(autouse=True)
 def listen_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Most films here have the same sound: it need not be listened to each time."""
 
-    def once(pcm: Pcm) -> Voice:
+    def once(pcm: Pcm) -> SpeechMeasures:
         key = hash(pcm.tobytes())
         if key not in _heard:
-            _heard[key] = listen(pcm)
+            _heard[key] = measure_speech(pcm)
         return _heard[key]
 
     monkeypatch.setattr(grader, "listen", once)
 
 
-def graded(tmp_path: Path, looks: Looks, pcm: Pcm | None) -> Any:
+def graded(tmp_path: Path, looks: FrameMeasures, pcm: Pcm | None) -> Any:
     path = tmp_path / "film.mp4"
     path.write_bytes(b"the film")
-    return judge(Film(path, pcm, len(looks.track) / FPS), looks, Standards())
+    return grade_measures(Film(path, pcm, len(looks.track) / FPS), looks, GradingLimits())
 
 
 def at(count: int, start_s: float, length_s: float) -> slice:
@@ -168,7 +166,7 @@ def at(count: int, start_s: float, length_s: float) -> slice:
     return slice(round(start_s * FPS), round((start_s + length_s) * FPS))
 
 
-def changed(looks: Looks, **arrays: Callable[[np.ndarray], None]) -> Looks:
+def changed(looks: FrameMeasures, **arrays: Callable[[np.ndarray], None]) -> FrameMeasures:
     """A copy with some arrays altered in place."""
     own, of_track = {}, {}
     for name, alter in arrays.items():
@@ -186,7 +184,7 @@ def turn(landmarks: np.ndarray, yaw_deg: float) -> None:
     landmarks[..., 2] = middle[..., 2] + np.sin(angle) * x + np.cos(angle) * z
 
 
-def spoilt(kind: str) -> tuple[Looks, Pcm | None]:
+def spoilt(kind: str) -> tuple[FrameMeasures, Pcm | None]:
     looks, pcm = good()
     n = len(looks.track)
     here = at(n, 20.0, 3.0)
@@ -219,7 +217,9 @@ def spoilt(kind: str) -> tuple[Looks, Pcm | None]:
         ), pcm
     if kind == "covered":
         skin = np.array([180, 120, 100], np.uint8)
-        return changed(looks, patches=lambda a: a.__setitem__((here, slice(2, None), slice(3, 13)), skin)), pcm
+        return changed(
+            looks, patches=lambda a: a.__setitem__((here, slice(2, None), slice(3, 13)), skin)
+        ), pcm
     if kind == "stalls":
         return changed(looks, source_s=lambda a: np.copyto(a, np.floor(a * 10) / 10)), pcm
     if kind == "no_sound":
@@ -307,20 +307,20 @@ def test_the_heads_turn_is_read_from_its_points(yaw: float) -> None:
 def test_a_blurred_picture_is_told_from_a_sharp_one() -> None:
     rng = np.random.default_rng(0)
     picture = cv2.resize(rng.integers(0, 255, (40, 40)).astype(np.uint8), (160, 160))
-    values = [blurred(cv2.GaussianBlur(picture, (0, 0), sigma)) for sigma in (0.5, 2.0, 5.0)]
+    values = [blur_of(cv2.GaussianBlur(picture, (0, 0), sigma)) for sigma in (0.5, 2.0, 5.0)]
     assert values == sorted(values) and values[2] - values[0] > 0.2
-    assert blurred(np.full((64, 64), 128, np.uint8)) == 1.0
+    assert blur_of(np.full((64, 64), 128, np.uint8)) == 1.0
 
 
 def test_writing_is_told_from_a_mouth() -> None:
     plain = np.full((220, 192), 140, np.uint8)
     cv2.ellipse(plain, (96, 150), (30, 14), 0, 0, 360, 60, -1)  # an open mouth
     cv2.rectangle(plain, (75, 143), (117, 149), 230, -1)  # teeth
-    assert writing(plain, 110, 220) == 0
+    assert text_rows(plain, 110, 220) == 0
     text = plain.copy()
     for colour, thick in ((0, 4), (255, 1)):
         cv2.putText(text, "and then he said", (8, 160), cv2.FONT_HERSHEY_DUPLEX, 0.6, colour, thick)
-    assert writing(text, 110, 220) >= 6
+    assert text_rows(text, 110, 220) >= 6
 
 
 def test_spans_bridge_and_forget() -> None:
@@ -332,9 +332,9 @@ def test_spans_bridge_and_forget() -> None:
 
 
 def test_times_are_told_in_words() -> None:
-    assert when([(0.0, 10.0)], 10.0) == "all of it"
-    assert when([(1.0, 2.25), (61.0, 61.0)], 90.0) == "0:01.0–0:02.2, 1:01.0"
-    assert when([(n, n) for n in range(9)], 90.0).endswith("and 3 more")
+    assert format_spans([(0.0, 10.0)], 10.0) == "all of it"
+    assert format_spans([(1.0, 2.25), (61.0, 61.0)], 90.0) == "0:01.0–0:02.2, 1:01.0"
+    assert format_spans([(n, n) for n in range(9)], 90.0).endswith("and 3 more")
 
 
 def test_a_hand_for_a_seventh_of_a_short_film_is_not_taken_for_usual() -> None:
@@ -354,9 +354,9 @@ def test_a_hand_for_a_seventh_of_a_short_film_is_not_taken_for_usual() -> None:
     covered = np.zeros(n, np.bool_)
     covered[here] = True
     edge = round(0.4 * FPS)
-    assert strange[here.start + edge : here.stop - edge].min() > Standards().most_strange
+    assert strange[here.start + edge : here.stop - edge].min() > GradingLimits().most_strange
     covered[here.start - edge : here.stop + edge] = True
-    assert strange[~covered].max() < Standards().most_strange
+    assert strange[~covered].max() < GradingLimits().most_strange
 
 
 def test_speech_that_something_else_spoils_is_told_apart(tmp_path: Path) -> None:
@@ -368,7 +368,7 @@ def test_speech_that_something_else_spoils_is_told_apart(tmp_path: Path) -> None
     short, pcm = spoilt("little_speech")
     (fault,) = graded(tmp_path, short, pcm).faults
     assert "something else" not in fault.said
-    told = page(graded(tmp_path, short, pcm), Film(tmp_path / "film.mp4", pcm, 45.0))
+    told = grade_page(graded(tmp_path, short, pcm), Film(tmp_path / "film.mp4", pcm, 45.0))
     assert "<code>cvi replica script</code>" in told
 
 
@@ -376,10 +376,10 @@ def test_the_page_says_everything_and_loads_nothing(tmp_path: Path) -> None:
     looks, pcm = spoilt("turned")
     grade = replace(graded(tmp_path, looks, pcm), film="<b>me</b>.mp4")
     path = tmp_path / "film.mp4"
-    told = page(grade, Film(path, pcm, grade.duration_s))
+    told = grade_page(grade, Film(path, pcm, grade.duration_s))
     for fault in grade.faults:
         assert fault.about.remedy in told
     assert told.count('role="img"') == 3 + len(grade.faults) and "0:20.0–0:23.0" in told
     assert "<b>me" not in told and "http" not in told and "<script" not in told
-    data = as_data(grade)
+    data = grade_as_data(grade)
     assert data["faults"][0]["kind"] == "turned" and data["faults"][0]["remedy"]

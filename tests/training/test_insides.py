@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from puppet import FACE_PX, posed, template
 
-from cvi.training.geometry import LIPS
-from cvi.training.insides import COUNT, insides
+from cvi.training.footage.face_geometry import LIPS
+from cvi.training.footage.mouth_space import INTERIOR_VALUES, mouth_interior
 
 SIDE = 96
 NOSE = np.array([48.0, 30.0])
@@ -27,13 +27,20 @@ def mouth(opening: float, upper: int, lower: int) -> tuple[npt.NDArray[np.uint8]
 
 
 def test_teeth_and_dark_are_told_apart_whatever_the_outline() -> None:
-    shapes = [(0.16, 220, 30), (0.16, 30, 30), (0.16, 220, 120), (0.1, 220, 30), (0.1, 30, 120), (0.0, 220, 220)]
+    shapes = [
+        (0.16, 220, 30),
+        (0.16, 30, 30),
+        (0.16, 220, 120),
+        (0.1, 220, 30),
+        (0.1, 30, 120),
+        (0.0, 220, 220),
+    ]
     made = [mouth(*shape) for shape in shapes]
     crops = np.stack([picture for picture, _ in made])
     landmarks = np.stack([points for _, points in made])
     matrices = np.repeat(np.eye(2, 3, dtype=np.float32)[None], len(shapes), 0)
-    found = insides(crops, landmarks, matrices, np.ones(len(shapes), np.bool_))
-    assert found.shape == (len(shapes), COUNT)
+    found = mouth_interior(crops, landmarks, matrices, np.ones(len(shapes), np.bool_))
+    assert found.shape == (len(shapes), INTERIOR_VALUES)
     assert np.array_equal(found[5], [0, 0])
     teeth, dark = found[[0, 2, 3], 0], found[[1, 4], 0]
     assert teeth.min() > 0.3 > -0.3 > dark.max()
@@ -44,5 +51,7 @@ def test_teeth_and_dark_are_told_apart_whatever_the_outline() -> None:
 
 def test_lips_that_never_part_tell_nothing() -> None:
     picture, points = mouth(0.0, 220, 220)
-    found = insides(picture[None], points[None], np.eye(2, 3, dtype=np.float32)[None], np.ones(1, np.bool_))
+    found = mouth_interior(
+        picture[None], points[None], np.eye(2, 3, dtype=np.float32)[None], np.ones(1, np.bool_)
+    )
     assert not found.any()

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from cvi.errors import EngineError, MissingError, UsageError
-from cvi.training import mesh, mesh_packages
-from cvi.training.footage import FootageFrame, Rgb
-from cvi.training.landmarks import POINTS, Seen, load_track, save_track, track_frames
-from cvi.training.mesh import MeshTracker, build_tracker
+from cvi.training.footage import mesh_tracker
+from cvi.training.footage.mesh_tracker import MeshTracker, build_tracker
+from cvi.training.footage.reader import FootageFrame, Rgb
+from cvi.training.footage.tracking import POINTS, FaceDetection, load_track, save_track, track_frames
 
 
 class Fake:
@@ -27,11 +27,11 @@ class Fake:
     def __init__(self, blendshapes: bool = False) -> None:
         self._blendshapes = blendshapes
 
-    def see(self, rgb: Rgb) -> Seen:
+    def see(self, rgb: Rgb) -> FaceDetection:
         if rgb.mean() < 10:
-            return Seen(None, 0)
+            return FaceDetection(None, 0)
         shapes = np.full(52, 0.25, np.float32) if self._blendshapes else None
-        return Seen(np.full((POINTS, 3), float(rgb[0, 0, 0]), np.float32), 2, shapes)
+        return FaceDetection(np.full((POINTS, 3), float(rgb[0, 0, 0]), np.float32), 2, shapes)
 
     def close(self) -> None: ...
 
@@ -89,7 +89,7 @@ def test_a_process_that_dies_is_told_with_its_last_words(
 ) -> None:
     worker = tmp_path / "worker.py"
     worker.write_text("import sys; sys.exit('no room for the model')\n", encoding="utf-8")
-    monkeypatch.setattr(mesh, "_WORKER", worker)
+    monkeypatch.setattr(mesh_tracker, "_WORKER", worker)
     tracker = MeshTracker(tmp_path)
     with pytest.raises(EngineError, match="no room for the model"):
         tracker.see(np.zeros((32, 32, 3), np.uint8))
@@ -113,7 +113,7 @@ LOOKS_ON = """
 import signal, sys
 from pathlib import Path
 import numpy as np
-from cvi.training import mesh
+from cvi.training.footage import mesh_tracker as mesh
 mesh._WORKER = Path(sys.argv[1])
 tracker = mesh.MeshTracker(Path(sys.argv[2]))
 asked = []
@@ -194,9 +194,9 @@ def test_a_full_disk_is_told_before_the_tracker_starts(
 def test_python_without_packages_for_it_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CVI_FACE_MESH", str(tmp_path))
     version = type("Version", (tuple,), {"minor": 13})((3, 13))
-    monkeypatch.setattr(mesh_packages, "sys", SimpleNamespace(version_info=version))
+    monkeypatch.setattr(mesh_tracker, "sys", SimpleNamespace(version_info=version))
     with pytest.raises(MissingError, match=r"not made for Python 3\.13"):
-        mesh_packages.install_packages()
+        mesh_tracker.install_packages()
 
 
 def test_a_stock_face_is_found_and_its_points_lie_on_it() -> None:
@@ -209,7 +209,7 @@ def test_a_stock_face_is_found_and_its_points_lie_on_it() -> None:
     from cvi.engine_registry import build
     from cvi.face.base import Controls, FaceSettings
     from cvi.face.replica import find_replica
-    from cvi.training.grading.geometry import mouth_opening
+    from cvi.training.grading.face_measures import mouth_opening
 
     face = build("face", "sculpted", FaceSettings(find_replica("june"), 640, 360))
     try:

@@ -21,11 +21,12 @@ from cvi.face.base import Controls, FaceSettings
 from cvi.face.neural.renderer import NeuralFace
 from cvi.face.replica import load_replica_card
 from cvi.testing.contracts.face import check_face
-from cvi.training import making, tiers
-from cvi.training.bench import evaluate_again
-from cvi.training.checkpoint import peek
-from cvi.training.consent import check_consent
-from cvi.training.making import Order, make_replica
+from cvi.training import pipeline as making
+from cvi.training.evaluation.repeat import evaluate_again
+from cvi.training.model import config as tiers
+from cvi.training.model.checkpoint import peek_checkpoint
+from cvi.training.package.consent import check_consent
+from cvi.training.pipeline import TrainingRequest, train_replica
 
 CONSENT = "I, Pia Puppet, agree that a replica of my face is made from this footage."
 # The puppet opens its mouth and does nothing else with it: what it never showed, it cannot be asked for.
@@ -49,24 +50,27 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(tiers.TIERS, "tiny", tiers.Tier(96, (8, 12, 16, 16), 220, batch=4))
+    monkeypatch.setitem(tiers.TIERS, "tiny", tiers.QualityTier(96, (8, 12, 16, 16), 220, batch=4))
 
 
-def order(film: Path, **more: object) -> Order:
-    return Order(film, **{"name": "pia", "consent": CONSENT, "quality": "tiny", "device": "cpu", "anyway": True, **more})
+def order(film: Path, **more: object) -> TrainingRequest:
+    return TrainingRequest(
+        film,
+        **{"name": "pia", "consent": CONSENT, "quality": "tiny", "device": "cpu", "anyway": True, **more},
+    )
 
 
 @pytest.fixture(scope="module")
-def made(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[making.Made]:
+def made(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[making.TrainedReplica]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CVI_HOME", str(tmp_path_factory.mktemp("home")))
-        patch.setitem(tiers.TIERS, "tiny", tiers.Tier(96, (8, 12, 16, 16), 220, batch=4))
-        found = make_replica(order(film), tracker=BlobTracker)
+        patch.setitem(tiers.TIERS, "tiny", tiers.QualityTier(96, (8, 12, 16, 16), 220, batch=4))
+        found = train_replica(order(film), tracker=BlobTracker)
         assert found is not None
         yield found
 
 
-def test_footage_becomes_a_replica_that_is_measured(made: making.Made, film: Path) -> None:
+def test_footage_becomes_a_replica_that_is_measured(made: making.TrainedReplica, film: Path) -> None:
     card = load_replica_card(made.folder)
     assert (card.kind, card.renderer, made.folder.name) == ("trained", "neural", "pia")
     told = yaml.safe_load((made.folder / "replica.yaml").read_text())["training"]
@@ -87,7 +91,7 @@ def test_footage_becomes_a_replica_that_is_measured(made: making.Made, film: Pat
     assert not (made.folder.parent.parent / "training" / "pia").exists()
 
 
-def test_it_is_a_face_engine_like_any_other(made: making.Made) -> None:
+def test_it_is_a_face_engine_like_any_other(made: making.TrainedReplica) -> None:
     face = NeuralFace(FaceSettings(made.folder, 384, 320))
     check_face(face, moves=MOVES)
     still = face.render(Controls())
@@ -100,7 +104,7 @@ def test_it_is_a_face_engine_like_any_other(made: making.Made) -> None:
         NeuralFace(FaceSettings(made.folder, 384, 320, background="greenscreen"))
 
 
-def test_the_same_controls_give_the_same_frames(made: making.Made) -> None:
+def test_the_same_controls_give_the_same_frames(made: making.TrainedReplica) -> None:
     asked = [Controls(moment_s=k / 25, activity="speaking" if 20 <= k < 60 else "idle") for k in range(90)]
     one, other = (NeuralFace(FaceSettings(made.folder, 192, 160)) for _ in range(2))
     shown = [one.render(controls) for controls in asked]
@@ -112,7 +116,9 @@ def test_the_same_controls_give_the_same_frames(made: making.Made) -> None:
         face.close()
 
 
-def test_it_is_measured_again_with_the_same_result(made: making.Made, film: Path, tmp_path: Path) -> None:
+def test_it_is_measured_again_with_the_same_result(
+    made: making.TrainedReplica, film: Path, tmp_path: Path
+) -> None:
     again = evaluate_again(str(made.folder), tracker=BlobTracker)
     assert made.evaluation is not None and again.figures == made.evaluation.figures
     other = Puppet.make(3.0, seed=5).write(tmp_path / "other.mp4")
@@ -126,10 +132,10 @@ def test_killed_in_every_stage_it_goes_on_and_ends_the_same(
     short: Path, tmp_path: Path, cvi_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # How well it is trained does not matter here, nor who sounds like a puppet.
-    monkeypatch.setitem(tiers.TIERS, "tiny", tiers.Tier(96, (8, 12, 16, 16), 26, batch=4))
+    monkeypatch.setitem(tiers.TIERS, "tiny", tiers.QualityTier(96, (8, 12, 16, 16), 26, batch=4))
     monkeypatch.setattr(making, "voices_for", lambda sound: {})
     monkeypatch.setenv("CVI_HOME", str(tmp_path / "undisturbed"))
-    made = make_replica(order(short), tracker=BlobTracker)
+    made = train_replica(order(short), tracker=BlobTracker)
     assert made is not None
     monkeypatch.setenv("CVI_HOME", str(cvi_home))
     done: list[str] = []
@@ -141,44 +147,44 @@ def test_killed_in_every_stage_it_goes_on_and_ends_the_same(
                 raise Killed
 
         with pytest.raises(Killed):
-            make_replica(order(short), progress, tracker=BlobTracker)
+            train_replica(order(short), progress, tracker=BlobTracker)
 
     def meanwhile(now: str, step: int, of: int, note: str) -> None:
         with pytest.raises(UsageError, match="by another process"):
-            make_replica(order(short), tracker=BlobTracker)
+            train_replica(order(short), tracker=BlobTracker)
         raise Killed
 
     with pytest.raises(Killed):
-        make_replica(order(short), meanwhile, tracker=BlobTracker)
+        train_replica(order(short), meanwhile, tracker=BlobTracker)
     kill("track", 40)
     kill("prepare", 100)
     kill("train", 20)
-    state = peek(cvi_home / "training" / "pia")
+    state = peek_checkpoint(cvi_home / "training" / "pia")
     assert state is not None and state.step == 20
     # What was done is not done again.
     done.clear()
-    assert make_replica(order(short), stop=lambda: True, tracker=BlobTracker) is None
+    assert train_replica(order(short), stop=lambda: True, tracker=BlobTracker) is None
     kill("export", 3)
     assert "track" not in done and "prepare" not in done
     done.clear()
     kill("evaluate", 10)
     assert done[0] == "export"
     assert not (cvi_home / "replicas" / "pia").exists()
-    found = make_replica(order(short), tracker=BlobTracker)
+    found = train_replica(order(short), tracker=BlobTracker)
     assert found is not None and found.evaluation is not None and made.evaluation is not None
     assert found.evaluation.figures == made.evaluation.figures
     whole, parts = (load_replica_card(one.folder).files for one in (made, found))
     for name in ("weights.safetensors", "decoder.onnx", "features.npy"):
         assert whole[name] == parts[name], name
     with pytest.raises(UsageError, match="already"):
-        make_replica(order(short), tracker=BlobTracker)
+        train_replica(order(short), tracker=BlobTracker)
 
 
 def test_what_cannot_be_is_said_before_anything_is_done(film: Path, tmp_path: Path, cvi_home: Path) -> None:
     silent = Puppet.make(1.0).write(tmp_path / "silent.mp4", with_sound=False)
     text = tmp_path / "film.mp4"
     text.write_text("not a film")
-    bad: list[tuple[Order, str]] = [
+    bad: list[tuple[TrainingRequest, str]] = [
         (order(film, quality="best"), "not known"),
         (order(film, device="tpu"), "not known"),
         (order(film, name="Pia Puppet"), "cannot be called"),
@@ -196,7 +202,7 @@ def test_what_cannot_be_is_said_before_anything_is_done(film: Path, tmp_path: Pa
 
     for wrong, words in bad:
         with pytest.raises(UsageError, match=words):
-            make_replica(wrong, tracker=never)
+            train_replica(wrong, tracker=never)
 
 
 def test_footage_without_a_face_or_with_too_little_of_it_is_refused(
@@ -204,20 +210,20 @@ def test_footage_without_a_face_or_with_too_little_of_it_is_refused(
 ) -> None:
     class Blind(BlobTracker):
         def see(self, rgb: object) -> object:  # type: ignore[override]
-            from cvi.training.landmarks import Seen
+            from cvi.training.footage.tracking import FaceDetection
 
-            return Seen(None, 0)
+            return FaceDetection(None, 0)
 
     with pytest.raises(UsageError, match="No face"):
-        make_replica(order(film), tracker=Blind)
+        train_replica(order(film), tracker=Blind)
     with pytest.raises(UsageError, match="is unusable"):
-        make_replica(order(film, name="other", anyway=False), tracker=BlobTracker)
+        train_replica(order(film, name="other", anyway=False), tracker=BlobTracker)
     short = Puppet.make(3.0).write(tmp_path / "short.mp4")
     with pytest.raises(UsageError, match="one face to learn from"):
-        make_replica(order(short, name="short"), tracker=BlobTracker)
+        train_replica(order(short, name="short"), tracker=BlobTracker)
 
 
-def test_the_engine_is_found_by_name_and_refuses_other_replicas(made: making.Made) -> None:
+def test_the_engine_is_found_by_name_and_refuses_other_replicas(made: making.TrainedReplica) -> None:
     from cvi.face.neural import build as build_neural
 
     face = build_neural(FaceSettings(made.folder, 192, 160))
@@ -233,9 +239,19 @@ def test_the_command_line(short: Path, cvi_home: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(making, "voices_for", lambda sound: {})
     monkeypatch.setattr(making, "build_tracker", BlobTracker)
     monkeypatch.setattr(
-        making.make_replica, "__defaults__", (*making.make_replica.__defaults__[:2], BlobTracker)
+        making.train_replica, "__defaults__", (*making.train_replica.__defaults__[:2], BlobTracker)
     )
-    words = ["train-replica", str(short), "--name", "pia", "--consent", CONSENT, "--quality", "tiny", "--anyway"]
+    words = [
+        "train-replica",
+        str(short),
+        "--name",
+        "pia",
+        "--consent",
+        CONSENT,
+        "--quality",
+        "tiny",
+        "--anyway",
+    ]
     result = CliRunner().invoke(app, [*words, "--steps", "4", "--device", "cpu", "--json"])
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)

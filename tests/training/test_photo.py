@@ -26,11 +26,11 @@ from cvi.face.photo.shape import IRISES
 from cvi.face.replica import find_replica, load_replica_card
 from cvi.files import sha256_of
 from cvi.testing.contracts.face import EVERYTHING, check_face
-from cvi.training.consent import check_consent
-from cvi.training.mesh_packages import find_packages
-from cvi.training.photo.making import PhotoMade, PhotoOrder, make_photo_replica
-from cvi.training.photo.picture import LARGEST_SIDE_PX, is_photo, picture_size, read_photo
-from cvi.training.photo.reading import lip_line
+from cvi.training.footage.mesh_tracker import find_packages
+from cvi.training.package.consent import check_consent
+from cvi.training.photo.photo_face import lip_line
+from cvi.training.photo.photo_file import LARGEST_SIDE_PX, is_photo, picture_size, read_photo
+from cvi.training.photo.photo_replica import PhotoReplica, PhotoRequest, make_photo_replica
 
 CONSENT = "I, Paula Paper, agree that a replica of my face is made from this photo."
 RUN = CliRunner()
@@ -42,12 +42,12 @@ def write(path: Path, rgb: npt.NDArray[np.uint8]) -> Path:
     return path
 
 
-def order(photo: Path, name: str = "paula", **more: object) -> PhotoOrder:
-    return PhotoOrder(photo, **{"name": name, "consent": CONSENT, **more})  # type: ignore[arg-type]
+def order(photo: Path, name: str = "paula", **more: object) -> PhotoRequest:
+    return PhotoRequest(photo, **{"name": name, "consent": CONSENT, **more})  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PhotoMade]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PhotoReplica]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CVI_HOME", str(tmp_path_factory.mktemp("home")))
         photo = write(tmp_path_factory.mktemp("photo") / "paula.png", paper.picture())
@@ -55,7 +55,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PhotoMade]:
 
 
 @pytest.fixture(scope="module")
-def face(made: PhotoMade) -> Iterator[FaceEngine]:
+def face(made: PhotoReplica) -> Iterator[FaceEngine]:
     # The photo's own size, so that a place in it is a place in the frame.
     engine = build("face", "photo", FaceSettings(made.folder, paper.WIDTH, paper.HEIGHT))
     yield engine
@@ -81,7 +81,7 @@ def darkness(part: npt.NDArray[np.int16]) -> int:
     return int((part < 60).sum())
 
 
-def test_it_is_stored_as_a_replica_with_its_consent(made: PhotoMade) -> None:
+def test_it_is_stored_as_a_replica_with_its_consent(made: PhotoReplica) -> None:
     card = load_replica_card(made.folder)
     assert (card.kind, card.renderer, card.name) == ("photo", "photo", "paula")
     assert {"photo.png", "rig.npz", "consent.json"} == set(card.files)
@@ -100,7 +100,7 @@ def test_it_keeps_every_promise_of_a_face(face: FaceEngine) -> None:
 
 
 @pytest.mark.parametrize("size", [(1280, 720), (720, 1280), (96, 96), (854, 480), (642, 362)])
-def test_it_fills_frames_of_other_sizes(made: PhotoMade, size: tuple[int, int]) -> None:
+def test_it_fills_frames_of_other_sizes(made: PhotoReplica, size: tuple[int, int]) -> None:
     engine = build("face", "photo", FaceSettings(made.folder, *size))
     frame = engine.render(Controls(jaw=0.5, yaw=3, lid_left=1, lid_right=1))
     assert frame.shape == (size[1] * 3 // 2, size[0])
@@ -172,7 +172,10 @@ def test_the_head_turns_before_a_background_that_stays(face: FaceEngine) -> None
     rest = face.render(Controls())
     at_rest = nose(rest)
     for controls, axis, sign in (
-        (Controls(yaw=5), 0, 1), (Controls(yaw=-5), 0, -1), (Controls(pitch=5), 1, 1), (Controls(pitch=-5), 1, -1),
+        (Controls(yaw=5), 0, 1),
+        (Controls(yaw=-5), 0, -1),
+        (Controls(pitch=5), 1, 1),
+        (Controls(pitch=-5), 1, -1),
     ):
         frame = face.render(controls)
         moved = nose(frame) - at_rest
@@ -195,7 +198,7 @@ def test_a_frame_depends_on_its_controls_alone(face: FaceEngine) -> None:
     assert np.array_equal(face.render(one), first)
 
 
-def test_glasses_hold_the_brows(made: PhotoMade, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_glasses_hold_the_brows(made: PhotoReplica, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CVI_HOME", str(tmp_path))
     photo = write(tmp_path / "paula.png", paper.picture())
     worn = make_photo_replica(order(photo, glasses=True), lambda: paper.PaperTracker(paper.landmarks()))
@@ -280,7 +283,9 @@ def test_what_is_no_photo(tmp_path: Path) -> None:
     assert not is_photo(tmp_path / "film.mp4") and is_photo(tmp_path / "none.png")
 
 
-@pytest.mark.parametrize(("suffix", "flags"), [(".png", []), (".jpg", []), (".webp", [64, 80]), (".webp", [64, 101])])
+@pytest.mark.parametrize(
+    ("suffix", "flags"), [(".png", []), (".jpg", []), (".webp", [64, 80]), (".webp", [64, 101])]
+)
 def test_a_size_is_known_before_anything_is_decoded(suffix: str, flags: list[int]) -> None:
     data = cv2.imencode(suffix, paper.picture(), flags)[1].tobytes()
     assert picture_size(data) == (paper.WIDTH, paper.HEIGHT)
@@ -307,7 +312,7 @@ def test_photos_are_read_upright_small_and_opaque(tmp_path: Path) -> None:
     assert (seen[:100] == 128).all() and np.array_equal(seen[100:], rgb[100:])
 
 
-def test_a_rig_of_another_make_is_refused(made: PhotoMade, tmp_path: Path) -> None:
+def test_a_rig_of_another_make_is_refused(made: PhotoReplica, tmp_path: Path) -> None:
     whole = (made.folder / RIG).read_bytes()
     (tmp_path / RIG).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UsageError, match="cannot be read"):
@@ -317,7 +322,7 @@ def test_a_rig_of_another_make_is_refused(made: PhotoMade, tmp_path: Path) -> No
         load_rig(tmp_path / RIG)
 
 
-def test_other_engines_and_backgrounds_are_refused_in_words(made: PhotoMade) -> None:
+def test_other_engines_and_backgrounds_are_refused_in_words(made: PhotoReplica) -> None:
     with pytest.raises(UsageError, match="drawn by 'photo'"):
         build("face", "neural", FaceSettings(made.folder, 640, 360))
     with pytest.raises(UsageError, match="drawn by 'sculpted'"):
@@ -346,8 +351,8 @@ def test_a_whole_run_with_the_real_tracker(cvi_home: Path, tmp_path: Path) -> No
         find_packages()
     except MissingError:
         pytest.skip("the face tracker is not installed: cvi replica setup")
-    from cvi.training.grading.geometry import mouth_opening
-    from cvi.training.mesh import build_tracker
+    from cvi.training.footage.mesh_tracker import build_tracker
+    from cvi.training.grading.face_measures import mouth_opening
 
     june = build("face", "sculpted", FaceSettings(find_replica("june")))
     shown = cv2.cvtColor(june.render(Controls()), cv2.COLOR_YUV2RGB_I420)

@@ -6,22 +6,31 @@ import pytest
 
 from cvi.errors import UsageError
 from cvi.testing.footage.plans import LIPLESS_LINES
-from cvi.training.reading.coverage import BITTEN, CLOSED, NEEDED, ROUNDED, count, coverage
-from cvi.training.reading.sheet import languages, read_sheet
-from cvi.training.recording.prompter import Prompter, cues
+from cvi.training.recording.reading_script import (
+    BITTEN,
+    CLOSED,
+    NEEDED,
+    ROUNDED,
+    Teleprompter,
+    count_phones,
+    coverage,
+    cues,
+    languages,
+    load_reading_script,
+)
 from cvi.tts.base import Phone
 
 
 def test_there_is_a_script_in_english_and_others() -> None:
     assert set(languages()) >= {"de", "en", "es", "fr"}
-    assert read_sheet("EN_us").language == "en"
+    assert load_reading_script("EN_us").language == "en"
     with pytest.raises(UsageError, match="no reading script in 'xx'"):
-        read_sheet("xx")
+        load_reading_script("xx")
 
 
 @pytest.mark.parametrize("language", languages())
 def test_a_script_has_what_a_replica_needs(language: str) -> None:
-    sheet = read_sheet(language)
+    sheet = load_reading_script(language)
     assert 90 <= sheet.speech_s <= 180
     assert sum(part.seconds for part in sheet.parts if part.kind == "listen") == 60
     assert sum(part.kind == "still" and part.seconds >= 5 for part in sheet.parts) >= 2
@@ -32,7 +41,7 @@ def test_a_script_has_what_a_replica_needs(language: str) -> None:
 
 @pytest.mark.parametrize("language", languages())
 def test_a_script_covers_the_sounds(language: str) -> None:
-    found = coverage(read_sheet(language).spoken_text, language)
+    found = coverage(load_reading_script(language).spoken_text, language)
     assert found.missing == ()
     assert len(found.phones) > 25
 
@@ -44,14 +53,14 @@ def test_a_text_without_lips_is_seen_to_lack_them() -> None:
 
 def test_sounds_are_counted_by_what_the_mouth_does() -> None:
     phones = [Phone(ipa, 0.0, 0.1) for ipa in ("m", "u", "v", "i", "", "b", "aʊ")]
-    found = count(phones)
+    found = count_phones(phones)
     assert found.mouths[CLOSED] == 2 and found.mouths[BITTEN] == 1 and found.mouths[ROUNDED] == 2
     assert set(found.mouths) == set(NEEDED)
     assert "" not in found.phones
 
 
 def test_the_prompter_walks_by_the_clock_and_by_hand() -> None:
-    prompter = Prompter(read_sheet("en"))
+    prompter = Teleprompter(load_reading_script("en"))
     first = prompter.at(0.0)
     assert first is not None and first.kind == "note"
     assert prompter.at(first.seconds - 0.01) is first
@@ -74,6 +83,6 @@ def test_the_prompter_walks_by_the_clock_and_by_hand() -> None:
 
 
 def test_every_line_is_shown_once() -> None:
-    sheet = read_sheet("de")
+    sheet = load_reading_script("de")
     shown = [cue.text for cue in cues(sheet) if cue.kind == "read"]
     assert "\n".join(shown) == sheet.spoken_text

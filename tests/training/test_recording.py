@@ -16,40 +16,36 @@ import pygame
 from cvi.errors import CviError
 from cvi.media.decode import read_audio
 from cvi.media.encode import SOUND_HZ
-from cvi.training.footage import Rgb, open_footage
-from cvi.training.landmarks import POINTS, Seen
-from cvi.training.reading.sheet import Part, Sheet
-from cvi.training.recording.booth import FPS, Booth
-from cvi.training.recording.camera import FilmCamera
-from cvi.training.recording.guide import advice
-from cvi.training.recording.microphone import RecordedSound
-from cvi.training.recording.painting import ALERT, GOOD, Scene, _fitted, paint
-from cvi.training.recording.prompter import Cue, Prompter
-from cvi.training.recording.rescue import recording_path, rescue
+from cvi.training.footage.reader import Rgb, open_footage
+from cvi.training.footage.tracking import POINTS, FaceDetection
+from cvi.training.recording.capture import FilmCamera, RecordedSound
+from cvi.training.recording.reading_script import PrompterCue, ReadingScript, ScriptPart, Teleprompter
+from cvi.training.recording.recorder import FPS, FootageRecorder, recording_path, rescue_recording
+from cvi.training.recording.screen import ALERT, GOOD, RecorderView, _fitted, draw_view, framing_advice
 
-SHEET = Sheet(
+SHEET = ReadingScript(
     "en",
     "English",
     (
-        Part("still", "Do nothing.", 1.0),
-        Part("read", "Read.", 3.0, "happy", ("One two three.", "Four five six.")),
+        ScriptPart("still", "Do nothing.", 1.0),
+        ScriptPart("read", "Read.", 3.0, "happy", ("One two three.", "Four five six.")),
     ),
 )
 
 
-def face(width: float, x: float = 640.0, y: float = 324.0, nose: float = 0.0) -> Seen:
+def face(width: float, x: float = 640.0, y: float = 324.0, nose: float = 0.0) -> FaceDetection:
     points = np.zeros((POINTS, 3), np.float32)
     for index, place in {234: (-0.5, 0, 0.3), 454: (0.5, 0, 0.3), 10: (0, -0.6, 0), 152: (0, 0.6, 0)}.items():
         points[index] = np.array(place) * width
     points[234, 2] += nose * width
-    return Seen(points + np.array([x, y, 0], np.float32), 1)
+    return FaceDetection(points + np.array([x, y, 0], np.float32), 1)
 
 
 @pytest.mark.parametrize(
     ("seen", "said"),
     [
-        (Seen(None, 0), "cannot see"),
-        (Seen(np.zeros((POINTS, 3), np.float32), 2), "second face"),
+        (FaceDetection(None, 0), "cannot see"),
+        (FaceDetection(np.zeros((POINTS, 3), np.float32), 2), "second face"),
         (face(150), "closer"),
         (face(400), "back"),
         (face(280, x=800), "your right"),
@@ -60,8 +56,8 @@ def face(width: float, x: float = 640.0, y: float = 324.0, nose: float = 0.0) ->
         (face(280), ""),
     ],
 )
-def test_the_guide_says_the_one_thing_to_do(seen: Seen, said: str) -> None:
-    told = advice(seen, 1280, 720)
+def test_the_guide_says_the_one_thing_to_do(seen: FaceDetection, said: str) -> None:
+    told = framing_advice(seen, 1280, 720)
     assert said in told and bool(said) == bool(told)
 
 
@@ -71,7 +67,7 @@ class Looking:
     name = "looking"
     closed = False
 
-    def see(self, rgb: Rgb) -> Seen:
+    def see(self, rgb: Rgb) -> FaceDetection:
         return face(280.0)
 
     def close(self) -> None:
@@ -91,7 +87,7 @@ def test_the_booth_records_picture_sound_and_what_was_read(tmp_path: Path) -> No
     tracker = Looking()
     eye = FilmCamera(open_footage(source).frames(FPS), now)
     ear = RecordedSound(read_audio(source, SOUND_HZ), now)
-    booth = Booth(eye, ear, Prompter(SHEET), tracker, now_s=clock, start_at_once=True)
+    booth = FootageRecorder(eye, ear, Teleprompter(SHEET), tracker, now_s=clock, start_at_once=True)
     made = booth.run(tmp_path / "me.mp4", screen=pygame.Surface((640, 430)))
     assert made is not None and tracker.closed
     film = open_footage(made.film)
@@ -112,7 +108,7 @@ def test_a_reader_who_leaves_before_starting_leaves_nothing(tmp_path: Path) -> N
     eye = FilmCamera(open_footage(source).frames(FPS), 0.0)
     ear = RecordedSound(np.zeros(10, np.int16))
     ticks = iter(range(1000))
-    booth = Booth(eye, ear, Prompter(SHEET), None, now_s=lambda: next(ticks) * 0.04)
+    booth = FootageRecorder(eye, ear, Teleprompter(SHEET), None, now_s=lambda: next(ticks) * 0.04)
     assert booth.run(tmp_path / "me.mp4", screen=pygame.Surface((320, 215))) is None
     assert [path.name for path in tmp_path.iterdir()] == ["source.mp4"]
 
@@ -132,7 +128,7 @@ class Interrupting(FilmCamera):
         return super().latest(now_s)
 
 
-def booth_until(tmp_path: Path, looks: int, what: BaseException) -> Booth:
+def booth_until(tmp_path: Path, looks: int, what: BaseException) -> FootageRecorder:
     """A booth that records from its first look on, at 20 ms a look."""
     pygame.font.init()
     source = make_film(tmp_path / "source.mp4", [n / 25 for n in range(300)], sound_s=12.0)
@@ -145,13 +141,17 @@ def booth_until(tmp_path: Path, looks: int, what: BaseException) -> Booth:
 
     eye = Interrupting(source, now, looks, what)
     ear = RecordedSound(read_audio(source, SOUND_HZ), now)
-    return Booth(eye, ear, Prompter(SHEET), None, now_s=clock, start_at_once=True)
+    return FootageRecorder(eye, ear, Teleprompter(SHEET), None, now_s=clock, start_at_once=True)
 
 
 def test_ctrl_c_keeps_what_was_filmed(tmp_path: Path) -> None:
-    made = booth_until(tmp_path, 150, KeyboardInterrupt()).run(tmp_path / "me.mp4", pygame.Surface((320, 215)))
+    made = booth_until(tmp_path, 150, KeyboardInterrupt()).run(
+        tmp_path / "me.mp4", pygame.Surface((320, 215))
+    )
     assert made is not None and not made.complete
-    assert open_footage(made.film).duration_s == pytest.approx(made.duration_s, abs=0.2) and made.duration_s > 2
+    assert (
+        open_footage(made.film).duration_s == pytest.approx(made.duration_s, abs=0.2) and made.duration_s > 2
+    )
     assert not recording_path(made.film).exists()
     with pytest.raises(KeyboardInterrupt):  # nothing was filmed: then it is what it always is
         booth_until(tmp_path, 1, KeyboardInterrupt()).run(tmp_path / "you.mp4", pygame.Surface((320, 215)))
@@ -166,46 +166,46 @@ def test_a_recording_that_was_killed_is_rescued_by_the_next(tmp_path: Path) -> N
     with pytest.raises(Killed):
         booth_until(tmp_path, 200, Killed()).run(output, pygame.Surface((320, 215)))
     assert recording_path(output).exists() and not output.exists()
-    rescued = rescue(output)
+    rescued = rescue_recording(output)
     assert rescued == tmp_path / "me-rescued.mp4"
     film = open_footage(rescued)
     assert film.has_sound and film.duration_s > 2 and not recording_path(output).exists()
-    assert rescue(output) is None
+    assert rescue_recording(output) is None
     recording_path(output).write_bytes(b"")  # killed before the first half second: nothing in it
-    assert rescue(output) is None and not recording_path(output).exists()
+    assert rescue_recording(output) is None and not recording_path(output).exists()
     with pytest.raises(Killed):
         booth_until(tmp_path, 200, Killed()).run(output, pygame.Surface((320, 215)))
-    assert rescue(output) == tmp_path / "me-rescued-2.mp4" and rescued.exists()
+    assert rescue_recording(output) == tmp_path / "me-rescued-2.mp4" and rescued.exists()
 
 
 def test_a_full_disk_is_told_with_where_the_film_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cvi.training.recording import booth as module
+    from cvi.training.recording import recorder as module
 
     def full(recording: Path, output: Path) -> None:
         raise CviError(f"Cannot write {output}: {os.strerror(errno.ENOSPC)}.", "Free some space.")
 
-    monkeypatch.setattr(module, "remux", full)
     output = tmp_path / "me.mp4"
-    with pytest.raises(CviError, match="No space left") as caught:
+    with monkeypatch.context() as patched, pytest.raises(CviError, match="No space left") as caught:
+        patched.setattr(module, "remux", full)
         booth_until(tmp_path, 150, KeyboardInterrupt()).run(output, pygame.Surface((320, 215)))
     assert str(recording_path(output)) in caught.value.remedy
-    film = rescue(output)
+    film = rescue_recording(output)
     assert film is not None and open_footage(film).duration_s > 2
 
 
-def scene(**changes: object) -> Scene:
+def scene(**changes: object) -> RecorderView:
     given = {
-        "rgb": np.full((90, 160, 3), 128, np.uint8), "cue": Cue("read", "Say it " * 9, "happy", 4.0),
+        "rgb": np.full((90, 160, 3), 128, np.uint8), "cue": PrompterCue("read", "Say it " * 9, "happy", 4.0),
         "coming": "And then this.", "share": 0.5, "level_db": -20.0, "advice": "", "elapsed_s": None,
         "left_s": 60.0, "hint": "Space starts",
     }  # fmt: skip
-    return Scene(**{**given, **changes})  # type: ignore[arg-type]
+    return RecorderView(**{**given, **changes})  # type: ignore[arg-type]
 
 
 def shown(**changes: object) -> np.ndarray:
     pygame.font.init()
     surface = pygame.Surface((640, 430))
-    paint(surface, scene(**changes))
+    draw_view(surface, scene(**changes))
     return pygame.surfarray.array3d(surface).transpose(1, 0, 2)
 
 
@@ -245,7 +245,7 @@ def test_a_slow_machine_films_fewer_frames_at_the_right_times(tmp_path: Path) ->
 
     eye = FilmCamera(open_footage(source).frames(FPS), 0.0)
     ear = RecordedSound(read_audio(source, SOUND_HZ), 0.0)
-    made = Booth(eye, ear, Prompter(SHEET), None, now_s=clock, start_at_once=True).run(
+    made = FootageRecorder(eye, ear, Teleprompter(SHEET), None, now_s=clock, start_at_once=True).run(
         tmp_path / "me.mp4", screen=pygame.Surface((320, 215))
     )
     assert made is not None and made.duration_s > 6

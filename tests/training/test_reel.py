@@ -12,11 +12,10 @@ from puppet import FACE_PX, FPS, Puppet, posed, template
 from cvi.errors import UsageError
 from cvi.face.neural.colour import split, to_i420
 from cvi.face.neural.reel import NEVER, distances
-from cvi.training.bearing import Bearing, bearing_of
-from cvi.training.bridges import Plan, plan_reel
-from cvi.training.clips import Clip, choose_clips
-from cvi.training.matching import FARTHEST, gaps
-from cvi.training.morph import Morph
+from cvi.training.clips.base_footage import FrameBlender
+from cvi.training.clips.pose_features import FARTHEST, PoseFeatures, pose_distances, pose_features_of
+from cvi.training.clips.selection import Clip, choose_clips
+from cvi.training.clips.transitions import ClipGraphPlan, plan_clip_graph
 
 COUNT = round(50 * FPS)
 T = np.arange(COUNT) / FPS
@@ -24,7 +23,7 @@ T = np.arange(COUNT) / FPS
 IDLE, LISTENING, SPEAKING, HAPPY = (T < 9), (T >= 9) & (T < 22), (T >= 22) & (T < 40), T >= 40
 
 
-def sitter(apart: float = 0.0) -> Bearing:
+def sitter(apart: float = 0.0) -> PoseFeatures:
     """Sways round and round by a tenth of the face, more when something goes on; `apart` lifts the head while
     speaking, in widths of the face."""
     place = np.zeros((COUNT, 14), np.float32)
@@ -34,10 +33,10 @@ def sitter(apart: float = 0.0) -> Bearing:
     nothing = np.zeros(COUNT, np.float32)
     joy = np.where(HAPPY, 0.02, 0.0).astype(np.float32)
     speed = (reach * 2 * np.pi / 4).astype(np.float32)
-    return Bearing(place, speed, IDLE | LISTENING, nothing, nothing, joy, np.zeros(len(joy), np.bool_))
+    return PoseFeatures(place, speed, IDLE | LISTENING, nothing, nothing, joy, np.zeros(len(joy), np.bool_))
 
 
-def chosen(bearing: Bearing, cut_s: float = 0.0) -> list[Clip]:
+def chosen(bearing: PoseFeatures, cut_s: float = 0.0) -> list[Clip]:
     cut = round(cut_s * FPS)
     return choose_clips(
         bearing, np.ones(COUNT, np.bool_), [(0, cut), (cut, COUNT)] if cut else [(0, COUNT)], FPS
@@ -90,7 +89,7 @@ def test_cuts_and_unusable_frames_are_in_no_clip() -> None:
         choose_clips(sitter(), usable, [(0, COUNT)], FPS)
 
 
-def joins(plan: Plan, bearing: Bearing) -> list[float]:
+def joins(plan: ClipGraphPlan, bearing: PoseFeatures) -> list[float]:
     """How far apart what each bridge joins is in its middle, widths of the face."""
     found = []
     for _, first, end, _ in plan.reel.jumps.tolist():
@@ -103,7 +102,7 @@ def joins(plan: Plan, bearing: Bearing) -> list[float]:
 
 def test_clips_are_joined_where_frames_match_and_every_kind_is_soon_reached() -> None:
     bearing = sitter()
-    plan = plan_reel(chosen(bearing), bearing.place, FPS)
+    plan = plan_clip_graph(chosen(bearing), bearing.place, FPS)
     assert len(plan.reel.clips) == 4 and max(joins(plan, bearing)) < FARTHEST
     ways = plan.reel.ways(len(plan.shots))
     clip_of = plan.reel.clip_of(len(plan.shots))
@@ -115,7 +114,7 @@ def test_clips_are_joined_where_frames_match_and_every_kind_is_soon_reached() ->
 
 def test_nothing_leaps_wherever_the_film_goes() -> None:
     bearing = sitter()
-    plan = plan_reel(chosen(bearing), bearing.place, FPS)
+    plan = plan_clip_graph(chosen(bearing), bearing.place, FPS)
     shown = np.array(
         [
             bearing.place[shot.frame] * (1 - shot.share) + bearing.place[shot.other] * shot.share
@@ -131,7 +130,7 @@ def test_nothing_leaps_wherever_the_film_goes() -> None:
 
 def test_what_matches_nowhere_is_left_out() -> None:
     bearing = sitter(apart=0.5)
-    plan = plan_reel(chosen(bearing, cut_s=22.0), bearing.place, FPS)
+    plan = plan_clip_graph(chosen(bearing, cut_s=22.0), bearing.place, FPS)
     assert plan.reel.clips[:, 2].tolist() == [0, 1], "idle and listening alone"
     assert {shot.frame < 22 * FPS for shot in plan.shots} == {True}
 
@@ -142,7 +141,7 @@ def test_a_clip_alone_goes_round_or_forward_and_back() -> None:
     straight[:, 0] = T * 0.05
     for place, turns in ((bearing.place, False), (straight, True)):
         clip = Clip(np.arange(0, 150, dtype=np.int32), "idle", "neutral", False)
-        plan = plan_reel([clip], place, FPS)
+        plan = plan_clip_graph([clip], place, FPS)
         ways = plan.reel.ways(len(plan.shots))
         frame, seen = 0, []
         for _ in range(1000):
@@ -159,11 +158,11 @@ def test_gaps_know_speed_and_the_ends() -> None:
     place[:20, 0] = np.arange(20) * 0.01
     place[20:, 0] = 0.19 - np.arange(20) * 0.01
     there, back = np.arange(20, dtype=np.int32), np.arange(20, 40, dtype=np.int32)
-    same = gaps(place, there, there, FPS, (False, False))
-    other = gaps(place, there, back, FPS, (False, False))
+    same = pose_distances(place, there, there, FPS, (False, False))
+    other = pose_distances(place, there, back, FPS, (False, False))
     assert same[10, 10] == 0 and other[10, 9] > 0.01, "the same place in another direction is no match"
     assert np.isinf(same[0, 5]) and np.isinf(same[5, 19])
-    assert np.isfinite(gaps(place, there, there, FPS, (True, True))).all()
+    assert np.isfinite(pose_distances(place, there, there, FPS, (True, True))).all()
 
 
 def test_bearing_is_read_from_landmarks() -> None:
@@ -181,7 +180,7 @@ def test_bearing_is_read_from_landmarks() -> None:
         points.append(posed(face.astype(np.float32), nose[index], 0.04 * np.sin(index / 11), FACE_PX))
     landmarks = np.stack(points)
     all_, none = np.ones(count, np.bool_), np.zeros(count, np.float32)
-    found = bearing_of(
+    found = pose_features_of(
         landmarks, all_, voiced, opening.astype(np.float32), none, none + 1, [(0, count)], template(0.0), FPS
     )
     assert found.silent[10:90].all() and not found.silent[100:200].any() and found.silent[220:380].all()
@@ -199,7 +198,7 @@ def test_a_bridge_shows_one_outline_that_moves() -> None:
         return to_i420(cv2.GaussianBlur(rgb, (0, 0), 0.8))
 
     before, after = ball(58), ball(66)
-    morph = Morph()
+    morph = FrameBlender()
     for share in (0.25, 0.5, 0.75):
         shown, truth = split(morph.between(before, after, share)).luma, split(ball(58 + 8 * share)).luma
         mixed = (1 - share) * split(before).luma + share * split(after).luma
@@ -212,9 +211,9 @@ def test_the_puppet_gives_a_reel() -> None:
     track = puppet.track()
     usable, none = np.ones(len(puppet), np.bool_), np.zeros(len(puppet), np.float32)
     voiced = puppet.opening > 0.01
-    bearing = bearing_of(
+    bearing = pose_features_of(
         track.landmarks, usable, voiced, puppet.opening.astype(np.float32), none, none + 1, [(0, len(puppet))],
         template(0.0), FPS,
     )  # fmt: skip
-    plan = plan_reel(choose_clips(bearing, usable, [(0, len(puppet))], FPS), bearing.place, FPS)
+    plan = plan_clip_graph(choose_clips(bearing, usable, [(0, len(puppet))], FPS), bearing.place, FPS)
     assert plan.reel.clips[0, 2] == 0 and len(plan.shots) >= 5 * FPS

@@ -9,14 +9,14 @@ from puppet import FACE_PX, FPS, Puppet, speaking, template
 from cvi.face.base import Controls
 from cvi.face.neural.hidden import region_of
 from cvi.face.neural.mouth_map import terms
-from cvi.training.geometry import ANCHORS, LIPS, filled, frontal, moved, similarities
-from cvi.training.landmarks import Track
-from cvi.training.measuring import unlike
-from cvi.training.prepared import pieces_of, split_frames
-from cvi.training.region import crop, crop_matrices, lip_box, reaches, side_for
-from cvi.training.shape import learn_space, opening, width
-from cvi.training.speaking import gauged, learn_mouth, rest_of
-from cvi.training.utterances import as_filmed
+from cvi.training.audio.mouth_controls import learn_mouth, resting_mouth, shown_controls
+from cvi.training.audio.speech import delayed_to_film
+from cvi.training.evaluation.held_out import uncorrelated_pairs
+from cvi.training.footage.crop import crop, crop_matrices, lip_box, reaches, side_for
+from cvi.training.footage.face_geometry import ANCHORS, LIPS, filled, frontal, moved, similarities
+from cvi.training.footage.mouth_space import learn_space, opening, width
+from cvi.training.footage.preparation import pieces_of, split_frames
+from cvi.training.footage.tracking import FaceTrack
 
 
 def turned(points: np.ndarray, yaw: float, pitch: float) -> np.ndarray:
@@ -90,7 +90,7 @@ def test_the_crop_holds_the_face_still_and_hides_the_lower_face() -> None:
     assert np.abs(crops[0] - crops[1])[outside].mean() < 6 < np.abs(crops[0]).mean()
 
 
-def reach_of(track: Track, matrices: np.ndarray, side: int) -> np.ndarray:
+def reach_of(track: FaceTrack, matrices: np.ndarray, side: int) -> np.ndarray:
     reference = learn_space(track.landmarks).reference
     train = np.ones(len(track), np.bool_)
     return reaches(track.landmarks, matrices, [(0, len(track))], train, reference, side)
@@ -170,7 +170,10 @@ def test_lips_that_meet_are_closed_whatever_else_is_asked() -> None:
 def test_no_request_makes_a_mouth_the_footage_never_showed() -> None:
     _, _, mouth, _, found = learned()
     farthest = np.linalg.norm(mouth - found.mouth.rest, axis=1).max()
-    for wild in (Controls(jaw=1, wide=1, round=1, tuck=1, tongue=1, smile=1), Controls(round=1, tuck=1, smile=-1)):
+    for wild in (
+        Controls(jaw=1, wide=1, round=1, tuck=1, tongue=1, smile=1),
+        Controls(round=1, tuck=1, smile=-1),
+    ):
         asked = found.mouth(wild)
         assert np.linalg.norm(asked - found.mouth.rest) <= farthest + 1e-4
         assert (asked >= found.mouth.least - 1e-4).all() and (asked <= found.mouth.most + 1e-4).all()
@@ -189,8 +192,8 @@ def test_what_the_corners_of_the_mouth_did_can_be_asked_for() -> None:
     mouth = space.encode(landmarks)
     train = np.ones(count, np.bool_)
     spoken = speaking(np.arange(count) / FPS) > 0
-    rest = rest_of(space, mouth, train, spoken)
-    gauge = gauged(space, mouth, train, rest)
+    rest = resting_mouth(space, mouth, train, spoken)
+    gauge = shown_controls(space, mouth, train, rest)
     assert np.corrcoef(gauge[:, 0], puppet.opening)[0, 1] > 0.97
     assert np.corrcoef(gauge[:, 1] - gauge[:, 2], spread)[0, 1] > 0.95
     controls = [Controls(jaw=float(j), wide=float(w), round=float(r)) for j, w, r in gauge]
@@ -212,15 +215,19 @@ def test_a_late_picture_is_noticed() -> None:
 
 def test_a_film_is_compared_with_its_own_offset() -> None:
     controls = [Controls(jaw=index / 10) for index in range(6)]
-    assert as_filmed(controls, 0) == controls
-    assert [control.jaw for control in as_filmed(controls, 2)] == pytest.approx([0, 0, 0, 0.1, 0.2, 0.3])
-    assert [control.jaw for control in as_filmed(controls, -1)] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.5])
+    assert delayed_to_film(controls, 0) == controls
+    assert [control.jaw for control in delayed_to_film(controls, 2)] == pytest.approx(
+        [0, 0, 0, 0.1, 0.2, 0.3]
+    )
+    assert [control.jaw for control in delayed_to_film(controls, -1)] == pytest.approx(
+        [0.1, 0.2, 0.3, 0.4, 0.5, 0.5]
+    )
 
 
 def test_swaps_are_of_frames_that_have_nothing_to_do_with_each_other() -> None:
     openings = np.abs(np.sin(np.arange(200) * 0.1)).astype(np.float32)
     openings[7] = np.nan
-    bases, mouths = unlike(openings, 60)
+    bases, mouths = uncorrelated_pairs(openings, 60)
     assert len(bases) == len(mouths) == 60 and 7 not in bases and 7 not in mouths
     assert abs(np.corrcoef(openings[bases], openings[mouths])[0, 1]) < 0.02
 

@@ -10,9 +10,8 @@ from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.face.base import Controls
 from cvi.face.sound_mouth import SHAPES
 from cvi.face.speech_mouth import LAYERS, RATE_HZ, WIDTH, SpeechMap, in_context
-from cvi.training import speech_ear
-from cvi.training.ear import FITTED
-from cvi.training.speech_ear import FOLDS, learn_speech_ear
+from cvi.training.audio import audio_to_mouth as speech_ear
+from cvi.training.audio.audio_to_mouth import FITTED, FOLDS, fit_encoder_model
 
 SECONDS = 40
 COUNT = round(SECONDS * FPS)
@@ -43,7 +42,9 @@ class Encoder:
 @pytest.fixture(autouse=True)
 def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
     """A shipped map that hears nothing in these features."""
-    nothing = SpeechMap(np.zeros((7 * len(LAYERS) * WIDTH, len(SHAPES)), np.float32), np.full(6, 0.1, np.float32))
+    nothing = SpeechMap(
+        np.zeros((7 * len(LAYERS) * WIDTH, len(SHAPES)), np.float32), np.full(6, 0.1, np.float32)
+    )
     monkeypatch.setattr(speech_ear, "shipped_map", lambda: nothing)
 
 
@@ -55,7 +56,7 @@ def test_it_foretells_what_it_never_saw_and_moves_as_much() -> None:
     encoder, times = Encoder(), (np.arange(COUNT) + 0.5) / FPS
     shown = told(times).astype(np.float32)
     used = np.arange(COUNT) < 0.8 * COUNT
-    ear = learn_speech_ear(encoder, SOUND, shown, used, FPS)  # type: ignore[arg-type]
+    ear = fit_encoder_model(encoder, SOUND, shown, used, FPS)  # type: ignore[arg-type]
     assert ear is not None and ear.lag_frames == 0 and ear.agreement > 0.8 > ear.before
     later = np.flatnonzero(~used)
     heard = foretold(ear.mapping, encoder, later)
@@ -71,11 +72,14 @@ def test_it_foretells_what_it_never_saw_and_moves_as_much() -> None:
 def test_a_picture_behind_its_sound_is_taken_out() -> None:
     encoder, times = Encoder(), (np.arange(COUNT) + 0.5) / FPS
     late = told(times - 2 / FPS).astype(np.float32)
-    ear = learn_speech_ear(encoder, SOUND, late, np.ones(COUNT, np.bool_), FPS)  # type: ignore[arg-type]
+    ear = fit_encoder_model(encoder, SOUND, late, np.ones(COUNT, np.bool_), FPS)  # type: ignore[arg-type]
     assert ear is not None and ear.lag_frames == 2
     # The map speaks in time.
     frames = np.arange(50, COUNT - 50)
-    assert np.corrcoef(foretold(ear.mapping, encoder, frames)[:, 0], told((frames + 0.5) / FPS)[:, 0])[0, 1] > 0.9
+    assert (
+        np.corrcoef(foretold(ear.mapping, encoder, frames)[:, 0], told((frames + 0.5) / FPS)[:, 0])[0, 1]
+        > 0.9
+    )
 
 
 def test_what_is_learned_from_its_hearing_is_not_learned_from_lips_it_knows() -> None:
@@ -83,7 +87,7 @@ def test_what_is_learned_from_its_hearing_is_not_learned_from_lips_it_knows() ->
     encoder, times = Encoder(noise=0.0), (np.arange(COUNT) + 0.5) / FPS
     encoder._made = np.random.default_rng(9).normal(0, 1, encoder._made.shape).astype(np.float32)
     shown = told(times).astype(np.float32)
-    ear = learn_speech_ear(encoder, SOUND, shown, np.ones(COUNT, np.bool_), FPS)  # type: ignore[arg-type]
+    ear = fit_encoder_model(encoder, SOUND, shown, np.ones(COUNT, np.bool_), FPS)  # type: ignore[arg-type]
     assert ear is not None and ear.agreement < 0.3
 
     def by(mapping: SpeechMap) -> list[Controls]:
@@ -111,4 +115,4 @@ def test_too_little_speech_leaves_the_shipped_map() -> None:
     used = np.zeros(COUNT, np.bool_)
     used[:150] = True
     shown = told(np.arange(COUNT) / FPS).astype(np.float32)
-    assert learn_speech_ear(Encoder(), SOUND, shown, used, FPS) is None  # type: ignore[arg-type]
+    assert fit_encoder_model(Encoder(), SOUND, shown, used, FPS) is None  # type: ignore[arg-type]

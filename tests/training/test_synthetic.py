@@ -13,19 +13,21 @@ from cvi.errors import UsageError
 from cvi.face.base import Controls
 from cvi.face.replica import find_replica
 from cvi.testing.footage.anchors import PLACES, Anchors
-from cvi.testing.footage.film import FilmPlan, Turn, make_film
+from cvi.testing.footage.film import FilmPlan, HeadTurn, make_film
 from cvi.testing.footage.labels import blinks_of, load_labels
 from cvi.testing.footage.plans import PLANS, good_plan
 from cvi.testing.footage.spoil import SPOILERS, spoil
-from cvi.training.footage import open_footage
+from cvi.training.footage.reader import open_footage
 
-TEXT = 'Bob buys five big maps. <break time="3s"/> My mother moves the piano. We view the moon, and so do you.'
+TEXT = (
+    'Bob buys five big maps. <break time="3s"/> My mother moves the piano. We view the moon, and so do you.'
+)
 
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     film = tmp_path_factory.mktemp("films") / "good.mp4"
-    turn = Turn(1.0, 2.0, 10.0, 0.0)
+    turn = HeadTurn(1.0, 2.0, 10.0, 0.0)
     plan = FilmPlan("june", 3, TEXT, voice="espeak/en-us+f3", width=192, height=108, turns=(turn,))
     make_film(plan, film)
     yield film
@@ -46,7 +48,9 @@ def test_a_film_and_its_labels_agree(good: Path) -> None:
             assert max(labels.controls_at(frame).press for frame in near) > 0.5
     # The sound is loud where somebody speaks, and nowhere else.
     pcm = footage.sound()
-    loud = [np.abs(pcm[round(a * HEARD_HZ) : round(b * HEARD_HZ)].astype(int)).mean() for a, b in labels.speech]
+    loud = [
+        np.abs(pcm[round(a * HEARD_HZ) : round(b * HEARD_HZ)].astype(int)).mean() for a, b in labels.speech
+    ]
     quiet = pcm[round((labels.speech[0][1] + 0.5) * HEARD_HZ) : round((labels.speech[1][0] - 0.5) * HEARD_HZ)]
     assert min(loud) > 20 * np.abs(quiet.astype(int)).mean()
     assert labels.controls_at(37).yaw > 6

@@ -16,31 +16,32 @@ from cvi.errors import UsageError  # noqa: E402
 from cvi.face.neural.decoder import Decoder  # noqa: E402
 from cvi.face.neural.features import Features, scales_for  # noqa: E402
 from cvi.face.neural.rig import DECODER, FEATURES  # noqa: E402
-from cvi.training.checkpoint import CHECKPOINT, peek  # noqa: E402
-from cvi.training.device import choose_device  # noqa: E402
-from cvi.training.metrics import correlation  # noqa: E402
-from cvi.training.network import Network, Size, around  # noqa: E402
-from cvi.training.onnx_files import decoder_bytes, encoder_bytes  # noqa: E402
-from cvi.training.painter import ENCODER, Encoder  # noqa: E402
-from cvi.training.prepared import Prepared, load_prepared, prepare  # noqa: E402
-from cvi.training.training import Plan, Trainer  # noqa: E402
-from cvi.training.transplants import Transplants  # noqa: E402
+from cvi.training.evaluation.quality_metrics import correlation  # noqa: E402
+from cvi.training.footage.preparation import PreparedFootage, load_prepared, prepare_footage  # noqa: E402
+from cvi.training.model.augmentation import MouthSwaps  # noqa: E402
+from cvi.training.model.checkpoint import CHECKPOINT, peek_checkpoint  # noqa: E402
+from cvi.training.model.config import choose_device  # noqa: E402
+from cvi.training.model.loop import Trainer, TrainingConfig  # noqa: E402
+from cvi.training.model.network import InpaintingNetwork, NetworkSize, masked_input  # noqa: E402
+from cvi.training.model.onnx_network import ENCODER, OnnxEncoder, decoder_bytes, encoder_bytes  # noqa: E402  # noqa: E402
 
 TINY = (8, 12, 16, 16)
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> PreparedFootage:
     puppet = Puppet.make(8.0)
     folder = tmp_path_factory.mktemp("prepared")
-    prepare(puppet.frames(), puppet.track(), folder, 96, 1.0)
+    prepare_footage(puppet.frames(), puppet.track(), folder, 96, 1.0)
     found = load_prepared(folder)
     assert found is not None
     return found
 
 
-def plan(prepared: Prepared, steps: int, seed: int = 0) -> Plan:
-    return Plan(Size(prepared.side, TINY, prepared.mouth.shape[1], 24), steps, batch=4, rate=4e-3, seed=seed)
+def plan(prepared: PreparedFootage, steps: int, seed: int = 0) -> TrainingConfig:
+    return TrainingConfig(
+        NetworkSize(prepared.side, TINY, prepared.mouth.shape[1], 24), steps, batch=4, rate=4e-3, seed=seed
+    )
 
 
 def state(trainer: Trainer) -> dict[str, np.ndarray]:
@@ -51,7 +52,7 @@ def same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
     return all(np.array_equal(a[name], b[name]) for name in a)
 
 
-def test_stopped_and_resumed_is_the_same_as_never_stopped(prepared: Prepared, tmp_path: Path) -> None:
+def test_stopped_and_resumed_is_the_same_as_never_stopped(prepared: PreparedFootage, tmp_path: Path) -> None:
     device = choose_device("cpu")
     whole = Trainer(prepared, plan(prepared, 9), tmp_path / "whole", device)
     (tmp_path / "whole").mkdir()
@@ -60,7 +61,7 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(prepared: Prepared, tm
     for upto in (2, 5, 6, 9):
         part = Trainer(prepared, plan(prepared, 9), tmp_path / "parts", device)
         assert part.run(stop=lambda part=part, upto=upto: part.step >= upto) == (upto == 9)
-        found = peek(tmp_path / "parts")
+        found = peek_checkpoint(tmp_path / "parts")
         assert found is not None and (found.step, found.total) == (upto, 9)
     assert same(state(part), state(whole))
     (tmp_path / "other").mkdir()
@@ -70,7 +71,7 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(prepared: Prepared, tm
 
 
 def test_another_plan_begins_anew_and_a_damaged_checkpoint_is_named(
-    prepared: Prepared, tmp_path: Path
+    prepared: PreparedFootage, tmp_path: Path
 ) -> None:
     device = choose_device("cpu")
     Trainer(prepared, plan(prepared, 3), tmp_path, device).run()
@@ -82,7 +83,9 @@ def test_another_plan_begins_anew_and_a_damaged_checkpoint_is_named(
         Trainer(prepared, plan(prepared, 3), tmp_path, device)
 
 
-def test_the_lips_follow_the_mouth_asked_for_and_not_the_frame(prepared: Prepared, tmp_path: Path) -> None:
+def test_the_lips_follow_the_mouth_asked_for_and_not_the_frame(
+    prepared: PreparedFootage, tmp_path: Path
+) -> None:
     trainer = Trainer(prepared, plan(prepared, 240), tmp_path, choose_device("cpu"))
     losses: list[float] = []
     trainer.run(lambda reached: losses.append(reached.loss))
@@ -97,8 +100,8 @@ def test_the_lips_follow_the_mouth_asked_for_and_not_the_frame(prepared: Prepare
     assert abs(correlation(dark, prepared.opening[bases])) < 0.45
 
 
-def test_a_transplant_is_the_donors_mouth_in_the_other_frame(prepared: Prepared) -> None:
-    transplants, dice = Transplants(prepared), np.random.default_rng(0)
+def test_a_transplant_is_the_donors_mouth_in_the_other_frame(prepared: PreparedFootage) -> None:
+    transplants, dice = MouthSwaps(prepared), np.random.default_rng(0)
     rows, columns = prepared.lip_box
     frames = np.flatnonzero(prepared.train)[5::17]
     shown, given, own, off = [], [], [], []
@@ -119,19 +122,19 @@ def test_a_transplant_is_the_donors_mouth_in_the_other_frame(prepared: Prepared)
     assert np.median(off) < 4
 
 
-def test_a_frame_without_a_donor_keeps_its_mouth(prepared: Prepared) -> None:
+def test_a_frame_without_a_donor_keeps_its_mouth(prepared: PreparedFootage) -> None:
     train = np.zeros_like(prepared.train)
     train[20:24] = True
-    alone = Transplants(replace(prepared, train=train))
+    alone = MouthSwaps(replace(prepared, train=train))
     assert alone.donor(21, np.random.default_rng(0)) == 21
 
 
-def test_onnx_gives_what_torch_gave(prepared: Prepared, tmp_path: Path) -> None:
+def test_onnx_gives_what_torch_gave(prepared: PreparedFootage, tmp_path: Path) -> None:
     trainer = Trainer(prepared, plan(prepared, 3), tmp_path, choose_device("cpu"))
     trainer.run()
     (tmp_path / ENCODER).write_bytes(encoder_bytes(trainer.network))
     (tmp_path / DECODER).write_bytes(decoder_bytes(trainer.network))
-    encoder = Encoder(tmp_path / ENCODER)
+    encoder = OnnxEncoder(tmp_path / ENCODER)
     rows = [encoder.features(prepared.crops[i], prepared.region(i).hidden) for i in (0, 9)]
     decoder = Decoder(tmp_path / DECODER)
     both = np.stack(rows).astype(np.float32)
@@ -143,7 +146,9 @@ def test_onnx_gives_what_torch_gave(prepared: Prepared, tmp_path: Path) -> None:
         told = torch.from_numpy(prepared.mouth[frame : frame + 1])
         hidden = torch.from_numpy(prepared.region(frame).hidden)[None, None]
         with torch.inference_mode():
-            truth = trainer.network.eval()(around(picture, hidden), told)[0].permute(1, 2, 0).numpy() * 255
+            truth = (
+                trainer.network.eval()(masked_input(picture, hidden), told)[0].permute(1, 2, 0).numpy() * 255
+            )
         # In half precision: about a third of a step of 255. In eight bits a little more.
         assert np.abs(decoder.draw(rows[row], prepared.mouth[frame]) - truth).max() < 0.8
         assert np.abs(decoder.draw(features.at(row, row, 0.0), prepared.mouth[frame]) - truth).max() < 2.5
@@ -155,7 +160,7 @@ def test_onnx_gives_what_torch_gave(prepared: Prepared, tmp_path: Path) -> None:
 
 
 def test_sizes_have_the_shapes_they_say() -> None:
-    network = Network(Size(96, TINY, 5, 24)).eval()
+    network = InpaintingNetwork(NetworkSize(96, TINY, 5, 24)).eval()
     with torch.inference_mode():
         features = network.encoder(torch.zeros(2, 4, 96, 96))
         assert [tuple(f.shape[1:]) for f in features] == [(8, 24, 24), (12, 12, 12), (16, 6, 6), (16, 3, 3)]

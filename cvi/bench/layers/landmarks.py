@@ -61,7 +61,7 @@ def track(pictures: Iterable[Rgb]) -> Landmarks:
 
     Raises MissingError without the mesh, EngineError when it fails.
     """
-    from cvi.training.mesh import build_tracker
+    from cvi.training.footage.mesh_tracker import build_tracker
 
     tracker = build_tracker()
     rows: list[Points] = []

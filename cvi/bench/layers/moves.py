@@ -14,7 +14,7 @@ import numpy.typing as npt
 from cvi.bench.layers.keeping import shares
 from cvi.bench.layers.landmarks import LIPS, STEADY, Landmarks, Rgb, steadied, track
 from cvi.bench.run import Figure, Variant
-from cvi.training.footage import Footage, open_footage
+from cvi.training.footage.reader import Footage, open_footage
 
 JUMP_PERCENT = 2.0
 CUT_PERCENT = 10.0

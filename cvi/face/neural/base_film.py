@@ -18,7 +18,7 @@ _FORWARD = 12
 class BaseFilm:
     """Frames of a film by number, I420; those in order are cheap. One thread at a time.
 
-    The film has constant frame rate and no reordered frames (`cvi.training.export` writes it so).
+    The film has constant frame rate and no reordered frames (`cvi.training.package.export` writes it so).
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,7 +1,8 @@
 """From the control vector to one person's mouth coefficients.
 
-The coefficients are those of `cvi.training.shape`: how this person's lips and jaw stand, head pose removed.
-What the controls mean for this person was learned from their footage (`cvi.training.speaking`).
+The coefficients are those of `cvi.training.footage.mouth_space`: how this person's lips and jaw stand, head
+pose removed. What the controls mean for this person was learned from their footage
+(`cvi.training.audio.mouth_controls`).
 """
 
 from __future__ import annotations

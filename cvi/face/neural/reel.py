@@ -1,8 +1,8 @@
 """The clips of a trained replica's film, and the ways from one to another.
 
 A clip is a stretch of the person's own footage. It is left only where another frame looks like the next, over
-a bridge: some frames of the film that were made from both (`cvi.training.bridges`). So the film, clips and
-bridges, is a graph of frames, of which most have one successor.
+a bridge: some frames of the film that were made from both (`cvi.training.clips.transitions`). So the film,
+clips and bridges, is a graph of frames, of which most have one successor.
 """
 
 from __future__ import annotations

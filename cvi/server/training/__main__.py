@@ -49,10 +49,10 @@ def make(order: dict[str, Any], tell: Tell, stop: threading.Event) -> int:
 
 
 def _make(order: dict[str, Any], folder: Path, tell: Tell, stop: threading.Event) -> None:
-    """Raises KeyboardInterrupt when it was stopped, else as `make_replica` does."""
+    """Raises KeyboardInterrupt when it was stopped, else as `train_replica` does."""
     from cvi.models.installed import installed_speech_encoder
     from cvi.server.training.opening import cut_opening
-    from cvi.training.making import Order, make_replica
+    from cvi.training.pipeline import TrainingRequest, train_replica
 
     film = Path(order["film"])
     consent = Path(order["consent"]) if order["consent"] else folder / "opening.mkv"
@@ -69,8 +69,8 @@ def _make(order: dict[str, Any], folder: Path, tell: Tell, stop: threading.Event
             last = stage, now
             tell({"type": "progress", "stage": stage, "done": done, "of": of})
 
-    made = make_replica(
-        Order(
+    made = train_replica(
+        TrainingRequest(
             video=film,
             name=order["name"],
             consent=str(consent),
@@ -90,7 +90,7 @@ def _make(order: dict[str, Any], folder: Path, tell: Tell, stop: threading.Event
 def told(error: CviError, order: dict[str, Any]) -> str:
     """What went wrong, for somebody who has not got this machine's paths and command line."""
     from cvi.paths import home
-    from cvi.training.looking import GRADE
+    from cvi.training.grading.grader import GRADE
 
     graded = home() / "training" / order["name"] / GRADE
     if isinstance(error, UsageError) and graded.is_file():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from cvi.errors import MissingError
-from cvi.training.mesh_packages import find_packages
+from cvi.training.footage.mesh_tracker import find_packages
 
 NEEDED = ("torch", "safetensors")
 

@@ -8,7 +8,7 @@ SOMEBODY = "the person in the footage"
 
 def check_wording(text: str, by: str) -> None:
     """Raises `UsageError` for a wording that is none, or does not say who agrees."""
-    from cvi.training.consent import give_consent
+    from cvi.training.package.consent import give_consent
 
     # With a line's end in it, it is never taken for the path of a file.
     give_consent(f"{text}\n", "", who=by or None)

@@ -24,7 +24,7 @@ from cvi.rendering.poses import speech_poses
 from cvi.rendering.speech_track import SpeechTrack, load_track, read_script, save_track, synthesize
 from cvi.testing.footage.anchors import PLACES, Anchors
 from cvi.testing.footage.labels import KnownFault, Labels, Span, blinks_of, row, save_labels
-from cvi.training.footage import Rgb
+from cvi.training.footage.reader import Rgb
 from cvi.tts.base import Phone, TtsSettings
 
 SEGMENT_FRAMES = 250
@@ -35,7 +35,7 @@ X264 = {"preset": "ultrafast", "crf": "17", "bf": "0"}
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class HeadTurn:
     """The head looks aside from `start_s` to `end_s`, by this much more than the performance asks for."""
 
     start_s: float
@@ -60,7 +60,7 @@ class FilmPlan:
     width: int = 1280
     height: int = 720
     fps: int = 25
-    turns: tuple[Turn, ...] = ()
+    turns: tuple[HeadTurn, ...] = ()
     faults: tuple[KnownFault, ...] = ()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from cvi.training.footage import Rgb
+from cvi.training.footage.reader import Rgb
 
 # Fingers from the index to the little one: where they leave the palm, how long and how thick, in widths of
 # the palm.

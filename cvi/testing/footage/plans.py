@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from cvi.testing.footage.film import FilmPlan, Turn
+from cvi.testing.footage.film import FilmPlan, HeadTurn
 from cvi.testing.footage.labels import KnownFault
-from cvi.training.reading.sheet import read_sheet
+from cvi.training.recording.reading_script import load_reading_script
 
 CHARACTERS = ("june", "kenji", "elena", "samuel", "mei", "omar")
 STILL = '<break time="6s"/>'
@@ -72,7 +72,7 @@ def reading_plan(character: str, seed: int, lines: int | None = None) -> FilmPla
 
     Silences stand after every sixth line. A film neither begins nor ends with one, and nobody listens in it.
     """
-    said = [(line, part.feeling) for part in read_sheet("en").parts for line in part.lines][:lines]
+    said = [(line, part.feeling) for part in load_reading_script("en").parts for line in part.lines][:lines]
     text, felt = "", "neutral"
     for number, (line, feeling) in enumerate(said):
         if number:
@@ -91,7 +91,7 @@ def turned_plan(character: str, seed: int, lines: int | None = None) -> FilmPlan
     for _ in range(3):
         length = float(rng.uniform(2.0, 4.0))
         yaw, pitch = (float(angle) for angle in rng.choice([-40.0, 40.0], 2))
-        turns.append(Turn(at, at + length, yaw, pitch))
+        turns.append(HeadTurn(at, at + length, yaw, pitch))
         at += length + float(rng.uniform(8.0, 15.0))
     faults = tuple(KnownFault("turned", turn.start_s, turn.end_s, turn.yaw) for turn in turns)
     return FilmPlan(character, seed, good_text(GOOD_LINES[:lines]), turns=tuple(turns), faults=faults)

@@ -19,7 +19,7 @@ from cvi.media.decode import read_audio
 from cvi.testing.footage.film import write_film
 from cvi.testing.footage.hand import draw_hand
 from cvi.testing.footage.labels import KnownFault, Labels, Span, load_labels, save_labels
-from cvi.training.footage import Rgb, open_footage
+from cvi.training.footage.reader import Rgb, open_footage
 
 Rng = np.random.Generator
 Picture = Callable[[Rgb, float, int], Rgb]
@@ -252,9 +252,7 @@ def _offset(labels: Labels, rng: Rng) -> Spoilt:
         moved[slice(0, edge) if late_s > 0 else slice(len(moved) - edge, None)] = 0
         return moved
 
-    return Spoilt(
-        (KnownFault("offset", 0.0, labels.duration_s, late_s),), sound=shift, sound_late_s=late_s
-    )
+    return Spoilt((KnownFault("offset", 0.0, labels.duration_s, late_s),), sound=shift, sound_late_s=late_s)
 
 
 def _short(labels: Labels, rng: Rng) -> Spoilt:

@@ -1,25 +1,39 @@
-"""Footage -> grade: everything measured once, then held against the standards."""
+"""Footage -> grade: everything measured once, then held against the standards.
+
+TODO Footage looked at once: the track that training works on, and the grade that says what it is worth."""
 
 from __future__ import annotations
 
-import hashlib
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from cvi.audio.block import HEARD_HZ, Pcm
 from cvi.errors import UsageError
-from cvi.training.footage import Footage
-from cvi.training.grading.faults import KINDS, Fault, Grade, Span, Verdict
-from cvi.training.grading.in_picture import PictureFaults
-from cvi.training.grading.looks import Looks, look
-from cvi.training.grading.sound import SILENT_DB, Voice, listen
-from cvi.training.grading.spans import flagged, spans, total_s
-from cvi.training.grading.speaking import closures, roundings, stills
-from cvi.training.grading.standards import Standards
-from cvi.training.grading.sync import Offset, measure_offset
-from cvi.training.landmarks import FaceTracker
+from cvi.files import sha256_of, write_bytes
+from cvi.training.footage.reader import Footage
+from cvi.training.footage.tracking import FaceTrack, FaceTracker, load_track, save_track
+from cvi.training.grading.face_measures import closures, roundings, stills
+from cvi.training.grading.faults import (
+    KINDS,
+    FootageFault,
+    FootageGrade,
+    GradingLimits,
+    Span,
+    Verdict,
+    flagged,
+    spans,
+    total_s,
+)
+from cvi.training.grading.frame_measures import FrameMeasures, measure_frames
+from cvi.training.grading.grade_page import grade_as_data
+from cvi.training.grading.picture_faults import PictureFaults
+from cvi.training.grading.sound import SILENT_DB, SpeechMeasures, SyncOffset, measure_offset, measure_speech
 
 Progress = Callable[[int, int], None]
 
@@ -27,24 +41,24 @@ Progress = Callable[[int, int], None]
 def grade_footage(
     footage: Footage,
     tracker: FaceTracker,
-    standards: Standards | None = None,
+    standards: GradingLimits | None = None,
     progress: Progress = lambda done, of: None,
-) -> Grade:
+) -> FootageGrade:
     """Look through a film once and judge it; `progress` is told (frames done, of).
 
     Raises UsageError for a film that cannot be decoded, EngineError from the tracker.
     """
-    looks = look(footage, tracker, footage.working_fps, progress)
-    return judge(footage, looks, standards or Standards())
+    looks = measure_frames(footage, tracker, footage.working_fps, progress)
+    return grade_measures(footage, looks, standards or GradingLimits())
 
 
-def judge(footage: Footage, looks: Looks, standards: Standards) -> Grade:
+def grade_measures(footage: Footage, looks: FrameMeasures, standards: GradingLimits) -> FootageGrade:
     """The grade of a film that was looked at."""
     pcm = _sound(footage)
-    voice = Voice((), float("nan"), -100.0) if pcm is None else listen(pcm)
+    voice = SpeechMeasures((), float("nan"), -100.0) if pcm is None else measure_speech(pcm)
     seen = PictureFaults(footage, looks, standards)
     faults = seen.faults()
-    offset = Offset(0.0, False, 0.0, 0.0)
+    offset = SyncOffset(0.0, False, 0.0, 0.0)
     still: tuple[Span, ...] = ()
     met = rounded = 0
     if seen.has_face:
@@ -60,16 +74,16 @@ def judge(footage: Footage, looks: Looks, standards: Standards) -> Grade:
         spoken_s = total_s(_common(voice.speech, clean, seen.count, seen.fps))
     if pcm is None or voice.level_db < SILENT_DB:
         said = "The film has no sound, or only silence."
-        faults.append(Fault("no_sound", whole, voice.level_db, SILENT_DB, said, True))
+        faults.append(FootageFault("no_sound", whole, voice.level_db, SILENT_DB, said, True))
     else:
         faults += _sound_faults(voice, offset, spoken_s, whole, standards)
     if seen.has_face:
         faults += _material_faults(still, met, voice, whole, standards)
     order = list(KINDS)
     faults.sort(key=lambda fault: (not fault.fatal, order.index(fault.kind)))
-    return Grade(
+    return FootageGrade(
         film=footage.path.name,
-        sha256=digest(footage.path),
+        sha256=sha256_of(footage.path),
         duration_s=round(seen.duration_s, 3),
         width=footage.width,
         height=footage.height,
@@ -106,7 +120,7 @@ def _sound(footage: Footage) -> Pcm | None:
     return pcm if len(pcm) >= HEARD_HZ // 10 else None
 
 
-def _verdict(faults: list[Fault]) -> Verdict:
+def _verdict(faults: list[FootageFault]) -> Verdict:
     if any(fault.fatal for fault in faults):
         return "unusable"
     return "usable" if faults else "good"
@@ -117,20 +131,20 @@ def _common(speech: tuple[Span, ...], clean: tuple[Span, ...], count: int, fps: 
 
 
 def _sound_faults(
-    voice: Voice,
-    offset: Offset,
+    voice: SpeechMeasures,
+    offset: SyncOffset,
     spoken_s: float,
     whole: tuple[Span, ...],
-    standards: Standards,
-) -> list[Fault]:
-    found: list[Fault] = []
+    standards: GradingLimits,
+) -> list[FootageFault]:
+    found: list[FootageFault] = []
     if np.isfinite(voice.snr_db) and voice.snr_db < standards.least_snr_db:
         said = f"The voice stands {voice.snr_db:.0f} dB above the noise."
-        found.append(Fault("noisy", whole, voice.snr_db, standards.least_snr_db, said))
+        found.append(FootageFault("noisy", whole, voice.snr_db, standards.least_snr_db, said))
     if offset.sure and abs(offset.late_s) > standards.most_offset_s:
         order = "after" if offset.late_s > 0 else "before"
         said = f"The sound comes {abs(offset.late_s) * 1000:.0f} ms {order} the picture."
-        found.append(Fault("offset", whole, offset.late_s, standards.most_offset_s, said))
+        found.append(FootageFault("offset", whole, offset.late_s, standards.most_offset_s, said))
     if spoken_s < standards.least_speech_s:
         least_s = standards.least_speech_s
         said = f"There are {spoken_s:.0f} s of speech that can be used; {least_s:.0f} are needed."
@@ -138,30 +152,102 @@ def _sound_faults(
         if spoilt_s > 0.2 * voice.speech_s:
             said += f" The other {spoilt_s:.0f} s lie where something else is wrong."
         fatal = spoken_s < standards.hopeless_speech_s
-        found.append(Fault("little_speech", whole, spoken_s, standards.least_speech_s, said, fatal))
+        found.append(FootageFault("little_speech", whole, spoken_s, standards.least_speech_s, said, fatal))
     return found
 
 
 def _material_faults(
-    still: tuple[Span, ...], met: int, voice: Voice, whole: tuple[Span, ...], standards: Standards
-) -> list[Fault]:
+    still: tuple[Span, ...],
+    met: int,
+    voice: SpeechMeasures,
+    whole: tuple[Span, ...],
+    standards: GradingLimits,
+) -> list[FootageFault]:
     """What the person did not do enough of."""
-    found: list[Fault] = []
+    found: list[FootageFault] = []
     # One long silence holds as many as fit into it.
     held = sum(int(total_s((span,)) // standards.still_s) for span in still)
     if held < standards.least_stills:
         said = f"There are {held} silences of {standards.still_s:.0f} s with a still face; "
         said += f"{standards.least_stills} are needed."
-        found.append(Fault("no_stillness", whole, held, standards.least_stills, said))
+        found.append(FootageFault("no_stillness", whole, held, standards.least_stills, said))
     # Of little speech nothing else can be expected: then only that is said.
     expected = standards.least_closures * min(1.0, voice.speech_s / standards.least_speech_s)
     if voice.speech_s >= standards.hopeless_speech_s and met < expected:
         said = f"The lips meet {met} times in {voice.speech_s:.0f} s of speech; {expected:.0f} is the least."
-        found.append(Fault("few_labials", whole, met, expected, said))
+        found.append(FootageFault("few_labials", whole, met, expected, said))
     return found
 
 
-def digest(path: Path) -> str:
-    """The sha256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+TRACK, GRADE = "track.npz", "grade.json"
+_LEAST_CLEAN = 0.5
+"""Of the frames: with fewer clean ones, all are used; half a minute with faults teaches more than none."""
+
+GradeData = dict[str, Any]
+
+
+def track_and_grade(
+    folder: Path,
+    footage: Footage,
+    tracker: Callable[[], FaceTracker],
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> tuple[FaceTrack, GradeData]:
+    """Track and grade, kept in `folder`; what is there already is read. Raises UsageError where no face is
+    seen at all, EngineError from the tracker, CviError where the disk refuses."""
+    kept = _kept(folder)
+    if kept is not None:
+        return kept
+    sees = tracker()
+    try:
+        looks = measure_frames(footage, sees, footage.working_fps, progress)
+    finally:
+        sees.close()
+    track = _at_size(looks.track, footage)
+    if not track.present.any():
+        raise UsageError(
+            f"No face is seen in {footage.path}.", "Film one person, facing the camera, in good light."
+        )
+    grade = grade_as_data(grade_measures(footage, looks, GradingLimits()))
+    write_bytes(folder / GRADE, json.dumps(grade, indent=1).encode())
+    # Last: with it both are there.
+    save_track(track, folder / TRACK)
+    return track, grade
+
+
+def refuse_unusable(footage: Footage, grade: GradeData) -> None:
+    """Raise UsageError for footage nothing can be made of, with its gravest fault and what to do."""
+    if grade["verdict"] != "unusable":
+        return
+    fault = next(fault for fault in grade["faults"] if fault["fatal"])
+    raise UsageError(
+        f"{footage.path} is unusable: {fault['said']}",
+        f"{fault['remedy']} All faults: cvi replica check {footage.path} (--anyway trains all the same).",
+    )
+
+
+def clean_frames(track: FaceTrack, grade: GradeData) -> npt.NDArray[np.bool_]:
+    """Which frames (n,) have no fault of a moment: no hand, caption, blur, second face. All, where hardly any
+    would be left."""
+    clean = flagged([(float(a), float(b)) for a, b in grade["clean"]], len(track), track.fps)
+    if clean.mean() < _LEAST_CLEAN:
+        return np.ones(len(track), np.bool_)
+    return clean
+
+
+def _kept(folder: Path) -> tuple[FaceTrack, GradeData] | None:
+    if not (folder / TRACK).is_file():
+        return None
+    try:
+        grade = json.loads((folder / GRADE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return load_track(folder / TRACK), grade
+
+
+def _at_size(track: FaceTrack, footage: Footage) -> FaceTrack:
+    """The same in pixels of the frames that training decodes, which may be larger than those looked at."""
+    width, height = footage.frame_size()
+    if (width, height) == (track.width, track.height):
+        return track
+    scale = np.array([width / track.width, height / track.height, width / track.width], np.float32)
+    return replace(track, landmarks=track.landmarks * scale, width=width, height=height)

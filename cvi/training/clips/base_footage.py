@@ -1,0 +1,147 @@
+"""Footage as a film the live face can play: constant rate, no reordering, a key frame where one jumps.
+
+TODO A frame between two that look much alike: both are bent to meet on the way, then mixed.
+
+A mere cross-fade would show two outlines wherever the two differ by more than a pixel. How pixels correspond
+is found by dense inverse search (Kroeger et al. 2016).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Collection, Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cvi.errors import CviError, UsageError
+from cvi.face.neural.colour import split, to_i420
+from cvi.media.frames import av_frame
+from cvi.training.footage.reader import FootageFrame
+
+Bytes = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+
+_LONGER_PX = 640
+"""Correspondences are looked for in pictures whose longer side is at most this."""
+
+
+class FrameBlender:
+    """Holds what finding correspondences needs. One thread."""
+
+    def __init__(self) -> None:
+        self._search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+
+    def between(self, before: Bytes, after: Bytes, share: float) -> Bytes:
+        """The I420 frame that is `share` of the way from the one to the other."""
+        shown = np.empty_like(before)
+        one, other = split(before).luma, split(after).luma
+        forth, back = self._flow(one, other), self._flow(other, one)
+        for plane, source, goal in zip(split(shown), split(before), split(after), strict=True):
+            step = one.shape[1] // plane.shape[1]
+            left = _bent(source, forth, share, step)
+            right = _bent(goal, back, 1 - share, step)
+            plane[:] = cv2.addWeighted(left, 1 - share, right, share, 0.0)
+        return shown
+
+    def _flow(self, one: Bytes, other: Bytes) -> Floats:
+        """Where each pixel of `one` is in `other`, less where it is: (h, w, 2) pixels."""
+        height, width = one.shape
+        scale = min(1.0, _LONGER_PX / max(height, width))
+        size = round(width * scale), round(height * scale)
+        small = [cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in (one, other)]
+        flow = self._search.calc(*small, None)
+        large = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(large / scale, np.float32)
+
+
+def _bent(plane: Bytes, flow: Floats, share: float, step: int) -> Bytes:
+    """A plane gone `share` of its way; `step` pixels of the flow are one of the plane."""
+    height, width = plane.shape
+    way = flow if step == 1 else cv2.resize(flow, (width, height), interpolation=cv2.INTER_AREA) / step
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    return np.asarray(
+        cv2.remap(
+            plane,
+            x - np.float32(share) * way[..., 0],
+            y - np.float32(share) * way[..., 1],
+            cv2.INTER_CUBIC,
+            borderMode=cv2.BORDER_REPLICATE,
+        ),
+        np.uint8,
+    )
+
+
+_X264 = {"preset": "medium", "crf": "15", "bf": "0", "tune": "film"}
+
+Planes = npt.NDArray[np.uint8]
+
+
+def fetch_frames(frames: Iterable[FootageFrame], wanted: Collection[int], folder: Path) -> dict[int, Planes]:
+    """The frames of these numbers, I420; they are many, and lie in a nameless file in `folder`.
+
+    Raises UsageError where the footage has fewer, CviError where the disk refuses.
+    """
+    found: list[int] = []
+    shape = (0, 0)
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            for frame in frames:
+                if frame.index in wanted:
+                    planes = to_i420(frame.rgb)
+                    file.write(planes.tobytes())
+                    found.append(frame.index)
+                    shape = planes.shape[0], planes.shape[1]
+                    if len(found) == len(wanted):
+                        break
+            if len(found) < len(wanted):
+                raise UsageError(
+                    "The footage has fewer frames than before.", "Give the film it was prepared from."
+                )
+            file.flush()
+            kept = np.memmap(file, np.uint8, "r", shape=(len(found), *shape))
+    except OSError as error:
+        raise CviError(
+            f"{folder} cannot be written to: {error.strerror or error}.", "Free some space and go on."
+        ) from error
+    return {index: kept[place] for place, index in enumerate(found)}
+
+
+def write_base_film(
+    path: Path, count: int, show: Callable[[int], Planes], fps: float, keys: Collection[int] = ()
+) -> None:
+    """Encode `count` frames, which `show` gives by number, I420; about 0.3 MB a second at 720p. `keys` can be
+    shown without those before them.
+
+    Raises CviError where the disk refuses.
+    """
+    import av
+    from av.video.frame import PictureType
+
+    first = show(0)
+    height, width = first.shape[0] * 2 // 3, first.shape[1]
+    rate = Fraction(fps).limit_denominator(1001)
+    try:
+        with av.open(str(path), "w", format="mp4") as film:
+            stream = film.add_stream("libx264", rate=rate, options=dict(_X264))
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            coder = stream.codec_context
+            coder.thread_count = 1
+            coder.gop_size = max(1, round(fps))
+            coder.time_base = 1 / rate
+            coder.colorspace, coder.color_primaries, coder.color_trc, coder.color_range = 1, 1, 1, 1
+            for index in range(count):
+                image = av_frame(show(index))
+                image.pts, image.time_base = index, coder.time_base
+                if index in keys:
+                    image.pict_type = PictureType.I
+                film.mux(stream.encode(image))
+            film.mux(stream.encode(None))
+    except (av.FFmpegError, OSError) as error:
+        raise CviError(
+            f"{path} cannot be written: {error.strerror or error}.", "Free some space and go on."
+        ) from error

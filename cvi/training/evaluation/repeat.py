@@ -1,0 +1,91 @@
+"""The evaluation of a finished replica, once more: the same footage, the same held-out seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cvi.audio.block import PLAYED_HZ
+from cvi.errors import MissingError, UsageError
+from cvi.face.base import Controls
+from cvi.face.replica import CARD, find_replica, load_replica_card
+from cvi.face.speech_mouth import SpeechEncoder, best_reader
+from cvi.files import sha256_of
+from cvi.media.decode import read_audio
+from cvi.models.installed import installed_speech_encoder
+from cvi.training.audio.speech import (
+    SpeechSegment,
+    delayed_to_film,
+    driver_controls,
+    scripted_segments,
+    unscripted_segments,
+)
+from cvi.training.evaluation.held_out import Evaluation, RequestedMouths, evaluate
+from cvi.training.footage.mesh_tracker import build_tracker
+from cvi.training.footage.preparation import load_prepared
+from cvi.training.footage.reader import open_footage
+from cvi.training.footage.tracking import FaceTracker
+from cvi.training.pipeline import SCRIPT
+
+
+def evaluate_again(
+    name: str,
+    footage: Path | None = None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+    tracker: Callable[[], FaceTracker] = build_tracker,
+) -> Evaluation:
+    """`footage` where the film has been moved since. Raises MissingError for a replica or a film that is not
+    here, UsageError for one that was not trained or another film."""
+    card = load_replica_card(find_replica(name))
+    if card.renderer != "neural":
+        raise UsageError(
+            f"The replica {card.name} was not trained from footage.", "Measure it with: cvi bench lips"
+        )
+    told = _training(card.folder)
+    film = footage or Path(str(told.get("path", "")))
+    if not film.is_file():
+        raise MissingError(
+            f"The footage {film} the replica was trained from is not here.", "Say where it is with --footage."
+        )
+    if sha256_of(film) != told.get("sha256"):
+        raise UsageError(f"{film} is not the film the replica was trained from.", "Give that one.")
+    prepared = load_prepared(card.folder, with_crops=False)
+    if prepared is None:
+        raise UsageError(f"{card.folder} was made by another version.", "Train the replica again.")
+    script = card.folder / SCRIPT
+    text = script.read_text(encoding="utf-8") if script.is_file() else None
+    sound = read_audio(film, PLAYED_HZ)
+    lag = int(told.get("lag_frames", 0))
+    encoder = installed_speech_encoder()
+    reader = best_reader(card.folder, None if encoder is None else SpeechEncoder(encoder))
+
+    def heard(utterances: list[SpeechSegment]) -> list[Controls]:
+        return delayed_to_film(driver_controls(utterances, len(prepared), prepared.fps, reader), lag)
+
+    by_script, closures_s = None, list[float]()
+    if text is not None:
+        utterances, closures_s = scripted_segments(sound, text)
+        by_script = heard(utterances)
+    return evaluate(
+        card.folder,
+        prepared,
+        open_footage(film),
+        RequestedMouths(
+            heard(unscripted_segments(sound)), by_script, [at_s + lag / prepared.fps for at_s in closures_s]
+        ),
+        tracker,
+        progress,
+    )
+
+
+def _training(folder: Path) -> dict[str, Any]:
+    """What the card tells of the footage, and its `lag_frames`."""
+    data = yaml.safe_load((folder / CARD).read_text(encoding="utf-8"))
+    told = data.get("training")
+    found = told.get("footage") if isinstance(told, dict) else None
+    if not isinstance(found, dict):
+        return {}
+    return {**found, "lag_frames": told.get("picture_behind_sound_frames", 0)}

@@ -1,0 +1,146 @@
+"""How one person's mouth stands, in a few numbers: components of lips and jaw, the head's pose removed.
+
+TODO What is seen between parted lips, in two numbers: how bright it is under the upper and above the lower.
+
+Teeth, tongue and dark look alike to the outline of the lips; a network that is told the outline alone draws
+their mean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cvi.training.footage.face_geometry import CORNERS, INNER, JAW, LIPS, frontal, moved
+
+Floats = npt.NDArray[np.float32]
+
+COMPONENTS = 16
+_POINTS = LIPS + JAW
+# The jaw's points are less sure than the lips', and the lips are what is looked at.
+_JAW_WEIGHT = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class MouthSpace:
+    """`reference` (478, 3) the head all frames are turned to, units of the face's width; `mean` (d,) and
+    `basis` (k, d) of lips and jaw there; `scale` (k,) each component's deviation: coefficients are about
+    -3..3."""
+
+    reference: Floats
+    mean: Floats
+    basis: Floats
+    scale: Floats
+
+    def encode(self, landmarks: Floats) -> Floats:
+        """(n, 478, 3) pixels -> coefficients (n, k)."""
+        points = _weighted(frontal(landmarks, self.reference)[0])
+        return np.asarray((points - self.mean) @ self.basis.T / self.scale, np.float32)
+
+    def decode(self, coefficients: Floats) -> Floats:
+        """(n, k) -> lips then jaw (n, LIPS + JAW, 2), units of the face's width. What else a mouth is told by
+        may follow the k."""
+        flat = coefficients[:, : len(self.scale)] * self.scale @ self.basis + self.mean
+        points = flat.reshape(len(coefficients), -1, 2)
+        return np.asarray(points / _weights()[:, None], np.float32)
+
+
+def learn_space(landmarks: Floats, count: int = COMPONENTS) -> MouthSpace:
+    """From training frames (n, 478, 3), all with a face."""
+    upright, reference = frontal(landmarks)
+    points = _weighted(upright)
+    mean = points.mean(0)
+    _, values, vt = np.linalg.svd(points - mean, full_matrices=False)
+    count = min(count, len(values))
+    scale = np.maximum(values[:count] / np.sqrt(len(points)), 1e-5)
+    return MouthSpace(
+        reference, mean.astype(np.float32), vt[:count].astype(np.float32), scale.astype(np.float32)
+    )
+
+
+def opening(points: Floats) -> Floats:
+    """Distance of the inner lips, (n,), from decoded points (n, LIPS + JAW, 2)."""
+    gaps = [points[:, _POINTS.index(low)] - points[:, _POINTS.index(up)] for up, low in INNER]
+    return np.asarray(np.mean([np.linalg.norm(gap, axis=-1) for gap in gaps], axis=0), np.float32)
+
+
+def width(points: Floats) -> Floats:
+    """Distance of the mouth's corners, (n,)."""
+    left, right = (points[:, _POINTS.index(corner)] for corner in CORNERS)
+    return np.asarray(np.linalg.norm(right - left, axis=-1), np.float32)
+
+
+def corner_lift(points: Floats) -> Floats:
+    """How far the corners stand above the middle of the lips, (n,): what a smile raises."""
+    corners = np.mean([points[:, _POINTS.index(corner), 1] for corner in CORNERS], axis=0)
+    middle = np.mean([points[:, _POINTS.index(point), 1] for point in (0, 17)], axis=0)
+    return np.asarray(middle - corners, np.float32)
+
+
+def upright_opening(landmarks: Floats, reference: Floats) -> Floats:
+    """Distance of the inner lips measured in landmarks (n, 478, 3), pose removed, of the face's width; NaN
+    where there is no face."""
+    seen = np.isfinite(landmarks[:, 0, 0])
+    out = np.full(len(landmarks), np.nan, np.float32)
+    if seen.any():
+        out[seen] = opening(frontal(landmarks[seen], reference)[0][:, list(_POINTS), :2])
+    return out
+
+
+def _weights() -> Floats:
+    return np.array([1.0] * len(LIPS) + [_JAW_WEIGHT] * len(JAW), np.float32)
+
+
+def _weighted(upright: Floats) -> Floats:
+    points = upright[:, list(_POINTS), :2] * _weights()[:, None]
+    return np.asarray(points.reshape(len(points), -1), np.float32)
+
+
+Bools = npt.NDArray[np.bool_]
+Bytes = npt.NDArray[np.uint8]
+
+INTERIOR_VALUES = 2
+_INNER = LIPS[20:]
+"""From the left corner along the upper lip to the right one, and back along the lower."""
+_UPPER, _LOWER = _INNER[:11], (_INNER[0], *_INNER[:9:-1])
+_SHUT, _OPEN = 0.006, 0.02
+"""Sides of the crop that lips are apart: below the first nothing is seen between, above the second all."""
+_FINE = 4
+"""Bits behind the pixel in an outline."""
+
+
+def mouth_interior(crops: Bytes, landmarks: Floats, matrices: Floats, train: Bools) -> Floats:
+    """(n, INTERIOR_VALUES), each 0 in the mean of the frames that train and 1 a deviation from it; the nearer
+    the lips, the nearer 0. `crops` (n, side, side, 3) RGB, `landmarks` (n, 478, 3) and `matrices` (n, 2, 3)
+    as in `Prepared`."""
+    side = crops.shape[1]
+    spots = moved(landmarks[:, list(_INNER), :2], matrices)
+    upper, lower = (spots[:, [_INNER.index(point) for point in row]] for row in (_UPPER, _LOWER))
+    apart = np.linalg.norm(upper - lower, axis=-1).max(1) / side
+    seen = np.clip((apart - _SHUT) / (_OPEN - _SHUT), 0, 1)
+    values = np.zeros((len(crops), INTERIOR_VALUES), np.float32)
+    for index in np.flatnonzero(seen > 0).tolist():
+        values[index] = _brightness(crops[index], upper[index], lower[index])
+    known = train & (seen > 0.5)
+    if not known.any():
+        return np.zeros_like(values)
+    spread = np.maximum(values[known].std(0), 1.0)
+    return np.asarray((values - values[known].mean(0)) / spread * seen[:, None], np.float32)
+
+
+def _brightness(crop: Bytes, upper: Floats, lower: Floats) -> tuple[float, float]:
+    """Mean luma of the upper and of the lower half of the opening."""
+    middle = (upper + lower) / 2
+    luma = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    halves = (np.concatenate([upper, middle[::-1]]), np.concatenate([middle, lower[::-1]]))
+    first, second = (_mean(luma, half) for half in halves)
+    return first, second
+
+
+def _mean(luma: npt.NDArray[np.uint8], outline: Floats) -> float:
+    mask = np.zeros_like(luma)
+    cv2.fillPoly(mask, [np.rint(outline * (1 << _FINE)).astype(np.int32)], 1, shift=_FINE)
+    return float(cv2.mean(luma, mask)[0])

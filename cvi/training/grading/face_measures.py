@@ -1,0 +1,162 @@
+"""What the points of a face say: how large it is, how it is turned, how the mouth stands.
+
+Indices are those of MediaPipe's face mesh. All functions take landmarks [n, 478, 3] in pixels and give
+one value a frame, NaN where there is no face.
+
+
+TODO How the mouth works while somebody speaks, and where they sit still and are silent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from cvi.training.footage.tracking import FaceTrack, Floats
+from cvi.training.grading.faults import Flags, GradingLimits, Span, flagged, runs
+
+Series = npt.NDArray[np.float64]
+
+LEFT, RIGHT, TOP, CHIN = 234, 454, 10, 152
+EYE_LEFT, EYE_RIGHT = 33, 263
+LIP_UPPER, LIP_LOWER, CORNER_LEFT, CORNER_RIGHT = 13, 14, 61, 291
+NOSE_BASE = 2
+STABLE = (33, 133, 362, 263, 168, 6, 197, 195)
+"""Corners of the eyes and the bridge of the nose: what neither speech nor feeling moves much."""
+CAMERA_PITCH_DEGREES = 5.0
+"""By how much the mesh's line of forehead and chin leans when a face looks straight ahead: measured on a
+stock face, whose pose is known; three frontal real clips lie at 3.7 to 6.3."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadPose:
+    """Degrees, 0 facing the camera: `yaw` to the viewer's right, `pitch` down, `roll` clockwise."""
+
+    yaw: Series
+    pitch: Series
+    roll: Series
+
+    @property
+    def turn(self) -> Series:
+        """The angle between the nose and the camera."""
+        cosine = np.cos(np.deg2rad(self.yaw)) * np.cos(np.deg2rad(self.pitch))
+        return np.asarray(np.rad2deg(np.arccos(np.clip(cosine, -1.0, 1.0))), np.float64)
+
+
+def head_pose(landmarks: Floats) -> HeadPose:
+    """From the axes of the face's own points, which carry depth."""
+    points = landmarks.astype(np.float64)
+    across = points[:, RIGHT] - points[:, LEFT]
+    down = points[:, CHIN] - points[:, TOP]
+    across /= np.linalg.norm(across, axis=1, keepdims=True)
+    down -= across * np.sum(across * down, axis=1, keepdims=True)
+    down /= np.linalg.norm(down, axis=1, keepdims=True)
+    forward = np.cross(across, down)  # into the picture
+    yaw = -np.rad2deg(np.arctan2(forward[:, 0], forward[:, 2]))
+    pitch = -np.rad2deg(np.arcsin(np.clip(forward[:, 1], -1, 1))) - CAMERA_PITCH_DEGREES
+    roll = np.rad2deg(np.arctan2(across[:, 1], across[:, 0]))
+    return HeadPose(yaw, pitch, roll)
+
+
+def face_width(landmarks: Floats) -> Series:
+    """Ear to ear, pixels; the depth counts, so that a turned head is as wide as a straight one."""
+    return _length(landmarks[:, RIGHT] - landmarks[:, LEFT])
+
+
+def mouth_opening(landmarks: Floats) -> Series:
+    """Between the lips' inner edges, in face widths."""
+    return _length(landmarks[:, LIP_LOWER, :2] - landmarks[:, LIP_UPPER, :2]) / face_width(landmarks)
+
+
+def mouth_width(landmarks: Floats) -> Series:
+    """Corner to corner, in face widths."""
+    return _length(landmarks[:, CORNER_RIGHT] - landmarks[:, CORNER_LEFT]) / face_width(landmarks)
+
+
+def lips_height(landmarks: Floats) -> Series:
+    """From the upper lip's upper edge to the lower lip's lower one, in face widths."""
+    return _length(landmarks[:, 17, :2] - landmarks[:, 0, :2]) / face_width(landmarks)
+
+
+def leaps(landmarks: Floats) -> Series:
+    """How far the face's stable points moved since the frame before, in face widths; 0 at first."""
+    points = landmarks[:, STABLE, :2].astype(np.float64)
+    moved = np.linalg.norm(np.diff(points, axis=0), axis=2).mean(1) / face_width(landmarks)[1:]
+    return np.concatenate([[0.0], moved])
+
+
+def _length(vectors: Floats) -> Series:
+    return np.asarray(np.linalg.norm(vectors.astype(np.float64), axis=-1), np.float64)
+
+
+CLOSED = 0.012
+"""Face widths between the inner lips of a mouth that is shut; MediaPipe says 0 to 0.01 there."""
+_OPENS = 0.02
+"""How much further the mouth opens before and after a closure, face widths."""
+_AROUND_S = 0.32
+_ROUNDED = 0.9
+"""A mouth this much narrower than its middle width while speaking is rounded."""
+_STILL_OPENING, _STILL_MOUTH = 0.035, 0.008
+"""Face widths: the most the lips may be apart, and the most they may waver (standard deviation)."""
+_STILL_MOVE = 0.06
+"""Face widths the eyes and nose may wander from their middle."""
+_QUIET_GUARD_S = 0.2
+
+
+def closures(track: FaceTrack, speech: tuple[Span, ...]) -> int:
+    """How often the lips meet and part again while somebody speaks: P, B and M, seen."""
+    opening = mouth_opening(track.landmarks)
+    spoken = flagged(speech, len(track), track.fps)
+    around = max(round(_AROUND_S * track.fps), 1)
+    count = 0
+    for start, end in runs(np.nan_to_num(opening, nan=1.0) < CLOSED):
+        if not spoken[start:end].any():
+            continue
+        before, after = opening[max(start - around, 0) : start], opening[end : end + around]
+        if _opens(before) and _opens(after):
+            count += 1
+    return count
+
+
+def _opens(opening: Series) -> bool:
+    return bool(np.isfinite(opening).any() and np.nanmax(opening) > CLOSED + _OPENS)
+
+
+def roundings(track: FaceTrack, speech: tuple[Span, ...]) -> int:
+    """How often the mouth narrows while somebody speaks: OO and W, seen."""
+    width = mouth_width(track.landmarks)
+    spoken = flagged(speech, len(track), track.fps) & track.present
+    if not spoken.any():
+        return 0
+    narrow = np.nan_to_num(width, nan=np.inf) < _ROUNDED * float(np.nanmedian(width[spoken]))
+    return len(runs(narrow & spoken))
+
+
+def stills(track: FaceTrack, speech: tuple[Span, ...], standards: GradingLimits) -> tuple[Span, ...]:
+    """Stretches of `still_s` and more without speech in which the face hardly moves."""
+    fps, count = track.fps, len(track)
+    length = round(standards.still_s * fps)
+    guarded = [(a - _QUIET_GUARD_S, b + _QUIET_GUARD_S) for a, b in speech]
+    quiet: Flags = ~flagged(guarded, count, fps) & track.present
+    opening = mouth_opening(track.landmarks)
+    places = track.landmarks[:, STABLE, :2].astype(np.float64).mean(1) / face_width(track.landmarks)[:, None]
+    found: list[Span] = []
+    for start, end in runs(quiet):
+        at = start
+        while at + length <= end:
+            stop = at + length
+            if not _still(opening[at:stop], places[at:stop]):
+                at += max(round(0.2 * fps), 1)
+                continue
+            while stop < end and _still(opening[at : stop + 1], places[at : stop + 1]):
+                stop += 1
+            found.append((at / fps, stop / fps))
+            at = stop
+    return tuple(found)
+
+
+def _still(opening: Series, places: Series) -> bool:
+    if np.median(opening) > _STILL_OPENING or np.std(opening) > _STILL_MOUTH:
+        return False
+    return bool(np.abs(places - np.median(places, axis=0)).max() <= _STILL_MOVE)

@@ -1,0 +1,124 @@
+"""The trained network as ONNX: written from torch, and run as the live face runs it, so that what is shown is
+measured. Only the two functions that write need torch."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from cvi.face.neural.compose import lay
+from cvi.face.neural.decoder import Decoder
+from cvi.face.neural.hidden import hidden_of, region_of
+from cvi.face.neural.rig import DECODER
+from cvi.onnx import open_session
+from cvi.training.footage.crop import crop
+from cvi.training.model.config import LEVELS
+
+if TYPE_CHECKING:
+    import torch
+
+    from cvi.training.model.network import InpaintingNetwork
+
+_OPSET = 17
+
+
+def encoder_bytes(network: InpaintingNetwork) -> bytes:
+    """`around` (1, 4, side, side) -> feature0 .. feature3."""
+    import torch
+
+    side = network.size.side
+    return _exported(
+        network.encoder, (torch.zeros(1, 4, side, side),), ["around"], [f"feature{i}" for i in range(LEVELS)]
+    )
+
+
+def decoder_bytes(network: InpaintingNetwork) -> bytes:
+    """feature0 .. feature3 and `mouth` (1, k) -> `drawn` (1, 3, side, side), 0..1."""
+    import torch
+
+    side = network.size.side
+    with torch.inference_mode():
+        features = network.encoder(torch.zeros(1, 4, side, side))
+    shapes = tuple(torch.zeros(feature.shape) for feature in features)
+    names = [*(f"feature{i}" for i in range(LEVELS)), "mouth"]
+    return _exported(network.decoder, (*shapes, torch.zeros(1, network.size.mouth)), names, ["drawn"])
+
+
+def _exported(
+    module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], names: list[str], outputs: list[str]
+) -> bytes:
+    import torch
+
+    module = module.to("cpu").eval()
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        path = Path(folder) / "network.onnx"
+        # The exporter announces its successor, which needs more packages.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module,
+            inputs,
+            str(path),
+            input_names=names,
+            output_names=outputs,
+            opset_version=_OPSET,
+            dynamo=False,
+        )
+        return path.read_bytes()
+
+
+ENCODER = "encoder.onnx"
+
+Floats = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
+
+
+class OnnxEncoder:
+    """ONNX Runtime on one thread: the footage around the hidden region -> features."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises EngineError for a file that is no network."""
+        self._session = open_session(path, f"face network {path}", "Train the replica again.")
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Of the levels that `features` lays in a row: (1, channels, height, width)."""
+        return [tuple(output.shape) for output in self._session.get_outputs()]
+
+    def features(self, picture: npt.NDArray[np.uint8], hidden: Floats) -> npt.NDArray[np.float16]:
+        """One row for the file of cached features, (total,). `picture` (side, side, 3), `hidden` (side,
+        side) 1 where it may not look."""
+        shown = picture.astype(np.float32).transpose(2, 0, 1) / 255 * (1 - hidden)
+        around = np.concatenate([shown, hidden[None]])[None].astype(np.float32)
+        outputs = self._session.run(None, {"around": around})
+        return np.concatenate([output.ravel() for output in outputs]).astype(np.float16)
+
+
+class FrameInpainter:
+    """Draws a mouth into a frame that is not of the base film. One thread."""
+
+    def __init__(self, folder: Path, side: int) -> None:
+        """`folder` is a replica's, `side` of its crop. Raises EngineError, MissingError as `OnnxEncoder` and
+        `Decoder` do."""
+        self._encoder = OnnxEncoder(folder / ENCODER)
+        self._decoder = Decoder(folder / DECODER)
+        self._side = side
+
+    def draw(self, picture: Bytes, reach: Floats, mouth: Floats) -> Floats:
+        """`picture` (side, side, 3) with the mouth (k,): float32 RGB 0..255, the whole drawing. `reach` as in
+        `Prepared`, of that frame."""
+        features = self._encoder.features(picture, hidden_of(reach, self._side))
+        return self._decoder.draw(features, mouth)
+
+    def paste(self, frame: Bytes, drawn: Floats, matrix: Floats, reach: Floats) -> None:
+        """Lay a drawing into an I420 frame, in place, as the live face does."""
+        region = region_of(reach, self._side)
+        lay(frame, drawn, matrix, region.mask, region.ring)
+
+    def crop(self, rgb: Bytes, matrix: Floats) -> Bytes:
+        """The crop of an RGB frame."""
+        return crop(rgb, matrix, self._side)

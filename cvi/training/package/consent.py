@@ -1,0 +1,271 @@
+"""Whose face and voice this is, and that they agreed: asked before anything is made, and kept with it.
+
+A consent is a text or a film in which the person says so. It is kept with the replica, bound by its own
+hash and the footage's: another film, or another wording, is another consent. It proves nothing in court;
+it makes sure that nobody makes a replica without having been asked, and that the answer can be looked up.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import os
+import re
+import shutil
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from cvi.errors import CviError, UsageError
+from cvi.training.footage.reader import open_footage
+
+CARD = "consent.json"
+FORMAT = 1
+SHORTEST_TEXT = 20
+LONGEST_TEXT = 20_000
+TEXTS = (".txt", ".md")
+_FILES = (*TEXTS, ".mp4", ".mov", ".mkv", ".webm", ".m4v", ".avi")
+EXAMPLE = (
+    "I, Anna Example, am the person in this footage. I agree that a replica of my face and voice is made "
+    "from it, for conversations on my own machine."
+)
+_REMEDY = (
+    'Give --consent with a text, "I, <name>, am the person in this footage and agree that a replica of my '
+    'face and voice is made from it, for <purpose>.", a text file, or a film in which they say so.'
+)
+# Of the languages that footage is read in here, and of some neighbours: others agree in a film.
+_AGREES = (
+    r"(?:agree|consent|permit|allow|authori[sz]e|give (?:my )?permission"
+    r"|stimm|zustimm|zugestimm|einverstanden|einverständnis|einwillig|willige|erlaub|gestatte"
+    r"|acuerdo|consiento|consentimiento|acepto|autorizo|permito"
+    r"|d['’]accord|consen[st]|accepte|autorise|permets"
+    r"|acconsento|accetto|autorizzo|concordo|consinto|aceito|akkoord|toestemming|zgadzam|zgod)"
+)
+_AGREED = re.compile(rf"\b{_AGREES}", re.IGNORECASE)
+_REFUSED = re.compile(
+    rf"(?:\b(?:not|never|cannot|nicht|nie|niemals|kein\w*|no|nunca|ne|pas|jamais|non|não|niet|nie)|n['’]t)"
+    rf"\W+(?:\w+\W+)?{_AGREES}|\bn['’](?:accepte|autorise)|\bstimme\W+(?:\w+\W+){{0,3}}nicht\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """`who` agreed to what is made (`purpose`), `when` (ISO 8601, UTC); `kind` "text" or "film".
+
+    `text` is the wording, of a text. `evidence_sha256` is of the wording's UTF-8 or of the film's bytes,
+    `footage_sha256` of the film the replica is made from; `recorded_by` is who gave the command;
+    `binding` holds all of it together.
+    """
+
+    who: str
+    purpose: str
+    when: str
+    kind: Literal["text", "film"]
+    text: str
+    evidence: str
+    evidence_sha256: str
+    footage_sha256: str
+    recorded_by: str
+    binding: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Nothing in it was changed after it was given."""
+        wording = self.kind == "film" or _sha(self.text) == self.evidence_sha256
+        return wording and _bound(self).binding == self.binding
+
+
+def give_consent(
+    given: str | None,
+    footage_sha256: str,
+    *,
+    who: str | None = None,
+    purpose: str = "a replica for conversations",
+    now: datetime | None = None,
+) -> Consent:
+    """Read what was given as --consent: a film's or text file's path, or the wording itself.
+
+    `who` is needed with a film; from a wording it is read ("I, Anna Example, ..."). Raises UsageError
+    where there is no consent, or none that says who agrees.
+    """
+    if given is None or not given.strip():
+        raise UsageError("A replica is made only of somebody who agreed to it.", _REMEDY)
+    path = consent_file(given)
+    text, evidence = given.strip(), "text"
+    kind: Literal["text", "film"] = "text"
+    if path is not None:
+        evidence = path.name
+        if path.suffix.lower() in TEXTS:
+            text = _read_text(path)
+        else:
+            _check_film(path)
+            kind, text = "film", ""
+    if kind == "text":
+        _check_wording(text)
+        who = who or _name_in(text)
+        sha256 = hashlib.sha256(text.encode()).hexdigest()
+    else:
+        assert path is not None
+        sha256 = _digest(path)
+    if not who:
+        raise UsageError(
+            "The consent does not say who agrees.",
+            'Begin it with "I, <full name>, ...", or add --consent-by NAME.',
+        )
+    when = (now or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds")
+    consent = Consent(
+        who=who.strip(),
+        purpose=purpose,
+        when=when,
+        kind=kind,
+        text=text,
+        evidence=evidence,
+        evidence_sha256=sha256,
+        footage_sha256=footage_sha256,
+        recorded_by=_user(),
+    )
+    return _bound(consent)
+
+
+def consent_file(given: str) -> Path | None:
+    """The file that --consent names; None where it is the wording itself. Raises UsageError for a path at
+    which nothing is."""
+    name = given.strip()
+    if "\n" in given:
+        return None
+    try:
+        path = Path(name).expanduser()
+        if path.is_file():
+            return path
+    except (OSError, RuntimeError):
+        return None  # longer than any path, or at home with a user nobody knows: a wording
+    like_a_path = len(name.split()) == 1 and (os.sep in name or bool(path.suffix))
+    if like_a_path or path.suffix.lower() in _FILES:
+        raise UsageError(f"There is no consent at {path}.", "Check the path, or write the wording itself.")
+    return None
+
+
+def save_consent(consent: Consent, folder: Path, film: Path | None = None) -> tuple[str, ...]:
+    """Keep a consent in a replica's folder, with the film where it is one; the names of the files.
+
+    Raises UsageError for a film that is not the one consented with, CviError when the disk refuses.
+    """
+    names = [CARD]
+    try:
+        if consent.kind == "film":
+            if film is None or _digest(film) != consent.evidence_sha256:
+                raise UsageError("This is not the film the consent was given in.", "Give that very film.")
+            name = f"consent{film.suffix.lower()}"
+            part = folder / f".{name}.{os.getpid()}.part"
+            try:
+                shutil.copyfile(film, part)
+                part.replace(folder / name)
+            finally:
+                part.unlink(missing_ok=True)
+            names.append(name)
+        document = json.dumps({"format": FORMAT, **asdict(consent)}, indent=2, ensure_ascii=False)
+        part = folder / f".{CARD}.{os.getpid()}.part"
+        try:
+            part.write_text(document + "\n", encoding="utf-8")
+            part.replace(folder / CARD)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise CviError(
+            f"The consent cannot be kept in {folder}: {error.strerror or error}.", "Free some space."
+        ) from error
+    return tuple(names)
+
+
+def load_consent(folder: Path) -> Consent:
+    """Read a replica's consent and check that nothing in it was changed.
+
+    Raises UsageError for one that is missing, unreadable, or not the one that was given.
+    """
+    path = folder / CARD
+    try:
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if data.pop("format") != FORMAT:
+            raise UsageError(f"{path} is of another version.", "Update cvi.")
+        consent = Consent(**data)
+    except FileNotFoundError as error:
+        raise UsageError(f"{folder} holds no consent.", _REMEDY) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} cannot be read.", "Restore it, or ask for the consent again.") from error
+    if not consent.whole:
+        raise UsageError(
+            f"{path} was changed after it was given.", "Restore it, or ask for the consent again."
+        )
+    return consent
+
+
+def check_consent(folder: Path, footage_sha256: str) -> Consent:
+    """The consent of a replica, given for exactly this footage. Raises UsageError."""
+    consent = load_consent(folder)
+    if consent.footage_sha256 != footage_sha256:
+        raise UsageError(
+            f"The consent of {consent.who} was given for other footage.", "Ask for it again, for this film."
+        )
+    return consent
+
+
+def _bound(consent: Consent) -> Consent:
+    told = {name: value for name, value in asdict(consent).items() if name != "binding"}
+    binding = _sha(json.dumps(told, sort_keys=True, ensure_ascii=False))
+    return Consent(**told, binding=binding)
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"The consent {path} cannot be read.", "Give a text in UTF-8.") from error
+
+
+def _check_wording(text: str) -> None:
+    if len(text) < SHORTEST_TEXT or len(text.split()) < 4:
+        raise UsageError(f"'{_shortened(text)}' is no consent.", _REMEDY)
+    if len(text) > LONGEST_TEXT:
+        raise UsageError("The consent is longer than 20,000 characters.", "Give the agreement alone.")
+    if not _AGREED.search(text) or _REFUSED.search(text):
+        raise UsageError(f"The consent does not say that anybody agrees: '{_shortened(text)}'", _REMEDY)
+    if blank := re.search(r"<[^<>]*>", text):
+        raise UsageError(f"The consent still has a gap to fill in: {blank[0]}", _REMEDY)
+
+
+def _shortened(text: str, most: int = 60) -> str:
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def _check_film(path: Path) -> None:
+    """A consent that is a film shows and says something."""
+    if not open_footage(path).has_sound:
+        raise UsageError(f"{path} has no sound: nobody says that they agree.", "Film the consent with sound.")
+
+
+def _name_in(text: str) -> str | None:
+    """The name in "I, Anna Example, ..." or "Ich, Anna Beispiel, ...": what stands between two commas."""
+    parts = text.split(",", 2)
+    if len(parts) == 3 and len(parts[0].split()) == 1 and 0 < len(parts[1].strip()) <= 80:
+        name = parts[1].strip()
+        return name if any(letter.isalpha() for letter in name) and "<" not in name else None
+    return None
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "unknown"

@@ -1,0 +1,133 @@
+"""The installed voice that is most like a person's: by pitch, pace and timbre.
+
+This is matching, not cloning: the replica speaks with a voice that is here, chosen so that it fits the face.
+
+
+TODO Every installed voice, heard once, against a person's: which to speak with, by engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from cvi.audio.block import PLAYED_HZ, Pcm, to_float
+from cvi.engine_registry import build
+from cvi.errors import CviError
+from cvi.face.sound_features import BANDS, band_levels_db, loudness_db
+from cvi.tts.base import TtsSettings
+
+Doubles = npt.NDArray[np.float64]
+
+_LOWEST_HZ, _HIGHEST_HZ = 65.0, 400.0
+_HOP, _WINDOW = 480, 1440
+_VOICED = 0.45
+"""Of the energy that must repeat after a period."""
+_LONGEST_S = 60.0
+_OCTAVE, _TIMBRE = 4.0, 0.12
+"""What an octave and a decibel (root mean square over the bands) of difference count."""
+
+
+@dataclass(frozen=True, slots=True)
+class VoicePrint:
+    """`pitch_hz` median of the voiced parts, 0 where nothing is voiced; `timbre` (BANDS,) dB, mean of the
+    loud parts, its own level taken out."""
+
+    pitch_hz: float
+    timbre: Doubles
+
+    def distance(self, other: VoicePrint) -> float:
+        """How unlike two voices are; 0 for the same. A voice an octave off is farther than any timbre."""
+        apart = 0.0
+        if self.pitch_hz > 0 and other.pitch_hz > 0:
+            apart = abs(float(np.log2(self.pitch_hz / other.pitch_hz)))
+        gap = float(np.sqrt(np.mean((self.timbre - other.timbre) ** 2)))
+        return _OCTAVE * apart + _TIMBRE * gap
+
+
+def print_of(pcm: Pcm) -> VoicePrint:
+    """`pcm` int16 at PLAYED_HZ; its first minute is heard."""
+    pcm = pcm[: round(_LONGEST_S * PLAYED_HZ)]
+    levels = band_levels_db(pcm)
+    timbre = np.zeros(BANDS)
+    if len(levels):
+        loud = loudness_db(levels)
+        spoken = levels[loud > np.percentile(loud, 90) - 18.0].astype(np.float64).mean(0)
+        timbre = spoken - spoken.mean()
+    return VoicePrint(_pitch_hz(pcm), timbre)
+
+
+def nearest(voice: VoicePrint, others: Iterable[tuple[str, VoicePrint]]) -> str | None:
+    """The name of the voice that is most like it; None where there is none."""
+    ranked = sorted((voice.distance(other), name) for name, other in others)
+    return ranked[0][1] if ranked else None
+
+
+def _pitch_hz(pcm: Pcm) -> float:
+    """Median over windows of the period at which the sound repeats best (autocorrelation, Boersma 1993)."""
+    if len(pcm) < _WINDOW * 2:
+        return 0.0
+    frames = np.lib.stride_tricks.sliding_window_view(to_float(pcm), _WINDOW)[::_HOP].astype(np.float64)
+    energy = (frames**2).mean(1)
+    frames = frames[energy > np.percentile(energy, 90) * 0.05]
+    window = np.hanning(_WINDOW)
+    size = 4096
+    spectrum = np.abs(np.fft.rfft((frames - frames.mean(1, keepdims=True)) * window, size)) ** 2
+    own = np.abs(np.fft.rfft(window, size)) ** 2
+    # A window weakens long periods; what it would do to any sound is divided out.
+    shape = np.fft.irfft(own)[:_WINDOW]
+    repeats = np.fft.irfft(spectrum)[:, :_WINDOW] / np.maximum(shape / shape[0], 0.05)
+    shortest, longest = round(PLAYED_HZ / _HIGHEST_HZ), round(PLAYED_HZ / _LOWEST_HZ)
+    inner = repeats[:, shortest:longest] / np.maximum(repeats[:, :1], 1e-12)
+    # Two periods repeat as well as one: the shortest that is nearly the best counts.
+    best = inner.max(1)
+    first = (inner >= 0.9 * best[:, None]).argmax(1)
+    # Up from the first that is good enough to the peak it lies on.
+    peaks = [int(np.argmax(row[at : at + 12])) + int(at) for row, at in zip(inner, first, strict=True)]
+    voiced = best > _VOICED
+    if voiced.sum() < 5:
+        return 0.0
+    return float(np.median(PLAYED_HZ / (np.array(peaks)[voiced] + shortest)))
+
+
+# Engines whose voices can be heard without a network or a pull; espeak's are variants of one.
+CANDIDATES: dict[str, tuple[str, ...]] = {
+    "flite": ("slt", "rms", "awb", "kal16"),
+    "espeak": tuple(f"en-us+{kind}{n}" for kind, most in (("m", 7), ("f", 5)) for n in range(1, most + 1)),
+}
+_SAYS = "The early morning sun shone over the quiet harbour, and nobody was in a hurry to leave."
+
+
+def voices_for(pcm: Pcm) -> dict[str, str]:
+    """Engine -> voice for somebody who sounds like `pcm` (int16, PLAYED_HZ). Engines that are not installed
+    are left out."""
+    wanted = print_of(pcm)
+    if wanted.pitch_hz == 0.0:
+        return {}
+    found: dict[str, str] = {}
+    for engine, names in CANDIDATES.items():
+        best = nearest(wanted, _prints(engine, names))
+        if best is not None:
+            found[engine] = best
+    return found
+
+
+def _prints(engine: str, names: tuple[str, ...]) -> list[tuple[str, VoicePrint]]:
+    heard: list[tuple[str, VoicePrint]] = []
+    for name in names:
+        try:
+            heard.append((name, print_of(asyncio.run(_said(engine, name)))))
+        except CviError:
+            continue  # this voice is not installed here
+    return heard
+
+
+async def _said(engine: str, voice: str) -> Pcm:
+    speaker = build("tts", engine, TtsSettings(voice=voice))
+    try:
+        return np.concatenate([piece.pcm async for piece in speaker.speak(_SAYS)])
+    finally:
+        speaker.close()
