@@ -1,8 +1,8 @@
-"""The form sound has everywhere in the program: mono, 16-bit, with its time.
+"""The form of sound everywhere in the program: mono, 16 bit, with its time.
 
-Two rates exist. What is heard from the participant is `HEARD_HZ` (what every recognizer wants);
-what is played to them is `PLAYED_HZ` (divides evenly by 24, 25, 30 and 40 frames per second, and is
-above the native rate of every speech engine here). Engines convert at their own border.
+There are two rates: `HEARD_HZ` for the participant's sound (every recognizer wants it), `PLAYED_HZ` for the
+persona's (it divides evenly by 24, 25, 30 and 40 frames a second, and no speech engine here has a higher
+one). Engines convert to and from their own rates.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class AudioBlock:
 
     @property
     def end_s(self) -> float:
+        """The time just after the last sample."""
         return self.start_s + len(self.pcm) / HEARD_HZ
 
 

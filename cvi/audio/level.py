@@ -1,7 +1,7 @@
-"""How loud sound is, and when speech really ended in the waveform.
+"""The level of sound, and when speech ended in the waveform.
 
-A detector's opinion of the end of speech comes tens to hundreds of milliseconds late. Latency is
-counted from the waveform itself, so the journal asks `SpeechEdges`, which knows nothing of detectors.
+A voice activity detector reports the end of speech tens to hundreds of milliseconds late. Latency is counted
+from the waveform itself: `SpeechEdges` measures levels and uses no detector.
 """
 
 from __future__ import annotations
@@ -43,28 +43,28 @@ def level_db(pcm: Pcm) -> float:
 
 
 class SpeechEdges:
-    """Remembers how loud the last seconds were, and tells when the last speech in them ended.
+    """Keeps the levels of the last seconds and finds where the last speech in them ended.
 
-    Fed block by block from one thread; a 10 ms block costs about 15 microseconds, a question 0.1 ms.
-    The noise floor is the quietest 40 ms of what is remembered, so a question is answered well once
-    some 50 ms of pause have been fed.
+    Fed block by block from one thread; a 10 ms block costs about 15 microseconds, a question 0.1 ms. The
+    noise floor is the quietest 40 ms of the window, so an answer is exact once some 50 ms of pause have been
+    fed.
     """
 
     def __init__(self, window_s: float = 8.0) -> None:
-        """`window_s` is how far back a question reaches."""
+        """`window_s` is how far back levels are kept."""
         self._cells = max(round(window_s / _CELL_S), 2 * _DIP_CELLS)
         self._energy: Energies = np.zeros(2 * self._cells, np.float32)
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was heard."""
+        """Start anew with the next block."""
         self._filled = 0
         self._rest: Pcm = np.zeros(0, np.int16)
         self._offset = np.float32(0.0)
         self._end_s: float | None = None
 
     def feed(self, block: AudioBlock) -> None:
-        """Take the next block, of any length. After a gap in time, what went before is forgotten."""
+        """Take the next block, of any length. After a gap in time, everything before it is dropped."""
         if self._end_s is not None and abs(block.start_s - self._end_s) > _GAP_TOLERANCE_S:
             self.reset()
         self._end_s = block.end_s
@@ -82,7 +82,7 @@ class SpeechEdges:
     def last_loud_s(self, before_s: float = math.inf) -> float | None:
         """When the last speech that ended at or before `before_s` ended, in the blocks' own time.
 
-        Exact to about 2 ms on clean sound. None when nothing remembered stands clear of the noise.
+        Exact to about 2 ms on clean sound. None where no speech stands out from the noise.
         """
         energy, end_s = self._until(before_s)
         if len(energy) < _DIP_CELLS:
@@ -101,7 +101,7 @@ class SpeechEdges:
         return end_s - (len(energy) - last - inner) * _CELL_S
 
     def contrast_db(self) -> float:
-        """How far the loudest 40 ms remembered stand above the quietest; 0 before there are any."""
+        """Level of the loudest 40 ms of the window above its quietest 40 ms; 0 before there are any."""
         energy, _ = self._until(math.inf)
         if len(energy) < _DIP_CELLS:
             return 0.0
@@ -111,8 +111,8 @@ class SpeechEdges:
     def _remember(self, energy: Energies) -> None:
         energy = energy[-self._cells :]
         if self._filled + len(energy) > len(self._energy):
-            kept = self._energy[self._filled - self._cells : self._filled].copy()
-            self._energy[: self._cells] = kept
+            recent = self._energy[self._filled - self._cells : self._filled].copy()
+            self._energy[: self._cells] = recent
             self._filled = self._cells
         self._energy[self._filled : self._filled + len(energy)] = energy
         self._filled += len(energy)

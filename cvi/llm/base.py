@@ -1,4 +1,4 @@
-"""What a language model must do."""
+"""The Protocol of language models."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ Role = Literal["system", "user", "assistant", "tool"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
+    """One message of a chat."""
+
     role: Role
     content: str
 
@@ -38,6 +40,12 @@ class LlmSettings:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
+    """How a reply is sampled: at most `max_tokens`, up to one of the `stop` strings; `temperature` 0 is
+    greedy.
+
+    `repeat_penalty` above 1.0 makes tokens of the reply less likely a second time, where the engine has it.
+    """
+
     max_tokens: int = 160
     temperature: float = 0.6
     top_p: float = 0.9
@@ -47,22 +55,23 @@ class Sampling:
 
 
 class LlmEngine(Protocol):
-    """Calls come from the event loop. A new call may find an older one still ending: it waits its turn,
-    and a stream whose consumer went away ends within one token."""
+    """A language model. Called from the event loop.
+
+    Calls are served in order; a stream that is closed ends within one token.
+    """
 
     name: str
+    """As in the entry point `llm.NAME`."""
 
     async def warm(self, messages: Sequence[Message]) -> None:
-        """Read the prompt into the KV cache (endpoints: open the connection)."""
+        """Read the prompt into the KV cache (endpoints: open the connection). Raises EngineError."""
 
     async def prefill(self, messages: Sequence[Message], partial: str) -> None:
-        """Read the turn so far into the KV cache while it is being spoken; a no-op where impossible.
-
-        `messages` is the history; `partial` the stable words of the user's unfinished turn.
-        """
+        """Read the history `messages` and the stable words `partial` of the user's unfinished turn into the
+        KV cache, while the user still speaks. Does nothing where the engine has no such cache."""
 
     async def completeness(self, messages: Sequence[Message], text: str) -> float | None:
-        """How likely the user's turn `text` is complete, 0 to 1; None when this engine cannot tell."""
+        """Probability that the user's turn `text` is complete; None where the engine cannot tell."""
 
     def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[str]:
         """Pieces of the reply's text as they are made. Close the iterator to abort.
@@ -70,4 +79,5 @@ class LlmEngine(Protocol):
         Raises EngineError when the model or endpoint fails, also in the middle.
         """
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Free the model or connection; safe to call twice."""

@@ -1,8 +1,8 @@
-"""Messages -> the text a model was trained to read, by the chat template its GGUF carries.
+"""From messages to the prompt a model was trained on, by the chat template in its GGUF file.
 
 The prompt of a turn grows in one direction: system, history, `<user>` words so far, end of turn,
-`<assistant>`. Every text made here is a prefix of the later ones wherever the template allows it,
-and that is what keeps the KV cache warm.
+`<assistant>`. Wherever the template allows, each prompt is a prefix of the later ones, so that the KV cache
+can be reused. `fit` chooses the messages of a long conversation that still fit the model's context.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class ChatPrompt:
     """
 
     def __init__(self, template: str | None, bos: str, eos: str, control_texts: Sequence[str] = ()) -> None:
+        """`template` is Jinja, None for `CHATML`. Raises UsageError for one that cannot be parsed."""
         from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
         def make(generate: bool) -> Any:
@@ -60,7 +61,7 @@ class ChatPrompt:
         return self._parts_around_words(messages)[0] + self.clean(words)
 
     def turn_end(self) -> str:
-        """What the template writes after a user's words: the end-of-turn token, usually."""
+        """What the template puts after a user's words: usually the end-of-turn token."""
         return self._parts_around_words(())[1]
 
     def history(self, messages: Sequence[Message]) -> str:
@@ -81,8 +82,8 @@ class ChatPrompt:
 
     def _render(self, formatter: Any, messages: Sequence[Message]) -> str:
         cleaned = [Message(m.role, self.clean(m.content)) for m in messages]
-        # Templates refuse what their model never saw (a system role, two messages of one role in a
-        # row, an assistant who speaks first) by raising; the plainer shapes then say the same.
+        # Templates raise errors for what their model never saw (a system role, two messages of one role in a
+        # row, an assistant who speaks first); then the same messages are tried in plainer forms.
         shapes: list[Callable[[Sequence[Message]], list[Message]]] = [list, _alternating, _without_system]
         problem: Exception | None = None
         for shape in shapes:
@@ -134,13 +135,13 @@ def fit(
     loose = [i for i, m in enumerate(messages[:-1]) if m.role != "system"]
     drops = [*range(0, len(loose), DROP_MESSAGES), len(loose)]
 
-    def kept_after(drop: int) -> list[Message]:
-        gone = set(loose[:drop])
-        return [m for i, m in enumerate(messages) if i not in gone]
+    def without(drop: int) -> list[Message]:
+        dropped = set(loose[:drop])
+        return [m for i, m in enumerate(messages) if i not in dropped]
 
     def too_long(drop: int) -> bool:
-        rest = kept_after(drop)
-        # Spares the tokenizer hours of talk: no language spends as many characters on a token.
+        rest = without(drop)
+        # Not worth tokenizing: no language has as many characters in a token.
         if sum(len(m.content) for m in rest) > room_tokens * _MOST_CHARACTERS_PER_TOKEN:
             return True
         return len(tokens_of(rest)) > room_tokens
@@ -148,15 +149,15 @@ def fit(
     if not too_long(0):
         return tokens_of(messages)
     first = bisect_left(drops, True, key=lambda drop: not too_long(drop))
-    kept = kept_after(drops[min(first, len(drops) - 1)])
-    tokens = tokens_of(kept)
+    rest = without(drops[min(first, len(drops) - 1)])
+    tokens = tokens_of(rest)
     while len(tokens) > room_tokens:
-        shorter = _shorten(kept)
-        if shorter == kept:
+        shorter = _shorten(rest)
+        if shorter == rest:
             break
-        kept = shorter
-        tokens = tokens_of(kept)
-    # The template alone is longer than the room: only its end can prompt a reply.
+        rest = shorter
+        tokens = tokens_of(rest)
+    # Where the template alone is too long, its end is what prompts a reply.
     return tokens[-room_tokens:]
 
 

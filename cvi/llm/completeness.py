@@ -1,7 +1,7 @@
-"""Whether a turn's text sounds complete, from its words alone.
+"""Whether a turn is complete, judged from its words alone.
 
-The fallback for engines whose `completeness` is None. English; in another language nothing matches
-and the answer stays near the middle, where silence decides.
+Used where a language model's `completeness` is None. English; in other languages nothing matches, and the
+answer stays near the middle, so that silence decides.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
 
 def text_completeness(text: str) -> float:
-    """How complete `text` sounds, 0 to 1; the same for the same text. "" is 0.
+    """How complete the turn `text` is, 0 to 1; 0 for "".
 
     0.05 to 0.15 when the last word demands another, about 0.5 to 0.9 otherwise: higher for whole
     short turns, questions and longer sentences, lower for fragments. Case is ignored, and so is

@@ -1,8 +1,8 @@
-"""One GGUF model with one context, and what its KV cache holds.
+"""One GGUF model with one context, through llama.cpp's C API.
 
-Everything here blocks and belongs to one thread. What must always hold: `_held` is exactly the
-tokens whose keys and values lie in the cache. `evaluate` therefore decodes only what the cache
-lacks, and callers may take turns on one context without telling each other.
+Everything here blocks and belongs to one thread. Invariant: `_held` lists exactly the tokens whose keys and
+values are in the KV cache. `evaluate` decodes only what the cache lacks, so that several callers can share
+one context without any agreement between them.
 """
 
 from __future__ import annotations
@@ -33,9 +33,18 @@ def _never() -> bool:
 
 
 class Gguf:
-    """Load a model. Raises MissingError without its file, EngineError when llama.cpp refuses it."""
+    """A model in memory with a context of `context_tokens` tokens.
+
+    Also public: `vocabulary_size`, `end_tokens` (which end a turn), `control_tokens`.
+    """
 
     def __init__(self, path: Path, context_tokens: int, threads: int, gpu_layers: int) -> None:
+        """Load the model; `gpu_layers` -1 puts all layers on the GPU, 0 none.
+
+        `context_tokens` is reduced to what the model was trained with. Raises MissingError without the
+        package or the file, UsageError for a file that is no GGUF, EngineError where llama.cpp cannot load
+        it.
+        """
         try:
             import llama_cpp
         except ImportError as error:
@@ -53,8 +62,8 @@ class Gguf:
         model_params = llama_cpp.llama_model_default_params()
         model_params.n_gpu_layers = gpu_layers if gpu_layers >= 0 else 0x7FFFFFFF
         llama_cpp.llama_backend_init()
-        # A build that found AMX while compiling dies on an illegal tile load where the kernel or
-        # hypervisor withholds it at run time, and it cannot be asked. Such weights stay plain. (Ours is
+        # A llama.cpp that was compiled with AMX crashes (SIGILL) where the kernel or hypervisor withholds it
+        # at run time, which cannot be asked. With such a build weights are not repacked for AMX. (Ours is
         # built without: see scripts/environment.)
         if b"AMX_INT8 = 1" in llama_cpp.llama_print_system_info():
             model_params.use_extra_bufts = False
@@ -72,7 +81,7 @@ class Gguf:
         params.n_threads = params.n_threads_batch = threads
         params.no_perf = True
         if not llama_cpp.llama_supports_gpu_offload():
-            # The CPU's own is slower: 29 against 25 ms a token, 11 against 8 a token of prompt.
+            # Slower on a CPU: 29 against 25 ms a token, 11 against 8 a token of prompt.
             params.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
         self._context = llama_cpp.llama_init_from_model(self._model, params)
         if not self._context:
@@ -94,8 +103,8 @@ class Gguf:
     # --- text and tokens
 
     def tokenize(self, text: str, bos: bool = True) -> list[int]:
-        """Tokens of a rendered prompt: control tokens are read as such, BOS is put in front if the
-        model wants one and the text has none."""
+        """Tokens of a rendered prompt, control tokens included. With `bos`, the model's BOS token is put in
+        front if it wants one and the text has none. Raises EngineError."""
         raw = text.encode()
         bos = bos and self._adds_bos and not (self.bos_text and text.startswith(self.bos_text))
         room = len(raw) + 8
@@ -110,21 +119,23 @@ class Gguf:
         return self._piece(token, False)
 
     def ends_reply(self, token: int) -> bool:
-        """Whether the token ends a turn, or opens one: nothing after it belongs to the reply."""
+        """Whether the token ends a turn or opens the next, so that the reply is over."""
         return token in self._outside
 
     @property
     def control_texts(self) -> tuple[str, ...]:
-        """How the control tokens are spelled, longest first."""
+        """The spellings of the control tokens, longest first."""
         found = {self._special(token) for token in self._outside}
         return tuple(sorted((text for text in found if len(text) > 1), key=len, reverse=True))
 
     @property
     def bos_text(self) -> str:
+        """The spelling of the token that begins a prompt; "" for a model without one."""
         return self._special(self._api.llama_vocab_bos(self._vocab))
 
     @property
     def eos_text(self) -> str:
+        """The spelling of the token that ends a text; "" for a model without one."""
         return self._special(self._api.llama_vocab_eos(self._vocab))
 
     @property
@@ -145,10 +156,10 @@ class Gguf:
         stopped: Callable[[], bool] = _never,
         chunk_tokens: int = FAST_CHUNK_TOKENS,
     ) -> bool:
-        """Make the cache hold exactly `tokens`, and have the logits after the last.
+        """Make the cache hold exactly `tokens`, with the logits after the last one.
 
-        `stopped` is asked before every chunk; False comes back when it said so. What was decoded
-        until then stays in the cache. Raises EngineError.
+        `stopped` is called before every chunk; once it returns True, `evaluate` returns False, and what was
+        decoded stays in the cache. Raises EngineError for too many tokens or a failed decode.
         """
         if not 0 < len(tokens) <= self.context_tokens:
             raise EngineError(
@@ -168,10 +179,10 @@ class Gguf:
     def evaluate_both(
         self, tokens: Sequence[int], inner: int, stopped: Callable[[], bool] = _never
     ) -> npt.NDArray[np.float64] | None:
-        """Like `evaluate`, and the distribution after the first `inner` tokens, out of one decode.
+        """As `evaluate`, and return the distribution after the first `inner` tokens, out of one decode.
 
-        None where `stopped` said so. Each decode reads all weights once, so the few tokens between the
-        end of a turn's words and the beginning of its reply cost little beside the words themselves.
+        Returns None once `stopped` returns True. Each decode reads all weights once, so the few tokens
+        between the end of a turn's words and the beginning of its reply cost little in the same decode.
         """
         if not 1 < inner < len(tokens) <= min(self.context_tokens, inner + FAST_CHUNK_TOKENS):
             raise ValueError(f"{inner=} of {len(tokens)} tokens, context {self.context_tokens}")
@@ -186,7 +197,10 @@ class Gguf:
         return self.probabilities(inner - 1 - start)
 
     def probabilities(self, at: int = -1) -> npt.NDArray[np.float64]:
-        """The next token's distribution after the latest `evaluate`: float64, shape (vocabulary_size,)."""
+        """The next token's distribution after the latest `evaluate`: float64, shape (vocabulary_size,).
+
+        `at` is a position in the latest decode for which logits were asked.
+        """
         pointer = self._api.llama_get_logits_ith(self._context, at)
         logits = np.ctypeslib.as_array(pointer, shape=(self.vocabulary_size,)).astype(np.float64)
         logits -= logits.max()
@@ -195,17 +209,18 @@ class Gguf:
         return result
 
     def forbid_ending(self) -> None:
-        """Make every token that ends a reply impossible for the sampler's next choice."""
+        """Make every token that ends a reply impossible for the next choice of a sampler."""
         logits = self._api.llama_get_logits_ith(self._context, -1)
         for token in self._outside:
             logits[token] = -math.inf
         self._logits_fresh = False
 
     def sampler(self, sampling: Sampling) -> Sampler:
+        """A sampler for one reply; the caller closes it."""
         return Sampler(self._api, self._context, self.vocabulary_size, sampling)
 
     def close(self) -> None:
-        """Give the memory back. Safe to call twice; nothing else may be called afterwards."""
+        """Free the memory. Safe to call twice; nothing else may be called afterwards."""
         if self._batch is not None:
             self._api.llama_batch_free(self._batch)
         if self._context:
@@ -258,7 +273,8 @@ class Gguf:
 
 
 class Sampler:
-    """Picks the next token: repeat penalty over the reply so far, top-k, top-p, min-p, temperature, seed."""
+    """Chooses tokens: repeat penalty over the reply so far, then top-k, top-p, min-p, temperature and seed,
+    or the likeliest token where the temperature is 0."""
 
     def __init__(self, api: Any, context: Any, vocabulary_size: int, sampling: Sampling) -> None:
         self._api, self._context = api, context
@@ -283,10 +299,11 @@ class Sampler:
             add(api.llama_sampler_init_dist(sampling.seed & 0xFFFFFFFF))
 
     def next(self) -> int:
-        """Pick from the logits of the latest decode, and remember the choice for the penalty."""
+        """Choose from the logits of the latest decode; the choice counts for the penalty."""
         return int(self._api.llama_sampler_sample(self._chain, self._context, -1))
 
     def close(self) -> None:
+        """Free its memory; safe to call twice."""
         if self._chain is not None:
             self._api.llama_sampler_free(self._chain)
             self._chain = None

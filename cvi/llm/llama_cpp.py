@@ -1,8 +1,8 @@
-"""The llama.cpp engine: any GGUF, on this machine, its prompt warm before it is needed.
+"""The llama.cpp engine: any GGUF on this machine, with the prompt in the KV cache before it is needed.
 
-One thread owns the model. The calls of a turn build on each other's cache: `prefill` while the
-participant speaks, `completeness` at their pauses, `stream` once they stop; each decodes only the
-tokens the one before has not. Any newer call makes a running `prefill` give way.
+One thread owns the model. The calls of a turn use each other's cache: `prefill` while the participant speaks,
+`completeness` at their pauses, `stream` once they stop; each decodes only what is not in the cache yet. A
+newer call ends a running `prefill` early.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ SHIPPED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SHIPPED_BYTES = 98_362_432
 
 PREFILL_CHUNK_TOKENS = 8
-"""A running prefill gives way after at most this many tokens: 80 ms with SmolLM2-135M on one thread."""
+"""A running prefill ends at most this many tokens after a newer call: 80 ms with SmolLM2-135M on one
+thread."""
 
 RESERVE_TOKENS = 192
 """Room for a reply in every prompt, so that all calls of a turn cut a long history at the same place."""
@@ -91,22 +92,22 @@ class LlamaCpp:
         self._closed = False
 
     async def warm(self, messages: Sequence[Message]) -> None:
-        """Read the prompt into the cache, up to where the participant's words will begin."""
+        """Read the prompt into the cache, up to where the participant's words begin. Raises EngineError."""
         self._begin()
         await self._stage.run(lambda: self._read(messages, ""))
 
     async def prefill(self, messages: Sequence[Message], partial: str) -> None:
-        """Read the turn so far into the cache; ends early when a newer call waits.
+        """Read the turn so far into the cache; ends early once a newer call waits.
 
-        Does nothing while a reply is being streamed, which would have to win its cache back.
+        Does nothing while a reply is streamed, which needs the cache itself.
         """
         mine = self._begin()
         if self._streams == 0:
             await self._stage.run(lambda: self._read(messages, partial, mine))
 
     async def completeness(self, messages: Sequence[Message], text: str) -> float | None:
-        """Calibrated probability that the turn `text` is complete, judged by how likely an ending is
-        the next token after it. Punctuation at its end, a recognizer's guess, is not believed."""
+        """Calibrated probability that the turn `text` is complete, from how likely an ending is as the next
+        token. Punctuation at its end is ignored, because a recognizer only guesses it."""
         self._begin()
         words = text.strip().rstrip(".?!…。？ ")
         if not words:
@@ -114,7 +115,7 @@ class LlamaCpp:
         return await self._stage.run(lambda: calibrated(self._ending_probability(messages, words)))
 
     async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[str, None]:
-        """Pieces of the reply. A closed iterator stops the model within one token."""
+        """Pieces of the reply. Closing the iterator stops the model within one token. Raises EngineError."""
         self._begin()
         self._streams += 1
         try:
@@ -130,7 +131,8 @@ class LlamaCpp:
             self._streams -= 1
 
     async def ending_probability(self, messages: Sequence[Message], text: str) -> float:
-        """The summed probability, not calibrated; what `scripts/tune_completeness.py` fits."""
+        """The summed probability of all endings, before calibration, which `scripts/tune_completeness.py`
+        fits."""
         return await self._stage.run(lambda: self._ending_probability(messages, text))
 
     async def close(self) -> None:
@@ -154,11 +156,11 @@ class LlamaCpp:
         model, prompt = self._model, self._prompt
         room = model.context_tokens - min(max(reply_tokens, RESERVE_TOKENS), model.context_tokens // 2)
         if words is None:
-            return fit(messages, room, lambda kept: model.tokenize(prompt.reply(kept)))
+            return fit(messages, room, lambda chosen: model.tokenize(prompt.reply(chosen)))
         return fit(
             [*messages, Message("user", words)],
             room,
-            lambda kept: model.tokenize(prompt.unfinished(kept[:-1], kept[-1].content)),
+            lambda chosen: model.tokenize(prompt.unfinished(chosen[:-1], chosen[-1].content)),
         )
 
     def _read(self, messages: Sequence[Message], words: str, call: int | None = None) -> None:
@@ -173,8 +175,8 @@ class LlamaCpp:
             self._model.evaluate(tokens, lambda: call != self._latest_call, PREFILL_CHUNK_TOKENS)
 
     def _ending_probability(self, messages: Sequence[Message], words: str) -> float:
-        """Judge the words and read on to where the reply begins, in one decode: the reply, which will
-        probably follow, then has its first token's odds already."""
+        """Judge the words and read on to where the reply begins, in one decode, so that the reply has the
+        probabilities of its first token already."""
         model = self._model
         judged = self._tokens(messages, words)
         through = self._tokens([*messages, Message("user", words)], None)
@@ -238,7 +240,7 @@ def calibrated(ending_probability: float) -> float:
 
 
 def default_threads() -> int:
-    """One core less than there are, at most 4: a thread without a core of its own makes the others spin.
+    """One less than the number of cores, at most 4: a thread without a core of its own makes the others spin.
 
     On two cores that others used too, two threads gave 2.6 tokens a second and 670 ms to the first
     piece, one gave 15.6 and 193 ms; on the same cores idle 58 and 40 tokens a second
@@ -248,10 +250,10 @@ def default_threads() -> int:
 
 
 class TokenTextReader:
-    """Feeds on the bytes of one token after another.
+    """Turns the bytes of tokens into text of whole UTF-8 characters that ends before the first stop string.
 
-    A character may be spread over tokens, and so may a stop string; whatever could still turn out to
-    be the beginning of one is held back. Once `stopped`, the stop string and all after it are gone.
+    A character may be spread over tokens, and so may a stop string; what may be the beginning of one is held
+    back. Once a stop string is complete, `stopped` is true and nothing more is returned.
     """
 
     def __init__(self, stop: Sequence[str] = ()) -> None:
@@ -261,18 +263,18 @@ class TokenTextReader:
         self.stopped = False
 
     def push(self, piece: bytes) -> str:
-        """The text that is now certain; often "" or more than the piece itself."""
+        """Take the bytes of a token and return the text that is now certain, perhaps ""."""
         return self._take(self._decoder.decode(piece), final=False)
 
     def finish(self) -> str:
-        """What was held back, once no more pieces come."""
+        """Return what was held back, after the last token."""
         return self._take(self._decoder.decode(b"", final=True), final=True)
 
     def _take(self, text: str, final: bool) -> str:
         if self.stopped:
             return ""
         self._pending += text
-        # The one complete first wins, so that it does not matter how the text was cut into tokens.
+        # The one that is complete first counts, so that it does not matter how the text was cut into tokens.
         found = [(self._pending.find(stop), stop) for stop in self._stop]
         ends = [(start + len(stop), start) for start, stop in found if start >= 0]
         if ends:

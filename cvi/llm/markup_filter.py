@@ -1,8 +1,8 @@
-"""What a model writes -> what a person would say: markup, stage directions and role labels go.
+"""Removes from a language model's text what is not to be spoken: markup, stage directions, role labels.
 
-Works on a stream. Text is let through as soon as its meaning is certain; what may still turn out to
-be the beginning of markup is held back, a few characters as a rule. Since it is fed character by
-character, the outcome cannot depend on how the text was cut into pieces.
+Works on a stream. Text is passed on as soon as it is certain to be speakable; what may still be the beginning
+of markup is held back, usually a few characters. The text is fed character by character, so the result does
+not depend on how it was cut into pieces.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ _SPOKEN_SYMBOLS = "°©®™№℃℉"
 
 
 class MarkupFilter:
-    """One reply. `names` are what the persona is called, whose label ("Ada: ") is taken off.
+    """Filters one reply. `names` are the persona's: a label "Ada: " is removed.
 
-    `stopped` turns true where the model begins to write somebody else's part; nothing follows then.
-    `take_emotion` gives the latest `<emotion value="..."/>` once.
+    `stopped` becomes true where the model begins to write another speaker's part; nothing is returned after
+    that.
     """
 
     def __init__(self, names: Iterable[str] = ()) -> None:
@@ -65,15 +65,17 @@ class MarkupFilter:
         self.stopped = False
 
     def feed(self, character: str) -> str:
-        """One more character of the model's text -> the speakable text now certain. "\\n" ends a line."""
+        """Take the next character and return the text that is now certain to be speakable. "\\n" ends a
+        line."""
         self._hold += character
         return self._drain(final=False)
 
     def finish(self) -> str:
-        """What was held back, once no more comes."""
+        """Return what was held back, at the end of the text."""
         return self._drain(final=True)
 
     def take_emotion(self) -> str | None:
+        """The value of the latest tag `<emotion value="..."/>`, once; None without a new one."""
         emotion, self._emotion = self._emotion, None
         return emotion
 
@@ -83,17 +85,17 @@ class MarkupFilter:
             step = self._step(self._hold, final)
             if step is None:
                 break
-            said, self._hold = step
-            if said == "\n":
+            speakable, self._hold = step
+            if speakable == "\n":
                 self._at_line_start = True
-            elif said.strip():
+            elif speakable.strip():
                 self._at_line_start, self._begun = False, True
-                self._last = said.strip()[-1]
-            out += said
+                self._last = speakable.strip()[-1]
+            out += speakable
         return out
 
     def _step(self, held: str, final: bool) -> tuple[str, str] | None:
-        """(what is said now, what is left of `held`); None when more must be seen first."""
+        """(speakable text, the rest of `held`); None where more characters are needed to decide."""
         if self._closing is not None:
             return self._skip_to_closing(held, final)
         if self._at_line_start:
@@ -134,7 +136,8 @@ class MarkupFilter:
         return ("", held[-keep:]) if len(held) > keep else None
 
     def _line_head(self, held: str, final: bool) -> str | None:
-        """`held` without a label, bullet or heading mark at its front; None when not certain yet."""
+        """`held` without a label, bullet or heading mark at its front; None where more is needed to
+        decide."""
         if held.startswith("###"):
             self.stopped = True
             return ""

@@ -1,8 +1,8 @@
-"""What a recognizer must do.
+"""The Protocol of speech recognizers.
 
-One `SttStream` is opened for each turn. Audio is fed as it arrives; the conversation asks for
-partial text now and then, and for final text at each pause, because the end of a turn is guessed
-before it is known: `final` may be called, speech may go on, and `final` may be called again.
+One `SttStream` is opened for each turn. Audio is fed as it arrives; the conversation asks for partial text
+now and then, and for final text at each pause, because a turn may end there or go on: after a `final`,
+feeding and another `final` may follow.
 """
 
 from __future__ import annotations
@@ -34,28 +34,32 @@ class SttStream(Protocol):
     """One turn. Called from the event loop; calls that overlap are served in order."""
 
     def feed(self, pcm: Pcm) -> None:
-        """Take 16 kHz mono int16, any length. Returns at once; never blocks the loop."""
+        """Take mono int16 at HEARD_HZ, any length. Returns at once."""
 
     async def partial(self) -> str:
-        """The words so far, cheap and perhaps wrong at the end; "" when there are none."""
+        """The words so far, at little cost, the last ones perhaps wrong; "" for none."""
 
     async def final(self) -> str:
-        """The best text for everything fed up to this call; "" when nothing was said.
+        """The best text for everything fed up to this call; "" for no words.
 
-        Feeding may go on afterwards; a later `final` covers the whole turn again.
-        Raises EngineError.
+        Feeding may go on afterwards; a later `final` covers the whole turn again. Raises EngineError.
         """
 
     def close(self) -> None:
-        """Drop the turn, and any decoding under way."""
+        """End the turn, and any decoding under way; a waiting `final` returns the text it has."""
 
 
 class SttEngine(Protocol):
+    """A recognizer with its model read. Called from the event loop."""
+
     name: str
+    """As in the entry point `stt.NAME`."""
 
     async def warm(self) -> None:
-        """Do whatever makes the first turn as fast as the second."""
+        """Run or connect once, so that the first turn is as fast as the second. Raises EngineError."""
 
-    def open(self) -> SttStream: ...
+    def open(self) -> SttStream:
+        """Begin a turn. Raises EngineError after `close`."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Free the model or connection; safe to call twice."""
