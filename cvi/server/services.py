@@ -82,9 +82,9 @@ async def open_services(settings: ServerSettings, metrics: Metrics) -> Services:
         database,
         AdmissionControl(hardware.cores),
         metrics,
-        most=settings.max_conversations or max(1, hardware.cores // 2),
-        webhooks_wait=delivery.wake,
-        recordings_wait=recordings.wake,
+        max_rooms=settings.max_conversations or max(1, hardware.cores // 2),
+        wake_webhooks=delivery.wake,
+        wake_recordings=recordings.wake,
         tracer=tracer(),
     )
     films = Darkroom(

@@ -63,8 +63,15 @@ def main() -> None:
         elif kind == "leave":
             say(type="left", participant_id=message["participant_id"])
         elif kind == "interaction":
-            text = message["event"]["properties"].get("text", "")
-            say(type="event", event={"event_type": "application.perception_analysis", "properties": {"analysis": text}})
+            text = message["event"].get("properties", {}).get("text", "")
+            if text == "refuse me":
+                say(type="refused", id=message["id"], message="That cannot be done.")
+                continue
+            if text != "ignore me" and message["id"]:
+                say(type="accepted", id=message["id"])
+            event = {"event_type": "application.perception_analysis", "properties": {"analysis": text}}
+            common = {"message_type": "conversation", "conversation_id": spec["conversation_id"], "seq": 1, "timestamp": 1.0}
+            say(type="event", event={**common, **event})
         elif kind == "end":
             reason = message["reason"]
             break

@@ -254,3 +254,49 @@ async def test_events_handed_in_reach_the_worker_and_its_own_are_kept(client: ht
             break
         await asyncio.sleep(0.01)
     assert events[-1]["properties"] == {"analysis": "hello"}
+
+
+@pytest.mark.parametrize(
+    ("event_type", "properties", "words"),
+    [
+        ("overwrite_llm_context", {"text": "It rains."}, "`properties.context` must be a text. Given: `text`."),
+        ("echo", {"modality": "speech", "text": "Hi."}, "`modality` must be 'text' or 'audio'"),
+        ("tool_result", {"tool_call_id": "t1", "output": "4"}, "No tool call waits"),
+        ("respond", {"text": " "}, "`properties.text` must be a text"),
+        ("sensitivity", {}, "participant_pause_sensitivity"),
+    ],
+)
+async def test_events_that_cannot_be_carried_out_are_refused_at_once(
+    client: httpx.AsyncClient, event_type: str, properties: dict, words: str
+) -> None:
+    made = await create(client)
+    body = {"event_type": f"conversation.{event_type}", "properties": properties}
+    answer = await client.post(f"/v2/conversations/{made['conversation_id']}/interactions", json=body)
+    assert answer.status_code == 400 and words in answer.json()["error"]
+
+
+async def test_a_typed_conversation_refuses_to_echo(client: httpx.AsyncClient) -> None:
+    made = await create(client, chat=True)
+    body = {"event_type": "conversation.echo", "properties": {"text": "Hi."}}
+    answer = await client.post(f"/v2/conversations/{made['conversation_id']}/interactions", json=body)
+    assert answer.status_code == 400 and "no voice" in answer.json()["error"]
+
+
+async def test_what_the_worker_cannot_do_is_refused_with_its_reason(client: httpx.AsyncClient) -> None:
+    made = await create(client)
+    await until(lambda: client.app.state.services.rooms.get(made["conversation_id"]).state == "ready")
+    body = {"event_type": "conversation.respond", "properties": {"text": "refuse me"}}
+    path = f"/v2/conversations/{made['conversation_id']}/interactions"
+    answer = await client.post(path, json=body)
+    assert (answer.status_code, answer.json()) == (400, {"error": "That cannot be done."})
+
+
+async def test_a_worker_that_does_not_answer_is_not_taken_for_one_that_did(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cvi.server.rooms.room.ACCEPT_WITHIN_S", 0.05)
+    made = await create(client)
+    await until(lambda: client.app.state.services.rooms.get(made["conversation_id"]).state == "ready")
+    body = {"event_type": "conversation.respond", "properties": {"text": "ignore me"}}
+    answer = await client.post(f"/v2/conversations/{made['conversation_id']}/interactions", json=body)
+    assert answer.status_code == 503 and answer.headers["retry-after"] == "2"

@@ -228,7 +228,7 @@ def test_this_machine_can_be_measured() -> None:
 
 
 async def test_beyond_the_headroom_the_contracts_400(client: httpx.AsyncClient) -> None:
-    client.app.state.services.rooms._headroom._available = lambda: 100 * MIB
+    client.app.state.services.rooms._admission._available = lambda: 100 * MIB
     answer = await client.post("/v2/conversations", json={"replica_id": "june"})
     assert answer.status_code == 400
     assert answer.json() == {"message": "User has reached maximum concurrent conversations"}

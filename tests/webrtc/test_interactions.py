@@ -14,7 +14,7 @@ from cvi.conversation import events
 from cvi.conversation.events import Event
 from cvi.errors import UsageError
 from cvi.server.worker.commands import (
-    MOST_MESSAGE,
+    MAX_MESSAGE_CHARS,
     CommandHandler,
     Context,
     Echo,
@@ -23,7 +23,7 @@ from cvi.server.worker.commands import (
     Respond,
     Sensitivity,
     ToolResult,
-    read_request,
+    read_command,
 )
 from cvi.server.worker.interactions import Interactions, Told
 from cvi.testing.fakes import FakeLlm
@@ -203,14 +203,14 @@ def event(kind: str, **properties: Any) -> dict[str, Any]:
     ],
 )
 def test_every_request_is_read(message: dict[str, Any], request_: object) -> None:
-    assert read_request(message) == request_
-    assert read_request(json.dumps(message)) == request_
-    assert read_request(json.dumps(json.dumps(message))) == request_, "some clients encode twice"
+    assert read_command(message) == request_
+    assert read_command(json.dumps(message)) == request_
+    assert read_command(json.dumps(json.dumps(message))) == request_, "some clients encode twice"
 
 
 def test_echo_of_sound_is_read() -> None:
     data = base64.b64encode(b"\x01\x00\xff\x7f").decode()
-    request = read_request(
+    request = read_command(
         event("echo", modality="audio", audio=data, sample_rate=16000, inference_id="i", done="true")
     )
     assert isinstance(request, EchoSound)
@@ -224,7 +224,7 @@ def test_echo_of_sound_is_read() -> None:
         ("[1]", "JSON object"),
         ('"text"', "no event"),
         ("[" * 100_000, "not JSON"),
-        ("x" * (MOST_MESSAGE + 1), "at most"),
+        ("x" * (MAX_MESSAGE_CHARS + 1), "at most"),
         ({}, "no event"),
         (event("dance"), "no event"),
         ({"event_type": "conversation.respond", "properties": 3}, "object"),
@@ -243,7 +243,7 @@ def test_echo_of_sound_is_read() -> None:
 )
 def test_what_is_wrong_is_told(message: Any, words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        read_request(message)
+        read_command(message)
 
 
 class Conversation:

@@ -219,7 +219,7 @@ async def test_it_ends_when_it_must(tmp_path: Path, how: str) -> None:
 
 @pytest.mark.parametrize(
     ("first", "words"),
-    [("", "not JSON"), ("{}", "start"), ('{"type": "start", "conversation_id": "c1"}', "persona")],
+    [("", "Invalid JSON"), ("{}", "start"), ('{"type": "start", "conversation_id": "c1"}', "persona")],
 )
 async def test_a_spec_that_is_none_is_told(tmp_path: Path, first: str, words: str) -> None:
     async with worker(tmp_path, first=first) as held:

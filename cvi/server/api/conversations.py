@@ -18,24 +18,15 @@ from cvi.server.services import Services, ServicesDep
 from cvi.server.store import conversations
 from cvi.server.store.conversations import ConversationRow
 from cvi.server.vocabulary import Body, both
+from cvi.server.worker.commands import EVENT_TYPES
 
 router = APIRouter(prefix="/conversations", tags=["conversations"], route_class=JsonRoute)
-
-EVENTS_TAKEN = (
-    "conversation.echo",
-    "conversation.respond",
-    "conversation.interrupt",
-    "conversation.overwrite_llm_context",
-    "conversation.append_llm_context",
-    "conversation.sensitivity",
-    "conversation.tool_result",
-)
 
 
 class InteractionBody(Body):
     """An event of the Interactions Protocol, client to server."""
 
-    event_type: Literal[EVENTS_TAKEN]  # type: ignore[valid-type] # one list of names, for code and for OpenAPI
+    event_type: Literal[EVENT_TYPES]  # type: ignore[valid-type] # one list of names, for code and for OpenAPI
     properties: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -110,7 +101,10 @@ async def delete(
 
 @router.post("/{conversation_id}/interactions", summary="Send an event into a running conversation")
 async def interact(conversation_id: str, body: InteractionBody, services: ServicesDep) -> Response:
-    """Ours, not the contract's: what a participant sends over the data channel, sent by a server."""
+    """Ours, not the contract's: what a participant sends over the data channel, sent by a server.
+
+    400 says what is wrong with an event that cannot be carried out, 202 that it is.
+    """
     row = await _get(conversation_id, services)
     room = services.rooms.get(row.id)
     if room is None or room.state not in ("starting", "ready"):

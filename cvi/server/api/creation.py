@@ -23,6 +23,7 @@ from cvi.server.services import Services
 from cvi.server.store import resources
 from cvi.server.store.conversations import ConversationRow, add_conversation
 from cvi.server.vocabulary import Body
+from cvi.server.worker.messages import IceServerEntry, SessionLimits, StartSession, VideoFormat
 
 LONGEST_CALL_S = 3600
 LATE_S = 3600.0
@@ -138,9 +139,9 @@ async def create_conversation(
         await services.database.write(lambda connection: add_conversation(connection, row))
         return row, token
     services.rooms.reserve()
-    spec = _spec(row.id, body, document, replica, language or checked.language, services)
+    start = _start_message(row.id, body, document, replica, language or checked.language, services)
     seats = None if body.max_participants is None else body.max_participants - 1
-    await services.rooms.open(RoomOrder(row, spec, key, seats))
+    await services.rooms.open(RoomOrder(row, start, key, seats))
     return row, token
 
 
@@ -209,40 +210,39 @@ def _records(body: ConversationBody, document: dict[str, Any]) -> bool:
     return wanted or bool((document.get("recording") or {}).get("enabled"))
 
 
-def _spec(
+def _start_message(
     conversation_id: str,
     body: ConversationBody,
     document: dict[str, Any],
     replica: StoredReplica,
     language: str,
     services: Services,
-) -> dict[str, Any]:
-    """The worker's start message."""
+) -> StartSession:
     wanted, video = body.properties, services.settings.video
     folder = services.rooms.folder(conversation_id)
-    return {
-        "conversation_id": conversation_id,
-        "persona": document,
-        "replica": replica.name,
-        "profile": services.settings.profile,
-        "conversational_context": body.conversational_context,
-        "custom_greeting": body.custom_greeting,
-        "dynamic_greeting": body.enable_dynamic_greeting,
-        "language": language,
-        "audio_only": body.audio_only or body.chat,
-        "chat": body.chat,
-        "recording": str(folder / RECORDING_NAME) if _records(body, document) else None,
-        "journal_folder": str(folder),
-        "limits": {
-            "max_call_duration_s": min(wanted.max_call_duration, LONGEST_CALL_S),
-            "participant_absent_timeout_s": wanted.participant_absent_timeout,
-            "participant_left_timeout_s": wanted.participant_left_timeout,
-        },
-        "ice_servers": ice_servers_for(services.settings, conversation_id, services.wall()),
-        "video": {"width": video.width, "height": video.height, "fps": video.fps},
-        "greenscreen": wanted.apply_greenscreen,
-        "test_mode": False,
-    }
+    ice_servers = ice_servers_for(services.settings, conversation_id, services.wall())
+    return StartSession(
+        conversation_id=conversation_id,
+        persona=document,
+        replica=replica.name,
+        profile=services.settings.profile,
+        conversational_context=body.conversational_context,
+        custom_greeting=body.custom_greeting,
+        dynamic_greeting=body.enable_dynamic_greeting,
+        language=language,
+        audio_only=body.audio_only or body.chat,
+        chat=body.chat,
+        recording=folder / RECORDING_NAME if _records(body, document) else None,
+        journal_folder=folder,
+        limits=SessionLimits(
+            max_call_duration_s=min(wanted.max_call_duration, LONGEST_CALL_S),
+            participant_absent_timeout_s=wanted.participant_absent_timeout,
+            participant_left_timeout_s=wanted.participant_left_timeout,
+        ),
+        ice_servers=[IceServerEntry.model_validate(server) for server in ice_servers],
+        video=VideoFormat(width=video.width, height=video.height, fps=video.fps),
+        greenscreen=wanted.apply_greenscreen,
+    )
 
 
 def _kept(properties: PropertiesBody) -> dict[str, Any]:

@@ -18,12 +18,12 @@ from typing import Any
 from cvi.conversation.record import RECORDING_NAME
 from cvi.paths import conversations_dir
 from cvi.server.recordings.storage import Bucket, StorageError, put
-from cvi.server.rooms import event_store as chronicle
+from cvi.server.rooms import event_store
 from cvi.server.store import conversations, resources
 from cvi.server.store.database import Database
 from cvi.server.store.resources import Resource
 
-KIND = chronicle.UPLOADS
+KIND = event_store.UPLOADS
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 3600.0
 KEEP_TRYING_S = 24 * 3600.0
 
@@ -112,7 +112,7 @@ class Carrier:
             resources.remove(connection, KIND, conversation_id)
             row = conversations.get_conversation(connection, conversation_id)
             if row is not None:  # else it was deleted meanwhile
-                chronicle.tell(connection, row, "application.recording_ready", told, now)
+                event_store.add_event(connection, row, "application.recording_ready", told, now)
 
         await self._database.write(tell)
         self._webhooks_wait()

@@ -25,7 +25,7 @@ UPLOADS = "uploads"
 """The kind under which recordings wait that belong elsewhere; their ids are their conversations'."""
 
 
-def tell(
+def add_event(
     connection: sqlite3.Connection,
     row: ConversationRow,
     event_type: str,
@@ -50,7 +50,7 @@ def tell(
     outbox.put(connection, row.id, row.callback_url, event_type, body, now)
 
 
-def tell_the_end(
+def add_ending(
     connection: sqlite3.Connection,
     row: ConversationRow,
     reason: str,
@@ -65,16 +65,16 @@ def tell_the_end(
     """
     if not conversations.end_conversation(connection, row.id, reason, now):
         return False
-    tell(connection, row, "system.shutdown", {"reason": reason}, now, {"shutdown_reason": reason})
+    add_event(connection, row, "system.shutdown", {"reason": reason}, now, {"shutdown_reason": reason})
     with_prompt = [{"role": "system", "content": system_prompt}, *lines]
     ready = "application.transcription_ready"
-    tell(connection, row, ready, {"transcript": lines}, now, {"transcript": with_prompt})
+    add_event(connection, row, ready, {"transcript": lines}, now, {"transcript": with_prompt})
     bucket = row.request.get("recording_bucket")
     if recording is not None and bucket is not None:
         upload = {"recording": recording, "bucket": bucket, "tries": 0, "next_at": now}
         resources.add(connection, UPLOADS, row.id, row.name, upload, now)
     elif recording is not None:
-        tell(connection, row, "application.recording_ready", recording, now)
+        add_event(connection, row, "application.recording_ready", recording, now)
     return True
 
 

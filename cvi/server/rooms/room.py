@@ -10,9 +10,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import BaseModel
+
+from cvi.child_process import ChildProcess
+from cvi.errors import UsageError
 from cvi.server.answers import HttpProblem
-from cvi.server.rooms.process import WorkerProcess
 from cvi.server.rooms.tokens import RoomLock
+from cvi.server.worker.commands import read_command, unsupported
+from cvi.server.worker.messages import (
+    WORKER_MESSAGES,
+    Accepted,
+    Answer,
+    EndSession,
+    Failed,
+    Interaction,
+    Joined,
+    Leave,
+    Left,
+    LiveEvent,
+    Offer,
+    Ready,
+    Refused,
+    StartSession,
+    Stopped,
+    WorkerMessage,
+)
 
 STARTUP_FAILED = "exception_encountered_during_conversation_startup"
 OFFER_WITHIN_S = 14.0
@@ -20,6 +42,8 @@ OFFER_WITHIN_S = 14.0
 OVERTIME_S = 20.0
 """How long a worker may go on after the conversation's own limit, before it is ended from here."""
 END_WITHIN_S = 15.0
+ACCEPT_WITHIN_S = 5.0
+LOG_NAME = "worker.log"
 KILL_AFTER_S = 5.0
 
 log = logging.getLogger("cvi.server.rooms")
@@ -28,27 +52,27 @@ State = Literal["starting", "ready", "ending", "ended"]
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """What an offer was answered with."""
+class JoinAnswer:
+    """The SDP that an offer was answered with, and who the participant is from now on."""
 
     sdp: str
     participant_id: str
 
 
 @dataclass(slots=True)
-class Outcome:
+class RoomOutcome:
     """How a room ended: the worker's own account, as far as it gave one."""
 
     reason: str
     crashed: bool = False
     transcript: list[dict[str, Any]] = field(default_factory=list)
-    recording: str | None = None
+    recording: Path | None = None
 
 
 class Room:
     """Lives from the start of its worker to its end; `run` is that life.
 
-    `on_event` is called with ("ready" | "joined" | "left" | "event", details).
+    `on_message` is called with what the worker tells of the conversation, in order.
     """
 
     def __init__(
@@ -56,48 +80,47 @@ class Room:
         conversation_id: str,
         command: Sequence[str],
         folder: Path,
-        spec: dict[str, Any],
+        start: StartSession,
         *,
         lock: RoomLock | None,
         participants: int | None,
         ready_within_s: float,
-        on_event: Callable[[str, dict[str, Any]], None],
+        on_message: Callable[[Ready | Joined | Left | LiveEvent], None],
     ) -> None:
         self.conversation_id = conversation_id
         self.lock = lock
         self.state: State = "starting"
-        self.metrics: dict[str, Any] = {}
-        self._spec = spec
+        self._start = start
         self._seats = participants
         self._ready_within_s = ready_within_s
-        self._max_s = float(spec["limits"]["max_call_duration_s"])
-        self._on_event = on_event
-        self._process = WorkerProcess(command, folder, self._hear)
+        self._on_message = on_message
+        self._process = ChildProcess(command, folder / LOG_NAME, WORKER_MESSAGES, self._hear)
         self._begun = asyncio.Event()
         self._ready = asyncio.Event()
-        self._offers: dict[str, asyncio.Future[str]] = {}
+        self._requests: dict[str, asyncio.Future[str]] = {}
         self._known: set[str] = set()
         self.present: set[str] = set()
         self._asked: str | None = None
-        self._outcome: Outcome | None = None
+        self._outcome: RoomOutcome | None = None
 
     @property
     def asked(self) -> str | None:
-        """Why it is being ended, once somebody asked for it."""
+        """Why it is being ended; None while nobody asked for it."""
         return self._asked
 
     @property
     def pid(self) -> int | None:
+        """The worker's process; None when none runs."""
         return self._process.pid if self._process.running else None
 
-    async def run(self) -> Outcome:
+    async def run(self) -> RoomOutcome:
         """Start the worker and see it to its end, whatever end that is."""
         try:
             await self._process.start()
         except OSError as error:
             log.error("worker cannot be started: %s", error, extra={"conversation_id": self.conversation_id})
-            return self._close(Outcome(STARTUP_FAILED, crashed=True))
-        self._process.send({"type": "start", **self._spec})
+            return self._close(RoomOutcome(STARTUP_FAILED, crashed=True))
+        self._process.send(self._start)
         self._begun.set()
         watch = asyncio.create_task(self._watch())
         try:
@@ -109,21 +132,21 @@ class Room:
             watch.cancel()
         return self._close(self._outcome or self._died(status))
 
-    def _died(self, status: int) -> Outcome:
+    def _died(self, status: int) -> RoomOutcome:
         """It is gone and never said why."""
         if self.state == "starting":
-            return Outcome(STARTUP_FAILED, crashed=True)
+            return RoomOutcome(STARTUP_FAILED, crashed=True)
         if self._asked is not None:
-            return Outcome(self._asked, crashed=True)
+            return RoomOutcome(self._asked, crashed=True)
         log.error("worker died with %s", status, extra={"conversation_id": self.conversation_id})
-        return Outcome("internal error occurred at step conversation", crashed=True)
+        return RoomOutcome("internal error occurred at step conversation", crashed=True)
 
-    def _close(self, outcome: Outcome) -> Outcome:
+    def _close(self, outcome: RoomOutcome) -> RoomOutcome:
         self.state = "ended"
         self.present.clear()
         self._begun.set()
         self._ready.set()
-        for waiting in self._offers.values():
+        for waiting in self._requests.values():
             if not waiting.done():
                 waiting.set_exception(ended())
         return outcome
@@ -137,7 +160,7 @@ class Room:
             log.error("worker was never ready", extra={"conversation_id": self.conversation_id})
             self._process.kill()
             return
-        await asyncio.sleep(self._max_s + OVERTIME_S)
+        await asyncio.sleep(self._start.limits.max_call_duration_s + OVERTIME_S)
         await self.end("max_call_duration")
 
     async def end(self, reason: str) -> None:
@@ -147,10 +170,11 @@ class Room:
             self._asked = reason
             if self.state in ("starting", "ready"):
                 self.state = "ending"
-            self._process.send({"type": "end", "reason": reason})
+            self._process.send(EndSession(reason=reason))
         await self._process.stop(END_WITHIN_S, KILL_AFTER_S)
 
     def kill(self) -> None:
+        """End the worker's process now."""
         self._process.kill()
 
     def hurry(self) -> None:
@@ -158,7 +182,9 @@ class Room:
         if self._asked is not None:
             self.kill()
 
-    async def offer(self, sdp: str, name: str, participant_id: str | None, restart: bool = False) -> Answered:
+    async def offer(
+        self, sdp: str, name: str, participant_id: str | None, restart: bool = False
+    ) -> JoinAnswer:
         """Let somebody in, or in again; with `restart`, only find their connection another way.
 
         Raises `HttpProblem`.
@@ -181,108 +207,118 @@ class Room:
                 {"retry-after": "2"},
             ) from None
 
-    async def _ask(self, sdp: str, name: str, who: str, resume: bool, restart: bool) -> Answered:
-        number = secrets.token_hex(6)
-        waiting: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._offers[number] = waiting
+    async def _ask(self, sdp: str, name: str, who: str, resume: bool, restart: bool) -> JoinAnswer:
         self._known.add(who)
-        self._process.send(
-            {
-                "type": "offer",
-                "id": number,
-                "participant_id": who,
-                "participant_name": name,
-                "sdp": sdp,
-                "resume": resume,
-                "restart": restart and resume,
-            }
+        offer = Offer(
+            id=_new_id(), participant_id=who, participant_name=name, sdp=sdp, restart=restart and resume
         )
         try:
-            return Answered(await waiting, who)
+            return JoinAnswer(await self._request(offer), who)
         except HttpProblem:
             if not resume:
                 self._known.discard(who)
             raise
+
+    async def _request(self, message: Offer | Interaction) -> str:
+        """Send a message and wait for the worker's answer to it. Raises `HttpProblem`."""
+        waiting: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._requests[message.id] = waiting
+        try:
+            self._send(message)
+            return await waiting
         finally:
-            del self._offers[number]
+            del self._requests[message.id]
+
+    def _send(self, message: BaseModel) -> None:
+        if not self._process.send(message):
+            raise _no_answer()
 
     def knows(self, participant_id: str | None) -> bool:
         """Whether it is somebody who was let in before."""
         return participant_id in self._known
 
     def leave(self, participant_id: str) -> None:
+        """Let a participant out; nothing happens when they are not in."""
         if participant_id in self._known:
-            self._process.send({"type": "leave", "participant_id": participant_id})
+            self._process.send(Leave(participant_id=participant_id))
 
     async def interact(self, event: dict[str, Any]) -> None:
-        """Hand in an event of the Interactions Protocol, as if a participant had sent it."""
-        await self._begun.wait()
-        self._process.send({"type": "interaction", "event": event})
+        """Carry out an event of the Interactions Protocol, as if a participant had sent it.
 
-    def _hear(self, message: dict[str, Any]) -> None:
-        match message["type"]:
-            case "ready":
+        While the worker still starts, what it will be able to do waits there. Raises `HttpProblem` with what
+        is wrong with an event that cannot be carried out.
+        """
+        try:
+            command = read_command(event)
+        except UsageError as error:
+            raise HttpProblem(400, str(error)) from None
+        await self._begun.wait()
+        if self.state not in ("starting", "ready"):
+            raise HttpProblem(400, "The conversation has ended.")
+        refusal = unsupported(command, typed=self._start.chat)
+        if refusal is not None:
+            raise HttpProblem(400, refusal)
+        if self.state == "starting":
+            self._send(Interaction(event=event))
+            return
+        try:
+            async with asyncio.timeout(ACCEPT_WITHIN_S):
+                await self._request(Interaction(id=_new_id(), event=event))
+        except TimeoutError:
+            raise _no_answer() from None
+        except HttpProblem as problem:
+            raise HttpProblem(problem.status, problem.text) from None
+
+    def _hear(self, message: WorkerMessage) -> None:
+        match message:
+            case Ready():
                 if self.state == "starting":
                     self.state = "ready"
                 self._ready.set()
-                self._on_event("ready", {})
-            case "answer":
-                self._settle(message["id"], sdp=str(message["sdp"]))
-            case "refused":
-                self._settle(message["id"], refused=message)
-            case "joined":
-                self.present.add(str(message["participant_id"]))
-                self._on_event("joined", {})
-            case "left":
-                self.present.discard(str(message["participant_id"]))
-                self._on_event("left", {})
-            case "event":
-                if isinstance(message["event"], dict):
-                    self._on_event("event", message["event"])
-            case "metrics":
-                self.metrics = {key: value for key, value in message.items() if key != "type"}
-            case "stopped":
-                self._outcome = _outcome(message)
-            case "failed":
-                log.error(
-                    "worker failed: %s",
-                    message.get("message"),
-                    extra={"conversation_id": self.conversation_id},
-                )
+                self._on_message(message)
+            case Answer():
+                self._settle(message.id, message.sdp)
+            case Accepted():
+                self._settle(message.id, "")
+            case Refused():
+                self._settle(message.id, HttpProblem(message.status, message.message, "message"))
+            case Joined():
+                self.present.add(message.participant_id)
+                self._on_message(message)
+            case Left():
+                self.present.discard(message.participant_id)
+                self._on_message(message)
+            case LiveEvent():
+                self._on_message(message)
+            case Stopped():
+                lines = [line.model_dump(exclude_none=True) for line in message.transcript]
+                self._outcome = RoomOutcome(message.reason, transcript=lines, recording=message.recording)
+            case Failed():
+                about = {"conversation_id": self.conversation_id}
+                log.error("worker failed: %s", message.message, extra=about)
                 step = "conversation" if self._ready.is_set() else "startup"
                 reason = STARTUP_FAILED if step == "startup" else f"internal error occurred at step {step}"
-                self._outcome = self._outcome or Outcome(reason, crashed=True)
+                self._outcome = self._outcome or RoomOutcome(reason, crashed=True)
 
-    def _settle(self, number: str, *, sdp: str = "", refused: dict[str, Any] | None = None) -> None:
-        waiting = self._offers.get(number)
+    def _settle(self, id: str, result: str | HttpProblem) -> None:
+        waiting = self._requests.get(id)
         if waiting is None or waiting.done():
             return
-        if refused is None:
-            waiting.set_result(sdp)
-            return
-        status = refused.get("status", 400)
-        status = status if isinstance(status, int) and 400 <= status < 600 else 400
-        waiting.set_exception(
-            HttpProblem(status, str(refused.get("message", "The offer was refused.")), "message")
-        )
+        if isinstance(result, HttpProblem):
+            waiting.set_exception(result)
+        else:
+            waiting.set_result(result)
 
 
 def ended() -> HttpProblem:
+    """What is answered to somebody who comes after the end."""
     return HttpProblem(410, "This conversation has ended.", "message")
 
 
-def _outcome(message: dict[str, Any]) -> Outcome:
-    lines = message.get("transcript")
-    good = [
-        line
-        for line in (lines if isinstance(lines, list) else [])
-        if isinstance(line, dict)
-        and isinstance(line.get("role"), str)
-        and isinstance(line.get("content"), str)
-    ]
-    recording = message.get("recording")
-    return Outcome(
-        str(message.get("reason") or "end_conversation_endpoint_hit"),
-        transcript=good,
-        recording=recording if isinstance(recording, str) else None,
-    )
+def _no_answer() -> HttpProblem:
+    text = "The conversation does not answer; try again in a moment."
+    return HttpProblem(503, text, "message", {"retry-after": "2"})
+
+
+def _new_id() -> str:
+    return secrets.token_hex(6)

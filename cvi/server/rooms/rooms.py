@@ -14,21 +14,24 @@ from cvi.conversation.record import RECORDING_NAME
 from cvi.paths import conversations_dir
 from cvi.server.answers import HttpProblem
 from cvi.server.metrics import Metrics
-from cvi.server.rooms import event_store as chronicle
+from cvi.server.rooms import event_store
 from cvi.server.rooms.admission import AdmissionControl
-from cvi.server.rooms.room import Outcome, Room
+from cvi.server.rooms.room import Room, RoomOutcome
 from cvi.server.rooms.tokens import RoomLock
 from cvi.server.settings import ServerSettings
 from cvi.server.store import conversations
 from cvi.server.store.conversations import ConversationRow
 from cvi.server.store.database import Database
 from cvi.server.tracing import trace
+from cvi.server.worker.messages import Joined, Left, LiveEvent, Ready, StartSession
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
 FULL = "User has reached maximum concurrent conversations"
-LOOK_EVERY_S = 2.0
+MEASURE_EVERY_S = 2.0
+STORED_EVENTS = ("application.", "conversation.objective.", "conversation.guardrail.")
+"""Live events that are part of the conversation's account, by the beginning of their names."""
 RESTARTED = "internal error occurred at step server"
 
 log = logging.getLogger("cvi.server.rooms")
@@ -36,17 +39,18 @@ log = logging.getLogger("cvi.server.rooms")
 
 @dataclass(frozen=True, slots=True)
 class RoomOrder:
-    """What a room is opened with. `spec` is the worker's start message; no `seats`, no limit of ours."""
+    """What a room is opened with. `seats` is how many participants it takes; None for no limit of its own."""
 
     row: ConversationRow
-    spec: dict[str, Any]
+    start: StartSession
     lock: RoomLock | None
     seats: int | None
 
     @property
     def system_prompt(self) -> str:
-        persona = self.spec["persona"]
-        parts = (persona.get("system_prompt"), persona.get("context"), self.spec["conversational_context"])
+        """What the transcript shows as the system's line."""
+        persona = self.start.persona
+        parts = (persona.get("system_prompt"), persona.get("context"), self.start.conversational_context)
         return "\n\n".join(part for part in parts if part)
 
 
@@ -57,30 +61,30 @@ class Rooms:
         self,
         settings: ServerSettings,
         database: Database,
-        headroom: AdmissionControl,
+        admission: AdmissionControl,
         metrics: Metrics,
         *,
-        most: int,
-        webhooks_wait: Callable[[], None],
-        recordings_wait: Callable[[], None],
+        max_rooms: int,
+        wake_webhooks: Callable[[], None],
+        wake_recordings: Callable[[], None],
         tracer: Tracer | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._database = database
-        self._headroom = headroom
-        self._measures = metrics
-        self._most = most
-        self._webhooks_wait = webhooks_wait
-        self._recordings_wait = recordings_wait
+        self._admission = admission
+        self._metrics = metrics
+        self._max_rooms = max_rooms
+        self._wake_webhooks = wake_webhooks
+        self._wake_recordings = wake_recordings
         self._tracer = tracer
         self._wall = wall
         self._rooms: dict[str, Room] = {}
-        self._lives: dict[str, asyncio.Task[None]] = {}
+        self._life_tasks: dict[str, asyncio.Task[None]] = {}
         self._storing: set[asyncio.Task[None]] = set()
         self._reserved = 0
-        self._looking: asyncio.Task[None] | None = None
-        self._hurried = asyncio.Event()
+        self._measuring: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
         self.draining = False
 
     async def start(self) -> None:
@@ -90,9 +94,9 @@ class Rooms:
         )
         for row in rows:
             await self._account(
-                row, Outcome(RESTARTED, crashed=True), str(row.request.get("system_prompt", ""))
+                row, RoomOutcome(RESTARTED, crashed=True), str(row.request.get("system_prompt", ""))
             )
-        self._looking = asyncio.create_task(self._look())
+        self._measuring = asyncio.create_task(self._measure_load())
 
     def get(self, conversation_id: str) -> Room | None:
         return self._rooms.get(conversation_id)
@@ -103,17 +107,17 @@ class Rooms:
 
     @property
     def most(self) -> int:
-        return self._most
+        return self._max_rooms
 
     def reserve(self) -> None:
         """Take one place before anything is awaited. Raises the contract's 400 when there is none."""
         if self.draining:
             raise HttpProblem(503, "The server is stopping.", "message", {"retry-after": "30"})
         starting = self._reserved + sum(room.state == "starting" for room in self._rooms.values())
-        why = f"limit: {self._most}" if self.count >= self._most else None
-        why = why or self._headroom.refusal(self.count - starting, starting)
+        why = f"limit: {self._max_rooms}" if self.count >= self._max_rooms else None
+        why = why or self._admission.refusal(self.count - starting, starting)
         if why is not None:
-            self._measures.refused.inc()
+            self._metrics.refused.inc()
             log.info("conversation refused, %s", why)
             raise HttpProblem(400, FULL, "message")
         self._reserved += 1
@@ -122,9 +126,9 @@ class Rooms:
         """Give a reserved place back unused."""
         self._reserved -= 1
 
-    async def open(self, opening: RoomOrder) -> None:
+    async def open(self, order: RoomOrder) -> None:
         """Open a room on a reserved place: stored, and its worker started."""
-        row = opening.row
+        row = order.row
         try:
             await self._database.write(lambda connection: conversations.add_conversation(connection, row))
         finally:
@@ -133,50 +137,52 @@ class Rooms:
             row.id,
             self._settings.worker,
             self.folder(row.id),
-            opening.spec,
-            lock=opening.lock,
-            participants=opening.seats,
+            order.start,
+            lock=order.lock,
+            participants=order.seats,
             ready_within_s=self._settings.ready_within_s,
-            on_event=lambda kind, details: self._heard(row, kind, details),
+            on_message=lambda message: self._on_message(row, message),
         )
         self._rooms[row.id] = room
-        self._measures.opened.inc()
-        self._lives[row.id] = asyncio.create_task(self._live(room, row, opening.system_prompt))
+        self._metrics.opened.inc()
+        self._life_tasks[row.id] = asyncio.create_task(self._live(room, row, order.system_prompt))
 
     @staticmethod
     def folder(conversation_id: str) -> Path:
         return conversations_dir() / conversation_id
 
     async def _live(self, room: Room, row: ConversationRow, system_prompt: str) -> None:
-        outcome = Outcome(RESTARTED, crashed=True)
+        outcome = RoomOutcome(RESTARTED, crashed=True)
         try:
             outcome = await room.run()
         finally:
             # Still in the table of rooms while it is accounted for: an id is never in between.
             await asyncio.shield(self._account(row, outcome, system_prompt))
             self._rooms.pop(row.id, None)
-            self._lives.pop(row.id, None)
+            self._life_tasks.pop(row.id, None)
 
-    async def _account(self, row: ConversationRow, outcome: Outcome, system_prompt: str) -> None:
+    async def _account(self, row: ConversationRow, outcome: RoomOutcome, system_prompt: str) -> None:
         folder = self.folder(row.id)
-        events = await asyncio.to_thread(chronicle.read_events, folder)
-        lines = outcome.transcript or chronicle.transcript_lines(events)
+        events = await asyncio.to_thread(event_store.read_events, folder)
+        lines = outcome.transcript or event_store.transcript_lines(events)
         recording = self._recording(row, outcome, events[-1].t if events else 0.0)
         now = self._wall()
         await self._database.write(
-            lambda connection: chronicle.tell_the_end(
+            lambda connection: event_store.add_ending(
                 connection, row, outcome.reason, lines, system_prompt, recording, now
             )
         )
-        self._webhooks_wait()
-        self._recordings_wait()
-        self._measures.conversation_over(outcome.reason, outcome.crashed, events)
+        self._wake_webhooks()
+        self._wake_recordings()
+        self._metrics.conversation_over(outcome.reason, outcome.crashed, events)
         if self._tracer is not None:
             trace(self._tracer, row.id, outcome.reason, events)
         log.info("conversation ended", extra={"conversation_id": row.id, "reason": outcome.reason})
 
-    def _recording(self, row: ConversationRow, outcome: Outcome, duration_s: float) -> dict[str, Any] | None:
-        path = Path(outcome.recording) if outcome.recording else self.folder(row.id) / RECORDING_NAME
+    def _recording(
+        self, row: ConversationRow, outcome: RoomOutcome, duration_s: float
+    ) -> dict[str, Any] | None:
+        path = outcome.recording or self.folder(row.id) / RECORDING_NAME
         if not path.is_file():
             return None
         return {
@@ -186,27 +192,25 @@ class Rooms:
             "download_url": f"{self._settings.url}/v2/conversations/{row.id}/recording",
         }
 
-    def _heard(self, row: ConversationRow, kind: str, details: dict[str, Any]) -> None:
-        """Called from the room's own reader; what has to be stored is stored in the order heard."""
-        if kind == "ready":
-            log.info("conversation ready", extra={"conversation_id": row.id})
-            self._store(row, "system.replica_joined", {})
-        elif kind == "joined":
-            self._measures.joined.inc()
-        elif kind == "event":
-            event_type = str(details.get("event_type", ""))
-            properties = details.get("properties")
-            if event_type.startswith(("application.", "conversation.objective.", "conversation.guardrail.")):
-                self._store(row, event_type, properties if isinstance(properties, dict) else {})
+    def _on_message(self, row: ConversationRow, message: Ready | Joined | Left | LiveEvent) -> None:
+        """Called by the room's reader; what has to be stored is stored in the order it came."""
+        match message:
+            case Ready():
+                log.info("conversation ready", extra={"conversation_id": row.id})
+                self._store(row, "system.replica_joined", {})
+            case Joined():
+                self._metrics.joined.inc()
+            case LiveEvent(event=event) if event.event_type.startswith(STORED_EVENTS):
+                self._store(row, event.event_type, event.properties)
 
     def _store(self, row: ConversationRow, event_type: str, properties: dict[str, Any]) -> None:
         now = self._wall()
 
         async def store() -> None:
             await self._database.write(
-                lambda connection: chronicle.tell(connection, row, event_type, properties, now)
+                lambda connection: event_store.add_event(connection, row, event_type, properties, now)
             )
-            self._webhooks_wait()
+            self._wake_webhooks()
 
         # The writer's thread takes its work in order, so events stay in theirs.
         task = asyncio.create_task(store())
@@ -215,7 +219,7 @@ class Rooms:
 
     async def end(self, conversation_id: str, reason: str) -> None:
         """End a room and wait until its end is told. Nothing happens when there is no such room."""
-        room, life = self._rooms.get(conversation_id), self._lives.get(conversation_id)
+        room, life = self._rooms.get(conversation_id), self._life_tasks.get(conversation_id)
         if room is not None:
             await room.end(reason)
         if life is not None:
@@ -224,39 +228,39 @@ class Rooms:
     async def drain(self, within_s: float) -> None:
         """Take no new conversations, let the running ones go on for a while, then end them."""
         self.draining = True
-        if self._lives and within_s > 0:
+        if self._life_tasks and within_s > 0:
             log.info("draining, %d conversations", len(self._rooms))
-            emptied = asyncio.create_task(asyncio.wait(list(self._lives.values())))
-            hurried = asyncio.create_task(self._hurried.wait())
+            emptied = asyncio.create_task(asyncio.wait(list(self._life_tasks.values())))
+            hurried = asyncio.create_task(self._hurry.wait())
             await asyncio.wait([emptied, hurried], timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
             emptied.cancel()
             hurried.cancel()
         await asyncio.gather(*(self.end(each, "server_shutdown") for each in list(self._rooms)))
-        if self._lives:
-            await asyncio.wait(list(self._lives.values()))
+        if self._life_tasks:
+            await asyncio.wait(list(self._life_tasks.values()))
 
     def hurry(self) -> None:
         """Cut a drain short: no conversation is waited for any more."""
-        self._hurried.set()
+        self._hurry.set()
         if self.draining:
             for room in self._rooms.values():
                 room.hurry()
 
     async def stop(self) -> None:
         """Drained or not, nothing of a conversation is left behind."""
-        if self._looking is not None:
-            self._looking.cancel()
+        if self._measuring is not None:
+            self._measuring.cancel()
         for room in self._rooms.values():
             room.kill()
-        if self._lives or self._storing:
-            await asyncio.wait([*self._lives.values(), *self._storing])
+        if self._life_tasks or self._storing:
+            await asyncio.wait([*self._life_tasks.values(), *self._storing])
 
-    async def _look(self) -> None:
+    async def _measure_load(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             rooms = [(room.pid, room.state) for room in self._rooms.values()]
             running = [pid for pid, state in rooms if pid is not None and state != "starting"]
             starting = [pid for pid, state in rooms if pid is not None and state == "starting"]
-            self._headroom.look(running, loop.time(), starting)
-            self._measures.load(len(self._rooms), self._headroom.load, self._headroom.peak_bytes)
-            await asyncio.sleep(LOOK_EVERY_S)
+            self._admission.look(running, loop.time(), starting)
+            self._metrics.load(len(self._rooms), self._admission.load, self._admission.peak_bytes)
+            await asyncio.sleep(MEASURE_EVERY_S)

@@ -18,7 +18,7 @@ from cvi.face.base import Controls
 from cvi.llm.base import LlmEngine
 from cvi.media.frames import Frame
 from cvi.persona.schema import Persona
-from cvi.server.worker.messages import Spec
+from cvi.server.worker.messages import StartSession
 from cvi.server.worker.typed import TypedConversation
 from cvi.transport.base import Transport
 
@@ -27,7 +27,7 @@ from cvi.transport.base import Transport
 class Engines:
     """Warm engines of one conversation: an engine set if spoken, a language model if typed."""
 
-    spec: Spec
+    spec: StartSession
     persona: Persona
     settings: ConversationSettings
     engines: EngineSet | None
@@ -58,7 +58,7 @@ class Engines:
             await self.llm.close()
 
 
-async def build_engines(spec: Spec) -> Engines:
+async def build_engines(spec: StartSession) -> Engines:
     """Raises MissingError, UsageError, EngineError."""
     persona = _persona(spec)
     chosen = resolve(persona, replica=spec.replica, profile=spec.profile)
@@ -84,7 +84,7 @@ async def build_engines(spec: Spec) -> Engines:
     return Engines(spec, persona, settings, engines, None)
 
 
-def _persona(spec: Spec) -> Persona:
+def _persona(spec: StartSession) -> Persona:
     document = {**spec.persona, "language": spec.language} if spec.language else spec.persona
     try:
         return Persona.model_validate(document)
@@ -92,7 +92,7 @@ def _persona(spec: Spec) -> Persona:
         raise UsageError(f"The persona cannot be used: {error}.") from error
 
 
-def _nothing(spec: Spec) -> Render:
+def _nothing(spec: StartSession) -> Render:
     """A black picture, for a recording without a face."""
     frame = np.full((spec.video.height * 3 // 2, spec.video.width), 128, np.uint8)
     frame[: spec.video.height] = 16

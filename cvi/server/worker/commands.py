@@ -1,6 +1,7 @@
-"""What the participant's side asks for: the Interactions Protocol's messages to us, checked and carried out.
+"""The Interactions Protocol from the client to the persona: events are checked, then carried out.
 
-Shapes and names are those of the contract's section 9.1. Nothing of a message is trusted.
+Shapes and names are those of the contract's section 9.1. The API and the worker both read events with
+`read_command`; nothing of an event is trusted.
 """
 
 from __future__ import annotations
@@ -9,18 +10,28 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from cvi.audio.block import Pcm
 from cvi.errors import UsageError
+from cvi.turns.thresholds import Level
 
-MOST_MESSAGE = 256 * 1024
-MOST_TEXT = 10_000
-MOST_CONTEXT = 100_000
+MAX_MESSAGE_CHARS = 256 * 1024
+MAX_TEXT_CHARS = 10_000
+MAX_CONTEXT_CHARS = 100_000
 RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
-Level = Literal["low", "medium", "high"]
+EVENT_TYPES = (
+    "conversation.echo",
+    "conversation.respond",
+    "conversation.interrupt",
+    "conversation.overwrite_llm_context",
+    "conversation.append_llm_context",
+    "conversation.sensitivity",
+    "conversation.tool_result",
+)
+NO_TOOL_CALL = "No tool call waits for a result."
 # Eager about pauses is little patience.
 _PATIENCE: dict[str, Level] = {
     "superlow": "high", "verylow": "high", "low": "high", "medium": "medium", "auto": "medium", "high": "low",
@@ -84,11 +95,11 @@ class ToolResult:
     ok: bool
 
 
-Request = Echo | EchoSound | Respond | Interrupt | Context | Sensitivity | ToolResult
+Command = Echo | EchoSound | Respond | Interrupt | Context | Sensitivity | ToolResult
 
 
-class Addressee(Protocol):
-    """The conversation, as far as requests need it."""
+class CommandTarget(Protocol):
+    """The conversation, as far as commands need it."""
 
     def say(self, text: str) -> object: ...
     def play(self, pcm: Pcm, rate_hz: int, utterance: str, *, done: bool) -> None: ...
@@ -99,8 +110,8 @@ class Addressee(Protocol):
     def adjust(self, patience: Level, interruptibility: Level) -> None: ...
 
 
-def read_request(message: str | dict[str, Any]) -> Request:
-    """A message as a request. Raises UsageError that says what is wrong with it."""
+def read_command(message: str | dict[str, Any]) -> Command:
+    """A client's event as a command. Raises UsageError that says what is wrong with it."""
     event = _object(message)
     kind, properties = event.get("event_type"), event.get("properties", {})
     if not isinstance(properties, dict):
@@ -109,13 +120,13 @@ def read_request(message: str | dict[str, Any]) -> Request:
         case "conversation.echo":
             return _echo(properties)
         case "conversation.respond":
-            return Respond(_text(properties, "text", MOST_TEXT))
+            return Respond(_text(properties, "text", MAX_TEXT_CHARS))
         case "conversation.interrupt":
             return Interrupt()
         case "conversation.overwrite_llm_context":
-            return Context(_text(properties, "context", MOST_CONTEXT, empty=True), replace=True)
+            return Context(_text(properties, "context", MAX_CONTEXT_CHARS, empty=True), replace=True)
         case "conversation.append_llm_context":
-            return Context(_text(properties, "context", MOST_CONTEXT), replace=False)
+            return Context(_text(properties, "context", MAX_CONTEXT_CHARS), replace=False)
         case "conversation.sensitivity":
             return _sensitivity(properties)
         case "conversation.tool_result":
@@ -128,16 +139,16 @@ def read_request(message: str | dict[str, Any]) -> Request:
 
 
 class CommandHandler:
-    """Carries out what one conversation is asked. `patience` and `interruptibility` are the persona's own."""
+    """Carries out one conversation's commands. `patience` and `interruptibility` are the persona's own."""
 
-    def __init__(self, conversation: Addressee, patience: Level, interruptibility: Level) -> None:
+    def __init__(self, conversation: CommandTarget, patience: Level, interruptibility: Level) -> None:
         self._conversation = conversation
         self._patience, self._interruptibility = patience, interruptibility
 
-    def carry_out(self, request: Request) -> None:
+    def carry_out(self, command: Command) -> None:
         """Do what is asked. Raises UsageError for what this server cannot do."""
         conversation = self._conversation
-        match request:
+        match command:
             case Echo(text):
                 conversation.say(text)
             case Respond(text):
@@ -153,19 +164,26 @@ class CommandHandler:
             case EchoSound(pcm, rate_hz, utterance, done):
                 conversation.play(pcm, rate_hz, utterance, done=done)
             case ToolResult():
-                raise UsageError("No tool call waits for a result.")
+                raise UsageError(NO_TOOL_CALL)
+
+
+def unsupported(command: Command, *, typed: bool) -> str | None:
+    """Why a conversation can never carry it out, whatever happens in it; None when it can."""
+    if typed and isinstance(command, Echo | EchoSound):
+        return "A typed conversation has no voice to echo with. Use `conversation.respond`."
+    return NO_TOOL_CALL if isinstance(command, ToolResult) else None
 
 
 def _object(message: str | dict[str, Any]) -> dict[str, Any]:
     if isinstance(message, str):
-        if len(message) > MOST_MESSAGE:
-            raise UsageError(f"A message has at most {MOST_MESSAGE} characters.")
+        if len(message) > MAX_MESSAGE_CHARS:
+            raise UsageError(f"A message has at most {MAX_MESSAGE_CHARS} characters.")
         try:
             message = json.loads(message)
         except (ValueError, RecursionError):
             raise UsageError("The message is not JSON.") from None
         if isinstance(message, str):  # some clients encode twice
-            return _object(json.loads(message) if message.lstrip().startswith("{") else {})
+            return _object(message if message.lstrip().startswith("{") else {})
     if not isinstance(message, dict):
         raise UsageError("The message must be a JSON object.")
     return message
@@ -174,15 +192,16 @@ def _object(message: str | dict[str, Any]) -> dict[str, Any]:
 def _text(properties: dict[str, Any], name: str, most: int, *, empty: bool = False) -> str:
     value = properties.get(name)
     if not isinstance(value, str) or (not value.strip() and not empty):
-        raise UsageError(f"`properties.{name}` must be a text.")
+        others = ", ".join(f"`{key[:40]}`" for key in properties if name not in properties)
+        raise UsageError(f"`properties.{name}` must be a text." + (f" Given: {others}." if others else ""))
     if len(value) > most:
         raise UsageError(f"`properties.{name}` has at most {most} characters.")
     return value.strip()
 
 
-def _echo(properties: dict[str, Any]) -> Request:
+def _echo(properties: dict[str, Any]) -> Command:
     if properties.get("modality", "text") == "text":
-        return Echo(_text(properties, "text", MOST_TEXT))
+        return Echo(_text(properties, "text", MAX_TEXT_CHARS))
     if properties["modality"] != "audio":
         raise UsageError("`modality` must be 'text' or 'audio'.")
     rate = properties.get("sample_rate", 24_000)

@@ -217,4 +217,3 @@ class Interactions:
             **told,
             "properties": properties,
         }
-

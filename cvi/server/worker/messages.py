@@ -1,33 +1,39 @@
-"""What a conversation's process is told to hold: its first line of standard input."""
+"""The messages between the server and the process of one conversation, checked on both ends.
+
+The server's first message is `StartSession`, the worker's last one `Stopped` or `Failed`. An `Offer` is
+answered by `Answer` or `Refused`, an `Interaction` by `Accepted` or `Refused`, with the same `id`. Durations
+are seconds, timestamps Unix seconds.
+"""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from cvi.errors import UsageError
-
-LONGEST_LINE = 4 << 20
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 
-class Limits(BaseModel):
-    """Seconds. How long it lasts, how long it waits for somebody, and for somebody's return."""
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class SessionLimits(_Part):
+    """How long a conversation lasts, and waits for a participant, at first and after each leave."""
 
     max_call_duration_s: Annotated[float, Field(gt=0)] = 3600.0
     participant_absent_timeout_s: Annotated[float, Field(ge=0)] = 300.0
     participant_left_timeout_s: Annotated[float, Field(ge=0)] = 0.0
 
 
-class Video(BaseModel):
+class VideoFormat(_Part):
+    """The persona's picture, in pixels and frames per second."""
+
     width: Annotated[int, Field(ge=64, le=3840, multiple_of=2)] = 1280
     height: Annotated[int, Field(ge=64, le=2160, multiple_of=2)] = 720
     fps: Annotated[int, Field(ge=10, le=60)] = 25
 
 
-class Server(BaseModel):
+class IceServerEntry(_Part):
     """A STUN or TURN server, as browsers write it."""
 
     urls: str | list[str]
@@ -35,11 +41,10 @@ class Server(BaseModel):
     credential: str | None = None
 
 
-class Spec(BaseModel):
-    """One conversation. `persona` is the document as it would stand in a file."""
+class StartSession(_Part):
+    """One conversation to hold. `persona` is the document as it would stand in a file."""
 
-    model_config = ConfigDict(extra="ignore")
-
+    type: Literal["start"] = "start"
     conversation_id: str
     persona: dict[str, Any]
     replica: str | None = None
@@ -50,25 +55,147 @@ class Spec(BaseModel):
     language: str | None = None
     audio_only: bool = False
     chat: bool = False
+    """Typed on both sides: no sound, no picture."""
     recording: Path | None = None
     journal_folder: Path
-    limits: Limits = Field(default_factory=Limits)
-    ice_servers: list[Server] = Field(default_factory=list)
-    video: Video = Field(default_factory=Video)
+    limits: SessionLimits = Field(default_factory=SessionLimits)
+    ice_servers: list[IceServerEntry] = Field(default_factory=list)
+    video: VideoFormat = Field(default_factory=VideoFormat)
     greenscreen: bool = False
-    test_mode: bool = False
 
 
-def read_spec(line: str) -> Spec:
-    """Raises UsageError that says what is wrong."""
-    try:
-        message = json.loads(line)
-        if not isinstance(message, dict) or message.pop("type", None) != "start":
-            raise UsageError("The first line must be a `start` message.")
-        return Spec.model_validate(message)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{where}: {first['msg']}.") from None
-    except ValueError:
-        raise UsageError("The first line is not JSON.") from None
+class Offer(_Part):
+    """A participant's WebRTC offer; with `restart` an ICE restart of their connection that is still open."""
+
+    type: Literal["offer"] = "offer"
+    id: str
+    participant_id: str
+    participant_name: str = ""
+    sdp: str
+    restart: bool = False
+
+
+class Interaction(_Part):
+    """An event of the Interactions Protocol from the API. Without an `id` it is not answered."""
+
+    type: Literal["interaction"] = "interaction"
+    id: str = ""
+    event: dict[str, Any]
+
+
+class Leave(_Part):
+    """A participant leaves."""
+
+    type: Literal["leave"] = "leave"
+    participant_id: str
+
+
+class EndSession(_Part):
+    """End the conversation; `reason` is what its shutdown event says."""
+
+    type: Literal["end"] = "end"
+    reason: str = "end_conversation_endpoint_hit"
+
+
+class Ready(_Part):
+    """The engines are warm: participants may join."""
+
+    type: Literal["ready"] = "ready"
+
+
+class Answer(_Part):
+    """The SDP that answers the offer `id`."""
+
+    type: Literal["answer"] = "answer"
+    id: str
+    sdp: str
+
+
+class Accepted(_Part):
+    """The interaction `id` is carried out, or will be once somebody has joined."""
+
+    type: Literal["accepted"] = "accepted"
+    id: str
+
+
+class Refused(_Part):
+    """The offer or interaction `id` is not carried out: an HTTP status and what is wrong."""
+
+    type: Literal["refused"] = "refused"
+    id: str
+    status: Annotated[int, Field(ge=400, lt=600)] = 400
+    message: str
+
+
+class Joined(_Part):
+    """A participant is connected."""
+
+    type: Literal["joined"] = "joined"
+    participant_id: str
+
+
+class Left(_Part):
+    """A participant is gone."""
+
+    type: Literal["left"] = "left"
+    participant_id: str
+
+
+class ProtocolEvent(_Part):
+    """An event of the Interactions Protocol as participants receive it."""
+
+    message_type: Literal["conversation", "system"]
+    event_type: str
+    conversation_id: str
+    seq: int
+    timestamp: float
+    turn_idx: int | None = None
+    inference_id: str | None = None
+    properties: dict[str, Any]
+
+
+class LiveEvent(_Part):
+    """Something happened in the conversation."""
+
+    type: Literal["event"] = "event"
+    event: ProtocolEvent
+
+
+class TranscriptLine(_Part):
+    """What one side said, times in seconds; `inference_id` is that of the persona's live events."""
+
+    role: str
+    content: str
+    timestamp: float
+    seconds_from_start: float
+    duration: float
+    inference_id: str | None = None
+
+
+class Stopped(_Part):
+    """The conversation has ended in good order."""
+
+    type: Literal["stopped"] = "stopped"
+    reason: str
+    transcript: list[TranscriptLine] = Field(default_factory=list)
+    recording: Path | None = None
+    facts: dict[str, Any] = Field(default_factory=dict)
+    """Figures about the playout and the recording."""
+
+
+class Failed(_Part):
+    """The conversation could not be held, or broke off."""
+
+    type: Literal["failed"] = "failed"
+    message: str
+
+
+ServerMessage = Annotated[
+    StartSession | Offer | Interaction | Leave | EndSession, Field(discriminator="type")
+]
+WorkerMessage = Annotated[
+    Ready | Answer | Accepted | Refused | Joined | Left | LiveEvent | Stopped | Failed,
+    Field(discriminator="type"),
+]
+SERVER_MESSAGES: TypeAdapter[ServerMessage] = TypeAdapter(ServerMessage)
+WORKER_MESSAGES: TypeAdapter[WorkerMessage] = TypeAdapter(WorkerMessage)

@@ -9,7 +9,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
@@ -18,18 +21,34 @@ from cvi.conversation.journal import JOURNAL_NAME, Journal
 from cvi.errors import CviError, UsageError
 from cvi.server.rooms.event_store import read_events, transcript_lines
 from cvi.server.worker.casting import Engines, build_engines
-from cvi.server.worker.commands import CommandHandler, Request, read_request
+from cvi.server.worker.commands import Command, CommandHandler, read_command, unsupported
 from cvi.server.worker.interactions import Interactions
-from cvi.server.worker.messages import Spec
+from cvi.server.worker.messages import (
+    Accepted,
+    Answer,
+    EndSession,
+    Interaction,
+    Joined,
+    Leave,
+    Left,
+    LiveEvent,
+    Offer,
+    ProtocolEvent,
+    Ready,
+    Refused,
+    ServerMessage,
+    StartSession,
+    Stopped,
+    TranscriptLine,
+)
 from cvi.server.worker.typed import TypedConversation
 from cvi.transport.webrtc.peer import IceServer
 from cvi.transport.webrtc.presence import Presence
 from cvi.transport.webrtc.transport import WebRtcTransport
 
-Send = Callable[[dict[str, Any]], None]
-METRICS_EVERY_S = 5.0
+Send = Callable[[BaseModel], None]
 PRESENT_EVERY_S = 5.0
-MOST_WAITING = 64
+MAX_WAITING = 64
 
 log = logging.getLogger("cvi.server.worker.session")
 
@@ -37,12 +56,12 @@ log = logging.getLogger("cvi.server.worker.session")
 class Session:
     """Event loop only. `send` gives a message to the server; `handle` takes its messages."""
 
-    def __init__(self, spec: Spec, send: Send) -> None:
+    def __init__(self, spec: StartSession, send: Send) -> None:
         self._spec = spec
         self._send = send
         self._loop = asyncio.get_running_loop()
         self._clock = Clock()
-        self._told = Interactions(spec.conversation_id)
+        self._interactions = Interactions(spec.conversation_id)
         video = spec.video
         self._transport = WebRtcTransport(
             clock=self._clock,
@@ -61,8 +80,8 @@ class Session:
         self._journal: Journal | None = None
         self._engines: Engines | None = None
         self._conversation: Conversation | TypedConversation | None = None
-        self._desk: CommandHandler | None = None
-        self._waiting: list[tuple[Request, str | None]] = []
+        self._commands: CommandHandler | None = None
+        self._waiting: list[tuple[Command, str | None]] = []
         self._joined = asyncio.Event()
         self._reason: str | None = None
         self._ending = asyncio.Event()
@@ -76,21 +95,21 @@ class Session:
         """Prepare, say `ready`, hold the conversation, say `stopped`. Raises CviError when it fails."""
         try:
             if await self._unless_ended(self._prepare()):
-                self._send({"type": "ready"})
+                self._send(Ready())
                 reason = await self._hold()
             else:
                 assert self._reason is not None
                 reason = self._reason
         finally:
             await self._close()
+        lines = transcript_lines(read_events(self._spec.journal_folder))
         self._send(
-            {
-                "type": "stopped",
-                "reason": reason,
-                "transcript": transcript_lines(read_events(self._spec.journal_folder)),
-                "recording": self._recording(),
-                "facts": self._facts(),
-            }
+            Stopped(
+                reason=reason,
+                transcript=[TranscriptLine.model_validate(line) for line in lines],
+                recording=self._recording(),
+                facts=self._facts(),
+            )
         )
 
     def end(self, reason: str) -> None:
@@ -132,7 +151,7 @@ class Session:
             reason = await self._converse()
         finally:
             beating.cancel()
-        self._transport.send(self._told.system("shutdown", shutdown_reason=reason, reason=reason))
+        self._transport.send(self._interactions.system("shutdown", shutdown_reason=reason, reason=reason))
         await self._transport.drain()
         return self._reason or reason
 
@@ -144,10 +163,12 @@ class Session:
         running = asyncio.create_task(conversation.run(), name="conversation")
         await asyncio.sleep(0)  # it has begun: the clock is at zero and requests find it
         self._conversation = conversation
-        self._desk = CommandHandler(conversation, flow.turn_taking_patience, flow.replica_interruptibility)
+        self._commands = CommandHandler(
+            conversation, flow.turn_taking_patience, flow.replica_interruptibility
+        )
         waiting, self._waiting = self._waiting, []
-        for request, source in waiting:
-            self._carry_out(request, source)
+        for command, participant_id in waiting:
+            self._report(self._carry_out(command), participant_id)
         if self._reason is not None:
             conversation.end(self._reason)
         return await running
@@ -166,9 +187,9 @@ class Session:
         if self._journal is not None:
             self._journal.close()
 
-    def _recording(self) -> str | None:
+    def _recording(self) -> Path | None:
         path = self._spec.recording
-        return str(path) if path is not None and path.is_file() else None
+        return path if path is not None and path.is_file() else None
 
     def _facts(self) -> dict[str, Any]:
         facts: dict[str, Any] = {"dropped_recording_frames": self._transport.dropped_frames}
@@ -188,21 +209,11 @@ class Session:
             timer.cancel()
 
     async def _beat(self) -> None:
-        """What is told again and again: that the persona is present, and how things are."""
-        number = 0
+        """Tell the participant again and again that the persona is present."""
         while True:
-            self._transport.send_now(self._told.system("replica_present"))
-            self._transport.send_now(self._told.system("pal_present"))
-            number += 1
+            self._transport.send_now(self._interactions.system("replica_present"))
+            self._transport.send_now(self._interactions.system("pal_present"))
             await asyncio.sleep(PRESENT_EVERY_S)
-            self._send({"type": "metrics", **self._measured()})
-
-    def _measured(self) -> dict[str, Any]:
-        connection = self._transport.connection
-        measured: dict[str, Any] = {"connection": asdict(connection) if connection is not None else None}
-        if isinstance(self._conversation, Conversation):
-            measured["playout"] = asdict(self._conversation.performance.counts)
-        return measured
 
     # -- what the participant's connection tells (WebRtcEvents) -----------------------------------
 
@@ -213,87 +224,95 @@ class Session:
             self._unlimit("participant_absent_timeout")
             self._unlimit("participant_left_timeout")
             self._joined.set()
-            self._send({"type": "joined", "participant_id": participant_id})
-            self._transport.send(self._told.system("replica_joined", replica_id=self._spec.replica))
+            self._send(Joined(participant_id=participant_id))
+            self._transport.send(self._interactions.system("replica_joined", replica_id=self._spec.replica))
         elif what == "left":
-            self._send({"type": "left", "participant_id": participant_id})
+            self._send(Left(participant_id=participant_id))
             self._limit("participant_left_timeout", self._spec.limits.participant_left_timeout_s)
 
     def message(self, participant_id: str, text: str) -> None:
-        """An event of the participant's, over the channel."""
-        self._interact(text, participant_id)
+        """An event of the participant's, over the data channel."""
+        self._report(self._interact(text, participant_id), participant_id)
 
     # -- what the server asks ---------------------------------------------------------------------
 
-    def handle(self, message: dict[str, Any]) -> None:
-        """One message of the server; what is not understood is logged and left."""
-        match message.get("type"):
-            case "offer":
+    def handle(self, message: ServerMessage) -> None:
+        """Act on one message of the server."""
+        match message:
+            case Offer():
                 task = asyncio.create_task(self._answer(message), name="offer")
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
-            case "interaction":
-                self._interact(message.get("event", {}), None)
-            case "leave":
-                self._transport.leave(str(message.get("participant_id", "")))
-            case "end":
-                self.end(str(message.get("reason") or "end_conversation_endpoint_hit"))
-            case other:
-                log.warning("unknown message %.40r", other)
+            case Interaction(id=id):
+                refusal = self._interact(message.event, None)
+                if not id:
+                    self._report(refusal, None)
+                elif refusal is None:
+                    self._send(Accepted(id=id))
+                else:
+                    self._send(Refused(id=id, message=refusal))
+            case Leave():
+                self._transport.leave(message.participant_id)
+            case EndSession():
+                self.end(message.reason)
+            case StartSession():
+                log.warning("a second start message is ignored")
 
-    async def _answer(self, message: dict[str, Any]) -> None:
-        number, who = message.get("id"), str(message.get("participant_id", ""))
-
+    async def _answer(self, offer: Offer) -> None:
         def refuse(status: int, text: str) -> None:
-            self._send({"type": "refused", "id": number, "status": status, "message": text})
+            self._send(Refused(id=offer.id, status=status, message=text))
 
         async with self._offers:
-            inside = self._transport.participant_id
-            if inside not in (None, who):
+            if self._transport.participant_id not in (None, offer.participant_id):
                 refuse(409, "Somebody else is in this conversation.")
                 return
             if self._reason is not None:
                 refuse(410, "This conversation has ended.")
                 return
             try:
-                take = self._transport.restart if message.get("restart") else self._transport.join
-                answer = await take(str(message.get("sdp", "")), who)
+                take = self._transport.restart if offer.restart else self._transport.join
+                answer = await take(offer.sdp, offer.participant_id)
             except UsageError as error:
                 refuse(400, str(error))
                 return
-        self._send({"type": "answer", "id": number, "sdp": answer})
+        self._send(Answer(id=offer.id, sdp=answer))
 
-    def _interact(self, event: str | dict[str, Any], source: str | None) -> None:
+    def _interact(self, event: str | dict[str, Any], participant_id: str | None) -> str | None:
+        """Carry out an event, or keep it until somebody has joined; returns what is wrong with it."""
         try:
-            request = read_request(event)
+            command = read_command(event)
         except UsageError as error:
-            self._refuse(str(error), source)
-            return
+            return str(error)
         if self._spec.chat:
             self._unlimit("participant_absent_timeout")
-        if self._desk is not None:
-            self._carry_out(request, source)
-        elif len(self._waiting) < MOST_WAITING:
-            self._waiting.append((request, source))
-        else:
-            self._refuse(f"{MOST_WAITING} events wait for somebody to join.", source)
+        if self._commands is not None:
+            return self._carry_out(command)
+        if len(self._waiting) >= MAX_WAITING:
+            return f"{MAX_WAITING} events wait for somebody to join."
+        refusal = unsupported(command, typed=self._spec.chat)
+        if refusal is None:
+            self._waiting.append((command, participant_id))
+        return refusal
 
-    def _carry_out(self, request: Request, source: str | None) -> None:
-        assert self._desk is not None
+    def _carry_out(self, command: Command) -> str | None:
+        assert self._commands is not None
         try:
-            self._desk.carry_out(request)
+            self._commands.carry_out(command)
         except UsageError as error:
-            self._refuse(str(error), source)
+            return str(error)
+        return None
 
-    def _refuse(self, text: str, source: str | None) -> None:
-        """Whoever sent it is told what is wrong with it."""
-        told = self._told.system("error", message=text)
-        if source is not None:
-            self._transport.send_now(told)
+    def _report(self, refusal: str | None, participant_id: str | None) -> None:
+        """Tell whoever sent an event what is wrong with it; None for what came through the API."""
+        if refusal is None:
+            return
+        error = self._interactions.system("error", message=refusal)
+        if participant_id is not None:
+            self._transport.send_now(error)
         else:
-            self._send({"type": "event", "event": told})
+            self._send(LiveEvent(event=ProtocolEvent.model_validate(error)))
 
     def _on_journal(self, event: Event) -> None:
-        for told in self._told.read(event):
-            self._transport.send(told)
-            self._send({"type": "event", "event": told})
+        for message in self._interactions.read(event):
+            self._transport.send(message)
+            self._send(LiveEvent(event=ProtocolEvent.model_validate(message)))
