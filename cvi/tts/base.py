@@ -1,4 +1,4 @@
-"""What a voice must do, and the speech timeline it makes."""
+"""The Protocol of voices, and speech with its timeline of phones and words."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ class Speech:
 
     @property
     def duration_s(self) -> float:
+        """The length of the sound in seconds."""
         return len(self.pcm) / PLAYED_HZ
 
 
@@ -66,16 +67,21 @@ class TtsSettings:
 
 
 class TtsEngine(Protocol):
-    name: str
+    """A voice that is loaded. Called from the event loop."""
 
-    async def warm(self) -> None: ...
+    name: str
+    """As in the entry point `tts.NAME`."""
+
+    async def warm(self) -> None:
+        """Speak or connect once, so that the first reply is as fast as the second. Raises EngineError."""
 
     def speak(self, text: str) -> AsyncIterator[Speech]:
         """Speak one clause or sentence, in one piece or several as they are ready.
 
         Leading and trailing silence is trimmed to at most 60 ms each; numbers and abbreviations are
-        spoken out. Text without a speakable word yields nothing. Close the iterator to abort.
+        written out in words. Text without a speakable word yields nothing. Close the iterator to abort.
         Raises EngineError.
         """
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Free the voice or connection; safe to call twice."""

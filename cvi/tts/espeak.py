@@ -12,7 +12,7 @@ import ctypes
 import re
 import threading
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +22,9 @@ from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.audio.resample import resample
 from cvi.errors import EngineError, MissingError, UsageError
 from cvi.tts.base import Phone, Speech, TtsSettings
-from cvi.tts.normalization.normalizer import normalize
+from cvi.tts.local_voice import LocalVoice
 from cvi.tts.normalization.spoken_text import SpokenText, SpokenWord
 from cvi.tts.speech_timeline import speech, split_sounds, words_from_onsets
-from cvi.tts.voice_thread import VoiceThread
 
 # Of six variants the one pocketsphinx understood best, on five sentences: 34 of 47 words, the plain voice 15.
 _DEFAULT_VOICES = {"en": "en-us+f2", "zh": "cmn+f3", "no": "nb+f3"}
@@ -40,8 +39,8 @@ _EVENT_END, _EVENT_WORD, _EVENT_PHONEME = 0, 1, 7
 _BY_CHARACTER = 1
 
 
-class EspeakTts:
-    """Speaks each text in one piece, some 1000 times faster than it sounds.
+class EspeakTts(LocalVoice):
+    """Speaks each text in one piece, some 1000 times faster than it sounds, with the library's own times.
 
     `speed` scales words a minute (80 to 450), `pitch` the middle of the voice.
     """
@@ -50,8 +49,8 @@ class EspeakTts:
 
     def __init__(self, library: Espeak, settings: TtsSettings) -> None:
         """Raises UsageError for a voice that espeak-ng does not have."""
+        super().__init__(settings.language.replace("_", "-").lower())
         self._library = library
-        self._language = settings.language.replace("_", "-").lower()
         self._voice = settings.voice or _DEFAULT_VOICES.get(self._language, f"{self._language}+f3")
         self._words_per_minute = round(min(450, max(80, _WORDS_PER_MINUTE * settings.speed)))
         self._pitch = round(min(99, max(0, _PITCH * settings.pitch)))
@@ -60,24 +59,14 @@ class EspeakTts:
                 f"espeak-ng has no voice '{self._voice}'.",
                 "Try en-us+f2, en-gb+m3, or another of its languages.",
             )
-        self._thread = VoiceThread("espeak", self._synthesize)
 
     def voices(self) -> list[str]:
-        """Every language; a variant may follow: en-us+f3, de+m2."""
+        """The names of all languages; a variant may follow one: en-us+f3, de+m2."""
         return self._library.voices()
 
-    async def warm(self) -> None:
-        await self._thread.warm()
-
-    def speak(self, text: str) -> AsyncIterator[Speech]:
-        """As `TtsEngine.speak`; phones and words have the library's own times."""
-        spoken = normalize(text, self._language)
-        if self._language.split("-")[0] == "en":
-            spoken = spoken.with_words(_letter_name(text))
-        return self._thread.speak(spoken)
-
-    def close(self) -> None:
-        self._thread.close()
+    def _normalized(self, text: str) -> SpokenText:
+        spoken = super()._normalized(text)
+        return spoken.with_words(_letter_name(text)) if self._language.split("-")[0] == "en" else spoken
 
     def _synthesize(self, spoken: SpokenText, cancelled: threading.Event) -> Iterator[Speech]:
         # A capital with a stop is an initial to espeak-ng, and no end of a sentence.
@@ -100,7 +89,7 @@ class EspeakTts:
 
 
 def _onsets(spoken: SpokenText, events: tuple[tuple[float, int], ...]) -> dict[int, float]:
-    """Seconds by index of word. espeak says some neighbours as one and some words as several."""
+    """Seconds by index of word. espeak-ng joins some words and divides others."""
     starts = [word.start for word in spoken.words]
     onsets: dict[int, float] = {}
     for at_s, position in events:
@@ -111,9 +100,9 @@ def _onsets(spoken: SpokenText, events: tuple[tuple[float, int], ...]) -> dict[i
 def _letter_name(text: str) -> Callable[[SpokenWord, str], str]:
     """espeak-ng reads a spelled A as the article; "eh" sounds as the letter's name."""
 
-    def change(word: SpokenWord, said: str) -> str:
-        spelled = said == "A" and text[word.source_start : word.source_end] != "A"
-        return "eh" if spelled else said
+    def change(word: SpokenWord, spelling: str) -> str:
+        is_letter = spelling == "A" and text[word.source_start : word.source_end] != "A"
+        return "eh" if is_letter else spelling
 
     return change
 
@@ -204,12 +193,12 @@ class Espeak:
         self._cancelled: threading.Event | None = None
 
     def seed(self, number: int) -> None:
-        """Voices with breath or flutter draw it from here on; in a fresh process the same each time."""
+        """Seed the random breath and flutter of voices, so that they repeat in a fresh process."""
         with self._lock:
             self._lib.espeak_ng_SetRandSeed(ctypes.c_long(number))
 
     def voices(self) -> list[str]:
-        """Languages, each of which takes a variant after a plus sign (en-us+f2)."""
+        """The languages, sorted; each takes a variant after a plus sign (en-us+f2)."""
         with self._lock:
             return sorted(self._files())
 

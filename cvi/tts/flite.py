@@ -12,7 +12,7 @@ import ctypes
 import ctypes.util
 import threading
 import unicodedata
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,10 +22,9 @@ from cvi.audio.resample import resample
 from cvi.errors import EngineError, MissingError, UsageError
 from cvi.tts.base import Phone, Speech, TtsSettings
 from cvi.tts.ipa import ARPABET
-from cvi.tts.normalization.normalizer import normalize
+from cvi.tts.local_voice import LocalVoice
 from cvi.tts.normalization.spoken_text import SpokenText
 from cvi.tts.speech_timeline import speech, split_sounds, words_from_onsets
-from cvi.tts.voice_thread import VoiceThread
 
 _LETTERS = {
     "ß": "s",
@@ -48,10 +47,10 @@ _MEAN_F0_HZ = {"kal16": 95.0}
 _MARK = b"cvi_token"
 
 
-class FliteTts:
-    """Speaks each text in one piece, some 40 times faster than it sounds. English only.
+class FliteTts(LocalVoice):
+    """Speaks each text in one piece, some 40 times faster than it sounds, with the library's own times.
 
-    `speed` and `pitch` are factors on the voice's own (slt is a woman, rms and awb are men).
+    English only. `speed` and `pitch` are factors on the voice's own (slt is a woman, rms and awb are men).
     """
 
     name = "flite"
@@ -63,6 +62,7 @@ class FliteTts:
                 f"flite speaks only English, not '{settings.language}'.",
                 "Choose the espeak or the piper voice.",
             )
+        super().__init__("en")
         self._voice = settings.voice or VOICES[0]
         if self._voice not in VOICES:
             raise UsageError(f"flite has no voice '{self._voice}'.", f"Choose one of: {', '.join(VOICES)}.")
@@ -70,21 +70,10 @@ class FliteTts:
         self._library = library
         self._speed = min(_FASTEST, max(_SLOWEST, settings.speed))
         self._pitch = min(2.0, max(0.5, settings.pitch))
-        self._thread = VoiceThread("flite", self._synthesize)
 
     def voices(self) -> list[str]:
         """The voices installed on this machine."""
         return self._library.voices()
-
-    async def warm(self) -> None:
-        await self._thread.warm()
-
-    def speak(self, text: str) -> AsyncIterator[Speech]:
-        """As `TtsEngine.speak`; phones and words have the library's own times."""
-        return self._thread.speak(normalize(text))
-
-    def close(self) -> None:
-        self._thread.close()
 
     def _synthesize(self, spoken: SpokenText, cancelled: threading.Event) -> Iterator[Speech]:
         sound = self._library.synthesize(_ascii(spoken.text), self._voice, self._speed, self._pitch)
@@ -158,7 +147,8 @@ class _Voice(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True)
 class FliteSegment:
-    """One sound in flite's spelling, until `end_s`; `token` counts the tokens of the text, -1 for pauses."""
+    """One speech sound in flite's spelling, which ends at `end_s`. `token` is the index of its token, -1 for
+    pauses."""
 
     name: str
     end_s: float
@@ -168,7 +158,7 @@ class FliteSegment:
 
 @dataclass(frozen=True, slots=True)
 class FliteSound:
-    """Samples at `rate_hz`, their segments, and the text's tokens as flite cut them, without punctuation."""
+    """Samples at `rate_hz`, their segments, and flite's tokens of the text, without punctuation."""
 
     pcm: Pcm
     rate_hz: int
@@ -210,7 +200,7 @@ class Flite:
         return [voice for voice in VOICES if _found(f"flite_cmu_us_{voice}")]
 
     def load_voice(self, voice: str) -> None:
-        """Raises MissingError when the voice's library is not there."""
+        """Load a voice, once. Raises MissingError without its library."""
         with self._lock:
             if voice not in self._voices:
                 register = getattr(_load(f"flite_cmu_us_{voice}"), f"register_cmu_us_{voice}")

@@ -1,7 +1,7 @@
-"""Speech sounds under one set of names, whichever engine made them.
+"""One set of symbols for the speech sounds of all engines.
 
-What every reader of `Phone.ipa` may count on: one plain IPA symbol, or a diphthong or affricate of two
-(aɪ aʊ ɔɪ eɪ oʊ tʃ dʒ ...); no stress, length, tie or syllable marks; "" for silence.
+`Phone.ipa` is always one plain IPA symbol, or two for a diphthong or affricate (aɪ aʊ ɔɪ eɪ oʊ tʃ dʒ ...),
+without stress, length, tie or syllable marks; "" is silence.
 """
 
 from __future__ import annotations

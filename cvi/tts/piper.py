@@ -1,14 +1,16 @@
-"""Piper voices (VITS, ONNX Runtime): natural speech; times of sounds where the voice tells its durations.
+"""Piper voices (VITS, ONNX Runtime): natural speech, with times of sounds where the voice has durations.
 
-A voice is an ONNX file with its JSON beside it. Most voices keep their durations inside; where the
-`onnx` package is installed they are brought out when the voice is loaded.
+A voice is an ONNX file with its JSON beside it. Most voices compute durations inside; where the package
+`onnx` is installed, they become a second output when the voice is loaded. Piper gives a time for each code
+point of its IPA: stress marks, length marks, spaces and punctuation have times of their own, and a diphthong
+has two.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +23,20 @@ from cvi.onnx import open_session
 from cvi.paths import models_dir
 from cvi.tts.base import Phone, Speech, TtsSettings
 from cvi.tts.ipa import sounds
-from cvi.tts.normalization.normalizer import normalize
+from cvi.tts.local_voice import LocalVoice
 from cvi.tts.normalization.spoken_text import SpokenText
 from cvi.tts.speech_timeline import TimedWord, speech, words_by_length, words_from_onsets
-from cvi.tts.voice_thread import VoiceThread
 
 _REMEDY = "Download it again: cvi models pull cpu"
 _BETWEEN_SENTENCES_S = 0.25
 _PAUSES = frozenset("^$_.,;:!?-'\"()¡¿«»—…")
 _SHORTEST_SILENCE_S = 0.060
-"""A shorter gap between words is the way from one sound to the next; the mouth does not rest in it."""
+"""A shorter gap between words belongs to the sound before it; the mouth does not rest in it."""
 _JOINED = frozenset("aɪ aʊ ɔɪ eɪ oʊ əʊ ɪə eə ʊə tʃ dʒ".split())
 
 
-class PiperTts:
-    """One piece a sentence. Without durations `phones` stays empty and words are shared out by length.
+class PiperTts(LocalVoice):
+    """Speaks a sentence at a time. Without durations `phones` is empty, and words share the time by length.
 
     `speed` scales the voice's own length scale; its pitch cannot be changed.
     """
@@ -46,26 +47,15 @@ class PiperTts:
         """`voice` is a loaded `piper.PiperVoice`."""
         from piper import SynthesisConfig
 
+        super().__init__(settings.language)
         self._voice = voice
-        self._language = settings.language
         self._config = SynthesisConfig(
             length_scale=voice.config.length_scale / min(3.0, max(0.4, settings.speed))
         )
-        self._thread = VoiceThread("piper", self._synthesize)
 
     def voices(self) -> list[str]:
         """The names of the voices pulled onto this machine."""
         return sorted(_pulled())
-
-    async def warm(self) -> None:
-        await self._thread.warm()
-
-    def speak(self, text: str) -> AsyncIterator[Speech]:
-        """As `TtsEngine.speak`, a sentence at a time."""
-        return self._thread.speak(normalize(text, self._language))
-
-    def close(self) -> None:
-        self._thread.close()
 
     def _synthesize(self, spoken: SpokenText, cancelled: threading.Event) -> Iterator[Speech]:
         sentences = spoken.sentences()
@@ -101,17 +91,19 @@ class PiperTts:
         offset = 0
         for chunk in chunks:
             at = offset
-            for told in chunk.phoneme_alignments:
-                alignment.add(told.phoneme, at / rate, (at + int(told.num_samples)) / rate)
-                at += int(told.num_samples)
+            for timed in chunk.phoneme_alignments:
+                until = at + int(timed.num_samples)
+                alignment.add(timed.phoneme, at / rate, until / rate)
+                at = until
             offset += chunk.audio_float_array.size
         return pcm, alignment
 
 
 def build(settings: TtsSettings) -> PiperTts:
-    """Load the voice named by `model` or `voice` (a path, or the name of a pulled one), or the one there is.
+    """Load the voice named by `model` or `voice` (a path, or the name of a pulled one), else the first pulled
+    one.
 
-    Raises MissingError when the package or the voice is not there, EngineError when it cannot be read.
+    Raises MissingError without the package or the voice, EngineError for a voice that cannot be read.
     """
     path = _find(settings.model or settings.voice)
     config = Path(f"{path}.json")
@@ -128,14 +120,12 @@ def build(settings: TtsSettings) -> PiperTts:
     except CviError:
         raise
     except Exception as error:  # a broken configuration raises whatever piper's parser meets
-        raise EngineError(
-            f"The Piper voice {path.name} cannot be read: {error}.", _REMEDY
-        ) from error
+        raise EngineError(f"The Piper voice {path.name} cannot be read: {error}.", _REMEDY) from error
     return PiperTts(voice, settings)
 
 
 def _load(path: Path, config: Path, cuda: bool) -> Any:
-    """As `PiperVoice.load`, but with one thread, as two cores shared with a face need it."""
+    """As `PiperVoice.load`, but on one thread."""
     from piper import PiperVoice
     from piper.config import PiperConfig
 
@@ -144,7 +134,7 @@ def _load(path: Path, config: Path, cuda: bool) -> Any:
 
 
 def _with_durations(path: Path) -> Path | bytes:
-    """The model with its durations as a second output, where that can be had; else as it lies."""
+    """The model with its durations as a second output; the file itself where that is impossible."""
     try:
         import onnx
         from piper.patch_voice_with_alignment import add_alignment_output
@@ -154,7 +144,7 @@ def _with_durations(path: Path) -> Path | bytes:
     try:
         add_alignment_output(model)
     except ValueError:
-        # The output is there already, or the voice keeps no durations.
+        # It has the output already, or no durations.
         return path
     return bytes(model.SerializeToString())
 
@@ -188,7 +178,7 @@ def _pulled() -> dict[str, Path]:
 
 
 class Alignment:
-    """Built with `add`, in order. Empty for a voice that tells no durations."""
+    """Phones and word onsets of one sentence, collected with `add`. Empty for a voice without durations."""
 
     def __init__(self) -> None:
         self.phones: list[Phone] = []
@@ -198,6 +188,7 @@ class Alignment:
         self._sound_start: float | None = None
 
     def add(self, symbol: str, start_s: float, end_s: float) -> None:
+        """Take the next code point of the voice's IPA and its time, in order."""
         if symbol == " " or symbol in _PAUSES:
             self._in_word = False
             if end_s - start_s < _SHORTEST_SILENCE_S and self.phones:
@@ -231,7 +222,7 @@ class Alignment:
         self._in_word = True
 
     def words(self, spoken: SpokenText, end_s: float) -> list[TimedWord]:
-        """Times of the spoken words: the voice's own when it cut the same words, else by length."""
+        """Times of the spoken words: the voice's own where its words are the same, else by length."""
         if self.phones and len(self._onsets) == len(spoken.words):
             return words_from_onsets(spoken, dict(enumerate(self._onsets)), end_s, self.phones)
         sounding = [phone for phone in self.phones if phone.ipa]

@@ -8,10 +8,9 @@ it was trained with. Nothing is fetched.
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,12 +22,12 @@ import yaml
 from cvi.audio.block import PLAYED_HZ, Pcm, to_int16
 from cvi.audio.resample import resample
 from cvi.errors import EngineError, MissingError, UsageError
+from cvi.files import sha256_of
 from cvi.paths import models_dir
 from cvi.tts.base import Speech, TtsSettings
-from cvi.tts.normalization.normalizer import normalize
+from cvi.tts.local_voice import LocalVoice
 from cvi.tts.normalization.spoken_text import SpokenText
 from cvi.tts.speech_timeline import speech, words_by_length
-from cvi.tts.voice_thread import VoiceThread
 
 _BETWEEN_SENTENCES_S = 0.20
 MADE_WITH = "model_sha256"
@@ -39,27 +38,16 @@ _OWN_CONFIG = "english_2026-04.yaml"
 _GET = f"cvi models pull {MODEL} (its licence is accepted on the hub first), or cvi models add"
 
 
-class PocketTts:
-    """One piece a sentence, without phone times; words are shared out by length. Pace and pitch are the
-    voice's own."""
+class PocketTts(LocalVoice):
+    """Speaks a sentence at a time, without phone times; words share the time by length. Pace and pitch are
+    the voice's own."""
 
     name = "pocket"
 
     def __init__(self, model: PocketModel, state: Any, settings: TtsSettings) -> None:
-        """`state`: of the model, for the voice."""
+        """`state` is what the model makes of the voice's file."""
+        super().__init__(settings.language)
         self._model, self._state = model.model, state
-        self._language = settings.language
-        self._thread = VoiceThread("pocket", self._synthesize)
-
-    async def warm(self) -> None:
-        await self._thread.warm()
-
-    def speak(self, text: str) -> AsyncIterator[Speech]:
-        """As `TtsEngine.speak`, a sentence at a time."""
-        return self._thread.speak(normalize(text, self._language))
-
-    def close(self) -> None:
-        self._thread.close()
 
     def _synthesize(self, spoken: SpokenText, cancelled: threading.Event) -> Iterator[Speech]:
         sentences = spoken.sentences()
@@ -115,10 +103,10 @@ def _state(voice: Path, model: PocketModel) -> Any:
 
     try:
         with safe_open(str(voice), framework="pt") as file:
-            told = (file.metadata() or {}).get(MADE_WITH)
+            made_with = (file.metadata() or {}).get(MADE_WITH)
     except (OSError, SafetensorError) as error:
         raise EngineError(f"The voice {voice} cannot be read: {error}.", "Clone it again.") from error
-    if told != model.sha256:
+    if made_with != model.sha256:
         raise UsageError(
             f"The voice {voice.name} was cloned with another model than the one that is here.",
             "Clone it again: cvi replica voice NAME RECORDING",
@@ -131,25 +119,26 @@ def _state(voice: Path, model: PocketModel) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class PocketModel:
-    """`model`: the package's `TTSModel`; `sha256` of its weights, by which voices know it."""
+    """`model` is the package's `TTSModel`; `sha256`, of its weights, is stored in every voice made with
+    it."""
 
     model: Any
     sha256: str
 
 
-def find_model(given: str | None = None) -> Path:
-    """The model's folder. Raises MissingError."""
-    folder = Path(given).expanduser() if given else models_dir() / MODEL
+def find_model(path: str | None = None) -> Path:
+    """The model's folder: `path`, or the pulled one. Raises MissingError where its files are not complete."""
+    folder = Path(path).expanduser() if path else models_dir() / MODEL
     if not (folder / WEIGHTS).is_file() or _tokenizer(folder) is None:
         raise MissingError(f"There is no Pocket TTS model at {folder}.", f"Get it with: {_GET}")
     return folder
 
 
 def ready() -> bool:
-    """Whether package and weights are here."""
+    """Whether package and weights are installed."""
     folder = models_dir() / MODEL
-    there = (folder / WEIGHTS).is_file() and _tokenizer(folder) is not None
-    return there and find_spec("pocket_tts") is not None
+    has_files = (folder / WEIGHTS).is_file() and _tokenizer(folder) is not None
+    return has_files and find_spec("pocket_tts") is not None
 
 
 def load_model(folder: Path) -> PocketModel:
@@ -170,8 +159,7 @@ def load_model(folder: Path) -> PocketModel:
                 f"The Pocket TTS model at {folder} cannot be read: {error}.",
                 f"Get it again: cvi models remove {MODEL} && cvi models pull {MODEL}",
             ) from error
-    with (folder / WEIGHTS).open("rb") as file:
-        return PocketModel(model, hashlib.file_digest(file, "sha256").hexdigest())
+    return PocketModel(model, sha256_of(folder / WEIGHTS))
 
 
 def _config(folder: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A person's voice for Pocket TTS: what the model keeps in mind of twenty seconds of them."""
+"""Cloning a voice for Pocket TTS: the model's state after twenty seconds of a recording, as a file."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ _PEAK = 0.8
 
 
 class PocketCloner:
+    """As `VoiceCloner`."""
+
     def __init__(self, model: PocketModel) -> None:
         self._model = model
 
@@ -21,12 +23,12 @@ class PocketCloner:
         import torch
         from safetensors.torch import save
 
-        heard = to_float(resample(sound, PLAYED_HZ, int(self._model.model.sample_rate)))
-        peak = float(abs(heard).max(initial=0.0))
+        samples = to_float(resample(sound, PLAYED_HZ, int(self._model.model.sample_rate)))
+        peak = float(abs(samples).max(initial=0.0))
         if peak == 0.0:
-            raise EngineError("There is nothing to hear in the recording.", "Give another.")
+            raise EngineError("The recording is silent.", "Give another one.")
         try:
-            prompt = torch.from_numpy(heard * (_PEAK / peak))[None]
+            prompt = torch.from_numpy(samples * (_PEAK / peak))[None]
             state = self._model.model.get_state_for_audio_prompt(prompt)
         except Exception as error:
             raise EngineError(
@@ -45,15 +47,17 @@ class PocketCloner:
 
 
 class PocketCloning:
-    """As `Cloning`."""
+    """As `Cloning`, for English."""
 
     engine = "pocket"
     languages = ("en",)
 
     def ready(self) -> bool:
+        """Whether package and weights are installed."""
         return ready()
 
     def open(self, settings: TtsSettings) -> VoiceCloner:
+        """Load the model. Blocks. Raises MissingError, EngineError."""
         return PocketCloner(load_model(find_model(settings.model)))
 
 

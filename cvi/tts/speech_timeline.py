@@ -1,7 +1,6 @@
-"""From what an engine knows about its sound to `Speech`: phones without gaps, words of the written text.
+"""From an engine's own times to `Speech`: phones without gaps, and the words of the written text.
 
-Engines tell times in whatever they have: phone ends, word onsets, or nothing. Everything they tell is
-relative to the untrimmed sound, in seconds.
+Engines give phone ends, word onsets, or nothing. All times are in seconds of the untrimmed sound.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ LONGEST_EDGE_S = 0.060
 _KEPT_START_S, _KEPT_END_S = 0.015, 0.050
 _STEP = PLAYED_HZ // 200
 _QUIET = 0.012
-"""Of the peak; what lies under it is taken for silence (-38 dB, under the soft onset of an /f/)."""
+"""Of the peak; what is quieter counts as silence (-38 dB, below the soft onset of an /f/)."""
 _QUIETEST_PEAK = 64
 _VOWEL_SHARE = 2.0
 """A vowel's length against a consonant's where an engine times both as one sound."""
@@ -31,7 +30,7 @@ TimedWord = tuple[SpokenWord, float, float]
 
 
 def edges(pcm: Pcm) -> tuple[int, int]:
-    """First and last-plus-one sample that is not silence, of int16 at PLAYED_HZ; (0, 0) when all is."""
+    """Start and end of what is not silence, in samples of int16 at PLAYED_HZ; (0, 0) for silence alone."""
     steps = -(-len(pcm) // _STEP)
     padded = np.zeros(steps * _STEP, dtype=np.int32)
     padded[: len(pcm)] = np.abs(pcm.astype(np.int32))
@@ -51,9 +50,9 @@ def speech(
     trim_start: bool = True,
     trim_end: bool = True,
 ) -> Speech | None:
-    """Trim the silence at the ends, move times with it, fill gaps; None when there is nothing to hear.
+    """Trim the silence at the ends, shift the times, and fill gaps between phones with silence.
 
-    An engine without phone times gives none, and gets none back.
+    Returns None for silence alone. Without `phones` the result has none.
     """
     first, last = edges(pcm)
     if last == 0:
@@ -85,9 +84,9 @@ def split_sounds(symbol: str, start_s: float, end_s: float, stress: int | None =
 def words_from_onsets(
     spoken: SpokenText, onsets: dict[int, float], end_s: float, phones: Sequence[Phone] = ()
 ) -> list[TimedWord]:
-    """Time every spoken word from the onsets (seconds, by index of word) that the engine told.
+    """Times of all spoken words from the onsets (seconds by index of word) that the engine gives.
 
-    Words between two told ones share the time by their letters (an engine says "of the" as one). A
+    Words without an onset share the time up to the next one by their letters (an engine joins "of the"). A
     word ends where the next begins, or at the silence before it.
     """
     starts = [onsets.get(index) for index in range(len(spoken.words))]
@@ -107,12 +106,12 @@ def words_from_onsets(
 
 
 def words_by_length(spoken: SpokenText, start_s: float, end_s: float) -> list[TimedWord]:
-    """An estimate for engines that tell no times: the words share the time by their letters."""
+    """An estimate for engines without times: the words share the time by their letters."""
     return words_from_onsets(spoken, {0: start_s}, end_s) if spoken.words else []
 
 
 def _before_silence(phones: Sequence[Phone], begin: float, until: float) -> float:
-    """The beginning of the silence that ends at or reaches past `until`, within (begin, until]."""
+    """Where the silence begins that reaches up to `until`, after `begin`; `until` without one."""
     for phone in reversed(phones):
         if not phone.ipa and begin < phone.start_s < until and phone.end_s >= until - 1e-3:
             until = phone.start_s
@@ -122,7 +121,7 @@ def _before_silence(phones: Sequence[Phone], begin: float, until: float) -> floa
 
 
 def _covering(phones: list[Phone], duration: float) -> tuple[Phone, ...]:
-    """Clipped to the sound, in order, silences put into gaps and joined."""
+    """`phones` clipped to the sound and in order, with one silence in each gap."""
     filled: list[Phone] = []
 
     def add(ipa: str, start: float, end: float, stress: int) -> None:
@@ -145,7 +144,7 @@ def _covering(phones: list[Phone], duration: float) -> tuple[Phone, ...]:
 
 
 def written_words(words: list[TimedWord], duration: float) -> tuple[Word, ...]:
-    """Spoken words that say one written word become that word, within `duration` seconds and in order."""
+    """The written words that the spoken ones come from, in order and within `duration` seconds."""
     written: list[Word] = []
     at = 0.0
     for (start, end), group in groupby(words, key=lambda timed: (timed[0].source_start, timed[0].source_end)):

@@ -120,7 +120,7 @@ def test_the_released_configuration_fits_the_manifest(model: Path, tmp_path: Pat
     assert config["weights_path"] == str(tmp_path / "model.safetensors")
 
 
-def test_a_reference_is_where_most_is_said() -> None:
+def test_the_reference_has_the_most_speech() -> None:
     quiet = np.zeros(round(8 * PLAYED_HZ), np.int16)
     sound = np.concatenate([quiet, speech_of(25.0), quiet])
     chosen = reference(sound)
