@@ -14,8 +14,8 @@ from typing import Any
 
 from cvi.conversation.events import ConversationFacts
 from cvi.conversation.history import History
-from cvi.conversation.performance import Render
-from cvi.conversation.settings import ConversationSettings, Layers
+from cvi.conversation.playout import Render
+from cvi.conversation.settings import ConversationSettings, SpeechEngines
 from cvi.engine_registry import build
 from cvi.errors import UsageError
 from cvi.face.base import Controls, FaceEngine, FaceSettings
@@ -191,7 +191,7 @@ def _examples(persona: Persona, repeats: bool) -> Iterator[Message]:
 class EngineSet:
     """The engines of one conversation, built and warm; `face` draws on a thread of its own."""
 
-    layers: Layers
+    layers: SpeechEngines
     face: FaceEngine | None
     _face_thread: NativeThread
 
@@ -286,7 +286,7 @@ async def build_engine_set(
         face_thread.close()
         raise errors[0]
     vad, stt, llm, tts, face, turns = results
-    return EngineSet(Layers(vad, stt, llm, tts, turns, ear), face, face_thread)
+    return EngineSet(SpeechEngines(vad, stt, llm, tts, turns, ear), face, face_thread)
 
 
 def _stt_settings(config: ResolvedConfig) -> SttSettings:

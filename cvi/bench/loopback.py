@@ -23,7 +23,7 @@ from cvi.bench.probe.measuring import MeasuredSession, measure
 from cvi.bench.probe.mouth import MouthLook
 from cvi.bench.probe.tap import Tap
 from cvi.clock import Clock
-from cvi.conversation.performance import Render
+from cvi.conversation.playout import Render
 from cvi.face.base import Activity, MouthShape
 from cvi.face.behaviour import Behaviour
 from cvi.media.frames import AVUnit, Frame

@@ -18,8 +18,8 @@ from cvi.conversation.conversation import Conversation
 from cvi.conversation.events import Event
 from cvi.conversation.history import History
 from cvi.conversation.journal import Journal, read_journal
-from cvi.conversation.performance import Render
-from cvi.conversation.settings import ConversationSettings, Layers
+from cvi.conversation.playout import Render
+from cvi.conversation.settings import ConversationSettings, SpeechEngines
 from cvi.media.decode import read_audio
 from cvi.transport.base import Transport
 from cvi.transport.scenario import Scenario, load_scenario
@@ -104,7 +104,7 @@ async def hold(
     block: CallerBlock,
     policy: Policy,
     settings: ConversationSettings,
-    layers: Layers,
+    layers: SpeechEngines,
     render: Render,
     way: Way,
     mouth: MouthBox | None,
@@ -147,7 +147,7 @@ async def hold(
     return Held(call.evidence(), events, tap.cpu_s, tuple(files), tap.evidence(call.zero_s), call.cost)
 
 
-async def _fresh(layers: Layers, settings: ConversationSettings) -> None:
+async def _fresh(layers: SpeechEngines, settings: ConversationSettings) -> None:
     """As at the start of any conversation: nothing heard yet, and the prompt read."""
     layers.vad.reset()
     await layers.llm.warm(History(settings.system, settings.recent_turns, settings.prelude).recent)

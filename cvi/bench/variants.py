@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from cvi.conversation.settings import ConversationSettings, Layers
+from cvi.conversation.settings import ConversationSettings, SpeechEngines
 from cvi.tts.base import Speech, TtsEngine
 
 # What a plain voice assistant waits before it believes that a turn is over.
@@ -20,7 +20,7 @@ class Policy:
     name: str
     about: str
     settings: Callable[[ConversationSettings], ConversationSettings]
-    layers: Callable[[Layers], Layers]
+    layers: Callable[[SpeechEngines], SpeechEngines]
 
 
 def policies(baseline: str | None) -> list[Policy]:

@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from cvi.conversation.events import EngineFailed, PlayoutFigures
+from cvi.conversation.journal import Record
 from cvi.conversation.latency import barge_ins, percentiles, turn_latencies
-from cvi.conversation.record import Record
 from cvi.conversation.transcript import transcript
 
 _ROWS = (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from cvi.conversation.record import Record
+    from cvi.conversation.journal import Record
 
 
 def show(
@@ -22,7 +22,7 @@ def show(
 
     Transcript, latency, events; also of a conversation that was cut short.
     """
-    from cvi.conversation.record import load_record
+    from cvi.conversation.journal import load_record
     from cvi.paths import conversations_dir
 
     record = load_record(conversations_dir(), conversation)
@@ -46,7 +46,7 @@ def list_conversations(
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """The conversations on this machine, newest first."""
-    from cvi.conversation.record import list_ids, load_record
+    from cvi.conversation.journal import list_ids, load_record
     from cvi.paths import conversations_dir
 
     records = [load_record(conversations_dir(), found) for found in list_ids(conversations_dir())[:limit]]

@@ -18,8 +18,7 @@ from cvi.cli.request import Request, check_caller, check_options, is_scenario, p
 from cvi.cli.typed import type_conversation
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
-from cvi.conversation.journal import JOURNAL_NAME, Journal
-from cvi.conversation.record import RECORDING_NAME, load_record, new_id
+from cvi.conversation.journal import JOURNAL_NAME, RECORDING_NAME, Journal, load_record, new_id
 from cvi.conversation.settings import ConversationSettings
 from cvi.engines import ResolvedConfig, build_engine_set, conversation_settings, resolve
 from cvi.errors import CviError, UsageError

@@ -1,4 +1,4 @@
-"""The conversation: joins ears, floor, replies and the performance for one session.
+"""The conversation: joins ears, floor, replies and the playout for one session.
 
 All of it runs on one event loop; engines work on threads of their own. State changes happen in
 plain methods, between awaits, so no lock is needed.
@@ -11,7 +11,7 @@ from typing import Any
 
 from cvi.audio.block import Pcm
 from cvi.clock import Clock
-from cvi.conversation.ears import Ears
+from cvi.conversation.audio_input import AudioInput
 from cvi.conversation.events import (
     ContextAppended,
     ContextReplaced,
@@ -20,14 +20,14 @@ from cvi.conversation.events import (
     SensitivityChanged,
     TurnTyped,
 )
-from cvi.conversation.floor import Floor
-from cvi.conversation.given import GivenSpeech
 from cvi.conversation.history import History
 from cvi.conversation.journal import Journal
-from cvi.conversation.performance import Performance, Render
+from cvi.conversation.passthrough import AudioPassthrough
+from cvi.conversation.playout import AVPlayout, Render
 from cvi.conversation.replies import Replies
 from cvi.conversation.reply import Reply
-from cvi.conversation.settings import ConversationSettings, Layers
+from cvi.conversation.settings import ConversationSettings, SpeechEngines
+from cvi.conversation.turn_taking import Floor
 from cvi.face.base import Cues
 from cvi.face.behaviour import Behaviour
 from cvi.transport.base import Transport
@@ -48,7 +48,7 @@ class Conversation:
     def __init__(
         self,
         settings: ConversationSettings,
-        layers: Layers,
+        layers: SpeechEngines,
         render: Render,
         transport: Transport,
         journal: Journal,
@@ -59,7 +59,7 @@ class Conversation:
         self._journal = journal
         self._clock = clock
         self.history = History(settings.system, settings.recent_turns, settings.prelude)
-        self._ears = Ears(
+        self._ears = AudioInput(
             transport,
             layers.vad,
             VoiceState(settings.thresholds),
@@ -67,26 +67,26 @@ class Conversation:
             on_hop=self._on_hop,
             on_audio=lambda pcm: self._floor.on_audio(pcm),
         )
-        self.performance = Performance(
+        self.playout = AVPlayout(
             transport, render, Behaviour(settings.seed), journal, clock, on_finished=self._on_reply_finished
         )
         self._replies = Replies(
             settings,
             layers,
             self.history,
-            self.performance,
+            self.playout,
             transport,
             journal,
             on_change=self._set_activity,
             on_failure=self._fail,
         )
-        self._given = GivenSpeech(self._replies.play)
+        self._given = AudioPassthrough(self._replies.play)
         self._floor = Floor(
             settings,
             layers,
             self._ears,
             self.history,
-            self.performance,
+            self.playout,
             self._replies,
             transport,
             journal,
@@ -105,7 +105,7 @@ class Conversation:
         )
         tasks = [
             asyncio.create_task(self._listen(), name="ears"),
-            asyncio.create_task(self.performance.run(), name="performance"),
+            asyncio.create_task(self.playout.run(), name="playout"),
         ]
         if self._settings.greeting:
             self._replies.say(self._settings.greeting, interruptible=self._settings.greeting_interruptible)
@@ -129,7 +129,7 @@ class Conversation:
             self.interrupt("conversation_ended")
             self._floor.drop()
             await self._replies.ended()
-        self._journal.write(ConversationEnded(reason=reason, playout=self.performance.counts.figures()))
+        self._journal.write(ConversationEnded(reason=reason, playout=self.playout.counts.figures()))
         return reason
 
     @property
@@ -214,7 +214,7 @@ class Conversation:
 
     def _on_hop(self, now_s: float) -> None:
         speaking, turn = self._ears.speaking, self._floor.turn
-        self.performance.cues = Cues(
+        self.playout.cues = Cues(
             user_speaking=speaking,
             user_level=self._ears.level if speaking else 0.0,
             user_pause=turn is not None and not speaking,
@@ -241,9 +241,9 @@ class Conversation:
 
     def _set_activity(self) -> None:
         if self._floor.turn is not None:
-            self.performance.activity = "listening"
+            self.playout.activity = "listening"
         elif self._replies.on_stage is not None:
-            self.performance.activity = "thinking"  # until its first unit is spoken
+            self.playout.activity = "thinking"  # until its first unit is spoken
         else:
-            self.performance.activity = "idle"
-        self._transport.notify("state", self.performance.activity)
+            self.playout.activity = "idle"
+        self._transport.notify("state", self.playout.activity)

@@ -1,7 +1,7 @@
 """How long things took, read from the journal.
 
 Ends of speech and first sounds are times in the waveforms, not the detector's opinion: see
-`cvi.audio.level.SpeechEdges` and `Performance`. All figures are milliseconds from the true end of
+`cvi.audio.level.SpeechEdges` and `AVPlayout`. All figures are milliseconds from the true end of
 the participant's speech, but for the barge-in ones, which count from the onset of their voice.
 """
 

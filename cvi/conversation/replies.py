@@ -15,9 +15,9 @@ from cvi.conversation.events import (
 )
 from cvi.conversation.history import History
 from cvi.conversation.journal import Journal
-from cvi.conversation.performance import Performance
+from cvi.conversation.playout import AVPlayout
 from cvi.conversation.reply import Clause, Reply, fixed_text
-from cvi.conversation.settings import WELCOME, ConversationSettings, Layers
+from cvi.conversation.settings import WELCOME, ConversationSettings, SpeechEngines
 from cvi.conversation.writing import in_one_piece, write_reply
 from cvi.llm.clauses import ClauseSplitter
 from cvi.transport.base import Transport
@@ -34,9 +34,9 @@ class Replies:
     def __init__(
         self,
         settings: ConversationSettings,
-        layers: Layers,
+        layers: SpeechEngines,
         history: History,
-        performance: Performance,
+        playout: AVPlayout,
         transport: Transport,
         journal: Journal,
         *,
@@ -46,7 +46,7 @@ class Replies:
         self._settings = settings
         self._layers = layers
         self._history = history
-        self._performance = performance
+        self._playout = playout
         self._transport = transport
         self._journal = journal
         self._on_change = on_change
@@ -57,7 +57,7 @@ class Replies:
     @property
     def on_stage(self) -> Reply | None:
         """The reply that is heard now, or about to be."""
-        return self._performance.reply
+        return self._playout.reply
 
     def draft(self, turn: int, text: str) -> Reply:
         """A reply to the turn's `text`, its gate shut. The history is not changed."""
@@ -103,10 +103,10 @@ class Replies:
 
     def cut(self, why: str) -> None:
         """End the reply on stage; what was heard of it is history. Raises AssertionError without one."""
-        reply = self._performance.reply
+        reply = self._playout.reply
         assert reply is not None
-        was_audible = self._performance.audible
-        heard = self._performance.cut()
+        was_audible = self._playout.audible
+        heard = self._playout.cut()
         reply.interrupt()
         self._history.add_heard(heard, interrupted=True)
         self._journal.write(
@@ -115,13 +115,13 @@ class Replies:
                 why=why,
                 heard=heard,
                 audible=was_audible,
-                silent_s=round(self._performance.silent_s, 4),
+                silent_s=round(self._playout.silent_s, 4),
             )
         )
         self._left_stage(heard)
 
     def finished(self, reply: Reply) -> None:
-        """The performance has presented all of it."""
+        """The playout has presented all of it."""
         reply.finish()
         text = reply.timeline.text
         self._history.add_heard(text, interrupted=False)
@@ -165,7 +165,7 @@ class Replies:
     def _stage(self, reply: Reply) -> None:
         reply.commit()
         self._journal.write(ReplyCommitted(reply=reply.generation, turn=reply.turn))
-        self._performance.stage(reply)
+        self._playout.stage(reply)
         self._on_change()
 
     def _left_stage(self, heard: str) -> None:

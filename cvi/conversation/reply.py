@@ -75,7 +75,7 @@ class Reply:
     ) -> None:
         """`turn` and `user_text` are what is answered, None and "" for a greeting.
 
-        `apology` is spoken when the model fails. `ear` as in `Layers`.
+        `apology` is spoken when the model fails. `ear` as in `SpeechEngines`.
         """
         self.generation = generation
         self.turn = turn

@@ -21,7 +21,7 @@ NOT_HEARD = "Sorry, I didn't catch that. Could you say it again?"
 
 
 @dataclass(frozen=True, slots=True)
-class Layers:
+class SpeechEngines:
     """The engines of one conversation, built and warm. The face is given as its renderer.
 
     `turns` hears in the voice whether a turn is over; without one the words alone are judged. `ear` is the

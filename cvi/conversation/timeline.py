@@ -1,7 +1,7 @@
 """One reply's speech as it grows: sound, phones and words on one time axis.
 
 Position 0 is the reply's first sample. The timeline says what is heard at a position, never when;
-the performance places it on the conversation's clock.
+the playout places it on the conversation's clock.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from cvi.conversation.reply import Reply
 from cvi.stt.base import SttStream
 
 
-class Turn:
+class UserTurn:
     """State and background work of one turn; ended by `close`, after which nothing of it runs.
 
     `prefix` is text of an earlier part whose end was guessed too early. `text` is prefix and the

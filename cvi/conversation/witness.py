@@ -16,7 +16,7 @@ HEARD_EVERY_S = 1.0
 _AUDIBLE = 64  # of 32768
 
 
-class Witness:
+class PlayoutLog:
     """Told of every unit that is presented, in order, with the time it reaches eye and ear."""
 
     def __init__(self, journal: Journal) -> None:

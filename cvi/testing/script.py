@@ -22,7 +22,7 @@ from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.events import Event
 from cvi.conversation.journal import Journal
-from cvi.conversation.settings import ConversationSettings, Layers
+from cvi.conversation.settings import ConversationSettings, SpeechEngines
 from cvi.face.sound_mouth import MouthNetwork
 from cvi.llm.base import Message
 from cvi.media.frames import AVUnit
@@ -87,7 +87,7 @@ class ScriptedTransport:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ScriptOutcome:
     """What came of a script: the journal, what was presented, the history, the reason it ended."""
 
     events: list[Event]
@@ -149,19 +149,19 @@ class Script:
         ear: MouthNetwork | None = None,
         settings: ConversationSettings | None = None,
         journal: Path | None = None,
-    ) -> Outcome:
+    ) -> ScriptOutcome:
         """Hold the conversation in virtual time, to its end."""
         llm, tts = llm or FakeLlm(), tts or FakeTts()
         stt = stt or FakeStt(self.vocabulary)
         settings = settings or ConversationSettings("script", "You are a test.")
 
-        async def hold() -> Outcome:
+        async def hold() -> ScriptOutcome:
             clock = Clock()
             record = Journal(journal, clock)
             events: list[Event] = []
             record.subscribe(events.append)
             transport = ScriptedTransport(clock, self.caller())
-            layers = Layers(FakeVad(), stt, llm, tts, turns, ear)
+            layers = SpeechEngines(FakeVad(), stt, llm, tts, turns, ear)
             conversation = Conversation(settings, layers, fake_render, transport, record, clock)
 
             async def steer(at_s: float, action: Callable[[Conversation], object]) -> None:
@@ -174,7 +174,7 @@ class Script:
             reason = await running
             steering.cancel()
             record.close()
-            return Outcome(events, transport.units, conversation.history.messages, reason, llm, tts)
+            return ScriptOutcome(events, transport.units, conversation.history.messages, reason, llm, tts)
 
         return run_virtual(hold())
 

@@ -21,7 +21,7 @@ from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.events import DraftStarted, Event, ReplyFirstAudio, TurnCommitted
 from cvi.conversation.journal import Journal
-from cvi.conversation.settings import ConversationSettings, Layers
+from cvi.conversation.settings import ConversationSettings, SpeechEngines
 from cvi.errors import CviError
 from cvi.testing.fakes import FakeLlm, FakeStt, FakeTts, FakeVad, Vocabulary, fake_render
 from cvi.testing.script import ScriptedTransport
@@ -55,7 +55,7 @@ def hold(
         tap = Tap(ScriptedTransport(clock, caller), "made", mouth=MouthBox(0, 4, 0, 4), now=loop.time)
         journal = Journal(None, clock)
         layers = policy.layers(
-            Layers(FakeVad(), FakeStt(vocabulary), FakeLlm([answer], token_s=0.05), FakeTts())
+            SpeechEngines(FakeVad(), FakeStt(vocabulary), FakeLlm([answer], token_s=0.05), FakeTts())
         )
         settings = policy.settings(ConversationSettings("made", "You are a test."))
         conversation = Conversation(settings, layers, fake_render, tap, journal, clock)

@@ -11,13 +11,13 @@ from cvi.conversation.events import (
 )
 from cvi.conversation.settings import ConversationSettings
 from cvi.testing.fakes import FakeLlm
-from cvi.testing.script import Outcome, Script
+from cvi.testing.script import Script, ScriptOutcome
 
 ANSWER = "I can see you. I can hear you too. Then we talk about the sea."
 SETTINGS = ConversationSettings("plain", "You are a test.", speculative=False)
 
 
-def play(answer: str, *, whole: bool) -> Outcome:
+def play(answer: str, *, whole: bool) -> ScriptOutcome:
     script = Script()
     script.user_says(0.5, "what can you do")
     settings = replace(SETTINGS, whole_replies=whole)

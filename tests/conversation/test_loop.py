@@ -27,10 +27,10 @@ from cvi.conversation.events import (
 from cvi.conversation.settings import ConversationSettings
 from cvi.conversation.transcript import transcript
 from cvi.testing.fakes import FakeLlm, FakeStt
-from cvi.testing.script import Outcome, Script
+from cvi.testing.script import Script, ScriptOutcome
 
 
-def minute(journal: Path | None = None) -> Outcome:
+def minute(journal: Path | None = None) -> ScriptOutcome:
     """A minute with a greeting, a draft kept, one discarded, a backchannel and a barge-in."""
     script = Script()
     script.user_says(3.0, "what is your name")
@@ -226,7 +226,7 @@ def test_the_face_shows_the_emotion_of_the_words_that_are_heard() -> None:
     seen: list[tuple[float, float]] = []
 
     def look(conversation: object) -> None:
-        reply = conversation.performance.reply  # type: ignore[attr-defined]
+        reply = conversation.playout.reply  # type: ignore[attr-defined]
         lengths = [reply.emotion_at(position) for position in (0, reply.timeline.length - 1)]
         seen.extend([lengths])  # type: ignore[list-item]
 

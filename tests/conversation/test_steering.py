@@ -7,10 +7,10 @@ from cvi.conversation.history import History
 from cvi.conversation.settings import ConversationSettings
 from cvi.conversation.transcript import transcript
 from cvi.testing.fakes import FakeLlm
-from cvi.testing.script import Outcome, Script
+from cvi.testing.script import Script, ScriptOutcome
 
 
-def said(outcome: Outcome) -> list[tuple[str, str]]:
+def said(outcome: ScriptOutcome) -> list[tuple[str, str]]:
     return [(line.role, line.text) for line in transcript(outcome.events)]
 
 

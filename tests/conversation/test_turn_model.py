@@ -8,10 +8,10 @@ from cvi.audio.block import HEARD_HZ
 from cvi.conversation.events import EngineFailed, JudgeLate, TurnCommitted, TurnScored
 from cvi.errors import EngineError
 from cvi.testing.fakes import FakeTurnModel
-from cvi.testing.script import Outcome, Script
+from cvi.testing.script import Script, ScriptOutcome
 
 
-def asked(model: FakeTurnModel | None, text: str = "i like tea") -> Outcome:
+def asked(model: FakeTurnModel | None, text: str = "i like tea") -> ScriptOutcome:
     script = Script()
     script.user_says(0.5, text)
     return script.play(turns=model)

@@ -20,7 +20,7 @@ from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.events import ConversationStarted, Event
 from cvi.conversation.journal import Journal
-from cvi.conversation.settings import ConversationSettings, Layers
+from cvi.conversation.settings import ConversationSettings, SpeechEngines
 from cvi.errors import UsageError
 from cvi.face.base import Controls
 from cvi.media.frames import AVUnit, Frame
@@ -404,7 +404,7 @@ async def test_a_conversation_greets_yields_and_survives_a_reconnect() -> None:
             journal.subscribe(events.append)
             journal.subscribe(lambda event: transport.send({"event_type": event.type, **event.data()}))
             answer = "This is a rather long answer of more than ten words, so that there is time."
-            layers = Layers(LoudVad(), CountingStt(), FakeLlm([answer]), FakeTts())
+            layers = SpeechEngines(LoudVad(), CountingStt(), FakeLlm([answer]), FakeTts())
             settings = ConversationSettings("c1", "You are a test.", greeting="Hello to you.")
             conversation = Conversation(settings, layers, render, transport, journal, clock)
             running = asyncio.create_task(conversation.run())

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cvi.audio.block import Pcm
-from cvi.conversation.settings import ConversationSettings, Layers
+from cvi.conversation.settings import ConversationSettings, SpeechEngines
 from cvi.engines import EngineSet
 from cvi.errors import MissingError
 from cvi.face.base import Controls
@@ -62,7 +62,7 @@ async def build_engine_set(*_: Any, with_face: bool, **__: Any) -> EngineSet:
     if os.environ.get("CVI_TEST_FAULT") == "build":
         raise MissingError("There is no such model.", "Fetch it.")
     print("a library that prints where it must not")
-    layers = Layers(DeafVad(), FakeStt(Vocabulary()), FakeLlm(["It is a test."]), FakeTts())
+    layers = SpeechEngines(DeafVad(), FakeStt(Vocabulary()), FakeLlm(["It is a test."]), FakeTts())
     return EngineSet(layers, GreyFace() if with_face else None, NativeThread("face"))
 
 

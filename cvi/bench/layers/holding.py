@@ -14,7 +14,7 @@ from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.events import Event
 from cvi.conversation.journal import Journal
-from cvi.conversation.settings import Layers
+from cvi.conversation.settings import SpeechEngines
 
 _MONOLOGUE = "There is a lot to say about this, and I shall say all of it."
 
@@ -52,7 +52,7 @@ async def hold(pcm: Pcm, ears: Listeners, *, monologue: bool) -> Held:
     line = Line(clock, sound)
     voice = SteadyVoice(len(sound) / HEARD_HZ if monologue else 0.0)
     ears.vad.reset()
-    layers = Layers(ears.vad, ears.stt, OnlyJudge(ears.llm, _MONOLOGUE), voice, ears.turn_model)
+    layers = SpeechEngines(ears.vad, ears.stt, OnlyJudge(ears.llm, _MONOLOGUE), voice, ears.turn_model)
     conversation = Conversation(settings, layers, no_picture, line, journal, clock)
     await ears.llm.warm(conversation.history.recent)
     await conversation.run()

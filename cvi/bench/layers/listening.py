@@ -17,11 +17,11 @@ from cvi.audio.block import HEARD_HZ, Pcm
 from cvi.bench.layers.engines import Listeners
 from cvi.bench.layers.stage_set import Line, OnlyJudge, SteadyVoice, no_picture, room_tone
 from cvi.clock import Clock
+from cvi.conversation.audio_input import PREROLL_S
 from cvi.conversation.conversation import Conversation
-from cvi.conversation.ears import PREROLL_S
 from cvi.conversation.events import Event, TurnScored, UserPaused, UserResumed, UserStartedSpeaking
 from cvi.conversation.journal import Journal
-from cvi.conversation.settings import ConversationSettings, Layers
+from cvi.conversation.settings import ConversationSettings, SpeechEngines
 from cvi.turns.base import VAD_HOP_S
 
 TAIL_S = 4.0
@@ -58,7 +58,7 @@ async def listen(pcm: Pcm, ears: Listeners) -> list[HeardPause]:
     journal = Journal(None, clock)
     watcher = _Watcher(ears, clock, sound)
     journal.subscribe(watcher.on_event)
-    layers = Layers(ears.vad, ears.stt, OnlyJudge(ears.llm), SteadyVoice(0.0))
+    layers = SpeechEngines(ears.vad, ears.stt, OnlyJudge(ears.llm), SteadyVoice(0.0))
     ears.vad.reset()
     conversation = Conversation(settings, layers, no_picture, Line(clock, sound), journal, clock)
     await ears.llm.warm(conversation.history.recent)

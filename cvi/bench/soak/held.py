@@ -20,8 +20,7 @@ from cvi.bench.probe.mouth import learn_mouth
 from cvi.bench.soak.spool import SpoolTap
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
-from cvi.conversation.journal import JOURNAL_NAME, Journal
-from cvi.conversation.record import new_id
+from cvi.conversation.journal import JOURNAL_NAME, Journal, new_id
 from cvi.engines import build_engine_set, conversation_settings, resolve
 from cvi.errors import CviError
 from cvi.paths import conversations_dir

@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse
 from pydantic import Field
 from starlette.responses import Response
 
-from cvi.conversation.record import RECORDING_NAME
+from cvi.conversation.journal import RECORDING_NAME
 from cvi.server.answers import HttpProblem, Page, empty, invalid, iso, listing, page_from_one
 from cvi.server.api.creation import ConversationBody, create_conversation
 from cvi.server.json_body import JsonRoute

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from cvi.conversation.record import RECORDING_NAME, new_id
+from cvi.conversation.journal import RECORDING_NAME, new_id
 from cvi.persona.language import language_name
 from cvi.server.answers import HttpProblem, invalid, not_here_yet
 from cvi.server.catalog.persona_document import check

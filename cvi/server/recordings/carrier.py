@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cvi.conversation.record import RECORDING_NAME
+from cvi.conversation.journal import RECORDING_NAME
 from cvi.paths import conversations_dir
 from cvi.server.recordings.storage import Bucket, StorageError, put
 from cvi.server.rooms import event_store

@@ -13,7 +13,7 @@ from typing import Any
 
 from cvi.conversation.events import ConversationStarted, Event, ReplyGiven
 from cvi.conversation.journal import JOURNAL_NAME, read_journal
-from cvi.conversation.transcript import Line, transcript
+from cvi.conversation.transcript import TranscriptLine, transcript
 from cvi.errors import CviError
 from cvi.server.answers import iso
 from cvi.server.store import conversations, outbox, resources
@@ -99,7 +99,7 @@ def transcript_lines(events: Iterable[Event]) -> list[dict[str, Any]]:
     conversation_id = _started(events).conversation_id
     given = {event.reply: event.utterance for event in events if isinstance(event, ReplyGiven)}
 
-    def shown(line: Line) -> dict[str, Any]:
+    def shown(line: TranscriptLine) -> dict[str, Any]:
         said = {
             "role": line.role,
             "content": line.text,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cvi.conversation.record import RECORDING_NAME
+from cvi.conversation.journal import RECORDING_NAME
 from cvi.paths import conversations_dir
 from cvi.server.answers import HttpProblem
 from cvi.server.metrics import Metrics

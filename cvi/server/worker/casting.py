@@ -10,7 +10,7 @@ import numpy as np
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.journal import Journal
-from cvi.conversation.performance import Render
+from cvi.conversation.playout import Render
 from cvi.conversation.settings import OPENING, ConversationSettings
 from cvi.engines import EngineSet, build_engine_set, build_llm, conversation_settings, resolve
 from cvi.errors import UsageError

@@ -194,7 +194,7 @@ class Session:
     def _facts(self) -> dict[str, Any]:
         facts: dict[str, Any] = {"dropped_recording_frames": self._transport.dropped_frames}
         if isinstance(self._conversation, Conversation):
-            facts["playout"] = asdict(self._conversation.performance.counts)
+            facts["playout"] = asdict(self._conversation.playout.counts)
         return facts
 
     # -- limits -----------------------------------------------------------------------------------

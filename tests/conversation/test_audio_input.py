@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cvi.audio.block import HOP_S, HOP_SAMPLES, AudioBlock, Pcm
-from cvi.conversation.ears import Ears
+from cvi.conversation.audio_input import AudioInput
 from cvi.turns.thresholds import TurnThresholds
 from cvi.turns.voice import VoiceState
 
@@ -31,7 +31,7 @@ def square(amplitude: int, seconds: float) -> Pcm:
 
 def test_how_far_a_voice_has_fallen_is_told_against_its_own_loudest() -> None:
     told: list[tuple[float, float]] = []
-    ears = Ears(
+    ears = AudioInput(
         None,  # type: ignore[arg-type]
         Loud(),
         VoiceState(TurnThresholds()),

@@ -19,7 +19,7 @@ from cvi.clock import Clock
 from cvi.conversation.events import PlayoutFigures, SpeechGap
 from cvi.conversation.journal import Journal
 from cvi.conversation.reply import Reply
-from cvi.conversation.witness import Witness
+from cvi.conversation.witness import PlayoutLog
 from cvi.face.base import NO_CUES, REST, Activity, Controls, Cues, MouthShape
 from cvi.face.behaviour import Behaviour
 from cvi.face.driver import MouthDriver
@@ -74,7 +74,7 @@ class _Scene:
     next: int = 0
 
 
-class Performance:
+class AVPlayout:
     """Runs from `open` of the transport to the end of the conversation. Event loop only."""
 
     def __init__(
@@ -108,7 +108,7 @@ class Performance:
         self._repeats = 0
         self._placed: deque[tuple[float, int]] = deque(maxlen=64)
         self._gain = 1.0
-        self._witness = Witness(journal)
+        self._witness = PlayoutLog(journal)
         self.silent_s = 0.0
         """When the last cut reply fell silent at the ear."""
         self.gain_target = 1.0

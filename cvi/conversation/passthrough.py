@@ -76,7 +76,7 @@ class GivenSound:
         self.finish()
 
 
-class GivenSpeech:
+class AudioPassthrough:
     """Utterances in the order they came, each a reply of its own. Event loop only.
 
     `stage(sound)` makes a reply of one and gives it the stage. Where one is cut, those that wait are

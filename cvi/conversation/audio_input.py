@@ -19,7 +19,7 @@ EDGE_BEFORE_S = 0.4
 EDGE_AFTER_S = 0.1
 
 
-class Ears:
+class AudioInput:
     """Listens until the participant has left. `on_change` and `on_hop` are called on the event loop."""
 
     def __init__(

@@ -9,7 +9,7 @@ import numpy as np
 
 from cvi.audio.block import PLAYED_HZ
 from cvi.conversation.events import Event, MouthAtRest, ReplyFirstAudio, ReplyFirstFrame, ReplyHeard
-from cvi.conversation.witness import HEARD_EVERY_S, Witness
+from cvi.conversation.witness import HEARD_EVERY_S, PlayoutLog
 
 UNIT_S = 0.04
 SAMPLES = round(UNIT_S * PLAYED_HZ)
@@ -29,7 +29,7 @@ class Lines(list[Event]):
 
 def witnessed(units: int, silent_units: int, moves_from: int) -> Lines:
     lines = Lines()
-    witness = Witness(lines)  # type: ignore[arg-type]
+    witness = PlayoutLog(lines)  # type: ignore[arg-type]
     witness.begin()
     for index in range(units):
         pcm = np.full(SAMPLES, 5000 if index >= silent_units else 0, np.int16)
@@ -52,7 +52,7 @@ def test_what_was_heard_is_written_about_every_second() -> None:
 
 def test_another_reply_is_another_first() -> None:
     lines = Lines()
-    witness = Witness(lines)  # type: ignore[arg-type]
+    witness = PlayoutLog(lines)  # type: ignore[arg-type]
     loud = np.full(SAMPLES, 5000, np.int16)
     for at_s in (0.0, 10.0):
         witness.begin()
@@ -64,7 +64,7 @@ def test_another_reply_is_another_first() -> None:
 
 def test_rest_is_written_only_after_a_cut() -> None:
     lines = Lines()
-    witness = Witness(lines)  # type: ignore[arg-type]
+    witness = PlayoutLog(lines)  # type: ignore[arg-type]
     witness.see(False, 1.0)
     witness.await_rest()
     witness.see(True, 1.04)

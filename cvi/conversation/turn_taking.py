@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from cvi.audio.block import Pcm
-from cvi.conversation.ears import Ears
+from cvi.conversation.audio_input import AudioInput
 from cvi.conversation.events import (
     Backchannel,
     BargeIn,
@@ -26,10 +26,10 @@ from cvi.conversation.events import (
 )
 from cvi.conversation.history import History
 from cvi.conversation.journal import Journal
-from cvi.conversation.performance import Performance
+from cvi.conversation.playout import AVPlayout
 from cvi.conversation.replies import Replies
-from cvi.conversation.settings import ConversationSettings, Layers
-from cvi.conversation.turn import Turn
+from cvi.conversation.settings import ConversationSettings, SpeechEngines
+from cvi.conversation.turn import UserTurn
 from cvi.errors import EngineError
 from cvi.llm.completeness import text_completeness
 from cvi.transport.base import Transport
@@ -50,10 +50,10 @@ class Floor:
     def __init__(
         self,
         settings: ConversationSettings,
-        layers: Layers,
-        ears: Ears,
+        layers: SpeechEngines,
+        ears: AudioInput,
         history: History,
-        performance: Performance,
+        playout: AVPlayout,
         replies: Replies,
         transport: Transport,
         journal: Journal,
@@ -63,11 +63,11 @@ class Floor:
         self._layers = layers
         self._ears = ears
         self._history = history
-        self._performance = performance
+        self._playout = playout
         self._replies = replies
         self._transport = transport
         self._journal = journal
-        self.turn: Turn | None = None
+        self.turn: UserTurn | None = None
         """The turn under way, also while it pauses."""
         self.turns = 0
         """How many turns were begun."""
@@ -116,7 +116,7 @@ class Floor:
         prefix = self._take_back_unheard()
         overlap = self._replies.on_stage is not None
         model = self._layers.turns
-        turn = Turn(
+        turn = UserTurn(
             self.next_number(),
             self._layers.stt.open(),
             change.at_s,
@@ -131,7 +131,7 @@ class Floor:
         )
         self._transport.notify("state", "listening")
 
-    def _resumed(self, turn: Turn, change: VoiceChange) -> None:
+    def _resumed(self, turn: UserTurn, change: VoiceChange) -> None:
         turn.stop_judging()
         if (draft := turn.discard_draft()) is not None:
             self._journal.write(DraftDiscarded(reply=draft.generation, reason="resumed"))
@@ -141,7 +141,7 @@ class Floor:
     def _take_back_unheard(self) -> str:
         """The participant went on before a word of the answer was heard: it was no end of turn."""
         reply = self._replies.on_stage
-        if reply is None or reply.turn is None or self._performance.heard_text():
+        if reply is None or reply.turn is None or self._playout.heard_text():
             return ""
         self._replies.cut("resumed")
         self._history.take_back_user()
@@ -158,7 +158,7 @@ class Floor:
         self._journal.write(UserPaused(turn=turn.number, speech_end_s=round(turn.speech_end_s, 4)))
         turn.judge(self._judge_pause(turn))
 
-    def _while_speaking(self, turn: Turn, now_s: float) -> None:
+    def _while_speaking(self, turn: UserTurn, now_s: float) -> None:
         reply = self._replies.on_stage
         limits = self.thresholds
         overlaps = turn.overlap and reply is not None
@@ -174,11 +174,11 @@ class Floor:
             verdict = judge(voice_s, turn.partial, limits, self._ears.fallen_db)
         if verdict == "yield":
             self._yield(turn)
-        elif verdict == "duck" and self._performance.gain_target == 1.0:
-            self._performance.gain_target = limits.duck_gain
+        elif verdict == "duck" and self._playout.gain_target == 1.0:
+            self._playout.gain_target = limits.duck_gain
             self._journal.write(ReplyDucked(reply=reply.generation))
 
-    def _while_pausing(self, turn: Turn, now_s: float) -> None:
+    def _while_pausing(self, turn: UserTurn, now_s: float) -> None:
         silence_s = now_s - turn.speech_end_s
         if turn.completeness is None:
             return  # the recognizer or the judge is still at work
@@ -191,7 +191,7 @@ class Floor:
 
     # -- judging a turn ---------------------------------------------------------------------------
 
-    async def _hear_partial(self, turn: Turn) -> None:
+    async def _hear_partial(self, turn: UserTurn) -> None:
         try:
             partial = await turn.stream.partial()
         except EngineError as error:
@@ -206,7 +206,7 @@ class Floor:
         if stable and self._settings.speculative and self._replies.on_stage is None:
             await self._layers.llm.prefill(self._history.recent, turn.joined(stable))
 
-    async def _judge_pause(self, turn: Turn) -> None:
+    async def _judge_pause(self, turn: UserTurn) -> None:
         """At each pause: the final text so far, whose floor it is, and perhaps a draft."""
         voice = asyncio.create_task(self._voice_ended(turn))
         try:
@@ -214,7 +214,7 @@ class Floor:
         finally:
             voice.cancel()
 
-    async def _judge_words_and(self, voice: asyncio.Task[float | None], turn: Turn) -> None:
+    async def _judge_words_and(self, voice: asyncio.Task[float | None], turn: UserTurn) -> None:
         try:
             text = await turn.stream.final()
         except EngineError as error:
@@ -244,7 +244,7 @@ class Floor:
         if completeness >= self.thresholds.draft:
             self._draft(turn)
 
-    async def _voice_ended(self, turn: Turn) -> float | None:
+    async def _voice_ended(self, turn: UserTurn) -> float | None:
         """What the turn model hears in the voice; None without one, or when it fails or takes too long."""
         model = self._layers.turns
         if model is None or not self._settings.judge_completeness:
@@ -273,20 +273,20 @@ class Floor:
             self._journal.write(EngineFailed(layer="llm", message=str(error)))
         return text_completeness(text) if judged is None else judged
 
-    def _carry_on(self, turn: Turn) -> None:
+    def _carry_on(self, turn: UserTurn) -> None:
         """The overlapping voice was no bid for the floor."""
-        self._performance.gain_target = 1.0
+        self._playout.gain_target = 1.0
         self._journal.write(Backchannel(turn=turn.number, text=turn.text, voice_s=round(turn.voiced_s, 3)))
         self._drop_turn()
 
-    def _yield(self, turn: Turn) -> None:
+    def _yield(self, turn: UserTurn) -> None:
         turn.overlap = False
         self._journal.write(BargeIn(turn=turn.number, voice_at_s=round(turn.started_s, 4)))
         self._replies.cut("barge_in")
 
     # -- drafting and committing ------------------------------------------------------------------
 
-    def _draft(self, turn: Turn) -> None:
+    def _draft(self, turn: UserTurn) -> None:
         if not self._settings.speculative or not turn.text or turn.draft is not None:
             return
         if turn.drafts >= self.thresholds.drafts_per_turn or self._replies.on_stage is not None:
@@ -295,7 +295,7 @@ class Floor:
         turn.draft = self._replies.draft(turn.number, turn.text)
         self._journal.write(DraftStarted(turn=turn.number, reply=turn.draft.generation, text=turn.text))
 
-    def _commit(self, turn: Turn, silence_s: float) -> None:
+    def _commit(self, turn: UserTurn, silence_s: float) -> None:
         """The floor passes to the persona."""
         if not turn.text:
             self._commit_unheard(turn)
@@ -324,7 +324,7 @@ class Floor:
         self._transport.notify("user", turn.text)
         self._replies.commit(reply)
 
-    def _commit_unheard(self, turn: Turn) -> None:
+    def _commit_unheard(self, turn: UserTurn) -> None:
         self._journal.write(TurnEmpty(turn=turn.number, voice_s=round(turn.voiced_s, 3)))
         self._drop_turn()
         if turn.voiced_s >= UNHEARD_VOICE_S and self._replies.on_stage is None:

@@ -19,7 +19,7 @@ from cvi.face.sound_mouth import MOUTH_NETWORK, SHAPES, MouthNetwork, load_mouth
 from cvi.media.frames import Frame
 from cvi.persona.schema import Persona
 from cvi.testing.fakes import FakeLlm, FakeStt, FakeTts, FakeTurnModel, FakeVad, Vocabulary
-from cvi.testing.script import Outcome, Script
+from cvi.testing.script import Script, ScriptOutcome
 from cvi.tts.base import Speech
 
 
@@ -38,12 +38,12 @@ class WordlessTts(FakeTts):
             yield replace(speech, phones=())
 
 
-def widest(outcome: Outcome) -> float:
+def widest(outcome: ScriptOutcome) -> float:
     """How far the jaw opens at most, 0..1, as it is seen."""
     return max((int(unit.frame[:4].max()) - 16) / 219 for unit in outcome.units)
 
 
-def told(own: MouthNetwork | None, tts: FakeTts) -> Outcome:
+def told(own: MouthNetwork | None, tts: FakeTts) -> ScriptOutcome:
     script = Script()
     script.user_says(0.5, "what is your name")
     return script.play(FakeLlm(["My name is June and I live here."]), tts=tts, ear=own)

@@ -16,12 +16,12 @@ from cvi.conversation.events import (
     SpeechGap,
     TurnCommitted,
 )
-from cvi.conversation.given import MOST_S, MOST_WAITING, GivenSound
+from cvi.conversation.passthrough import MOST_S, MOST_WAITING, GivenSound
 from cvi.conversation.settings import OPENING, WELCOME, ConversationSettings
 from cvi.conversation.transcript import transcript
 from cvi.errors import EngineError, UsageError
 from cvi.testing.fakes import FakeLlm
-from cvi.testing.script import Outcome, Script
+from cvi.testing.script import Script, ScriptOutcome
 
 
 def tone(seconds: float, loud: int = 8000, hz: int = PLAYED_HZ) -> Pcm:
@@ -41,7 +41,7 @@ def give(script: Script, at_s: float, pcm: Pcm, name: str = "a", piece_s: float 
         )
 
 
-def loud_s(outcome: Outcome, start_s: float = 0.0, end_s: float = 60.0) -> float:
+def loud_s(outcome: ScriptOutcome, start_s: float = 0.0, end_s: float = 60.0) -> float:
     """How long something is heard."""
     pcm = outcome.sound_between(start_s, end_s)
     frames = np.abs(pcm[: len(pcm) // 240 * 240].reshape(-1, 240)).max(axis=1)
