@@ -20,7 +20,7 @@ from cvi.characters.params import make_params
 from cvi.characters.room import make_room
 from cvi.characters.sitter import Sitter
 from cvi.face.sculpted.atlas import FORMAT, TONE_STEPS, TONE_TOP
-from cvi.face.sculpted.shapes import FAMILIES
+from cvi.face.sculpted.mouth_basis import FAMILIES
 
 Image = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]

@@ -9,17 +9,15 @@ import pytest
 
 from cvi.face.base import Activity, Controls, Cues
 from cvi.face.behaviour import Behaviour
-from cvi.face.neural.moods import MOODS, Mood, Moods
-from cvi.face.neural.reel import DOINGS, Reel
-from cvi.face.neural.walk import Walk
+from cvi.face.neural.clip_graph import CLIP_ACTIVITIES, MOODS, ClipGraph, ClipPlayer, Mood, MoodTracker
 
 FPS, LONG, BRIDGE, EVERY = 25.0, 100, 4, 20
 
 
-def reel(*kinds: tuple[str, Mood], joined: bool = True) -> tuple[Reel, int]:
+def reel(*kinds: tuple[str, Mood], joined: bool = True) -> tuple[ClipGraph, int]:
     """Clips of LONG frames, left every EVERY frames for every other; and how many frames the film has."""
     clips = [
-        (k * LONG, (k + 1) * LONG, DOINGS.index(doing), MOODS.index(mood))
+        (k * LONG, (k + 1) * LONG, CLIP_ACTIVITIES.index(doing), MOODS.index(mood))
         for k, (doing, mood) in enumerate(kinds)
     ]
     end = len(kinds) * LONG
@@ -37,7 +35,7 @@ def reel(*kinds: tuple[str, Mood], joined: bool = True) -> tuple[Reel, int]:
                 if a != b and joined:
                     jumps.append((leave, end, end + BRIDGE, b * LONG + 7))
                     end += BRIDGE
-    return Reel(
+    return ClipGraph(
         np.array(clips, np.int32), np.array(jumps, np.int32), np.arange(len(kinds), dtype=np.int32)
     ), end
 
@@ -45,8 +43,8 @@ def reel(*kinds: tuple[str, Mood], joined: bool = True) -> tuple[Reel, int]:
 WHOLE = reel(("idle", "neutral"), ("listening", "neutral"), ("speaking", "neutral"), ("speaking", "happy"))
 
 
-def play(film: tuple[Reel, int], script: list[tuple[float, Activity, dict[str, float]]]) -> list[int]:
-    walk, shown, at_s = Walk(*film, FPS), [], 0.0
+def play(film: tuple[ClipGraph, int], script: list[tuple[float, Activity, dict[str, float]]]) -> list[int]:
+    walk, shown, at_s = ClipPlayer(*film, FPS), [], 0.0
     for seconds, activity, more in script:
         for _ in range(round(seconds * FPS)):
             shown.append(walk.at(Controls(activity=activity, moment_s=at_s, **more)))  # type: ignore[arg-type]
@@ -54,13 +52,13 @@ def play(film: tuple[Reel, int], script: list[tuple[float, Activity, dict[str, f
     return shown
 
 
-def check_ways(film: tuple[Reel, int], shown: list[int]) -> None:
-    ways = film[0].ways(film[1])
+def check_ways(film: tuple[ClipGraph, int], shown: list[int]) -> None:
+    ways = film[0].successors(film[1])
     for before, after in pairwise(shown):
         assert after in ways[before], (before, after)
 
 
-def clips_of(film: tuple[Reel, int], shown: list[int]) -> np.ndarray:
+def clips_of(film: tuple[ClipGraph, int], shown: list[int]) -> np.ndarray:
     return film[0].clip_of(film[1])[shown]
 
 
@@ -85,7 +83,7 @@ def test_what_is_asked_is_shown_in_time_and_stayed_in() -> None:
 
 
 def test_the_first_frame_is_of_what_is_asked() -> None:
-    walk = Walk(*WHOLE, FPS)
+    walk = ClipPlayer(*WHOLE, FPS)
     assert walk.at(Controls(activity="speaking", moment_s=7.0)) == 2 * LONG
 
 
@@ -98,7 +96,7 @@ def test_the_same_controls_give_the_same_frames_and_time_only_goes_on() -> None:
         )
         for k in range(900)
     ]
-    one, other = Walk(*WHOLE, FPS), Walk(*WHOLE, FPS)
+    one, other = ClipPlayer(*WHOLE, FPS), ClipPlayer(*WHOLE, FPS)
     frames = [one.at(controls) for controls in asked]
     again = []
     for k, controls in enumerate(asked):
@@ -113,7 +111,7 @@ def test_the_same_controls_give_the_same_frames_and_time_only_goes_on() -> None:
 
 
 def test_fewer_frames_a_second_show_the_same_film_faster() -> None:
-    walk = Walk(*WHOLE, 30.0)
+    walk = ClipPlayer(*WHOLE, 30.0)
     shown = [walk.at(Controls(moment_s=k / 25)) for k in range(200)]
     steps = np.diff(shown) % LONG
     assert set(steps.tolist()) <= {1, 2}
@@ -151,7 +149,7 @@ def test_thinking_stays_with_the_head_it_finds() -> None:
      ("surprised", "surprised"), ("angry", "neutral"), ("neutral", "neutral"), ("disgusted", "neutral")],
 )  # fmt: skip
 def test_moods_are_told_from_what_the_behaviour_asks(word: str, mood: Mood) -> None:
-    behaviour, moods = Behaviour(1), Moods()
+    behaviour, moods = Behaviour(1), MoodTracker()
     found: list[Mood] = []
     for k in range(250):
         level = 1.0 if k < 120 else 0.0
@@ -161,7 +159,7 @@ def test_moods_are_told_from_what_the_behaviour_asks(word: str, mood: Mood) -> N
 
 
 def test_a_mood_that_wavers_is_one_mood() -> None:
-    moods = Moods()
+    moods = MoodTracker()
     assert [moods.advance(Controls(worry=level)) for level in (0.2, 0.31, 0.22, 0.33, 0.19, 0.1, 0.25)] == [
         "neutral", "concerned", "concerned", "concerned", "concerned", "neutral", "neutral",
     ]  # fmt: skip

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cvi.face.planes import Planes
-from cvi.face.sculpted.shapes import drawn_jaw
-from cvi.face.sculpted.slit import DARK, Slit
+from cvi.face.sculpted.mouth import DARK, MouthShade
+from cvi.face.sculpted.mouth_basis import drawn_jaw
 
 X = np.linspace(20, 80, 41).astype(np.float32)
 TEETH, MIDDLE = 200, 40
@@ -19,7 +19,7 @@ def mouth(gap: float, share: float = 1.0) -> Planes:
     """A mouth of nothing but teeth, shaded where lips `gap` pixels apart show them."""
     whole = Planes(np.full((80, 100), TEETH, np.uint8), *(np.full((40, 50), 128, np.uint8) for _ in "br"))
     arc = np.sqrt(1 - np.linspace(-1, 1, 41) ** 2).astype(np.float32) * np.float32(gap / 2)
-    Slit(1.0).shade(whole, X, MIDDLE - arc, MIDDLE + arc, share)
+    MouthShade(1.0).shade(whole, X, MIDDLE - arc, MIDDLE + arc, share)
     return whole
 
 

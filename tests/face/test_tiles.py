@@ -1,4 +1,4 @@
-"""Tiles: everything that can show the head, and nothing twice; the whole ones hold nothing but head."""
+"""HeadTiles: everything that can show the head, and nothing twice; the whole ones hold nothing but head."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from cvi.face.base import Controls, FaceSettings
 from cvi.face.sculpted import build
-from cvi.face.sculpted.tiles import Band, Tile, Tiles
+from cvi.face.sculpted.renderer import Band, HeadTile, HeadTiles
 from cvi.paths import shared_dir
 
 CELL = 8
@@ -26,7 +26,7 @@ def a_head() -> np.ndarray:
     return cv2.GaussianBlur(cover, (0, 0), 2.0)
 
 
-def drawn(tiles: Tiles, cover: np.ndarray, reach: float) -> Iterator[tuple[slice, Tile]]:
+def drawn(tiles: HeadTiles, cover: np.ndarray, reach: float) -> Iterator[tuple[slice, HeadTile]]:
     """All tiles with their rows, where everything moves by `reach`."""
     cells = -(-cover.shape[0] // CELL), -(-cover.shape[1] // CELL)
     for band, found in tiles.within(np.full(cells, reach, np.float32)):
@@ -36,7 +36,7 @@ def drawn(tiles: Tiles, cover: np.ndarray, reach: float) -> Iterator[tuple[slice
 @pytest.mark.parametrize("reach", [0.0, 3.0, 17.5, 40.0, 63.9, 120.0])
 def test_tiles_hold_what_can_be_seen(reach: float) -> None:
     cover = a_head()
-    tiles = list(drawn(Tiles(cover, CELL), cover, reach))
+    tiles = list(drawn(HeadTiles(cover, CELL), cover, reach))
     times = np.zeros(cover.shape, int)
     for rows, tile in tiles:
         times[rows, tile.columns] += 1
@@ -52,7 +52,7 @@ def test_tiles_hold_what_can_be_seen(reach: float) -> None:
 
 
 def test_a_band_that_moves_less_has_thinner_edges() -> None:
-    tiles = Tiles(a_head(), CELL)
+    tiles = HeadTiles(a_head(), CELL)
 
     def blended(shoulders_move: float) -> list[int]:
         moved = np.full((45, 50), 30.0, np.float32)
@@ -66,11 +66,11 @@ def test_a_band_that_moves_less_has_thinner_edges() -> None:
 
 def test_a_head_that_fills_everything_and_one_that_is_not_there() -> None:
     cover = np.full((98, 128), 255, np.uint8)
-    filled = list(drawn(Tiles(cover, CELL), cover, 5.0))
+    filled = list(drawn(HeadTiles(cover, CELL), cover, 5.0))
     assert all(tile.whole and tile.columns == slice(0, 128) for _, tile in filled)
     assert [rows.stop for rows, _ in filled] == [64, 98]
     nothing = np.zeros_like(cover)
-    assert not list(drawn(Tiles(nothing, CELL), nothing, 5.0))
+    assert not list(drawn(HeadTiles(nothing, CELL), nothing, 5.0))
 
 
 @pytest.mark.parametrize("size", [(640, 360), (1280, 720), (1920, 1080)])
@@ -79,7 +79,7 @@ def test_what_is_fetched_straight_is_what_would_be_blended(size: tuple[int, int]
     blended = build(FaceSettings(SHIPPED[0], *size))
     box = blended._pose.box  # type: ignore[attr-defined]
     rows = -(-(box.y1 - box.y0) // blended._pose.cell)  # type: ignore[attr-defined]
-    everything = Band(0, box.y1 - box.y0, 0, rows), [Tile(slice(0, box.x1 - box.x0), False)]
+    everything = Band(0, box.y1 - box.y0, 0, rows), [HeadTile(slice(0, box.x1 - box.x0), False)]
     blended._tiles.within = lambda moved: [everything]  # type: ignore[attr-defined]
     for pose in (
         Controls(),

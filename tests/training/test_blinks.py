@@ -8,8 +8,8 @@ import pytest
 from puppet import FACE_PX, FPS, Puppet
 
 from cvi.face.base import Controls
-from cvi.face.neural.colour import split, to_i420
-from cvi.face.neural.lids import followed, no_lids
+from cvi.face.neural.eyes import composed, no_blink
+from cvi.face.planes import Planes, to_i420
 from cvi.training.clips.eye_region import (
     EYES,
     LIDS,
@@ -52,7 +52,7 @@ class Sitter:
     def brightness(self, frame: np.ndarray, index: int) -> float:
         """Of the eyes, in a frame with the head of frame `index`."""
         spots = [(self.points[index, a] + self.points[index, b])[:2] / 2 for a, b in EYES]
-        return float(np.mean([split(frame).luma[round(float(y)), round(float(x))] for x, y in spots]))
+        return float(np.mean([Planes.of(frame).luma[round(float(y)), round(float(x))] for x, y in spots]))
 
     def watched(self) -> tuple[OpenEyes, list[int], np.ndarray]:
         usable = np.ones(COUNT, np.bool_)
@@ -85,7 +85,7 @@ def test_the_loop_is_kept_awake(sitter: Sitter) -> None:
         assert sitter.brightness(shown, index) > 0.9 * opened, index
         assert sitter.brightness(kept[42], 42) < 0.5 * opened, "the footage itself was changed"
         # The mouth is as it was.
-        assert np.array_equal(split(shown).luma[90:], split(kept[index]).luma[90:])
+        assert np.array_equal(Planes.of(shown).luma[90:], Planes.of(kept[index]).luma[90:])
 
 
 def test_eyes_shut_on_request_and_only_then(sitter: Sitter) -> None:
@@ -107,7 +107,7 @@ def test_who_never_blinks_cannot_be_asked_to() -> None:
     assert frames == [] and awake.blinks == ()
     frame = Sitter({}).frame(3)
     shown = frame.copy()
-    no_lids().draw(shown, Controls(lid_left=1.0, lid_right=1.0), np.eye(2, 3, dtype=np.float32))
+    no_blink().draw(shown, Controls(lid_left=1.0, lid_right=1.0), np.eye(2, 3, dtype=np.float32))
     assert np.array_equal(frame, shown)
 
 
@@ -116,4 +116,4 @@ def test_places_follow_each_other() -> None:
     then = np.array([[0, -1, 3], [1, 0, 4]], np.float32)
     spot = np.array([7.0, 11.0, 1.0])
     between = np.append(first @ spot, 1.0)
-    assert followed(first, then) @ spot == pytest.approx(then @ between)
+    assert composed(first, then) @ spot == pytest.approx(then @ between)

@@ -12,11 +12,9 @@ import pytest
 from puppet import FPS, SIZE, Puppet
 
 from cvi.errors import UsageError
-from cvi.face.neural.base_film import BaseFilm
-from cvi.face.neural.colour import split, to_i420, to_rgb
-from cvi.face.neural.compose import lay
-from cvi.face.neural.framing import Framing
-from cvi.face.neural.hidden import region_of
+from cvi.face.neural.base_footage import BaseFilm, Framing
+from cvi.face.neural.compose import drawn_region, paste
+from cvi.face.planes import Planes, to_i420, to_rgb
 from cvi.training.clips.base_footage import fetch_frames, write_base_film
 from cvi.training.evaluation import quality_metrics as metrics
 from cvi.training.footage.crop import covered, crop, crop_matrices, reaches
@@ -33,7 +31,7 @@ def scene() -> tuple[np.ndarray, np.ndarray, object]:
     reference = learn_space(track.landmarks).reference
     train = np.ones(len(track), np.bool_)
     reach = reaches(track.landmarks, matrices, [(0, len(track))], train, reference, SIDE)
-    return puppet.picture(10), matrices[10], region_of(reach[10], SIDE)
+    return puppet.picture(10), matrices[10], drawn_region(reach[10], SIDE)
 
 
 def laid(scene: tuple[np.ndarray, np.ndarray, object], change: float) -> tuple[np.ndarray, np.ndarray]:
@@ -41,7 +39,7 @@ def laid(scene: tuple[np.ndarray, np.ndarray, object], change: float) -> tuple[n
     before = to_i420(rgb)
     after = before.copy()
     drawn = np.clip(crop(rgb, matrix, SIDE).astype(np.float32) + change, 0, 255)
-    lay(after, drawn, matrix, region.mask, region.ring)
+    paste(after, drawn, matrix, region.mask, region.ring)
     return before, after
 
 
@@ -70,7 +68,7 @@ def test_another_light_is_matched_and_nothing_beyond_the_mask_is_touched(
     _, matrix, region = scene
     reach = cv2.warpAffine(region.mask, matrix, SIZE, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     untouched = cv2.dilate(reach, np.ones((5, 5))) == 0
-    assert np.array_equal(split(before).luma[untouched], split(after).luma[untouched])
+    assert np.array_equal(Planes.of(before).luma[untouched], Planes.of(after).luma[untouched])
 
 
 def test_a_frame_that_the_face_leaves_is_still_drawn(scene: tuple[np.ndarray, np.ndarray, object]) -> None:
@@ -78,7 +76,7 @@ def test_a_frame_that_the_face_leaves_is_still_drawn(scene: tuple[np.ndarray, np
     away = matrix.copy()
     away[:, 2] += [2000, 0]
     frame = to_i420(rgb)
-    lay(frame, np.zeros((SIDE, SIDE, 3), np.float32), away, region.mask, region.ring)
+    paste(frame, np.zeros((SIDE, SIDE, 3), np.float32), away, region.mask, region.ring)
     assert np.array_equal(frame, to_i420(rgb))
 
 
@@ -127,7 +125,7 @@ def test_any_size_is_filled(size: tuple[int, int]) -> None:
     source = to_i420(Puppet.make(0.1).picture(0))
     shown = framing.fit(source)
     assert shown.shape == (size[1] * 3 // 2, size[0]) and shown.dtype == np.uint8
-    luma = split(shown).luma
+    luma = Planes.of(shown).luma
     assert luma.min() >= 15 and luma.max() <= 236 and luma.std() > 5
     # The face is in the middle of what is shown, as wide as it must be.
     wide = shown[: size[1], size[0] // 2 - 4 : size[0] // 2 + 4]

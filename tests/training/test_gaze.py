@@ -1,4 +1,4 @@
-"""Eyes of a trained replica: turned to where the controls look, and nothing but them."""
+"""EyeTrack of a trained replica: turned to where the controls look, and nothing but them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from puppet import FACE_PX, Puppet
 
 from cvi.face.base import Controls
 from cvi.face.behaviour import Behaviour
-from cvi.face.neural.colour import split, to_i420
-from cvi.face.neural.gaze import GAZE_X, Eyes
+from cvi.face.neural.eyes import GAZE_X, EyeTrack
+from cvi.face.planes import Planes, to_i420
 from cvi.training.clips.eye_region import EDGES, RINGS, Blink, eye_positions
 from cvi.training.footage.crop import crop_matrices
 
@@ -26,7 +26,7 @@ def edges(middle: np.ndarray) -> np.ndarray:
     return np.stack([np.stack([u * LONG, -bow], 1), np.stack([u * LONG, bow], 1)]) + middle
 
 
-def face(aside: float = 0.0) -> tuple[np.ndarray, Eyes]:
+def face(aside: float = 0.0) -> tuple[np.ndarray, EyeTrack]:
     """Two eyes that look `aside`, half lengths of the eye: I420, and what is known of them."""
     rgb = np.full((SIZE[1], SIZE[0], 3), (200, 150, 120), np.uint8)
     rgb[..., 1] += np.random.default_rng(0).integers(0, 20, (SIZE[1], SIZE[0]), np.uint8)
@@ -44,7 +44,7 @@ def face(aside: float = 0.0) -> tuple[np.ndarray, Eyes]:
         rgb[opening > 0] = eye[opening > 0]
         lids.append(edges(middle))
         irises.append([*at, RADIUS])
-    eyes = Eyes(
+    eyes = EyeTrack(
         np.array([lids], np.float32), np.array([irises], np.float32),
         np.array([-0.2, -0.1], np.float32), np.array([0.2, 0.1], np.float32),
     )  # fmt: skip
@@ -55,7 +55,7 @@ def dark_at(frame: np.ndarray, side: int) -> np.ndarray:
     """The middle of an iris, frame pixels."""
     x, y = np.meshgrid(np.arange(SIZE[0]), np.arange(SIZE[1]))
     near = np.abs(x - MIDDLES[side, 0]) < LONG
-    weight = np.clip(120.0 - split(frame).luma, 0, None) * near
+    weight = np.clip(120.0 - Planes.of(frame).luma, 0, None) * near
     return np.array([(x * weight).sum(), (y * weight).sum()]) / weight.sum()
 
 
@@ -78,7 +78,7 @@ def test_up_is_up_and_the_iris_stays_whole() -> None:
         assert np.sign(dark_at(shown, 0)[1] - dark_at(frame, 0)[1]) == -np.sign(up)
     shown = frame.copy()
     eyes.turn(shown, Controls(gaze_x=0.6), 0)
-    before, after = (int((split(picture).luma < 100).sum()) for picture in (frame, shown))
+    before, after = (int((Planes.of(picture).luma < 100).sum()) for picture in (frame, shown))
     assert after == pytest.approx(before, rel=0.06)
 
 
@@ -91,12 +91,12 @@ def test_nothing_outside_the_opening_changes() -> None:
         upper, lower = edges(middle)
         cv2.fillPoly(inside, [np.rint(np.concatenate([upper, lower[::-1]])).astype(np.int32)], 1)
     inside = cv2.dilate(inside, np.ones((5, 5)))
-    assert (split(shown).luma != split(frame).luma).any()
-    assert np.array_equal(split(shown).luma[inside == 0], split(frame).luma[inside == 0])
+    assert (Planes.of(shown).luma != Planes.of(frame).luma).any()
+    assert np.array_equal(Planes.of(shown).luma[inside == 0], Planes.of(frame).luma[inside == 0])
     coarse = cv2.dilate(
         cv2.resize(inside, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.ones((3, 3))
     )
-    assert np.array_equal(split(shown).cb[coarse == 0], split(frame).cb[coarse == 0])
+    assert np.array_equal(Planes.of(shown).cb[coarse == 0], Planes.of(frame).cb[coarse == 0])
 
 
 def test_eyes_that_look_ahead_are_left_alone_however_the_head_is_asked_to_turn() -> None:
@@ -117,8 +117,8 @@ def test_eyes_that_look_ahead_are_left_alone_however_the_head_is_asked_to_turn()
 def test_who_looks_aside_already_goes_no_farther_but_back() -> None:
     frame, eyes = face(aside=0.25)
     own = np.array([0.25, 0.0], np.float32)
-    assert eyes.way(Controls(gaze_x=0.9), own) == (0.0, 0.0)
-    right, down = eyes.way(Controls(gaze_x=-0.5), own)
+    assert eyes.shift(Controls(gaze_x=0.9), own) == (0.0, 0.0)
+    right, down = eyes.shift(Controls(gaze_x=-0.5), own)
     assert right == pytest.approx(-0.5 * GAZE_X) and down == 0.0
     shown = frame.copy()
     eyes.turn(shown, Controls(gaze_x=-0.5), 0)
@@ -128,14 +128,14 @@ def test_who_looks_aside_already_goes_no_farther_but_back() -> None:
 def test_the_way_grows_smoothly() -> None:
     _, eyes = face()
     own = np.zeros(2, np.float32)
-    ways = np.array([eyes.way(Controls(gaze_x=x), own)[0] for x in np.linspace(0, 1, 201)])
+    ways = np.array([eyes.shift(Controls(gaze_x=x), own)[0] for x in np.linspace(0, 1, 201)])
     assert ways[:7].max() == 0.0 and (np.diff(ways) >= 0).all() and np.diff(ways).max() < 0.005
 
 
 def test_an_eye_at_the_frame_s_border_is_no_trouble() -> None:
     frame, eyes = face()
     for shift in ((-70, 0), (-1000, 0), (0, 70), (70, -70)):
-        moved = Eyes(
+        moved = EyeTrack(
             eyes.lids + np.float32(shift), eyes.irises + np.float32([*shift, 0]), eyes.least, eyes.most
         )
         moved.turn(frame.copy(), Controls(gaze_x=0.8), 0)

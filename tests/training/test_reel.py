@@ -10,8 +10,8 @@ import pytest
 from puppet import FACE_PX, FPS, Puppet, posed, template
 
 from cvi.errors import UsageError
-from cvi.face.neural.colour import split, to_i420
-from cvi.face.neural.reel import NEVER, distances
+from cvi.face.neural.clip_graph import UNREACHABLE, distances
+from cvi.face.planes import Planes, to_i420
 from cvi.training.clips.base_footage import FrameBlender
 from cvi.training.clips.pose_features import FARTHEST, PoseFeatures, pose_distances, pose_features_of
 from cvi.training.clips.selection import Clip, choose_clips
@@ -92,7 +92,7 @@ def test_cuts_and_unusable_frames_are_in_no_clip() -> None:
 def joins(plan: ClipGraphPlan, bearing: PoseFeatures) -> list[float]:
     """How far apart what each bridge joins is in its middle, widths of the face."""
     found = []
-    for _, first, end, _ in plan.reel.jumps.tolist():
+    for _, first, end, _ in plan.reel.transitions.tolist():
         if first < end:
             shot = plan.shots[(first + end) // 2]
             assert 0.3 < shot.share < 0.7
@@ -104,9 +104,9 @@ def test_clips_are_joined_where_frames_match_and_every_kind_is_soon_reached() ->
     bearing = sitter()
     plan = plan_clip_graph(chosen(bearing), bearing.place, FPS)
     assert len(plan.reel.clips) == 4 and max(joins(plan, bearing)) < FARTHEST
-    ways = plan.reel.ways(len(plan.shots))
+    ways = plan.reel.successors(len(plan.shots))
     clip_of = plan.reel.clip_of(len(plan.shots))
-    reachable = distances(ways, np.isin(np.arange(len(ways)), plan.reel.clips[:, 0])) < NEVER
+    reachable = distances(ways, np.isin(np.arange(len(ways)), plan.reel.clips[:, 0])) < UNREACHABLE
     for clip in range(4):
         far = distances(ways, clip_of == clip)[reachable]
         assert far.max() <= 1.5 * FPS + 12, clip
@@ -121,7 +121,7 @@ def test_nothing_leaps_wherever_the_film_goes() -> None:
             for shot in plan.shots
         ]
     )
-    for frame, following in enumerate(plan.reel.ways(len(plan.shots))):
+    for frame, following in enumerate(plan.reel.successors(len(plan.shots))):
         for after in following:
             # A third of the face's width a second: heads move so in speech.
             assert np.linalg.norm(shown[after] - shown[frame]) * FPS < 0.33, (frame, after)
@@ -142,7 +142,7 @@ def test_a_clip_alone_goes_round_or_forward_and_back() -> None:
     for place, turns in ((bearing.place, False), (straight, True)):
         clip = Clip(np.arange(0, 150, dtype=np.int32), "idle", "neutral", False)
         plan = plan_clip_graph([clip], place, FPS)
-        ways = plan.reel.ways(len(plan.shots))
+        ways = plan.reel.successors(len(plan.shots))
         frame, seen = 0, []
         for _ in range(1000):
             (frame,) = ways[frame][:1]
@@ -200,8 +200,8 @@ def test_a_bridge_shows_one_outline_that_moves() -> None:
     before, after = ball(58), ball(66)
     morph = FrameBlender()
     for share in (0.25, 0.5, 0.75):
-        shown, truth = split(morph.between(before, after, share)).luma, split(ball(58 + 8 * share)).luma
-        mixed = (1 - share) * split(before).luma + share * split(after).luma
+        shown, truth = Planes.of(morph.between(before, after, share)).luma, Planes.of(ball(58 + 8 * share)).luma
+        mixed = (1 - share) * Planes.of(before).luma + share * Planes.of(after).luma
         bent, faded = (np.abs(picture - truth.astype(float))[28:68].mean() for picture in (shown, mixed))
         assert bent < 0.5 * faded, share
 

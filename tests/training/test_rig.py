@@ -9,24 +9,23 @@ import numpy as np
 import pytest
 
 from cvi.errors import UsageError
-from cvi.face.neural.features import Features, Scales, scales_for
-from cvi.face.neural.gaze import Eyes
-from cvi.face.neural.lids import no_lids
+from cvi.face.neural.clip_graph import ClipGraph
+from cvi.face.neural.decoder import FeatureRows, FeatureScales, feature_scales
+from cvi.face.neural.eyes import EyeTrack, no_blink
 from cvi.face.neural.mouth_map import TERMS, MouthMap
-from cvi.face.neural.reel import Reel
-from cvi.face.neural.rig import FORMAT, RIG, Rig, load_rig, rig_bytes
+from cvi.face.neural.rig import FORMAT, RIG, NeuralRig, load_rig, rig_bytes
 
 COUNT = 6
 
 
-def rig() -> Rig:
+def rig() -> NeuralRig:
     dice = np.random.default_rng(0)
     shapes = {"weights": (TERMS, 4), "reach": (1,)}
     mouth = {
         field.name: dice.normal(size=shapes.get(field.name, (4,))).astype(np.float32)
         for field in fields(MouthMap)
     }
-    return Rig(
+    return NeuralRig(
         size=np.array([192, 160], np.int32),
         fps=25.0,
         matrices=dice.normal(size=(COUNT, 2, 3)).astype(np.float32),
@@ -35,13 +34,13 @@ def rig() -> Rig:
         reach=np.ones((COUNT, 48), np.float32),
         side=96,
         mouth=MouthMap(**mouth),
-        lids=no_lids(),
-        eyes=Eyes(
+        blink=no_blink(),
+        eyes=EyeTrack(
             np.zeros((COUNT, 2, 2, 9, 2), np.float32), np.ones((COUNT, 2, 3), np.float32),
             np.array([-0.1, -0.1]), np.array([0.1, 0.1]),
         ),
-        reel=Reel(np.array([[0, COUNT, 0, 0]], np.int32), np.array([[5, 0, 0, 0]], np.int32), np.zeros(1, np.int32)),
-        scales=Scales(np.zeros(3, np.float32), np.ones(3, np.float32), np.array([4, 4, 1], np.int32)),
+        clips=ClipGraph(np.array([[0, COUNT, 0, 0]], np.int32), np.array([[5, 0, 0, 0]], np.int32), np.zeros(1, np.int32)),
+        scales=FeatureScales(np.zeros(3, np.float32), np.ones(3, np.float32), np.array([4, 4, 1], np.int32)),
     )  # fmt: skip
 
 
@@ -51,7 +50,7 @@ def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert len(found) == COUNT and found.side == 96 and found.fps == 25.0
     for name in ("matrices", "features", "shares", "reach"):
         assert np.array_equal(getattr(found, name), getattr(truth, name)), name
-    for part in ("mouth", "lids", "eyes", "reel", "scales"):
+    for part in ("mouth", "blink", "eyes", "clips", "scales"):
         for field in fields(getattr(truth, part)):
             one, other = getattr(getattr(found, part), field.name), getattr(getattr(truth, part), field.name)
             assert np.allclose(one, other) and one.dtype != np.float64, (part, field.name)
@@ -82,13 +81,13 @@ def test_eight_bits_keep_each_channel_to_its_own_range(tmp_path: Path) -> None:
     shapes = [(1, 2, 4, 4), (1, 3, 2, 2)]
     reach = np.repeat([0.01, 100.0, 1.0, 5.0, 0.0], [16, 16, 4, 4, 4])
     rows = (dice.uniform(-1, 1, (20, 44)) * reach).astype(np.float16)
-    scales = scales_for(rows.min(0).astype(np.float32), rows.max(0).astype(np.float32), shapes)
+    scales = feature_scales(rows.min(0).astype(np.float32), rows.max(0).astype(np.float32), shapes)
     np.save(tmp_path / "features.npy", np.stack([scales.bytes_of(row) for row in rows]))
-    features = Features(tmp_path / "features.npy", scales, 44)
+    features = FeatureRows(tmp_path / "features.npy", scales, 44)
     for place, row in enumerate(rows):
         assert (np.abs(features.at(place, place, 0.0) - row) <= reach / 255 + 1e-5).all()
     with pytest.raises(UsageError, match="does not belong"):
-        Features(tmp_path / "features.npy", scales, 45)
+        FeatureRows(tmp_path / "features.npy", scales, 45)
     (tmp_path / "features.npy").write_bytes(b"nothing")
     with pytest.raises(UsageError, match="cannot be read"):
-        Features(tmp_path / "features.npy", scales, 44)
+        FeatureRows(tmp_path / "features.npy", scales, 44)

@@ -7,7 +7,7 @@ import pytest
 from puppet import FACE_PX, FPS, Puppet, speaking, template
 
 from cvi.face.base import Controls
-from cvi.face.neural.hidden import region_of
+from cvi.face.neural.compose import drawn_region
 from cvi.face.neural.mouth_map import terms
 from cvi.training.audio.mouth_controls import learn_mouth, resting_mouth, shown_controls
 from cvi.training.audio.speech import delayed_to_film
@@ -76,7 +76,7 @@ def test_the_crop_holds_the_face_still_and_hides_the_lower_face() -> None:
     lips = spots[:, 13]
     rows, _ = lip_box(track.landmarks, matrices, side)
     assert rows.start < lips[:, 1].min() and rows.stop > lips[:, 1].max()
-    regions = [region_of(row, side) for row in reach_of(track, matrices, side)]
+    regions = [drawn_region(row, side) for row in reach_of(track, matrices, side)]
     for index, region in enumerate(regions):
         assert all(region.hidden[int(y), int(x)] == 1 for x, y in lips)
         assert not region.hidden[0].any() and not region.hidden[-1].any() and not region.hidden[:, 0].any()

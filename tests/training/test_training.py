@@ -13,8 +13,7 @@ torch = pytest.importorskip("torch", reason="training needs torch, which is not 
 pytest.importorskip("safetensors", reason="training needs safetensors, which is not installed")
 
 from cvi.errors import UsageError  # noqa: E402
-from cvi.face.neural.decoder import Decoder  # noqa: E402
-from cvi.face.neural.features import Features, scales_for  # noqa: E402
+from cvi.face.neural.decoder import FeatureRows, LowerFaceDecoder, feature_scales  # noqa: E402
 from cvi.face.neural.rig import DECODER, FEATURES  # noqa: E402
 from cvi.training.evaluation.quality_metrics import correlation  # noqa: E402
 from cvi.training.footage.preparation import PreparedFootage, load_prepared, prepare_footage  # noqa: E402
@@ -136,11 +135,11 @@ def test_onnx_gives_what_torch_gave(prepared: PreparedFootage, tmp_path: Path) -
     (tmp_path / DECODER).write_bytes(decoder_bytes(trainer.network))
     encoder = OnnxEncoder(tmp_path / ENCODER)
     rows = [encoder.features(prepared.crops[i], prepared.region(i).hidden) for i in (0, 9)]
-    decoder = Decoder(tmp_path / DECODER)
+    decoder = LowerFaceDecoder(tmp_path / DECODER)
     both = np.stack(rows).astype(np.float32)
-    scales = scales_for(both.min(0), both.max(0), encoder.shapes)
+    scales = feature_scales(both.min(0), both.max(0), encoder.shapes)
     np.save(tmp_path / FEATURES, np.stack([scales.bytes_of(row) for row in rows]))
-    features = Features(tmp_path / FEATURES, scales, decoder.total)
+    features = FeatureRows(tmp_path / FEATURES, scales, decoder.total)
     for row, frame in enumerate((0, 9)):
         picture = torch.from_numpy(prepared.crops[frame].copy()).permute(2, 0, 1)[None].float() / 255
         told = torch.from_numpy(prepared.mouth[frame : frame + 1])
@@ -156,7 +155,7 @@ def test_onnx_gives_what_torch_gave(prepared: PreparedFootage, tmp_path: Path) -
     assert np.allclose(half_way, (features.at(0, 0, 0.0) + features.at(1, 1, 0.0)) / 2, atol=1e-4)
     with pytest.raises(UsageError, match="does not belong"):
         np.save(tmp_path / FEATURES, np.zeros((2, 7), np.float16))
-        Features(tmp_path / FEATURES, scales, decoder.total)
+        FeatureRows(tmp_path / FEATURES, scales, decoder.total)
 
 
 def test_sizes_have_the_shapes_they_say() -> None:

@@ -1,7 +1,7 @@
 """From the control vector to one person's mouth coefficients.
 
-The coefficients are those of `cvi.training.footage.mouth_space`: how this person's lips and jaw stand, head
-pose removed. What the controls mean for this person was learned from their footage
+The coefficients describe the shape of this person's lips and jaw with the head pose removed
+(`cvi.training.footage.mouth_space`); the map to them was fitted to their footage
 (`cvi.training.audio.mouth_controls`).
 """
 
@@ -10,30 +10,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from cvi.face.base import Controls
-
-Floats = npt.NDArray[np.float32]
+from cvi.face.planes import Floats
 
 TERMS = 12
-"""Length of `terms`."""
+"""Number of terms."""
 SPOKEN_TERM = 2
-"""The one that is 1 as soon as the mouth is asked to open."""
+"""Index of the term that is 1 as soon as the mouth opens."""
 JAW_TERMS, JAW_SQUARED = (0, 7, 8, 11), 1
-"""Those that grow with the jaw, itself first, and with its square."""
+"""Indices of the terms that grow with the jaw, the jaw itself first, and of its square."""
 HINTS = (9, 10, 11)
-"""Those of teeth and tongue."""
-# At this much `press` the lips count as met; the driver presses to 0.92 at a full P, B or M.
+"""Indices of the terms of teeth and tongue."""
+# The `press` at which the lips have met; the driver presses to 0.92 at a full P, B or M.
 _PRESS_MET = 0.6
 
 
 @dataclass(frozen=True, slots=True)
 class MouthMap:
-    """`rest` (k,) the mouth when nothing is said, `closed` (k,) lips together in speech, `weights`
-    (TERMS, k) what the controls add to `rest`, `smile` (k,) what a full smile adds. `least` and `most` (k,),
-    and `reach` (1,) of a whole vector from `rest`, are what the footage showed: beyond it the network would
-    have to invent, and many coefficients at their limits together are a grimace nobody made.
+    """A linear map with limits; k coefficients.
+
+    `rest` (k,): the mouth at rest; `closed` (k,): lips together in speech; `weights` (TERMS, k): what `terms`
+    adds to `rest`; `smile` (k,): what a full smile adds. `least`, `most` (k,) and `reach` (1,), the largest
+    distance from `rest`, limit the result to what the footage showed.
     """
 
     rest: Floats
@@ -45,11 +44,11 @@ class MouthMap:
     reach: Floats
 
     def __call__(self, controls: Controls) -> Floats:
-        """The coefficients (k,) of a control vector. No mouth and no smile is exactly `rest`."""
+        """The coefficients (k,) of a control vector; exactly `rest` for a mouth at rest without a smile."""
         spoken = self.rest + terms(controls) @ self.weights
         met = contact(controls)
         shape = spoken + met * (self.closed - spoken)
-        # A smile needs corners that are free: lips that meet for a P keep little of it.
+        # Lips pressed together for a P show less of a smile.
         shape = shape + min(max(controls.smile, -1.0), 1.0) * (1.0 - 0.5 * met) * self.smile
         away = np.clip(shape, self.least, self.most) - self.rest
         length, reach = float(np.linalg.norm(away)), float(self.reach[0])
@@ -63,7 +62,7 @@ def contact(controls: Controls) -> float:
 
 
 def terms(controls: Controls) -> Floats:
-    """What the map is linear in, (TERMS,); all zero for a mouth at rest."""
+    """The inputs of the linear map, (TERMS,); all zero for a mouth at rest."""
     jaw, wide, round_, tuck, tongue = (
         min(max(value, 0.0), 1.0)
         for value in (controls.jaw, controls.wide, controls.round, controls.tuck, controls.tongue)

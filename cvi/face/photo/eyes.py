@@ -6,12 +6,10 @@ import numpy as np
 
 from cvi.face.base import Controls
 from cvi.face.motion import ease
-from cvi.face.photo.canvas import Canvas
-from cvi.face.photo.fields import Grid, bump, fields, rise, summed
-from cvi.face.photo.lips import on_sheet
-from cvi.face.photo.planes import Map, Places, fetched, mix, to_ycc
-from cvi.face.photo.rig import Rig
-from cvi.face.photo.shape import EyeShape, Shape
+from cvi.face.photo.canvas import Map, PhotoCanvas, SheetPlaces, fetched, mix, ycc_of
+from cvi.face.photo.fields import FieldGrid, bump, fields, rise, summed
+from cvi.face.photo.rig import PhotoRig
+from cvi.face.photo.shape import EyeOutline, FaceShape
 from cvi.face.planes import Box, Floats, Planes
 
 GAZE_X, GAZE_Y = 0.34, 0.20
@@ -29,23 +27,23 @@ _STEP = 1 / 256
 """Of gaze and closure: smaller changes are not drawn, so that resting eyes are still."""
 
 
-class Eye:
+class PhotoEye:
     """One eye; `side` 0 is on the viewer's left. `draw` depends on its arguments alone."""
 
     def __init__(
-        self, rig: Rig, shape: Shape, side: int, canvas: Canvas, width: int, height: int
+        self, rig: PhotoRig, shape: FaceShape, side: int, canvas: PhotoCanvas, width: int, height: int
     ) -> None:
         eye = shape.eyes[side]
         self._eye, self._side, self._canvas = eye, side, canvas
         top, bottom = float(eye.upper[1].min()) - eye.brow - 0.35, float(eye.lower[1].max()) + 0.35
         corners = np.array([[-1.3, top], [1.3, top], [-1.3, bottom], [1.3, bottom]], np.float32)
         self._box = Box.around(eye.axes.back(corners[:, 0], corners[:, 1]), width, height)
-        self._grid = Grid.over(self._box, _CELL)
+        self._grid = FieldGrid.over(self._box, _CELL)
         self._fields = fields(shape, self._grid, height)
         columns = np.arange(self._box.x0, self._box.x1, dtype=np.float32)
         rows = np.arange(self._box.y0, self._box.y1, dtype=np.float32)
         self._x, self._y = (np.ascontiguousarray(part) for part in np.meshgrid(columns, rows))
-        self._lash = to_ycc(rig.lash)
+        self._lash = ycc_of(rig.lash)
 
     def draw(self, frame: Planes, controls: Controls, shares: Floats) -> None:
         """Draw the eye into a frame. `shares` of the common fields."""
@@ -73,14 +71,15 @@ class Eye:
         for plane, target in zip(picture, frame.part(self._box), strict=True):
             target[:] = plane
 
-    def _places(self, here: Map, u: Floats, v: Floats) -> Places:
-        """Eye coordinates as places of the sheet; what is not moved by the eye is where it was `here`."""
+    def _places(self, here: Map, u: Floats, v: Floats) -> SheetPlaces:
+        """PhotoEye coordinates as places of the sheet; what is not moved by the eye is where it was
+        `here`."""
         axes = self._eye.axes
         u0, v0 = axes.into(*here)
         du, dv = (u - u0) * axes.unit, (v - v0) * axes.unit
         x = here[0] + du * axes.right[0] + dv * axes.down[0]
         y = here[1] + du * axes.right[1] + dv * axes.down[1]
-        return self._grid.spread(on_sheet((x.astype(np.float32), y.astype(np.float32)), self._canvas))
+        return self._grid.spread(self._canvas.on_sheet((x.astype(np.float32), y.astype(np.float32))))
 
     def _skin(self, v: Floats, lids: tuple[Floats, Floats], closure: float) -> Floats:
         """Where the lid's skin comes from: stretched between brow and edge, the lashes moved as they are."""
@@ -140,7 +139,7 @@ class Eye:
         picture.luma[:] = luma + (dark - luma) * share + np.float32(0.5)
 
 
-def _lids(eye: EyeShape, u: Floats) -> tuple[Floats, Floats]:
+def _lids(eye: EyeOutline, u: Floats) -> tuple[Floats, Floats]:
     """The edges of the upper and the lower lid at places across the eye, the lower never above the upper."""
     upper = np.interp(u, eye.upper[0], eye.upper[1]).astype(np.float32)
     lower = np.interp(u, eye.lower[0], eye.lower[1]).astype(np.float32)

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 from cvi.face.base import Controls
-from cvi.face.photo.planes import Map, Places
-from cvi.face.photo.shape import BROW_ENDS, BROWS, CHEEK_LEFT, CHEEK_RIGHT, Axes, Shape
+from cvi.face.photo.canvas import Map, SheetPlaces
+from cvi.face.photo.shape import BROW_ENDS, BROWS, CHEEK_LEFT, CHEEK_RIGHT, Axes, FaceShape
 from cvi.face.planes import Box, Floats
 
 MOST_DEGREES, MOST_ROLL = 4.5, 3.5
@@ -34,8 +34,8 @@ NAMES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
-    """Places every `cell` pixels of a box: `x`, `y` (rows, columns) frame pixels."""
+class FieldGrid:
+    """SheetPlaces every `cell` pixels of a box: `x`, `y` (rows, columns) frame pixels."""
 
     box: Box
     cell: int
@@ -43,7 +43,7 @@ class Grid:
     y: Floats
 
     @classmethod
-    def over(cls, box: Box, cell: int) -> Grid:
+    def over(cls, box: Box, cell: int) -> FieldGrid:
         across, down = -(-box.width // cell), -(-box.height // cell)
         x = ((np.arange(across) + 0.5) * cell - 0.5 + box.x0).astype(np.float32)
         y = ((np.arange(down) + 0.5) * cell - 0.5 + box.y0).astype(np.float32)
@@ -65,10 +65,10 @@ class Grid:
             from_x, from_y = _sampled(dx, column, row), _sampled(dy, column, row)
         return self.x - from_x, self.y - from_y
 
-    def spread(self, coarse: Map, part: Box | None = None) -> Places:
-        """Places of the sheet at the grid's places, drawn out to every pixel of the box or of a part of it.
+    def spread(self, coarse: Map, part: Box | None = None) -> SheetPlaces:
+        """Sheet pixels at the grid's points, interpolated to every pixel of the box or of a part of it.
 
-        `part` is in pixels from the box's corner, its corners at whole cells.
+        `part`: pixels from the box's corner, its own corners at whole cells.
         """
         cell = self.cell
         whole = Box(0, 0, self.box.width, self.box.height)
@@ -93,10 +93,10 @@ class Grid:
             )
             full.append(np.asarray(large, np.float32))
             half.append(np.asarray(small * np.float32(0.5) - np.float32(0.25), np.float32))
-        return Places((full[0], full[1]), (half[0], half[1])).part(within)
+        return SheetPlaces((full[0], full[1]), (half[0], half[1])).part(within)
 
 
-def fields(shape: Shape, grid: Grid, height: int) -> Floats:
+def fields(shape: FaceShape, grid: FieldGrid, height: int) -> Floats:
     """(len(NAMES), 2, rows, columns) pixels of x and y for a control at one; angles for a radian. `height`
     of the frame, pixels."""
     made = {**_turns(shape, grid), **_brows(shape, grid), **_mouth(shape, grid)}
@@ -163,7 +163,7 @@ def rise(x: Floats, start: float, end: float) -> Floats:
     return np.asarray(t * t * (3 - 2 * t), np.float32)
 
 
-def _turns(shape: Shape, grid: Grid) -> dict[str, tuple[Floats, Floats]]:
+def _turns(shape: FaceShape, grid: FieldGrid) -> dict[str, tuple[Floats, Floats]]:
     """The head about a point at the neck, by its depth; what stands behind it stays."""
     head = shape.head
     u, v = head.into(grid.x, grid.y)
@@ -180,7 +180,7 @@ def _turns(shape: Shape, grid: Grid) -> dict[str, tuple[Floats, Floats]]:
     }
 
 
-def _depth(shape: Shape, grid: Grid) -> Floats:
+def _depth(shape: FaceShape, grid: FieldGrid) -> Floats:
     """How far in front of the ears each place lies, pixels: the mesh's depth, smoothed, and round beyond."""
     points = shape.points
     back = float((points[CHEEK_LEFT, 2] + points[CHEEK_RIGHT, 2]) / 2)
@@ -201,7 +201,7 @@ def _depth(shape: Shape, grid: Grid) -> Floats:
     return np.asarray(cv2.GaussianBlur(smooth, (0, 0), soft), np.float32)
 
 
-def _brows(shape: Shape, grid: Grid) -> dict[str, tuple[Floats, Floats]]:
+def _brows(shape: FaceShape, grid: FieldGrid) -> dict[str, tuple[Floats, Floats]]:
     head = shape.head
     u, v = head.into(grid.x, grid.y)
     made: dict[str, tuple[Floats, Floats]] = {}
@@ -231,7 +231,7 @@ def _brows(shape: Shape, grid: Grid) -> dict[str, tuple[Floats, Floats]]:
     return made
 
 
-def _mouth(shape: Shape, grid: Grid) -> dict[str, tuple[Floats, Floats]]:
+def _mouth(shape: FaceShape, grid: FieldGrid) -> dict[str, tuple[Floats, Floats]]:
     mouth = shape.mouth
     u, v = mouth.axes.into(grid.x, grid.y)
     low = mouth.below_line(u, v)
@@ -265,7 +265,7 @@ def with_chin(low: Floats) -> Floats:
     return rise(low, 0.0, 0.62)
 
 
-def _breath(shape: Shape, grid: Grid, height: int) -> tuple[Floats, Floats]:
+def _breath(shape: FaceShape, grid: FieldGrid, height: int) -> tuple[Floats, Floats]:
     """The chest rises by up to 2.4 pixels of a frame 720 high."""
     u, v = shape.head.into(grid.x, grid.y)
     chin = shape.high / 2
@@ -273,7 +273,7 @@ def _breath(shape: Shape, grid: Grid, height: int) -> tuple[Floats, Floats]:
     return np.zeros_like(share), np.asarray(share * np.float32(-2.4 * height / 720), np.float32)
 
 
-def _lower_lid(shape: Shape, grid: Grid, side: int) -> tuple[Floats, Floats]:
+def _lower_lid(shape: FaceShape, grid: FieldGrid, side: int) -> tuple[Floats, Floats]:
     """It comes a little way up to meet the upper one."""
     eye = shape.eyes[side]
     u, v = eye.axes.into(grid.x, grid.y)

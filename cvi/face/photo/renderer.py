@@ -10,11 +10,10 @@ import numpy.typing as npt
 
 from cvi.errors import EngineError, UsageError
 from cvi.face.base import Controls, FaceSettings
-from cvi.face.photo.canvas import make_canvas
-from cvi.face.photo.eyes import Eye
-from cvi.face.photo.fields import NAMES, Grid, amounts, fields, summed
-from cvi.face.photo.lips import Lips, on_sheet
-from cvi.face.photo.planes import fetch
+from cvi.face.photo.canvas import fetch, make_canvas
+from cvi.face.photo.eyes import PhotoEye
+from cvi.face.photo.fields import NAMES, FieldGrid, amounts, fields, summed
+from cvi.face.photo.mouth import PhotoLips
 from cvi.face.photo.rig import PHOTO, RIG, load_rig
 from cvi.face.photo.shape import shape_of
 from cvi.face.planes import Box, Bytes, Planes
@@ -48,27 +47,27 @@ class PhotoFace:
         shape = shape_of(
             self._canvas.place(rig.landmarks), self._canvas.place(line)[:, :2], bool(rig.glasses[0] > 0)
         )
-        whole = Grid.over(Box(0, 0, self.width, self.height), _CELL)
+        whole = FieldGrid.over(Box(0, 0, self.width, self.height), _CELL)
         moved = np.abs(fields(shape, whole, self.height)).max((0, 1)) > 0
-        self._grid = Grid.over(_around(moved, self.width, self.height), _CELL)
+        self._grid = FieldGrid.over(_around(moved, self.width, self.height), _CELL)
         self._fields = fields(shape, self._grid, self.height)
         self._bands = list(_bands(np.abs(self._fields).max((0, 1)) > 0, self._grid.box))
-        self._lips = Lips(rig, shape, self._canvas, self.width, self.height)
-        self._eyes = [Eye(rig, shape, side, self._canvas, self.width, self.height) for side in (0, 1)]
+        self._lips = PhotoLips(rig, shape, self._canvas, self.width, self.height)
+        self._eyes = [PhotoEye(rig, shape, side, self._canvas, self.width, self.height) for side in (0, 1)]
         self._still = np.empty((self.height * 3 // 2, self.width), np.uint8)
-        unmoved = whole.spread(on_sheet((whole.x, whole.y), self._canvas))
+        unmoved = whole.spread(self._canvas.on_sheet((whole.x, whole.y)))
         fetch(self._canvas.sheet, unmoved, Planes.of(self._still))
         self._head = np.array([name in _HEAD for name in NAMES])
         self._closed = False
 
     def render(self, controls: Controls) -> Frame:
-        """One frame: uint8 I420, (height * 3 // 2, width), BT.709 limited range."""
+        """As `FaceEngine.render`."""
         if self._closed:
             raise EngineError("The face was closed and cannot draw.", "Build a new one.")
         frame = self._still.copy()
         planes = Planes.of(frame)
         shares = amounts(controls)
-        places = on_sheet(self._grid.backwards(*summed(self._fields, shares), _STEPS), self._canvas)
+        places = self._canvas.on_sheet(self._grid.backwards(*summed(self._fields, shares), _STEPS))
         onto = planes.part(self._grid.box)
         for band in self._bands:
             fetch(self._canvas.sheet, self._grid.spread(places, band), onto.part(band))
@@ -78,6 +77,7 @@ class PhotoFace:
         return frame
 
     def close(self) -> None:
+        """As `FaceEngine.close`."""
         self._closed = True
 
 

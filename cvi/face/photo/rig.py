@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Rig:
+class PhotoRig:
     """Where the face is, and what it does not show.
 
     `landmarks` float32 (478, 3) of MediaPipe's face mesh, pixels of the photo, z away from the viewer;
@@ -39,15 +39,15 @@ class Rig:
     glasses: Floats
 
 
-def rig_bytes(rig: Rig) -> bytes:
+def rig_bytes(rig: PhotoRig) -> bytes:
     """As it is stored."""
-    arrays = {field.name: np.asarray(getattr(rig, field.name), np.float32) for field in fields(Rig)}
+    arrays = {field.name: np.asarray(getattr(rig, field.name), np.float32) for field in fields(PhotoRig)}
     stream = io.BytesIO()
     np.savez_compressed(stream, format=np.int32(FORMAT), **arrays)  # type: ignore[arg-type]
     return stream.getvalue()
 
 
-def load_rig(path: Path) -> Rig:
+def load_rig(path: Path) -> PhotoRig:
     """Read what `rig_bytes` wrote. Raises UsageError for a file of another make."""
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -60,4 +60,4 @@ def load_rig(path: Path) -> Rig:
     whole = arrays["landmarks"].shape == (POINTS, 3) and line.ndim == 2 and len(line) > 3
     if not whole or not all(np.isfinite(part).all() for part in arrays.values()):
         raise UsageError(f"{path} holds no face.", "Make or fetch the replica again.")
-    return Rig(**arrays)
+    return PhotoRig(**arrays)

@@ -51,7 +51,7 @@ class Axes:
 
 
 @dataclass(frozen=True, slots=True)
-class Mouth:
+class MouthOutline:
     """`axes`: the middle of the lip line, one unit from corner to corner. `line` (2, n): the lip line, (u, v)
     from corner to corner. `chin` in units below the lip line."""
 
@@ -71,7 +71,7 @@ class Mouth:
 
 
 @dataclass(frozen=True, slots=True)
-class EyeShape:
+class EyeOutline:
     """`axes`: the middle between the corners, one unit from the middle to a corner. `upper`, `lower` (2, n):
     the lids' edges (u, v); `iris` (u, v) and `radius`; `brow`: how far the brow's lower edge is above the
     upper lid. All in units."""
@@ -90,19 +90,19 @@ class EyeShape:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class FaceShape:
     """A face in the frame. `head`: between hairline and chin, one unit from ear to ear; `high` from hairline
     to chin, in units; `points` (478, 3) pixels; `glasses`: they are worn."""
 
     points: Floats
     head: Axes
     high: float
-    mouth: Mouth
-    eyes: tuple[EyeShape, EyeShape]
+    mouth: MouthOutline
+    eyes: tuple[EyeOutline, EyeOutline]
     glasses: bool
 
 
-def shape_of(points: Floats, lip_line: Floats, glasses: bool = False) -> Shape:
+def shape_of(points: Floats, lip_line: Floats, glasses: bool = False) -> FaceShape:
     """`points` (478, 3) and `lip_line` (n, 2), frame pixels; with `glasses` little moves around the eyes."""
     flat = points[:, :2]
     left = (flat[LIDS[0][0][0]] + flat[LIDS[0][0][-1]]) / 2
@@ -112,7 +112,7 @@ def shape_of(points: Floats, lip_line: Floats, glasses: bool = False) -> Shape:
     width = float(np.linalg.norm(flat[CHEEK_RIGHT] - flat[CHEEK_LEFT]))
     head = Axes((flat[CROWN] + flat[CHIN]) / 2, right, down, width)
     high = float(np.linalg.norm(flat[CHIN] - flat[CROWN])) / width
-    return Shape(
+    return FaceShape(
         points=points,
         head=head,
         high=high,
@@ -122,7 +122,7 @@ def shape_of(points: Floats, lip_line: Floats, glasses: bool = False) -> Shape:
     )
 
 
-def _mouth(flat: Floats, lip_line: Floats) -> Mouth:
+def _mouth(flat: Floats, lip_line: Floats) -> MouthOutline:
     # A mouth may hang to one side: it has axes of its own.
     right = _unit(lip_line[-1] - lip_line[0])
     down = np.array([-right[1], right[0]], np.float32)
@@ -130,10 +130,10 @@ def _mouth(flat: Floats, lip_line: Floats) -> Mouth:
     axes = Axes((lip_line[0] + lip_line[-1]) / 2, right, down, unit)
     u, v = axes.into(lip_line[:, 0], lip_line[:, 1])
     chin = axes.into(flat[CHIN, 0], flat[CHIN, 1])[1]
-    return Mouth(axes, np.stack([u, v]), float(chin))
+    return MouthOutline(axes, np.stack([u, v]), float(chin))
 
 
-def _eye(flat: Floats, side: int, glasses: bool) -> EyeShape:
+def _eye(flat: Floats, side: int, glasses: bool) -> EyeOutline:
     upper, lower = (flat[list(edge)] for edge in LIDS[side])
     start, end = upper[0], upper[-1]
     right = _unit(end - start)
@@ -151,7 +151,7 @@ def _eye(flat: Floats, side: int, glasses: bool) -> EyeShape:
     if glasses:
         # The lid is drawn from the skin within the frame alone.
         high = min(high, _WITHIN_FRAME * float(np.max(open_at)))
-    return EyeShape(axes, above, below, (float(u[0]), float(v[0])), radius, high)
+    return EyeOutline(axes, above, below, (float(u[0]), float(v[0])), radius, high)
 
 
 def _unit(vector: Floats) -> Floats:

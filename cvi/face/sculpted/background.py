@@ -10,8 +10,7 @@ import numpy as np
 
 from cvi.errors import UsageError
 from cvi.face.planes import Box, Bytes, Planes, to_planes
-from cvi.face.sculpted.atlas import Atlas
-from cvi.face.sculpted.planes import Fit
+from cvi.face.sculpted.atlas import Atlas, FrameFit
 
 GRAIN = 0.9  # of the room's luma, standard deviation; keeps soft gradients from banding. It never moves.
 GREEN = (0, 177, 64)  # the green of cloth and paint for keying
@@ -19,7 +18,7 @@ BLUR = 0.022  # of the picture's height: the radius at which a room is felt and 
 _COLOUR = re.compile(r"#([0-9a-fA-F]{6})")
 
 
-def make_background(background: str, atlas: Atlas, fit: Fit) -> Planes:
+def make_background(background: str, atlas: Atlas, fit: FrameFit) -> Planes:
     """The picture behind the person, frame-sized. `background` as in `FaceSettings`.
 
     Raises UsageError for what is neither a known name, a colour nor a picture that can be read.

@@ -9,10 +9,9 @@ import cv2
 import numpy as np
 
 from cvi.face.base import Controls
-from cvi.face.planes import Box, Bytes, Planes, to_planes
-from cvi.face.sculpted.atlas import TONE_STEPS, TONE_TOP, Atlas
-from cvi.face.sculpted.morph import Curves, Floats, Morph, bend, bend_planes
-from cvi.face.sculpted.planes import Fit, feather, mixed, to_ycc
+from cvi.face.planes import Box, Bytes, Planes, feather, mixed, to_planes, to_ycc
+from cvi.face.sculpted.atlas import TONE_STEPS, TONE_TOP, Atlas, FrameFit
+from cvi.face.sculpted.patch_warp import Floats, PatchCurves, PatchWarp, bend, bend_planes
 
 TURN_X, TURN_Y = 0.42, 0.34  # radians at the ends of the gaze controls
 CONVERGE = 0.035  # each eye turned in, as when it looks at a near face
@@ -25,10 +24,10 @@ KEPT = 48  # openings of the lids kept ready; 100 kB each at 720p
 Cover = tuple[Floats, Floats]  # how much the lids cover, 0..1: of luma, of chroma
 
 
-class Eye:
+class BakedEye:
     """One eye; side -1 is on the viewer's left. `draw` depends on its arguments alone."""
 
-    def __init__(self, atlas: Atlas, fit: Fit, side: int) -> None:
+    def __init__(self, atlas: Atlas, fit: FrameFit, side: int) -> None:
         which = 1 if side > 0 else 0
         baked = atlas.box(f"eye_rect_{which}")
         self.box = fit.box(baked)
@@ -46,8 +45,8 @@ class Eye:
         self._light = [load(f"eye_light_{name}") for name in names]
         x, y = atlas.floats("lid_columns")[which], atlas.floats("lid_curves")[which]
         unit = fit.scale * atlas.fineness
-        curves = Curves(fit.x(x, self.box), fit.y(y, self.box), False)
-        self._morph = Morph(curves, width, height, unit)
+        curves = PatchCurves(fit.x(x, self.box), fit.y(y, self.box), False)
+        self._morph = PatchWarp(curves, width, height, unit)
         self._part = _open_part(self._covers)
         rows = slice(self._part.y0, self._part.y1)
         columns = slice(self._part.x0, self._part.x1)

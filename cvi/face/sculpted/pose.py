@@ -13,9 +13,8 @@ import numpy as np
 
 from cvi.face.base import Controls
 from cvi.face.planes import Box
-from cvi.face.sculpted.atlas import Atlas
-from cvi.face.sculpted.morph import Floats
-from cvi.face.sculpted.planes import Fit
+from cvi.face.sculpted.atlas import Atlas, FrameFit
+from cvi.face.sculpted.patch_warp import Floats
 
 CAMERA_Z, CAMERA_Y, FOCAL = 7.2, -0.22, 2.25  # of the baker's camera; focal length in picture heights
 PIVOT = (0.0, -0.75, -0.15)
@@ -24,7 +23,7 @@ MOST_DEGREES = 14.0
 CELL_PX = 8  # of 720: displacements are known at such distances
 
 
-def head_points(atlas: Atlas, fit: Fit, x: Floats, y: Floats) -> Floats:
+def head_points(atlas: Atlas, fit: FrameFit, x: Floats, y: Floats) -> Floats:
     """The points of the head seen at places of the frame (pixels, any shape): (..., 3) head units."""
     x = (x + fit.left + 0.5) / fit.scale - 0.5
     y = (y + fit.top + 0.5) / fit.scale - 0.5
@@ -42,7 +41,7 @@ def head_points(atlas: Atlas, fit: Fit, x: Floats, y: Floats) -> Floats:
     return np.stack([across * far, CAMERA_Y - up * far, CAMERA_Z - far], -1).astype(np.float32)
 
 
-def jaw_share(atlas: Atlas, fit: Fit, box: Box) -> Floats:
+def jaw_share(atlas: Atlas, fit: FrameFit, box: Box) -> Floats:
     """How far each pixel of `box` goes with the chin when the jaw opens, 0..1 (as the baker bends it)."""
     x, y = np.meshgrid(
         np.arange(box.x0, box.x1, dtype=np.float32), np.arange(box.y0, box.y1, dtype=np.float32)
@@ -52,11 +51,11 @@ def jaw_share(atlas: Atlas, fit: Fit, box: Box) -> Floats:
     return np.asarray(low * low * (3 - 2 * low) * front * front * (3 - 2 * front), np.float32)
 
 
-class Pose:
+class HeadPose:
     """`maps` gives coarse maps into the head's picture, a place for each `cell` x `cell` pixels of `box`;
     nothing is kept between calls."""
 
-    def __init__(self, atlas: Atlas, fit: Fit) -> None:
+    def __init__(self, atlas: Atlas, fit: FrameFit) -> None:
         self.box = fit.box(atlas.box("head_rect"))
         width, height = self.box.x1 - self.box.x0, self.box.y1 - self.box.y0
         self._unit = fit.scale * atlas.fineness  # pixels of the frame for one of a picture 720 high
@@ -127,7 +126,7 @@ class Pose:
         return dx, dy
 
 
-def _rigid(atlas: Atlas, fit: Fit, x: Floats, y: Floats) -> Floats:
+def _rigid(atlas: Atlas, fit: FrameFit, x: Floats, y: Floats) -> Floats:
     """How much of each place (frame pixels) is held still by glasses, 0..1."""
     if not atlas.has("rigid"):
         return np.zeros_like(x)

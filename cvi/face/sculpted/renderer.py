@@ -2,21 +2,109 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from cvi.errors import EngineError
 from cvi.face.base import Controls, FaceSettings
-from cvi.face.planes import Box, Bytes, Planes, to_planes
-from cvi.face.sculpted.atlas import Atlas
+from cvi.face.planes import Box, Bytes, Floats, Planes, as_weight, to_planes
+from cvi.face.sculpted.atlas import Atlas, FrameFit
 from cvi.face.sculpted.background import make_background
-from cvi.face.sculpted.eyes import Eye
-from cvi.face.sculpted.morph import Map, halved_map, spread
-from cvi.face.sculpted.mouth import Mouth
-from cvi.face.sculpted.planes import Fit, as_weight
-from cvi.face.sculpted.pose import Pose
-from cvi.face.sculpted.tiles import Band, Tile, Tiles
+from cvi.face.sculpted.eyes import BakedEye
+from cvi.face.sculpted.mouth import BakedMouth
+from cvi.face.sculpted.patch_warp import Map, halved_map, spread
+from cvi.face.sculpted.pose import HeadPose
 from cvi.media.frames import Frame
+
+BAND_CELLS = 8
+STEP_CELLS = 0.5  # poses are told apart by their reach in such steps
+FARTHEST_CELLS = 8.0  # as far as one looks in a conversation; beyond, everything is taken for an edge
+MARGIN_CELLS = 0.75  # for what the fetching itself reaches, and chroma's larger pixels
+
+
+@dataclass(frozen=True, slots=True)
+class HeadTile:
+    """Columns of a band, pixels of the head's box, even to even; `whole`: nothing but head is in it."""
+
+    columns: slice
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Rows [top, bottom) of the head's box, pixels, and the cells [first, last) of the coarse maps there."""
+
+    top: int
+    bottom: int
+    first: int
+    last: int
+
+
+class HeadTiles:
+    """HeadTiles for every band and reach, made once."""
+
+    def __init__(self, cover: Bytes, cell: int) -> None:
+        """`cover` (h, w): of the resting head, 0..255; `cell`: pixels of a cell of the coarse maps, even."""
+        height = cover.shape[0]
+        empty, holes = (cover == 0).astype(np.uint8), (cover < 255).astype(np.uint8)
+        # How far it is from each pixel to what the head leaves free, and to the head.
+        inside = cv2.distanceTransform(1 - holes, cv2.DIST_C, 3)
+        outside = cv2.distanceTransform(empty, cv2.DIST_C, 3)
+        self._step = STEP_CELLS * cell
+        reaches = [
+            self._step * k + MARGIN_CELLS * cell for k in range(1, math.ceil(FARTHEST_CELLS / STEP_CELLS) + 1)
+        ]
+        self._bands: list[Band] = []
+        self._tiles: list[list[list[HeadTile]]] = []
+        cells = math.ceil(height / cell)
+        for first in range(0, cells, BAND_CELLS):
+            last = min(first + BAND_CELLS, cells)
+            band = Band(first * cell, min(last * cell, height), first, last)
+            rows = slice(band.top, band.bottom)
+            self._bands.append(band)
+            by_reach = [list(_cut(inside[rows], outside[rows], reach, cell)) for reach in reaches]
+            self._tiles.append([*by_reach, [HeadTile(slice(0, cover.shape[1]), False)]])
+        self._starts = [band.first for band in self._bands]
+
+    def within(self, moved: Floats) -> Iterator[tuple[Band, list[HeadTile]]]:
+        """What has to be drawn where things move by `moved` (rows, columns) pixels, told for each cell."""
+        rows = moved.max(1)
+        rows[1:-1] = np.maximum(rows[1:-1], np.maximum(rows[:-2], rows[2:]))
+        farthest = np.maximum.reduceat(rows, self._starts)
+        for band, tiles, reach in zip(self._bands, self._tiles, farthest.tolist(), strict=True):
+            found = tiles[min(int(reach / self._step), len(tiles) - 1)]
+            if found:
+                yield band, found
+
+
+def _cut(inside: Floats, outside: Floats, reach: float, least: int) -> Iterator[HeadTile]:
+    """The tiles of one band: what is whole in the middle, if it is `least` wide, and the edges."""
+    seen = np.flatnonzero((outside <= reach).any(0))
+    if not len(seen):
+        return
+    left, right = int(seen[0]) // 2 * 2, min((int(seen[-1]) + 2) // 2 * 2, inside.shape[1])
+    first, last = _longest(np.asarray((inside > reach).all(0), np.bool_))
+    first, last = (first + 1) // 2 * 2, last // 2 * 2
+    if last - first < least:
+        first = last = right
+    for start, stop, whole in ((left, first, False), (first, last, True), (last, right, False)):
+        if stop > start:
+            yield HeadTile(slice(start, stop), whole)
+
+
+def _longest(true: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    """Start and end of the longest run."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], true, [False]]).astype(np.int8)))
+    if not len(edges):
+        return 0, 0
+    starts, ends = edges[::2], edges[1::2]
+    longest = int(np.argmax(ends - starts))
+    return int(starts[longest]), int(ends[longest])
 
 
 class SculptedFace:
@@ -30,20 +118,20 @@ class SculptedFace:
     def __init__(self, atlas: Atlas, settings: FaceSettings) -> None:
         cv2.setNumThreads(1)
         size = atlas.width, atlas.height
-        fit = Fit.cover(size, settings.width, settings.height)
+        fit = FrameFit.cover(size, settings.width, settings.height)
         self.width, self.height = settings.width, settings.height
         # Nothing is gained by mixing more pixels than were baked: the last warp enlarges.
-        sheet = Fit.whole(size, min(fit.scale, 1.0))
+        sheet = FrameFit.whole(size, min(fit.scale, 1.0))
         baked = atlas.box("head_rect")
         cover = sheet.image(atlas.image("head_alpha"), baked)
         # Premultiplied: what is laid on the room is added to what shines through.
         self._head = to_planes(sheet.image(atlas.image("head"), baked)).times(as_weight(cover))
         self._clear = as_weight(cv2.bitwise_not(cover))
-        self._pose = Pose(atlas, fit)
+        self._pose = HeadPose(atlas, fit)
         head = sheet.box(baked)
         self._to_sheet = fit.into(sheet, self._pose.box, head)
-        self._mouth = Mouth(atlas, sheet)
-        self._eyes = Eye(atlas, sheet, -1), Eye(atlas, sheet, 1)
+        self._mouth = BakedMouth(atlas, sheet)
+        self._eyes = BakedEye(atlas, sheet, -1), BakedEye(atlas, sheet, 1)
         self._places = [
             _Place(part.box, head, part.weight, cover)
             for part in (self._mouth, *self._eyes)
@@ -54,12 +142,12 @@ class SculptedFace:
         # What lies under the eyes once the mouth is laid; their boxes overlap.
         self._under: list[Planes] = [self._head.part(place.box) for place in self._places[1:]]
         self._room = np.empty((self.height * 3 // 2, self.width), np.uint8)
-        _planes(self._room).put(make_background(settings.background, atlas, fit))
-        self._tiles = Tiles(fit.image(atlas.image("head_alpha"), baked), self._pose.cell)
+        Planes.of(self._room).put(make_background(settings.background, atlas, fit))
+        self._tiles = HeadTiles(fit.image(atlas.image("head_alpha"), baked), self._pose.cell)
         self._closed = False
 
     def render(self, controls: Controls) -> Frame:
-        """One frame: uint8 I420, (height * 3 // 2, width), BT.709 limited range."""
+        """As `FaceEngine.render`."""
         if self._closed:
             raise EngineError("The face was closed and cannot draw.", "Build a new one.")
         self._dress(controls)
@@ -67,7 +155,7 @@ class SculptedFace:
         x, y = (part * step + shift for part, (step, shift) in zip(turned, self._to_sheet, strict=True))
         half = halved_map((x, y))
         frame = self._room.copy()
-        onto = _planes(frame).part(self._pose.box)
+        onto = Planes.of(frame).part(self._pose.box)
         for band, tiles in self._tiles.within(self._pose.moved(turned)):
             left, right = tiles[0].columns.start, tiles[-1].columns.stop
             luma = self._window((x, y), band, left, right, self._pose.cell)
@@ -77,6 +165,7 @@ class SculptedFace:
         return frame
 
     def close(self) -> None:
+        """As `FaceEngine.close`."""
         self._closed = True
 
     def _dress(self, controls: Controls) -> None:
@@ -110,7 +199,7 @@ class SculptedFace:
         place = slice(top, top + height), slice(start, start + right - left)
         return x[place], y[place]
 
-    def _lay(self, tile: Tile, band: Band, maps: tuple[int, Map, Map], onto: Planes) -> None:
+    def _lay(self, tile: HeadTile, band: Band, maps: tuple[int, Map, Map], onto: Planes) -> None:
         """Draw what a tile shows of the head onto the room; `maps` begin at a column of luma."""
         left, luma, chroma = maps
         for plane, clear, target, (map_x, map_y), size in (
@@ -149,10 +238,3 @@ class _Place:
         for part, patch, shown, rest in zip(head.part(self.box), drawn, self._shown, left, strict=True):
             cv2.multiply(patch, shown, dst=part, scale=1 / 255)
             cv2.add(part, rest, dst=part)
-
-
-def _planes(frame: Frame) -> Planes:
-    """Views of an I420 frame."""
-    height, width = frame.shape[0] * 2 // 3, frame.shape[1]
-    cb, cr = frame[height:].reshape(2, height // 2, width // 2)
-    return Planes(frame[:height], cb, cr)

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cvi.face.base import Controls
-from cvi.face.sculpted.atlas import Atlas
-from cvi.face.sculpted.planes import Fit
+from cvi.face.sculpted.atlas import Atlas, FrameFit
 from cvi.face.sculpted.pose import CAMERA_Y, CAMERA_Z, FOCAL, MOST_DEGREES, PIVOT, head_points
 from cvi.testing.footage.labels import Point
 
@@ -31,7 +30,7 @@ class Anchors:
     def __init__(self, replica: Path, width: int, height: int) -> None:
         """Raises MissingError, UsageError for a folder that holds no sculpted replica."""
         atlas = Atlas(replica / "atlas.npz")
-        self._fit = Fit.cover((atlas.width, atlas.height), width, height)
+        self._fit = FrameFit.cover((atlas.width, atlas.height), width, height)
         self._size = atlas.width, atlas.height
         self._focal = FOCAL * atlas.height
         places = np.array(list(PLACES.values()), np.float32)

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.errors import CviError, UsageError
-from cvi.face.neural.colour import split, to_i420
-from cvi.media.frames import av_frame
+from cvi.face.planes import Planes, to_i420
+from cvi.media.frames import Frame, av_frame
 from cvi.training.footage.reader import FootageFrame
 
 Bytes = npt.NDArray[np.uint8]
@@ -39,9 +39,9 @@ class FrameBlender:
     def between(self, before: Bytes, after: Bytes, share: float) -> Bytes:
         """The I420 frame that is `share` of the way from the one to the other."""
         shown = np.empty_like(before)
-        one, other = split(before).luma, split(after).luma
+        one, other = Planes.of(before).luma, Planes.of(after).luma
         forth, back = self._flow(one, other), self._flow(other, one)
-        for plane, source, goal in zip(split(shown), split(before), split(after), strict=True):
+        for plane, source, goal in zip(Planes.of(shown), Planes.of(before), Planes.of(after), strict=True):
             step = one.shape[1] // plane.shape[1]
             left = _bent(source, forth, share, step)
             right = _bent(goal, back, 1 - share, step)
@@ -78,10 +78,8 @@ def _bent(plane: Bytes, flow: Floats, share: float, step: int) -> Bytes:
 
 _X264 = {"preset": "medium", "crf": "15", "bf": "0", "tune": "film"}
 
-Planes = npt.NDArray[np.uint8]
 
-
-def fetch_frames(frames: Iterable[FootageFrame], wanted: Collection[int], folder: Path) -> dict[int, Planes]:
+def fetch_frames(frames: Iterable[FootageFrame], wanted: Collection[int], folder: Path) -> dict[int, Frame]:
     """The frames of these numbers, I420; they are many, and lie in a nameless file in `folder`.
 
     Raises UsageError where the footage has fewer, CviError where the disk refuses.
@@ -112,7 +110,7 @@ def fetch_frames(frames: Iterable[FootageFrame], wanted: Collection[int], folder
 
 
 def write_base_film(
-    path: Path, count: int, show: Callable[[int], Planes], fps: float, keys: Collection[int] = ()
+    path: Path, count: int, show: Callable[[int], Frame], fps: float, keys: Collection[int] = ()
 ) -> None:
     """Encode `count` frames, which `show` gives by number, I420; about 0.3 MB a second at 720p. `keys` can be
     shown without those before them.

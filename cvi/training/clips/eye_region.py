@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cvi.face.neural.colour import to_rgb
-from cvi.face.neural.compose import lay
-from cvi.face.neural.gaze import Eyes as FilmEyes
-from cvi.face.neural.lids import Lids, followed, no_lids
+from cvi.face.neural.compose import paste
+from cvi.face.neural.eyes import BlinkPatches, composed, no_blink
+from cvi.face.neural.eyes import EyeTrack as FilmEyes
+from cvi.face.planes import to_rgb
 from cvi.training.footage.crop import crop
 from cvi.training.footage.face_geometry import moved, smoothed
 
@@ -93,7 +93,7 @@ def find_blinks(shut: Floats, pieces: Sequence[tuple[int, int]], fps: float) -> 
 @dataclass(frozen=True, slots=True)
 class EyeWindow:
     """Where the eyes are cut: `side` of the window, pixels; `place` (2, 3) from the lower face's crop to it;
-    `mask`, `ring` (side, side) as in `Lids`."""
+    `mask`, `ring` (side, side) as in `BlinkPatches`."""
 
     side: int
     place: Floats
@@ -160,16 +160,16 @@ def closure_levels(blink: Blink, shut: Floats) -> list[int]:
 
 def cut_lids(
     frames: Sequence[int], shut: Floats, eyes: EyeWindow, matrices: Floats, kept: dict[int, Bytes]
-) -> Lids:
+) -> BlinkPatches:
     """`frames` as `closure_levels` gave them, `kept` their pictures, I420; `matrices` of the lower face's
     crops."""
     if not frames:
-        return no_lids()
+        return no_blink()
     patches = [
-        crop(to_rgb(kept[index]), followed(matrices[index], eyes.place), eyes.side) for index in frames
+        crop(to_rgb(kept[index]), composed(matrices[index], eyes.place), eyes.side) for index in frames
     ]
     levels = shut[list(frames)] / float(shut[frames[-1]])
-    return Lids(levels.astype(np.float32), np.stack(patches), eyes.mask, eyes.ring, eyes.place)
+    return BlinkPatches(levels.astype(np.float32), np.stack(patches), eyes.mask, eyes.ring, eyes.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +195,11 @@ class OpenEyes:
         share = min(max((index - blink.peak + 2) / 4, 0.0), 1.0)
         shown = kept[index].copy()
         drawn = before * np.float32(1 - share) + after * np.float32(share)
-        lay(shown, drawn, followed(self.matrices[index], self.eyes.place), self.eyes.mask, self.eyes.ring)
+        paste(shown, drawn, composed(self.matrices[index], self.eyes.place), self.eyes.mask, self.eyes.ring)
         return shown
 
     def _eyes(self, source: int, frame: Bytes) -> Floats:
-        place = followed(self.matrices[source], self.eyes.place)
+        place = composed(self.matrices[source], self.eyes.place)
         return crop(to_rgb(frame), place, self.eyes.side).astype(np.float32)
 
     def _blink(self, index: int) -> Blink | None:

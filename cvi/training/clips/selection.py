@@ -16,8 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.errors import UsageError
-from cvi.face.neural.moods import Mood
-from cvi.face.neural.reel import Doing
+from cvi.face.neural.clip_graph import ClipActivity, Mood
 from cvi.training.clips.pose_features import FARTHEST, PoseFeatures
 from cvi.training.footage.face_geometry import smoothed
 
@@ -52,7 +51,7 @@ class Clip:
     back, and after its last frame comes its first; another needs a jump back."""
 
     order: Ints
-    doing: Doing
+    doing: ClipActivity
     mood: Mood
     turns: bool
 
@@ -77,7 +76,7 @@ def choose_clips(
     first = finder.find(quiet & plain, calm, "idle") or finder.find(quiet, calm, "idle")
     clips = [Clip(first[0], "idle", "neutral", first[1])] if first else [finder.anything()]
     finder.near(clips[0])
-    wanted: list[tuple[Bools, Doing, Mood, str]] = [
+    wanted: list[tuple[Bools, ClipActivity, Mood, str]] = [
         (~silent & plain, "speaking", "neutral", "speaking"),
         (silent & plain, "listening", "neutral", "listening"),
     ]

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from cvi.face.neural.moods import MOODS
-from cvi.face.neural.reel import DOINGS, Reel
+from cvi.face.neural.clip_graph import CLIP_ACTIVITIES, MOODS, ClipGraph
 from cvi.training.clips.pose_features import FARTHEST, pose_distances
 from cvi.training.clips.selection import Clip
 
@@ -48,7 +47,7 @@ class ClipGraphPlan:
     """The film to be written, frame by frame; its `reel`; `keys`, the frames that are jumped to."""
 
     shots: tuple[FilmShot, ...]
-    reel: Reel
+    reel: ClipGraph
     keys: frozenset[int]
 
 
@@ -114,19 +113,19 @@ def plan_clip_graph(clips: list[Clip], place: Floats, fps: float) -> ClipGraphPl
         (
             begins[side.number],
             begins[side.number] + len(side.order),
-            DOINGS.index(clips[side.number].doing),
+            CLIP_ACTIVITIES.index(clips[side.number].doing),
             MOODS.index(clips[side.number].mood),
         )
         for side, _ in kept
     ]
-    reel = Reel(np.array(listed, np.int32), table, np.arange(len(kept), dtype=np.int32))
+    reel = ClipGraph(np.array(listed, np.int32), table, np.arange(len(kept), dtype=np.int32))
     bridges = [first for _, first, end, _ in table.tolist() if first < end]
     keys = {*begins.values(), *table[:, 3].tolist(), *bridges}
     return ClipGraphPlan(tuple(shots), reel, frozenset(keys))
 
 
 def _laid(jump: _Jump, begins: dict[int, int], shots: list[FilmShot]) -> tuple[int, int, int, int]:
-    """Put the jump's bridge at the film's end; its row of `Reel.jumps`."""
+    """Put the jump's bridge at the film's end; its row of `ClipGraph.transitions`."""
     before, after = jump.one.order, jump.other.order
     first = len(shots)
     for step in range(1, jump.length):

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.face.base import Controls, FaceSettings
-from cvi.face.neural.colour import to_rgb
 from cvi.face.neural.renderer import NeuralFace
 from cvi.face.neural.rig import RIG, load_rig, rig_bytes
+from cvi.face.planes import to_rgb
 from cvi.files import write_bytes
 from cvi.training.audio.mouth_controls import scaled_jaw
 from cvi.training.footage.mouth_space import opening, upright_opening

@@ -18,10 +18,10 @@ import numpy.typing as npt
 
 from cvi.errors import UsageError
 from cvi.face.base import Controls, FaceSettings
-from cvi.face.neural.colour import to_i420, to_rgb
 from cvi.face.neural.mouth_map import MouthMap
 from cvi.face.neural.renderer import NeuralFace
 from cvi.face.neural.rig import RIG, load_rig
+from cvi.face.planes import to_i420, to_rgb
 from cvi.training.evaluation.quality_metrics import (
     amplitude,
     correlation,

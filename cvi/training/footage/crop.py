@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cvi.face.neural.hidden import DIRECTIONS, MIDDLE, shares_at
+from cvi.face.neural.compose import DIRECTIONS, MIDDLE, shown_shares
 from cvi.training.footage.face_geometry import (
     ANCHORS,
     JAW,
@@ -107,7 +107,8 @@ def covered(landmarks: Floats, matrices: Floats, reach: Floats, side: int) -> Fl
     has fallen far shows through below the one that is drawn. `landmarks` (n, 478, 3), gaps filled; `reach` as
     in `Prepared`."""
     spots = (moved(landmarks[:, list(_CHIN), :2], matrices) + 0.5) / side
-    return np.array([shares_at(spot, far).min() for spot, far in zip(spots, reach, strict=True)], np.float32)
+    shares = [shown_shares(points, far).min() for points, far in zip(spots, reach, strict=True)]
+    return np.array(shares, np.float32)
 
 
 def lip_box(landmarks: Floats, matrices: Floats, side: int) -> tuple[slice, slice]:

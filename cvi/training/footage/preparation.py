@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.errors import CviError, UsageError
-from cvi.face.neural.hidden import Region, region_of
+from cvi.face.neural.compose import DrawnRegion, drawn_region
 from cvi.files import write_bytes
 from cvi.training.footage.crop import crop, crop_matrices, lip_box, reaches, side_for, stands
 from cvi.training.footage.face_geometry import ANCHORS, face_width, filled
@@ -85,9 +85,9 @@ class PreparedFootage:
         top, bottom, left, right = self.lips.tolist()
         return slice(top, bottom), slice(left, right)
 
-    def region(self, frame: int) -> Region:
+    def region(self, frame: int) -> DrawnRegion:
         """What is hidden and drawn in a frame."""
-        return region_of(self.reach[frame], self.side)
+        return drawn_region(self.reach[frame], self.side)
 
 
 def pieces_of(track: FaceTrack) -> list[tuple[int, int]]:

@@ -12,8 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cvi.face.neural.compose import COARSE, difference
-from cvi.face.neural.hidden import region_of
+from cvi.face.neural.compose import COARSE, drawn_region, light_difference
 from cvi.training.footage.preparation import PreparedFootage
 
 Floats = npt.NDArray[np.float32]
@@ -56,8 +55,8 @@ class MouthSwaps:
             flags=cv2.INTER_CUBIC,
             borderMode=cv2.BORDER_REPLICATE,
         ).astype(np.float32)
-        region = region_of(prepared.reach[frame], side)
+        region = drawn_region(prepared.reach[frame], side)
         small = (side // COARSE, side // COARSE)
         under = cv2.resize(prepared.crops[frame].astype(np.float32), small, interpolation=cv2.INTER_AREA)
-        lit = moved + difference(np.asarray(under, np.float32), moved, region.ring)
+        lit = moved + light_difference(np.asarray(under, np.float32), moved, region.ring)
         return np.asarray(np.clip(lit, 0, 255), np.float32), region.mask

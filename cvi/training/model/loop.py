@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from cvi.errors import CviError
-from cvi.face.neural.hidden import hidden_of
+from cvi.face.neural.compose import hidden_mask
 from cvi.files import write_bytes
 from cvi.training.footage.preparation import PreparedFootage
 from cvi.training.model.augmentation import MouthSwaps
@@ -189,7 +189,7 @@ class Trainer:
 
     def _hidden(self, frames: np.ndarray) -> Tensor:
         side = self._prepared.side
-        planes = np.stack([hidden_of(self._prepared.reach[frame], side) for frame in frames])
+        planes = np.stack([hidden_mask(self._prepared.reach[frame], side) for frame in frames])
         return torch.from_numpy(planes)[:, None].to(self._device.where)
 
     def _resume(self) -> None:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from cvi.face.neural.compose import lay
-from cvi.face.neural.decoder import Decoder
-from cvi.face.neural.hidden import hidden_of, region_of
+from cvi.face.neural.compose import drawn_region, hidden_mask, paste
+from cvi.face.neural.decoder import LowerFaceDecoder
 from cvi.face.neural.rig import DECODER
 from cvi.onnx import open_session
 from cvi.training.footage.crop import crop
@@ -103,21 +102,21 @@ class FrameInpainter:
 
     def __init__(self, folder: Path, side: int) -> None:
         """`folder` is a replica's, `side` of its crop. Raises EngineError, MissingError as `OnnxEncoder` and
-        `Decoder` do."""
+        `LowerFaceDecoder` do."""
         self._encoder = OnnxEncoder(folder / ENCODER)
-        self._decoder = Decoder(folder / DECODER)
+        self._decoder = LowerFaceDecoder(folder / DECODER)
         self._side = side
 
     def draw(self, picture: Bytes, reach: Floats, mouth: Floats) -> Floats:
         """`picture` (side, side, 3) with the mouth (k,): float32 RGB 0..255, the whole drawing. `reach` as in
         `Prepared`, of that frame."""
-        features = self._encoder.features(picture, hidden_of(reach, self._side))
+        features = self._encoder.features(picture, hidden_mask(reach, self._side))
         return self._decoder.draw(features, mouth)
 
     def paste(self, frame: Bytes, drawn: Floats, matrix: Floats, reach: Floats) -> None:
         """Lay a drawing into an I420 frame, in place, as the live face does."""
-        region = region_of(reach, self._side)
-        lay(frame, drawn, matrix, region.mask, region.ring)
+        region = drawn_region(reach, self._side)
+        paste(frame, drawn, matrix, region.mask, region.ring)
 
     def crop(self, rgb: Bytes, matrix: Floats) -> Bytes:
         """The crop of an RGB frame."""

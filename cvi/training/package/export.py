@@ -13,13 +13,13 @@ import numpy as np
 import yaml
 
 from cvi.errors import CviError
-from cvi.face.neural.base_film import BaseFilm
-from cvi.face.neural.colour import to_rgb
-from cvi.face.neural.features import Scales, scales_for
-from cvi.face.neural.gaze import Eyes
-from cvi.face.neural.hidden import hidden_of
+from cvi.face.neural.base_footage import BaseFilm
+from cvi.face.neural.compose import hidden_mask
+from cvi.face.neural.decoder import FeatureScales, feature_scales
+from cvi.face.neural.eyes import EyeTrack
 from cvi.face.neural.mouth_map import MouthMap
-from cvi.face.neural.rig import BASE, DECODER, FEATURES, RIG, Rig, rig_bytes
+from cvi.face.neural.rig import BASE, DECODER, FEATURES, RIG, NeuralRig, rig_bytes
+from cvi.face.planes import to_rgb
 from cvi.face.replica import CARD
 from cvi.files import sha256_of, write_bytes
 from cvi.training.clips.base_footage import FrameBlender, fetch_frames, write_base_film
@@ -56,7 +56,7 @@ def export_replica(
     footage: Footage,
     awake: OpenEyes,
     lids: tuple[list[int], np.ndarray],
-    eyes: Eyes,
+    eyes: EyeTrack,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> None:
     """Write everything but the card into an empty folder. `awake` and `lids` are what `blinks.watch` found,
@@ -86,7 +86,7 @@ def export_replica(
     frames = [shot.frame for shot in shots if not shot.share]
     rows = {frame: row for row, frame in enumerate(dict.fromkeys(frames))}
     scales = _write_features(folder, prepared, shots, rows, progress)
-    rig = Rig(
+    rig = NeuralRig(
         size=np.asarray(prepared.size, np.int32),
         fps=prepared.fps,
         matrices=np.stack([_between(prepared.matrices, shot) for shot in shots]),
@@ -95,13 +95,13 @@ def export_replica(
         reach=np.stack([_mixed(prepared.reach, shot) for shot in shots]),
         side=prepared.side,
         mouth=mouth,
-        lids=cut_lids(lids[0], lids[1], awake.eyes, prepared.matrices, kept),
+        blink=cut_lids(lids[0], lids[1], awake.eyes, prepared.matrices, kept),
         eyes=replace(
             eyes,
             lids=np.stack([_mixed(eyes.lids, shot) for shot in shots]),
             irises=np.stack([_mixed(eyes.irises, shot) for shot in shots]),
         ),
-        reel=plan.reel,
+        clips=plan.reel,
         scales=scales,
     )
     write_bytes(folder / RIG, rig_bytes(rig))
@@ -115,7 +115,7 @@ def _write_features(
     shots: Sequence[FilmShot],
     rows: dict[int, int],
     progress: Callable[[int, int], None],
-) -> Scales:
+) -> FeatureScales:
     """The features of every frame of footage that the film shows, `rows` frame -> row."""
     encoder = OnnxEncoder(folder / ENCODER)
     base = BaseFilm(folder / BASE)
@@ -129,13 +129,13 @@ def _write_features(
                 if shot.share or rows[shot.frame] < done:
                     continue
                 picture = crop(to_rgb(base.frame(place)), prepared.matrices[shot.frame], prepared.side)
-                row = encoder.features(picture, hidden_of(prepared.reach[shot.frame], prepared.side))
+                row = encoder.features(picture, hidden_mask(prepared.reach[shot.frame], prepared.side))
                 low, high = np.minimum(low, row), np.maximum(high, row)
                 file.write(row.tobytes())
                 done += 1
                 progress(done, len(rows))
             file.flush()
-            scales = scales_for(low.astype(np.float32), high.astype(np.float32), encoder.shapes)
+            scales = feature_scales(low.astype(np.float32), high.astype(np.float32), encoder.shapes)
             aside = np.memmap(file, np.float16, "r", shape=(done, len(low)))
             with (folder / FEATURES).open("wb") as out:
                 begin_array(out, aside.shape)

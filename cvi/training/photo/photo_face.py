@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from cvi.errors import UsageError
-from cvi.face.photo.rig import Rig
+from cvi.face.photo.rig import PhotoRig
 from cvi.face.photo.shape import IRISES, LIDS, MOUTH_CORNERS
 from cvi.training.footage.reader import Rgb
 from cvi.training.footage.tracking import POINTS, FaceDetection, FaceTracker, Floats
@@ -120,11 +120,11 @@ _TOOTH = np.array([1.0, 0.97, 0.91])
 """Against the white of the eye: enamel is a little yellower."""
 
 
-def read_face(photo: Rgb, landmarks: Floats, glasses: bool = False) -> Rig:
+def read_face(photo: Rgb, landmarks: Floats, glasses: bool = False) -> PhotoRig:
     """`photo` uint8 RGB (h, w, 3), `landmarks` (478, 3) its pixels; `glasses`: they are worn."""
     skin = _mean_at(photo, landmarks, _CHEEKS)
     teeth = _teeth(_white_of_eyes(photo, landmarks), skin)
-    return Rig(
+    return PhotoRig(
         landmarks=landmarks,
         lip_line=lip_line(photo, landmarks),
         teeth=teeth,

@@ -23,10 +23,10 @@ SMOOTH_PX = 5.0  # of 720
 
 
 @dataclass(frozen=True, slots=True)
-class Curves:
+class PatchCurves:
     """`x` (n, t) and `y` (n, k, t): k curves of n patches at t places along them, pixels in the patch.
 
-    Curves lie one below the other. If `sideways`, x moves too between the second and the last but one;
+    PatchCurves lie one below the other. If `sideways`, x moves too between the second and the last but one;
     else only y does.
     """
 
@@ -35,17 +35,17 @@ class Curves:
     sideways: bool
 
 
-class Morph:
+class PatchWarp:
     """Makes the maps that bend one patch towards a target. Stateless after construction."""
 
     def __init__(
-        self, curves: Curves, width: int, height: int, unit: float, sag: Floats | None = None
+        self, curves: PatchCurves, width: int, height: int, unit: float, sag: Floats | None = None
     ) -> None:
         """`unit`: how many pixels here are one of a picture 720 high. `sag` (height, width): how far skin
         beside the curves follows the lowest of them, 0..1."""
         self._curves = curves
         self._width, self._height, self._unit = width, height, unit
-        # Curves bend slowly along x, sharply along y; between these cells maps are interpolated.
+        # PatchCurves bend slowly along x, sharply along y; between these cells maps are interpolated.
         across, down = (max(round(side / (cell * unit)), 2) for side, cell in ((width, 8), (height, 3)))
         self._grid_x = ((np.arange(across) + 0.5) * (width / across) - 0.5).astype(np.float32)
         self._grid_y = ((np.arange(down) + 0.5) * (height / down) - 0.5).astype(np.float32)
@@ -164,7 +164,7 @@ def _fetched(image: Bytes, places: Map) -> Bytes:
 
 
 def _sample(curves: Floats, place: Floats) -> Floats:
-    """Curves (k, t) at fractional indices (c,) -> (k, c)."""
+    """PatchCurves (k, t) at fractional indices (c,) -> (k, c)."""
     low = np.minimum(place.astype(np.intp), curves.shape[1] - 2)
     part = (place - low).astype(np.float32)
     return np.asarray(curves[:, low] * (1 - part) + curves[:, low + 1] * part, np.float32)

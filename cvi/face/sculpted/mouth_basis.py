@@ -35,7 +35,7 @@ LIPS_FIRST, LIPS_WITHIN = 0.06, 0.04
 
 
 @dataclass(frozen=True, slots=True)
-class Basis:
+class MouthBasis:
     """What each baked patch shows: `families` (n,) names, `jaws` (n,) openings."""
 
     families: tuple[str, ...]

@@ -1,0 +1,228 @@
+"""The mouth's part of the picture: two lips that part along the line where they met, and what lies between.
+
+Above and below the lip line the picture is displaced differently; each side is fetched with its own
+displacement, and where the two draw apart the painted inside is seen. Shut lips show the photo's own pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from cvi.face.base import Controls
+from cvi.face.photo.canvas import PhotoCanvas, blend, fetched, mix, ycc_of
+from cvi.face.photo.fields import JAW, FieldGrid, bump, fields, parted, summed, with_chin
+from cvi.face.photo.rig import PhotoRig
+from cvi.face.photo.shape import Axes, FaceShape
+from cvi.face.planes import Box, Floats, Planes
+
+_SPAN, _ABOVE, _BELOW = 0.60, 0.20, 0.50
+"""Of the painted layers: to either side of the middle, above and below the lip line; mouth widths."""
+_FINER = 4
+_UPPER = ((0.128, 0.062), (0.102, 0.052), (0.088, 0.057), (0.066, 0.042), (0.048, 0.030), (0.035, 0.02))
+"""Of each tooth from the middle: its width, and how far below the lip line it ends."""
+_LOWER = ((0.082, 0.000), (0.080, 0.003), (0.076, -0.004), (0.064, 0.008), (0.05, 0.014), (0.04, 0.02))
+"""The same of the lower teeth, and how far below their edge's middle they begin."""
+_GAP = 0.007
+_SHADE_DEEP = 0.08
+"""Over so much below the upper lip its shadow lies, mouth widths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """`ycc` (h, w, 3) and how much of it is seen, `share` (h, w)."""
+
+    ycc: Floats
+    share: Floats
+
+
+class MouthInterior:
+    """`paint` gives the inside for one frame; nothing is kept between calls."""
+
+    def __init__(self, rig: PhotoRig, axes: Axes) -> None:
+        self._axes = axes
+        unit = axes.unit * _FINER
+        wide, high = round(2 * _SPAN * unit), round((_ABOVE + _BELOW) * unit)
+        u = ((np.arange(wide) + 0.5) / unit - _SPAN).astype(np.float32)
+        v = ((np.arange(high) + 0.5) / unit - _ABOVE).astype(np.float32)
+        u, v = (np.ascontiguousarray(part) for part in np.meshgrid(u, v))
+        arch = np.asarray(1 - 0.62 * np.square(np.clip(np.abs(u) / 0.46, 0, 1)), np.float32)
+        upper = _row(u, v, _UPPER, up=True)
+        lower = _row(u, -v - 0.02, _LOWER, up=True)
+        # Towards the gums and between the teeth it is darker, and a little warmer.
+        root = 0.80 + 0.20 * np.clip((v + 0.05) / 0.10, 0, 1)
+        self._upper = self._layer(rig.teeth, arch * root, upper)
+        self._lower = self._layer(rig.teeth * np.array([0.86, 0.82, 0.78], np.float32), arch * 0.74, lower)
+        top = 0.030 + 0.16 * np.square(u / 0.33)
+        over = np.clip((v - top) / 0.05, 0, 1)
+        light = 0.46 + 0.50 * np.clip((v - 0.03) / 0.14, 0, 1) - 0.10 * np.exp(-np.square(u / 0.03))
+        body = over * np.clip((0.34 - np.abs(u)) / 0.08, 0, 1)
+        self._tongue = self._layer(rig.tongue, light, body)
+        self._dark = ycc_of(rig.cavity)
+
+    def paint(self, axes: Axes, x: Floats, y: Floats, top: Floats, drop: float, tongue: float) -> Floats:
+        """Y, Cb, Cr (h, w, 3) at `x`, `y` (frame pixels of a rectangle).
+
+        `axes`: the mouth's as the head is turned now; `top` (w,): y of the upper lip's edge; `drop`: how far
+        the lower jaw is down, mouth widths; `tongue` 0..1 raises its tip to the teeth.
+        """
+        inside = np.empty((*x.shape, 3), np.float32)
+        inside[:] = self._dark
+        raised = 0.06 * tongue - 0.02 * (1 - tongue)
+        # The tongue lies behind the lower teeth, but its tip is lifted over them.
+        self._lay(inside, self._tongue, axes, x, y, 0.38 * drop - raised, 0.75 + 0.25 * tongue)
+        self._lay(inside, self._lower, axes, x, y, drop, 1.0)
+        self._lay(inside, self._upper, axes, x, y, 0.0, 1.0)
+        if tongue > 0:
+            self._lay(inside, self._tongue, axes, x, y, 0.25 * drop - 0.045, tongue)
+        deep = (y - top) / (axes.unit * _SHADE_DEEP)
+        u = axes.into(x, y)[0]
+        shade = (0.66 + 0.34 * np.clip(deep, 0, 1)) * (1 - 0.55 * np.square(np.clip(np.abs(u) / 0.5, 0, 1)))
+        inside[..., 0] = 16 + (inside[..., 0] - 16) * shade
+        inside[..., 1:] = 128 + (inside[..., 1:] - 128) * (0.4 + 0.6 * shade[..., None])
+        return inside
+
+    def _layer(self, colour: Floats, light: Floats, share: Floats) -> Layer:
+        """At the frame's fineness, as soft as a photo's edges."""
+        rgb = np.clip(light[..., None] * colour, 0, 255).astype(np.float32)
+        size = -(-light.shape[1] // _FINER), -(-light.shape[0] // _FINER)
+        soft = 0.010 * self._axes.unit * _FINER
+        both = cv2.GaussianBlur(np.dstack([ycc_of(rgb), share]).astype(np.float32), (0, 0), soft)
+        small = cv2.resize(both, size, interpolation=cv2.INTER_AREA)
+        return Layer(
+            np.ascontiguousarray(small[..., :3], np.float32), np.ascontiguousarray(small[..., 3], np.float32)
+        )
+
+    def _lay(
+        self, onto: Floats, layer: Layer, axes: Axes, x: Floats, y: Floats, down: float, share: float
+    ) -> None:
+        u, v = axes.into(x, y)
+        column = ((u + _SPAN) * self._axes.unit - 0.5).astype(np.float32)
+        row = ((v - down + _ABOVE) * self._axes.unit - 0.5).astype(np.float32)
+        seen = cv2.remap(layer.ycc, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        weight = cv2.remap(layer.share, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        onto += (seen - onto) * (weight * np.float32(share))[..., None]
+
+
+def _row(u: Floats, v: Floats, teeth: tuple[tuple[float, float], ...], up: bool) -> Floats:
+    """How much of a tooth is at each place, 0..1; teeth grow from above and end at `v`."""
+    seen = np.zeros_like(u)
+    start = 0.0
+    for width, end in teeth:
+        middle = start + width / 2
+        away = np.abs(np.abs(u) - middle) / (width / 2 - _GAP / 2)
+        # Rounded corners: the edge rises towards a tooth's sides.
+        edge = end - 0.016 * np.clip(away, 0, 1) ** 4
+        body = np.clip((1 - away) / 0.06 + 0.5, 0, 1) * np.clip((edge - v) / 0.006 + 0.5, 0, 1)
+        seen = np.maximum(seen, body)
+        # Between two teeth it is dim, not black.
+        seen = np.maximum(seen, 0.72 * np.clip((edge - 0.02 - v) / 0.01, 0, 1) * (away < 1.25))
+        start += width
+    return np.asarray(seen, np.float32)
+
+
+_CELL = 2
+_STEPS = 5
+_POINTS = 49
+_RAISED = 0.075
+"""How far the upper lip rises in the middle at most, mouth widths."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """What the upper and the lower side are moved by beside what moves both, (2, rows, columns) each."""
+
+    raised: Floats
+    dropped: Floats
+    rolled: Floats
+
+
+class PhotoLips:
+    """`draw` depends on its arguments alone."""
+
+    def __init__(self, rig: PhotoRig, shape: FaceShape, canvas: PhotoCanvas, width: int, height: int) -> None:
+        mouth = shape.mouth
+        corners = np.array([[-0.66, -0.36], [0.66, -0.36], [-0.66, 0.72], [0.66, 0.72]], np.float32)
+        self._box = Box.around(mouth.axes.back(corners[:, 0], corners[:, 1]), width, height)
+        self._grid = FieldGrid.over(self._box, _CELL)
+        self._fields = fields(shape, self._grid, height)
+        self._canvas, self._axes = canvas, mouth.axes
+        u, v = mouth.axes.into(self._grid.x, self._grid.y)
+        low, parts = mouth.below_line(u, v), mouth.parts(u)
+        unit, down = mouth.axes.unit, mouth.axes.down[:, None, None]
+        # Under the lip the chin takes over, which the common fields move.
+        drop = JAW * parts * (1 - with_chin(low))
+        self._sides = _Sides(
+            raised=-_RAISED * parts * bump(low, 0.28) * unit * down,
+            dropped=drop * unit * down,
+            rolled=-0.40 * parts * np.maximum(low, 0) * bump(low, 0.2) * unit * down,
+        )
+        line = np.linspace(mouth.line[0, 0], mouth.line[0, -1], _POINTS, dtype=np.float32)
+        heights = np.interp(line, mouth.line[0], mouth.line[1]).astype(np.float32)
+        self._line = mouth.axes.back(line, heights)
+        self._interior = MouthInterior(rig, mouth.axes)
+        columns = np.arange(self._box.x0, self._box.x1, dtype=np.float32)
+        rows = np.arange(self._box.y0, self._box.y1, dtype=np.float32)
+        self._x, self._y = (np.ascontiguousarray(part) for part in np.meshgrid(columns, rows))
+
+    def draw(self, frame: Planes, controls: Controls, shares: Floats, turned: Floats) -> None:
+        """Draw the mouth into a frame. `shares` of the common fields; `turned`: those of the head alone."""
+        dx, dy = summed(self._fields, shares)
+        apart = parted(controls)
+        press, tuck, tongue = (
+            float(min(max(v, 0.0), 1.0)) for v in (controls.press, controls.tuck, controls.tongue)
+        )
+        raised = min(0.62 * apart + 0.85 * tuck * (1 - press), 1.0)
+        upper = self._shifted(dx, dy, raised * self._sides.raised)
+        lower = self._shifted(dx, dy, apart * self._sides.dropped + tuck * self._sides.rolled)
+        top, ends = self._edge(upper)
+        if apart <= 0 and raised <= 0:
+            # One side goes over into the other without a step: the line between them is not seen.
+            lay_both = self._fetch(upper)
+            if tuck > 0:
+                mix(lay_both, self._fetch(lower), np.clip(self._y - top + 0.5, 0, 1).astype(np.float32))
+            _put(lay_both, frame.part(self._box))
+            return
+        bottom = self._edge(lower)[0]
+        view = frame.part(self._box)
+        both = self._fetch(upper)
+        below = np.clip(self._y - (top + bottom) / 2 + 0.5, 0, 1).astype(np.float32)
+        mix(both, self._fetch(lower), below)
+        gap = np.where((self._x[0] > ends[0]) & (self._x[0] < ends[1]), bottom - top, 0)
+        share = np.clip(np.minimum(self._y - top, bottom - self._y) + 0.5, 0, 1) * np.clip(gap, 0, 1)
+        if share.any():
+            axes = self._turned_axes(turned)
+            drop = apart * JAW * 0.92
+            inside = self._interior.paint(axes, self._x, self._y, top, drop, tongue)
+            blend(both, inside, share.astype(np.float32))
+        _put(both, view)
+
+    def _shifted(self, dx: Floats, dy: Floats, more: Floats) -> tuple[Floats, Floats]:
+        return dx + more[0], dy + more[1]
+
+    def _fetch(self, moved: tuple[Floats, Floats]) -> Planes:
+        places = self._canvas.on_sheet(self._grid.backwards(*moved, _STEPS))
+        return fetched(self._canvas.sheet, self._grid.spread(places))
+
+    def _edge(self, moved: tuple[Floats, Floats]) -> tuple[Floats, tuple[float, float]]:
+        """y of the lip line, moved, at every column of the box; x of its two ends."""
+        x, y = (self._line[:, k] + self._grid.at(moved[k], self._line) for k in (0, 1))
+        order = np.maximum.accumulate(x)
+        return np.interp(self._x[0], order, y).astype(np.float32), (float(order[0]), float(order[-1]))
+
+    def _turned_axes(self, turned: Floats) -> Axes:
+        """The mouth's axes on the skull: moved as the head moves them, without the mouth's own."""
+        dx, dy = summed(self._fields, turned)
+        ends = self._line[[0, -1]]
+        moved = ends + np.stack([self._grid.at(dx, ends), self._grid.at(dy, ends)], 1)
+        across = moved[1] - moved[0]
+        right = (across / np.linalg.norm(across)).astype(np.float32)
+        origin = self._axes.origin + moved.mean(0) - ends.mean(0)
+        return Axes(origin, right, np.array([-right[1], right[0]], np.float32), self._axes.unit)
+
+
+def _put(new: Planes, onto: Planes) -> None:
+    for plane, target in zip(new, onto, strict=True):
+        target[:] = plane
