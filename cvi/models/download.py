@@ -1,10 +1,9 @@
-"""One file over HTTP: resumed, checked and landed in one step.
+"""Downloads one file over HTTP: resumable, checked by hash, complete or not there.
 
-Bytes go to `<name>.part` beside the target, with the server's entity tag in `<name>.part.etag`. A part
-that is there is continued with `Range` and `If-Range`, so a server whose file has changed sends the
-whole file instead. The hash runs along while bytes arrive; only a file that passed is renamed to its
-name. An interrupt or a lost connection leaves the part to be continued; a wrong hash or a full disk
-leaves nothing.
+Bytes go to `<name>.part` beside the target, with the server's entity tag in `<name>.part.etag`. An existing
+part is continued with `Range` and `If-Range` (RFC 9110), so a server whose file has changed sends the whole
+file instead. Only a file with the right hash gets its name. An interrupt or a lost connection leaves the part
+for the next run; a wrong hash or a full disk leaves nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from cvi.errors import CviError
 
 ATTEMPTS = 5
 FIRST_PAUSE_S = 1.0
-# An attempt that brought this much counts as progress: the patience starts anew.
+# After an attempt that brought this much, failures are counted from zero again.
 PROGRESS_BYTES = 1 << 20
 # Left free on the disk, so that a download never takes the last bytes from the rest of the system.
 SPARE_BYTES = 64 << 20
@@ -51,15 +50,17 @@ class Download:
 
     @property
     def part(self) -> Path:
+        """The unfinished file."""
         return self.target.with_name(self.target.name + ".part")
 
     @property
     def etag(self) -> Path:
+        """Where the entity tag of the unfinished file is kept."""
         return self.target.with_name(self.target.name + ".part.etag")
 
 
 class _TryAgainError(Exception):
-    """This attempt failed in a way the next may not; `wait_s` is what the server asked for."""
+    """A failure that may not happen again; `wait_s` is the pause that the server asked for."""
 
     def __init__(self, reason: str, wait_s: float = 0.0) -> None:
         super().__init__(reason)
@@ -67,10 +68,10 @@ class _TryAgainError(Exception):
 
 
 def open_client() -> httpx.Client:
-    """An HTTP client that honours the proxy variables and follows the hub to its storage.
+    """An HTTP client that uses the proxy variables and follows redirects, as the hub's to its storage.
 
-    With `HF_TOKEN` it says who asks, to the hub alone: what it redirects to never hears of it.
-    Raises CviError when the proxy settings cannot be used.
+    `HF_TOKEN` is sent to the hub alone, not to what it redirects to. Raises CviError for proxy settings that
+    cannot be used.
     """
     # A compressed body could neither be continued nor counted.
     headers = {"Accept-Encoding": "identity", "User-Agent": "cvi"}
@@ -91,10 +92,10 @@ def open_client() -> httpx.Client:
 
 def check_space(folder: Path, needed_bytes: int) -> None:
     """Raise CviError unless the disk under `folder` can take `needed_bytes` more."""
-    there = folder
-    while not there.exists():
-        there = there.parent
-    free = shutil.disk_usage(there).free
+    existing = folder
+    while not existing.exists():
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free
     if free < needed_bytes + SPARE_BYTES:
         raise CviError(
             f"The disk with {folder} has {free / 1e9:.2f} GB free, and the download needs "
@@ -110,11 +111,11 @@ def fetch(
     progress: Callable[[int], None] = lambda _: None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> str:
-    """Bring one file and return its SHA-256.
+    """Download one file and return its SHA-256.
 
-    `progress` is told how many bytes of the file are here, at the start (what an earlier run left)
-    and after each block; it may go back to 0 when the server has another file now.
-    Raises CviError; KeyboardInterrupt passes and leaves the part.
+    `progress` is called with the number of bytes on the disk, at the start (what an earlier run left) and
+    after each block; it may go back to 0 where the server has another file now. Raises CviError; a
+    KeyboardInterrupt leaves the part.
     """
     failures = 0
     clean_start = not download.part.exists()
@@ -129,13 +130,13 @@ def fetch(
             failures = 1 if _size(download.part) - before >= PROGRESS_BYTES else failures + 1
             if failures >= ATTEMPTS:
                 raise _given_up(download, error) from error
-            asked = error.wait_s if isinstance(error, _TryAgainError) else 0.0
-            sleep(max(FIRST_PAUSE_S * 2 ** (failures - 1), min(asked, 60.0)))
+            wait_s = error.wait_s if isinstance(error, _TryAgainError) else 0.0
+            sleep(max(FIRST_PAUSE_S * 2 ** (failures - 1), min(wait_s, 60.0)))
             continue
         except OSError as error:
             raise _disk_failed(download, error) from error
         if download.sha256 is None or sha256 == download.sha256:
-            _land(download)
+            _finish(download)
             return sha256
         _drop(download)
         if clean_start or not resumed:
@@ -144,12 +145,12 @@ def fetch(
                 f"expected {download.sha256}. Nothing of it was kept.",
                 _OTHER_FILE,
             )
-        # The damage may lie in what an earlier run left: fetch once more from the first byte.
+        # What an earlier run left may be damaged: download once more from the first byte.
         clean_start = True
 
 
 def _attempt(client: httpx.Client, download: Download, progress: Callable[[int], None]) -> tuple[str, bool]:
-    """One request. Returns the finished part's hash, and whether it began with bytes that were here."""
+    """One request. Returns the finished part's hash, and whether it continued an earlier part."""
     have = _size(download.part)
     if download.size is not None and have > download.size:
         _drop(download)
@@ -216,7 +217,7 @@ def _range(download: Download, have: int) -> dict[str, str]:
         etag = ""
     if etag:
         return {"Range": f"bytes={have}-", "If-Range": etag}
-    # Without a tag only the hash can tell a changed file: no hash, no continuing.
+    # Without a tag only the hash shows that the server's file has changed.
     return {"Range": f"bytes={have}-"} if download.sha256 else {}
 
 
@@ -266,7 +267,7 @@ def _hash_part(download: Download) -> hashlib._Hash:
     return digest
 
 
-def _land(download: Download) -> None:
+def _finish(download: Download) -> None:
     download.part.replace(download.target)
     download.etag.unlink(missing_ok=True)
     folder = os.open(download.target.parent, os.O_RDONLY)

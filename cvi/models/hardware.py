@@ -1,4 +1,4 @@
-"""What this machine is: processors, memory, GPU. The only place that looks."""
+"""The machine's processors, memory and GPU."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ GIB = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
+    """An NVIDIA GPU and its memory."""
+
     name: str
     memory_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """`cores` this process may run on; `ram_bytes` it may fill, containers' limits counted."""
+    """`cores` this process may use and `ram_bytes` it may fill, within a container's limits."""
 
     cores: int
     ram_bytes: int
@@ -29,7 +31,7 @@ class Hardware:
 
 
 def detect() -> Hardware:
-    """Look at the machine. Takes milliseconds without an NVIDIA driver, up to a second with one."""
+    """The hardware. Takes milliseconds without an NVIDIA driver, up to a second with one."""
     return Hardware(cores=_cores(), ram_bytes=_ram_bytes(), gpu=_gpu())
 
 
@@ -60,7 +62,7 @@ def _gpu() -> Gpu | None:
     found = _ask_nvidia_smi()
     if found or not Path("/dev/nvidiactl").exists():
         return found
-    # A driver without its tool, as in some containers. Torch is slow to import: asked only here.
+    # A driver without its tool, as in some containers. Only then torch is imported, which is slow.
     return _ask_torch() if importlib.util.find_spec("torch") else None
 
 

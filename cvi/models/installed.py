@@ -1,8 +1,7 @@
 """The models on this machine.
 
-A model is a folder `models_dir()/<id>/` with its files and a `model.json` that says what they are and
-what they hashed to. `model.json` is written last and in one step, so a folder without it is a download
-that has not ended, and is never taken for a model.
+A model is a folder `models_dir()/<id>/` with its files and a `model.json`, its card, with their names, sizes
+and hashes. The card is written last and in one step, so a folder without one is an unfinished download.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ FileState = Literal["ok", "missing", "changed"]
 
 @dataclass(frozen=True, slots=True)
 class InstalledFile:
-    """`pinned` says that the hash was known beforehand, not only recorded when the file came."""
+    """`pinned`: the hash was known before the download, not only recorded after it."""
 
     path: str
     size: int
@@ -57,7 +56,7 @@ class Installed:
 
     @property
     def path(self) -> Path:
-        """What an engine is given: a file, or the folder."""
+        """What the engine gets: a file, or the folder."""
         return self.folder if self.entry == "." else self.folder / self.entry
 
     @property
@@ -67,7 +66,7 @@ class Installed:
 
     @property
     def complete(self) -> bool:
-        """Every file is there with its size. Cheap; `verify` reads and hashes them."""
+        """Whether every file exists with its size. Cheap; `verify_model` hashes them."""
         return all(_size(self.folder / file.path) == file.size for file in self.files)
 
 
@@ -91,7 +90,7 @@ def find_installed(model_id: str) -> Installed | None:
 
 
 def read_card(model_id: str) -> Installed | None:
-    """The model's card whether or not its files are still there; None without a card."""
+    """The model's card, even where files of it are missing; None without a card. Raises CviError."""
     path = model_folder(model_id) / CARD
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -116,7 +115,7 @@ def list_installed() -> list[Installed]:
 
 
 def model_path(model_id: str) -> Path:
-    """Where an installed model lies: the file or folder to give to its engine.
+    """The file or folder to give to the engine of an installed model.
 
     Raises MissingError when it is not installed or files of it are gone.
     """
@@ -130,7 +129,7 @@ def model_path(model_id: str) -> Path:
 
 
 def installed_card(model_id: str) -> Installed:
-    """The card of a model, whose files need not be whole. Raises MissingError without one."""
+    """The card of a model, even where files of it are missing. Raises MissingError without one."""
     card = read_card(model_id)
     if card is None:
         raise MissingError(
@@ -140,20 +139,17 @@ def installed_card(model_id: str) -> Installed:
 
 
 def write_card(card: Installed) -> None:
-    """Declare a model installed: write its `model.json` in one step."""
+    """Write the card of a model, which is installed from then on."""
     write_text(card.folder / CARD, json.dumps(asdict(card), indent=2) + "\n")
 
 
 def remove_model(model_id: str) -> None:
-    """Delete a model and whatever was left of its downloads. Linked originals stay.
-
-    Raises MissingError when there is nothing of that name.
-    """
+    """Delete a model, installed or unfinished. The originals of linked files stay. Raises MissingError."""
     folder = model_folder(model_id)
     if not folder.is_dir():
         raise MissingError(f"The model '{model_id}' is not installed.", "See: cvi models list")
     with model_lock(model_id):
-        # The card goes first: should the rest fail, what remains is not taken for a model.
+        # The card first: if the rest fails, what remains is no model.
         (folder / CARD).unlink(missing_ok=True)
         shutil.rmtree(folder)
 

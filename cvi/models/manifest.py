@@ -50,9 +50,9 @@ class ModelFile(BaseModel):
 class Model(BaseModel):
     """One model of the manifest.
 
-    `repository` and `revision` name it on the hub, `source_folder` a folder there. `entry` is what an
-    engine is given: one of the files, or "." for the folder. An `optional` one is pulled with its profiles
-    and used where it is, but they do without it.
+    `repository` and `revision` name it on the hub, `source_folder` a folder in the repository. `entry` is
+    what the engine gets: one of the files, or "." for the folder. An `optional` one is pulled with its
+    profiles, but they work without it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -91,11 +91,12 @@ def load_manifest(path: Path | None = None) -> tuple[Model, ...]:
 
 
 def find_model(model_id: str) -> Model | None:
+    """The manifest's model of this id, None without one."""
     return next((model for model in load_manifest() if model.id == model_id), None)
 
 
 def expand(names: list[str]) -> tuple[Model, ...]:
-    """Model ids and profile names -> the models meant, each once, in the manifest's order.
+    """The models that ids and profile names mean, each once, in the manifest's order.
 
     Raises UsageError for a name that is neither.
     """

@@ -1,8 +1,8 @@
-"""Looking at native packages from a child process.
+"""Tries native packages in a child process.
 
-A native package can do worse than fail to import: one built for another processor kills its process
-with SIGILL. So each is tried in a child, whose death is an answer too. One child tries them all in
-turn; if it dies, the one under way is broken and a new child tries the rest.
+A native package that was built for another processor kills its process with SIGILL, so each is tried in a
+child. One child tries them in turn; where it dies, the package under way is broken, and a new child tries the
+rest.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ for line in sys.stdin:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """`expression` is Python, in which `load(name)` imports a module."""
+    """`expression` is Python, in which `load(name)` imports a module; its value is shown in the report."""
 
     name: str
     expression: str
@@ -44,7 +44,8 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """`shown` is what the expression gave. Otherwise `missing` names an absent module, or `fault` is set."""
+    """`shown` is the expression's value. Otherwise `missing` names an absent module, or `fault` is the
+    error."""
 
     shown: str = ""
     missing: str = ""
@@ -52,27 +53,28 @@ class ProbeResult:
 
     @property
     def ok(self) -> bool:
+        """Whether the expression had a value."""
         return not self.missing and not self.fault
 
 
 def run_probes(probes: Sequence[Probe], timeout_s: float = TIMEOUT_S) -> dict[str, ProbeResult]:
-    """Evaluate each probe in a child process; name -> answer, for every probe."""
-    answers: dict[str, ProbeResult] = {}
+    """Evaluate every probe in a child process; name -> result."""
+    results: dict[str, ProbeResult] = {}
     rest = list(probes)
     while rest:
         lines, ending = _run_child(rest, timeout_s)
         for name, shown, fault in lines:
             absent = fault.removeprefix("missing:") if fault.startswith("missing:") else ""
-            answers[name] = ProbeResult(shown, absent, "" if absent else fault)
+            results[name] = ProbeResult(shown, absent, "" if absent else fault)
         rest = rest[len(lines) :]
         if rest:
-            answers[rest[0].name] = ProbeResult(fault=ending)
+            results[rest[0].name] = ProbeResult(fault=ending)
             rest = rest[1:]
-    return answers
+    return results
 
 
 def _run_child(probes: Sequence[Probe], timeout_s: float) -> tuple[list[tuple[str, str, str]], str]:
-    """The answers of one child as far as it came, and how it ended."""
+    """The results of one child until it ended, and how it ended."""
     questions = "".join(json.dumps([probe.name, probe.expression]) + "\n" for probe in probes)
     try:
         child = subprocess.run(  # noqa: S603 (our own interpreter, our own code)

@@ -1,4 +1,4 @@
-"""Profiles: which engines and models a class of machine uses, and which profile this machine gets."""
+"""Profiles: the engines and models for a class of machine, and the choice of one for this machine."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class EngineChoice:
 @dataclass(frozen=True, slots=True)
 class Profile:
     """`choices` maps each layer (vad, stt, llm, tts, face) to its engine, and "turns" where a turn model is
-    installed; `models` are manifest ids."""
+    installed. `models` are ids of the manifest."""
 
     name: str
     title: str
@@ -48,7 +48,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """The profile to use. `note` is one plain line for the person, "" when there is nothing to say."""
+    """The profile to use, and a line about the choice for the user, "" for none."""
 
     profile: Profile
     note: str = ""
@@ -56,7 +56,7 @@ class Resolution:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What `auto` asks about the machine; tests give their own answers."""
+    """What `auto` needs to know of the machine; tests replace it."""
 
     hardware: Callable[[], Hardware] = field(default=detect)
     llama_offloads: Callable[[], bool] = field(default=llama_offloads)
@@ -78,10 +78,10 @@ def resolve_profile(
 ) -> Resolution:
     """The profile to use, its choices with absolute paths of installed models.
 
-    `auto` takes the best that is installed and fits the machine. Where a better one would fit and a
-    person is there, `ask(profile, bytes_to_download)` offers it, and on yes `fetch` brings its models
-    (blocking; give one that shows progress). On no it is not offered again.
-    Raises UsageError for an unknown name, MissingError for a named profile whose models are not here.
+    `auto` takes the best one that is installed and fits the machine. Where a better one would fit and `ask`
+    is given, `ask(profile, bytes_to_download)` offers it; on True, `fetch` downloads its models (blocking),
+    on False it is not offered again. Raises UsageError for an unknown name, MissingError for a named profile
+    whose models are not installed.
     """
     if requested != AUTO:
         return Resolution(_named(requested))
@@ -109,7 +109,7 @@ def resolve_profile(
 
 
 def build_profile(name: str) -> Profile:
-    """The profile with the paths its models have or would have; does not look whether they are here."""
+    """The profile with the paths of its models, whether or not they are installed."""
     if name == "embedded":
         models: tuple[Model, ...] = ()
         tts = EngineChoice("flite" if flite_loads() else "espeak")
@@ -123,7 +123,7 @@ def build_profile(name: str) -> Profile:
 
 
 def flite_loads() -> bool:
-    """Whether the system's flite and its standard voice are there."""
+    """Whether the system has flite and its standard voice."""
     try:
         ctypes.CDLL("libflite.so.1")
         ctypes.CDLL("libflite_cmu_us_slt.so.1")

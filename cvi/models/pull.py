@@ -1,4 +1,4 @@
-"""Bringing models to this machine: from the hub, or from files that are already here."""
+"""Installs models: downloaded from the hub, or from files on this machine."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ from cvi.models.installed import (
 from cvi.models.manifest import PURPOSES, Model, ModelFile, find_model, hub_address
 from cvi.paths import models_dir
 
-# Called with the model, the file, and how many bytes of the file are here.
+# Called with the model, the file, and how many bytes of the file are on the disk.
 Progress = Callable[[Model, ModelFile, int], None]
 
 
 def pull(models: Iterable[Model], progress: Progress = lambda *_: None) -> list[Installed]:
-    """Download what is missing of each model; those that are installed are left alone.
+    """Download what is missing of each model; installed ones are left as they are.
 
-    Files arrive one after another; a model counts as installed once all of its files have passed.
-    Raises CviError. An interrupt keeps what has arrived, and the next pull goes on there.
+    Files are downloaded one after another; a model counts as installed once all its files have the right
+    hash. Raises CviError. After an interrupt the next pull continues.
     """
     hub = hub_address()
     wanted = [(model, find_installed(model.id)) for model in models]
-    # The whole need is checked before the first byte, so that a long pull does not fail at its end.
+    # The space for all is checked before the first byte, so that a long pull does not fail at its end.
     check_space(models_dir(), sum(_bytes_to_come(model) for model, here in wanted if here is None))
     with open_client() as client:
         return [here or _pull_one(client, hub, model, progress) for model, here in wanted]
 
 
 def missing_bytes(models: Iterable[Model]) -> int:
-    """How much a pull of these would download now."""
+    """How many bytes a pull of these models would download now."""
     return sum(_bytes_to_come(model) for model in models if find_installed(model.id) is None)
 
 
 def _pull_one(client: httpx.Client, hub: str, model: Model, progress: Progress) -> Installed:
     with model_lock(model.id), _no_empty_folder(model_folder(model.id)) as folder:
-        # Another process may have finished it between the look and the lock.
-        done = find_installed(model.id)
-        if done:
-            return done
+        # Another process may have installed it before this one got the lock.
+        installed = find_installed(model.id)
+        if installed:
+            return installed
         files = []
         for file in model.files:
             target = folder / file.path
@@ -63,8 +63,8 @@ def _pull_one(client: httpx.Client, hub: str, model: Model, progress: Progress) 
             else:
                 download = Download(model.url(file, hub), target, file.size, file.sha256)
 
-                def report(here: int, file: ModelFile = file) -> None:
-                    progress(model, file, here)
+                def report(size: int, file: ModelFile = file) -> None:
+                    progress(model, file, size)
 
                 sha256 = fetch(client, download, progress=report)
             files.append(InstalledFile(file.path, file.size, sha256, pinned=file.sha256 is not None))
@@ -83,7 +83,7 @@ def _pull_one(client: httpx.Client, hub: str, model: Model, progress: Progress) 
 
 @contextmanager
 def _no_empty_folder(folder: Path) -> Iterator[Path]:
-    """Take the folder away again when a download failed before anything of it was worth keeping."""
+    """Remove the folder again where a download failed and left nothing in it."""
     try:
         yield folder
     except BaseException:
@@ -103,12 +103,12 @@ def _bytes_to_come(model: Model) -> int:
 
 
 def add(source: Path, model_id: str, purpose: str | None = None, *, link: bool = False) -> Installed:
-    """Register a file or folder that is already on this machine as the model `model_id`.
+    """Install a file or folder of this machine as the model `model_id`, copied, or with `link` linked.
 
-    It is copied, or with `link` pointed to. An id of the manifest takes the manifest's files from
-    `source` (the folder that holds them, or the one file) and checks them against its hashes; any other
-    id needs a `purpose`. A file's companion `<name>.json` (Piper's voices have one) comes along.
-    Raises UsageError for a bad request, CviError for files that are not what the manifest says.
+    For an id of the manifest, its files are taken from `source` (their folder, or the only file) and checked
+    against its hashes; any other id needs a `purpose`. A file's companion `<name>.json` (Piper's voices have
+    one) is taken too. Raises UsageError for a bad request, CviError for files that are not those of the
+    manifest.
     """
     if not source.exists():
         raise UsageError(f"There is no file or folder {source}.", "Check the path.")
