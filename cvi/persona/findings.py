@@ -1,4 +1,4 @@
-"""What is wrong with a persona file, where, and how to mend it."""
+"""Errors and warnings about a persona file, each with its line and what to do about it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from cvi.persona.schema import Persona
 from cvi.persona.section import Section, references
 from cvi.persona.yaml_document import MAX_BYTES, DocumentFault, Node, parse
 
+Place = tuple[str | int, ...]
+"""Where a value is: keys and indexes from the top of the file."""
+
 _ENGINE_LAYERS = ("stt", "llm", "tts", "face")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing to mend, or to know. Lines and columns count from 1."""
+    """An error or warning about a file. Lines and columns count from 1."""
 
     file: Path
     line: int
@@ -35,11 +38,12 @@ class Finding:
 
 
 def examine(path: Path) -> tuple[Persona | None, list[Finding]]:
-    """Read a file. The persona is None exactly when a finding is an error; findings are in file order."""
+    """Read and check a file. The persona is None where a finding is an error; findings are in the file's
+    order."""
     try:
         root, faults = parse(_read(path))
         if not root.is_mapping:
-            message = f"a persona is a mapping, and this is {kind_of(root.value)}"
+            message = f"a persona is a mapping, and this is {_kind_of(root.value)}"
             raise DocumentFault(1, 1, message, "Write 'key: value' lines.")
     except DocumentFault as fault:
         return None, [_finding(path, fault, "error")]
@@ -51,7 +55,7 @@ def examine(path: Path) -> tuple[Persona | None, list[Finding]]:
     try:
         persona = Persona.model_validate(root.value)
     except ValidationError as error:
-        errors += not_guessed(explain(error, root, places), errors)
+        errors += _not_guessed(_explain(error, root, places), errors)
     warnings += _secrets(places)
     if persona is not None:
         warnings += _engines(persona, places)
@@ -103,7 +107,7 @@ def _walk(
     errors: list[DocumentFault],
     warnings: list[DocumentFault],
 ) -> None:
-    """Note where each value stands, under our spelling of its path, and judge the keys."""
+    """Collect the place of each value, under our spelling of its path, and check the keys."""
     places[at] = node
     for key, member in node.members.items():
         name = model.other_spellings.get(str(key), str(key))
@@ -139,7 +143,7 @@ def _at_key(node: Node, message: str, remedy: str) -> DocumentFault:
 
 
 def _where(at: Place) -> str:
-    return f"of '{dotted(at)}'" if at else "of a persona"
+    return f"of '{_dotted(at)}'" if at else "of a persona"
 
 
 def _remedy(key: str, model: type[Section], at: Place) -> str:
@@ -149,7 +153,7 @@ def _remedy(key: str, model: type[Section], at: Place) -> str:
         return f"Did you mean '{near[0]}'?"
     homes = [place for place, name in _homes(Persona, ()) if name == key and place != at]
     if homes:
-        return f"It belongs under '{dotted(homes[0])}'." if homes[0] else "It belongs at the top level."
+        return f"It belongs under '{_dotted(homes[0])}'." if homes[0] else "It belongs at the top level."
     near = get_close_matches(key.lower().replace("-", "_"), known, n=1, cutoff=0.5)
     return f"Did you mean '{near[0]}'?" if near else f"Known here: {', '.join(sorted(model.model_fields))}."
 
@@ -173,18 +177,18 @@ def _secrets(places: Mapping[Place, Node]) -> Iterator[DocumentFault]:
             continue
         for name in references(node.value):
             if not os.environ.get(name):
-                message = f"'{dotted(at)}' refers to ${{{name}}}, and that environment variable is not set"
+                message = f"'{_dotted(at)}' refers to ${{{name}}}, and that environment variable is not set"
                 yield DocumentFault(
                     node.line, node.column, message, f"Set it before you start: export {name}=..."
                 )
         if at[-1] == "api_key" and not references(node.value):
-            message = f"'{dotted(at)}' keeps a secret in a file that others may read"
+            message = f"'{_dotted(at)}' keeps a secret in a file that others may read"
             remedy = "Put it in an environment variable, and its name here: api_key: ${MY_KEY}"
             yield DocumentFault(node.line, node.column, message, remedy)
 
 
 def _engines(persona: Persona, places: Mapping[Place, Node]) -> Iterator[DocumentFault]:
-    """Engines that are not installed here: no error, because the file may be meant for another machine."""
+    """Warnings for engines that are not installed: the file may be meant for another machine."""
     from cvi.engine_registry import names
 
     for layer in _ENGINE_LAYERS:
@@ -193,16 +197,13 @@ def _engines(persona: Persona, places: Mapping[Place, Node]) -> Iterator[Documen
         hosted = (engine or "").startswith(HOSTED_STT_PREFIX) or engine in HOSTED_TTS
         if node is None or engine is None or hosted or engine in names(layer):
             continue
-        message, remedy = choice(f"layers.{layer}.engine", engine, names(layer))
+        message, remedy = _choice(f"layers.{layer}.engine", engine, names(layer))
         remedy = remedy.replace("Allowed", "Installed")
         yield DocumentFault(node.line, node.column, f"{message} on this machine", remedy)
 
 
-Place = tuple[str | int, ...]
-
-
-def explain(error: ValidationError, root: Node, places: Mapping[Place, Node]) -> list[DocumentFault]:
-    """Pydantic's complaints in our words, one for each place."""
+def _explain(error: ValidationError, root: Node, places: Mapping[Place, Node]) -> list[DocumentFault]:
+    """Pydantic's errors in plain words, one for each place."""
     faults: dict[Place, DocumentFault] = {}
     for item in error.errors(include_url=False, include_input=False):
         context = item.get("ctx", {})
@@ -219,13 +220,13 @@ def explain(error: ValidationError, root: Node, places: Mapping[Place, Node]) ->
             continue
         message, remedy = _words(item, at, node.value)
         if at != exact and item["type"] != "persona_rule":  # one of several kinds of value would do
-            message, remedy = f"{_shown(node.value)} is not a value of '{dotted(at)}'", _meaning(at)
+            message, remedy = f"{_shown(node.value)} is not a value of '{_dotted(at)}'", _meaning(at)
         faults.setdefault(at, DocumentFault(node.line, node.column, message, remedy))
     return list(faults.values())
 
 
-def not_guessed(faults: list[DocumentFault], reported: list[DocumentFault]) -> list[DocumentFault]:
-    """Without "'x' is missing" where a misspelt 'x' was found."""
+def _not_guessed(faults: list[DocumentFault], reported: list[DocumentFault]) -> list[DocumentFault]:
+    """`faults` without "'x' is missing" where a misspelt 'x' was found."""
     guesses = {fault.remedy for fault in reported}
     return [
         fault
@@ -235,15 +236,15 @@ def not_guessed(faults: list[DocumentFault], reported: list[DocumentFault]) -> l
 
 
 def _in(at: Place) -> str:
-    return f"in '{dotted(at)}'" if at else "in the persona"
+    return f"in '{_dotted(at)}'" if at else "in the persona"
 
 
 def _words(item: Any, at: Place, value: Any) -> tuple[str, str]:
-    kind, context, name = item["type"], item.get("ctx", {}), dotted(at)
+    kind, context, name = item["type"], item.get("ctx", {}), _dotted(at)
     if kind == "persona_rule":
         return item["msg"], context["remedy"]
     if kind == "literal_error":
-        return choice(name, value, [str(choice) for choice in _choices(context["expected"])])
+        return _choice(name, value, [str(choice) for choice in _choices(context["expected"])])
     for sign, wanted in (
         ("string_type", "a text"),
         ("list_type", "a list"),
@@ -256,11 +257,11 @@ def _words(item: Any, at: Place, value: Any) -> tuple[str, str]:
         if kind.startswith(sign):
             quotes = wanted == "a text" and isinstance(value, int | float)
             remedy = "Put it in quotes." if quotes else f"Write {wanted}."
-            return f"'{name}' should be {wanted}, and is {kind_of(value)}", remedy
+            return f"'{name}' should be {wanted}, and is {_kind_of(value)}", remedy
     if kind == "string_pattern_mismatch":
         return f"{_shown(value)} has the wrong form for '{name}'", _form(context["pattern"])
-    said = item["msg"].replace("Input should be ", "").replace("String should have ", "a text of ")
-    return f"'{name}' should be {said}", _meaning(at)
+    wanted = item["msg"].replace("Input should be ", "").replace("String should have ", "a text of ")
+    return f"'{name}' should be {wanted}", _meaning(at)
 
 
 def _form(pattern: str) -> str:
@@ -284,7 +285,7 @@ def _choices(expected: str) -> list[str]:
     return [choice.strip().strip("'") for choice in expected.replace(" or ", ", ").split(",")]
 
 
-def choice(name: str, value: Any, choices: list[str]) -> tuple[str, str]:
+def _choice(name: str, value: Any, choices: list[str]) -> tuple[str, str]:
     """Message and remedy for a value that is none of the choices."""
     near = get_close_matches(str(value).lower(), choices, n=1, cutoff=0.5)
     hint = f"Did you mean '{near[0]}'? " if near else ""
@@ -292,10 +293,10 @@ def choice(name: str, value: Any, choices: list[str]) -> tuple[str, str]:
 
 
 def _shown(value: Any) -> str:
-    return f"'{value}'" if isinstance(value, str) and len(value) <= 40 else kind_of(value)
+    return f"'{value}'" if isinstance(value, str) and len(value) <= 40 else _kind_of(value)
 
 
-def kind_of(value: Any) -> str:
+def _kind_of(value: Any) -> str:
     """What a value is, in words."""
     if value is None:
         return "empty"
@@ -303,7 +304,7 @@ def kind_of(value: Any) -> str:
     return names.get(type(value), "a mapping")
 
 
-def dotted(at: Place) -> str:
+def _dotted(at: Place) -> str:
     """A place as people write it: layers.llm.model, objectives[0]."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in at).lstrip(".")
 

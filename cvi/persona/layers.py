@@ -135,6 +135,7 @@ class Stt(Endpoint):
 
     @property
     def hotword_list(self) -> tuple[str, ...]:
+        """The hotwords, one an item."""
         lines = (self.hotwords or "").replace("\n", ",").split(",")
         return tuple(word.strip() for word in lines if word.strip())
 
@@ -172,6 +173,7 @@ class ConversationalFlow(Section):
 
     @property
     def uses_turn_model(self) -> bool:
+        """Whether the ends of turns are judged by more than silence."""
         return self.turn_detection_model != "timebased"
 
 
@@ -209,14 +211,17 @@ class Llm(Endpoint):
 
     @property
     def temperature(self) -> float | None:
+        """The sampling temperature in `extra_body`, None for the default."""
         return self._number("temperature")
 
     @property
     def top_p(self) -> float | None:
+        """The sampling top-p in `extra_body`, None for the default."""
         return self._number("top_p")
 
     @property
     def max_tokens(self) -> int | None:
+        """The longest reply in `extra_body`, None for the default."""
         value = self._number("max_tokens")
         return None if value is None else int(value)
 
@@ -272,6 +277,7 @@ class Tts(Endpoint):
 
     @property
     def hosted(self) -> bool:
+        """Whether the engine is a hosted one of the contract, for which a local one stands in."""
         return self.engine in HOSTED_TTS
 
     @property
@@ -288,10 +294,12 @@ class Tts(Endpoint):
 
     @property
     def local_model(self) -> str | None:
+        """The model to use; None is the engine's default."""
         return self.model if self.local_engine else None
 
     @property
     def speed(self) -> float:
+        """The voice's pace as a factor."""
         speed = self.voice_settings.speed
         return _SPEED_WORDS[speed] if isinstance(speed, str) else speed
 

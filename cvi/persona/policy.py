@@ -54,6 +54,7 @@ class Objective(Section):
 
     @property
     def followers(self) -> tuple[str, ...]:
+        """The names of all objectives that may follow."""
         required = (self.next_required_objective,) if self.next_required_objective else ()
         return (*required, *self.next_conditional_objectives)
 

@@ -1,9 +1,8 @@
-"""What every part of a persona file has in common.
+"""The base of all parts of a persona, and how secrets are read and shown.
 
-A persona may come from three places: a file of ours, a file written for the wire contract, or a
-request of a client of that contract. Hence two vocabularies, retired keys and keys from elsewhere.
-A `Section` knows the other spellings of its fields and the keys it accepts without acting on them;
-`cvi.persona.findings` reads the same tables to tell a misspelt key from a foreign one.
+A persona may be a file of ours, a file written for the wire contract, or a request of a client of that
+contract. Therefore fields have two spellings, and some keys are accepted without effect. A `Section` lists
+both; `cvi.persona.findings` uses the lists to tell a misspelt key from one of the contract.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ def rule_broken(message: str, remedy: str, *path: str | int) -> PydanticCustomEr
 
 
 class Section(BaseModel):
-    """A part of a persona. Unknown keys are ignored here and judged by `check_persona`.
+    """A part of a persona. Unknown keys are ignored here; `check_persona` reports them.
 
-    `other_spellings`: key -> our field. `without_effect`: keys of the contract that are accepted and
-    ignored -> what to use instead ("" where there is nothing). `not_yet`: fields that are validated
-    and kept, but not acted upon -> the value that asks for nothing, which is not worth a warning.
+    `other_spellings`: key -> our field. `without_effect`: keys of the contract that are accepted and ignored
+    -> what to use instead, "" for nothing. `not_yet`: fields that are validated and stored but have no effect
+    -> the value that asks for nothing, for which there is no warning.
     """
 
     model_config = ConfigDict(
@@ -80,7 +79,7 @@ def _show_named(values: Any, info: SerializationInfo) -> Any:
 
 
 def masked(values: Any, name: str = "") -> Any:
-    """A copy of JSON-like data with the texts masked whose name sounds like a secret."""
+    """A copy of JSON-like data, with asterisks for texts whose name suggests a secret."""
     if isinstance(values, Mapping):
         return {key: masked(value, str(key)) for key, value in values.items()}
     if isinstance(values, list | tuple):

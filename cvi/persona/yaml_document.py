@@ -1,4 +1,4 @@
-"""A YAML text as values with positions.
+"""YAML text as values with their lines and columns.
 
 YAML 1.2 scalars: only `true` and `false` are booleans, so that `idle_engagement: off`,
 `language: no` and `at: 12:30` are the texts they look like. No tags, no merge keys; aliases are
@@ -21,7 +21,7 @@ MAX_ALIASES = 200
 
 @dataclass(eq=False)
 class DocumentFault(Exception):  # noqa: N818 - it becomes a finding
-    """What is wrong at a place; lines and columns count from 1."""
+    """An error or warning at a place of the file; lines and columns count from 1."""
 
     line: int
     column: int
@@ -31,7 +31,10 @@ class DocumentFault(Exception):  # noqa: N818 - it becomes a finding
 
 @dataclass(slots=True)
 class Node:
-    """A value and where it stands. `key_line` and `key_column` are its key's place in a mapping."""
+    """A value and its place; `key_line` and `key_column` are the place of its key in a mapping.
+
+    `members` are the values in a mapping by key, or in a list by index.
+    """
 
     value: Any
     line: int
@@ -42,6 +45,7 @@ class Node:
 
     @property
     def is_mapping(self) -> bool:
+        """Whether the value is a mapping."""
         return isinstance(self.value, dict)
 
 
@@ -79,9 +83,9 @@ for _tag, _pattern, _first in (
 
 
 def parse(text: str) -> tuple[Node, list[DocumentFault]]:
-    """The tree of one YAML document, with the faults that do not hinder reading it (repeated keys).
+    """The tree of one YAML document, and the faults that do not stop reading it (repeated keys).
 
-    Raises `DocumentFault` for a text that is no YAML, or one made to exhaust its reader.
+    Raises `DocumentFault` for a text that is no YAML or exceeds a limit on size, depth or aliases.
     """
     loader = None
     try:
@@ -200,11 +204,11 @@ _SYNTAX_REMEDIES = (
 
 
 def _syntax(error: yaml.MarkedYAMLError) -> DocumentFault:
-    said = f"{error.context or ''}: {error.problem or ''}"
+    text = f"{error.context or ''}: {error.problem or ''}"
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     for sign, message, remedy in _SYNTAX_REMEDIES:
-        if sign in said:
+        if sign in text:
             if "never closed" in message and error.context_mark:
                 line, column = error.context_mark.line + 1, error.context_mark.column + 1
             return DocumentFault(line, column, f"not YAML: {message}", remedy)
