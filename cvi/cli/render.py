@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from cvi.rendering.film import Film
+    from cvi.rendering.film import RenderedFilm
     from cvi.rendering.request import ResolvedFilm
 
 
@@ -106,7 +106,7 @@ def render(
         typer.echo(str(film.captions))
 
 
-def make_film(request: ResolvedFilm, quiet: bool = False) -> Film:
+def make_film(request: ResolvedFilm, quiet: bool = False) -> RenderedFilm:
     """Run a request with a progress bar on the terminal's error stream."""
     import asyncio
 

@@ -45,7 +45,7 @@ Progress = Callable[[Step, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Film:
+class RenderedFilm:
     """A finished film.
 
     `reused` of its `frames` came from an earlier, interrupted run; `took_s` is this run's time. `captions` is
@@ -73,7 +73,7 @@ class Film:
 
 async def render_film(
     wanted: FilmRequest | ResolvedFilm, progress: Progress = lambda step, done, of: None
-) -> Film:
+) -> RenderedFilm:
     """Make the film; its `output` appears whole or not at all.
 
     When the task is cancelled, or the process killed, what was drawn by then is used by the next call with
@@ -110,7 +110,7 @@ async def render_film(
         write_captions(captions_file, track)
     shutil.rmtree(folder, ignore_errors=True)
     progress("joining", 1, 1)
-    return Film(
+    return RenderedFilm(
         path=plan.output,
         captions=captions_file,
         track=track,

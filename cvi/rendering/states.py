@@ -60,7 +60,7 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Dialogue:
+class StateDialogue:
     """The persona's `own` and the `other` speech on one time axis, both sounds equally long."""
 
     stretches: tuple[Stretch, ...]
@@ -95,7 +95,7 @@ async def film_state(
     return output
 
 
-async def dialogue(state: State, voice: tuple[str, TtsSettings], seconds: float) -> Dialogue:
+async def dialogue(state: State, voice: tuple[str, TtsSettings], seconds: float) -> StateDialogue:
     """Synthesize both voices and place their sentences in the stretches of `state`. Raises EngineError."""
     stretches = tuple(_stretches(state, seconds))
     engine = build("tts", *voice)
@@ -104,7 +104,7 @@ async def dialogue(state: State, voice: tuple[str, TtsSettings], seconds: float)
         other = await synthesize(read_script(PARTICIPANT_TEXT), engine)
     finally:
         engine.close()
-    return Dialogue(
+    return StateDialogue(
         stretches,
         placed(own, [one for one in stretches if one.activity == "speaking"], seconds),
         placed(other, [one for one in stretches if one.activity == "listening"], seconds),
@@ -131,7 +131,7 @@ def placed(pool: SpeechTrack, stretches: Sequence[Stretch], seconds: float) -> S
     return SpeechTrack(pcm, tuple(segments))
 
 
-def dialogue_poses(dialogue: Dialogue, fps: int, seed: int) -> Iterator[Controls]:
+def dialogue_poses(dialogue: StateDialogue, fps: int, seed: int) -> Iterator[Controls]:
     """The controls of each frame in order, taken at the middle of its time. Deterministic."""
     driver = mouth_driver(dialogue.own)
     behaviour = Behaviour(seed)
@@ -164,7 +164,7 @@ def dialogue_poses(dialogue: Dialogue, fps: int, seed: int) -> Iterator[Controls
         yield behaviour.advance(t_s, activity, driver.mouth_at(t_s), cues)
 
 
-def _activity(dialogue: Dialogue, t_s: float) -> Activity:
+def _activity(dialogue: StateDialogue, t_s: float) -> Activity:
     for stretch in dialogue.stretches:
         if t_s < stretch.end_s:
             return stretch.activity

@@ -12,7 +12,7 @@ from cvi.audio.block import PLAYED_HZ
 from cvi.face.base import Activity, FaceSettings
 from cvi.face.replica import find_replica
 from cvi.rendering.speech_track import SpeechSegment, SpeechTrack
-from cvi.rendering.states import STATES, Dialogue, Stretch, dialogue, dialogue_poses, film_state, placed
+from cvi.rendering.states import STATES, StateDialogue, Stretch, dialogue, dialogue_poses, film_state, placed
 from cvi.tts.base import Phone, TtsSettings
 
 VOICE = ("flite", TtsSettings())
@@ -27,11 +27,11 @@ def pool() -> SpeechTrack:
     return SpeechTrack(pcm, tuple(SpeechSegment(f"{k}", 2 * k * PLAYED_HZ, 2 * PLAYED_HZ, phones) for k in range(3)))
 
 
-def a_dialogue(activity: Activity, seconds: float = 40.0) -> Dialogue:
+def a_dialogue(activity: Activity, seconds: float = 40.0) -> StateDialogue:
     stretches = (Stretch(activity, 0.0, seconds),)
     own = placed(pool(), stretches if activity == "speaking" else (), seconds)
     other = placed(pool(), stretches if activity == "listening" else (), seconds)
-    return Dialogue(stretches, own, other)
+    return StateDialogue(stretches, own, other)
 
 
 def test_sentences_are_placed_in_their_stretches() -> None:
