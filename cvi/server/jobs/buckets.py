@@ -1,7 +1,7 @@
-"""Where a recording may be put: a bucket of S3 or of anything that speaks its protocol.
+"""Buckets of S3, or of anything that speaks its protocol: which may be named, and uploads to them.
 
 Credentials and endpoint are the server's own, found the way every S3 client finds them: AWS_ACCESS_KEY_ID,
-AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, ~/.aws. A client names a bucket, and perhaps a role to take on; the
+AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, ~/.aws. A client names a bucket, and perhaps a role to assume; the
 server's operator says which buckets may be named.
 """
 
@@ -25,19 +25,20 @@ ROLE_S = 3600
 
 
 class StorageError(CviError):
-    """A recording could not be put where it belongs."""
+    """A recording could not be uploaded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A place for recordings; `region`, `role` and `external_id` may be empty."""
+    """A bucket by name. `role` is the ARN to assume; `region`, `role` and `external_id` may be empty."""
 
     name: str
     region: str = ""
     role: str = ""
     external_id: str = ""
 
-    def kept(self) -> dict[str, str]:
+    def document(self) -> dict[str, str]:
+        """The fields as JSON, to store."""
         return asdict(self)
 
 
@@ -78,8 +79,8 @@ def bucket_asked_for(properties: Mapping[str, Any], allowed: Sequence[str]) -> B
     return bucket
 
 
-def put(path: Path, bucket: Bucket, key: str) -> None:
-    """Upload a file; blocks, in parts where it is large. Raises `StorageError`."""
+def upload(path: Path, bucket: Bucket, key: str) -> None:
+    """Upload an MP4 file, in parts where it is large; blocks. Raises `StorageError`."""
     import boto3
     from boto3.exceptions import Boto3Error
     from botocore.config import Config
@@ -110,13 +111,13 @@ def put(path: Path, bucket: Bucket, key: str) -> None:
 
 def _role(sts: Any, bucket: Bucket) -> dict[str, str]:
     more = {"ExternalId": bucket.external_id} if bucket.external_id else {}
-    given = sts.assume_role(
+    credentials = sts.assume_role(
         RoleArn=bucket.role, RoleSessionName="cvi-recording", DurationSeconds=ROLE_S, **more
     )["Credentials"]
     return {
-        "aws_access_key_id": given["AccessKeyId"],
-        "aws_secret_access_key": given["SecretAccessKey"],
-        "aws_session_token": given["SessionToken"],
+        "aws_access_key_id": credentials["AccessKeyId"],
+        "aws_secret_access_key": credentials["SecretAccessKey"],
+        "aws_session_token": credentials["SessionToken"],
     }
 
 

@@ -1,0 +1,293 @@
+"""The runner of the durable queue: attempts due jobs, retries them, and goes on after a crash.
+
+What a kind of job does is a `JobHandler`; what is stored is `cvi.server.store.jobs`. A job is queued in the
+transaction of what it belongs to, so a process that is killed loses none; one that was running then is queued
+again by the next start, so that every job is attempted at least once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+
+from cvi.errors import CviError
+from cvi.server.store import jobs
+from cvi.server.store.database import Database
+from cvi.server.store.jobs import Job, State
+
+LOOK_AGAIN_S = 5.0
+"""How often to look for jobs that another process queued (`cvi webhooks resend`); `wake` is immediate."""
+KEEP_FINISHED_S = 7 * 24 * 3600.0
+
+log = logging.getLogger("cvi.server.jobs")
+
+
+class TryAgainError(CviError):
+    """An attempt failed in a way that a later one may not."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How long to wait between attempts, and when to give up.
+
+    The pause doubles from `first_pause_s` to `longest_pause_s`; `jitter` is the share of it that is random.
+    A job fails after `most_attempts` (None: any number), or when its next attempt would be after its `until`.
+    """
+
+    first_pause_s: float = 0.0
+    longest_pause_s: float = 3600.0
+    jitter: float = 0.0
+    most_attempts: int | None = None
+
+    def pause_s(self, attempts: int, chance: Callable[[], float] = random.random) -> float:
+        """How long to wait after so many failed attempts; `chance` gives numbers from 0 to 1."""
+        longest = min(self.first_pause_s * 2.0 ** min(attempts - 1, 30), self.longest_pause_s)
+        return longest * (1.0 - self.jitter + self.jitter * chance())
+
+
+class JobRun:
+    """One attempt at a job, as its handler sees it.
+
+    `deleted` is set before the attempt is cancelled because its job was deleted.
+    """
+
+    def __init__(self, job: Job, note: Callable[[int], None]) -> None:
+        self.job = job
+        self.deleted = False
+        self._note = note
+        self._percent = 0
+
+    def report(self, percent: float) -> None:
+        """Store how far the attempt is, in whole percent. Event loop only."""
+        if round(percent) != self._percent:
+            self._percent = round(percent)
+            self._note(self._percent)
+
+
+class JobHandler:
+    """What one kind of job does. `kind` names it in the table; `at_once` jobs of it run at the same time.
+
+    Jobs that end in a state of `keeps` stay in the table; others are forgotten after `KEEP_FINISHED_S`.
+    """
+
+    kind: str
+    at_once = 1
+    retry = RetryPolicy(most_attempts=1)
+    keeps: tuple[State, ...] = ()
+
+    async def start(self) -> None:
+        """Called once, before the first attempt of this process."""
+
+    async def run(self, run: JobRun) -> str:
+        """Make one attempt; returns a result in words. Must bear being repeated from any point.
+
+        Raises `TryAgainError` for a failure that may pass; any other CviError or OSError fails the job.
+        Cancelled when the server stops or the job is deleted.
+        """
+        raise NotImplementedError
+
+    def settled(self, connection: sqlite3.Connection, job: Job) -> None:
+        """Called in the transaction that stores the end of a job (succeeded or failed), on its thread."""
+
+    async def clean_up(self, job: Job) -> None:
+        """Called after a job succeeded or failed, to remove what is not needed any more."""
+
+    async def erase(self, job: Job) -> None:
+        """Called when a job is deleted, to remove everything that was made of it. May be called again."""
+
+
+class JobQueue:
+    """Attempts the jobs that are due, in order within each key. Event loop only.
+
+    `start` and `stop` it with the server; `wake` it after a transaction that queued a job. `wall` gives Unix
+    seconds.
+    """
+
+    def __init__(
+        self, database: Database, handlers: Iterable[JobHandler], wall: Callable[[], float] = time.time
+    ) -> None:
+        self._database = database
+        self._handlers = {handler.kind: handler for handler in handlers}
+        self._wall = wall
+        self._kinds: Collection[str] = set(self._handlers)
+        self._attempts: dict[tuple[str, str], tuple[JobRun, asyncio.Task[None]]] = {}
+        self._notes: set[asyncio.Task[None]] = set()
+        self._woken = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Queue again what an earlier process left running, finish its deletions, and begin."""
+        before = self._wall() - KEEP_FINISHED_S
+        ended: set[State] = {"succeeded", "failed"}
+
+        def prepare(connection: sqlite3.Connection) -> list[Job]:
+            jobs.requeue(connection)
+            for handler in self._handlers.values():
+                jobs.forget(connection, handler.kind, ended - set(handler.keeps), before)
+            return [job for kind in self._handlers for job in jobs.every(connection, kind, ("cancelled",))]
+
+        for job in await self._database.write(prepare):
+            await self.delete(job.kind, job.id)
+        for handler in self._handlers.values():
+            await handler.start()
+        self._task = asyncio.create_task(self._run())
+
+    def wake(self) -> None:
+        """Look at once for jobs that are due."""
+        self._idle.clear()
+        self._woken.set()
+
+    async def delete(self, kind: str, id: str) -> bool:
+        """Cancel a job, wait for its attempt to end, erase what was made of it; whether there was one."""
+        now = self._wall()
+        job = await self._database.write(lambda connection: jobs.cancel(connection, kind, id, now))
+        if job is None:
+            return False
+        if (kind, id) in self._attempts:
+            run, task = self._attempts[kind, id]
+            run.deleted = True
+            task.cancel()
+            await asyncio.wait([task])
+        await self._handlers[kind].erase(job)
+        await self._database.write(lambda connection: jobs.remove(connection, kind, id))
+        return True
+
+    async def stop(self, flush: Collection[str] = (), within_s: float = 0.0) -> None:
+        """End all attempts; the next start goes on with their jobs.
+
+        Before that, jobs of the kinds in `flush` that are due are attempted, for `within_s` at most.
+        """
+        self._kinds = flush
+        await self._break_off([key for key in self._attempts if key[0] not in flush])
+        if flush:
+            self.wake()
+            try:
+                async with asyncio.timeout(within_s):
+                    await self._idle.wait()
+            except TimeoutError:
+                log.info("jobs are left for the next start")
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._break_off(list(self._attempts))
+        await asyncio.gather(*self._notes, return_exceptions=True)
+        await self._database.write(jobs.requeue)
+
+    async def _break_off(self, keys: Iterable[tuple[str, str]]) -> None:
+        tasks = [self._attempts[key][1] for key in keys]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            self._woken.clear()
+            try:
+                wait_s = await self._begin_due()
+            except sqlite3.Error:
+                log.exception("the queue cannot be read")
+                wait_s = LOOK_AGAIN_S
+            try:
+                async with asyncio.timeout(max(wait_s, 0.01)):
+                    await self._woken.wait()
+            except TimeoutError:
+                continue
+
+    async def _begin_due(self) -> float:
+        """Begin attempts at what is due; returns the seconds until the next job is."""
+        now, wait_s = self._wall(), LOOK_AGAIN_S
+        for job in await self._database.read(jobs.first_open):
+            if job.kind not in self._kinds or (job.kind, job.id) in self._attempts:
+                continue
+            if job.next_at > now:
+                wait_s = min(wait_s, job.next_at - now)
+            elif sum(kind == job.kind for kind, _ in self._attempts) < self._handlers[job.kind].at_once:
+                self._begin(job)
+        if not self._attempts:
+            self._idle.set()
+        return wait_s
+
+    def _begin(self, job: Job) -> None:
+        key = job.kind, job.id
+        run = JobRun(job, lambda percent: self._note(job, percent))
+        task = asyncio.create_task(self._attempt(self._handlers[job.kind], run))
+        self._attempts[key] = run, task
+
+        def over(done: asyncio.Task[None]) -> None:
+            del self._attempts[key]
+            if not done.cancelled() and done.exception() is not None:
+                log.error("an attempt could not be stored", exc_info=done.exception())
+                asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self.wake)
+            else:
+                self.wake()
+
+        task.add_done_callback(over)
+
+    def _note(self, job: Job, percent: int) -> None:
+        # The writer's thread takes its work in order, so the last percentage is the latest.
+        task = asyncio.create_task(
+            self._database.write(lambda connection: jobs.note_progress(connection, job.kind, job.id, percent))
+        )
+        self._notes.add(task)
+        task.add_done_callback(self._notes.discard)
+
+    async def _attempt(self, handler: JobHandler, run: JobRun) -> None:
+        kind, id, now = run.job.kind, run.job.id, self._wall()
+        begun = await self._database.write(lambda connection: jobs.begin(connection, kind, id, now))
+        if begun is None:
+            return
+        run.job = begun
+        state: State = "failed"
+        again = False
+        try:
+            result = await handler.run(run)
+            state = "succeeded"
+        except TryAgainError as error:
+            result, again = str(error), True
+        except CviError as error:
+            result = str(error)
+        except OSError as error:
+            log.exception("a job failed", extra={"kind": kind, "job": id})
+            result = f"The server's disk refuses: {error.strerror or error}."
+        except Exception:  # a fault of a handler must end its job, not the queue
+            log.exception("a job failed", extra={"kind": kind, "job": id})
+            result = "A fault of the server's; its log says more."
+        await self._settle(handler, begun, state, result, again)
+
+    async def _settle(self, handler: JobHandler, job: Job, state: State, result: str, again: bool) -> None:
+        """Store how an attempt ended: retry the job where that may help, else end it and clean up."""
+        now = self._wall()
+        next_at = now + handler.retry.pause_s(job.attempts + 1)
+        last = job.attempts + 1 == handler.retry.most_attempts
+        last = last or (job.until is not None and next_at > job.until)
+
+        def store(connection: sqlite3.Connection) -> Job | None:
+            if again and not last:
+                jobs.try_again(connection, job.kind, job.id, result, now, next_at)
+                return None
+            ended = jobs.finish(connection, job.kind, job.id, state, result, now)
+            if ended is not None:
+                handler.settled(connection, ended)
+            return ended
+
+        ended = await self._database.write(store)
+        log.info(
+            "job",
+            extra={
+                "kind": job.kind,
+                "job": job.id,
+                "key": job.key,
+                "job_name": job.name,
+                "attempt": job.attempts + 1,
+                "state": "queued" if ended is None else ended.state,
+                "result": result,
+            },
+        )
+        if ended is not None:
+            await handler.clean_up(ended)
