@@ -31,9 +31,9 @@ def list_all(
     """Show the newest webhooks, how often they were tried and what came of it."""
     from dataclasses import asdict
 
-    from cvi.server.store.outbox import latest
+    from cvi.server.jobs.webhook_delivery import list_webhooks
 
-    messages = _with_store(lambda there: latest(there, limit, conversation, state))
+    messages = _with_store(lambda there: list_webhooks(there, limit, conversation, state))
     if json:
         from json import dumps
 
@@ -64,27 +64,27 @@ def show(message_id: MessageId) -> None:
     from dataclasses import asdict
     from json import dumps, loads
 
-    from cvi.server.store.outbox import find
+    from cvi.server.jobs.webhook_delivery import find_webhook
 
-    message = _with_store(lambda there: find(there, message_id))
+    message = _with_store(lambda there: find_webhook(there, message_id))
     typer.echo(dumps({**asdict(message), "body": loads(message.body)}, indent=2, ensure_ascii=False))
 
 
 @app.command()
 def resend(message_id: MessageId) -> None:
     """Send a webhook once more, with the id it had; a running server does it within seconds."""
+    from cvi.server.jobs.webhook_delivery import resend_webhook
     from cvi.server.store.database import transact
-    from cvi.server.store.outbox import again
 
-    _with_store(lambda there: transact(there, lambda inside: again(inside, message_id, time.time())))
+    _with_store(lambda there: transact(there, lambda inside: resend_webhook(inside, message_id, time.time())))
     typer.echo(f"{message_id} is sent again as soon as the server runs.")
 
 
 @app.command()
 def secret() -> None:
     """Print the secret that webhooks are signed with (Standard Webhooks, `whsec_…`)."""
+    from cvi.server.jobs.webhook_delivery import webhook_secret
     from cvi.server.store.database import transact
-    from cvi.server.webhooks.delivery import webhook_secret
 
     typer.echo(_with_store(lambda there: transact(there, webhook_secret)))
 
@@ -100,8 +100,8 @@ def listen(
     their callback_url.
     """
     from cvi.cli.webhook_listener import receive
+    from cvi.server.jobs.webhook_delivery import webhook_secret
     from cvi.server.store.database import transact
-    from cvi.server.webhooks.delivery import webhook_secret
 
     receive(port, _with_store(lambda there: transact(there, webhook_secret)), json)
 

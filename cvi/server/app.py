@@ -29,6 +29,7 @@ from cvi.server.api import (
     uploads,
     videos,
 )
+from cvi.server.jobs.received_files import MOST_FILM_BYTES
 from cvi.server.metrics import Metrics
 from cvi.server.middleware import (
     CrossOrigin,
@@ -41,7 +42,6 @@ from cvi.server.middleware import (
 )
 from cvi.server.services import Services, open_services
 from cvi.server.settings import ServerSettings
-from cvi.server.training.footage import MOST_BYTES as MOST_UPLOADED_BYTES
 
 UPLOADS = "/v2/uploads"
 
@@ -85,7 +85,7 @@ def create_app(settings: ServerSettings, *, open: Open = open_services) -> FastA
     _add_error_schema(app)
     secure = settings.url.startswith("https://")
     # The last one added is the first one passed.
-    app.add_middleware(SizeLimit, max_bytes=settings.body_bytes, larger={UPLOADS: MOST_UPLOADED_BYTES})
+    app.add_middleware(SizeLimit, max_bytes=settings.body_bytes, larger={UPLOADS: MOST_FILM_BYTES})
     app.add_middleware(RateLimiter, limit=RateLimit(settings.rate_per_minute))
     app.add_middleware(CrossOrigin, api_origins=settings.cors_origins)
     app.add_middleware(SafeHeaders, frame_ancestors=settings.frame_ancestors, secure=secure)

@@ -14,17 +14,20 @@ from cvi.models.profiles import Profile
 from cvi.server.catalog.persona_store import PersonaStore
 from cvi.server.catalog.replica_store import ReplicaStore
 from cvi.server.catalog.thumbnails import Thumbnails
-from cvi.server.films.darkroom import Darkroom
+from cvi.server.jobs.queue import JobQueue
+from cvi.server.jobs.recording_upload import RecordingUpload
+from cvi.server.jobs.render_job import FilmOrders, RenderJob
+from cvi.server.jobs.training_job import TrainingJob
+from cvi.server.jobs.training_orders import TrainingOrders
+from cvi.server.jobs.webhook_delivery import KIND as WEBHOOKS
+from cvi.server.jobs.webhook_delivery import WebhookDelivery
 from cvi.server.metrics import Metrics
-from cvi.server.recordings.carrier import Carrier
 from cvi.server.rooms.admission import AdmissionControl
+from cvi.server.rooms.event_store import tell
 from cvi.server.rooms.rooms import Rooms
 from cvi.server.settings import ServerSettings
 from cvi.server.store.database import Database, database_path
 from cvi.server.tracing import tracer
-from cvi.server.training.atelier import Atelier
-from cvi.server.training.orders import Orders
-from cvi.server.webhooks.delivery import Delivery
 
 FLUSH_S = 5.0
 
@@ -36,14 +39,13 @@ class Services:
     settings: ServerSettings
     database: Database
     rooms: Rooms
-    delivery: Delivery
+    jobs: JobQueue
     caller: OutboundClient
     guard: OutboundPolicy
     personas: PersonaStore
     replicas: ReplicaStore
-    films: Darkroom
-    training: Atelier
-    recordings: Carrier
+    films: FilmOrders
+    training: TrainingOrders
     thumbnails: Thumbnails
     metrics: Metrics
     profile: Profile
@@ -52,12 +54,8 @@ class Services:
     async def close(self) -> None:
         await self.rooms.drain(0.0)
         await self.rooms.stop()
-        await self.films.stop()
-        await self.training.stop()
-        await self.recordings.stop()
         await self.thumbnails.stop()
-        await self.delivery.flush(FLUSH_S)
-        await self.delivery.stop()
+        await self.jobs.stop(flush={WEBHOOKS}, within_s=FLUSH_S)
         await self.caller.close()
         await self.database.close()
 
@@ -75,42 +73,40 @@ async def open_services(settings: ServerSettings, metrics: Metrics) -> Services:
     await database.open()
     guard = OutboundPolicy(settings.urls_to)
     caller = OutboundClient(guard)
-    delivery = Delivery(database, caller)
-    recordings = Carrier(database, webhooks_wait=delivery.wake)
+    replicas = ReplicaStore(settings.url)
+    personas = PersonaStore(replicas)
+    jobs = JobQueue(
+        database,
+        [
+            WebhookDelivery(database, caller),
+            RecordingUpload(database, tell),
+            RenderJob(caller, url=settings.url, profile=settings.profile),
+            TrainingJob(database, caller, replicas),
+        ],
+    )
     rooms = Rooms(
         settings,
         database,
         AdmissionControl(hardware.cores),
         metrics,
         max_rooms=settings.max_conversations or max(1, hardware.cores // 2),
-        wake_webhooks=delivery.wake,
-        wake_recordings=recordings.wake,
+        wake_jobs=jobs.wake,
         tracer=tracer(),
     )
-    films = Darkroom(
-        database, caller, url=settings.url, profile=settings.profile, webhooks_wait=delivery.wake
-    )
-    replicas = ReplicaStore(settings.url)
-    personas = PersonaStore(replicas)
-    training = Atelier(Orders(database), caller, replicas, webhooks_wait=delivery.wake)
     await asyncio.to_thread(personas.every)
-    await delivery.start()
+    await jobs.start()
     await rooms.start()
-    await films.start()
-    await training.start()
-    await recordings.start()
     return Services(
         settings=settings,
         database=database,
         rooms=rooms,
-        delivery=delivery,
+        jobs=jobs,
         caller=caller,
         guard=guard,
         personas=personas,
         replicas=replicas,
-        films=films,
-        training=training,
-        recordings=recordings,
+        films=FilmOrders(database, jobs, settings.url),
+        training=TrainingOrders(database, jobs, replicas),
         thumbnails=Thumbnails(),
         metrics=metrics,
         profile=resolution.profile,

@@ -18,8 +18,8 @@ import pytest
 from receiver import Receiver
 from running import listening, until
 
+from cvi.server.jobs.webhook_delivery import webhook_secret
 from cvi.server.store.database import connect, database_path, transact
-from cvi.server.webhooks.delivery import webhook_secret
 
 aiortc = pytest.importorskip("aiortc", reason="the server extra is not installed")
 

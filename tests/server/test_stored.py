@@ -11,6 +11,8 @@ import pytest
 from place import place
 from running import serving
 
+from cvi.server.jobs.render_job import RenderJob, film_path
+
 STEP = {"objective_name": "ask", "objective_prompt": "Ask."}
 RULE = {"guardrail_name": "calm", "guardrail_prompt": "Stay calm."}
 TOOL = {"name": "look_up", "description": "Looks things up.", "delivery": {"app_message": True}}
@@ -188,26 +190,28 @@ async def test_skills_tools_and_memories_of_a_persona(client: httpx.AsyncClient)
     assert (await client.delete("/v2/memories/anna/m1")).status_code == 404
 
 
+# In the place of the process that renders: a script with "fail" in it cannot be spoken.
 RENDER = """
-import sys, pathlib
-words = sys.argv[1:]
-if "fail" in pathlib.Path(words[0]).read_text():
-    sys.exit("cvi: The script cannot be spoken.")
-pathlib.Path(words[words.index("--output") + 1]).write_bytes(b"film of " + words[words.index("--replica") + 1].encode())
+import json, pathlib, sys
+request = json.loads(sys.stdin.readline())
+tell = lambda **message: print(json.dumps(message), flush=True)
+if "fail" in (request["text"] or ""):
+    tell(type="failed", message="The script cannot be spoken.")
+    sys.exit(2)
+tell(type="progress", stage="picture", done=1, of=2)
+sound = pathlib.Path(request["audio"]).read_bytes() if request["audio"] else request["replica"].encode()
+pathlib.Path(request["output"]).write_bytes(b"film of " + sound)
+tell(type="succeeded")
 """
 
 
-RENDER_SOUND = """
-import sys, pathlib
-words = sys.argv[1:]
-sound = pathlib.Path(words[words.index("--audio") + 1]).read_bytes()
-pathlib.Path(words[words.index("--output") + 1]).write_bytes(b"film of " + sound)
-"""
+@pytest.fixture(autouse=True)
+def quick_films(monkeypatch: pytest.MonkeyPatch) -> None:
+    defaults = {**RenderJob.__init__.__kwdefaults__, "command": (sys.executable, "-c", RENDER)}
+    monkeypatch.setattr(RenderJob.__init__, "__kwdefaults__", defaults)
 
 
 async def test_films_are_rendered_in_turn_and_told(client: httpx.AsyncClient) -> None:
-    films = client.app.state.services.films
-    films._render = [sys.executable, "-c", RENDER]
     made = []
     for script in ("Hello.", "fail"):
         body = {"replica_id": "june", "script": script, "callback_url": "https://93.184.216.34/hook"}
@@ -219,15 +223,15 @@ async def test_films_are_rendered_in_turn_and_told(client: httpx.AsyncClient) ->
     assert bad["error_details"] == "The script cannot be spoken." and good["data"] == {"script": "Hello."}
     assert (await client.get(good["download_url"])).content == b"film of june"
     assert (await client.get(bad["hosted_url"])).status_code == 404
-    from cvi.server.store import outbox
+    from cvi.server.jobs.webhook_delivery import list_webhooks
     from cvi.server.store.database import connect, database_path
 
-    told = {message.stream: json.loads(message.body) for message in outbox.latest(connect(database_path()), 10)}
+    told = {message.stream: json.loads(message.body) for message in list_webhooks(connect(database_path()), 10)}
     assert told[good["video_id"]]["generation_progress"] == "100/100"
     renamed = await client.patch(f"/v2/videos/{good['video_id']}/name", json={"video_name": "Mine"})
     assert renamed.json()["video_name"] == "Mine"
     assert (await client.delete(f"/v2/videos/{good['video_id']}")).status_code == 200
-    assert not films.film(good["video_id"]).exists()
+    assert not film_path(good["video_id"]).parent.exists()
 
 
 async def test_a_film_of_recorded_speech_is_fetched_first(home, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,9 +243,8 @@ async def test_a_film_of_recorded_speech_is_fetched_first(home, monkeypatch: pyt
         "/inner.wav": (302, b"", "http://10.0.0.1/secret.wav"),
         "/large.wav": (200, b"RIFF" + b"x" * 5000, ""),
     }
-    monkeypatch.setattr("cvi.server.films.speech.MOST_BYTES", 4000)
+    monkeypatch.setattr("cvi.server.jobs.render_job.MOST_SPEECH_BYTES", 4000)
     async with place(answers) as url, serving(urls_to=("127.0.0.1",)) as client:
-        client.app.state.services.films._render = [sys.executable, "-c", RENDER_SOUND]
         made = {}
         for name in answers:
             answer = await client.post("/v2/videos", json={"replica_id": "june", "audio_url": url + name})
@@ -258,7 +261,7 @@ async def test_a_film_of_recorded_speech_is_fetched_first(home, monkeypatch: pyt
         assert "10.0.0.1" in found["/inner.wav"]["error_details"]
         assert "larger" in found["/large.wav"]["error_details"]
         for name in ("/list.m3u8", "/large.wav"):
-            kept = client.app.state.services.films.film(made[name]["video_id"]).parent
+            kept = film_path(made[name]["video_id"]).parent
             assert not kept.exists() or not list(kept.iterdir())
 
 

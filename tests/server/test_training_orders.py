@@ -20,11 +20,12 @@ from running import listening, serving, until
 
 from cvi.client import Client
 from cvi.client.client import ApiError
-from cvi.server.store import outbox
+from cvi.server.jobs import received_files, training_job, training_orders
+from cvi.server.jobs.queue import RetryPolicy
+from cvi.server.jobs.received_files import footage_folder, make_footage_folder
+from cvi.server.jobs.training_orders import folder_name, missing_for_training
+from cvi.server.jobs.webhook_delivery import list_webhooks
 from cvi.server.store.database import connect, database_path
-from cvi.server.training import atelier, footage, orders
-from cvi.server.training.ability import what_is_missing
-from cvi.server.training.naming import folder_name
 
 CONSENT = "I, Pia Puppet, agree that a replica of my face is made from this footage."
 HOOK = "https://93.184.216.34/hook"
@@ -53,7 +54,7 @@ consent = pathlib.Path(order["consent"]).read_text() if order["consent"] else ""
 card = {"name": order["name"], "renderer": "neural", "files": {}, "consent": consent, "order": order,
         "training": {"footage": {"path": str(film)}}}
 (made / "replica.yaml").write_text(yaml.safe_dump(card))
-tell({"type": "made"})
+tell({"type": "succeeded"})
 """
 
 
@@ -61,11 +62,18 @@ def film(mode: str) -> bytes:
     return b"\x00\x00\x00\x18ftypisom\x00\x00\x00\x00 and so on " + mode.encode()
 
 
+def set_command(monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]) -> None:
+    """Train with this command."""
+    defaults = {**training_job.TrainingJob.__init__.__kwdefaults__, "command": command}
+    monkeypatch.setattr(training_job.TrainingJob.__init__, "__kwdefaults__", defaults)
+
+
 @pytest.fixture(autouse=True)
 def able(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine that can train, with the pipeline's place taken."""
-    monkeypatch.setattr("cvi.server.api.replicas.what_is_missing", lambda: None)
-    monkeypatch.setattr(atelier.Atelier.__init__, "__kwdefaults__", {"train": (sys.executable, "-c", TRAIN)})
+    monkeypatch.setattr("cvi.server.api.replicas.missing_for_training", lambda: None)
+    set_command(monkeypatch, (sys.executable, "-c", TRAIN))
+    monkeypatch.setattr(training_job.TrainingJob, "retry", RetryPolicy(most_attempts=3))
 
 
 async def ordered(client: httpx.AsyncClient, noun: str = "replicas", **body: Any) -> dict[str, Any]:
@@ -92,7 +100,7 @@ async def settled(client: httpx.AsyncClient, made: dict[str, Any]) -> dict[str, 
 
 def told(made: dict[str, Any]) -> list[dict[str, Any]]:
     """The webhooks of a replica."""
-    return [json.loads(message.body) for message in outbox.latest(connect(database_path()), 10, made["replica_id"])]
+    return [json.loads(message.body) for message in list_webhooks(connect(database_path()), 10, made["replica_id"])]
 
 
 def left(home: Path) -> list[str]:
@@ -135,7 +143,7 @@ async def test_uploads_are_taken_once_and_words_are_a_consent(client: httpx.Asyn
     made = await ordered(client, replica_name="", train_video_url=await uploaded(client, "good"))
     await settled(client, made)
     order = client.app.state.services.replicas.find(made["replica_id"]).card["order"]
-    assert (order["name"], order["consent"], order["consent_by"]) == ("replica", "", "the person in the footage")
+    assert (order["name"], order["consent"], order["consent_by"]) == ("replica", None, "the person in the footage")
     assert left(home) == []
 
 
@@ -153,7 +161,7 @@ async def test_what_is_sent_must_be_a_film(client: httpx.AsyncClient, monkeypatc
     with pytest.raises(HttpProblem) as refused:
         await uploads.receive(pieces(), 100)
     assert refused.value.status == 413
-    many = [await uploaded(client, "good") for _ in range(footage.MOST_UPLOADS)]
+    many = [await uploaded(client, "good") for _ in range(received_files.MOST_UPLOADS)]
     assert (await client.post("/v2/uploads", content=film("good"))).status_code == 429
     assert (await client.delete(f"/v2/uploads/{many[0].removeprefix('upload:')}")).status_code == 204
     assert (await client.delete(f"/v2/uploads/{many[0].removeprefix('upload:')}")).status_code == 400
@@ -161,8 +169,7 @@ async def test_what_is_sent_must_be_a_film(client: httpx.AsyncClient, monkeypatc
     os.utime(old, (1.0, 1.0))
     await uploaded(client, "good")
     assert not old.exists(), "a day is over"
-    monkeypatch.setattr(footage, "LEAST_FREE_BYTES", 1 << 60)
-    monkeypatch.setattr(footage.need_room, "__defaults__", (1 << 60,))
+    monkeypatch.setattr(received_files.need_free_space, "__defaults__", (1 << 60,))
     uploads.remove(many[2])
     assert (await client.post("/v2/uploads", content=film("good"))).status_code == 503
 
@@ -215,7 +222,7 @@ async def test_what_cannot_be_made_says_why_and_leaves_no_footage(home: Path) ->
 async def test_one_at_a_time_few_wait_and_what_is_deleted_is_gone(
     client: httpx.AsyncClient, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(orders, "MOST", 2)
+    monkeypatch.setattr(training_orders, "MOST_OPEN", 2)
     first = await ordered(client, train_video_url=await uploaded(client, "waits"))
     second = await ordered(client, train_video_url=await uploaded(client, "good"))
     assert second["replica_id"] != first["replica_id"], "two of one name"
@@ -235,7 +242,7 @@ async def test_one_at_a_time_few_wait_and_what_is_deleted_is_gone(
     assert (await client.delete(f"/v2/replicas/{first['replica_id']}")).status_code == 200
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
-    assert not footage.folder_of(first["replica_id"]).exists() and not (home / "training" / "anna-muller").exists()
+    assert not footage_folder(first["replica_id"]).exists() and not (home / "training" / "anna-muller").exists()
     assert (await settled(client, second))["replica_name"] == "Second"
     assert told(first) == []
 
@@ -247,10 +254,10 @@ async def test_a_server_that_starts_again_goes_on(home: Path) -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     # What a server that was killed leaves of an order that is no more.
-    footage.make_folder("r0").joinpath("footage.mp4").write_bytes(b"film")
+    make_footage_folder("r0").joinpath("footage.mp4").write_bytes(b"film")
     (home / "go").touch()
     async with serving() as client:
-        assert not footage.folder_of("r0").exists()
+        assert not footage_folder("r0").exists()
         assert (await settled(client, made))["status"] == "completed"
         assert [hook["status"] for hook in told(made)] == ["ready"]
 
@@ -260,7 +267,7 @@ async def test_one_that_was_whole_before_it_was_noted_is_not_made_again(home: Pa
         made = await ordered(client, train_video_url=await uploaded(client, "waits"))
         await until(lambda: (home / "pid").is_file())
     (home / "replicas" / "anna-muller").mkdir(parents=True)
-    source = footage.folder_of(made["replica_id"]) / "footage.mp4"
+    source = footage_folder(made["replica_id"]) / "footage.mp4"
     card = f"name: anna-muller\nfiles: {{}}\ntraining: {{footage: {{path: '{source}'}}}}\n"
     (home / "replicas" / "anna-muller" / "replica.yaml").write_text(card)
     async with serving() as client:
@@ -292,12 +299,12 @@ async def test_orders_that_cannot_be(client: httpx.AsyncClient, body: dict, stat
 async def test_a_server_that_cannot_train_says_what_it_needs(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("cvi.server.api.replicas.what_is_missing", what_is_missing)
-    monkeypatch.setattr("cvi.server.training.ability.find_spec", lambda name: None)
+    monkeypatch.setattr("cvi.server.api.replicas.missing_for_training", missing_for_training)
+    monkeypatch.setattr("cvi.server.jobs.training_orders.find_spec", lambda name: None)
     body = {"train_video_url": "https://93.184.216.34/a.mp4"}
     answer = await client.post("/v2/replicas", json=body)
     assert answer.status_code == 501 and "pip install 'cvi[train]'" in answer.json()["message"]
-    monkeypatch.setattr("cvi.server.training.ability.find_spec", lambda name: object())
+    monkeypatch.setattr("cvi.server.jobs.training_orders.find_spec", lambda name: object())
     monkeypatch.setenv("CVI_FACE_MESH", str(tmp_path / "nowhere"))
     answer = await client.post("/v2/replicas", json=body)
     assert answer.status_code == 501 and "cvi replica setup" in answer.json()["message"]
@@ -323,7 +330,7 @@ config.TIERS["tiny"] = config.QualityTier(96, (8, 12, 16, 16), int(sys.argv[2]),
 pipeline.train_replica.__defaults__ = (*pipeline.train_replica.__defaults__[:2], BlobTracker)
 pipeline.refuse_unusable = lambda footage, grade: None
 pipeline.voices_for = lambda sound: {}
-from cvi.server.training.__main__ import main
+from cvi.server.jobs.training_process import main
 main()
 """
 
@@ -345,7 +352,7 @@ def puppet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @asynccontextmanager
 async def training(monkeypatch: pytest.MonkeyPatch, steps: int) -> AsyncIterator[httpx.AsyncClient]:
-    monkeypatch.setattr(atelier.Atelier.__init__, "__kwdefaults__", {"train": pipeline(steps)})
+    set_command(monkeypatch, pipeline(steps))
     async with serving() as client:
         yield client
 
@@ -401,10 +408,10 @@ main()
 
 
 def test_a_process_without_its_server_stops(puppet: Path, home: Path) -> None:
-    footage.make_folder("r1")
-    film = footage.folder_of("r1") / "footage.mp4"
+    make_footage_folder("r1")
+    film = footage_folder("r1") / "footage.mp4"
     film.write_bytes(puppet.read_bytes())
-    order = {"folder": str(film.parent), "film": str(film), "consent": "", "script": "", "name": "pia", "consent_by": "Pia", "quality": "tiny"}
+    order = {"folder": str(film.parent), "film": str(film), "consent": None, "script": None, "name": "pia", "consent_by": "Pia", "quality": "tiny"}
     endless = SMALL.removesuffix("main()\n") + ENDLESS
     with subprocess.Popen(pipeline(1, endless), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None and process.stdout is not None
@@ -419,21 +426,29 @@ def test_a_process_without_its_server_stops(puppet: Path, home: Path) -> None:
 
 def test_what_goes_wrong_is_told_without_paths(home: Path) -> None:
     from cvi.errors import UsageError
-    from cvi.server.training.__main__ import told
+    from cvi.server.jobs.training_process import TrainingTask, describe
 
-    order = {"film": "/data/r1/footage.mp4", "consent": "/data/r1/consent.mp4", "name": "pia"}
-    assert told(UsageError("/data/r1/footage.mp4 has no sound.", ""), order) == "The footage has no sound."
+    task = TrainingTask(
+        folder=Path("/data/r1"),
+        film=Path("/data/r1/footage.mp4"),
+        consent=Path("/data/r1/consent.mp4"),
+        script=None,
+        name="pia",
+        consent_by="",
+        quality="tiny",
+    )
+    assert describe(UsageError("/data/r1/footage.mp4 has no sound.", ""), task) == "The footage has no sound."
     wrong = UsageError("No face is seen in /data/r1/footage.mp4.", "Film one.")
-    assert told(wrong, order) == "No face is seen in the footage. Film one."
+    assert describe(wrong, task) == "No face is seen in the footage. Film one."
     (home / "training" / "pia").mkdir(parents=True)
     fault = {"fatal": True, "said": "Nobody speaks.", "remedy": "Speak."}
     grade = {"verdict": "unusable", "faults": [{**fault, "fatal": False, "said": "Dark."}, fault]}
     (home / "training" / "pia" / "grade.json").write_text(json.dumps(grade))
-    assert told(wrong, order) == "The footage is unusable: Nobody speaks. Speak."
+    assert describe(wrong, task) == "The footage is unusable: Nobody speaks. Speak."
 
 
 def test_the_beginning_of_a_film_is_a_film(puppet: Path, tmp_path: Path) -> None:
-    from cvi.server.training.opening import cut_opening
+    from cvi.server.jobs.training_process import cut_opening
     from cvi.training.footage.reader import open_footage
 
     cut_opening(puppet, tmp_path / "opening.mkv", 2.0)

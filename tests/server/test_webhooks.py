@@ -20,9 +20,19 @@ from running import PROMPT, WORKER, create, serving, until
 from cvi.cli.webhook_listener import told
 from cvi.client.signature import WebhookError, sign, verify
 from cvi.errors import UsageError
-from cvi.server.store import outbox
+from cvi.server.jobs.queue import RetryPolicy
+from cvi.server.jobs.webhook_delivery import (
+    KEEP_TRYING_S,
+    KIND,
+    WebhookDelivery,
+    find_webhook,
+    list_webhooks,
+    queue_webhook,
+    resend_webhook,
+    webhook_secret,
+)
+from cvi.server.store import jobs
 from cvi.server.store.database import connect, database_path, transact
-from cvi.server.webhooks.delivery import FIRST_PAUSE_S, LONGEST_PAUSE_S, pause_s, webhook_secret
 
 SECRET = "whsec_" + "c2VjcmV0" * 4
 FULL = ["system.replica_joined", "system.shutdown", "application.transcription_ready"]
@@ -58,7 +68,7 @@ async def test_a_conversation_is_told_in_order_and_signed(receiver: Receiver) ->
 async def test_a_receiver_that_fails_is_tried_again_and_nothing_overtakes(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cvi.server.webhooks.delivery.FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr(WebhookDelivery, "retry", RetryPolicy(first_pause_s=0.02, jitter=0.5))
     receiver.answers = [500, 429, 302]
     async with serving(urls_to=("127.0.0.1",)) as client:
         made = await create(client, callback_url=receiver.url)
@@ -76,7 +86,7 @@ async def test_one_stream_does_not_hold_up_another(receiver: Receiver) -> None:
             await client.post(f"/v2/conversations/{each['conversation_id']}/end")
         await until(lambda: len(receiver.kinds(made["conversation_id"])) >= 2)
     connection = connect(database_path())
-    waiting = outbox.latest(connection, 10, stuck["conversation_id"])
+    waiting = list_webhooks(connection, 10, stuck["conversation_id"])
     assert {message.state for message in waiting} == {"waiting"}
     assert sum(message.attempts > 0 for message in waiting) == 1
 
@@ -84,9 +94,10 @@ async def test_one_stream_does_not_hold_up_another(receiver: Receiver) -> None:
 SERVER = """
 import sys
 from cvi.server.settings import ServerSettings
-import cvi.server.webhooks.delivery as delivery
+from cvi.server.jobs.queue import RetryPolicy
+from cvi.server.jobs.webhook_delivery import WebhookDelivery
 from cvi.server.serving import run
-delivery.FIRST_PAUSE_S = 0.1
+WebhookDelivery.retry = RetryPolicy(first_pause_s=0.1, jitter=0.5)
 settings = ServerSettings(port=int(sys.argv[1]), worker=tuple(sys.argv[2:]), urls_to=("127.0.0.1",),
     max_conversations=4, profile="embedded")
 run(settings, lambda key: print("up", flush=True))
@@ -150,9 +161,10 @@ def test_the_workers_of_a_killed_server_end_by_themselves(home: Path) -> None:
 
 
 def test_pauses_double_with_some_chance_up_to_an_hour() -> None:
-    assert [pause_s(number, lambda: 1.0) for number in (1, 2, 3)] == [FIRST_PAUSE_S, 2 * FIRST_PAUSE_S, 4 * FIRST_PAUSE_S]
-    assert pause_s(1, lambda: 0.0) == FIRST_PAUSE_S / 2
-    assert pause_s(10_000, lambda: 1.0) == LONGEST_PAUSE_S
+    retry = WebhookDelivery.retry
+    assert [retry.pause_s(number, lambda: 1.0) for number in (1, 2, 3)] == [2.0, 4.0, 8.0]
+    assert retry.pause_s(1, lambda: 0.0) == 1.0
+    assert retry.pause_s(10_000, lambda: 1.0) == 3600.0
 
 
 @pytest.fixture
@@ -160,26 +172,33 @@ def store(home: Path) -> sqlite3.Connection:
     return connect(database_path())
 
 
+def first_open(store: sqlite3.Connection) -> list[str]:
+    return [job.id for job in jobs.first_open(store)]
+
+
 def test_a_message_is_given_up_after_its_day_and_the_next_one_leaves(store: sqlite3.Connection) -> None:
-    one = outbox.put(store, "c1", "http://x.org", "a", {}, 0.0)
-    two = outbox.put(store, "c1", "http://x.org", "b", {}, 0.0)
-    assert [message.id for message in outbox.heads(store)] == [one]
-    outbox.failed(store, one, "no", 10.0, 20.0)
-    assert [message.id for message in outbox.heads(store)] == [one]
-    outbox.failed(store, one, "no", outbox.KEEP_TRYING_S, outbox.KEEP_TRYING_S + 1)
-    assert outbox.find(store, one).state == "given_up"
-    assert [message.id for message in outbox.heads(store)] == [two]
-    outbox.again(store, one, 5.0)
-    assert [message.id for message in outbox.heads(store)] == [one]
+    one = queue_webhook(store, "c1", "http://x.org", "a", {}, 0.0)
+    two = queue_webhook(store, "c1", "http://x.org", "b", {}, 0.0)
+    assert first_open(store) == [one]
+    jobs.begin(store, KIND, one, 5.0)
+    jobs.try_again(store, KIND, one, "no", 10.0, 20.0)
+    assert first_open(store) == [one]
+    assert find_webhook(store, one).until == KEEP_TRYING_S
+    jobs.begin(store, KIND, one, 20.0)
+    jobs.finish(store, KIND, one, "failed", "no", 30.0)
+    assert (find_webhook(store, one).state, find_webhook(store, one).attempts) == ("given_up", 2)
+    assert first_open(store) == [two]
+    resend_webhook(store, one, 5.0)
+    assert first_open(store) == [one] and find_webhook(store, one).attempts == 0
 
 
-def test_no_address_no_message(store: sqlite3.Connection) -> None:
-    assert outbox.put(store, "c1", "", "a", {}, 0.0) == "" and outbox.heads(store) == []
+def test_without_an_address_nothing_is_queued(store: sqlite3.Connection) -> None:
+    assert queue_webhook(store, "c1", "", "a", {}, 0.0) == "" and first_open(store) == []
 
 
 def test_an_unknown_message_is_misuse(store: sqlite3.Connection) -> None:
     with pytest.raises(UsageError, match="no webhook"):
-        outbox.again(store, "msg_none", 0.0)
+        resend_webhook(store, "msg_none", 0.0)
 
 
 # Example of the Standard Webhooks specification's reference libraries.
@@ -216,13 +235,14 @@ def run_cvi(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_command_lists_shows_and_sends_again(home: Path, store: sqlite3.Connection) -> None:
-    message = outbox.put(store, "c1", "http://x.org", "system.shutdown", {"a": "é"}, 0.0)
-    outbox.delivered(store, message, "HTTP 204", 1.0)
+    message = queue_webhook(store, "c1", "http://x.org", "system.shutdown", {"a": "é"}, 0.0)
+    jobs.begin(store, KIND, message, 0.5)
+    jobs.finish(store, KIND, message, "succeeded", "HTTP 204", 1.0)
     listed = run_cvi("webhooks", "list", home=home)
     assert message in listed.stdout and "delivered" in listed.stdout
     assert '"a": "é"' in run_cvi("webhooks", "show", message, home=home).stdout
     assert run_cvi("webhooks", "resend", message, home=home).returncode == 0
-    assert outbox.find(store, message).state == "waiting"
+    assert find_webhook(store, message).state == "waiting"
     wrong = run_cvi("webhooks", "show", "nothing", home=home)
     assert wrong.returncode == 2 and "There is no webhook 'nothing'" in wrong.stderr
     assert run_cvi("webhooks", "secret", home=home).stdout.startswith("whsec_")

@@ -16,7 +16,7 @@ from cvi.server.catalog.persona_document import check
 from cvi.server.catalog.replica_store import StoredReplica
 from cvi.server.catalog.well_known_ids import DEFAULT_PERSONA
 from cvi.server.ice_servers import ice_servers_for
-from cvi.server.recordings.storage import bucket_asked_for
+from cvi.server.jobs.buckets import bucket_asked_for
 from cvi.server.rooms.rooms import RoomOrder
 from cvi.server.rooms.tokens import lock_with, new_token
 from cvi.server.services import Services
@@ -132,7 +132,7 @@ async def create_conversation(
             "system_prompt": checked.system_prompt or "",
             "persona_name": checked.spoken_name,
             "recording": _records(body, document),
-            "recording_bucket": None if bucket is None else bucket.kept(),
+            "recording_bucket": None if bucket is None else bucket.document(),
         },
     )
     if body.test_mode:

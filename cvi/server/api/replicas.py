@@ -10,17 +10,20 @@ from pydantic import Field
 from starlette.responses import Response
 
 from cvi.server.answers import HttpProblem, Page, empty, listing, not_here_yet, page_from_one
+from cvi.server.jobs.received_files import UPLOAD_SCHEME
+from cvi.server.jobs.training_orders import (
+    UNNAMED_PERSON,
+    TrainingOrder,
+    check_consent_wording,
+    missing_for_training,
+    show_training,
+)
 from cvi.server.json_body import JsonRoute
 from cvi.server.services import ServicesDep
-from cvi.server.store.resources import Resource
-from cvi.server.training.ability import what_is_missing
-from cvi.server.training.consent import SOMEBODY, check_wording
-from cvi.server.training.footage import SCHEME
+from cvi.server.store.jobs import Job
 from cvi.server.vocabulary import Body
 
 Kind = Annotated[Literal["user", "system"] | None, Query(description="Own ones, or those that ship.")]
-
-KEPT = ("train_video_url", "consent_text", "script", "quality", "callback_url")
 
 router = APIRouter(tags=["replicas"], route_class=JsonRoute)
 voices = APIRouter(tags=["voices"])
@@ -69,25 +72,26 @@ async def train(body: TrainingBody, services: ServicesDep) -> dict[str, Any]:
     consent_film = "" if body.consent_video_url == body.train_video_url else body.consent_video_url
     if consent_film and body.consent_text:
         raise HttpProblem(400, "Only one of consent_video_url and consent_text can be provided.")
-    films = [url for url in (body.train_video_url, consent_film) if not url.startswith(SCHEME)]
+    films = [url for url in (body.train_video_url, consent_film) if not url.startswith(UPLOAD_SCHEME)]
     for url in filter(None, (*films, body.callback_url)):
         await services.guard.vet(url)
     title = body.replica_name.strip() or "Replica"
     by = body.consent_by.strip()
     if body.consent_text:
-        await asyncio.to_thread(check_wording, body.consent_text, by)
-    missing = await asyncio.to_thread(what_is_missing)
+        await asyncio.to_thread(check_consent_wording, body.consent_text, by)
+    missing = await asyncio.to_thread(missing_for_training)
     if missing is not None:
         raise HttpProblem(501, missing, "message")
-    made = await services.training.order(
-        title,
-        {
-            **{key: getattr(body, key) for key in KEPT},
-            "consent_video_url": consent_film,
-            "consent_by": by or ("" if body.consent_text else body.replica_name.strip() or SOMEBODY),
-        },
+    order = TrainingOrder(
+        train_video_url=body.train_video_url,
+        consent_video_url=consent_film,
+        consent_text=body.consent_text,
+        consent_by=by or ("" if body.consent_text else body.replica_name.strip() or UNNAMED_PERSON),
+        script=body.script,
+        quality=body.quality,
+        callback_url=body.callback_url,
     )
-    return services.training.show(made)
+    return show_training(await services.training.add(title, order))
 
 
 @router.get("", summary="List replicas")
@@ -101,7 +105,7 @@ async def every(
 ) -> dict[str, Any]:
     kind, wanted = replica_type or face_type, replica_ids or face_ids
     chosen = {id.strip() for id in wanted.split(",") if id.strip()}
-    making = [] if kind == "system" else await services.training.orders.every()
+    making = [] if kind == "system" else await services.training.every()
 
     def look() -> dict[str, Any]:
         under_way = {row.id for row in making}
@@ -111,11 +115,11 @@ async def every(
         if chosen:
             named = {item.id for id in chosen if (item := services.replicas.find(id)) is not None}
             found = [item for item in found if item.id in named]
-            rows = [row for row in making if chosen & {row.id, row.document["name"]}]
+            rows = [row for row in making if chosen & {row.id, row.payload["name"]}]
         shown = page.of([*rows, *found])
         return listing(
             [
-                services.training.show(each) if isinstance(each, Resource) else services.replicas.show(each)
+                show_training(each) if isinstance(each, Job) else services.replicas.show(each)
                 for each in shown
             ],
             len(rows) + len(found),
@@ -126,17 +130,17 @@ async def every(
 
 @router.get("/{replica_id}", summary="Get a replica")
 async def one(replica_id: str, services: ServicesDep) -> dict[str, Any]:
-    making = await services.training.orders.find(replica_id)
+    making = await services.training.find(replica_id)
     if making is not None:
-        return services.training.show(making)
+        return show_training(making)
     return await asyncio.to_thread(lambda: services.replicas.show(services.replicas.get(replica_id)))
 
 
 @router.patch("/{replica_id}/name", summary="Rename a replica")
 async def rename(replica_id: str, body: NameBody, services: ServicesDep) -> dict[str, Any]:
-    making = await services.training.orders.find(replica_id)
+    making = await services.training.find(replica_id)
     if making is not None:
-        await services.training.orders.rename(making, body.replica_name)
+        await services.training.rename(making, body.replica_name)
         return await one(replica_id, services)
 
     def work() -> dict[str, Any]:
@@ -151,9 +155,9 @@ async def delete(
     replica_id: str, services: ServicesDep, hard: Annotated[bool, Query(description="Irrevocably.")] = False
 ) -> Response:
     """One that is not whole yet goes with its footage, `hard` or not: there is nothing to bring back."""
-    making = await services.training.orders.find(replica_id)
+    making = await services.training.find(replica_id)
     if making is not None:
-        await services.training.drop(making)
+        await services.training.delete(making)
         return empty(200)
     await asyncio.to_thread(lambda: services.replicas.delete(services.replicas.get(replica_id), hard))
     return empty(200)

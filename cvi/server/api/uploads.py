@@ -9,8 +9,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from cvi.server.answers import HttpProblem, empty, iso
+from cvi.server.jobs.received_files import KEEP_UPLOADS_S, UPLOAD_SCHEME
 from cvi.server.services import ServicesDep
-from cvi.server.training.footage import KEEP_UPLOADS_S, SCHEME
 
 router = APIRouter(prefix="/uploads", tags=["replicas"])
 _FILM = {
@@ -29,7 +29,7 @@ async def receive(request: Request, services: ServicesDep) -> dict[str, Any]:
     except ClientDisconnect:
         raise HttpProblem(400, "The film broke off.") from None
     return {
-        "upload_id": address.removeprefix(SCHEME),
+        "upload_id": address.removeprefix(UPLOAD_SCHEME),
         "upload_url": address,
         "bytes": size,
         "expires_at": iso(services.wall() + KEEP_UPLOADS_S),
@@ -38,5 +38,5 @@ async def receive(request: Request, services: ServicesDep) -> dict[str, Any]:
 
 @router.delete("/{upload_id}", summary="Delete a film that was sent", status_code=204)
 async def delete(upload_id: str, services: ServicesDep) -> Response:
-    services.training.uploads.remove(f"{SCHEME}{upload_id}")
+    services.training.uploads.remove(f"{UPLOAD_SCHEME}{upload_id}")
     return empty()

@@ -130,7 +130,7 @@ class JobQueue:
             jobs.requeue(connection)
             for handler in self._handlers.values():
                 jobs.forget(connection, handler.kind, ended - set(handler.keeps), before)
-            return [job for kind in self._handlers for job in jobs.every(connection, kind, ("cancelled",))]
+            return [job for kind in self._handlers for job in jobs.every(connection, kind, ["cancelled"])]
 
         for job in await self._database.write(prepare):
             await self.delete(job.kind, job.id)

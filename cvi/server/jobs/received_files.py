@@ -1,8 +1,8 @@
 """Files that clients upload or have fetched: checked by their first bytes before any library opens them.
 
-Libraries that open media also read play lists, which name other files; so only files that begin like a film or
-like sound are accepted. The films of a replica in training lie in a folder of its own, which is removed when the
-replica is whole, cannot be made, or is deleted.
+Libraries that open media also read play lists, which name other files; so only files that begin like a film
+or like sound are accepted. The films of a replica in training lie in a folder of its own, which is removed
+when the replica is whole, cannot be made, or is deleted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cvi.errors import CviError, UsageError
 from cvi.paths import home
-from cvi.server.answers import Refusal
+from cvi.server.answers import HttpProblem
 
 MIB = 1 << 20
 MOST_FILM_BYTES = 2048 * MIB
@@ -112,7 +112,7 @@ class Uploads:
     ) -> tuple[str, int]:
         """Store a film, whole or not at all; returns its address and its size in bytes.
 
-        Raises `Refusal` for what is no film or too large, and where too many wait; `CviError` for a full
+        Raises `HttpProblem` for what is no film or too large, and where too many wait; `CviError` for a full
         disk.
         """
         await asyncio.to_thread(self._make_room)
@@ -124,7 +124,7 @@ class Uploads:
                 async for piece in pieces:
                     size += len(piece)
                     if size > most_bytes:
-                        raise Refusal(413, f"The film is larger than {most_bytes} bytes.")
+                        raise HttpProblem(413, f"The film is larger than {most_bytes} bytes.")
                     if len(head) < _HEAD_BYTES:
                         head += piece[:_HEAD_BYTES]
                         if len(head) >= _HEAD_BYTES and film_suffix(head) is None:
@@ -152,7 +152,7 @@ class Uploads:
         self.find(address).unlink(missing_ok=True)
 
     def forget_old(self, before: float) -> int:
-        """Delete what was sent before Unix time `before`, and what was broken off; returns how many are left."""
+        """Delete what was sent before Unix time `before` and what was broken off; returns how many remain."""
         left = 0
         for path in self.folder().glob("u*"):
             oldest = before if path.suffix == "" else time.time() - BROKEN_OFF_S
@@ -166,9 +166,10 @@ class Uploads:
         self.folder().mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.forget_old(time.time() - KEEP_UPLOADS_S) >= MOST_UPLOADS:
             message = f"{MOST_UPLOADS} uploads wait for POST /v2/replicas already; use or delete one."
-            raise Refusal(429, message, "message", {"retry-after": "60"})
+            raise HttpProblem(429, message, "message", {"retry-after": "60"})
         need_free_space()
 
 
-def _no_film() -> Refusal:
-    return Refusal(400, "This is no film. Send the bytes of an mp4, mov, mkv, webm or avi film as the body.")
+def _no_film() -> HttpProblem:
+    text = "This is no film. Send the bytes of an mp4, mov, mkv, webm or avi film as the body."
+    return HttpProblem(400, text)

@@ -75,7 +75,7 @@ class RecordingUpload(JobHandler):
 
     async def start(self) -> None:
         """Remove what an earlier process had uploaded and not yet removed."""
-        uploaded = await self._database.read(lambda connection: jobs.every(connection, KIND, ("succeeded",)))
+        uploaded = await self._database.read(lambda connection: jobs.every(connection, KIND, ["succeeded"]))
         for job in uploaded:
             await self.clean_up(job)
 

@@ -23,8 +23,8 @@ from cvi.paths import home
 from cvi.rendering.request import FilmRequest
 from cvi.server.answers import iso
 from cvi.server.jobs.child import ChildLostError, Progress, run_child
-from cvi.server.jobs.received_files import is_media
 from cvi.server.jobs.queue import JobHandler, JobQueue, JobRun
+from cvi.server.jobs.received_files import is_media
 from cvi.server.jobs.webhook_delivery import queue_webhook
 from cvi.server.store import jobs
 from cvi.server.store.database import Database
@@ -50,7 +50,7 @@ log = logging.getLogger("cvi.server.films")
 
 
 class FilmOrder(BaseModel):
-    """What a film is ordered with: either `script` or `audio_url`. `replica` is the folder of `replica_id`."""
+    """What a film is ordered with: `script` or `audio_url`. `replica` is the folder of `replica_id`."""
 
     replica_id: str
     replica: str

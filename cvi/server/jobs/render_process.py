@@ -1,4 +1,4 @@
-"""The process that renders one film: `python -m cvi.server.jobs.render_process`. See `cvi.server.jobs.child`."""
+"""The process that renders one film: `python -m cvi.server.jobs.render_process`; its pipe is `child`'s."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training of ordered replicas, one at a time, each in a process of its own that resumes where it was stopped."""
+"""Training of ordered replicas: one at a time, in a process of its own that resumes where it was stopped."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from cvi.endpoints.outbound import OutboundClient
 from cvi.errors import CviError
 from cvi.files import write_text
 from cvi.paths import home
+from cvi.server.catalog.replica_store import ReplicaStore, StoredReplica, replica_id
 from cvi.server.jobs.child import ChildLostError, ChildTimeoutError, Progress, run_child
 from cvi.server.jobs.queue import JobHandler, JobRun, RetryPolicy, TryAgainError
 from cvi.server.jobs.received_files import (
@@ -32,7 +33,6 @@ from cvi.server.jobs.received_files import (
 from cvi.server.jobs.training_orders import KIND, TrainingOrder
 from cvi.server.jobs.training_process import TrainingTask
 from cvi.server.jobs.webhook_delivery import queue_webhook
-from cvi.server.replicas.shelf import ReplicaShelf, ShelvedReplica, replica_id
 from cvi.server.store import jobs
 from cvi.server.store.database import Database
 from cvi.server.store.jobs import OPEN, Job, State
@@ -64,7 +64,7 @@ class TrainingJob(JobHandler):
         self,
         database: Database,
         client: OutboundClient,
-        replicas: ReplicaShelf,
+        replicas: ReplicaStore,
         *,
         wall: Callable[[], float] = time.time,
         command: Sequence[str] = COMMAND,
@@ -170,7 +170,7 @@ class TrainingJob(JobHandler):
         await self._client.fetch(address, path, MOST_FILM_BYTES, FETCH_WITHIN_S)
         return await asyncio.to_thread(keep_film, path, folder, stem)
 
-    def _made(self, job: Job) -> ShelvedReplica | None:
+    def _made(self, job: Job) -> StoredReplica | None:
         """The finished replica, if it was made for this job and is not another one that took its name."""
         replica = self._replicas.find(job.id)
         training = replica.card.get("training") if replica is not None and replica.own else None

@@ -17,15 +17,15 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from cvi.errors import MissingError
-from cvi.server.answers import Refusal, iso
+from cvi.server.answers import HttpProblem, iso
+from cvi.server.catalog.replica_store import ReplicaStore, replica_id
 from cvi.server.jobs.queue import JobQueue
 from cvi.server.jobs.received_files import UPLOAD_SCHEME, Uploads, keep_film, make_footage_folder
-from cvi.server.replicas.shelf import ReplicaShelf, replica_id
 from cvi.server.store import jobs
 from cvi.server.store.database import Database
 from cvi.server.store.jobs import OPEN, Job, State
 from cvi.server.vocabulary import both
-from cvi.training.mesh_packages import find_packages
+from cvi.training.footage.mesh_tracker import find_packages
 
 KIND = "training"
 SHOWN: tuple[State, ...] = (*OPEN, "failed")
@@ -81,7 +81,7 @@ def check_consent_wording(text: str, by: str) -> None:
 
     Raises `UsageError` for a wording that is no consent, or does not say who agrees.
     """
-    from cvi.training.consent import give_consent
+    from cvi.training.package.consent import give_consent
 
     # With a line's end in it, it is never taken for the path of a file.
     give_consent(f"{text}\n", "", who=by or None)
@@ -109,7 +109,7 @@ class TrainingOrders:
         self,
         database: Database,
         queue: JobQueue,
-        replicas: ReplicaShelf,
+        replicas: ReplicaStore,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.uploads = Uploads()
@@ -121,8 +121,8 @@ class TrainingOrders:
     async def add(self, title: str, order: TrainingOrder) -> Job:
         """Queue an order with a free folder name, and take its uploads.
 
-        Raises `Refusal` where too many wait, `UsageError` for an upload that is not here, `FootageError` for
-        one that is no film.
+        Raises `HttpProblem` where too many wait, `UsageError` for an upload that is not here, `FootageError`
+        for one that is no film.
         """
         taken = await asyncio.to_thread(self._replicas.taken)
         now = self._wall()
@@ -131,7 +131,7 @@ class TrainingOrders:
             known = jobs.every(connection, KIND, (*SHOWN, "cancelled"))
             if sum(job.state in OPEN for job in known) >= MOST_OPEN:
                 message = f"{MOST_OPEN} replicas are in the making already; wait for one of them."
-                raise Refusal(429, message, "message", {"retry-after": "600"})
+                raise HttpProblem(429, message, "message", {"retry-after": "600"})
             uploaded = {
                 stem: self.uploads.find(address)
                 for stem, address in order.films.items()

@@ -1,138 +1,148 @@
-"""The process that makes one replica: `python -m cvi.server.training`.
+"""The process that trains one replica: `python -m cvi.server.jobs.training_process`; its pipe is `child`'s.
 
-The first line of standard input is the order; standard output tells how far it is, in lines of JSON:
-`progress` (stage, done, of), and last `made` or `failed` (message). It stops with all that was done kept, on
-SIGTERM and when standard input ends because the server is gone; the same order goes on from there.
+It stops with everything kept that it did, on SIGTERM and when the server is gone; the same task goes on from
+there. What it trains with is imported only in the child.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import signal
-import sys
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Literal, NoReturn
+
+from pydantic import BaseModel
 
 from cvi.errors import CviError, UsageError
+from cvi.files import locked, part_path
+from cvi.paths import home
+from cvi.server.jobs.child import Report, serve_child
 
 NICENESS = 10
 """Conversations go before."""
-TELL_EVERY_S = 0.5
+REPORT_EVERY_S = 0.5
 GONE_AFTER_S = 10.0
-"""A stage that does not look up is not waited for: the next one starts it anew."""
-STOPPED = 130
-
-Tell = Callable[[dict[str, Any]], None]
-
-
-def make(order: dict[str, Any], tell: Tell, stop: threading.Event) -> int:
-    """Make what was ordered; the exit status. `tell` is told `made` or `failed`, unless it was stopped."""
-    folder = Path(order["folder"])
-    with (folder / ".lock").open("w") as lock:
-        # A process of a server that was killed may still be storing what it did.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            _make(order, folder, tell, stop)
-        except KeyboardInterrupt:
-            return STOPPED
-        except CviError as error:
-            if stop.is_set():
-                return STOPPED
-            tell({"type": "failed", "message": told(error, order)})
-            return error.exit_status
-    return 0
+"""How long a stage may take to notice that the server is gone; the next server starts it anew."""
+OPENING_S = 30.0
+"""How long the statement of consent at the beginning of the footage may be."""
 
 
-def _make(order: dict[str, Any], folder: Path, tell: Tell, stop: threading.Event) -> None:
-    """Raises KeyboardInterrupt when it was stopped, else as `train_replica` does."""
+class TrainingTask(BaseModel):
+    """A replica to train, with its files in `folder`.
+
+    Without `consent` the footage's first `OPENING_S` are the consent. `consent_by` "" is nobody by name;
+    `script` is what is read in the footage.
+    """
+
+    folder: Path
+    film: Path
+    consent: Path | None
+    script: Path | None
+    name: str
+    consent_by: str
+    quality: Literal["tiny", "standard", "high"]
+
+
+def train(task: TrainingTask, report: Report) -> None:
+    """Make the replica, or go on with it. Raises CviError, and KeyboardInterrupt when it was stopped."""
+    # A process of a server that was killed may still be storing what it did.
+    with locked(task.folder / ".lock"):
+        _train(task, report)
+
+
+def _train(task: TrainingTask, report: Report) -> None:
     from cvi.models.installed import installed_speech_encoder
-    from cvi.server.training.opening import cut_opening
     from cvi.training.pipeline import TrainingRequest, train_replica
 
-    film = Path(order["film"])
-    consent = Path(order["consent"]) if order["consent"] else folder / "opening.mkv"
+    consent = task.consent or task.folder / "opening.mkv"
     if not consent.is_file():
-        cut_opening(film, consent)
+        cut_opening(task.film, consent)
     last: tuple[str, float] = ("", 0.0)
 
     def progress(stage: str, done: int, of: int, note: str) -> None:
         nonlocal last
-        if stop.is_set() and stage != "train":
+        if report.stopped.is_set() and stage != "train":
             raise KeyboardInterrupt
         now = time.monotonic()
-        if stage != last[0] or now - last[1] >= TELL_EVERY_S or done == of:
+        if stage != last[0] or now - last[1] >= REPORT_EVERY_S or done == of:
             last = stage, now
-            tell({"type": "progress", "stage": stage, "done": done, "of": of})
+            report.progress(stage, done, of)
 
     made = train_replica(
         TrainingRequest(
-            video=film,
-            name=order["name"],
+            video=task.film,
+            name=task.name,
             consent=str(consent),
-            consent_by=order["consent_by"] or None,
-            quality=order["quality"],
-            script=Path(order["script"]) if order["script"] else None,
+            consent_by=task.consent_by or None,
+            quality=task.quality,
+            script=task.script,
             encoder=installed_speech_encoder(),
         ),
         progress,
-        stop.is_set,
+        report.stopped.is_set,
     )
     if made is None:
         raise KeyboardInterrupt
-    tell({"type": "made"})
 
 
-def told(error: CviError, order: dict[str, Any]) -> str:
+def describe(error: CviError, task: TrainingTask) -> str:
     """What went wrong, for somebody who has not got this machine's paths and command line."""
-    from cvi.paths import home
     from cvi.training.grading.grader import GRADE
 
-    graded = home() / "training" / order["name"] / GRADE
+    graded = home() / "training" / task.name / GRADE
     if isinstance(error, UsageError) and graded.is_file():
         grade = json.loads(graded.read_text(encoding="utf-8"))
         if grade["verdict"] == "unusable":
             faults = [fault for fault in grade["faults"] if fault["fatal"]]
-            said = " ".join(f"{fault['said']} {fault['remedy']}" for fault in faults)
-            return f"The footage is unusable: {said}"
-    text = str(error).replace(order["film"], "the footage")
-    if order["consent"]:
-        text = text.replace(order["consent"], "the consent")
+            texts = " ".join(f"{fault['said']} {fault['remedy']}" for fault in faults)
+            return f"The footage is unusable: {texts}"
+    text = str(error).replace(str(task.film), "the footage")
+    if task.consent:
+        text = text.replace(str(task.consent), "the consent")
     return text[:1].upper() + text[1:]
 
 
-def main() -> None:
+def cut_opening(film: Path, path: Path, seconds: float = OPENING_S) -> None:
+    """Copy the first `seconds` of picture and sound into a Matroska file, whole or not at all.
+
+    Nothing is encoded again. Raises UsageError for a film that cannot be copied so.
+    """
+    import av
+
+    from cvi.media.decode import opened
+
+    part = part_path(path)
+    try:
+        with opened(film, "film") as source, av.open(str(part), "w", format="matroska") as copy:
+            began_s = (source.start_time or 0) / 1e6
+            tracks = [*source.streams.video[:1], *source.streams.audio[:1]]
+            copies = {track.index: copy.add_stream_from_template(track) for track in tracks}
+            ended: set[int] = set()
+            for packet in source.demux(tracks):
+                if packet.dts is None or packet.time_base is None:
+                    continue
+                if float(packet.dts * packet.time_base) - began_s > seconds:
+                    ended.add(packet.stream.index)
+                    if len(ended) == len(copies):
+                        break
+                    continue
+                packet.stream = copies[packet.stream.index]
+                copy.mux(packet)
+        part.replace(path)
+    except (av.error.FFmpegError, ValueError) as error:
+        raise UsageError(
+            "The beginning of the footage cannot be kept as the consent.",
+            "Give the consent as a film of its own: consent_video_url.",
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def main() -> NoReturn:
+    """The whole program."""
     os.nice(NICENESS)
-    # Standard output is for messages alone: what libraries print goes to standard error.
-    out = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    order = json.loads(sys.stdin.readline())
-    threading.Thread(target=_watch, args=(stop,), daemon=True).start()
-
-    def tell(message: dict[str, Any]) -> None:
-        try:
-            out.write(json.dumps(message).encode() + b"\n")
-        except BrokenPipeError:
-            stop.set()
-
-    status = make(order, tell, stop)
-    # The watching thread sits in a read that nothing ends.
-    os._exit(status)
-
-
-def _watch(stop: threading.Event) -> None:
-    while sys.stdin.readline():
-        pass
-    stop.set()
-    time.sleep(GONE_AFTER_S)
-    os._exit(STOPPED)
+    serve_child(TrainingTask, train, describe=describe, gone_after_s=GONE_AFTER_S)
 
 
 if __name__ == "__main__":

@@ -16,13 +16,12 @@ from cvi.conversation.journal import JOURNAL_NAME, read_journal
 from cvi.conversation.transcript import TranscriptLine, transcript
 from cvi.errors import CviError
 from cvi.server.answers import iso
-from cvi.server.store import conversations, outbox, resources
+from cvi.server.jobs.recording_upload import queue_upload
+from cvi.server.jobs.webhook_delivery import queue_webhook
+from cvi.server.store import conversations
 from cvi.server.store.conversations import ConversationRow
 from cvi.server.vocabulary import both
 from cvi.server.worker.interactions import inference_id
-
-UPLOADS = "uploads"
-"""The kind under which recordings wait that belong elsewhere; their ids are their conversations'."""
 
 
 def add_event(
@@ -47,7 +46,7 @@ def add_event(
         "webhook_url": row.callback_url,
         "properties": both({"replica_id": row.replica_id, **said}),
     }
-    outbox.put(connection, row.id, row.callback_url, event_type, body, now)
+    queue_webhook(connection, row.id, row.callback_url, event_type, body, now)
 
 
 def add_ending(
@@ -61,7 +60,7 @@ def add_ending(
 ) -> bool:
     """Shutdown, transcript, recording, in this order. False when it had ended before.
 
-    A recording that belongs elsewhere is told of when it is there (`cvi.server.recordings`).
+    A recording that belongs in a bucket is told of when it is there (`cvi.server.jobs.recording_upload`).
     """
     if not conversations.end_conversation(connection, row.id, reason, now):
         return False
@@ -71,8 +70,7 @@ def add_ending(
     add_event(connection, row, ready, {"transcript": lines}, now, {"transcript": with_prompt})
     bucket = row.request.get("recording_bucket")
     if recording is not None and bucket is not None:
-        upload = {"recording": recording, "bucket": bucket, "tries": 0, "next_at": now}
-        resources.add(connection, UPLOADS, row.id, row.name, upload, now)
+        queue_upload(connection, row.id, recording, bucket, now)
     elif recording is not None:
         add_event(connection, row, "application.recording_ready", recording, now)
     return True

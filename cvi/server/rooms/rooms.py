@@ -65,8 +65,7 @@ class Rooms:
         metrics: Metrics,
         *,
         max_rooms: int,
-        wake_webhooks: Callable[[], None],
-        wake_recordings: Callable[[], None],
+        wake_jobs: Callable[[], None],
         tracer: Tracer | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -75,8 +74,7 @@ class Rooms:
         self._admission = admission
         self._metrics = metrics
         self._max_rooms = max_rooms
-        self._wake_webhooks = wake_webhooks
-        self._wake_recordings = wake_recordings
+        self._wake_jobs = wake_jobs
         self._tracer = tracer
         self._wall = wall
         self._rooms: dict[str, Room] = {}
@@ -172,8 +170,7 @@ class Rooms:
                 connection, row, outcome.reason, lines, system_prompt, recording, now
             )
         )
-        self._wake_webhooks()
-        self._wake_recordings()
+        self._wake_jobs()
         self._metrics.conversation_over(outcome.reason, outcome.crashed, events)
         if self._tracer is not None:
             trace(self._tracer, row.id, outcome.reason, events)
@@ -210,7 +207,7 @@ class Rooms:
             await self._database.write(
                 lambda connection: event_store.add_event(connection, row, event_type, properties, now)
             )
-            self._wake_webhooks()
+            self._wake_jobs()
 
         # The writer's thread takes its work in order, so events stay in theirs.
         task = asyncio.create_task(store())

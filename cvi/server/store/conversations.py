@@ -97,8 +97,7 @@ def delete_conversation(connection: sqlite3.Connection, conversation_id: str, ha
     """Hide it, or with `hard` erase it with its events and the webhooks that told of it."""
     if hard:
         connection.execute("DELETE FROM conversations WHERE id = ?", (conversation_id,))
-        connection.execute("DELETE FROM outbox WHERE stream = ?", (conversation_id,))
-        connection.execute("DELETE FROM resources WHERE kind = 'uploads' AND id = ?", (conversation_id,))
+        connection.execute("DELETE FROM jobs WHERE key = ?", (conversation_id,))
     else:
         connection.execute("UPDATE conversations SET deleted = 1 WHERE id = ?", (conversation_id,))
 

@@ -103,7 +103,8 @@ def first_open(connection: sqlite3.Connection) -> list[Job]:
 
 def begin(connection: sqlite3.Connection, kind: str, id: str, now: float) -> Job | None:
     """Note that an attempt begins; None when the job is not open any more."""
-    return _changed(connection, kind, id, "state IN ('queued', 'running')", now, "state = 'running', percent = 0")
+    is_open = "state IN ('queued', 'running')"
+    return _changed(connection, kind, id, is_open, now, "state = 'running', percent = 0")
 
 
 def note_progress(connection: sqlite3.Connection, kind: str, id: str, percent: int) -> None:

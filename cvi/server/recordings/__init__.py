@@ -1,1 +1,0 @@
-"""Recordings on their way from this machine to where a client wants them."""

@@ -1,1 +1,0 @@
-"""Replicas ordered through the API, made one after the other by the pipeline of `cvi train-replica`."""

@@ -1,1 +1,0 @@
-"""Webhooks: who may be called, how a call is signed, and the delivery that does not forget."""
