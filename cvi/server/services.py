@@ -23,7 +23,7 @@ from cvi.server.jobs.webhook_delivery import KIND as WEBHOOKS
 from cvi.server.jobs.webhook_delivery import WebhookDelivery
 from cvi.server.metrics import Metrics
 from cvi.server.rooms.admission import AdmissionControl
-from cvi.server.rooms.event_store import tell
+from cvi.server.rooms.event_store import add_event
 from cvi.server.rooms.rooms import Rooms
 from cvi.server.settings import ServerSettings
 from cvi.server.store.database import Database, database_path
@@ -79,7 +79,7 @@ async def open_services(settings: ServerSettings, metrics: Metrics) -> Services:
         database,
         [
             WebhookDelivery(database, caller),
-            RecordingUpload(database, tell),
+            RecordingUpload(database, add_event),
             RenderJob(caller, url=settings.url, profile=settings.profile),
             TrainingJob(database, caller, replicas),
         ],

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from cvi.conversation.record import RECORDING_NAME
+from cvi.conversation.journal import RECORDING_NAME
 from cvi.paths import conversations_dir
 from cvi.server.jobs.buckets import Bucket, StorageError, upload
 from cvi.server.jobs.queue import JobHandler, JobRun, RetryPolicy, TryAgainError
@@ -27,7 +27,7 @@ from cvi.server.store.jobs import Job
 KIND = "recording"
 KEEP_TRYING_S = 24 * 3600.0
 
-Tell = Callable[[sqlite3.Connection, ConversationRow, str, dict[str, Any], float], None]
+AddEvent = Callable[[sqlite3.Connection, ConversationRow, str, dict[str, Any], float], None]
 """Stores an event of a conversation, and queues its webhook."""
 
 
@@ -55,7 +55,7 @@ def queue_upload(
 
 
 class RecordingUpload(JobHandler):
-    """Uploads recordings with `upload`, and lets `tell` say where they are."""
+    """Uploads recordings with `upload`, and stores with `add_event` where they are."""
 
     kind = KIND
     retry = RetryPolicy(first_pause_s=5.0, longest_pause_s=3600.0, jitter=0.2)
@@ -63,13 +63,13 @@ class RecordingUpload(JobHandler):
     def __init__(
         self,
         database: Database,
-        tell: Tell,
+        add_event: AddEvent,
         *,
         upload: Callable[[Path, Bucket, str], None] = upload,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
-        self._tell = tell
+        self._add_event = add_event
         self._upload = upload
         self._wall = wall
 
@@ -91,7 +91,7 @@ class RecordingUpload(JobHandler):
         return ""
 
     def settled(self, connection: sqlite3.Connection, job: Job) -> None:
-        """Tell where the recording is, unless the conversation was deleted meanwhile."""
+        """Store the event that says where the recording is, unless the conversation was deleted meanwhile."""
         payload = _Payload.model_validate(job.payload)
         recording = dict(payload.recording)
         if job.state == "succeeded":
@@ -101,7 +101,7 @@ class RecordingUpload(JobHandler):
             recording["storage_error"] = job.result
         row = conversations.get_conversation(connection, job.id)
         if row is not None:
-            self._tell(connection, row, "application.recording_ready", recording, self._wall())
+            self._add_event(connection, row, "application.recording_ready", recording, self._wall())
 
     async def clean_up(self, job: Job) -> None:
         """A recording that lies in the bucket is not kept here."""
