@@ -25,12 +25,12 @@ def stt(
     json: Json = False,
 ) -> None:
     """Word error rate, how late the final text comes, and how much is computed for a second of speech."""
-    from cvi.bench.layers.engine_runs import measure_stt
-    from cvi.bench.layers.engines import Wanted
+    from cvi.bench.layers.measurement import EngineRequest
+    from cvi.bench.layers.stt import measure_stt
 
-    wanted = Wanted(persona, profile, engine, model)
+    request = EngineRequest(persona, profile, engine, model)
     found = read(data, limit)
-    measure_stt(found, wanted, data=data, language=language, output=output, json=json)
+    measure_stt(found, request, data=data, language=language, output=output, json=json)
 
 
 def llm(
@@ -50,11 +50,11 @@ def llm(
     json: Json = False,
 ) -> None:
     """First words cold and warm, pieces a second, and how well and how fast it judges a turn's end."""
-    from cvi.bench.layers.engine_runs import measure_llm
-    from cvi.bench.layers.engines import Wanted
+    from cvi.bench.layers.llm import measure_llm
+    from cvi.bench.layers.measurement import EngineRequest
 
     measure_llm(
-        Wanted(persona, profile, engine, model),
+        EngineRequest(persona, profile, engine, model),
         rounds=rounds,
         threads=threads or [],
         busy=busy or [],
@@ -75,11 +75,11 @@ def tts(
     json: Json = False,
 ) -> None:
     """First sound, and time to make a sentence against its length, for each voice."""
-    from cvi.bench.layers.engine_runs import measure_tts
-    from cvi.bench.layers.engines import Wanted
+    from cvi.bench.layers.measurement import EngineRequest
+    from cvi.bench.layers.tts import measure_tts
 
-    wanted = Wanted(persona, profile, engine, model)
-    measure_tts(wanted, voices=voice or [], rounds=rounds, output=output, json=json)
+    request = EngineRequest(persona, profile, engine, model)
+    measure_tts(request, voices=voice or [], rounds=rounds, output=output, json=json)
 
 
 def face(
@@ -93,7 +93,7 @@ def face(
     json: Json = False,
 ) -> None:
     """Milliseconds a frame by size, idle and speaking: drawing, blending and H.264 apart; memory."""
-    from cvi.bench.layers.engine_runs import measure_face
+    from cvi.bench.layers.face import measure_face
 
     sizes = size or ["640x360", "1280x720", "1920x1080"]
     measure_face(replica or ["june"], engine=engine, sizes=sizes, seconds=seconds, output=output, json=json)

@@ -51,7 +51,7 @@ def turns(
     Every silence of 0.1 s or more is a decision. The program's own ears, recognizer and judge hear the
     sound in simulated time; what they compute is timed and delays them. Silence alone runs beside.
     """
-    from cvi.bench.layers.turn_runs import measure_turns
+    from cvi.bench.layers.turns import measure_turns
 
     found = None if heard is not None else read(data, limit)
     measure_turns(
@@ -84,7 +84,7 @@ def barge_in(
 
     Read from the sound that was heard, while the persona talks in one steady voice.
     """
-    from cvi.bench.layers.turn_runs import measure_barge_in
+    from cvi.bench.layers.barge_in import measure_barge_in
 
     measure_barge_in(
         read(data, limit),

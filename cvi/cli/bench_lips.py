@@ -31,10 +31,11 @@ def lips(
     """
     from rich.console import Console
 
-    from cvi.bench.layers.drift import measure_drift
-    from cvi.bench.layers.keeping import Measuring, print_run
+    from cvi.bench.layers.film_drift import measure_drift
+    from cvi.bench.layers.landmarks import measure_film
     from cvi.bench.layers.lips import measure_lips
-    from cvi.bench.layers.moves import measure_film
+    from cvi.bench.layers.measurement import finish
+    from cvi.bench.run_store import RunRecorder
     from cvi.cli.request import picture_size
     from cvi.errors import UsageError
     from cvi.face.base import FaceSettings
@@ -46,7 +47,7 @@ def lips(
     cards = [] if film else [load_replica_card(find_replica(name)) for name in replica or ["june"]]
     faces = [(FaceSettings(card.folder, width, height), card.renderer) for card in cards]
     options = {"size": size, "seconds": seconds if drift is None else drift}
-    measuring = Measuring("lips", options, output=output)
+    recorder = RunRecorder("lips", options, output=output)
     with Console(stderr=True, quiet=json).status("") as status:
         variants = [measure_film(path, seconds) for path in film or ()]
         for face, engine in faces:
@@ -54,5 +55,4 @@ def lips(
                 variants.append(measure_lips(face, engine, seconds, status.update))
             else:
                 variants.append(measure_drift(face, engine, drift, status.update))
-    run, folder = measuring.finish(variants)
-    print_run(run, folder, json)
+    finish(recorder, variants, json)

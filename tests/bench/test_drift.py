@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cvi.audio.block import PLAYED_HZ
-from cvi.bench.layers.drift import Stamps, cut, read_stamps, stamp_figures
+from cvi.bench.layers.film_drift import FilmTimestamps, cut, read_timestamps, timestamp_figures
 from cvi.face.base import FaceSettings
 from cvi.face.replica import find_replica
 from cvi.media.decode import write_wav
@@ -17,8 +17,8 @@ from cvi.rendering.request import ResolvedFilm
 from cvi.rendering.speech_track import SpeechSegment, SpeechTrack
 
 
-def figures(stamps: Stamps, duration_s: float) -> dict[str, float]:
-    return {figure.name: figure.values[0] for figure in stamp_figures(stamps, 25, duration_s)}
+def figures(stamps: FilmTimestamps, duration_s: float) -> dict[str, float]:
+    return {figure.name: figure.values[0] for figure in timestamp_figures(stamps, 25, duration_s)}
 
 
 async def test_a_film_of_ours_is_exact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,14 +28,14 @@ async def test_a_film_of_ours_is_exact(tmp_path: Path, monkeypatch: pytest.Monke
     face = FaceSettings(find_replica("june"), 160, 120)
     request = ResolvedFilm(tmp_path / "film.mp4", face, "sculpted", audio=tmp_path / "noise.wav")
     film = await render_film(request)
-    found = figures(read_stamps(film.path), film.duration_s)
+    found = figures(read_timestamps(film.path), film.duration_s)
     assert found["stamp_error_ms"] < 1e-6 and found["sound_gap_samples"] == 0
     assert found["sound_start_ms"] == 0 and found["missing_pictures"] == 0
     assert abs(found["end_ms"]) < 40
 
 
 def test_what_is_wrong_is_told() -> None:
-    late = Stamps(tuple(k / 25 + (0.001 if k > 50 else 0.0) for k in range(100)), (0, 0, 1024, 0), 0.02, 4.0)
+    late = FilmTimestamps(tuple(k / 25 + (0.001 if k > 50 else 0.0) for k in range(100)), (0, 0, 1024, 0), 0.02, 4.0)
     found = figures(late, 4.04)
     assert found["stamp_error_ms"] == pytest.approx(1.0)
     assert found["sound_gap_samples"] == 1024

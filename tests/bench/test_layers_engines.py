@@ -1,13 +1,12 @@
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cvi.audio.block import HEARD_HZ
-from cvi.bench.layers.engine_runs import parse_size
-from cvi.bench.layers.face import h264, performance, time_face, timed_parts
-from cvi.bench.layers.keeping import Measuring, print_run, shares
+from cvi.bench.layers.face import face_memory, h264, parse_size, performance, time_face, timed_parts
 from cvi.bench.layers.llm import (
     LlmTimes,
     busy_cores,
@@ -17,16 +16,18 @@ from cvi.bench.layers.llm import (
     separation,
     time_llm,
 )
-from cvi.bench.layers.simulated import run_simulated
-from cvi.bench.layers.stt import recognize, stt_variant
+from cvi.bench.layers.measurement import finish, print_run, proportion
+from cvi.bench.layers.simulation import run_simulated
+from cvi.bench.layers.stt import error_rate, normalized, recognize, stt_variant, word_errors
 from cvi.bench.layers.tts import SENTENCES, time_voice
-from cvi.bench.layers.words import error_rate, normalized, word_errors
 from cvi.bench.recordings.labels import LabelledUtterance
 from cvi.bench.run import Figure, Variant
-from cvi.bench.run_store import load_run
+from cvi.bench.run_store import RunRecorder, load_run
 from cvi.cli.app import main
-from cvi.errors import UsageError
+from cvi.errors import CviError, UsageError
 from cvi.face.base import FaceSettings
+from cvi.face.replica import list_replicas
+from cvi.paths import shared_dir
 from cvi.testing.fakes import FakeLlm, FakeStt, FakeTts, Vocabulary
 
 # -- words ------------------------------------------------------------------------------------------
@@ -169,25 +170,22 @@ class ToyFace:
         self.closed = True
 
 
-def test_a_face_is_timed_in_parts(tmp_path):
-    made = []
+def test_a_face_is_timed_in_parts(tmp_path, monkeypatch):
+    built = []
 
-    def build(settings):
-        made.append(ToyFace(settings))
-        return made[-1]
+    def build(layer, name, settings):
+        built.append(ToyFace(settings))
+        return built[-1]
 
-    def probe(face, settings):
-        return [Figure("lips_ms", "lips against sound", "ms", (face.width / 64,))]
-
-    variant = time_face(build, FaceSettings(tmp_path, 64, 64), 0.4, [probe])
-    assert variant.name == "64x64" and made[0].closed
+    monkeypatch.setattr("cvi.bench.layers.face.build", build)
+    figures = {figure.name: figure for figure in time_face("sculpted", FaceSettings(tmp_path, 64, 64), 0.4)}
+    assert built[0].closed and len(figures["built_ms"].values) == 1
     for activity in ("idle", "speaking"):
-        whole, drawn, rest = (variant.figure(f"{activity}_{part}_ms").values for part in ("render", "draw", "rest"))
+        whole, drawn, rest = (figures[f"{activity}_{part}_ms"].values for part in ("render", "draw", "rest"))
         assert len(whole) == 10
         assert all(0 < d <= w and abs(d + r - w) < 1e-6 for w, d, r in zip(whole, drawn, rest, strict=True))
-        assert variant.figure(f"{activity}_blend_ms") is None, "this renderer has no such part"
-        assert len(variant.figure(f"{activity}_encode_ms").values) == 10
-    assert variant.figure("lips_ms").values == (1.0,)
+        assert f"{activity}_blend_ms" not in figures, "this renderer has no such part"
+        assert len(figures[f"{activity}_encode_ms"].values) == 10
 
 
 def test_a_renderer_is_left_as_it_was(tmp_path):
@@ -218,32 +216,46 @@ def test_odd_sizes_are_refused(size):
     assert parse_size("1280X720") == (1280, 720)
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell a peak of memory")
+def test_the_largest_face_at_1080p_takes_at_most_400_mib():
+    shipped = [folder for folder in list_replicas().values() if shared_dir("replicas") in folder.parents]
+    largest = max(shipped, key=lambda folder: (folder / "atlas.npz").stat().st_size)
+    (memory,) = face_memory("sculpted", FaceSettings(largest, 1920, 1080))
+    assert memory.name == "memory_mib" and 10 < memory.values[0] < 400
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell a peak of memory")
+def test_a_face_that_cannot_be_built_is_one_clear_error(tmp_path):
+    with pytest.raises(CviError, match="could not be measured"):
+        face_memory("sculpted", FaceSettings(tmp_path))
+
+
 # -- the record -------------------------------------------------------------------------------------
 
 
 def test_a_run_is_kept_and_printed(tmp_path, capsys):
-    measuring = Measuring("stt", {}, output=tmp_path / "run")
-    measuring.files["written.json"] = [{"id": 1}]
-    measuring.notes.append("Mind the weather.")
+    recorder = RunRecorder("stt", {}, output=tmp_path / "run")
+    recorder.write("written.json", [{"id": 1}])
+    recorder.notes.append("A note.")
     variants = [
         Variant("all", "x", {"stt": "fake"}, figures=(
             Figure("wer", "word error rate", "%", (30.0,), interval=(20.0, 40.0)),
             Figure("final_ms", "final text", "ms", (10.0, 20.0, 30.0)),
-            shares("missed", "missed", [True, False, False, False]),
+            proportion("missed", "missed", [True, False, False, False]),
             Figure("none", "nothing", "ms", ()),
         ))
     ]  # fmt: skip
-    run, folder = measuring.finish(variants)
-    assert load_run(folder) == run and json.loads((folder / "written.json").read_text()) == [{"id": 1}]
-    assert run.fingerprint["engines"] == {"stt": "fake"}
-    print_run(run, folder, as_json_text=False)
+    finish(recorder, variants, as_text=True)
+    run = load_run(recorder.folder)
+    assert json.loads(capsys.readouterr().out)["kind"] == run.kind == "stt"
+    assert json.loads((recorder.folder / "written.json").read_text()) == [{"id": 1}]
+    assert run.fingerprint["engines"] == {"stt": "fake"} and run.files == ("written.json",)
+    print_run(run, recorder.folder)
     shown = capsys.readouterr().out
-    for text in ("30.0 %", "20.0 to 40.0", "20.0 ms", "25.0 %", "4.6 to 69.9 (4)", "—", "Mind the weather"):
+    for text in ("30.0 %", "20.0 to 40.0", "20.0 ms", "25.0 %", "4.6 to 69.9 (4)", "—", "A note."):
         assert text in shown, text
-    print_run(run, folder, as_json_text=True)
-    assert json.loads(capsys.readouterr().out)["kind"] == "stt"
     with pytest.raises(UsageError, match="holds a run already"):
-        Measuring("stt", {}, output=tmp_path / "run")
+        RunRecorder("stt", {}, output=tmp_path / "run")
 
 
 # -- the command ------------------------------------------------------------------------------------

@@ -6,27 +6,30 @@ import numpy as np
 import pytest
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ
-from cvi.bench.layers.barge_in import barge_in_variant, react
-from cvi.bench.layers.engines import Listeners
-from cvi.bench.layers.fitting import fit_notes, logistic
-from cvi.bench.layers.floor import (
+from cvi.bench.layers.barge_in import barge_in_variant, react, voice_reaction
+from cvi.bench.layers.decisions import (
     Decision,
+    HeardTurns,
     _costs,
     area_under_curve,
-    decisions,
+    decide,
+    gives_floor_after,
     operating_points,
     probability,
-    shipped,
-    swept,
-    told,
+    program_rule,
+    sweep_rule,
 )
-from cvi.bench.layers.holding import hold
-from cvi.bench.layers.listening import HeardPause, listen
-from cvi.bench.layers.simulated import run_simulated
-from cvi.bench.layers.stage_set import TONE, room_tone
-from cvi.bench.layers.turns import Heard, dialogue_variant, hear_turns, tell_dialogues, turn_variants
-from cvi.bench.layers.windows import joined, score
-from cvi.bench.layers.yielding import reaction
+from cvi.bench.layers.fitting import fit_notes, logistic
+from cvi.bench.layers.measurement import ListeningEngines
+from cvi.bench.layers.simulation import TONE, HeardPause, converse, hear_pauses, room_tone, run_simulated
+from cvi.bench.layers.turns import (
+    detect_in_dialogues,
+    dialogue_variant,
+    hear_turns,
+    joined_scores,
+    score_detections,
+    turn_variants,
+)
 from cvi.bench.recordings.labels import Dialogue, LabelledTurn, Overlap, Silence, SpeakerEvents, TimeSpan
 from cvi.conversation.events import BargeIn
 from cvi.conversation.settings import ConversationSettings
@@ -82,20 +85,20 @@ def test_a_machine_without_limits():
 
 
 def test_moments_are_matched_one_to_one():
-    found = score([1.9, 2.1, 7.0], [2.0, 3.5], [TimeSpan(6.5, 7.5), TimeSpan(9.0, 9.5)])
+    found = score_detections([1.9, 2.1, 7.0], [2.0, 3.5], [TimeSpan(6.5, 7.5), TimeSpan(9.0, 9.5)])
     assert found.delays_s == pytest.approx((-0.1,)) and found.missed == 1
     assert (found.false_spans, found.true_spans) == (1, 1)
 
 
 def test_a_window_ends_where_the_next_moment_is():
-    assert score([4.5], [2.0, 4.4], []).delays_s == pytest.approx((0.1,))
+    assert score_detections([4.5], [2.0, 4.4], []).delays_s == pytest.approx((0.1,))
 
 
 def test_a_detection_that_is_right_is_never_a_false_one():
-    right = score([2.2, 2.6], [2.0], [TimeSpan(2.5, 2.9)])
+    right = score_detections([2.2, 2.6], [2.0], [TimeSpan(2.5, 2.9)])
     assert right.false_spans == 0
-    assert score([2.3], [], [TimeSpan(2.5, 2.9)]).false_spans == 1, "the tolerance holds for false ones too"
-    both = joined([right, score([5.0], [4.8], [])])
+    assert score_detections([2.3], [], [TimeSpan(2.5, 2.9)]).false_spans == 1, "the tolerance holds for false ones too"
+    both = joined_scores([right, score_detections([5.0], [4.8], [])])
     assert len(both.delays_s) == 2 and both.missed == 0
 
 
@@ -119,34 +122,35 @@ def test_pauses_are_given_to_the_silence_they_overlap_most():
     silences = (Silence(1.0, 1.6, False), Silence(3.0, None, True))
     turn = LabelledTurn("t", "s", "t", silences, lambda: np.zeros(1, np.int16))
     heard = [pause(0.95, 1.58), pause(1.59, 1.7), pause(2.2, 2.4), pause(3.1)]
-    found, astray = decisions(turn, heard)
-    assert found[0].pauses == (heard[0], heard[1]) and found[1].pauses == (heard[3],)
-    assert astray == [heard[2]]
+    found = decide(turn, heard)
+    first, second = found.decisions
+    assert first.pauses == (heard[0], heard[1]) and second.pauses == (heard[3],)
+    assert found.pauses_in_speech == [heard[2]]
 
 
 def test_the_shipped_rule_is_patience_by_probability():
     sure = decision(True, pause(1.0, words=0.95))
-    after = told(sure, shipped("words", LIMITS)).after_s
+    after = gives_floor_after(sure, program_rule("words", LIMITS))
     assert after == pytest.approx(LIMITS.patience_sure_s, abs=0.033) and after >= LIMITS.patience_sure_s
-    unsure = told(decision(True, pause(1.0, words=0.0)), shipped("words", LIMITS)).after_s
+    unsure = gives_floor_after(decision(True, pause(1.0, words=0.0)), program_rule("words", LIMITS))
     assert unsure == pytest.approx(LIMITS.patience_unlikely_s, abs=0.033)
-    assert told(decision(False, pause(1.0, 1.2, words=0.95)), shipped("words", LIMITS)).after_s is None
-    assert told(decision(False, pause(1.0, 1.5, words=0.95)), shipped("words", LIMITS)).after_s is not None
+    assert gives_floor_after(decision(False, pause(1.0, 1.2, words=0.95)), program_rule("words", LIMITS)) is None
+    assert gives_floor_after(decision(False, pause(1.0, 1.5, words=0.95)), program_rule("words", LIMITS)) is not None
 
 
 def test_a_late_judge_delays_and_free_computing_does_not():
     slow = pause(1.0, words=0.95)
     slow.words_s = 1.9
-    late = told(decision(True, slow), shipped("words", LIMITS)).after_s
-    free = told(decision(True, slow), shipped("words", LIMITS, computing=False)).after_s
+    late = gives_floor_after(decision(True, slow), program_rule("words", LIMITS))
+    free = gives_floor_after(decision(True, slow), program_rule("words", LIMITS, computing=False))
     assert late == pytest.approx(0.9, abs=0.033) and free == pytest.approx(0.25, abs=0.033)
 
 
 def test_the_sweep_waits_for_its_delay_its_judge_or_its_timeout():
     heard = decision(True, pause(1.0, words=0.8))
-    assert told(heard, swept("words", 0.5, 0.4, 1.0)).after_s == pytest.approx(0.4, abs=0.033)
-    assert told(heard, swept("words", 0.9, 0.4, 1.0)).after_s == pytest.approx(1.0, abs=0.033)
-    assert told(heard, swept("silence", 0.5, 0.4, 0.6)).after_s == pytest.approx(0.6, abs=0.033)
+    assert gives_floor_after(heard, sweep_rule("words", 0.5, 0.4, 1.0)) == pytest.approx(0.4, abs=0.033)
+    assert gives_floor_after(heard, sweep_rule("words", 0.9, 0.4, 1.0)) == pytest.approx(1.0, abs=0.033)
+    assert gives_floor_after(heard, sweep_rule("silence", 0.5, 0.4, 0.6)) == pytest.approx(0.6, abs=0.033)
 
 
 @pytest.mark.parametrize("arm", ["silence", "words", "both"])
@@ -158,7 +162,7 @@ def test_the_sweep_is_the_rule_for_many_policies_at_once(arm):
         last = pause(2.6, None if k % 2 else 3.0, rng.random(), rng.random())
         heard = decision(k % 2 == 1, first, last)
         costs = _costs(heard, arm, np.array(policies))
-        after = [told(heard, swept(arm, *policy)).after_s for policy in policies]
+        after = [gives_floor_after(heard, sweep_rule(arm, *policy)) for policy in policies]
         one_by_one = [float(t is not None) if k % 2 == 0 else 4.0 if t is None else t for t in after]
         assert costs == pytest.approx(one_by_one)
 
@@ -205,7 +209,7 @@ def test_both_witnesses_are_blended_when_both_have_spoken():
 
 
 def test_variants_hold_what_was_decided():
-    heard = Heard(many(separated=True), [pause(2.0, 2.05, words=0.9), pause(3.0, 9.0, words=0.9)])
+    heard = HeardTurns(many(separated=True), [pause(2.0, 2.05, words=0.9), pause(3.0, 9.0, words=0.9)])
     names = {"vad": "v", "stt": "s", "llm": "l", "turns": "none"}
     silence, words = turn_variants(heard, LIMITS, names)
     assert (silence.name, words.name) == ("silence", "words")
@@ -215,7 +219,7 @@ def test_variants_hold_what_was_decided():
     delay = silence.figure("delay_at_5")
     low, high = delay.interval
     assert 500 < low <= delay.values[0] + 1e-6 <= high + 2e-6
-    with_model = turn_variants(Heard(heard.decisions[:12], []), LIMITS, {**names, "turns": "m"})
+    with_model = turn_variants(HeardTurns(heard.decisions[:12], []), LIMITS, {**names, "turns": "m"})
     assert [variant.name for variant in with_model] == ["silence", "words", "voice", "both"]
 
 
@@ -259,10 +263,10 @@ class FakeTurnModel:
         pass
 
 
-def ears(vocabulary, turn_model=None):
+def engines(vocabulary, turn_model=None):
     settings = ConversationSettings("bench", "You are a test.", greeting="Never said.")
     names = {"vad": "fake", "stt": "fake", "llm": "fake", "turns": "fake" if turn_model else "none"}
-    return Listeners(FakeVad(), FakeStt(vocabulary), FakeLlm(), turn_model, settings, names)
+    return ListeningEngines(FakeVad(), FakeStt(vocabulary), FakeLlm(), turn_model, settings, names)
 
 
 def spoken(vocabulary, *parts):
@@ -277,17 +281,16 @@ def spoken(vocabulary, *parts):
 @pytest.fixture
 def silent_rooms(monkeypatch):
     """The fakes take any noise for a voice."""
-    for module in ("listening", "holding"):
-        monkeypatch.setattr(
-            f"cvi.bench.layers.{module}.room_tone",
-            lambda pcm, seconds: np.zeros(round(seconds * HEARD_HZ), np.int16),
-        )
+    monkeypatch.setattr(
+        "cvi.bench.layers.simulation.room_tone",
+        lambda pcm, seconds: np.zeros(round(seconds * HEARD_HZ), np.int16),
+    )
 
 
 def test_every_pause_is_heard_whatever_would_have_been_decided(silent_rooms):
     vocabulary, model = Vocabulary(), FakeTurnModel()
     sound = spoken(vocabulary, 0.5, "tell me about the", 0.8, "old sea", 1.9, "please")
-    heard = run_simulated(listen(sound, ears(vocabulary, model)))
+    heard = run_simulated(hear_pauses(sound, engines(vocabulary, model)))
     assert [p.text for p in heard] == ["tell me about the", "tell me about the old sea", "tell me about the old sea please"]
     assert [p.words for p in heard] == [0.05, 0.95, 0.95] and {p.voice for p in heard} == {0.75}
     assert [p.speech_end_s for p in heard] == pytest.approx([1.5, 2.8, 4.95], abs=0.05)
@@ -300,16 +303,16 @@ def test_labels_meet_what_was_heard(silent_rooms):
     vocabulary = Vocabulary()
     sound = spoken(vocabulary, 0.5, "could you tell me about the", 0.8, "sea")
     turn = LabelledTurn("t", "s", "t", (Silence(2.0, 2.8, False), Silence(3.05, None, True)), lambda: sound)
-    told_to = []
-    heard = run_simulated(hear_turns([turn], ears(vocabulary), told_to.append))
-    assert told_to == ["t"] and not heard.astray
+    progress = []
+    heard = run_simulated(hear_turns([turn], engines(vocabulary), progress.append))
+    assert progress == ["t"] and not heard.pauses_in_speech
     _, words = turn_variants(heard, LIMITS, {"vad": "v", "stt": "s", "llm": "l"})
     assert words.figure("false_cut").values == (0.0,)
     assert words.figure("end_delay_ms").values[0] == pytest.approx(250, abs=60)
     assert set(heard.as_data()) == {"decisions", "astray"}
 
 
-def test_dialogues_are_told_by_the_real_conversation(silent_rooms):
+def test_the_moments_of_dialogues_are_detected_by_the_real_conversation(silent_rooms):
     vocabulary = Vocabulary()
     sounds = [
         spoken(vocabulary, 0.5, "what is this", 3.0),
@@ -317,7 +320,7 @@ def test_dialogues_are_told_by_the_real_conversation(silent_rooms):
     ]
     events = (SpeakerEvents(turn_ends=(1.25,)), SpeakerEvents(takes=(2.0,), backchannels=(TimeSpan(0.5, 1.0),)))
     dialogue = Dialogue("d", "s", events, lambda speaker: sounds[speaker])
-    ends, takes = run_simulated(tell_dialogues([dialogue], ears(vocabulary), lambda name: None))
+    ends, takes = run_simulated(detect_in_dialogues([dialogue], engines(vocabulary), lambda name: None))
     assert ends.missed == 0 and 0.2 < ends.delays_s[0] < 0.5
     assert takes.missed == 0 and 0.1 < takes.delays_s[0] < 0.6 and takes.true_spans == 1
     variant = dialogue_variant(ends, takes, {})
@@ -326,9 +329,9 @@ def test_dialogues_are_told_by_the_real_conversation(silent_rooms):
 
 def test_a_monologue_goes_on_until_somebody_speaks(silent_rooms):
     vocabulary = Vocabulary()
-    held = run_simulated(hold(spoken(vocabulary, 3.0), ears(vocabulary), monologue=True))
-    loud = np.abs(held.heard) == TONE
-    assert loud[PLAYED_HZ // 2 :].all() and not held.times(BargeIn)
+    conversation = run_simulated(converse(spoken(vocabulary, 3.0), engines(vocabulary), monologue=True))
+    loud = np.abs(conversation.heard) == TONE
+    assert loud[PLAYED_HZ // 2 :].all() and not conversation.times(BargeIn)
 
 
 def test_reactions_at_the_ear(silent_rooms):
@@ -339,15 +342,15 @@ def test_reactions_at_the_ear(silent_rooms):
         Overlap("mute", "s", 2.0, True, lambda: spoken(vocabulary, 4.0)),
         Overlap("early", "s", 3.0, True, lambda: spoken(vocabulary, 1.0, "stop now please", 3.0)),
     ]
-    listening = ears(vocabulary)
+    listening = engines(vocabulary)
     # As a persona's own greeting is: the bench's monologue gives way all the same.
     listening.settings = replace(listening.settings, greeting_interruptible=False)
     stop, yes, mute, early = found = run_simulated(react(overlaps, listening, LIMITS, lambda name: None))
-    assert stop.yielded and 0.1 < stop.reaction.silent_s < 0.5
-    assert not yes.yielded and 0.05 < yes.reaction.ducked_s < yes.reaction.resumed_s < 1.0
-    assert not mute.yielded and mute.reaction.ducked_s is None
+    assert stop.yielded and 0.1 < stop.silent_s < 0.5
+    assert not yes.yielded and 0.05 < yes.ducked_s < yes.resumed_s < 1.0
+    assert not mute.yielded and mute.ducked_s is None
     assert early.early and not early.yielded
-    variant = barge_in_variant(found, {})
+    variant = barge_in_variant(overlaps, found, {})
     assert variant.figure("missed").values == (0.0, 1.0) and variant.figure("wrongly_yielded").values == (0.0,)
     assert len(variant.figure("silence_ms").values) == 1 and variant.figure("early").values.count(1.0) == 1
 
@@ -359,21 +362,21 @@ def test_what_the_voice_did_is_read_from_its_samples():
     tone = np.full(PLAYED_HZ * 4, TONE, np.int16)
     ducked = tone.copy()
     ducked[PLAYED_HZ * 2 : round(PLAYED_HZ * 2.5)] //= 3
-    found = reaction(ducked, 1.9)
+    found = voice_reaction(ducked, 1.9)
     assert found.silent_s is None
     assert (found.ducked_s, found.resumed_s) == pytest.approx((0.1, 0.6), abs=0.005)
     twice = ducked.copy()
     twice[PLAYED_HZ * 3 : round(PLAYED_HZ * 3.3)] //= 3
-    assert reaction(twice, 1.9).resumed_s == pytest.approx(0.6, abs=0.005), "a second voice is another matter"
+    assert voice_reaction(twice, 1.9).resumed_s == pytest.approx(0.6, abs=0.005), "a second voice is another matter"
     cut = ducked.copy()
     cut[round(PLAYED_HZ * 2.2) : PLAYED_HZ * 3] = 0
-    found = reaction(cut, 1.9)
+    found = voice_reaction(cut, 1.9)
     assert (found.silent_s, found.ducked_s) == pytest.approx((0.3, 0.1), abs=0.005)
     assert found.resumed_s is None
     click = tone.copy()
     click[PLAYED_HZ : PLAYED_HZ + 240] = 0
-    assert reaction(click, 0.5).silent_s is None, "ten milliseconds are no silence"
-    assert reaction(np.zeros(PLAYED_HZ, np.int16), 0.5).silent_s == -0.5
+    assert voice_reaction(click, 0.5).silent_s is None, "ten milliseconds are no silence"
+    assert voice_reaction(np.zeros(PLAYED_HZ, np.int16), 0.5).silent_s == -0.5
 
 
 def test_room_tone_is_as_loud_as_the_room():

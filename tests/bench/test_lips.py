@@ -17,10 +17,11 @@ from cvi.bench.layers.landmarks import (
     RIGHT_EYE,
     UPPER_LIP,
     Landmarks,
-    steadied,
+    lip_moves,
+    steady_moves,
+    without_head_motion,
 )
-from cvi.bench.layers.lips import Measured, asked_opening, closures, lip_figures
-from cvi.bench.layers.moves import lip_moves, steady_moves
+from cvi.bench.layers.lips import FilmMeasurement, asked_opening, closures, lip_figures
 from cvi.rendering.poses import speech_poses
 from cvi.rendering.speech_track import SpeechSegment, SpeechTrack
 from cvi.tts.base import Phone
@@ -53,16 +54,16 @@ def mesh(openings: list[float]) -> Landmarks:
     return Landmarks(points, np.ones(len(openings), bool))
 
 
-def measured(late_frames: int = 0, late_sound_s: float = 0.0) -> Measured:
+def measured(late_frames: int = 0, late_sound_s: float = 0.0) -> FilmMeasurement:
     said = track()
     asked = tuple(speech_poses(said, FPS, 1))
     openings = [asked_opening(pose) for pose in asked]
     openings = [0.0] * late_frames + openings[: len(openings) - late_frames]
     sound = np.roll(said.pcm, round(late_sound_s * PLAYED_HZ))
-    return Measured(mesh(openings), sound, said, asked, FPS)
+    return FilmMeasurement(mesh(openings), sound, said, asked, FPS)
 
 
-def value(film: Measured, name: str) -> float:
+def value(film: FilmMeasurement, name: str) -> float:
     figure = next(figure for figure in lip_figures(film) if figure.name == name)
     return float(np.mean(figure.values))
 
@@ -84,7 +85,7 @@ def test_a_late_picture_is_told_and_so_is_late_sound(frames: int) -> None:
 def test_lips_that_stay_open_are_not_shut() -> None:
     film = measured()
     ajar = mesh([0.5 + 0.5 * asked_opening(pose) if k % 7 else 0.0 for k, pose in enumerate(film.asked)])
-    wrong = Measured(ajar, film.sound, film.track, film.asked, FPS)
+    wrong = FilmMeasurement(ajar, film.sound, film.track, film.asked, FPS)
     assert np.mean(closures(wrong)) < 0.7
 
 
@@ -95,5 +96,5 @@ def test_a_jump_of_the_head_is_seen_and_the_lips_are_measured_without_it() -> No
     steady, lips = steady_moves(landmarks), lip_moves(landmarks)
     assert max(steady) == pytest.approx(100 * np.hypot(10, 10) / 200, rel=1e-3)
     assert max(lips) < 0.01
-    still = steadied(landmarks)
+    still = without_head_motion(landmarks)
     assert all(np.allclose(a, b, atol=0.01) for a, b in pairwise(still))

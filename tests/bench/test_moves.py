@@ -7,8 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cvi.bench.layers.landmarks import LEFT_CHEEK, LOWER_LIP, MESH, RIGHT_CHEEK, UPPER_LIP, Landmarks
-from cvi.bench.layers.moves import blinking, counted, lip_moves, measure_film, opened, steady_moves
+from cvi.bench.layers.landmarks import (
+    LEFT_CHEEK,
+    LOWER_LIP,
+    MESH,
+    RIGHT_CHEEK,
+    UPPER_LIP,
+    Landmarks,
+    blinking,
+    counted_steps,
+    lip_moves,
+    measure_film,
+    opening_steps,
+    steady_moves,
+)
 from cvi.errors import MissingError, UsageError
 from cvi.face.base import Controls, FaceSettings
 from cvi.face.replica import find_replica
@@ -37,8 +49,8 @@ def test_lips_that_part_move_the_lips_alone() -> None:
     landmarks.points[10:, LOWER_LIP, 1] += 12
     assert steady_moves(landmarks).max() < 1e-5
     assert lip_moves(landmarks)[9] == pytest.approx(6.0, abs=0.01)
-    assert opened(landmarks)[9] == pytest.approx(6.0, abs=0.01)
-    assert opened(landmarks).sum() == pytest.approx(6.0, abs=0.02)
+    assert opening_steps(landmarks)[9] == pytest.approx(6.0, abs=0.01)
+    assert opening_steps(landmarks).sum() == pytest.approx(6.0, abs=0.02)
 
 
 def test_blinks_cuts_and_lost_faces_are_no_leaps() -> None:
@@ -48,7 +60,7 @@ def test_blinks_cuts_and_lost_faces_are_no_leaps() -> None:
     landmarks.points[15:] += np.float32(60)
     landmarks.points[20] = np.nan
     landmarks.found[20] = False
-    steps = counted(landmarks, ~blinking(landmarks))
+    steps = counted_steps(landmarks, ~blinking(landmarks))
     assert np.flatnonzero(~steps).tolist() == [4, 5, 6, 14, 19, 20]
     assert steady_moves(landmarks)[steps].max() < 1e-5
 

@@ -1,24 +1,29 @@
-"""`cvi bench face`: milliseconds a frame, by resolution: drawing, blending and encoding apart.
-
-Seam: what is measured of a face beside its speed (lips against sound, agreement with a trained
-replica's footage) comes as further `Figure`s from functions of the shape of `FaceProbe`.
-"""
+"""`cvi bench face`: milliseconds a frame, by resolution: drawing, blending and encoding apart; and memory."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from cvi.audio.block import PLAYED_HZ, Pcm
+from cvi.bench.layers.measurement import finish
 from cvi.bench.run import Figure, Variant
+from cvi.bench.run_store import RunRecorder
+from cvi.child_process import module_command
+from cvi.engine_registry import build
+from cvi.errors import CviError, UsageError
 from cvi.face.base import REST, Activity, Controls, FaceEngine, FaceSettings
 from cvi.face.behaviour import Behaviour
 from cvi.face.driver import MouthDriver
+from cvi.face.replica import find_replica, load_replica_card
 from cvi.media.encode import X264
 from cvi.media.frames import Frame, av_frame
 from cvi.tts.base import Phone
@@ -28,42 +33,67 @@ PARTS = {"sculpted": {"_dress": "draw", "_lay": "blend"}}
 PART_LABELS = {"draw": "mouth and eyes drawn", "blend": "laid on the room", "rest": "head bent, and the rest"}
 FPS = 25
 WARM_FRAMES = 5
+MEMORY_SECONDS = 4.0
+_STATUS = Path("/proc/self/status")
 
 
-class FaceProbe(Protocol):
-    """Something else to be measured of a face: takes the engine and its settings, gives figures."""
-
-    def __call__(self, face: FaceEngine, settings: FaceSettings) -> Sequence[Figure]: ...
-
-
-def time_face(
-    build: Callable[[FaceSettings], FaceEngine],
-    settings: FaceSettings,
+def measure_face(
+    replicas: Sequence[str],
+    *,
+    engine: str | None,
+    sizes: Sequence[str],
     seconds: float,
-    probes: Sequence[FaceProbe] = (),
-) -> Variant:
-    """Draw and encode `seconds` of idling and of speaking at one size. Blocks; one thread."""
+    output: Path | None,
+    json: bool,
+) -> None:
+    """Measure each face at each size in real time on one thread, store, print."""
+    cards = [load_replica_card(find_replica(name)) for name in replicas]
+    parsed = [parse_size(size) for size in sizes]
+    options = {"replicas": [card.name for card in cards], "seconds": seconds}
+    recorder = RunRecorder("face", options, output=output)
+    variants = []
+    for card in cards:
+        for width, height in parsed:
+            name = engine or card.renderer
+            settings = FaceSettings(card.folder, width, height)
+            figures = (*time_face(name, settings, seconds), *face_memory(name, settings))
+            label = f"{width}x{height}"
+            label = f"{card.name} {label}" if len(cards) > 1 else label
+            variants.append(Variant(label, "one thread", {"face": name}, figures=figures))
+    finish(recorder, variants, json)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """`WIDTHxHEIGHT`, even numbers. Raises UsageError."""
+    width, _, height = text.lower().partition("x")
+    try:
+        size = int(width), int(height)
+    except ValueError:
+        size = 0, 0
+    if min(size) < 64 or max(size) > 8192 or size[0] % 2 or size[1] % 2:
+        raise UsageError(f"'{text}' is not a picture's size.", "Write WIDTHxHEIGHT, such as 1280x720.")
+    return size
+
+
+def time_face(engine: str, settings: FaceSettings, seconds: float) -> list[Figure]:
+    """Build a face, draw and encode `seconds` of idling and of speaking at one size. Blocks; one thread."""
     since = time.perf_counter()
-    face = build(settings)
+    face: FaceEngine = build("face", engine, settings)
     built_ms = 1000 * (time.perf_counter() - since)
     figures: list[Figure] = []
     try:
         for activity in ("speaking", "idle"):
             figures += _activity(face, settings, activity, round(seconds * FPS))
-        figures.append(Figure("built_ms", "building it", "ms", (built_ms,)))
-        for probe in probes:
-            figures += probe(face, settings)
     finally:
         face.close()
-    name = f"{settings.width}x{settings.height}"
-    return Variant(name, "one thread", {"face": face.name}, figures=tuple(figures))
+    return [*figures, Figure("built_ms", "building it", "ms", (built_ms,))]
 
 
 def _activity(face: FaceEngine, settings: FaceSettings, activity: Activity, frames: int) -> list[Figure]:
     encode = h264(settings.width, settings.height)
-    spent: dict[str, list[float]] = {}
-    whole: list[float] = []
-    coded: list[float] = []
+    parts_ms: dict[str, list[float]] = {}
+    drawn_ms: list[float] = []
+    encoded_ms: list[float] = []
     shown = list(performance(activity, frames + WARM_FRAMES))
     for controls in shown[:WARM_FRAMES]:
         encode(face.render(controls))
@@ -75,23 +105,23 @@ def _activity(face: FaceEngine, settings: FaceSettings, activity: Activity, fram
             took = time.perf_counter() - since
             since = time.perf_counter()
             encode(frame)
-            coded.append(1000 * (time.perf_counter() - since))
-            whole.append(1000 * took)
-            for part, seconds in parts.items():
-                spent.setdefault(part, []).append(1000 * seconds)
+            encoded_ms.append(1000 * (time.perf_counter() - since))
+            drawn_ms.append(1000 * took)
             if parts:
-                spent.setdefault("rest", []).append(1000 * max(took - sum(parts.values()), 0.0))
-    both = tuple(drawn + packed for drawn, packed in zip(whole, coded, strict=True))
+                parts["rest"] = max(took - sum(parts.values()), 0.0)
+            for part, seconds in parts.items():
+                parts_ms.setdefault(part, []).append(1000 * seconds)
+    both = tuple(drawn + encoded for drawn, encoded in zip(drawn_ms, encoded_ms, strict=True))
     figures = [
         Figure(f"{activity}_frame_ms", f"{activity}: a frame, drawn and encoded", "ms", both),
-        Figure(f"{activity}_render_ms", f"{activity}: drawn", "ms", tuple(whole)),
+        Figure(f"{activity}_render_ms", f"{activity}: drawn", "ms", tuple(drawn_ms)),
     ]
     figures += [
-        Figure(f"{activity}_{part}_ms", f"{activity}: {label}", "ms", tuple(spent[part]))
+        Figure(f"{activity}_{part}_ms", f"{activity}: {label}", "ms", tuple(parts_ms[part]))
         for part, label in PART_LABELS.items()
-        if part in spent
+        if part in parts_ms
     ]
-    figures.append(Figure(f"{activity}_encode_ms", f"{activity}: H.264", "ms", tuple(coded)))
+    figures.append(Figure(f"{activity}_encode_ms", f"{activity}: H.264", "ms", tuple(encoded_ms)))
     return figures
 
 
@@ -159,3 +189,47 @@ def timed_parts(face: FaceEngine) -> Iterator[dict[str, float]]:
     finally:
         for name in known:
             delattr(face, name)
+
+
+def face_memory(engine: str, settings: FaceSettings) -> list[Figure]:
+    """Peak growth of a process of its own while it builds the face and speaks for some seconds.
+
+    Within a process that has held a face before, the figure would be too small: freed memory is used again.
+    Nothing where the system does not tell a peak of memory (Linux does). Raises CviError when the face fails.
+    """
+    if not _STATUS.exists():
+        return []
+    size = str(settings.width), str(settings.height)
+    command = module_command(__name__, engine, str(settings.replica), *size, settings.background)
+    done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - our own module
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        raise CviError(f"The memory of a face could not be measured: {last}", "See the error.")
+    return [Figure("memory_mib", "memory of it, at most", "MiB", (float(done.stdout),))]
+
+
+def _peak_mib() -> float:
+    """The most this process ever held, MiB."""
+    row = next(row for row in _STATUS.read_text(encoding="ascii").splitlines() if row.startswith("VmHWM"))
+    return int(row.split()[1]) / 1024
+
+
+def _print_growth(engine: str, replica: str, width: str, height: str, background: str) -> None:
+    """In the process of its own: print by how many MiB its peak grows."""
+    import av
+    import cv2
+
+    # The libraries are loaded once, however many faces there are.
+    cv2.setNumThreads(1)
+    assert av.library_versions
+    settings = FaceSettings(Path(replica), int(width), int(height), FPS, background)
+    controls = list(performance("speaking", round(MEMORY_SECONDS * FPS)))
+    before = _peak_mib()
+    face: FaceEngine = build("face", engine, settings)
+    for pose in controls:
+        face.render(pose)
+    print(_peak_mib() - before)
+
+
+if __name__ == "__main__":
+    _print_growth(*sys.argv[1:])

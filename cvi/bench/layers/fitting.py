@@ -1,7 +1,7 @@
-"""Better numbers for `cvi/turns/`, from what was heard on labelled recordings.
+"""Better constants for `cvi/turns/`, fitted to what was heard on labelled recordings.
 
-Nothing is written: what is printed goes into the files by hand, with the data it was fitted on. Each
-proposal is judged on recordings it was not fitted on (five folds over recordings).
+Nothing is written: what is printed goes into the files by hand, with the data it was fitted on. Each proposal
+is evaluated on recordings that it was not fitted on (five folds over recordings).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from cvi.bench.layers.floor import GIVE_UP_S, Decision, shipped, told
+from cvi.bench.layers.decisions import GIVE_UP_S, Decision, Floats, gives_floor_after, program_rule
 from cvi.turns.completeness import OFFSET, VOICE_WEIGHT, WORDS_WEIGHT, log_odds
 from cvi.turns.thresholds import TurnThresholds
 
@@ -22,22 +22,20 @@ FOLDS = 5
 _SURE_S = (0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 _LIKELY_S = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
 _UNLIKELY_S = (0.8, 1.0, 1.2, 1.4, 1.7, 2.0)
-Floats = npt.NDArray[np.float64]
 
 
 def fit_notes(decisions: Sequence[Decision], thresholds: TurnThresholds) -> list[str]:
-    """Sentences with the proposals and what they would bring."""
-    arm = "both" if any(p.voice is not None for d in decisions for p in d.pauses) else "words"
+    """Sentences with the proposals and what they would gain."""
+    judge = "both" if any(p.voice is not None for d in decisions for p in d.pauses) else "words"
     ends = sum(decision.is_end for decision in decisions)
-    notes = [
-        f"Fitted on {len(decisions) - ends} holds and {ends} ends of {len(_groups(decisions))} recordings."
-    ]
-    if arm == "both":
+    recordings = len({decision.group for decision in decisions})
+    notes = [f"Fitted on {len(decisions) - ends} holds and {ends} ends of {recordings} recordings."]
+    if judge == "both":
         notes.append(_blend_note(decisions))
-    return [*notes, _patience_note(decisions, arm, thresholds)]
+    return [*notes, _patience_note(decisions, judge, thresholds)]
 
 
-def _patience_note(decisions: Sequence[Decision], arm: str, now: TurnThresholds) -> str:
+def _patience_note(decisions: Sequence[Decision], judge: str, now: TurnThresholds) -> str:
     """The patience that waits least without cutting off more often than now."""
     grid = [
         replace(now, patience_sure_s=a, patience_likely_s=b, patience_unlikely_s=c)
@@ -45,21 +43,21 @@ def _patience_note(decisions: Sequence[Decision], arm: str, now: TurnThresholds)
         if a <= b <= c
     ]
     policies = [now, *grid]
-    costs = np.array([[_cost(decision, arm, limits) for decision in decisions] for limits in policies])
+    costs = np.array([[_cost(decision, judge, limits) for decision in decisions] for limits in policies])
     ends = np.array([decision.is_end for decision in decisions])
-    fold = _folds(decisions)
+    fold = _folds([decision.group for decision in decisions])
     if not ends.any() or ends.all():
         return "Patience: there are not both holds and ends."
     best = policies[_best(costs, ends)]
-    held = [
+    folds = [
         (costs[_best(costs[:, fold != k], ends[fold != k])][fold == k], ends[fold == k]) for k in range(FOLDS)
     ]
-    unseen, unseen_ends = (np.concatenate(part) for part in zip(*held, strict=True))
+    unseen, unseen_ends = (np.concatenate(part) for part in zip(*folds, strict=True))
     was_cut, was_wait = costs[0][~ends].mean(), costs[0][ends].mean()
     cut, wait = unseen[~unseen_ends].mean(), unseen[unseen_ends].mean()
     verdict = "a gain" if wait < was_wait - 0.02 and cut <= was_cut + 1e-9 else "no gain"
     return (
-        f"Patience ({arm}): now {100 * was_cut:.0f} % cut, {1000 * was_wait:.0f} ms mean delay. Proposed "
+        f"Patience ({judge}): now {100 * was_cut:.0f} % cut, {1000 * was_wait:.0f} ms mean delay. Proposed "
         f"patience_sure_s={best.patience_sure_s:g}, patience_likely_s={best.patience_likely_s:g}, "
         f"patience_unlikely_s={best.patience_unlikely_s:g}; on recordings not fitted on "
         f"{100 * cut:.0f} % and {1000 * wait:.0f} ms: {verdict}."
@@ -67,7 +65,7 @@ def _patience_note(decisions: Sequence[Decision], arm: str, now: TurnThresholds)
 
 
 def _blend_note(decisions: Sequence[Decision]) -> str:
-    """Logistic regression of the label on both witnesses, against the words alone."""
+    """Logistic regression of the label on both judges, against the words alone."""
     rows = [
         (log_odds(p.words), log_odds(p.voice), float(d.is_end), d.group)
         for d in decisions
@@ -75,11 +73,10 @@ def _blend_note(decisions: Sequence[Decision]) -> str:
         if p.words is not None and p.voice is not None
     ]
     if len({row[2] for row in rows}) < 2:
-        return "Blend: too few pauses that both witnesses judged."
+        return "Blend: too few pauses that both judges scored."
     x = np.array([[row[0], row[1], 1.0] for row in rows])
     y = np.array([row[2] for row in rows])
-    names = sorted({row[3] for row in rows})
-    fold = np.array([names.index(row[3]) % FOLDS for row in rows])
+    fold = _folds([row[3] for row in rows])
     weights = logistic(x, y)
     alone, both = (_unseen_loss(x[:, columns], y, fold) for columns in ([0, 2], [0, 1, 2]))
     verdict = "a gain" if both < alone - 0.005 else "no gain over the words alone"
@@ -120,17 +117,14 @@ def _best(costs: Floats, ends: npt.NDArray[np.bool_]) -> int:
     return int(np.argmin(waits)) if waits.min() < waits[0] - 1e-9 else 0
 
 
-def _cost(decision: Decision, arm: str, limits: TurnThresholds) -> float:
-    after_s = told(decision, shipped(arm, limits)).after_s
+def _cost(decision: Decision, judge: str, limits: TurnThresholds) -> float:
+    after_s = gives_floor_after(decision, program_rule(judge, limits))
     if decision.is_end:
         return GIVE_UP_S if after_s is None else after_s
     return float(after_s is not None)
 
 
-def _groups(decisions: Sequence[Decision]) -> list[str]:
-    return sorted({decision.group for decision in decisions})
-
-
-def _folds(decisions: Sequence[Decision]) -> npt.NDArray[np.int_]:
-    names = _groups(decisions)
-    return np.array([names.index(decision.group) % FOLDS for decision in decisions])
+def _folds(groups: Sequence[str]) -> npt.NDArray[np.int_]:
+    """The fold of each item; all of one group are in the same."""
+    names = sorted(set(groups))
+    return np.array([names.index(group) % FOLDS for group in groups])

@@ -1,7 +1,7 @@
-"""Lips and sync of a finished film, from landmarks and waveform alone.
+"""`cvi bench lips`: lips and sync of a finished film, from landmarks and waveform alone.
 
-A text is spoken and rendered as `cvi render` does it; the finished file is decoded again, the face mesh
-finds the lips in every frame, and what is found is compared with what was asked for.
+A text is spoken and rendered as `cvi render` does it; the finished file is decoded again, the face mesh finds
+the lips in every frame, and what is found is compared with the poses that were requested.
 """
 
 from __future__ import annotations
@@ -17,9 +17,19 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.audio.block import PLAYED_HZ, Pcm
-from cvi.bench.layers.keeping import shares
-from cvi.bench.layers.landmarks import LIPS, Landmarks, Rgb, track
-from cvi.bench.layers.moves import JUMP_PERCENT, Bools, counted, move_figures, steady_moves
+from cvi.bench.layers.landmarks import (
+    JUMP_PERCENT,
+    LIPS,
+    Bools,
+    Landmarks,
+    Rgb,
+    Track,
+    counted_steps,
+    move_figures,
+    steady_moves,
+    track,
+)
+from cvi.bench.layers.measurement import proportion
 from cvi.bench.run import Figure, Variant
 from cvi.engine_registry import build
 from cvi.face.base import Controls, FaceSettings
@@ -48,12 +58,11 @@ SEED = 1
 HEAD_PERCENT_PER_DEGREE = 1.7
 """How far the middle of a face moves for a degree of the head, in percent of its width."""
 
-Track = npt.NDArray[np.float64]
-
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """What a film showed: `landmarks` per frame, its `sound`, and what was asked for."""
+class FilmMeasurement:
+    """What a film showed: `landmarks` per frame and its `sound`; and what was to be shown: the speech `track`
+    and the pose `asked` for each frame."""
 
     landmarks: Landmarks
     sound: Pcm
@@ -62,46 +71,46 @@ class Measured:
     fps: int
 
 
-def measure_lips(
-    face: FaceSettings, face_engine: str, seconds: float, say: Callable[[str], None], name: str = ""
-) -> Variant:
-    """Render, decode, measure. Blocks, for about as long as the film. Raises MissingError without what it
-    needs."""
+def measure_lips(face: FaceSettings, face_engine: str, seconds: float, say: Callable[[str], None]) -> Variant:
+    """Render, decode, measure. Blocks, for about as long as the film. `say` is told the step that begins.
+
+    Raises MissingError without the face mesh or the flite voice.
+    """
     with tempfile.TemporaryDirectory(prefix="cvi-lips-") as work:
         say("speaking and rendering")
         measured = _film(face, face_engine, seconds, Path(work) / "film.mp4", say)
     say("looking at a mouth at rest")
     still = resting_moves(face, face_engine)
     return Variant(
-        name or face.replica.name,
+        face.replica.name,
         f"{face.width}x{face.height}, {len(measured.asked)} frames",
         {"face": face_engine, "tts": "flite"},
         figures=(*lip_figures(measured), still),
     )
 
 
-def lip_figures(measured: Measured) -> tuple[Figure, ...]:
+def lip_figures(measured: FilmMeasurement) -> tuple[Figure, ...]:
     """All figures of one film."""
     fps, landmarks = measured.fps, measured.landmarks
     opening, asked = landmarks.opening, np.array([asked_opening(pose) for pose in measured.asked])
     seen = landmarks.found
     correlation = float(np.corrcoef(opening[seen], asked[seen])[0, 1])
     lags = [lag_ms(measured, part) for part in _thirds(len(asked))]
-    steps = counted(landmarks, open_eyed(measured.asked))
-    headlong = head_moves(measured.asked)[steps]
+    steps = counted_steps(landmarks, open_eyed(measured.asked))
+    head = head_moves(measured.asked)[steps]
     steady = steady_moves(landmarks)[steps]
-    # A mesh that trembles is told from a head that turns: what was asked of the head is known.
-    turned = headlong > 0.6 * steady
+    # Tells a head that turns from a mesh that trembles.
+    turned = head > 0.6 * steady
     return (
-        shares("face_found", "frames in which the face is found", seen, lower=False),
+        proportion("face_found", "frames in which the face is found", seen, lower_is_better=False),
         Figure("opening_correlation", "measured mouth opening with the requested", "", (correlation,), False),
         Figure("opening_rank", "the same by rank", "", (_rank(opening[seen], asked[seen]),), False),
-        shares("closed", "P, B, M: lips shut within 40 ms", closures(measured), lower=False),
+        proportion("closed", "P, B, M: lips shut within 40 ms", closures(measured), lower_is_better=False),
         Figure("av_offset_ms", "picture after sound", "ms", (lag_ms(measured, slice(None)),)),
         Figure("av_drift_ms", "first third to last third", "ms", (lags[-1] - lags[0],)),
         *move_figures(landmarks, steps),
-        shares("jumps_of_head", "above 2 % and asked of the head", (steady > JUMP_PERCENT) & turned),
-        Figure("head_percent", "the head's own move, as asked", "% of face", tuple(headlong.tolist())),
+        proportion("jumps_of_head", "above 2 % and asked of the head", (steady > JUMP_PERCENT) & turned),
+        Figure("head_percent", "the head's own move, as asked", "% of face", tuple(head.tolist())),
         Figure("fps", "frames a second", "", (float(fps),), False),
     )
 
@@ -111,7 +120,7 @@ def asked_opening(pose: Controls) -> float:
     return pose.jaw * (1 - pose.press) * (1 - pose.tuck)
 
 
-def closures(measured: Measured) -> list[bool]:
+def closures(measured: FilmMeasurement) -> list[bool]:
     """For each p, b and m: whether the mouth is seen shut within its time and 40 ms either side."""
     opening = measured.landmarks.opening
     rest = float(np.nanpercentile(opening, 5))
@@ -123,7 +132,7 @@ def closures(measured: Measured) -> list[bool]:
                 continue
             first = piece.start_s + phone.start_s - CLOSURE_WITHIN_S
             last = piece.start_s + phone.end_s + CLOSURE_WITHIN_S
-            # A frame is seen from its index / fps on; its middle counts.
+            # A frame is shown from its index / fps on; its middle counts.
             frames = opening[int(np.ceil(first * measured.fps - 0.5)) : int(last * measured.fps - 0.5) + 1]
             found.append(bool(len(frames)) and bool(np.nanmin(frames) <= limit))
     return found
@@ -136,25 +145,23 @@ def open_eyed(asked: tuple[Controls, ...]) -> Bools:
 
 def head_moves(asked: tuple[Controls, ...]) -> Track:
     """How far the head is asked to move from frame to frame, (n - 1,), percent of the face's width."""
-    poses_ = np.array([(pose.yaw, pose.pitch, pose.roll) for pose in asked])
-    return np.asarray(HEAD_PERCENT_PER_DEGREE * np.linalg.norm(np.diff(poses_, axis=0), axis=1))
+    degrees = np.array([(pose.yaw, pose.pitch, pose.roll) for pose in asked])
+    return np.asarray(HEAD_PERCENT_PER_DEGREE * np.linalg.norm(np.diff(degrees, axis=0), axis=1))
 
 
 def resting_moves(face: FaceSettings, engine: str) -> Figure:
     """Pixels of the lips that change while the eyes live and the head is held: how many, each frame."""
-    drawn = build("face", engine, face)
+    renderer = build("face", engine, face)
     try:
         behaviour = Behaviour(1)
-        poses_ = [behaviour.advance(index / face.fps, "idle") for index in range(int(STILL_S * face.fps))]
-        held = [
-            Controls(
-                smile=0.1, lid_left=p.lid_left, lid_right=p.lid_right, gaze_x=p.gaze_x, gaze_y=p.gaze_y
-            )
-            for p in poses_
+        idle = [behaviour.advance(index / face.fps, "idle") for index in range(int(STILL_S * face.fps))]
+        still = [
+            Controls(smile=0.1, lid_left=p.lid_left, lid_right=p.lid_right, gaze_x=p.gaze_x, gaze_y=p.gaze_y)
+            for p in idle
         ]
-        frames = [drawn.render(pose) for pose in held]
+        frames = [renderer.render(pose) for pose in still]
     finally:
-        drawn.close()
+        renderer.close()
     spots = track(_rgb(frame) for frame in frames[:5]).points[:, LIPS]
     left, top = (int(value) for value in np.nanmin(spots, axis=(0, 1)))
     right, bottom = (int(value) + 1 for value in np.nanmax(spots, axis=(0, 1)))
@@ -165,7 +172,7 @@ def resting_moves(face: FaceSettings, engine: str) -> Figure:
 
 def _film(
     face: FaceSettings, engine: str, seconds: float, path: Path, say: Callable[[str], None]
-) -> Measured:
+) -> FilmMeasurement:
     lines = read_script(TEXT)
     voice = build("tts", "flite", TtsSettings())
     try:
@@ -178,8 +185,8 @@ def _film(
     request = ResolvedFilm(path, face, engine, script, "flite", TtsSettings(), seed=SEED)
     speech = asyncio.run(render_film(request)).track
     say("finding the landmarks")
-    return Measured(
-        landmarks=track(_pictures(path)),
+    return FilmMeasurement(
+        landmarks=track(pictures(path)),
         sound=read_audio(path, PLAYED_HZ),
         track=speech,
         asked=tuple(speech_poses(speech, face.fps, SEED)),
@@ -187,12 +194,18 @@ def _film(
     )
 
 
-def _pictures(path: Path) -> Iterator[Rgb]:
+def pictures(path: Path, first: int = 0, fps: int = 25) -> Iterator[Rgb]:
+    """The pictures of a film, RGB, from number `first` on; `fps` is the film's."""
     import av
 
     with av.open(str(path)) as film:
+        stream = film.streams.video[0]
+        if first:
+            assert stream.time_base is not None
+            film.seek(int(first / fps / stream.time_base), stream=stream)
         for frame in film.decode(video=0):
-            yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+            if not first or (frame.time is not None and frame.time * fps > first - 0.5):
+                yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
 
 
 def _rgb(frame: npt.NDArray[np.uint8]) -> Rgb:
@@ -212,7 +225,7 @@ def _thirds(count: int) -> list[slice]:
     return [slice(a, b) for a, b in pairwise(edges)]
 
 
-def lag_ms(measured: Measured, part: slice) -> float:
+def lag_ms(measured: FilmMeasurement, part: slice) -> float:
     """How much later than the sound the picture comes, within some frames, ms.
 
     The measured opening against the mouth that the phones ask for gives the picture's place; the decoded
@@ -224,11 +237,11 @@ def lag_ms(measured: Measured, part: slice) -> float:
     frames = np.arange(len(opening))[part]
     driver = mouth_driver(measured.track)
     steps = np.arange(-0.120, 0.1201, 0.004)
-    here = opening[part] - opening[part].mean()
+    centred = opening[part] - opening[part].mean()
     scores = []
     for lag_s in steps:
         asked = np.array([driver.mouth_at((k + 0.5) / fps - lag_s).jaw for k in frames])
-        scores.append(float((here * (asked - asked.mean())).sum() / (asked.std() + 1e-9)))
+        scores.append(float((centred * (asked - asked.mean())).sum() / (asked.std() + 1e-9)))
     picture_s = _peak(steps, np.array(scores))
     first, last = int(frames[0] / fps * PLAYED_HZ), int((frames[-1] + 1) / fps * PLAYED_HZ)
     return 1000 * (picture_s - _sound_lag_s(measured.sound, measured.track.pcm, first, last))
@@ -239,9 +252,9 @@ def _sound_lag_s(heard: Pcm, sent: Pcm, first: int, last: int) -> float:
     reach = PLAYED_HZ // 20
     middle = sent[max(first, reach) : min(last, len(sent) - reach)][: 10 * PLAYED_HZ].astype(np.float64)
     start = max(first, reach)
-    around = heard[start - reach : start + len(middle) + reach].astype(np.float64)
-    size = len(around) + len(middle)
-    spectrum = np.fft.rfft(around, size) * np.conj(np.fft.rfft(middle, size))
+    nearby = heard[start - reach : start + len(middle) + reach].astype(np.float64)
+    size = len(nearby) + len(middle)
+    spectrum = np.fft.rfft(nearby, size) * np.conj(np.fft.rfft(middle, size))
     scores = np.fft.irfft(spectrum, size)[: 2 * reach + 1]
     return (int(np.argmax(scores)) - reach) / PLAYED_HZ
 

@@ -8,14 +8,17 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 
-from cvi.bench.layers.keeping import shares
+import cvi
+from cvi.bench.layers.measurement import EngineRequest, finish, milliseconds, proportion, wins
 from cvi.bench.run import Figure, Variant
+from cvi.engine_registry import build
 from cvi.errors import UsageError
-from cvi.llm.base import LlmEngine, Message, Sampling
+from cvi.llm.base import LlmEngine, LlmSettings, Message, Sampling
 
 SYSTEM = (
     "You are Ada, the guide of a small museum of clocks. You answer in one or two short sentences. "
@@ -31,6 +34,7 @@ TURNS = (
     "is there anything older in this house",
 )
 REPLY_TOKENS = 32
+ENDINGS = "turn_endings.tsv"
 
 
 @dataclass(slots=True)
@@ -45,6 +49,48 @@ class LlmTimes:
     complete: list[float] = field(default_factory=list)
     broken: list[float] = field(default_factory=list)
     ending_s: list[float] = field(default_factory=list)
+
+
+def measure_llm(
+    request: EngineRequest,
+    *,
+    rounds: int,
+    threads: Sequence[int],
+    busy: Sequence[int],
+    endings: Path | None,
+    output: Path | None,
+    json: bool,
+) -> None:
+    """Measure in real time for each number of `threads` and of `busy` cores, store, print."""
+    config = request.resolved()
+    choice = request.choice(config, "llm")
+    path = endings or Path(cvi.__file__).parents[1] / "scripts" / ENDINGS
+    pairs = read_endings(path) if endings or path.is_file() else []
+    recorder = request.recorder("llm", config, output, rounds=rounds, pairs=len(pairs))
+    if not pairs:
+        recorder.notes.append(f"How well turns are judged needs {ENDINGS} of a checkout, or --endings.")
+    counts: list[int | None] = list(threads) or [None]
+    conditions: list[tuple[int | None, int]] = list(product(counts, busy or [0]))
+    variants: list[Variant] = []
+
+    async def run(count: int | None, others: int) -> LlmTimes:
+        settings = LlmSettings(model=choice.model, threads=count)
+        engine: LlmEngine = await asyncio.to_thread(build, "llm", choice.engine, settings)
+        try:
+            async with busy_cores(others):
+                times = await time_llm(engine, rounds)
+            if not variants:  # judging well does not depend on who else computes
+                await judge_endings(engine, pairs, times)
+        finally:
+            await engine.close()
+        return times
+
+    for count, others in conditions:
+        name = f"{count} threads" if count else choice.engine
+        name += f", {others} busy" if others or len(conditions) > 1 else ""
+        model = Path(choice.model).stem if choice.model else "shipped model"
+        variants.append(llm_variant(name, model, choice.engine, asyncio.run(run(count, others))))
+    finish(recorder, variants, json)
 
 
 async def time_llm(engine: LlmEngine, rounds: int) -> LlmTimes:
@@ -114,10 +160,9 @@ def separation(
     complete: Sequence[float], broken: Sequence[float], seed: int = 0
 ) -> tuple[float, float, float]:
     """Area under the ROC curve, with its 95 % interval over pairs drawn anew."""
-    x, y = np.array(complete), np.array(broken)
-    above = (x[:, None] > y[None]) + 0.5 * (x[:, None] == y[None])
+    above = wins(complete, broken)
     rng = np.random.default_rng(seed)
-    drawn = [rng.integers(len(x), size=len(x)) for _ in range(500)]
+    drawn = [rng.integers(len(complete), size=len(complete)) for _ in range(500)]
     areas = [float(above[np.ix_(take, take)].mean()) for take in drawn]
     low, high = np.percentile(areas, [2.5, 97.5])
     return float(above.mean()), float(low), float(high)
@@ -125,25 +170,23 @@ def separation(
 
 def llm_variant(name: str, about: str, engine: str, times: LlmTimes) -> Variant:
     """The figures of one model in one condition."""
-
-    def ms(key: str, label: str, values: Sequence[float]) -> Figure:
-        return Figure(key, label, "ms", tuple(1000 * value for value in values))
-
     figures = [
-        ms("first_token_cold_ms", "first piece, prompt never seen", times.cold_s),
-        ms("first_token_warm_ms", "first piece, prompt and turn read while spoken", times.warm_s),
-        ms("giving_way_ms", "first piece, while it was reading something else", times.giving_way_s),
+        milliseconds("first_token_cold_ms", "first piece, prompt never seen", times.cold_s),
+        milliseconds("first_token_warm_ms", "first piece, prompt and turn read while spoken", times.warm_s),
+        milliseconds("giving_way_ms", "first piece, while it was reading something else", times.giving_way_s),
         Figure("pieces_per_s", "pieces a second", "/s", tuple(times.pieces_per_s), lower_is_better=False),
-        ms("judge_ms", "judging a turn, its last words new", times.judge_s),
+        milliseconds("judge_ms", "judging a turn, its last words new", times.judge_s),
     ]
     if times.complete and times.broken:
         area, low, high = separation(times.complete, times.broken)
         label = f"complete from broken turns: area under the curve, {len(times.complete)} pairs"
         figures += [
             Figure("completeness_auc", label, "", (area,), lower_is_better=False, interval=(low, high)),
-            shares("complete_missed", "complete turns judged below 0.5", (p < 0.5 for p in times.complete)),
-            shares("broken_taken", "broken turns judged 0.5 or above", (p >= 0.5 for p in times.broken)),
-            ms("judge_whole_ms", "judging a turn, all of it new", times.ending_s),
+            proportion(
+                "complete_missed", "complete turns judged below 0.5", (p < 0.5 for p in times.complete)
+            ),
+            proportion("broken_taken", "broken turns judged 0.5 or above", (p >= 0.5 for p in times.broken)),
+            milliseconds("judge_whole_ms", "judging a turn, all of it new", times.ending_s),
         ]
     return Variant(name, about, {"llm": engine}, figures=tuple(figures))
 

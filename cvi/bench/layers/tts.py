@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Sequence
+from pathlib import Path
 
+from cvi.bench.layers.measurement import EngineRequest, finish, milliseconds
 from cvi.bench.run import Figure, Variant
-from cvi.tts.base import TtsEngine
+from cvi.engine_registry import build
+from cvi.tts.base import TtsEngine, TtsSettings
 
 # Clauses as a reply has them: short openings, a long one, numbers and names.
 SENTENCES = (
@@ -24,21 +29,41 @@ SENTENCES = (
 )
 
 
+def measure_tts(
+    request: EngineRequest, *, voices: Sequence[str], rounds: int, output: Path | None, json: bool
+) -> None:
+    """Measure each voice in real time, store, print."""
+    config = request.resolved()
+    choice = request.choice(config, "tts")
+    default = choice.voice or config.replica.voices.get(choice.engine)
+    recorder = request.recorder("tts", config, output, rounds=rounds)
+
+    async def run(voice: str | None) -> Variant:
+        settings = TtsSettings(language="en", voice=voice, model=choice.model)
+        engine: TtsEngine = await asyncio.to_thread(build, "tts", choice.engine, settings)
+        try:
+            return await time_voice(engine, f"{choice.engine} {voice or 'default'}", rounds)
+        finally:
+            engine.close()
+
+    finish(recorder, [asyncio.run(run(voice)) for voice in voices or (default,)], json)
+
+
 async def time_voice(engine: TtsEngine, name: str, rounds: int) -> Variant:
     """Every sentence `rounds` times, one after the other, in real time."""
     await engine.warm()
-    first_ms: list[float] = []
+    first_s: list[float] = []
     factor: list[float] = []
     length_s: list[float] = []
     for _ in range(rounds):
         for sentence in SENTENCES:
             first, whole, spoken_s = await _speak(engine, sentence)
             if spoken_s:
-                first_ms.append(1000 * first)
+                first_s.append(first)
                 factor.append(whole / spoken_s)
                 length_s.append(spoken_s)
     figures = (
-        Figure("first_audio_ms", "first sound", "ms", tuple(first_ms)),
+        milliseconds("first_audio_ms", "first sound", first_s),
         Figure("real_time_factor", "making it, against its length", "", tuple(factor)),
         Figure("spoken_s", "length of a sentence", "s", tuple(length_s)),
     )

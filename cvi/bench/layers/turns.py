@@ -1,190 +1,316 @@
-"""`cvi bench turns`: false cuts against delay on labelled turns, and moments told in dialogues."""
+"""`cvi bench turns`: false cuts against delay on labelled turns, and moments detected in dialogues."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+import asyncio
+import json as json_text
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
 
-from cvi.bench.layers.engines import Listeners
-from cvi.bench.layers.floor import (
-    ARMS,
-    LABELS,
+from cvi.bench.layers.decisions import (
+    JUDGES,
     Decision,
+    HeardTurns,
     area_under_curve,
-    decisions,
+    decide,
+    gives_floor_after,
+    gives_floor_at,
     operating_points,
-    shipped,
-    swept,
-    told,
+    program_rule,
+    sweep_rule,
 )
-from cvi.bench.layers.holding import hold
-from cvi.bench.layers.keeping import shares
-from cvi.bench.layers.listening import HeardPause, listen
-from cvi.bench.layers.windows import Score, joined, score
-from cvi.bench.recordings.labels import Dialogue, LabelledTurn
+from cvi.bench.layers.fitting import fit_notes
+from cvi.bench.layers.measurement import (
+    EngineRequest,
+    ListeningEngines,
+    count_sources,
+    finish,
+    listening_engines,
+    milliseconds,
+    proportion,
+    show_progress,
+)
+from cvi.bench.layers.simulation import HeardPause, SimulatedLoop, converse, hear_pauses, run_simulated
+from cvi.bench.recordings.labels import Dialogue, LabelledTurn, Recordings, TimeSpan
 from cvi.bench.run import Figure, Variant
+from cvi.bench.run_store import RunRecorder
 from cvi.bench.statistics import Interval
 from cvi.conversation.events import BargeIn, TurnCommitted
+from cvi.engines import ResolvedConfig
+from cvi.errors import UsageError
 from cvi.turns.thresholds import TurnThresholds
 
-# A timeout in plain systems; what silence alone is shown at beside its sweep.
+HEARD_NAME = "heard.json"
 PLAIN_SILENCE_S = 0.8
-POINTS = (
+"""The timeout of plain systems; silence alone is shown at it, beside its sweep."""
+BEFORE_S, AFTER_S = 0.25, 3.0
+"""A moment of a dialogue is looked for from so long before it to so long after."""
+ONE_CORE_EACH = "Each engine is timed as if it had a core of its own; a live conversation shares them."
+_SYNTHETIC = (
+    "These voices are synthetic: they measure words, silences and noise, and say nothing of the turn model."
+)
+_FEW = "Fewer than 300 decisions of a kind: no claim of errors under 1 % can be made from them."
+_SWEEP = "eot-bench's sweep of policies, chosen and measured on the same decisions."
+_POINTS = (
     ("cuts_at_300", "best of the sweep: false cuts at a mean delay of 300 ms", "%", 100.0),
     ("cuts_at_600", "best of the sweep: false cuts at a mean delay of 600 ms", "%", 100.0),
     ("delay_at_5", "best of the sweep: mean delay at 5 % false cuts", "ms", 1000.0),
     ("delay_at_10", "best of the sweep: mean delay at 10 % false cuts", "ms", 1000.0),
 )
-_SWEEP = "eot-bench's sweep of policies, chosen and measured on the same decisions."
 Progress = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """All decisions of protocol 1, and the pauses that were heard where the labels have speech."""
+def measure_turns(
+    found: Recordings | None,
+    heard_path: Path | None,
+    *,
+    data: str,
+    persona: str,
+    profile: str,
+    turn_model: Path | None,
+    slowness: float,
+    fit: bool,
+    output: Path | None,
+    json: bool,
+) -> None:
+    """Measure, store, print; without recordings (`found`) judge anew what an earlier run heard
+    (`heard_path`).
 
-    decisions: list[Decision]
-    astray: list[HeardPause]
+    Raises UsageError when the recordings have neither turns nor dialogues.
+    """
+    config = None if found is None else EngineRequest(persona, profile).resolved()
+    weights = None if config is None else _turn_model(config, turn_model)
+    options = {"data": data, "persona": persona, "slowness": slowness, "turn_model": weights is not None}
+    recorder = RunRecorder("turns", options, output=output)
+    if found is None or config is None:
+        assert heard_path is not None
+        recorder.options["data"] = f"what {heard_path.name} heard"
+        heard, thresholds, names = _load(heard_path)
+        variants = turn_variants(heard, thresholds, names)
+    else:
+        if not found.turns and not found.dialogues:
+            raise UsageError(
+                f"{data} has no labelled turns or dialogues.", "`cvi bench barge-in` may fit it."
+            )
+        recorder.profile = config.profile.name
+        measuring = _measure(found, config, weights, recorder)
+        wall = recorder.profile == "workstation"
+        heard, variants, thresholds = run_simulated(measuring, slowness, wall=wall)
+        recorder.notes.append(ONE_CORE_EACH)
+        if any(turn.source == "callers" for turn in found.turns):
+            recorder.notes.append(_SYNTHETIC)
+    if heard.decisions:
+        ends = sum(decision.is_end for decision in heard.decisions)
+        holds = len(heard.decisions) - ends
+        recorder.options["decisions"] = {"hold": holds, "end": ends, **count_sources(heard.decisions)}
+        if min(ends, holds) < 300:
+            recorder.notes.append(_FEW)
+        recorder.write(HEARD_NAME, {**heard.as_data(), "engines": variants[-1].engines})
+        if fit:
+            recorder.notes += fit_notes(heard.decisions, thresholds)
+    finish(recorder, variants, json)
 
-    def as_data(self) -> dict[str, object]:
-        """For the file beside the record."""
-        return {
-            "decisions": [asdict(decision) for decision in self.decisions],
-            "astray": [asdict(pause) for pause in self.astray],
-        }
+
+async def _measure(
+    found: Recordings, config: ResolvedConfig, weights: Path | None, recorder: RunRecorder
+) -> tuple[HeardTurns, list[Variant], TurnThresholds]:
+    progress = show_progress(len(found.turns) + len(found.dialogues))
+    async with listening_engines(config, weights) as engines:
+        thresholds = engines.settings.thresholds
+        heard = await hear_turns(found.turns, engines, progress)
+        variants = turn_variants(heard, thresholds, engines.names) if heard.decisions else []
+        if found.dialogues:
+            ends, takes = await detect_in_dialogues(found.dialogues, engines, progress)
+            variants.append(dialogue_variant(ends, takes, engines.names))
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, SimulatedLoop)
+    recorder.options["engines_computed_s"] = round(loop.computed_s, 3)
+    return heard, variants, thresholds
 
 
-async def hear_turns(turns: Sequence[LabelledTurn], ears: Listeners, progress: Progress) -> Heard:
-    """Feed every labelled turn to the ears. Runs on a `SimulatedLoop`."""
-    heard = Heard([], [])
+def _turn_model(config: ResolvedConfig, path: Path | None) -> Path | None:
+    """The turn model's file: `path`, or the profile's own; None where there is none."""
+    choice = config.profile.choices.get("turns")
+    return path or (Path(choice.model) if choice is not None and choice.model is not None else None)
+
+
+def _load(path: Path) -> tuple[HeardTurns, TurnThresholds, dict[str, str]]:
+    """What an earlier run heard. Raises UsageError."""
+    try:
+        stored = json_text.loads((path / HEARD_NAME if path.is_dir() else path).read_text(encoding="utf-8"))
+        decisions = [
+            Decision(**{**one, "pauses": tuple(HeardPause(**pause) for pause in one["pauses"])})
+            for one in stored["decisions"]
+        ]
+        heard = HeardTurns(decisions, [HeardPause(**pause) for pause in stored["astray"]])
+        return heard, TurnThresholds(), dict(stored["engines"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path} is not what a run of `cvi bench turns` heard ({error}).", "Give its folder."
+        ) from error
+
+
+# -- protocol 1: the silences of turns -----------------------------------------------------------------
+
+
+async def hear_turns(
+    turns: Sequence[LabelledTurn], engines: ListeningEngines, progress: Progress
+) -> HeardTurns:
+    """Let the engines hear every labelled turn. Runs on a `SimulatedLoop`."""
+    heard = HeardTurns([], [])
     for turn in turns:
-        found, astray = decisions(turn, await listen(turn.sound(), ears))
-        heard.decisions.extend(found)
-        heard.astray.extend(astray)
+        one = decide(turn, await hear_pauses(turn.sound(), engines))
+        heard.decisions.extend(one.decisions)
+        heard.pauses_in_speech.extend(one.pauses_in_speech)
         progress(turn.id)
     return heard
 
 
-def turn_variants(heard: Heard, thresholds: TurnThresholds, names: dict[str, str]) -> list[Variant]:
-    """A side for silence alone, one for ours, and with a turn model one for each use of it. The swept points
-    have 95 % intervals, of recordings drawn anew."""
-    arms = ARMS if names.get("turns", "none") != "none" else ("silence", "words")
-    return [_variant(arm, heard, thresholds, names) for arm in arms]
+def turn_variants(heard: HeardTurns, thresholds: TurnThresholds, names: dict[str, str]) -> list[Variant]:
+    """A variant for silence alone, one for ours, and with a turn model one for each use of it.
+
+    The swept points have 95 % intervals over recordings drawn anew.
+    """
+    judges = list(JUDGES) if names.get("turns", "none") != "none" else ["silence", "words"]
+    return [_turn_variant(judge, heard, thresholds, names) for judge in judges]
 
 
-def _variant(arm: str, heard: Heard, thresholds: TurnThresholds, names: dict[str, str]) -> Variant:
-    if arm == "silence":
-        fire = swept(arm, 1.0, 0.0, PLAIN_SILENCE_S)
-    else:
-        fire = shipped(arm, thresholds)
-    results = [told(decision, fire) for decision in heard.decisions]
-    ends = [result.after_s for result in results if result.decision.is_end]
-    cuts = [result.after_s is not None for result in results if not result.decision.is_end]
+def _turn_variant(
+    judge: str, heard: HeardTurns, thresholds: TurnThresholds, names: dict[str, str]
+) -> Variant:
+    alone = judge == "silence"
+    rule = sweep_rule(judge, 1.0, 0.0, PLAIN_SILENCE_S) if alone else program_rule(judge, thresholds)
+    ends = [decision for decision in heard.decisions if decision.is_end]
+    delays_s = [gives_floor_after(decision, rule) for decision in ends]
+    cuts = [gives_floor_after(d, rule) is not None for d in heard.decisions if not d.is_end]
     figures = [
-        shares("false_cut", "false cuts as the program is set", cuts),
-        Figure(
-            "end_delay_ms",
-            "delay as the program is set",
-            "ms",
-            tuple(1000 * t for t in ends if t is not None),
-        ),
-        shares("end_missed", "ends not told within 4 s", (t is None for t in ends)),
+        proportion("false_cut", "false cuts as the program is set", cuts),
+        milliseconds("end_delay_ms", "delay as the program is set", delays_s),
+        proportion("end_missed", "ends not detected within 4 s", (delay is None for delay in delays_s)),
     ]
-    if arm != "silence":
-        pure = [
-            told(d, shipped(arm, thresholds, computing=False)).after_s for d in heard.decisions if d.is_end
-        ]
-        figures.append(
-            Figure(
-                "decision_delay_ms",
-                "delay were computing free",
-                "ms",
-                tuple(1000 * t for t in pure if t is not None),
-            )
-        )
-        figures += _computing(arm, heard)
-    astray = (_fires(pause, fire) for pause in heard.astray)
-    figures.append(shares("cut_in_speech", "the floor given away within labelled speech", astray))
-    own = names if arm != "silence" else {"vad": names["vad"]}
-    return Variant(arm, LABELS[arm], own, figures=(*figures, *_points(arm, heard)))
+    if not alone:
+        at_once = program_rule(judge, thresholds, computing=False)
+        delays_s = [gives_floor_after(decision, at_once) for decision in ends]
+        figures.append(milliseconds("decision_delay_ms", "delay were computing free", delays_s))
+        figures += _computing(judge, heard)
+    given_away = (gives_floor_at(pause, rule) is not None for pause in heard.pauses_in_speech)
+    figures.append(proportion("cut_in_speech", "the floor given away within labelled speech", given_away))
+    own = {"vad": names["vad"]} if alone else names
+    return Variant(judge, JUDGES[judge], own, figures=(*figures, *_swept_points(judge, heard)))
 
 
-def _fires(pause: HeardPause, fire: Callable[[HeardPause], float | None]) -> bool:
-    at_s = fire(pause)
-    return at_s is not None and (pause.resumed_s is None or at_s < pause.resumed_s)
-
-
-def _computing(arm: str, heard: Heard) -> list[Figure]:
-    """How long judging took after the pause was known, and how long the pause took to be known."""
+def _computing(judge: str, heard: HeardTurns) -> list[Figure]:
+    """How long a pause took to be known, and how long judging took after that."""
     pauses = [pause for decision in heard.decisions for pause in decision.pauses]
-    known = tuple(1000 * (p.known_s - p.speech_end_s) for p in pauses)
-    words = tuple(1000 * (p.words_s - p.known_s) for p in pauses if p.words_s is not None)
-    voice = tuple(1000 * (p.voice_s - p.known_s) for p in pauses if p.voice_s is not None)
-    figures = [Figure("known_ms", "a pause is known, after speech ended", "ms", known)]
-    if arm != "voice":
-        figures.append(Figure("judge_ms", "computing: transcript and its judge", "ms", words))
-    if arm != "words":
-        figures.append(Figure("voice_ms", "computing: turn model", "ms", voice))
+
+    def after_known(times_s: Iterable[float | None]) -> list[float]:
+        return [t - p.known_s for t, p in zip(times_s, pauses, strict=True) if t is not None]
+
+    known = (p.known_s - p.speech_end_s for p in pauses)
+    figures = [milliseconds("known_ms", "a pause is known, after speech ended", known)]
+    if judge != "voice":
+        took = after_known(p.words_s for p in pauses)
+        figures.append(milliseconds("judge_ms", "computing: transcript and its judge", took))
+    if judge != "words":
+        took = after_known(p.voice_s for p in pauses)
+        figures.append(milliseconds("voice_ms", "computing: turn model", took))
     return figures
 
 
-def _points(arm: str, heard: Heard) -> list[Figure]:
-    points = operating_points(heard.decisions, arm)
+def _swept_points(judge: str, heard: HeardTurns) -> list[Figure]:
+    points = operating_points(heard.decisions, judge)
     figures: list[Figure] = []
-    for name, label, unit, scale in POINTS:
+    for name, label, unit, scale in _POINTS:
         found: Interval | None = getattr(points, name)
         value = () if found is None else (found.value * scale,)
         interval = None if found is None else (found.low * scale, found.high * scale)
         figures.append(Figure(name, label, unit, value, protocol=_SWEEP, interval=interval))
-    area = None if arm == "silence" else area_under_curve(heard.decisions, arm)
+    area = None if judge == "silence" else area_under_curve(heard.decisions, judge)
     if area is not None:
         figures.append(Figure("auc", "area under the curve", "", (area,), lower_is_better=False))
     return figures
 
 
-async def tell_dialogues(
-    dialogues: Sequence[Dialogue], ears: Listeners, progress: Progress
-) -> tuple[Score, Score]:
-    """Protocol 2 with the real conversation on each speaker: turn ends, and the floor being taken."""
-    ends: list[Score] = []
-    takes: list[Score] = []
+# -- protocol 2: the moments of dialogues --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionScore:
+    """`delays_s` has one entry for each moment found, `missed` counts the others; `false_spans` counts spans
+    without a moment in which one was detected, `true_spans` the others."""
+
+    delays_s: tuple[float, ...]
+    missed: int
+    false_spans: int
+    true_spans: int
+
+
+def score_detections(
+    detected_s: Sequence[float], moments_s: Sequence[float], nothing: Sequence[TimeSpan]
+) -> DetectionScore:
+    """Match one speaker's detections with the labelled moments, one to one (turnbench's rules).
+
+    A moment is looked for from 0.25 s before it to 3 s after, not past the next of its kind, and claims the
+    earliest detection that is still free. A detection in a span of `nothing` is a false one, at most one a
+    span, unless it lies in the window of a moment.
+    """
+    free, moments = sorted(detected_s), sorted(moments_s)
+    delays: list[float] = []
+    windows: list[TimeSpan] = []
+    for moment, following in pairwise([*moments, float("inf")]):
+        window = TimeSpan(moment - BEFORE_S, min(moment + AFTER_S, following))
+        windows.append(window)
+        match = next((t for t in free if window.start_s <= t <= window.end_s), None)
+        if match is not None:
+            free.remove(match)
+            delays.append(match - moment)
+    loose = [t for t in free if not any(window.start_s <= t <= window.end_s for window in windows)]
+    false = sum(any(span.start_s - BEFORE_S <= t <= span.end_s for t in loose) for span in nothing)
+    return DetectionScore(tuple(delays), len(moments) - len(delays), false, len(nothing) - false)
+
+
+def joined_scores(scores: Sequence[DetectionScore]) -> DetectionScore:
+    """Several speakers' scores as one."""
+    return DetectionScore(
+        tuple(delay for one in scores for delay in one.delays_s),
+        sum(one.missed for one in scores),
+        sum(one.false_spans for one in scores),
+        sum(one.true_spans for one in scores),
+    )
+
+
+async def detect_in_dialogues(
+    dialogues: Sequence[Dialogue], engines: ListeningEngines, progress: Progress
+) -> tuple[DetectionScore, DetectionScore]:
+    """The real conversation on each speaker: turn ends, and the floor being taken. Runs on a
+    `SimulatedLoop`."""
+    ends: list[DetectionScore] = []
+    takes: list[DetectionScore] = []
     for dialogue in dialogues:
         for speaker, events in enumerate(dialogue.speakers):
             pcm = dialogue.sound(speaker)
             if events.turn_ends or events.holds:
-                held = await hold(pcm, ears, monologue=False)
-                ends.append(
-                    score(held.times(TurnCommitted), events.turn_ends, events.holds)
-                )
+                times = (await converse(pcm, engines, monologue=False)).times(TurnCommitted)
+                ends.append(score_detections(times, events.turn_ends, events.holds))
             if events.takes or events.backchannels:
-                held = await hold(pcm, ears, monologue=True)
-                takes.append(
-                    score(held.times(BargeIn), events.takes, events.backchannels)
-                )
+                times = (await converse(pcm, engines, monologue=True)).times(BargeIn)
+                takes.append(score_detections(times, events.takes, events.backchannels))
         progress(dialogue.id)
-    return joined(ends), joined(takes)
+    return joined_scores(ends), joined_scores(takes)
 
 
-def dialogue_variant(ends: Score, takes: Score, names: dict[str, str]) -> Variant:
+def dialogue_variant(ends: DetectionScore, takes: DetectionScore, names: dict[str, str]) -> Variant:
     """Protocol 2's figures."""
-    figures = [
-        figure
-        for what, label, found in (("end", "turn ends", ends), ("take", "floor taken", takes))
-        for figure in (
-            shares(
-                f"{what}_found",
-                f"{label}: found, -0.25 to +3 s",
-                [True] * len(found.delays_s) + [False] * found.missed,
-                lower=False,
-            ),
-            Figure(f"{what}_delay_ms", f"{label}: delay", "ms", tuple(1000 * d for d in found.delays_s)),
-            shares(
-                f"{what}_false",
-                f"{label}: told where there was none",
-                [True] * found.false_spans + [False] * found.true_spans,
-            ),
-        )
-    ]
-    return Variant(
-        "dialogues", "each speaker's own channel, the real conversation", names, figures=tuple(figures)
-    )
+    figures: list[Figure] = []
+    for what, label, found in (("end", "turn ends", ends), ("take", "floor taken", takes)):
+        hits = [True] * len(found.delays_s) + [False] * found.missed
+        false = [True] * found.false_spans + [False] * found.true_spans
+        figures += [
+            proportion(f"{what}_found", f"{label}: found, -0.25 to +3 s", hits, lower_is_better=False),
+            milliseconds(f"{what}_delay_ms", f"{label}: delay", found.delays_s),
+            proportion(f"{what}_false", f"{label}: detected where there was none", false),
+        ]
+    about = "each speaker's own channel, the real conversation"
+    return Variant("dialogues", about, names, figures=tuple(figures))

@@ -1,7 +1,7 @@
-"""Whether sound and picture of a long film drift apart: its time stamps, and its lips at both ends.
+"""`cvi bench lips --drift`: whether sound and picture of a long film drift apart.
 
-An hour is rendered faster than it plays when most of it is silence; the time stamps are those of any film
-of that length. Every one is read, and the lips of the first and the last minute are set against the sound.
+An hour with little speech is rendered faster than it plays, and its time stamps are those of any film of
+that length. Every one is read, and the lips of the first and the last minute are compared with the sound.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from cvi.audio.block import PLAYED_HZ, Pcm
-from cvi.bench.layers.landmarks import Rgb, track
-from cvi.bench.layers.lips import SEED, TEXT, Measured, lag_ms
+from cvi.bench.layers.landmarks import track
+from cvi.bench.layers.lips import SEED, TEXT, FilmMeasurement, lag_ms, pictures
 from cvi.bench.run import Figure, Variant
 from cvi.errors import MissingError
 from cvi.face.base import FaceSettings
@@ -37,7 +37,7 @@ _SOUND_SLACK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Stamps:
+class FilmTimestamps:
     """`picture_s`: each picture's time; `sound_gaps`: samples missing (+) or doubled (-) between packets of
     sound; where picture and sound begin and end, seconds."""
 
@@ -59,7 +59,7 @@ def measure_drift(face: FaceSettings, engine: str, seconds: float, say: Callable
         request = ResolvedFilm(path, face, engine, script, "flite", TtsSettings(), seed=SEED)
         film = asyncio.run(render_film(request))
         say("reading the time stamps")
-        figures = list(stamp_figures(read_stamps(path), face.fps, film.duration_s))
+        figures = list(timestamp_figures(read_timestamps(path), face.fps, film.duration_s))
         say("finding the landmarks of the first and the last minute")
         try:
             figures += _lips(path, film.track, face.fps)
@@ -70,21 +70,21 @@ def measure_drift(face: FaceSettings, engine: str, seconds: float, say: Callable
     return Variant(name, about, {"face": engine, "tts": "flite"}, figures=tuple(figures))
 
 
-def stamp_figures(stamps: Stamps, fps: int, duration_s: float) -> Iterator[Figure]:
-    """How exact a film's times are; all but the end are zero in a perfect one."""
-    off = np.abs(np.array(stamps.picture_s) - np.arange(len(stamps.picture_s)) / fps)
+def timestamp_figures(timestamps: FilmTimestamps, fps: int, duration_s: float) -> Iterator[Figure]:
+    """How exact a film's times are; all but the last are zero in a perfect one."""
+    off = np.abs(np.array(timestamps.picture_s) - np.arange(len(timestamps.picture_s)) / fps)
     yield Figure("stamp_error_ms", "a picture's time against its number", "ms", (1000 * float(off.max()),))
-    gaps = float(sum(abs(gap) for gap in stamps.sound_gaps))
+    gaps = float(sum(abs(gap) for gap in timestamps.sound_gaps))
     yield Figure("sound_gap_samples", "samples missing or doubled in the sound", "", (gaps,))
-    yield Figure("sound_start_ms", "the sound begins at", "ms", (1000 * stamps.sound_start_s,))
-    missing = ceil(duration_s * fps - 1e-6) - len(stamps.picture_s)
+    yield Figure("sound_start_ms", "the sound begins at", "ms", (1000 * timestamps.sound_start_s,))
+    missing = ceil(duration_s * fps - 1e-6) - len(timestamps.picture_s)
     yield Figure("missing_pictures", "pictures missing", "", (float(missing),))
     # Each ends with a whole unit of its own: a frame here, a block of 21 ms there.
-    over_s = stamps.sound_end_s - len(stamps.picture_s) / fps
+    over_s = timestamps.sound_end_s - len(timestamps.picture_s) / fps
     yield Figure("end_ms", "end of the sound after end of the picture", "ms", (1000 * over_s,))
 
 
-def read_stamps(path: Path) -> Stamps:
+def read_timestamps(path: Path) -> FilmTimestamps:
     """The times of every packet of a film; nothing is decoded."""
     import av
 
@@ -106,7 +106,7 @@ def read_stamps(path: Path) -> Stamps:
             # What comes before zero is the encoder's priming, which players leave out.
             start_s = max(float(time_s), 0.0) if start_s is None else start_s
             at_s = time_s + (packet.duration or 0) * packet.time_base
-    return Stamps(tuple(pictures), tuple(gaps), start_s or 0.0, float(at_s or 0.0))
+    return FilmTimestamps(tuple(pictures), tuple(gaps), start_s or 0.0, float(at_s or 0.0))
 
 
 def _sparse(seconds: float) -> Iterator[ScriptLine]:
@@ -125,8 +125,9 @@ def _lips(path: Path, speech: SpeechTrack, fps: int) -> list[Figure]:
     for first in (0, len(asked) - length):
         part = cut(speech, first / fps, (first + length) / fps)
         heard: Pcm = sound[round(first / fps * PLAYED_HZ) :][: len(part.pcm)]
-        seen = track(_pictures(path, first, length, fps))
-        ends.append(lag_ms(Measured(seen, heard, part, asked[first : first + length], fps), slice(None)))
+        seen = track(islice(pictures(path, first, fps), length))
+        film = FilmMeasurement(seen, heard, part, asked[first : first + length], fps)
+        ends.append(lag_ms(film, slice(None)))
     return [
         Figure("av_offset_ms", "picture after sound, first minute", "ms", (ends[0],)),
         Figure("av_drift_ms", "from the first minute to the last", "ms", (ends[1] - ends[0],)),
@@ -142,17 +143,3 @@ def cut(track: SpeechTrack, first_s: float, last_s: float) -> SpeechTrack:
         if first <= piece.start and piece.start + piece.length <= last
     )
     return SpeechTrack(track.pcm[first:last], pieces)
-
-
-def _pictures(path: Path, first: int, count: int, fps: int) -> Iterator[Rgb]:
-    """Pictures `first` to `first + count` of a film, RGB."""
-    import av
-
-    with av.open(str(path)) as film:
-        stream = film.streams.video[0]
-        assert stream.time_base is not None
-        film.seek(int(first / fps / stream.time_base), stream=stream)
-        shown = film.decode(video=0)
-        wanted = (frame for frame in shown if frame.time is not None and frame.time * fps > first - 0.5)
-        for frame in islice(wanted, count):
-            yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)

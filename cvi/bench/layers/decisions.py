@@ -1,0 +1,247 @@
+"""From heard pauses and labels to false cuts and delays (protocol 1, after eot-bench).
+
+Every labelled silence is a decision. A rule that gives the floor away in a hold before speech goes on has cut
+somebody off; in an end, how long it took is the delay. Rules are swept as in eot-bench: a threshold on the
+judge's probability, a shortest silence before it is believed, and a longest silence after which the floor
+passes whatever the judge says.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+
+from cvi.bench.layers.measurement import wins
+from cvi.bench.layers.simulation import HeardPause
+from cvi.bench.recordings.labels import LabelledTurn, Silence
+from cvi.bench.statistics import Interval
+from cvi.turns.base import VAD_HOP_S
+from cvi.turns.completeness import blend
+from cvi.turns.thresholds import TurnThresholds
+
+JUDGES = {
+    "silence": "silence alone, 0.8 s",
+    "words": "ours, without a turn model",
+    "voice": "turn model alone",
+    "both": "ours, with the turn model",
+}
+"""Who says whether a turn is over, and what the report calls it."""
+GIVE_UP_S = 4.0
+"""An end in which a rule has not given the floor away by then counts with this delay."""
+
+_THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
+_DELAYS_S = tuple(np.arange(0.0, 1.01, 0.05))
+_TIMEOUTS_S = tuple(np.arange(0.2, 3.01, 0.1))
+_RESAMPLES = 500
+
+Floats = npt.NDArray[np.float64]
+FloorRule = Callable[[HeardPause], float | None]
+"""When a rule gives the floor away in a pause, seconds in the recording, if speech does not go on; None:
+never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One labelled silence and the pauses heard in it. `group` is what bootstrap samples are drawn by."""
+
+    recording: str
+    source: str
+    group: str
+    is_end: bool
+    start_s: float
+    pauses: tuple[HeardPause, ...]
+    end_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeardTurns:
+    """All decisions, and the pauses that were heard where the labels have speech."""
+
+    decisions: list[Decision]
+    pauses_in_speech: list[HeardPause]
+
+    def as_data(self) -> dict[str, object]:
+        """For the file beside the record."""
+        return {
+            "decisions": [asdict(decision) for decision in self.decisions],
+            "astray": [asdict(pause) for pause in self.pauses_in_speech],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoints:
+    """The best of the sweep, each with its 95 % interval over resampled recordings; None out of reach.
+
+    Shares of false cuts at a mean delay of 300 and 600 ms; mean delays, s, at 5 and 10 % of false cuts.
+    """
+
+    cuts_at_300: Interval | None = None
+    cuts_at_600: Interval | None = None
+    delay_at_5: Interval | None = None
+    delay_at_10: Interval | None = None
+
+
+def decide(turn: LabelledTurn, heard: Sequence[HeardPause]) -> HeardTurns:
+    """Each labelled silence of a turn with the pauses that overlap it most."""
+    own: dict[int, list[HeardPause]] = {}
+    in_speech: list[HeardPause] = []
+    for pause in heard:
+        overlaps_s = [_overlap_s(pause, silence) for silence in turn.silences]
+        best = int(np.argmax(overlaps_s)) if overlaps_s else -1
+        if best < 0 or overlaps_s[best] <= 0:
+            in_speech.append(pause)
+        else:
+            own.setdefault(best, []).append(pause)
+    decisions = [
+        Decision(
+            turn.id,
+            turn.source,
+            turn.group,
+            silence.is_end,
+            silence.start_s,
+            tuple(own.get(number, ())),
+            silence.end_s,
+        )
+        for number, silence in enumerate(turn.silences)
+    ]
+    return HeardTurns(decisions, in_speech)
+
+
+def probability(pause: HeardPause, judge: str) -> tuple[float, float] | None:
+    """The probability a judge gives that the turn is over, and when; None when speech went on before."""
+    words = None if pause.words is None or pause.words_s is None else (pause.words, pause.words_s)
+    voice = None if pause.voice is None or pause.voice_s is None else (pause.voice, pause.voice_s)
+    if judge == "both" and words is not None and voice is not None:
+        return blend(words[0], voice[0]), max(words[1], voice[1])
+    return {"words": words, "voice": voice}.get(judge)
+
+
+def program_rule(judge: str, thresholds: TurnThresholds, *, computing: bool = True) -> FloorRule:
+    """The program's own rule: patience by probability. `computing` False: as if judging took no time."""
+
+    def rule(pause: HeardPause) -> float | None:
+        judged = probability(pause, judge)
+        if judged is None:
+            return None
+        ready_s = judged[1] if computing else pause.known_s
+        return _next_hop(max(pause.speech_end_s + thresholds.patience_s(judged[0]), ready_s))
+
+    return rule
+
+
+def sweep_rule(judge: str, threshold: float, delay_s: float, timeout_s: float) -> FloorRule:
+    """eot-bench's rule; the judge "silence" knows the timeout alone."""
+
+    def rule(pause: HeardPause) -> float | None:
+        late_s = pause.speech_end_s + timeout_s
+        judged = None if judge == "silence" else probability(pause, judge)
+        if judged is not None and judged[0] >= threshold:
+            late_s = min(late_s, max(pause.speech_end_s + delay_s, judged[1]))
+        return _next_hop(max(late_s, pause.known_s))
+
+    return rule
+
+
+def gives_floor_at(pause: HeardPause, rule: FloorRule) -> float | None:
+    """When the rule gives the floor away in a pause; None when speech goes on before."""
+    at_s = rule(pause)
+    return at_s if at_s is not None and at_s < _or_endless(pause.resumed_s) else None
+
+
+def gives_floor_after(decision: Decision, rule: FloorRule) -> float | None:
+    """How long after a labelled silence began the rule gives the floor away; None when it does not."""
+    times = (gives_floor_at(pause, rule) for pause in decision.pauses)
+    return next((at_s - decision.start_s for at_s in times if at_s is not None), None)
+
+
+def operating_points(decisions: Sequence[Decision], judge: str, seed: int = 0) -> OperatingPoints:
+    """Sweep the rules of a judge. Chosen and measured on the same decisions, as eot-bench does it."""
+    if len({decision.is_end for decision in decisions}) < 2:
+        return OperatingPoints()
+    rules = [(t, d, o) for t, d, o in product(_THRESHOLDS, _DELAYS_S, _TIMEOUTS_S) if d <= o]
+    if judge == "silence":
+        rules = [(1.0, 0.0, float(timeout_s)) for timeout_s in np.arange(0.1, 3.01, 0.02)]
+    costs = np.stack([_costs(decision, judge, np.array(rules)) for decision in decisions], axis=1)
+    ends = np.array([decision.is_end for decision in decisions])
+    cuts, waits = costs[:, ~ends], costs[:, ends]
+    draws = [d for d in _draws([x.group for x in decisions], seed) if d[ends].sum() and d[~ends].sum()]
+
+    def point(pick: Callable[[Floats, Floats], float]) -> Interval | None:
+        value = pick(cuts.mean(axis=1), waits.mean(axis=1))
+        if math.isnan(value):
+            return None
+        drawn = [pick(_mean(cuts, draw[~ends]), _mean(waits, draw[ends])) for draw in draws]
+        low, high = np.nanpercentile(drawn, [2.5, 97.5])
+        return Interval(value, float(low), float(high))
+
+    return OperatingPoints(
+        point(lambda cut, wait: _least(cut, wait <= 0.3)),
+        point(lambda cut, wait: _least(cut, wait <= 0.6)),
+        point(lambda cut, wait: _least(wait, cut <= 0.05)),
+        point(lambda cut, wait: _least(wait, cut <= 0.10)),
+    )
+
+
+def area_under_curve(decisions: Sequence[Decision], judge: str) -> float | None:
+    """Chance that an end's last pause scores above a hold's; None where there are not both."""
+    scores: dict[bool, list[float]] = {True: [], False: []}
+    for decision in decisions:
+        judged = [found[0] for pause in decision.pauses if (found := probability(pause, judge)) is not None]
+        scores[decision.is_end] += judged[-1:]
+    return float(wins(scores[True], scores[False]).mean()) if scores[True] and scores[False] else None
+
+
+def _costs(decision: Decision, judge: str, rules: Floats) -> Floats:
+    """What each rule (threshold, delay, timeout) makes of a silence, as `sweep_rule` and `gives_floor_after`
+    would: for a hold 1 where it is cut, for an end the delay."""
+    threshold, delay_s, timeout_s = rules.T
+    after_s = np.full(len(rules), np.nan)
+    for pause in decision.pauses:
+        at_s = pause.speech_end_s + timeout_s
+        judged = None if judge == "silence" else probability(pause, judge)
+        if judged is not None:
+            early_s = np.maximum(pause.speech_end_s + delay_s, judged[1])
+            at_s = np.where(judged[0] >= threshold, np.minimum(at_s, early_s), at_s)
+        at_s = np.ceil(np.maximum(at_s, pause.known_s) / VAD_HOP_S - 1e-6) * VAD_HOP_S
+        first = np.isnan(after_s) & (at_s < _or_endless(pause.resumed_s))
+        after_s = np.where(first, at_s - decision.start_s, after_s)
+    if decision.is_end:
+        return np.asarray(np.where(np.isnan(after_s), GIVE_UP_S, after_s), np.float64)
+    return np.asarray(~np.isnan(after_s), np.float64)
+
+
+def _overlap_s(pause: HeardPause, silence: Silence) -> float:
+    until_s = min(_or_endless(pause.resumed_s), _or_endless(silence.end_s), 1e6)
+    return until_s - max(pause.speech_end_s, silence.start_s)
+
+
+def _or_endless(time_s: float | None) -> float:
+    return math.inf if time_s is None else time_s
+
+
+def _next_hop(time_s: float) -> float:
+    """Decisions are made when a hop of the detector is over."""
+    return math.ceil(time_s / VAD_HOP_S - 1e-6) * VAD_HOP_S
+
+
+def _least(values: Floats, allowed: npt.NDArray[np.bool_]) -> float:
+    return float(values[allowed].min()) if allowed.any() else math.nan
+
+
+def _draws(groups: Sequence[str], seed: int) -> list[Floats]:
+    """How often each decision is taken, recordings drawn with replacement."""
+    names = sorted(set(groups))
+    index = np.array([names.index(group) for group in groups])
+    rng = np.random.default_rng(seed)
+    drawn = (rng.integers(len(names), size=len(names)) for _ in range(_RESAMPLES))
+    return [np.bincount(draw, minlength=len(names))[index].astype(np.float64) for draw in drawn]
+
+
+def _mean(rows: Floats, weights: Floats) -> Floats:
+    mean: Floats = rows @ weights / weights.sum()
+    return mean
