@@ -278,15 +278,20 @@ async def build_engine_set(
     )
     errors = [result for result in results if isinstance(result, BaseException)]
     if errors:
-        for result in results:
-            if not isinstance(result, BaseException) and hasattr(result, "close"):
-                closing = result.close()
-                if closing is not None:
-                    await closing
+        await _close_built(results)
         face_thread.close()
         raise errors[0]
     vad, stt, llm, tts, face, turns = results
     return EngineSet(SpeechEngines(vad, stt, llm, tts, turns, ear), face, face_thread)
+
+
+async def _close_built(results: tuple[Any, ...]) -> None:
+    """Close every engine among the results; errors and the layers that are None have no `close`."""
+    for result in results:
+        if hasattr(result, "close"):
+            closing = result.close()
+            if closing is not None:
+                await closing
 
 
 def _stt_settings(config: ResolvedConfig) -> SttSettings:

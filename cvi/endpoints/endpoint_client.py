@@ -192,21 +192,13 @@ class EndpointClient:
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            raise self.silent(route) from error
+            raise self.too_slow(route) from error
 
-    def silent(self, route: str) -> EngineError:
-        """The error for an answer that does not begin in time."""
-        return EngineError(
-            f"{self.place(route)} sent nothing within {self.timeouts.first_s:g} s.",
-            _SLOW,
-        )
-
-    def stalled(self, route: str) -> EngineError:
-        """The error for an answer that stops in the middle."""
-        return EngineError(
-            f"{self.place(route)} fell silent for {self.timeouts.stall_s:g} s in the middle of an answer.",
-            _SLOW,
-        )
+    def too_slow(self, route: str, begun: bool = False) -> EngineError:
+        """The error for an answer that does not begin in time or, once `begun`, stops in the middle."""
+        stall = f"fell silent for {self.timeouts.stall_s:g} s in the middle of an answer"
+        happened = stall if begun else f"sent nothing within {self.timeouts.first_s:g} s"
+        return EngineError(f"{self.place(route)} {happened}.", _SLOW)
 
     @asynccontextmanager
     async def _failures(self, route: str) -> AsyncIterator[None]:
@@ -311,8 +303,7 @@ class StreamedAnswer:
             except TimeoutError as error:
                 if not limit.expired():
                     raise
-                make = self._client.stalled if self._begun else self._client.silent
-                raise make(self._route) from error
+                raise self._client.too_slow(self._route, self._begun) from error
             yield item
 
 

@@ -52,53 +52,63 @@ class Gguf:
                 "The llama.cpp engine needs the package llama-cpp-python.",
                 "Run: pip install llama-cpp-python",
             ) from error
-        self._api: Any = llama_cpp
-        self.path = path
-        self._model: Any = None
-        self._context: Any = None
-        self._batch: Any = None
         _check_file(path)
         _silence(llama_cpp)
-        model_params = llama_cpp.llama_model_default_params()
-        model_params.n_gpu_layers = gpu_layers if gpu_layers >= 0 else 0x7FFFFFFF
-        llama_cpp.llama_backend_init()
-        # A llama.cpp that was compiled with AMX crashes (SIGILL) where the kernel or hypervisor withholds it
-        # at run time, which cannot be asked. With such a build weights are not repacked for AMX. (Ours is
-        # built without: see scripts/environment.)
-        if b"AMX_INT8 = 1" in llama_cpp.llama_print_system_info():
-            model_params.use_extra_bufts = False
-        self._model = llama_cpp.llama_model_load_from_file(str(path).encode(), model_params)
-        if not self._model:
-            raise EngineError(
-                f"llama.cpp cannot load {path}.", "The file is damaged or of a kind it does not know."
-            )
+        self._api: Any = llama_cpp
+        self.path = path
+        self._context: Any = None
+        self._batch: Any = None
+        self._model: Any = self._load(gpu_layers)
         self._vocab = llama_cpp.llama_model_get_vocab(self._model)
         self.vocabulary_size: int = llama_cpp.llama_vocab_n_tokens(self._vocab)
         self.context_tokens = min(context_tokens, int(llama_cpp.llama_model_n_ctx_train(self._model)))
-        params = llama_cpp.llama_context_default_params()
-        params.n_ctx = self.context_tokens
-        params.n_batch = params.n_ubatch = _BATCH_TOKENS
-        params.n_threads = params.n_threads_batch = threads
-        params.no_perf = True
-        if not llama_cpp.llama_supports_gpu_offload():
-            # Slower on a CPU: 29 against 25 ms a token, 11 against 8 a token of prompt.
-            params.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        self._context = llama_cpp.llama_init_from_model(self._model, params)
-        if not self._context:
-            self.close()
-            raise EngineError(
-                f"There is no memory for {self.context_tokens} tokens of context of {path.name}.",
-                "Set a smaller context, or choose a smaller model.",
-            )
+        self._context = self._new_context(threads)
         self._memory = llama_cpp.llama_get_memory(self._context)
         self._batch = llama_cpp.llama_batch_init(_BATCH_TOKENS, 0, 1)
         self._held: list[int] = []
         self._logits_fresh = False
         self._adds_bos = bool(llama_cpp.llama_vocab_get_add_bos(self._vocab))
-        everything = range(self.vocabulary_size)
-        self.end_tokens = [i for i in everything if llama_cpp.llama_vocab_is_eog(self._vocab, i)]
-        self.control_tokens = [i for i in everything if llama_cpp.llama_vocab_is_control(self._vocab, i)]
+        tokens = range(self.vocabulary_size)
+        self.end_tokens = [i for i in tokens if llama_cpp.llama_vocab_is_eog(self._vocab, i)]
+        self.control_tokens = [i for i in tokens if llama_cpp.llama_vocab_is_control(self._vocab, i)]
         self._outside = frozenset(self.end_tokens) | frozenset(self.control_tokens)
+
+    def _load(self, gpu_layers: int) -> Any:
+        api = self._api
+        params = api.llama_model_default_params()
+        params.n_gpu_layers = gpu_layers if gpu_layers >= 0 else 0x7FFFFFFF
+        api.llama_backend_init()
+        # A llama.cpp that was compiled with AMX crashes (SIGILL) where the kernel or hypervisor withholds it
+        # at run time, which cannot be asked. With such a build weights are not repacked for AMX. (Ours is
+        # built without: see scripts/environment.)
+        if b"AMX_INT8 = 1" in api.llama_print_system_info():
+            params.use_extra_bufts = False
+        model = api.llama_model_load_from_file(str(self.path).encode(), params)
+        if not model:
+            raise EngineError(
+                f"llama.cpp cannot load {self.path}.",
+                "The file is damaged or of a kind it does not know.",
+            )
+        return model
+
+    def _new_context(self, threads: int) -> Any:
+        api = self._api
+        params = api.llama_context_default_params()
+        params.n_ctx = self.context_tokens
+        params.n_batch = params.n_ubatch = _BATCH_TOKENS
+        params.n_threads = params.n_threads_batch = threads
+        params.no_perf = True
+        if not api.llama_supports_gpu_offload():
+            # Slower on a CPU: 29 against 25 ms a token, 11 against 8 a token of prompt.
+            params.flash_attn_type = api.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        context = api.llama_init_from_model(self._model, params)
+        if not context:
+            self.close()
+            raise EngineError(
+                f"There is no memory for {self.context_tokens} tokens of context of {self.path.name}.",
+                "Set a smaller context, or choose a smaller model.",
+            )
+        return context
 
     # --- text and tokens
 

@@ -1,9 +1,9 @@
 """Recognition by Whisper through faster-whisper and CTranslate2.
 
-Whisper reads a window of sound at once, so a turn is a window that is decoded again: now and then for
-partial text, at each pause for the final one. Sound before a long pause is frozen into text once the
-window grows, so that a window stays under 15 s and a long turn costs no more than a short one. Decoding
-is greedy, in one language, without timestamps, and never conditioned on earlier text, which loops.
+Whisper decodes a whole window of sound, so a turn's window is decoded again now and then for partial text,
+and at each pause for final text. Once the window is long, what lies before a pause becomes text for good, so
+that a window stays under 15 s and a long turn costs no more than a short one. Decoding is greedy, in one
+language, without timestamps, and not conditioned on earlier text, which leads to loops.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ _FREEZE_AT_S = 8.0
 _LONGEST_WINDOW_S = 14.0
 _PAUSE_S = 0.5
 _LOOK_EVERY_S = 0.1
-# What is decoded reaches this far past the last speech, and level can tell speech: no need to do it again.
+# A decoded window that reaches this far past the last speech need not be decoded again, where the level shows
+# what is speech.
 _TAIL_S = 0.1
 _CLEAR_CONTRAST_DB = 20.0
 # Whisper makes up words ("Thank you.") for a window without any sound.
@@ -39,10 +40,10 @@ _SILENT_DB = -65.0
 
 
 def build(settings: SttSettings) -> SttEngine:
-    """Read a model folder: `settings.model` is its path or its name among the pulled models.
+    """Load a model; `settings.model` is its folder or the name of a pulled one. Nothing is downloaded.
 
-    Never downloads. Raises MissingError without package or model, UsageError for a language the model
-    does not know, EngineError for a folder or device that does not work.
+    Raises MissingError without package or model, UsageError for a language that the model does not know,
+    EngineError for a folder or device that does not work.
     """
     from ctranslate2 import get_cuda_device_count
     from faster_whisper import WhisperModel
@@ -77,7 +78,7 @@ def build(settings: SttSettings) -> SttEngine:
 
 
 class FasterWhisper:
-    """One model on one thread; turns share it. Methods are called from the event loop."""
+    """One model on one thread, shared by turns. Methods are called from the event loop."""
 
     name = "faster-whisper"
 
@@ -88,16 +89,18 @@ class FasterWhisper:
         self._stage = NativeThread("stt")
 
     async def warm(self) -> None:
-        """Decode a moment of noise."""
+        """Decode half a second of noise. Raises EngineError."""
         noise = np.random.default_rng(0).integers(-500, 500, HEARD_HZ // 2).astype(np.int16)
         await self._stage.run(lambda: self.transcribe(noise))
 
     def open(self) -> SttStream:
+        """Begin a turn. Raises EngineError after `close`."""
         if self._model is None:
             raise EngineError("The recognizer was closed.", "Start a new conversation.")
         return _Turn(self, self._stage)
 
     def close(self) -> None:
+        """Free the model once the running call has returned."""
         self._model = None
         self._stage.close()
 
@@ -180,7 +183,7 @@ class _Turn:
         return " ".join(filter(None, [*self._frozen, self._text]))
 
     def _covered(self) -> bool:
-        """Whether the text at hand holds all that was said."""
+        """Whether the text covers all speech so far."""
         if self._decoded_to == self._end:
             return True
         if not self._decoded_to or self._edges.contrast_db() < _CLEAR_CONTRAST_DB:
@@ -213,7 +216,7 @@ class _Turn:
         )
 
     async def _freeze_quietly(self) -> None:
-        """Freeze in the background; what fails is left to `final`, which tells."""
+        """Freeze in the background; an error is left to `final`, which meets it again and raises it."""
         try:
             async with self._decoding:
                 if self._due_to_freeze():
@@ -223,7 +226,8 @@ class _Turn:
             return
 
     async def _freeze(self) -> None:
-        """Turn the window up to a pause, or else up to its quietest moment, into text for good."""
+        """Turn the window up to a pause, or up to its quietest moment, into text that is not decoded
+        again."""
         pcm = self._joined()
         longest = round(_LONGEST_WINDOW_S * HEARD_HZ)
         cut = (self._cut or self._window_start) - self._window_start

@@ -1,11 +1,11 @@
 """Recognition by pocketsphinx: English, offline, from the package alone. Demo quality.
 
-Sound is searched while it arrives, on one thread; `final` only ends the search and takes the best path
-through what was found. Each `final`, and each long pause, closes a segment, and the turn's text is its
-segments joined: on a turn spoken with pauses that is as exact as one search over the whole (word error
-rate 11.0 % against 11.6 % on joined flite sentences, 34 % against 36 % on eleven real recordings), and
-its cost does not grow with the turn. The second search over each segment that pocketsphinx has by
-default is off: it makes 15.0 % into 12.9 % on single flite sentences, and `final` 90 ms instead of 20.
+Sound is decoded while it arrives, on one thread; `final` only ends the search and takes the best path. Each
+`final` and each long pause closes a segment, and the turn's text is that of its segments. On turns with
+pauses this is as exact as one search over the whole (word error rate 11.0 % against 11.6 % on joined flite
+sentences, 34 % against 36 % on eleven real recordings), and its cost does not grow with the turn. The second
+search over each segment, pocketsphinx's default, is off: it improves 15.0 % to 12.9 % on single flite
+sentences, but `final` takes 90 ms instead of 20.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _STEP_S = 0.05
 _PREROLL_S = 0.3
 _PAUSE_S = 0.5
 _LONGEST_SEGMENT_S = 20.0
-# Where voice stands less than this above the noise, a pause cannot be told from speech by level.
+# With less contrast between voice and noise, the level does not show pauses.
 _CLEAR_CONTRAST_DB = 20.0
 _NOT_WORDS = re.compile(r"\(\d+\)|<[^>]*>|\[[^\]]*\]|\+\+[^+]*\+\+")
 
 
 def build(settings: SttSettings) -> SttEngine:
-    """Read the model (0.4 s). `hotwords` and `device` mean nothing to this engine.
+    """Read the model (0.4 s). `hotwords` and `device` have no effect.
 
     Raises UsageError for a language other than English, MissingError without the package.
     """
@@ -46,10 +46,10 @@ def build(settings: SttSettings) -> SttEngine:
 
 
 class PocketsphinxEngine:
-    """One decoder on one thread, lent to one turn at a time and kept warm between turns.
+    """One decoder on one thread, used by one turn at a time.
 
-    Two turns open at once both work: each takes the decoder when it has sound to search, which closes
-    a segment of the other. Methods are called from the event loop.
+    Two turns may be open at once: each takes the decoder when it has sound, which closes a segment of the
+    other. Methods are called from the event loop.
     """
 
     name = "pocketsphinx"
@@ -59,25 +59,26 @@ class PocketsphinxEngine:
         self._stage = NativeThread("stt")
 
     async def warm(self) -> None:
-        """Search a moment of faint noise, which reads the model's pages in."""
+        """Decode 0.2 s of faint noise, which reads the model's memory in."""
         stream = self.open()
         stream.feed(np.random.default_rng(0).integers(-8, 8, HEARD_HZ // 5).astype(np.int16))
         await stream.final()
         stream.close()
 
     def open(self) -> SttStream:
+        """Begin a turn. Raises EngineError after `close`."""
         if self._decoder is None:
             raise EngineError("The recognizer was closed.", "Start a new conversation.")
         return _Turn(self._stage, _Search(self._decoder))
 
     def close(self) -> None:
-        """Let the decoder go; its memory is freed when the call under way has returned."""
+        """Free the decoder once the running call has returned."""
         self._decoder = None
         self._stage.close()
 
 
 class _Turn:
-    """The event loop's side of a turn: queues sound and asks the thread to search it."""
+    """The event loop's side of a turn: queues sound and has the thread decode it."""
 
     def __init__(self, stage: NativeThread, search: _Search) -> None:
         self._stage = stage
@@ -127,7 +128,7 @@ class _Search:
         self._error: EngineError | None = None
 
     def advance(self) -> None:
-        """Search what is queued. An error is kept for `finish`."""
+        """Decode what is queued. An error is stored for `finish`."""
         try:
             while self.queue and not self.closed:
                 self._take(self.queue.popleft())
@@ -135,7 +136,7 @@ class _Search:
             self._error = error
 
     def finish(self) -> str:
-        """Search what is queued, close the segment and return the whole turn's text."""
+        """Decode what is queued, close the segment and return the whole turn's text. Raises EngineError."""
         self.advance()
         if self._error is not None:
             error, self._error = self._error, None
@@ -144,7 +145,7 @@ class _Search:
         return self.text
 
     def yield_decoder(self) -> None:
-        """Called, on the same thread, by another turn that needs the decoder."""
+        """Let another turn have the decoder; it calls this on the same thread."""
         if self.closed:
             self._decoder.end()
         else:
@@ -179,7 +180,7 @@ class _Search:
         return self._decoder.listening and self._decoder.user is self
 
     def _begin(self) -> None:
-        """Take the decoder and start a segment with what was heard just before."""
+        """Take the decoder and start a segment with the sound just before."""
         if self._decoder.listening and isinstance(self._decoder.user, _Search):
             self._decoder.user.yield_decoder()
         self._decoder.user = self
@@ -189,7 +190,7 @@ class _Search:
         self._waiting.clear()
 
     def _seal(self) -> None:
-        """End the segment, if one is open, and keep its text."""
+        """Close the open segment, if there is one, and store its text."""
         if not self._holds_decoder():
             return
         self._decoder.end()
@@ -201,8 +202,8 @@ class _Search:
         self._text_changed("")
 
     def _quiet_since(self, since_s: float) -> bool:
-        """Whether nothing since then is speech by its level. A turn begins with speech, so not before
-        the first segment was closed, and never where voice and noise are too close to tell."""
+        """Whether the level shows no speech since then. False before the first segment was closed, because a
+        turn begins with speech, and where voice and noise are too close."""
         if not self._sealed_before and not self._holds_decoder():
             return False
         if self._edges.contrast_db() < _CLEAR_CONTRAST_DB:
@@ -211,14 +212,14 @@ class _Search:
         return last_s is None or last_s <= since_s
 
     def _shorten_waiting(self) -> None:
-        kept = sum(map(len, self._waiting))
-        while kept - len(self._waiting[0]) >= _PREROLL_S * HEARD_HZ:
-            kept -= len(self._waiting.popleft())
+        waiting = sum(map(len, self._waiting))
+        while waiting - len(self._waiting[0]) >= _PREROLL_S * HEARD_HZ:
+            waiting -= len(self._waiting.popleft())
 
     def _text_changed(self, running: str) -> None:
         self.text = " ".join(filter(None, [*self._sealed, _words(running)]))
 
 
 def _words(found: str) -> str:
-    """Plain lower-case words of what the model spells with variants "(2)" and <markers>."""
+    """Lower-case words, without the model's variants "(2)" and <markers>."""
     return " ".join(_NOT_WORDS.sub(" ", found).lower().split())

@@ -1,8 +1,8 @@
-"""One pocketsphinx decoder, called without holding the interpreter's lock.
+"""One pocketsphinx decoder, called without holding Python's global interpreter lock.
 
-The package's own binding keeps the lock for as long as a call takes: up to 75 ms for 100 ms of sound,
-during which no other thread of the program draws a frame or moves a sample. The same shared object
-exports the C API of pocketsphinx 5, and calls through ctypes let the lock go, so we call that.
+The package's own binding holds the lock during a call: up to 75 ms for 100 ms of sound, in which no other
+thread draws a frame or moves a sample. The same shared object exports the C API of pocketsphinx 5, and ctypes
+releases the lock.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ _API: dict[str, tuple[object, list[object]]] = {
 
 
 class SphinxDecoder:
-    """The English model of the wheel, listening in utterances. Used by one thread at a time.
+    """A decoder with the English model of the package. Used by one thread at a time.
 
-    The cepstral mean is tracked live and kept from utterance to utterance, so that a voice heard once
-    is heard better the next time. `user` is whoever began the running utterance. The model is freed with
-    the object.
+    The cepstral mean is estimated live and carried from utterance to utterance, so a voice is recognized
+    better the second time. `user` is the object that began the running utterance, `listening` whether one
+    runs. The model is freed with the object.
     """
 
     def __init__(self, *, second_pass: bool = False, lattice: bool = True) -> None:
-        """Reads the model: about 0.4 s and 90 MB. `second_pass` decodes each utterance again from its
-        lexicon of candidates when it ends, `lattice` looks for the best path through what was found.
+        """Read the model: about 0.4 s and 90 MB. `second_pass` decodes each utterance again from its
+        candidates when it ends; `lattice` searches the best path through the candidates.
 
-        Raises MissingError when the package or its model is not here, EngineError when it cannot be read.
+        Raises MissingError without the package or its model, EngineError for a model that cannot be read.
         """
         package = _package()
         model = package / "model" / "en-us"
@@ -84,7 +84,7 @@ class SphinxDecoder:
         self.listening = True
 
     def process(self, pcm: Pcm) -> None:
-        """Search through 16 kHz int16 samples; costs about 15 % of their duration."""
+        """Decode int16 samples at HEARD_HZ; takes about 15 % of their duration. Raises EngineError."""
         if pcm.dtype != np.int16 or pcm.ndim != 1:
             raise ValueError(f"sound is int16 of shape (n,), got {pcm.dtype} of shape {pcm.shape}")
         samples = np.ascontiguousarray(pcm)
@@ -115,7 +115,7 @@ def _package() -> Path:
 
 
 def _library(package: Path) -> ctypes.CDLL:
-    """The package's shared object, with the prototypes of what is called here."""
+    """The package's shared object, with prototypes for the functions in use."""
     files = [package / f"_pocketsphinx{suffix}" for suffix in EXTENSION_SUFFIXES]
     found = next((file for file in files if file.is_file()), None)
     if found is None:
