@@ -6,11 +6,13 @@ import argparse
 import sys
 from pathlib import Path
 
+from cvi.characters import PARAMETERS_FILE
 from cvi.errors import CviError, MissingError
 from cvi.face.replica import find_replica
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit status: 0, 1 failure, 2 misuse, 130 interrupted."""
     parser = argparse.ArgumentParser(prog="python -m cvi.characters", description=__doc__)
     parser.add_argument("replica", help="name, or folder with character.yaml; atlas.npz is written there")
     parser.add_argument("--threads", type=int, default=2)
@@ -38,14 +40,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _folder(name_or_path: str) -> Path:
     given = Path(name_or_path)
-    return given if (given / "character.yaml").is_file() else find_replica(name_or_path)
+    return given if (given / PARAMETERS_FILE).is_file() else find_replica(name_or_path)
 
 
 def _bake(folder: Path, threads: int, height: int, quality: int, seconds: float | None) -> None:
     from rich.progress import Progress
 
     try:
-        from cvi.characters.oven import BakeOptions, bake
+        from cvi.characters.baker import BakeOptions, bake
     except ImportError as error:
         raise _needs(error) from error
     with Progress() as progress:
@@ -66,12 +68,11 @@ def _portrait(folder: Path, picture: Path, threads: int) -> None:
 
     try:
         from cvi.characters.character import load_character
-        from cvi.characters.portrait import portrait
-        from cvi.characters.sitter import Sitter
+        from cvi.characters.subject import Subject, portrait
     except ImportError as error:
         raise _needs(error) from error
-    sitter = Sitter(load_character(folder / "character.yaml"), threads)
-    cv2.imwrite(str(picture), portrait(sitter, {}, 1.0)[..., ::-1])
+    subject = Subject(load_character(folder / PARAMETERS_FILE), threads)
+    cv2.imwrite(str(picture), portrait(subject, {}, 1.0)[..., ::-1])
 
 
 def _needs(error: ImportError) -> MissingError:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cvi.characters.kernel import EYE, TEETH, TONGUE, Array, Params, kernel
-from cvi.characters.noise import hash3
+from cvi.characters.kernel import EYE, TEETH, TONGUE, Array, Params, hash3, kernel
 from cvi.characters.scene import Field, Grid, Kinds, march
 from cvi.characters.shade import shade
 
@@ -46,7 +45,7 @@ class Rect:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class PosedScene:
     """One pose before the camera: its numbers, its field on a grid, the hair's density, the lamps."""
 
     p: Params
@@ -129,7 +128,7 @@ def _fine_rows(
                     fine_depth[y, x] = z
 
 
-def photograph(scene: Scene, rect: Rect, threads: int, scale: float = 1.0) -> tuple[Array, Array]:
+def render_rectangle(scene: PosedScene, rect: Rect, threads: int, scale: float = 1.0) -> tuple[Array, Array]:
     """March the rectangle at 2 x 2, `scale` output pixels for one of the 1280 x 720 picture.
 
     Returns linear premultiplied RGBA (2h, 2w, 4) and view distance (2h, 2w; FAR where nothing is).

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import math
 
-from cvi.characters.distance import bell, capsule, ellipsoid, smooth_max, smooth_min, step
-from cvi.characters.kernel import CLOTH, UNDERSHIRT, Params, kernel
+from cvi.characters.kernel import (
+    CLOTH,
+    UNDERSHIRT,
+    Params,
+    bell,
+    capsule,
+    ellipsoid,
+    kernel,
+    smooth_max,
+    smooth_min,
+    step,
+)
 
 # The values of the shape number `garment`.
 GARMENTS = ("crew", "blazer", "shirt", "v-neck", "hoodie", "turtleneck", "blouse", "blazer over shirt")

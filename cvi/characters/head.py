@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import math
 
-from cvi.characters.distance import bell, capsule, smooth_max, smooth_min
-from cvi.characters.eye_shape import with_eyes
-from cvi.characters.kernel import GLASSES, METAL, SKIN, TEETH, TONGUE, Params, kernel
-from cvi.characters.mouth_shape import half_width, inside_distance, lip_distance, lips_at
-from cvi.characters.nose import with_nose
-from cvi.characters.skull import ear, skull
+from cvi.characters.eye_model import with_eyes
+from cvi.characters.kernel import (
+    GLASSES,
+    METAL,
+    SKIN,
+    TEETH,
+    TONGUE,
+    Params,
+    bell,
+    capsule,
+    kernel,
+    smooth_max,
+    smooth_min,
+)
+from cvi.characters.mouth_model import half_width, inside_distance, lip_distance, lips_at
+from cvi.characters.skull import ear, skull, with_nose
 
 # The rims: depth of their middle, how far back they bend to the sides, height above the eyes.
 RIM_Z, RIM_BEND, RIM_Y = 0.875, 0.42, -0.035

@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import math
 
-from cvi.characters.cloth import cloth_colour, solid_colour
-from cvi.characters.distance import bell, step
-from cvi.characters.eye import glint, iris_colour, lid_shade, sclera_colour
-from cvi.characters.eye_shape import BALL, BALL_Z, closure_at
-from cvi.characters.hair_density import transmittance
+from cvi.characters.eye_model import BALL, BALL_Z, closure_at, glint, iris_colour, lid_shade, sclera_colour
 from cvi.characters.kernel import (
     CLOTH,
     EYE,
@@ -21,11 +17,24 @@ from cvi.characters.kernel import (
     TEETH,
     UNDERSHIRT,
     Array,
+    Colour,
     Params,
+    bell,
     kernel,
+    noise3,
+    step,
 )
-from cvi.characters.mouth_shape import half_width, lips_at
-from cvi.characters.noise import noise3
+from cvi.characters.materials import (
+    base_colour,
+    cloth_colour,
+    lid_colour,
+    solid_colour,
+    with_freckles,
+    with_hair_roots,
+    with_lips,
+    wrinkle,
+)
+from cvi.characters.mouth_model import half_width, lips_at
 from cvi.characters.scene import (
     CELL,
     Grid,
@@ -34,15 +43,7 @@ from cvi.characters.scene import (
     occlusion,
     soft_normal,
     soft_shadow,
-)
-from cvi.characters.skin import (
-    Colour,
-    base_colour,
-    lid_colour,
-    with_freckles,
-    with_hair_roots,
-    with_lips,
-    wrinkle,
+    transmittance,
 )
 
 

@@ -10,10 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.characters.camera import Rect, project
-from cvi.characters.distance import step
-from cvi.characters.hair_density import through
-from cvi.characters.kernel import Array, kernel
-from cvi.characters.scene import Grid, distance_at, soft_normal
+from cvi.characters.kernel import Array, kernel, step
+from cvi.characters.scene import Grid, distance_at, soft_normal, through
 
 Pull = Callable[[Array, float], Array]
 
@@ -222,7 +220,7 @@ def _raster(
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class StrandSegments:
     """Segments of strands projected into a rectangle and sorted from far to near."""
 
     ends: tuple[Array, Array, Array, Array]  # ax, ay, bx, by
@@ -236,7 +234,7 @@ class Prepared:
 def prepare(
     rect: Rect, strands: Array, colour: Array, width_px: float, alpha: Array | float, nearer: float,
     scale: float,
-) -> Prepared:  # fmt: skip
+) -> StrandSegments:  # fmt: skip
     """Project strands (n, points, 3) for a 2 x 2 supersampled rectangle.
 
     width_px: in pixels of the 1280 x 720 picture. `nearer` moves strands towards the camera, so that the
@@ -254,7 +252,7 @@ def prepare(
     shown = (np.maximum(x[:, :-1], x[:, 1:]) > -4) & (np.minimum(x[:, :-1], x[:, 1:]) < wide + 4)
     shown &= (np.maximum(y[:, :-1], y[:, 1:]) > -4) & (np.minimum(y[:, :-1], y[:, 1:]) < high + 4)
     middle = (0.5 * (z[:, :-1] + z[:, 1:]) - nearer)[shown]
-    return Prepared(
+    return StrandSegments(
         (x[:, :-1][shown], y[:, :-1][shown], x[:, 1:][shown], y[:, 1:][shown]),
         middle,
         (0.5 * (colour[:, :-1] + colour[:, 1:]))[shown],
@@ -264,7 +262,7 @@ def prepare(
     )
 
 
-def draw(image: Array, depth: Array, segments: Prepared) -> None:
+def draw(image: Array, depth: Array, segments: StrandSegments) -> None:
     """Draw onto a 2 x 2 supersampled premultiplied RGBA rectangle."""
     s = segments
     _raster(image, depth, *s.ends, s.z, s.colour, s.width, s.opacity, s.order)

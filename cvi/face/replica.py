@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from cvi.errors import MissingError, UsageError
-from cvi.files import sha256_of, write_text
+from cvi.files import sha256_of
 from cvi.paths import replicas_dir, shared_dir
 
 CARD = "replica.yaml"
@@ -36,6 +36,8 @@ class ReplicaCard:
     description: str = ""
     voices: Mapping[str, str] = field(default_factory=dict)
     """The voice that suits it, by tts engine."""
+    made_of: str = ""
+    """Of a stock character: what its atlas was baked from (`cvi.characters.baker.made_of`)."""
 
 
 def list_replicas() -> dict[str, Path]:
@@ -93,6 +95,7 @@ def load_replica_card(folder: Path) -> ReplicaCard:
         files={str(name): str(value) for name, value in files.items()},
         description=str(data.get("description", "")),
         voices=_voices(card, data.get("voices") or {}),
+        made_of=str(data.get("made_of", "")),
         **texts,
     )
 
@@ -114,16 +117,6 @@ def _voices(card: Path, given: Any) -> dict[str, str]:
     if not isinstance(given, dict):
         raise UsageError(f"{card}: 'voices' must map tts engines to voices.", "For example: {flite: slt}")
     return {str(engine): str(voice) for engine, voice in given.items()}
-
-
-def write_hashes(folder: Path) -> None:
-    """Bring the hashes in `replica.yaml` up to date with the files it names; `atlas.npz` is always named."""
-    card = folder / CARD
-    data = yaml.safe_load(card.read_text(encoding="utf-8"))
-    names = {*(data.get("files") or {}), "atlas.npz"}
-    data["files"] = {name: sha256_of(folder / name) for name in sorted(names)}
-    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
-    write_text(card, text)
 
 
 def _check(folder: Path, name: str, expected: str) -> None:

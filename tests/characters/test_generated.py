@@ -23,7 +23,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def oven(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def bakes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Exit statuses of the bakes to come; 0 leaves an atlas."""
     statuses = [0]
 
@@ -37,14 +37,14 @@ def oven(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return statuses
 
 
-def test_a_generated_character_is_found_with_good_hashes(oven: list[int]) -> None:
+def test_a_generated_character_is_found_with_good_hashes(bakes: list[int]) -> None:
     folder = generate_character("tess", 7, None, 1)
     card = load_replica_card(find_replica("tess"))
     assert card.folder == folder and card.name == "Tess" and set(card.files) == {"atlas.npz", "character.yaml"}
     assert "7" in card.description
 
 
-def test_seeds_make_different_people_and_the_same_seed_the_same(oven: list[int]) -> None:
+def test_seeds_make_different_people_and_the_same_seed_the_same(bakes: list[int]) -> None:
     people = [
         yaml.safe_load((generate_character(name, seed, None, 1) / "character.yaml").read_text(encoding="utf-8"))
         for name, seed in (("ann", 1), ("ben", 2), ("cid", 1))
@@ -52,7 +52,7 @@ def test_seeds_make_different_people_and_the_same_seed_the_same(oven: list[int])
     assert people[0] == people[2] != people[1]
 
 
-def test_a_relative_is_named(oven: list[int]) -> None:
+def test_a_relative_is_named(bakes: list[int]) -> None:
     folder = generate_character("jane", 3, "june", 1)
     assert "june" in load_replica_card(folder).description
     with pytest.raises(MissingError, match="junne"):
@@ -60,8 +60,8 @@ def test_a_relative_is_named(oven: list[int]) -> None:
     assert "jack" not in list_replicas()
 
 
-def test_a_stopped_bake_is_no_replica_and_goes_on(oven: list[int], home: Path) -> None:
-    oven[:] = [130, 0]
+def test_a_stopped_bake_is_no_replica_and_goes_on(bakes: list[int], home: Path) -> None:
+    bakes[:] = [130, 0]
     with pytest.raises(CviError, match="not finished"):
         generate_character("tess", 7, None, 1)
     assert "tess" not in list_replicas()
@@ -73,6 +73,6 @@ def test_a_stopped_bake_is_no_replica_and_goes_on(oven: list[int], home: Path) -
 
 
 @pytest.mark.parametrize("name", ["", "Tess", "../tess", "a" * 80, "two words"])
-def test_names_that_cannot_be(oven: list[int], name: str) -> None:
+def test_names_that_cannot_be(bakes: list[int], name: str) -> None:
     with pytest.raises(UsageError, match="cannot be called"):
         generate_character(name, 7, None, 1)

@@ -11,8 +11,8 @@ def build(settings: FaceSettings) -> FaceEngine:
     Raises `MissingError` when a file is not here, `UsageError` for a wrong file, kind or frame size.
     """
     from cvi.face.replica import check_drawn_by
-    from cvi.face.sculpted.atlas import Atlas
+    from cvi.face.sculpted.atlas import ATLAS_FILE, Atlas
     from cvi.face.sculpted.renderer import SculptedFace
 
     check_drawn_by("sculpted", settings.replica, "a stock replica")
-    return SculptedFace(Atlas(settings.replica / "atlas.npz"), settings)
+    return SculptedFace(Atlas(settings.replica / ATLAS_FILE), settings)

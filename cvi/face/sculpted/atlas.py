@@ -15,6 +15,7 @@ import numpy.typing as npt
 from cvi.errors import MissingError, UsageError
 from cvi.face.planes import Box, Bytes, Floats, check_size
 
+ATLAS_FILE = "atlas.npz"
 FORMAT = 1
 TONE_STEPS, TONE_TOP = 1024, 4.0
 """The tone curve is tabled in so many steps over the square root of 0..TONE_TOP."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from cvi.characters.distance import bell
-from cvi.characters.kernel import Params, kernel
+from cvi.characters.kernel import Params, bell, kernel
 
 LINE_Y = -0.550  # height of the closed mouth's line
 RED_UPPER, RED_LOWER = 0.82, 0.86  # outer edge of the red, in tube radii from the tube's middle

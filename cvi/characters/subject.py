@@ -9,16 +9,17 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cvi.characters.camera import FAR, Rect, Scene, photograph
-from cvi.characters.character import Character
+from cvi.characters import lighting
+from cvi.characters.atlas_patches import HEAD
+from cvi.characters.camera import FAR, HEIGHT_PX, WIDTH_PX, PosedScene, Rect, render_rectangle
+from cvi.characters.character import Character, make_params
 from cvi.characters.face_hair import make_beard, make_brows, make_lashes
-from cvi.characters.hair_density import empty_density, hair_density
 from cvi.characters.hairstyles import hairline, make_hair
 from cvi.characters.kernel import Array, Params
-from cvi.characters.light import make_lights
-from cvi.characters.params import make_params
-from cvi.characters.scene import Field, resampled, sample_scene
-from cvi.characters.strands import Prepared, draw, light_strands, prepare, smooth
+from cvi.characters.lighting import make_lights
+from cvi.characters.room import make_room
+from cvi.characters.scene import Field, empty_density, hair_density, resampled, sample_scene
+from cvi.characters.strands import StrandSegments, draw, light_strands, prepare, smooth
 
 Image = npt.NDArray[np.float32]
 LASH_COLOUR = (0.016, 0.011, 0.009)
@@ -28,7 +29,7 @@ _EARS_FLAT = {"ear_size": 0.5, "ear_out": 0.0}  # hair lies over ears, which giv
 EYES_ONLY = {"lid_left", "lid_right", "eye_mode", "gaze_x", "gaze_y", "squint"}
 
 
-class Sitter:
+class Subject:
     """`picture` may be called again and again; it uses `threads` threads."""
 
     def __init__(self, character: Character, threads: int = 2) -> None:
@@ -39,7 +40,7 @@ class Sitter:
         self._field = sample_scene(p)
         look = character.look
         self._hair: tuple[Array, Array, Array] | None = None
-        self._prepared: dict[tuple[Rect, float], Prepared] = {}
+        self._prepared: dict[tuple[Rect, float], StrandSegments] = {}
         self._fog = empty_density()
         if character.hair.count > 0:
             bare = make_params({**character.shape, "glasses": 0.0, "earrings": 0.0, **_EARS_FLAT})
@@ -70,8 +71,8 @@ class Sitter:
         if not glasses:
             shape["glasses"] = 0.0
         p = make_params(shape, pose)
-        image, depth = photograph(
-            Scene(p, self._posed(p, pose, glasses), self._fog, self.lights), rect, self._threads, scale
+        image, depth = render_rectangle(
+            PosedScene(p, self._posed(p, pose, glasses), self._fog, self.lights), rect, self._threads, scale
         )
         for segments in self._strands(rect, p, scale):
             if p["eye_mode"] >= 2:
@@ -91,7 +92,7 @@ class Sitter:
             field = resampled(field, EYES_BOX if worn else ((-1, 1), (-0.5, 0.5), (-0.3, 1.1)), p)
         return field
 
-    def _strands(self, rect: Rect, p: Params, scale: float) -> Iterator[Prepared]:
+    def _strands(self, rect: Rect, p: Params, scale: float) -> Iterator[StrandSegments]:
         """Brows, beard, lashes and hair as they lie in a rectangle."""
         look, character = self.character.look, self.character
         tint = np.array(look.brow or look.colour)
@@ -133,3 +134,15 @@ def _halve(image: Array) -> Image:
 def _nearest_depth(depth: Array) -> Array:
     h, w = depth.shape
     return np.asarray(np.minimum(depth.reshape(h // 2, 2, w // 2, 2).min((1, 3)), FAR))
+
+
+def portrait(subject: Subject, pose: Mapping[str, float], scale: float) -> npt.NDArray[np.uint8]:
+    """RGB (720 * scale, 1280 * scale, 3); `pose` is added to the resting one."""
+    everything = Rect(0, 0, WIDTH_PX, HEIGHT_PX)
+    size = round(WIDTH_PX * scale), round(HEIGHT_PX * scale)
+    room = cv2.resize(make_room(subject.character.room), size, interpolation=cv2.INTER_AREA)
+    image, _ = subject.picture(HEAD, pose, scale)
+    left = round(HEAD.x0 * scale)
+    part = room[:, left : left + image.shape[1]]
+    part[:] = part * (1 - image[..., 3:]) + image[..., :3]
+    return lighting.to_display(np.asarray(room, np.float32), everything, scale)

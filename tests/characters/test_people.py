@@ -17,10 +17,9 @@ from cvi.face.sculpted.atlas import Atlas
 
 pytest.importorskip("numba", reason="baking needs the train extra")
 
-from cvi.characters import oven
-from cvi.characters.character import load_character
-from cvi.characters.params import make_params
-from cvi.characters.people import invent
+from cvi.characters import baker
+from cvi.characters.character import load_character, make_params
+from cvi.characters.generated import invent
 from cvi.characters.room import KINDS, RoomOptions, make_room
 
 SHIPPED = Path(__file__).parents[2] / "replicas"
@@ -91,7 +90,7 @@ def test_an_unknown_room_is_refused() -> None:
 
 
 class _Steps:
-    """Stands in for the bakery: three steps, which may be interrupted."""
+    """Stands in for the baker: three steps, which may be interrupted."""
 
     taken: ClassVar[list[str]] = []
     stop_at = ""
@@ -115,7 +114,7 @@ class _Steps:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(oven, "Bakery", _Steps)
+    monkeypatch.setattr(baker, "Baker", _Steps)
     _Steps.taken, _Steps.stop_at = [], ""
     (tmp_path / "character.yaml").write_text("shape: {smile: 0.2}\n")
     return tmp_path
@@ -124,10 +123,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_stopped_bake_goes_on(folder: Path) -> None:
     _Steps.stop_at = "eyes"
     with pytest.raises(KeyboardInterrupt):
-        oven.bake(folder)
+        baker.bake(folder)
     assert not (folder / "atlas.npz").exists()
     _Steps.stop_at = ""
-    assert oven.bake(folder) == folder / "atlas.npz"
+    assert baker.bake(folder) == folder / "atlas.npz"
     assert _Steps.taken == ["head", "mouth", "eyes"]
     assert not (folder / ".bake").exists()
     with np.load(folder / "atlas.npz") as atlas:
@@ -135,24 +134,24 @@ def test_a_stopped_bake_goes_on(folder: Path) -> None:
 
 
 def test_a_bake_out_of_time_says_so(folder: Path) -> None:
-    assert oven.bake(folder, seconds=-1) is None
+    assert baker.bake(folder, seconds=-1) is None
     assert _Steps.taken == [] and not (folder / "atlas.npz").exists()
 
 
 def test_a_changed_person_and_a_damaged_step_are_baked_anew(folder: Path) -> None:
     _Steps.stop_at = "eyes"
     with pytest.raises(KeyboardInterrupt):
-        oven.bake(folder)
+        baker.bake(folder)
     next((folder / ".bake").glob("*/01.npz")).write_bytes(b"half a step")
     _Steps.stop_at = ""
-    oven.bake(folder)
+    baker.bake(folder)
     assert _Steps.taken == ["head", "mouth", "mouth", "eyes"]
     _Steps.stop_at = "mouth"
     with pytest.raises(KeyboardInterrupt):
-        oven.bake(folder)
+        baker.bake(folder)
     (folder / "character.yaml").write_text("shape: {smile: 0.3}\n")
     _Steps.stop_at = ""
-    oven.bake(folder)
+    baker.bake(folder)
     assert _Steps.taken[4:] == ["head", "head", "mouth", "eyes"]
 
 

@@ -8,20 +8,19 @@ import numpy as np
 import pytest
 
 from cvi.errors import UsageError
-from cvi.face.sculpted.atlas import Atlas
+from cvi.face.replica import load_replica_card
 
 pytest.importorskip("numba", reason="baking needs the train extra")
 
-from cvi.characters import film, recipe
+from cvi.characters import PARAMETERS_FILE, atlas_patches, lighting
+from cvi.characters.atlas_patches import turning_depth
+from cvi.characters.baker import HEIGHTS, BakeOptions, made_of
 from cvi.characters.camera import DISTANCE, FOCAL_PX, HEIGHT, HEIGHT_PX, WIDTH_PX, project
-from cvi.characters.character import load_character
-from cvi.characters.depth import turning_depth
+from cvi.characters.character import load_character, load_parameters, make_params
 from cvi.characters.face_hair import make_lashes
 from cvi.characters.head import RIM_BEND, RIM_Y, RIM_Z, head_distance
 from cvi.characters.kernel import SKIN
-from cvi.characters.mouth_shape import lips_at
-from cvi.characters.oven import HEIGHTS, BakeOptions, bake_key
-from cvi.characters.params import make_params
+from cvi.characters.mouth_model import lips_at
 
 SHIPPED = sorted(
     path.parent for path in (Path(__file__).parents[2] / "replicas").glob("*/character.yaml")
@@ -30,16 +29,25 @@ SHIPPED = sorted(
 
 @pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
 def test_a_shipped_atlas_is_what_its_parameters_bake(folder: Path) -> None:
-    """`python -m cvi.characters NAME`, with no option, makes this very atlas."""
-    atlas = Atlas(folder / "atlas.npz")
-    source = (folder / "character.yaml").read_bytes()
-    assert str(atlas.array("made_of")) == bake_key(source, BakeOptions())
+    """`python -m cvi.characters NAME`, with no option, makes this very atlas: its hash stands beside what it is of."""
+    card = load_replica_card(folder)
+    assert "atlas.npz" in card.files
+    assert card.made_of == made_of(load_parameters(folder / PARAMETERS_FILE), BakeOptions())
 
 
-def test_a_key_tells_what_changes_the_picture() -> None:
-    keys = {bake_key(b"a", BakeOptions()), bake_key(b"b", BakeOptions())}
-    keys |= {bake_key(b"a", BakeOptions(height=1080)), bake_key(b"a", BakeOptions(quality=90))}
-    assert len(keys) == 4
+def test_the_record_of_a_bake_changes_with_what_changes_the_picture() -> None:
+    records = {made_of({"shape": {"smile": smile}}, BakeOptions()) for smile in (0.1, 0.2)}
+    records |= {made_of({"shape": {"smile": 0.1}}, options) for options in (BakeOptions(height=1080), BakeOptions(quality=90))}
+    assert len(records) == 4
+
+
+def test_comments_and_order_do_not_change_the_record(tmp_path: Path) -> None:
+    texts = ("# one\nshape: {smile: 0.2, age: 0.1}\n", "shape:\n  age: 0.1  # another\n  smile: 0.2\n")
+    records = set()
+    for text in texts:
+        (tmp_path / PARAMETERS_FILE).write_text(text)
+        records.add(made_of(load_parameters(tmp_path / PARAMETERS_FILE), BakeOptions()))
+    assert len(records) == 1
 
 
 def test_an_impossible_height_is_refused() -> None:
@@ -51,14 +59,14 @@ def test_an_impossible_height_is_refused() -> None:
 def test_patches_have_whole_even_sides_at_every_height(height: int) -> None:
     """The live renderer cuts patches to even pixels: an odd one would be shifted by half of one."""
     scale = height / HEIGHT_PX
-    for rect in (recipe.HEAD, recipe.MOUTH, *recipe.EYES):
+    for rect in (atlas_patches.HEAD, atlas_patches.MOUTH, *atlas_patches.EYES):
         sides = np.array([rect.x0, rect.y0, rect.x1, rect.y1]) * scale
         assert np.all(sides % 2 == 0)
 
 
 def test_a_larger_picture_sees_the_same_eyeball() -> None:
     p = make_params({})
-    small, large = (recipe.eyeball_directions(p, recipe.EYES[1], 1, scale) for scale in (1.0, 2.0))
+    small, large = (atlas_patches.eyeball_directions(p, atlas_patches.EYES[1], 1, scale) for scale in (1.0, 2.0))
     assert large.shape == (2 * small.shape[0], 2 * small.shape[1], 3)
     middle = large.reshape(small.shape[0], 2, small.shape[1], 2, 3).mean((1, 3))
     seen = (small[..., 2] > 0.3) & (np.abs(middle[..., 2] - small[..., 2]) < 0.1)
@@ -67,10 +75,10 @@ def test_a_larger_picture_sees_the_same_eyeball() -> None:
 
 def test_sharpening_leaves_even_surfaces_and_keeps_edges_in_place() -> None:
     even = np.full((40, 40, 3), 0.4, np.float32)
-    assert np.allclose(film.crisp(even), even, atol=1e-6)
+    assert np.allclose(lighting.crisp(even), even, atol=1e-6)
     edge = even.copy()
     edge[:, 20:] = 0.6
-    drawn = film.crisp(edge)
+    drawn = lighting.crisp(edge)
     assert np.array_equal(drawn[5, :, 0] > 0.5, edge[5, :, 0] > 0.5)
     assert drawn[5, 19, 0] < 0.4 and drawn[5, 20, 0] > 0.6 and drawn.max() < 0.65
 
@@ -108,7 +116,7 @@ def test_a_turn_moves_glasses_as_one_piece() -> None:
 
 def seen_gap(family: str, jaw: float) -> tuple[float, float]:
     """How much of the middle of a mouth shows no lip, and the gap its curves say; head units."""
-    p = make_params({"smile": 0.25}, recipe.mouth_pose(family, jaw))
+    p = make_params({"smile": 0.25}, atlas_patches.mouth_pose(family, jaw))
     _, line, gap_up, gap_down, _, _, lip_z, _ = lips_at(0.0, p)
     heights = np.linspace(line - gap_down - 0.02, line + gap_up + 0.02, 200)
     inside = 0
