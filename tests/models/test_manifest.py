@@ -32,9 +32,10 @@ def test_urls_hold_repository_revision_and_folder() -> None:
 def test_expand_takes_ids_and_profiles_once_each() -> None:
     ids = [model.id for model in expand(["cpu", "faster-whisper-small", "smart-turn-v3"])]
     assert ids == [
+        "whisper-base",
         "faster-whisper-small",
-        "qwen2.5-1.5b-instruct",
-        "piper-en-us-lessac-medium",
+        "qwen2.5-coder-1.5b-instruct",
+        "piper-en-us-joe-medium",
         "smart-turn-v3",
     ]
 
