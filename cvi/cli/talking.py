@@ -24,7 +24,8 @@ from cvi.engines import ResolvedConfig, build_engine_set, conversation_settings,
 from cvi.errors import CviError, UsageError
 from cvi.models.profiles import Resolution, resolve_profile
 from cvi.paths import conversations_dir
-from cvi.persona.loading import load_persona
+from cvi.persona.effects import not_in_effect
+from cvi.persona.loading import load_document, load_persona
 from cvi.transport.devices import cameras
 from cvi.transport.file import FileTransport
 from cvi.transport.local import LocalTransport
@@ -41,6 +42,7 @@ def run_talk(request: Request) -> None:
     chosen = resolve(persona, replica=request.replica, profile=request.profile, profile_of=_resolve)
     if chosen.note:
         console.print(chosen.note, style="yellow")
+    _say_what_does_nothing(request.persona, chosen, console)
     conversation_id = new_id()
     folder = conversations_dir() / conversation_id
     settings = conversation_settings(chosen, conversation_id, conversational_context=request.context)
@@ -51,6 +53,14 @@ def run_talk(request: Request) -> None:
     else:
         asyncio.run(_speak(request, chosen, settings, folder, (width, height), console))
     _report(conversation_id, request, console)
+
+
+def _say_what_does_nothing(name: str, chosen: ResolvedConfig, console: Console) -> None:
+    fields: dict[str, list[str]] = {}
+    for each in not_in_effect(load_document(name), served=False, small_model=chosen.small_model):
+        fields.setdefault(each.why, []).append(each.field)
+    for why, names in fields.items():
+        console.print(f"No effect here: {', '.join(names)} ({why})", style="dim", markup=False)
 
 
 def _resolve(profile: str) -> Resolution:

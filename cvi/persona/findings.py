@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from cvi.persona.effects import EFFECTS, Effect
 from cvi.persona.layers import HOSTED_STT_PREFIX, HOSTED_TTS
 from cvi.persona.schema import Persona
-from cvi.persona.section import Section, references
+from cvi.persona.section import Section, references, section_of
 from cvi.persona.yaml_document import MAX_BYTES, DocumentFault, Node, parse
 
 Place = tuple[str | int, ...]
@@ -112,6 +113,7 @@ def _walk(
     for key, member in node.members.items():
         name = model.other_spellings.get(str(key), str(key))
         place = (*at, name)
+        effect = EFFECTS.get(".".join(part for part in place if isinstance(part, str)))
         if name in model.model_fields:
             part = section_of(model.model_fields[name].annotation)
             if part is not None and member.is_mapping:
@@ -122,14 +124,20 @@ def _walk(
                     _walk(item, part, (*place, index), places, errors, warnings)
             else:
                 _note(member, place, places)
-            if name in model.not_yet and member.value not in (None, model.not_yet[name]):
-                warnings.append(_at_key(member, f"'{key}' is accepted and has no effect here yet", ""))
-        elif key in model.without_effect:
-            instead = model.without_effect[str(key)]
-            remedy = f"What has an effect: {instead}." if instead else ""
-            warnings.append(_at_key(member, f"'{key}' is accepted and has no effect here", remedy))
+            _judge(member, str(key), effect, warnings)
+        elif effect is not None:
+            _judge(member, str(key), effect, warnings)
         elif node.is_mapping:
             errors.append(_at_key(member, f"'{key}' is not a key {_where(at)}", _remedy(str(key), model, at)))
+
+
+def _judge(member: Node, key: str, effect: Effect | None, warnings: list[DocumentFault]) -> None:
+    """Warn of a key that does nothing, wherever the persona is used."""
+    if effect is None or effect.is_in_effect(served=False, small_model=False):
+        return
+    if member.value is not None and member.value != effect.neutral:
+        message = f"'{key}' is accepted and has no effect here: {effect.why}"
+        warnings.append(_at_key(member, message, effect.remedy))
 
 
 def _note(node: Node, at: Place, places: dict[Place, Node]) -> None:
@@ -307,14 +315,3 @@ def _kind_of(value: Any) -> str:
 def _dotted(at: Place) -> str:
     """A place as people write it: layers.llm.model, objectives[0]."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in at).lstrip(".")
-
-
-def section_of(annotation: Any) -> type[Section] | None:
-    """The section that a field holds, alone, in a list or as an option."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return annotation
-    for argument in get_args(annotation):
-        found = section_of(argument)
-        if found is not None:
-            return found
-    return None

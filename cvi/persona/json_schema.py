@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cvi.persona.effects import foreign_keys, sections
 from cvi.persona.layers import HOSTED_TTS
 from cvi.persona.schema import Persona
 from cvi.persona.section import Section
@@ -14,22 +15,15 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 def json_schema() -> dict[str, Any]:
     """A self-contained schema. Accepted keys without an effect are marked `deprecated`."""
     schema = Persona.model_json_schema(mode="validation")
-    parts = {part.__name__: part for part in _sections(Section)}
-    for name, body in schema.get("$defs", {}).items():
-        if name in parts:
-            _complete(body, parts[name])
-    _complete(schema, Persona)
+    for at, part in sections():
+        _complete(schema if part is Persona else schema["$defs"][part.__name__], part, at)
     schema["title"] = "cvi persona"
     tts = schema["$defs"]["Tts"]["properties"]["engine"]
     tts["examples"] = ["espeak", "flite", "piper", "openai", *HOSTED_TTS]
     return {"$schema": DRAFT, **schema}
 
 
-def _sections(base: type[Section]) -> list[type[Section]]:
-    return [part for child in base.__subclasses__() for part in (child, *_sections(child))]
-
-
-def _complete(body: dict[str, Any], part: type[Section]) -> None:
+def _complete(body: dict[str, Any], part: type[Section], at: str) -> None:
     properties: dict[str, Any] = body["properties"]
     required: list[str] = body.pop("required", [])
     spellings: dict[str, list[str]] = {name: [name] for name in required}
@@ -39,8 +33,8 @@ def _complete(body: dict[str, Any], part: type[Section]) -> None:
         properties[other] = about | {"description": f"Another spelling of '{ours}'. {meaning}".strip()}
         if ours in spellings:
             spellings[ours].append(other)
-    for key, instead in part.without_effect.items():
-        about_key = "Accepted, without effect here." + (f" What has one: {instead}." if instead else "")
+    for key, effect in foreign_keys(at).items():
+        about_key = f"Accepted, without effect in a file: {effect.why}. {effect.remedy}".strip()
         properties.setdefault(key, {"deprecated": True, "description": about_key})
     single = [names[0] for names in spellings.values() if len(names) == 1]
     if single:

@@ -21,15 +21,10 @@ HOSTED_MODEL_PREFIX = "tavus-"
 HOSTED_STT_PREFIX = "tavus-"
 HOSTED_TTS = ("cartesia", "elevenlabs", "azure", "playht")
 _SPEED_WORDS = {"slowest": 0.7, "slow": 0.85, "normal": 1.0, "fast": 1.15, "fastest": 1.3}
-_NO_REPLACEMENT = ""
 
 
 def _unhyphened(value: Any) -> Any:
     return "timebased" if value == "time-based" else value
-
-
-def _no_replacement(*names: str) -> dict[str, str]:
-    return dict.fromkeys(names, _NO_REPLACEMENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +76,6 @@ class Perception(Section):
         "tool_prompt": "visual_tool_prompt",
         "perception_tools": "visual_tools",
     }
-    not_yet: ClassVar = {
-        "engine": None,
-        "perception_model": "off",
-        "visual_awareness_queries": [],
-        "audio_awareness_queries": [],
-        "visual_tool_prompt": "",
-        "audio_tool_prompt": "",
-        "visual_tools": [],
-        "audio_tools": [],
-        "perception_analysis_queries": [],
-    }
 
     engine: str | None = None
     """Our engine; the profile chooses when it is left out."""
@@ -113,11 +97,6 @@ class Stt(Endpoint):
     """How the participant's speech becomes text."""
 
     other_spellings: ClassVar = {"stt_engine": "engine"}
-    without_effect: ClassVar = {
-        "participant_pause_sensitivity": "layers.conversational_flow.turn_taking_patience",
-        "participant_interrupt_sensitivity": "layers.conversational_flow.replica_interruptibility",
-        "smart_turn_detection": "layers.conversational_flow.turn_detection_model",
-    }
 
     engine: str | None = None
     """pocketsphinx, faster-whisper, openai, ...; hosted names stand for the profile's engine."""
@@ -147,13 +126,6 @@ class ConversationalFlow(Section):
         "pal_interruptibility": "replica_interruptibility",
         "face_interruptibility": "replica_interruptibility",
     }
-    without_effect: ClassVar = _no_replacement("turn_commitment", "active_listening", "noise_cancellation")
-    not_yet: ClassVar = {
-        "voice_isolation": "off",
-        "wake_phrase": "",
-        "sleep_phrase": "",
-        "idle_engagement": "off",
-    }
 
     turn_detection_model: Annotated[
         Literal["sparrow-2", "sparrow-1", "sparrow-0", "timebased"], BeforeValidator(_unhyphened)
@@ -179,13 +151,6 @@ class ConversationalFlow(Section):
 
 class Llm(Endpoint):
     """What thinks."""
-
-    without_effect: ClassVar = {
-        **_no_replacement("disable_vision", "enable_llm_proxy", "is_custom"),
-        "model_name": "model",
-        "endpoint": "base_url",
-        "tools": "the persona's own tools",
-    }
 
     engine: str | None = None
     """llama-cpp, openai, ...; with `base_url` it is openai unless said otherwise."""
@@ -245,10 +210,6 @@ class Llm(Endpoint):
 class VoiceSettings(Section):
     """How the voice speaks."""
 
-    without_effect: ClassVar = _no_replacement(
-        "stability", "similarity_boost", "style", "use_speaker_boost", "emotion", "volume"
-    )
-
     speed: Pace | Literal["slowest", "slow", "normal", "fast", "fastest"] = 1.0
     """1.0 is the voice's own pace; 0.5 to 2.0, or slowest, slow, normal, fast, fastest."""
     pitch: Pace = 1.0
@@ -259,8 +220,6 @@ class Tts(Endpoint):
     """How text becomes speech."""
 
     other_spellings: ClassVar = {"tts_engine": "engine", "tts_model_name": "model"}
-    without_effect: ClassVar = {"playht_user_id": _NO_REPLACEMENT}
-    not_yet: ClassVar = {"pronunciation_dictionary_id": ""}
 
     engine: str | None = None
     """espeak, flite, piper, openai, ...; hosted names stand for the profile's engine."""
@@ -313,11 +272,6 @@ class Face(Section):
 
 class Layers(Section):
     """The stages of a conversation; what is left out is the profile's choice."""
-
-    without_effect: ClassVar = {
-        **_no_replacement("transport", "conferencing", "capabilities", "knowledge_base"),
-        "vqa": "layers.perception",
-    }
 
     perception: Perception = Field(default_factory=Perception)
     stt: Stt = Field(default_factory=Stt)

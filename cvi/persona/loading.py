@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from cvi.errors import UsageError
 from cvi.files import replacing
@@ -75,6 +76,12 @@ def load_persona(name_or_path: str | Path) -> Persona:
     if len(errors) == 1:
         raise UsageError(errors[0])
     raise UsageError("\n".join([f"{path} has {len(errors)} errors:", *errors]))
+
+
+def load_document(name_or_path: str | Path) -> dict[str, Any]:
+    """What the file of a persona says, as it stands there. Raises `UsageError` when there is none."""
+    root, _ = parse(find_persona(name_or_path).read_text(encoding="utf-8-sig"))
+    return dict(root.value)
 
 
 def file_name(name: str) -> str:

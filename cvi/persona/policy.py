@@ -5,7 +5,7 @@ Objectives, guardrails and tools have the shapes of the wire contract's resource
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -19,13 +19,6 @@ Modality = Literal["verbal", "visual", "audio"]
 
 class Objective(Section):
     """Something the conversation should achieve, and what follows it."""
-
-    not_yet: ClassVar = {
-        "callback_url": "",
-        "tool_call": None,
-        "output_variables": [],
-        "confirmation_mode": "auto",
-    }
 
     objective_name: Name
     """Letters, digits and underscores; unique in the persona."""
@@ -61,8 +54,6 @@ class Objective(Section):
 
 class Guardrail(Section):
     """Something the persona must or must not do, whatever it is asked."""
-
-    not_yet: ClassVar = {"callback_url": "", "tool_call": None, "tags": []}
 
     guardrail_name: Name
     guardrail_prompt: Prompt
@@ -155,8 +146,6 @@ class Example(Section):
 class Knowledge(Section):
     """Documents the persona answers from."""
 
-    not_yet: ClassVar = {"documents": []}
-
     documents: list[str] = Field(default_factory=list)
     """Files, folders or web pages; relative paths start at the persona's file."""
     retrieval: Literal["speed", "balanced", "quality"] = "balanced"
@@ -164,8 +153,6 @@ class Knowledge(Section):
 
 class Memory(Section):
     """What is kept about a participant between conversations. Nothing, unless `remember` is true."""
-
-    not_yet: ClassVar = {"remember": False}
 
     remember: bool = False
     topics: list[str] = Field(default_factory=list)
@@ -176,8 +163,6 @@ class Memory(Section):
 
 class Recording(Section):
     """Whether a conversation's picture and sound are kept. They are not, unless `enabled` is true."""
-
-    not_yet: ClassVar = {"enabled": False}
 
     enabled: bool = False
     keep_days: Annotated[int, Field(ge=1)] | None = None

@@ -39,57 +39,6 @@ class Persona(Section):
         "pal_name": "persona_name",
         "default_face_id": "default_replica_id",
     }
-    without_effect: ClassVar = {
-        **dict.fromkeys(
-            (
-                "persona_id",
-                "pal_id",
-                "persona_type",
-                "pal_type",
-                "is_template",
-                "uuid",
-                "owner_id",
-                "created_at",
-                "updated_at",
-                "session_id",
-                "is_draft",
-                "source_template_id",
-                "guardrail_tags",
-                "skills",
-            ),
-            "",
-        ),
-        "objectives_id": "objectives",
-        "guardrails_id": "guardrails",
-        "guardrail_ids": "guardrails",
-        "tool_ids": "tools",
-        "document_ids": "knowledge.documents",
-        "document_tags": "knowledge.documents",
-        "document_retrieval_strategy": "knowledge.retrieval",
-        "memories": "context",
-        "memory_stores": "memory",
-        "participant_tags": "memory",
-        "replica_id": "default_replica_id",
-        "face_id": "default_replica_id",
-        "custom_greeting": "greeting",
-        "conversational_context": "context",
-        "enable_dynamic_greeting": "greeting",
-        **dict.fromkeys(
-            (
-                "callback_url",
-                "conversation_name",
-                "audio_only",
-                "test_mode",
-                "require_auth",
-                "max_participants",
-                "chat",
-                "meeting_url",
-                "properties",
-            ),
-            "the conversation, not the persona",
-        ),
-    }
-    not_yet: ClassVar = {"tools": []}
 
     persona_name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
     """How people call it."""

@@ -2,7 +2,8 @@
 
 A persona may be a file of ours, a file written for the wire contract, or a request of a client of that
 contract. Therefore fields have two spellings, and some keys are accepted without effect. A `Section` lists
-both; `cvi.persona.findings` uses the lists to tell a misspelt key from one of the contract.
+the spellings, `cvi.persona.effects` the keys; `cvi.persona.findings` uses both to tell a misspelt key from one
+of the contract.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, get_args
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, SecretStr, SerializationInfo, model_validator
 from pydantic_core import PydanticCustomError
@@ -31,9 +32,7 @@ def rule_broken(message: str, remedy: str, *path: str | int) -> PydanticCustomEr
 class Section(BaseModel):
     """A part of a persona. Unknown keys are ignored here; `check_persona` reports them.
 
-    `other_spellings`: key -> our field. `without_effect`: keys of the contract that are accepted and ignored
-    -> what to use instead, "" for nothing. `not_yet`: fields that are validated and stored but have no effect
-    -> the value that asks for nothing, for which there is no warning.
+    `other_spellings`: key -> our field. What a field does in this version stands in `cvi.persona.effects`.
     """
 
     model_config = ConfigDict(
@@ -41,8 +40,6 @@ class Section(BaseModel):
     )
 
     other_spellings: ClassVar[Mapping[str, str]] = {}
-    without_effect: ClassVar[Mapping[str, str]] = {}
-    not_yet: ClassVar[Mapping[str, object]] = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -123,3 +120,14 @@ def expand(text: str) -> str:
         return found
 
     return _REFERENCE.sub(value, text)
+
+
+def section_of(annotation: Any) -> type[Section] | None:
+    """The section that a field holds, alone, in a list or as an option."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    for argument in get_args(annotation):
+        found = section_of(argument)
+        if found is not None:
+            return found
+    return None

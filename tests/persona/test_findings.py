@@ -126,7 +126,7 @@ def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     [
         ("objectives_id: o123", "objectives"),
         ("custom_greeting: Hello", "greeting"),
-        ("layers: {vqa: {enable_vision: true}}", "layers.perception"),
+        ("layers: {vqa: {enable_vision: true}}", ""),
         ("layers: {stt: {participant_pause_sensitivity: high}}", "turn_taking_patience"),
         ("layers: {conversational_flow: {wake_phrase: hello}}", ""),
     ],

@@ -13,9 +13,10 @@ import yaml
 from pydantic import ValidationError
 
 from cvi.errors import CviError
-from cvi.persona.findings import examine, section_of
+from cvi.persona.effects import foreign_keys
+from cvi.persona.findings import examine
 from cvi.persona.schema import Persona
-from cvi.persona.section import Section, masked
+from cvi.persona.section import Section, masked, section_of
 from cvi.server.answers import HttpProblem
 from cvi.server.vocabulary import ours
 
@@ -38,20 +39,22 @@ NOT_KEPT = frozenset(
 """What the server says of a persona; it is not part of one."""
 
 
-def known_part(document: Any, model: type[Section] = Persona) -> Any:
+def known_part(document: Any, model: type[Section] = Persona, at: str = "") -> Any:
     """The document without keys that a persona's file cannot have: the contract ignores those."""
     if not isinstance(document, Mapping):
         return document
+    foreign = foreign_keys(at)
     kept: dict[str, Any] = {}
     for key, value in document.items():
         name = model.other_spellings.get(str(key), str(key))
-        if value is None or (name not in model.model_fields and name not in model.without_effect):
+        if value is None or (name not in model.model_fields and key not in foreign):
             continue
         part = section_of(model.model_fields[name].annotation) if name in model.model_fields else None
+        inner = f"{at}.{name}".lstrip(".")
         if part is not None and isinstance(value, list):
-            kept[key] = [known_part(item, part) for item in value]
+            kept[key] = [known_part(item, part, inner) for item in value]
         else:
-            kept[key] = known_part(value, part) if part is not None else value
+            kept[key] = known_part(value, part, inner) if part is not None else value
     return kept
 
 

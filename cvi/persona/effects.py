@@ -1,0 +1,240 @@
+"""What of a persona has no effect in this version, or not everywhere, and what to do instead.
+
+One table for `cvi persona check`, `cvi talk` and the API. A field that is not in it acts everywhere. Paths
+are written with our spellings and without indices: `objectives.callback_url`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cvi.persona.schema import Persona
+from cvi.persona.section import Section, section_of
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a field does. `why` completes "'x' is accepted and has no effect here: ...", without a full stop.
+
+    `acts` says where it does act; with `since` "cpu" only from that profile on, since the very small model of
+    the profile `embedded` is not given it. `neutral` is the value that asks for nothing and is not worth a
+    word. `remedy` is a sentence that names what works now.
+    """
+
+    why: str = ""
+    remedy: str = ""
+    neutral: object = None
+    acts: Literal["nowhere", "in served conversations", "everywhere"] = "nowhere"
+    since: Literal["embedded", "cpu"] = "embedded"
+
+    def is_in_effect(self, *, served: bool, small_model: bool) -> bool:
+        """Whether it acts in a conversation that a server holds or not, with a very small model or not."""
+        if self.acts == "nowhere" or (self.acts == "in served conversations" and not served):
+            return False
+        return self.since == "embedded" or not small_model
+
+
+@dataclass(frozen=True, slots=True)
+class NotInEffect:
+    """A field that was given and does nothing: where it stands, why, and what to do instead."""
+
+    field: str
+    why: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"'{self.field}' has no effect here: {self.why}. {self.remedy}".strip()
+
+
+_TOOLS = "tools are not called in this version"
+_DOCUMENTS = "documents are not read in this version"
+_MEMORY = "nothing is remembered between conversations in this version"
+_SEEING = "the participant's picture and voice are not analysed in this version"
+_FOREIGN = "it belongs to another service"
+_HOSTED = "no engine here has such a setting"
+_BOOKKEEPING = "a server writes it about a persona"
+_WRITTEN = "objectives are given to the model in their order, and not followed up in this version"
+_RULES = "guardrails are given to the model, and not watched in this version"
+_IDS = "only a server knows what the id stands for"
+_CONTEXT_REMEDY = "Write what it should know into 'context' or 'system_prompt'."
+_AT_CREATION = "Give it when the conversation is created."
+_SMALL = "a very small model is given the system prompt alone"
+_SMALL_REMEDY = "Put what it must know into 'system_prompt', or run it on the profile cpu or workstation."
+
+
+def _each(prefix: str, names: str, effect: Effect) -> dict[str, Effect]:
+    return {f"{prefix}{name}": effect for name in names.split()}
+
+
+EFFECTS: Mapping[str, Effect] = {
+    "context": Effect(_SMALL, _SMALL_REMEDY, acts="everywhere", since="cpu"),
+    "tools": Effect(_TOOLS, neutral=[]),
+    "objectives": Effect(_SMALL, _SMALL_REMEDY, neutral=[], acts="everywhere", since="cpu"),
+    "objectives.callback_url": Effect(_WRITTEN, neutral=""),
+    "objectives.tool_call": Effect(_TOOLS),
+    "objectives.output_variables": Effect(_WRITTEN, neutral=[]),
+    "objectives.confirmation_mode": Effect(_WRITTEN, neutral="auto"),
+    # `next_required_objective` says what the order of the list says, and the model is given that order.
+    "objectives.next_conditional_objectives": Effect(
+        _WRITTEN, "Write the condition into the prompt of the objective that follows.", neutral={}
+    ),
+    "objectives.modality": Effect(_SEEING, neutral="verbal"),
+    "guardrails": Effect(_SMALL, _SMALL_REMEDY, neutral=[], acts="everywhere", since="cpu"),
+    "guardrails.callback_url": Effect(_RULES, neutral=""),
+    "guardrails.tool_call": Effect(_TOOLS),
+    "guardrails.modality": Effect(_SEEING, neutral="verbal"),
+    "guardrails.tags": Effect("tags only help to find it", neutral=[]),
+    "knowledge.documents": Effect(_DOCUMENTS, _CONTEXT_REMEDY, neutral=[]),
+    "knowledge.retrieval": Effect(_DOCUMENTS, neutral="balanced"),
+    "memory.remember": Effect(
+        _MEMORY, "Give what is known of somebody as context when the conversation begins.", neutral=False
+    ),
+    "memory.topics": Effect(_MEMORY, neutral=[]),
+    "memory.keep_days": Effect(_MEMORY),
+    "recording.enabled": Effect(
+        "only a server records by itself",
+        "With `cvi talk`, record with: --output FILE.mp4",
+        neutral=False,
+        acts="in served conversations",
+    ),
+    "recording.keep_days": Effect("recordings are kept until they are deleted"),
+    # Keys of the contract that a persona's file may have and that are no fields of ours.
+    **_each(
+        "",
+        "persona_id pal_id persona_type pal_type is_template uuid owner_id created_at updated_at session_id "
+        "is_draft source_template_id",
+        Effect(_BOOKKEEPING),
+    ),
+    "skills": Effect("skills are not executed in this version"),
+    "guardrail_tags": Effect("guardrails are attached by id"),
+    "objectives_id": Effect(
+        _IDS, "Write them under 'objectives'.", acts="in served conversations", since="cpu"
+    ),
+    **_each(
+        "",
+        "guardrails_id guardrail_ids",
+        Effect(_IDS, "Write them under 'guardrails'.", acts="in served conversations", since="cpu"),
+    ),
+    "tool_ids": Effect(_TOOLS, neutral=[]),
+    **_each("", "document_ids document_tags", Effect(_DOCUMENTS, _CONTEXT_REMEDY, neutral=[])),
+    "document_retrieval_strategy": Effect(_DOCUMENTS, neutral="balanced"),
+    "memories": Effect(_MEMORY, _CONTEXT_REMEDY, neutral=[]),
+    **_each("", "memory_stores participant_tags", Effect(_MEMORY, neutral=[])),
+    **_each("", "replica_id face_id", Effect("it belongs to a conversation", "Use 'default_replica_id'.")),
+    "custom_greeting": Effect("it belongs to a conversation", "Write it as 'greeting'."),
+    "conversational_context": Effect("it belongs to a conversation", "Write it as 'context'."),
+    **_each(
+        "",
+        "enable_dynamic_greeting callback_url conversation_name audio_only test_mode require_auth "
+        "max_participants chat properties",
+        Effect("it belongs to a conversation", _AT_CREATION),
+    ),
+    "meeting_url": Effect("meetings of other services are not joined in this version"),
+    **_each("layers.", "transport conferencing capabilities", Effect(_FOREIGN)),
+    "layers.knowledge_base": Effect(_DOCUMENTS, _CONTEXT_REMEDY),
+    "layers.vqa": Effect(_SEEING),
+    **_each("layers.perception.", "engine visual_tool_prompt audio_tool_prompt", Effect(_SEEING, neutral="")),
+    **_each(
+        "layers.perception.",
+        "visual_awareness_queries audio_awareness_queries visual_tools audio_tools "
+        "perception_analysis_queries",
+        Effect(_SEEING, neutral=[]),
+    ),
+    "layers.perception.perception_model": Effect(_SEEING, neutral="off"),
+    "layers.stt.participant_pause_sensitivity": Effect(
+        "it is another field here", "Use 'layers.conversational_flow.turn_taking_patience'."
+    ),
+    "layers.stt.participant_interrupt_sensitivity": Effect(
+        "it is another field here", "Use 'layers.conversational_flow.replica_interruptibility'."
+    ),
+    "layers.stt.smart_turn_detection": Effect(
+        "it is another field here", "Use 'layers.conversational_flow.turn_detection_model'."
+    ),
+    **_each(
+        "layers.conversational_flow.",
+        "turn_commitment active_listening noise_cancellation",
+        Effect(_HOSTED),
+    ),
+    "layers.conversational_flow.voice_isolation": Effect("voices are not separated", neutral="off"),
+    **_each(
+        "layers.conversational_flow.",
+        "wake_phrase sleep_phrase",
+        Effect("the persona always listens in this version", neutral=""),
+    ),
+    "layers.conversational_flow.idle_engagement": Effect(
+        "the persona does not break a silence in this version", neutral="off"
+    ),
+    **_each("layers.llm.", "disable_vision enable_llm_proxy is_custom", Effect(_FOREIGN)),
+    "layers.llm.model_name": Effect("it is another field here", "Use 'layers.llm.model'."),
+    "layers.llm.endpoint": Effect("it is another field here", "Use 'layers.llm.base_url'."),
+    "layers.llm.tools": Effect(_TOOLS),
+    "layers.tts.playht_user_id": Effect(_FOREIGN),
+    "layers.tts.pronunciation_dictionary_id": Effect(
+        "no voice uses pronunciation dictionaries in this version", neutral=""
+    ),
+    "layers.tts.tts_emotion_control": Effect("replies carry no emotion in this version", neutral=False),
+    **_each(
+        "layers.tts.voice_settings.",
+        "stability similarity_boost style use_speaker_boost emotion volume",
+        Effect(_HOSTED),
+    ),
+}
+
+
+def foreign_keys(at: str) -> Mapping[str, Effect]:
+    """The keys that are accepted in the section at a path although they are no fields of it."""
+    fields = _section(at).model_fields
+    prefix = f"{at}." if at else ""
+    inside = {path.removeprefix(prefix): each for path, each in EFFECTS.items() if path.startswith(prefix)}
+    return {key: effect for key, effect in inside.items() if "." not in key and key not in fields}
+
+
+def not_in_effect(
+    document: Mapping[str, Any], *, served: bool, small_model: bool = False, at: str = ""
+) -> list[NotInEffect]:
+    """What of a persona's document, or of the section `at` a path, does nothing; see `Effect`."""
+
+    def walk(part: Mapping[str, Any], model: type[Section], path: str, shown: str) -> Iterator[NotInEffect]:
+        for key, value in part.items():
+            name = model.other_spellings.get(str(key), str(key))
+            inner, inner_shown = _joined(path, name), _joined(shown, str(key))
+            effect = EFFECTS.get(inner)
+            if effect is not None and not effect.is_in_effect(served=served, small_model=small_model):
+                if value is not None and value != effect.neutral:
+                    yield NotInEffect(inner_shown, effect.why, effect.remedy)
+                continue
+            field = model.model_fields.get(name)
+            section = section_of(field.annotation) if field is not None else None
+            if section is not None:
+                for place, item in _items(value, inner_shown):
+                    yield from walk(item, section, inner, place)
+
+    return list(walk(document, _section(at), at, at))
+
+
+def _items(value: Any, shown: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if isinstance(value, Mapping):
+        yield shown, value
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            if isinstance(item, Mapping):
+                yield f"{shown}[{index}]", item
+
+
+def sections(model: type[Section] = Persona, at: str = "") -> Iterator[tuple[str, type[Section]]]:
+    """Every part of a persona with its path; the whole persona has the path ""."""
+    yield at, model
+    for name, field in model.model_fields.items():
+        part = section_of(field.annotation)
+        if part is not None:
+            yield from sections(part, _joined(at, name))
+
+
+def _section(at: str) -> type[Section]:
+    return dict(sections())[at]
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
