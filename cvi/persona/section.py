@@ -2,8 +2,8 @@
 
 A persona may be a file of ours, a file written for the wire contract, or a request of a client of that
 contract. Therefore fields have two spellings, and some keys are accepted without effect. A `Section` lists
-the spellings, `cvi.persona.effects` the keys; `cvi.persona.findings` uses both to tell a misspelt key from one
-of the contract.
+the spellings, `cvi.persona.effects` the keys; `cvi.persona.findings` uses both to tell a misspelt key from
+one of the contract.
 """
 
 from __future__ import annotations
