@@ -175,7 +175,7 @@ def _print_grade(grade: FootageGrade, row: dict[str, Any], said: dict[str, Any] 
         about = fault.about
         console.print()
         console.print(f"{about.title} ({format_spans(fault.spans, grade.duration_s)})", style="bold")
-        console.print(f"  {fault.said} {about.effect}")
+        console.print(f"  {fault.message} {about.effect}")
         console.print(f"  → {about.remedy}")
     if not grade.faults:
         console.print("  No fault was found.")

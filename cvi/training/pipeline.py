@@ -33,7 +33,7 @@ from cvi.training.footage.preparation import LEAST_TRAINING_S, PreparedFootage, 
 from cvi.training.footage.reader import Footage, open_footage
 from cvi.training.footage.tracking import FaceTrack, FaceTracker
 from cvi.training.grading.grader import GRADE, clean_frames, refuse_unusable, track_and_grade
-from cvi.training.model.config import TIERS, Device, QualityTier, choose_device
+from cvi.training.model.config import TIERS, Device, QualityTier, TrainingLength, choose_device
 from cvi.training.package.consent import Consent, consent_file, give_consent, save_consent
 from cvi.training.package.voice_match import voices_for
 from cvi.training.workspace import TrainingWorkspace, open_workspace
@@ -215,7 +215,7 @@ def _train(
 ) -> TrainedNetwork | None:
     """The training stage; None where `stop` ended it. torch is imported here, after `choose_device` found
     it."""
-    from cvi.training.model.loop import TrainingLength, train_network
+    from cvi.training.model.loop import train_network
 
     length = TrainingLength(order.steps or tier.steps, order.minutes)
     return train_network(folder, prepared, tier, device, length, order.seed, progress, stop)

@@ -18,10 +18,11 @@ from cvi.audio.block import HEARD_HZ, PLAYED_HZ, Pcm
 from cvi.audio.resample import resample
 from cvi.engine_registry import build
 from cvi.testing.footage.plans import GOOD_LINES
+from cvi.training.footage.spans import flagged, moving_median, runs, spans
 from cvi.training.footage.tracking import POINTS, FaceTrack
 from cvi.training.grading import grader
 from cvi.training.grading.face_measures import head_pose, mouth_opening
-from cvi.training.grading.faults import KINDS, GradingLimits, flagged, moving_median, runs, spans
+from cvi.training.grading.faults import KINDS, GradingLimits
 from cvi.training.grading.frame_measures import FrameMeasures, blur_of, text_rows
 from cvi.training.grading.grade_page import format_spans, grade_as_data, grade_page
 from cvi.training.grading.grader import grade_measures
@@ -269,7 +270,7 @@ def test_every_fault_is_named(tmp_path: Path, kind: str) -> None:
     assert kind in found and found <= {kind} | beside
     assert grade.verdict == ("unusable" if kind in ("no_face", "no_sound") else "usable")
     fault = next(fault for fault in grade.faults if fault.kind == kind)
-    assert fault.said.endswith(".") and "{" not in fault.said
+    assert fault.message.endswith(".") and "{" not in fault.message
     if kind in ("two_faces", "face_lost", "turned", "caption", "blur", "covered"):
         assert len(fault.spans) == 1
         assert fault.spans[0] == pytest.approx((20.0, 23.0), abs=0.15)
@@ -364,10 +365,10 @@ def test_speech_that_something_else_spoils_is_told_apart(tmp_path: Path) -> None
     n = len(looks.track)
     looks = changed(looks, landmarks=lambda a: turn(a[at(n, 10.0, 40.0)], 25.0))
     fault = next(one for one in graded(tmp_path, looks, pcm).faults if one.kind == "little_speech")
-    assert "something else is wrong" in fault.said
+    assert "something else is wrong" in fault.message
     short, pcm = spoilt("little_speech")
     (fault,) = graded(tmp_path, short, pcm).faults
-    assert "something else" not in fault.said
+    assert "something else" not in fault.message
     told = grade_page(graded(tmp_path, short, pcm), Film(tmp_path / "film.mp4", pcm, 45.0))
     assert "<code>cvi replica script</code>" in told
 

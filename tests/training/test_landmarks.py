@@ -18,20 +18,23 @@ from cvi.errors import EngineError, MissingError, UsageError
 from cvi.training.footage import mesh_tracker
 from cvi.training.footage.mesh_tracker import MeshTracker, build_tracker
 from cvi.training.footage.reader import FootageFrame, Rgb
-from cvi.training.footage.tracking import POINTS, FaceDetection, load_track, save_track, track_frames
+from cvi.training.footage.tracking import (
+    POINTS,
+    FaceDetection,
+    FaceTrack,
+    TrackCollector,
+    load_track,
+    save_track,
+)
 
 
 class Fake:
     name = "fake 1"
 
-    def __init__(self, blendshapes: bool = False) -> None:
-        self._blendshapes = blendshapes
-
     def see(self, rgb: Rgb) -> FaceDetection:
         if rgb.mean() < 10:
             return FaceDetection(None, 0)
-        shapes = np.full(52, 0.25, np.float32) if self._blendshapes else None
-        return FaceDetection(np.full((POINTS, 3), float(rgb[0, 0, 0]), np.float32), 2, shapes)
+        return FaceDetection(np.full((POINTS, 3), float(rgb[0, 0, 0]), np.float32), 2)
 
     def close(self) -> None: ...
 
@@ -42,27 +45,32 @@ def frames(greys: list[int]) -> list[FootageFrame]:
     ]
 
 
-@pytest.mark.parametrize("blendshapes", [False, True])
-def test_a_track_comes_back_as_it_was_kept(tmp_path: Path, blendshapes: bool) -> None:
-    track = track_frames(frames([50, 0, 60]), Fake(blendshapes), 25.0)
+def track_of(greys: list[int]) -> FaceTrack:
+    collector = TrackCollector(Fake(), 25.0)
+    for frame in frames(greys):
+        collector.add(frame)
+    return collector.track()
+
+
+def test_a_stored_track_is_read_unchanged(tmp_path: Path) -> None:
+    track = track_of([50, 0, 60])
     assert track.present.tolist() == [True, False, True]
     assert np.isnan(track.landmarks[1]).all() and track.landmarks[2, 0, 0] == 60
     save_track(track, tmp_path / "a.npz")
     kept = load_track(tmp_path / "a.npz")
-    for name in ("times_s", "landmarks", "present", "faces", "blendshapes"):
+    for name in ("times_s", "landmarks", "present", "faces"):
         np.testing.assert_array_equal(getattr(track, name), getattr(kept, name))
     assert (kept.width, kept.height, kept.fps, kept.tracker) == (6, 8, 25.0, "fake 1")
-    assert (kept.blendshapes is not None) == blendshapes
     assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
 
 
-def test_no_frames_make_no_track() -> None:
+def test_a_track_without_frames_is_refused() -> None:
     with pytest.raises(UsageError, match="no frame"):
-        track_frames([], Fake(), 25.0)
+        track_of([])
 
 
 @pytest.mark.parametrize("content", [b"", b"nothing", None])
-def test_what_is_no_track_is_told(tmp_path: Path, content: bytes | None) -> None:
+def test_other_files_are_refused_as_tracks(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "a.npz"
     if content is not None:
         path.write_bytes(content)

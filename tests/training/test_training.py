@@ -19,9 +19,13 @@ from cvi.training.evaluation.quality_metrics import correlation  # noqa: E402
 from cvi.training.footage.preparation import PreparedFootage, load_prepared, prepare_footage  # noqa: E402
 from cvi.training.model.augmentation import MouthSwaps  # noqa: E402
 from cvi.training.model.checkpoint import CHECKPOINT, peek_checkpoint  # noqa: E402
-from cvi.training.model.config import choose_device  # noqa: E402
-from cvi.training.model.loop import Trainer, TrainingConfig  # noqa: E402
-from cvi.training.model.network import InpaintingNetwork, NetworkSize, masked_input  # noqa: E402
+from cvi.training.model.config import (  # noqa: E402
+    NetworkSize,
+    TrainingConfig,
+    choose_device,
+)
+from cvi.training.model.loop import Trainer  # noqa: E402
+from cvi.training.model.network import InpaintingNetwork, masked_input  # noqa: E402
 from cvi.training.model.onnx_network import ENCODER, OnnxEncoder, decoder_bytes, encoder_bytes  # noqa: E402  # noqa: E402
 
 TINY = (8, 12, 16, 16)
@@ -39,7 +43,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> PreparedFootage:
 
 def plan(prepared: PreparedFootage, steps: int, seed: int = 0) -> TrainingConfig:
     return TrainingConfig(
-        NetworkSize(prepared.side, TINY, prepared.mouth.shape[1], 24), steps, batch=4, rate=4e-3, seed=seed
+        NetworkSize(prepared.side, TINY, prepared.mouth.shape[1], 24), steps, batch=4, learning_rate=4e-3, seed=seed
     )
 
 
@@ -78,7 +82,7 @@ def test_another_plan_begins_anew_and_a_damaged_checkpoint_is_named(
     assert Trainer(prepared, plan(prepared, 4), tmp_path, device).step == 0
     kept = (tmp_path / CHECKPOINT).read_bytes()
     (tmp_path / CHECKPOINT).write_bytes(kept[: len(kept) // 2])
-    with pytest.raises(UsageError, match="cannot be gone on from"):
+    with pytest.raises(UsageError, match="cannot be continued from"):
         Trainer(prepared, plan(prepared, 3), tmp_path, device)
 
 
@@ -89,9 +93,9 @@ def test_the_lips_follow_the_mouth_asked_for_and_not_the_frame(
     losses: list[float] = []
     trainer.run(lambda reached: losses.append(reached.loss))
     assert losses[-1] < 0.5 * losses[3]
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     frames = np.flatnonzero(prepared.train)
-    bases, mouths = dice.choice(frames, 24), dice.choice(frames, 24)
+    bases, mouths = rng.choice(frames, 24), rng.choice(frames, 24)
     drawn = trainer.draw(bases.tolist(), prepared.mouth[mouths])
     rows, columns = prepared.lip_box
     dark = (drawn[:, rows, columns, 0] < 120).sum((1, 2)).astype(float)
@@ -100,14 +104,14 @@ def test_the_lips_follow_the_mouth_asked_for_and_not_the_frame(
 
 
 def test_a_transplant_is_the_donors_mouth_in_the_other_frame(prepared: PreparedFootage) -> None:
-    transplants, dice = MouthSwaps(prepared), np.random.default_rng(0)
+    swaps, rng = MouthSwaps(prepared), np.random.default_rng(0)
     rows, columns = prepared.lip_box
     frames = np.flatnonzero(prepared.train)[5::17]
     shown, given, own, off = [], [], [], []
     for frame in frames.tolist():
-        donor = transplants.donor(frame, dice)
+        donor = swaps.donor(frame, rng)
         assert prepared.train[donor] and abs(donor - frame) >= 0.3 * prepared.fps
-        picture, belief = transplants.picture(frame, donor)
+        picture, belief = swaps.picture(frame, donor)
         shown.append(float((picture[rows, columns, 0] < 120).sum()))
         given.append(float(prepared.opening[donor]))
         own.append(float(prepared.opening[frame]))
@@ -172,4 +176,4 @@ def test_devices_that_are_not_here_are_named() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(UsageError, match="no CUDA"):
             choose_device("cuda")
-        assert choose_device("auto").where.type == "cpu"
+        assert choose_device("auto").torch_device.type == "cpu"

@@ -1,4 +1,4 @@
-"""The square crop around the lower face, and how far in it the lower face can reach."""
+"""The square crop around the lower face, and how far the lower face can reach in it."""
 
 from __future__ import annotations
 
@@ -26,34 +26,35 @@ Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 Rgb = npt.NDArray[np.uint8]
 
-# In widths of the face: the crop is one wide.
+# Shares of the crop, which is one face width wide.
 NOSE_AT = (0.5, 0.22)
 _BEYOND = 0.03
-"""In sides of the crop: how far beyond the farthest jaw the drawing goes, for what moves with it."""
+"""In sides of the crop: how far the drawing extends beyond the farthest jaw, for the skin that moves with
+it."""
 _RARE = 0.005
-"""The share of frames whose points lie farther out than the reach: landmarks err."""
+"""The share of frames whose points may lie farther out than the reach, as tracking errors."""
 _CHIN = JAW[:5]
-_AT_ONCE = 500
+_CHUNK = 500
 STEP_PX = 32
 _SMALLEST_SIDE_PX = 96
 _STEADY_FRAMES = 1.0
-"""Smoothing of the crop's place in time: removes the jitter of landmarks, keeps every nod."""
+"""Gaussian smoothing of the crop's place in time: removes the jitter of landmarks and keeps nods."""
 
 
 def side_for(face_px: float, most: int) -> int:
-    """The crop's side: about the face's own pixels, so that nothing is enlarged and little made smaller."""
+    """The crop's side, pixels: about the face's own resolution, a multiple of `STEP_PX`, at most `most`."""
     wanted = int(np.ceil(face_px / STEP_PX)) * STEP_PX
     return max(_SMALLEST_SIDE_PX, min(wanted, most))
 
 
 def crop_matrices(landmarks: Floats, pieces: list[tuple[int, int]], side: int) -> Floats:
-    """Frame -> crop pixels for each frame, (n, 2, 3), held by what speech does not move.
+    """Frame -> crop pixels for each frame, (n, 2, 3), stabilized by points that speech does not move.
 
     `landmarks` (n, 478, 3), gaps filled; `pieces` are the stretches without a cut.
     """
     anchors = smoothed(landmarks[:, list(ANCHORS), :2], pieces, _STEADY_FRAMES)
     reference = anchors.mean(0)
-    # The mean of turned heads is a little small: measured anew once all are turned to it.
+    # The mean of turned heads is a little small: measured again once all are aligned to it.
     reference = moved(anchors, similarities(anchors, reference)).mean(0)
     scale = side / face_width(landmarks)
     nose = reference[ANCHORS.index(NOSE_BASE)]
@@ -75,11 +76,11 @@ def reaches(
     reference: Floats,
     side: int,
 ) -> Floats:
-    """For each frame how far the lower face could reach there, (n, DIRECTIONS): see `cvi.face.neural.hidden`.
+    """For each frame how far the lower face could reach, (n, DIRECTIONS): see `cvi.face.neural.compose`.
 
-    It is known from how far it reached in the training frames, the head's pose removed, and from each frame's
-    pose: never from what the mouth does in that frame. `landmarks` (n, 478, 3), gaps filled; `reference` of
-    the mouth's space.
+    Follows from how far it reached in the training frames, the head's pose removed, and from each frame's
+    pose, never from the mouth in that frame. `landmarks` (n, 478, 3), gaps filled; `reference` of the mouth
+    space.
     """
     shapes = frontal(landmarks[train], reference)[0][:, list(LOWER_FACE)]
     low, high = np.quantile(shapes, (_RARE, 1 - _RARE), axis=0)
@@ -89,46 +90,47 @@ def reaches(
     angles = 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS
     out = np.stack([np.cos(angles), np.sin(angles)]).astype(np.float32)
     found = np.empty((len(landmarks), DIRECTIONS), np.float32)
-    for first in range(0, len(landmarks), _AT_ONCE):
-        part = slice(first, first + _AT_ONCE)
-        spots = moved(posed(farthest, landmarks[part], reference), matrices[part])
-        found[part] = (((spots + 0.5) / side - MIDDLE) @ out).max(1)
+    for first in range(0, len(landmarks), _CHUNK):
+        part = slice(first, first + _CHUNK)
+        points = moved(posed(farthest, landmarks[part], reference), matrices[part])
+        found[part] = (((points + 0.5) / side - MIDDLE) @ out).max(1)
     return smoothed(found + np.float32(_BEYOND), pieces, _STEADY_FRAMES)
 
 
-def stands(landmarks: Floats, matrices: Floats, train: Bools, reference: Floats) -> Floats:
-    """Where this person's usual lower face would lie in each crop, (n, m, 2) pixels; see `reaches`."""
+def usual_lower_faces(landmarks: Floats, matrices: Floats, train: Bools, reference: Floats) -> Floats:
+    """Where this person's mean lower face lies in each crop, by the head's pose: (n, m, 2) pixels; arguments
+    as in `reaches`."""
     usual = frontal(landmarks[train], reference)[0][:, list(LOWER_FACE)].mean(0)
     return moved(posed(usual, landmarks, reference), matrices)
 
 
 def covered(landmarks: Floats, matrices: Floats, reach: Floats, side: int) -> Floats:
-    """How much of a drawing is shown at the chin of each frame, where it is shown least, (n,): a chin that
-    has fallen far shows through below the one that is drawn. `landmarks` (n, 478, 3), gaps filled; `reach` as
-    in `Prepared`."""
-    spots = (moved(landmarks[:, list(_CHIN), :2], matrices) + 0.5) / side
-    shares = [shown_shares(points, far).min() for points, far in zip(spots, reach, strict=True)]
-    return np.array(shares, np.float32)
+    """The least opacity of the drawing over the chin of each frame, (n,): below a wide open jaw the frame's
+    own chin shows through. `landmarks` (n, 478, 3), gaps filled; `reach` as in `PreparedFootage`."""
+    points = (moved(landmarks[:, list(_CHIN), :2], matrices) + 0.5) / side
+    return np.array(
+        [shown_shares(spot, far).min() for spot, far in zip(points, reach, strict=True)], np.float32
+    )
 
 
 def lip_box(landmarks: Floats, matrices: Floats, side: int) -> tuple[slice, slice]:
-    """Rows and columns of the crop that the lips ever touch; `landmarks` (n, 478, 3) of training frames."""
-    spots = moved(landmarks[:, list(LIPS), :2], matrices).reshape(-1, 2)
+    """Rows and columns of the crop that the lips ever reach; `landmarks` (n, 478, 3) of training frames."""
+    points = moved(landmarks[:, list(LIPS), :2], matrices).reshape(-1, 2)
     margin = 0.025 * side
-    low = np.clip(np.floor(spots.min(0) - margin), 0, side - 2).astype(int)
-    high = np.clip(np.ceil(spots.max(0) + margin), low + 2, side).astype(int)
+    low = np.clip(np.floor(points.min(0) - margin), 0, side - 2).astype(int)
+    high = np.clip(np.ceil(points.max(0) + margin), low + 2, side).astype(int)
     return slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
 
 
 def crop(rgb: Rgb, matrix: Floats, side: int) -> Rgb:
-    """The crop of one frame, uint8 (side, side, 3)."""
+    """The crop of one RGB frame, uint8 (side, side, 3); `matrix` (2, 3) frame -> crop pixels."""
     shrinks = float(np.hypot(*matrix[:, 0])) < 0.95
     size = side * 2 if shrinks else side
     place = matrix.astype(np.float64) * (size / side)
-    # Pixel centres: the larger crop's are half a pixel finer.
+    # Keeps pixel centres where they are in the larger crop.
     place[:, 2] += (size / side - 1) / 2
-    how = cv2.INTER_LINEAR if shrinks else cv2.INTER_CUBIC
-    fetched = cv2.warpAffine(rgb, place, (size, size), flags=how, borderMode=cv2.BORDER_REPLICATE)
+    interpolation = cv2.INTER_LINEAR if shrinks else cv2.INTER_CUBIC
+    cropped = cv2.warpAffine(rgb, place, (size, size), flags=interpolation, borderMode=cv2.BORDER_REPLICATE)
     if shrinks:
-        fetched = cv2.resize(fetched, (side, side), interpolation=cv2.INTER_AREA)
-    return np.asarray(fetched, np.uint8)
+        cropped = cv2.resize(cropped, (side, side), interpolation=cv2.INTER_AREA)
+    return np.asarray(cropped, np.uint8)

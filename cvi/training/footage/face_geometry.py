@@ -1,7 +1,4 @@
-"""Landmarks as shapes: which point is what, and the head's own movement taken out of them.
-
-Numbers are those of MediaPipe's face mesh.
-"""
+"""Landmarks of MediaPipe's face mesh by name, and the head's movement removed from them."""
 
 from __future__ import annotations
 
@@ -26,12 +23,12 @@ CORNERS = (61, 291)
 CHEEKS = (234, 454)
 NOSE_BASE = 2
 ANCHORS = (33, 133, 362, 263, 168, 6, 197, 195, 5, 98, 327, 2)
-"""What the crop is held by: corners of the eyes, bridge and base of the nose. No speech moves them."""
+"""Corners of the eyes, bridge and base of the nose: they place the crop, since speech does not move them."""
 RIGID = (
     33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 98, 327, 2, 10, 151, 9, 8, 67, 297, 109, 338, 103, 332,
     127, 356, 234, 454, 54, 284,
 )  # fmt: skip
-"""What moves with the skull alone, by which the head's pose is known: forehead, temples, nose, eyes."""
+"""Forehead, temples, nose and eyes, which move with the skull alone: they give the head's pose."""
 
 
 def face_width(landmarks: Floats) -> float:
@@ -41,14 +38,14 @@ def face_width(landmarks: Floats) -> float:
 
 
 def filled(points: Floats, present: npt.NDArray[np.bool_]) -> Floats:
-    """Points with gaps (frames without a face) bridged in a straight line; (n, ...) -> the same shape."""
+    """Points (n, ...) with frames that are not `present` interpolated linearly; the same shape."""
     known = np.flatnonzero(present)
     flat = points.reshape(len(points), -1)
     if len(known) == len(points):
         return points
     index = np.arange(len(points))
-    bridged = np.stack([np.interp(index, known, flat[known, column]) for column in range(flat.shape[1])], 1)
-    return bridged.reshape(points.shape).astype(np.float32)
+    columns = np.stack([np.interp(index, known, flat[known, column]) for column in range(flat.shape[1])], 1)
+    return columns.reshape(points.shape).astype(np.float32)
 
 
 def smoothed(points: Floats, pieces: list[tuple[int, int]], sigma: float) -> Floats:
@@ -66,12 +63,12 @@ def smoothed(points: Floats, pieces: list[tuple[int, int]], sigma: float) -> Flo
 
 
 def similarities(points: Floats, reference: Floats) -> Floats:
-    """For each frame the turn, size and shift that brings (n, k, 2) nearest to (k, 2): (n, 2, 3)."""
-    here = points[..., 0].astype(np.float64) + 1j * points[..., 1]
-    there = reference[..., 0].astype(np.float64) + 1j * reference[..., 1]
-    middle, goal = here.mean(1), there.mean()
-    spread = here - middle[:, None]
-    turn = (np.conj(spread) @ (there - goal)) / (np.abs(spread) ** 2).sum(1)
+    """For each frame the similarity transform that brings (n, k, 2) nearest to (k, 2): (n, 2, 3)."""
+    source = points[..., 0].astype(np.float64) + 1j * points[..., 1]
+    target = reference[..., 0].astype(np.float64) + 1j * reference[..., 1]
+    middle, goal = source.mean(1), target.mean()
+    spread = source - middle[:, None]
+    turn = (np.conj(spread) @ (target - goal)) / (np.abs(spread) ** 2).sum(1)
     shift = goal - turn * middle
     rows = np.stack(
         [
@@ -84,7 +81,7 @@ def similarities(points: Floats, reference: Floats) -> Floats:
 
 
 def chained(matrices: Floats, then: Floats) -> Floats:
-    """(n, 2, 3) followed by (2, 3)."""
+    """Affine maps (n, 2, 3), each followed by `then` (2, 3)."""
     out = np.empty_like(matrices)
     out[:, :, :2] = then[:, :2] @ matrices[:, :, :2]
     out[:, :, 2] = matrices[:, :, 2] @ then[:, :2].T + then[:, 2]
@@ -92,25 +89,25 @@ def chained(matrices: Floats, then: Floats) -> Floats:
 
 
 def moved(points: Floats, matrices: Floats) -> Floats:
-    """(n, k, 2) through (n, 2, 3)."""
+    """Points (n, k, 2) through affine maps (n, 2, 3)."""
     return np.asarray(
         np.einsum("nij,nkj->nki", matrices[:, :, :2], points) + matrices[:, None, :, 2], np.float32
     )
 
 
 def frontal(landmarks: Floats, reference: Floats | None = None) -> tuple[Floats, Floats]:
-    """The head's pose taken out: (n, 478, 3) -> the same, each frame turned, scaled and shifted in space so
+    """The head's pose removed: (n, 478, 3) -> the same, each frame rotated, scaled and shifted in space so
     that its `RIGID` points lie nearest to the reference's (Umeyama 1991); and the reference, (478, 3).
 
-    Without a reference it is the mean of all frames, found by aligning them to each other. One in units of
-    anything: the result has its units. Without this the first mouth coefficient would be the head's turn.
+    Without a reference it is the mean of all frames, found by aligning them to each other, one face width
+    wide. The result has the reference's units.
     """
     if reference is None:
         reference = landmarks[len(landmarks) // 2]
         for _ in range(3):
             aligned, turns = _aligned(landmarks, reference)
             reference = aligned.mean(0)
-        # It has the pose of the frame it began with; it gets the mean of all.
+        # From the pose of the frame it began with to the mean pose.
         u, _, vt = np.linalg.svd(turns.mean(0))
         reference = (reference - reference[NOSE_BASE]) @ (u @ vt)
         reference = reference / np.linalg.norm(reference[CHEEKS[1]] - reference[CHEEKS[0]])
@@ -119,32 +116,30 @@ def frontal(landmarks: Floats, reference: Floats | None = None) -> tuple[Floats,
 
 
 def posed(points: Floats, landmarks: Floats, reference: Floats) -> Floats:
-    """Points of the reference's head, (m, 3), put where each frame's head is: (n, m, 2), its pixels.
-
-    The way back from `frontal`: `landmarks` (n, 478, 3) say how each head stands, `reference` is that of all.
-    """
+    """Points of the reference's head (m, 3) in each frame's pose: (n, m, 2) pixels. The inverse of `frontal`;
+    `landmarks` (n, 478, 3) give the poses."""
     turn, scale, middle, centre = _poses(landmarks, reference)
-    back = np.einsum("nba,nkb->nka", turn, (points - centre) / scale[:, None, None]) + middle
-    return np.asarray(back[..., :2], np.float32)
+    placed = np.einsum("nba,nkb->nka", turn, (points - centre) / scale[:, None, None]) + middle
+    return np.asarray(placed[..., :2], np.float32)
 
 
 def _aligned(landmarks: Floats, reference: Floats) -> tuple[Floats, Doubles]:
-    """The frames turned to the reference, and their rotations (n, 3, 3)."""
+    """The frames aligned to the reference, and their rotations (n, 3, 3)."""
     turn, scale, middle, centre = _poses(landmarks, reference)
-    turned = np.einsum("nab,nkb->nka", turn, landmarks.astype(np.float64) - middle)
-    return np.asarray(turned * scale[:, None, None] + centre, np.float32), turn
+    rotated = np.einsum("nab,nkb->nka", turn, landmarks.astype(np.float64) - middle)
+    return np.asarray(rotated * scale[:, None, None] + centre, np.float32), turn
 
 
 def _poses(landmarks: Floats, reference: Floats) -> tuple[Doubles, Doubles, Doubles, Doubles]:
-    """How each head is turned (n, 3, 3) and scaled (n,) to the reference, about the frame's middle (n, 1, 3)
-    and the reference's (3,) of what moves with the skull."""
+    """Rotation (n, 3, 3) and scale (n,) of each head to the reference, and the mean of the rigid points in
+    each frame (n, 1, 3) and in the reference (3,)."""
     rigid = list(RIGID)
     source = landmarks[:, rigid].astype(np.float64)
     goal = reference[rigid].astype(np.float64)
     middle, centre = source.mean(1, keepdims=True), goal.mean(0)
     spread, wanted = source - middle, goal - centre
     u, values, vt = np.linalg.svd(np.einsum("ka,nkb->nab", wanted, spread))
-    # A mirror image is no pose.
+    # Rotations only, no reflections.
     sign = np.ones_like(values)
     sign[:, 2] = np.sign(np.linalg.det(u @ vt))
     turn = (u * sign[:, None]) @ vt

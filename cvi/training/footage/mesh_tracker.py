@@ -1,18 +1,12 @@
 """MediaPipe's face mesh as a `FaceTracker`: 478 points of one face, and how many faces there are.
 
-It runs in a process with packages of its own (`mesh_packages` says why). A frame crosses in a file both
-sides map into memory, so that it is copied once; the answer comes back over a pipe. About 5 ms a frame at
-720p on one core (dependencies: `cvi replica setup`).
+MediaPipe 0.10.21 is the last release whose wheel carries the models of the face mesh. It requires numpy 1 and
+protobuf 4, which this program does not use, so it is installed into a folder of its own (`cvi replica setup`)
+and runs in a process of its own. A frame crosses in a file that both processes map into memory, so that it is
+copied once; the answer comes back over a pipe. About 5 ms a frame at 720p on one core.
 
-The process has a session of its own: Ctrl-C in a terminal reaches this program alone, which then ends it as
-it ends everything else. It ends by itself too when this program is gone, since its input does.
-
-
-TODO Where the packages of MediaPipe's face mesh lie, and how they come there.
-
-MediaPipe 0.10.21 is the last release whose wheel carries the models of the face mesh, and it insists on
-numpy 1 and protobuf 4, which the rest of the program has outgrown. So it never enters the program's own
-environment: they lie in a folder of their own, and a process of its own reads them (`mesh`).
+The process has a session of its own, so that Ctrl-C in a terminal reaches this program alone, which then ends
+it in order. It also ends by itself when this program is gone, because its input is closed then.
 """
 
 from __future__ import annotations
@@ -37,26 +31,26 @@ from cvi.training.footage.tracking import POINTS, FaceDetection, FaceTracker, Fl
 
 MEDIAPIPE = "0.10.21"
 PACKAGES = (f"mediapipe=={MEDIAPIPE}", "numpy==1.26.4", "protobuf==4.25.9", "absl-py==2.5.1")
-"""Installed without what they depend on: the mesh alone needs no more than these."""
+"""Installed without their dependencies: the face mesh needs no more than these."""
 _MODEL = Path("mediapipe", "modules", "face_landmark", "face_landmark_with_attention.tflite")
-_ENOUGH = "Run it once: cvi replica setup"
+_INSTALL = "Run it once: cvi replica setup"
 _LONGEST_INSTALL_S = 900
 
 
 def find_packages() -> Path:
-    """The folder, ready to be used. Raises MissingError with how to get it."""
+    """The folder of the installed packages. Raises MissingError, which says how to install them."""
     override = os.environ.get("CVI_FACE_MESH")
     for folder in [Path(override)] if override else _places():
         if (folder / _MODEL).is_file():
             return folder
-    raise MissingError("The face tracker (MediaPipe's face mesh) is not installed.", _ENOUGH)
+    raise MissingError("The face tracker (MediaPipe's face mesh) is not installed.", _INSTALL)
 
 
 def install_packages() -> Path:
-    """Fetch the packages (about 90 MB) with pip; a folder that is there already is kept.
+    """Install the packages (about 90 MB) with pip, where they are not installed yet; their folder.
 
-    Nothing half-made is left. Raises MissingError for a Python they are not made for or a machine without
-    pip, CviError when pip fails or the disk is full.
+    A failed installation leaves nothing. Raises MissingError for a Python they are not made for or a machine
+    without pip, CviError when pip fails or the disk is full.
     """
     try:
         return find_packages()
@@ -79,9 +73,9 @@ def install_packages() -> Path:
             command, capture_output=True, text=True, timeout=_LONGEST_INSTALL_S, check=False
         )
         if done.returncode != 0:
-            said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+            errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
             raise CviError(
-                f"The face tracker could not be installed: {said[-1] if said else 'pip failed'}.",
+                f"The face tracker could not be installed: {errors[-1] if errors else 'pip failed'}.",
                 "Check the network and the disk, and run it again.",
             )
         part.replace(folder)
@@ -97,18 +91,18 @@ def install_packages() -> Path:
 
 
 def _places() -> list[Path]:
-    """With the program where it has an environment of its own, else with the user's data."""
-    name = f"face-mesh-{MEDIAPIPE}-cp{sys.version_info.major}{sys.version_info.minor}"
-    own = Path(sys.prefix, "share", "cvi", name)
-    users = home() / "tools" / name
-    return [own, users] if sys.prefix != sys.base_prefix else [users]
+    """In the program's own environment where it has one, else with the user's data."""
+    folder = f"face-mesh-{MEDIAPIPE}-cp{sys.version_info.major}{sys.version_info.minor}"
+    environment = Path(sys.prefix, "share", "cvi", folder)
+    user = home() / "tools" / folder
+    return [environment, user] if sys.prefix != sys.base_prefix else [user]
 
 
 MOST_FACES = 2
-SEEN_SIDE_PX = 1280
-"""Larger frames are shown smaller: the network looks at 192 pixels of a face and sees no more in a larger."""
+MOST_SIDE_PX = 1280
+"""Larger frames are scaled down first: the network samples a face at 192 pixels."""
 SECOND_FACE = 0.35
-"""A face narrower than this share of the followed one is a picture on the wall, or a mistake."""
+"""A face narrower than this share of the tracked one is not counted: a picture on the wall, or a mistake."""
 END_TIMEOUT_S = 5.0
 _WORKER = Path(__file__).with_name("mesh_worker.py")
 _LEFT, _RIGHT = 234, 454
@@ -116,7 +110,7 @@ _REMEDY = "Run `cvi replica setup` again; with CVI_DEBUG=1 the trace is shown."
 
 
 class MeshTracker:
-    """The process starts with the first frame (about a second) and ends with `close`. One caller."""
+    """The process starts with the first frame (about a second) and ends with `close`. Used by one thread."""
 
     name = f"mediapipe-face-mesh {MEDIAPIPE}"
 
@@ -124,15 +118,16 @@ class MeshTracker:
         self._packages = packages
         self._process: subprocess.Popen[bytes] | None = None
         self._pixels: mmap.mmap | None = None
-        self._noise: IO[bytes] | None = None
-        self._before: Floats | None = None
+        self._stderr: IO[bytes] | None = None
+        self._last: Floats | None = None
 
     def see(self, rgb: Rgb) -> FaceDetection:
-        """As `FaceTracker.see`. Of several faces the one nearest to the last is followed, or the largest."""
+        """As `FaceTracker.see`. Of several faces the one nearest to the last tracked one is chosen, at first
+        the largest."""
         import cv2
 
         height, width = rgb.shape[:2]
-        scale = min(1.0, SEEN_SIDE_PX / max(width, height))
+        scale = min(1.0, MOST_SIDE_PX / max(width, height))
         shown = rgb
         if scale < 1.0:
             size = (round(width * scale), round(height * scale))
@@ -141,12 +136,13 @@ class MeshTracker:
         if not faces:
             return FaceDetection(None, 0)
         placed = [face * np.array([width, height, width], np.float32) for face in faces]
-        chosen = self._followed(placed)
+        chosen = self._nearest(placed)
         least = SECOND_FACE * _width(chosen)
-        self._before = chosen
+        self._last = chosen
         return FaceDetection(chosen, sum(_width(face) >= least for face in placed))
 
     def close(self) -> None:
+        """End the process; waits at most `END_TIMEOUT_S` before it is killed."""
         process, self._process = self._process, None
         if process is not None:
             assert process.stdin is not None and process.stdout is not None
@@ -157,18 +153,18 @@ class MeshTracker:
                 process.kill()
                 process.wait()
             process.stdout.close()
-        for part in (self._pixels, self._noise):
+        for part in (self._pixels, self._stderr):
             if part is not None:
                 part.close()
-        self._pixels = self._noise = None
+        self._pixels = self._stderr = None
 
-    def _followed(self, faces: list[Floats]) -> Floats:
+    def _nearest(self, faces: list[Floats]) -> Floats:
         if len(faces) == 1:
             return faces[0]
-        if self._before is None:
+        if self._last is None:
             return max(faces, key=_width)
-        before = self._before[:, :2].mean(0)
-        return min(faces, key=lambda face: float(np.linalg.norm(face[:, :2].mean(0) - before)))
+        last = self._last[:, :2].mean(0)
+        return min(faces, key=lambda face: float(np.linalg.norm(face[:, :2].mean(0) - last)))
 
     def _ask(self, rgb: Rgb) -> list[Floats]:
         if self._process is None:
@@ -182,7 +178,7 @@ class MeshTracker:
             self._process.stdin.write(struct.pack("<ii", *rgb.shape[:2]))
             self._process.stdin.flush()
         except OSError as error:
-            raise self._death() from error
+            raise self._ended() from error
         (count,) = struct.unpack("<i", self._read(4))
         length = POINTS * 3 * 4
         return [
@@ -190,22 +186,22 @@ class MeshTracker:
         ]
 
     def _start(self, size: int) -> None:
-        self._noise = tempfile.TemporaryFile()  # noqa: SIM115 - lives until `close`
-        # Its name is needed until the other side has opened it, and no longer: a program that is killed
-        # leaves nothing.
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives until `close`
+        # Named only until the other process has opened it, so that a killed program leaves no file.
         with tempfile.NamedTemporaryFile(prefix="cvi-mesh-") as shared:
             try:
-                # Written, not cut to length: a full disk is told here, not by a signal later.
+                # Written, not truncated to length: a full disk raises here and not as a signal later.
                 shared.write(bytes(size))
                 shared.flush()
                 self._pixels = mmap.mmap(shared.fileno(), size)
-                # Isolated, without site-packages: nothing of this program's environment gets in.
+                # Isolated and without site-packages, so that no package of this program's environment is
+                # imported.
                 command = [sys.executable, "-I", "-S", str(_WORKER), str(self._packages), shared.name]
                 self._process = subprocess.Popen(  # noqa: S603 - the interpreter itself, on our own file
                     [*command, str(size), str(MOST_FACES)],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
-                    stderr=self._noise,
+                    stderr=self._stderr,
                     start_new_session=True,
                 )
             except OSError as error:
@@ -218,17 +214,17 @@ class MeshTracker:
         assert self._process is not None and self._process.stdout is not None
         answer = self._process.stdout.read(length)
         if len(answer) < length:
-            raise self._death()
+            raise self._ended()
         return answer
 
-    def _death(self) -> EngineError:
-        """What to raise when the process is gone, with its last words."""
-        said = ""
-        if self._noise is not None:
-            self._noise.seek(0)
-            lines = self._noise.read().decode(errors="replace").strip().splitlines()
-            said = f": {lines[-1]}" if lines else ""
-        return EngineError(f"The face tracker ended before its work was done{said}.", _REMEDY)
+    def _ended(self) -> EngineError:
+        """The error for a process that ended, with the last line of its standard error."""
+        reason = ""
+        if self._stderr is not None:
+            self._stderr.seek(0)
+            lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+            reason = f": {lines[-1]}" if lines else ""
+        return EngineError(f"The face tracker ended before its work was done{reason}.", _REMEDY)
 
 
 def _width(face: Floats) -> float:
@@ -236,5 +232,5 @@ def _width(face: Floats) -> float:
 
 
 def build_tracker() -> FaceTracker:
-    """The tracker of this machine. Raises MissingError with how to get it."""
+    """The face tracker of this machine. Raises MissingError, which says how to install it."""
     return MeshTracker(find_packages())

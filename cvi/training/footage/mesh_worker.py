@@ -1,6 +1,6 @@
-"""The other side of `mesh`: MediaPipe's face mesh in a process with packages of its own.
+"""The child process of `mesh_tracker`: MediaPipe's face mesh with packages of its own.
 
-This file is run by path, never imported: it knows nothing of the project. Arguments: the folder of the
+This file is run by path, never imported: it imports nothing of the project. Arguments: the folder of the
 packages, the file both sides map, its size in bytes, the most faces. For each frame the parent writes its
 RGB into the file and two int32 (height, width) to standard input; the answer on standard output is an
 int32, how many faces, and for each 478 * 3 float32: x, y and z as shares of the width, height and width.
@@ -19,8 +19,8 @@ from typing import Any
 
 def _mesh(packages: str, most_faces: int) -> Any:
     sys.path.insert(0, packages)
-    # The package's own beginnings load every solution there is, and with them libraries of hundreds of
-    # megabytes that a mesh has no use for. Empty packages of the same names let its parts be loaded alone.
+    # The packages' own __init__ load all solutions and with them hundreds of megabytes of libraries. Empty
+    # packages of the same names let the face mesh be loaded alone.
     for name in ("mediapipe", "mediapipe.python", "mediapipe.python.solutions"):
         package = types.ModuleType(name)
         package.__path__ = [str(Path(packages, *name.split(".")))]
@@ -31,11 +31,12 @@ def _mesh(packages: str, most_faces: int) -> Any:
 
 
 def main() -> None:
+    """Answer frames from standard input until it ends."""
     packages, shared, size, most_faces = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-    # Libraries that print must not print into the answers.
+    # What libraries print goes to standard error, not into the answers.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    os.environ["GLOG_minloglevel"] = "2"  # noqa: SIM112 - so it is called
+    os.environ["GLOG_minloglevel"] = "2"  # noqa: SIM112 - its name
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     os.environ["OMP_NUM_THREADS"] = "1"
     mesh = _mesh(packages, most_faces)

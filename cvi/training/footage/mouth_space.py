@@ -1,10 +1,5 @@
-"""How one person's mouth stands, in a few numbers: components of lips and jaw, the head's pose removed.
-
-TODO What is seen between parted lips, in two numbers: how bright it is under the upper and above the lower.
-
-Teeth, tongue and dark look alike to the outline of the lips; a network that is told the outline alone draws
-their mean.
-"""
+"""A person's mouth in a few numbers: components of lips and jaw without the head's pose, and how bright the
+mouth's interior is."""
 
 from __future__ import annotations
 
@@ -17,16 +12,25 @@ import numpy.typing as npt
 from cvi.training.footage.face_geometry import CORNERS, INNER, JAW, LIPS, frontal, moved
 
 Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+Bytes = npt.NDArray[np.uint8]
 
 COMPONENTS = 16
+INTERIOR_VALUES = 2
 _POINTS = LIPS + JAW
-# The jaw's points are less sure than the lips', and the lips are what is looked at.
+# The jaw's points are tracked less exactly than the lips', and viewers look at the lips.
 _JAW_WEIGHT = 0.6
+_INNER = LIPS[20:]
+"""Inner lips, from the left corner along the upper lip to the right corner, and back along the lower."""
+_UPPER, _LOWER = _INNER[:11], (_INNER[0], *_INNER[:9:-1])
+_SHUT, _OPEN = 0.006, 0.02
+"""Sides of the crop between the lips: below the first the interior counts nothing, above the second fully."""
+_SUBPIXEL_BITS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class MouthSpace:
-    """`reference` (478, 3) the head all frames are turned to, units of the face's width; `mean` (d,) and
+    """`reference` (478, 3) the head all frames are aligned to, units of the face's width; `mean` (d,) and
     `basis` (k, d) of lips and jaw there; `scale` (k,) each component's deviation: coefficients are about
     -3..3."""
 
@@ -41,15 +45,15 @@ class MouthSpace:
         return np.asarray((points - self.mean) @ self.basis.T / self.scale, np.float32)
 
     def decode(self, coefficients: Floats) -> Floats:
-        """(n, k) -> lips then jaw (n, LIPS + JAW, 2), units of the face's width. What else a mouth is told by
-        may follow the k."""
+        """(n, k) -> lips then jaw (n, LIPS + JAW, 2), units of the face's width. Further columns, as of the
+        mouth's interior, are ignored."""
         flat = coefficients[:, : len(self.scale)] * self.scale @ self.basis + self.mean
         points = flat.reshape(len(coefficients), -1, 2)
         return np.asarray(points / _weights()[:, None], np.float32)
 
 
 def learn_space(landmarks: Floats, count: int = COMPONENTS) -> MouthSpace:
-    """From training frames (n, 478, 3), all with a face."""
+    """Principal components of lips and jaw in training frames (n, 478, 3), all with a face."""
     upright, reference = frontal(landmarks)
     points = _weighted(upright)
     mean = points.mean(0)
@@ -68,13 +72,13 @@ def opening(points: Floats) -> Floats:
 
 
 def width(points: Floats) -> Floats:
-    """Distance of the mouth's corners, (n,)."""
+    """Distance of the mouth's corners, (n,), from decoded points."""
     left, right = (points[:, _POINTS.index(corner)] for corner in CORNERS)
     return np.asarray(np.linalg.norm(right - left, axis=-1), np.float32)
 
 
 def corner_lift(points: Floats) -> Floats:
-    """How far the corners stand above the middle of the lips, (n,): what a smile raises."""
+    """How far the corners lie above the middle of the lips, (n,): a smile raises them."""
     corners = np.mean([points[:, _POINTS.index(corner), 1] for corner in CORNERS], axis=0)
     middle = np.mean([points[:, _POINTS.index(point), 1] for point in (0, 17)], axis=0)
     return np.asarray(middle - corners, np.float32)
@@ -99,26 +103,17 @@ def _weighted(upright: Floats) -> Floats:
     return np.asarray(points.reshape(len(points), -1), np.float32)
 
 
-Bools = npt.NDArray[np.bool_]
-Bytes = npt.NDArray[np.uint8]
-
-INTERIOR_VALUES = 2
-_INNER = LIPS[20:]
-"""From the left corner along the upper lip to the right one, and back along the lower."""
-_UPPER, _LOWER = _INNER[:11], (_INNER[0], *_INNER[:9:-1])
-_SHUT, _OPEN = 0.006, 0.02
-"""Sides of the crop that lips are apart: below the first nothing is seen between, above the second all."""
-_FINE = 4
-"""Bits behind the pixel in an outline."""
-
-
 def mouth_interior(crops: Bytes, landmarks: Floats, matrices: Floats, train: Bools) -> Floats:
-    """(n, INTERIOR_VALUES), each 0 in the mean of the frames that train and 1 a deviation from it; the nearer
-    the lips, the nearer 0. `crops` (n, side, side, 3) RGB, `landmarks` (n, 478, 3) and `matrices` (n, 2, 3)
-    as in `Prepared`."""
+    """How bright the mouth's interior is under the upper and above the lower lip, (n, INTERIOR_VALUES), in
+    standard deviations from the mean of the training frames, fading to 0 as the lips close. `crops`
+    (n, side, side, 3) RGB, `landmarks` (n, 478, 3), `matrices` (n, 2, 3) frame -> crop, `train` (n,).
+
+    Teeth, tongue and darkness have the same lip outline: conditioned on the outline alone, a network draws
+    their mean.
+    """
     side = crops.shape[1]
-    spots = moved(landmarks[:, list(_INNER), :2], matrices)
-    upper, lower = (spots[:, [_INNER.index(point) for point in row]] for row in (_UPPER, _LOWER))
+    points = moved(landmarks[:, list(_INNER), :2], matrices)
+    upper, lower = (points[:, [_INNER.index(point) for point in row]] for row in (_UPPER, _LOWER))
     apart = np.linalg.norm(upper - lower, axis=-1).max(1) / side
     seen = np.clip((apart - _SHUT) / (_OPEN - _SHUT), 0, 1)
     values = np.zeros((len(crops), INTERIOR_VALUES), np.float32)
@@ -142,5 +137,5 @@ def _brightness(crop: Bytes, upper: Floats, lower: Floats) -> tuple[float, float
 
 def _mean(luma: npt.NDArray[np.uint8], outline: Floats) -> float:
     mask = np.zeros_like(luma)
-    cv2.fillPoly(mask, [np.rint(outline * (1 << _FINE)).astype(np.int32)], 1, shift=_FINE)
+    cv2.fillPoly(mask, [np.rint(outline * (1 << _SUBPIXEL_BITS)).astype(np.int32)], 1, shift=_SUBPIXEL_BITS)
     return float(cv2.mean(luma, mask)[0])

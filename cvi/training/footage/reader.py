@@ -1,8 +1,7 @@
-"""Footage as training wants it: upright frames at a fixed rate, and the sound beside them.
+"""Films as training wants them: upright frames with square pixels at a fixed rate, and the sound beside them.
 
-Phones film at a rate that varies, turn the picture by a note in the file, and some cameras have pixels that
-are not square. Here all that is undone while decoding, one frame at a time: an hour of film costs no more
-memory than a second of it.
+Phones film at a varying rate and mark the picture's rotation in the file; some cameras have pixels that are
+not square. Both are undone while decoding, one frame at a time, so that memory does not grow with the film.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ if TYPE_CHECKING:
 Rgb = npt.NDArray[np.uint8]
 
 LONGEST_S = 30 * 60.0
-"""A replica is made from minutes; what is longer is a mistake more often than a wish."""
+"""Replicas are made from minutes of film; a longer one is usually given by mistake."""
 MOST_SIDE_PX = 1920
-"""Larger pictures are made smaller while decoding: replicas go up to 1080p."""
+"""Larger pictures are scaled down while decoding: replicas go up to 1080p."""
 SMALLEST_SIDE_PX = 64
 _ANOTHER = "Give an mp4, mov, mkv or webm film that plays elsewhere."
 _ITU709, _ITU601, _UNKNOWN = 1, 5, 2
@@ -38,9 +37,9 @@ _ITU709, _ITU601, _UNKNOWN = 1, 5, 2
 
 @dataclass(frozen=True, slots=True)
 class FootageFrame:
-    """Frame `index` of the fixed rate, seen at `time_s` = index / fps of the footage: uint8 [height, width,
-    3] RGB. `source_s` is the time of the film's own frame it is: where the film stalls, or has fewer frames,
-    several have the same."""
+    """Frame `index` of the fixed rate, at `time_s` = index / fps of the footage: uint8 [height, width, 3]
+    RGB. `source_s` is the time of the film's frame it was taken from; several have the same where the film
+    stalls or has a lower rate."""
 
     index: int
     time_s: float
@@ -50,9 +49,9 @@ class FootageFrame:
 
 @dataclass(frozen=True, slots=True)
 class Footage:
-    """A film that can be decoded. `width`, `height` in pixels as it is seen: turned upright, with square
-    pixels, not yet made smaller. `fps` is the film's own average rate, `rotation` the degrees counter-
-    clockwise that were undone. Make one with `open_footage`."""
+    """A film that can be decoded; made by `open_footage`. `width`, `height` in pixels of the upright picture
+    with square pixels, before scaling. `fps` is the film's average rate, `rotation` the degrees
+    counterclockwise that are undone."""
 
     path: Path
     duration_s: float
@@ -65,7 +64,8 @@ class Footage:
 
     @property
     def working_fps(self) -> float:
-        """The rate to work at: the film's own where it is 24, 25 or 30, half of 48, 50 or 60, else 25."""
+        """The rate to work at: the film's own where it is 24, 25 or 30, half of it at 48, 50 or 60, else
+        25."""
         for rate in (24.0, 25.0, 30.0):
             if abs(self.fps - rate) < 0.4 or abs(self.fps - 2 * rate) < 0.8:
                 return rate
@@ -84,10 +84,10 @@ class Footage:
         end_s: float = LONGEST_S,
         most_side_px: int = MOST_SIDE_PX,
     ) -> Iterator[FootageFrame]:
-        """The frames at start_s + n / fps, each the film's own frame nearest in time, decoded as they are
-        asked for. Indices count from the film's beginning. Close the iterator to stop early.
+        """The frames at start_s + n / fps, each the film's frame nearest in time, decoded on demand. Indices
+        count from the film's beginning. Close the iterator to stop early.
 
-        A film cut off or damaged in the middle ends there. Raises UsageError when not one frame decodes.
+        A film that is cut off or damaged ends there. Raises UsageError when no frame can be decoded.
         """
         width, height = self.frame_size(most_side_px)
         wanted = int(np.ceil(start_s * fps - 1e-6))
@@ -96,7 +96,6 @@ class Footage:
         before_s = 0.0
         for frame, source_s in self._decoded(start_s):
             if before is not None:
-                # Up to half way to the next frame, the one before is the nearest.
                 while (at_s := wanted / fps) < (before_s + source_s) / 2 and at_s < end_s:
                     yield FootageFrame(wanted, at_s, before_s, convert.rgb(before))
                     wanted += 1
@@ -133,20 +132,20 @@ class Footage:
                 try:
                     frames = packet.decode()
                 except av.error.InvalidDataError:
-                    continue  # one damaged packet; what follows may be whole
+                    continue  # one damaged packet; the next may be whole
                 except av.error.FFmpegError:
                     return
                 for frame in frames:
                     source_s = (frame.time or 0.0) - began_s
                     if source_s <= latest_s:
-                        continue  # a film's clock that steps back says nothing
+                        continue  # time stamps that step back are wrong
                     latest_s = source_s
                     yield frame, source_s
 
 
 def open_footage(path: Path) -> Footage:
-    """Look into a film. Raises UsageError, with what to do, for what is no film, cannot be decoded, or is
-    too long or too small to be worked with."""
+    """Read a film's properties. Raises UsageError, with a remedy, for a file that is no film, cannot be
+    decoded, or is too long or too small."""
     with opened(path, "film") as film:
         stream = _picture(film, path)
         context = stream.codec_context
@@ -163,7 +162,7 @@ def open_footage(path: Path) -> Footage:
         width, height = first.width * float(ratio), float(first.height)
         if rotation in (90, 270):
             width, height = height, width
-        # A track in a format nobody here can decode has no codec: phones add such ones.
+        # Phones add tracks in formats that cannot be decoded; those have no codec context.
         has_sound = any(track.codec_context is not None and track.rate for track in film.streams.audio)
         rate = float(stream.average_rate or stream.guessed_rate or 25)
         duration_s = float(film.duration / 1e6) if film.duration else 0.0
@@ -190,7 +189,7 @@ def open_footage(path: Path) -> Footage:
 
 
 class _Converter:
-    """Decoded frames -> upright RGB of one size; what was converted last is kept, since it often repeats."""
+    """Decoded frames -> upright RGB of one size; caches the last one, which often repeats."""
 
     def __init__(self, width: int, height: int, rotation: int) -> None:
         from av.video.reformatter import VideoReformatter
@@ -208,7 +207,7 @@ class _Converter:
 
         space = int(frame.colorspace)
         if space == _UNKNOWN:
-            # Files that do not say: what players assume, by size.
+            # For files without a colour space, what players assume by size.
             space = _ITU709 if min(frame.width, frame.height) >= 720 else _ITU601
         full = frame.format.name.startswith("yuvj") or int(frame.color_range) == int(ColorRange.JPEG)
         converted = self._reformatter.reformat(
@@ -227,7 +226,7 @@ class _Converter:
 
 
 def _picture(film: InputContainer, path: Path) -> VideoStream:
-    """The first moving picture; the cover of a song is none."""
+    """The first video stream that is not a cover picture."""
     from av.stream import Disposition
 
     tracks = [one for one in film.streams.video if not one.disposition & Disposition.attached_pic]
@@ -257,7 +256,7 @@ def _first_frame(film: InputContainer, stream: VideoStream) -> VideoFrame | None
 
 
 def _next_packet(packets: Iterator[Any]) -> Any | None:
-    """None at the end, and where the file is cut off."""
+    """The next packet; None at the end, and where the file is cut off."""
     import av
 
     try:
@@ -267,8 +266,7 @@ def _next_packet(packets: Iterator[Any]) -> Any | None:
 
 
 def _counted_duration_s(path: Path) -> float:
-    """The end of the last packet, where the file does not say how long it is; what is too long is not read
-    to its end."""
+    """The end of the last packet, for files without a duration; stops reading beyond `LONGEST_S`."""
     end_s = 0.0
     with opened(path, "film") as film:
         began_s = film.start_time / 1e6 if film.start_time is not None else 0.0

@@ -1,5 +1,9 @@
-"""Is this footage good enough, and if not: what is wrong, where, what will come of it, what to do.
+"""Grading footage before any training: what is wrong with it, where, what it does to a replica, what to do.
 
-grade = grade_footage(open_footage(Path("me.mp4")), build_tracker())
-grade.verdict, [fault.kind for fault in grade.faults]
+In: `Footage` and a `FaceTracker`. Out: a `FootageGrade`, as data or as an HTML page. May import
+`cvi.training.footage` and the voice activity engine. Start reading at `grader`; the kinds of faults and the
+limits are in `faults`.
+
+    grade = grade_footage(open_footage(Path("me.mp4")), build_tracker())
+    grade.verdict, [fault.kind for fault in grade.faults]
 """

@@ -1,10 +1,9 @@
-"""What the points of a face say: how large it is, how it is turned, how the mouth stands.
+"""Measures of a face over time: size, pose, the mouth's opening and width; closures, roundings, still
+silences.
 
-Indices are those of MediaPipe's face mesh. All functions take landmarks [n, 478, 3] in pixels and give
-one value a frame, NaN where there is no face.
-
-
-TODO How the mouth works while somebody speaks, and where they sit still and are silent."""
+Indices are those of MediaPipe's face mesh. Functions of landmarks take [n, 478, 3] in pixels and return one
+value for each frame, NaN where there is no face.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cvi.training.footage.spans import Flags, Span, flagged, runs
 from cvi.training.footage.tracking import FaceTrack, Floats
-from cvi.training.grading.faults import Flags, GradingLimits, Span, flagged, runs
+from cvi.training.grading.faults import GradingLimits
 
 Series = npt.NDArray[np.float64]
 
@@ -23,10 +23,22 @@ EYE_LEFT, EYE_RIGHT = 33, 263
 LIP_UPPER, LIP_LOWER, CORNER_LEFT, CORNER_RIGHT = 13, 14, 61, 291
 NOSE_BASE = 2
 STABLE = (33, 133, 362, 263, 168, 6, 197, 195)
-"""Corners of the eyes and the bridge of the nose: what neither speech nor feeling moves much."""
+"""Corners of the eyes and the bridge of the nose, which neither speech nor expressions move much."""
 CAMERA_PITCH_DEGREES = 5.0
-"""By how much the mesh's line of forehead and chin leans when a face looks straight ahead: measured on a
-stock face, whose pose is known; three frontal real clips lie at 3.7 to 6.3."""
+"""Pitch of the mesh's line from forehead to chin when a face looks straight ahead: measured on a stock face,
+whose pose is known; three frontal real clips lie at 3.7 to 6.3."""
+CLOSED = 0.012
+"""Face widths between the inner lips of a closed mouth; MediaPipe measures 0 to 0.01 there."""
+_OPENS = 0.02
+"""How much further the mouth must open before and after a closure, face widths."""
+_AROUND_S = 0.32
+_ROUNDED = 0.9
+"""A mouth narrower than this share of its median width while speaking is rounded."""
+_STILL_OPENING, _STILL_MOUTH = 0.035, 0.008
+"""Face widths: the most the lips may be apart, and the most that may vary (standard deviation)."""
+_STILL_MOVE = 0.06
+"""Face widths the eyes and nose may move from their median."""
+_QUIET_GUARD_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +51,13 @@ class HeadPose:
 
     @property
     def turn(self) -> Series:
-        """The angle between the nose and the camera."""
+        """The angle between the nose's direction and the camera's, degrees."""
         cosine = np.cos(np.deg2rad(self.yaw)) * np.cos(np.deg2rad(self.pitch))
         return np.asarray(np.rad2deg(np.arccos(np.clip(cosine, -1.0, 1.0))), np.float64)
 
 
 def head_pose(landmarks: Floats) -> HeadPose:
-    """From the axes of the face's own points, which carry depth."""
+    """Yaw, pitch and roll from the axes of the face's points, which have depth."""
     points = landmarks.astype(np.float64)
     across = points[:, RIGHT] - points[:, LEFT]
     down = points[:, CHIN] - points[:, TOP]
@@ -60,17 +72,17 @@ def head_pose(landmarks: Floats) -> HeadPose:
 
 
 def face_width(landmarks: Floats) -> Series:
-    """Ear to ear, pixels; the depth counts, so that a turned head is as wide as a straight one."""
+    """Ear to ear in three dimensions, pixels: a turned head is as wide as a straight one."""
     return _length(landmarks[:, RIGHT] - landmarks[:, LEFT])
 
 
 def mouth_opening(landmarks: Floats) -> Series:
-    """Between the lips' inner edges, in face widths."""
+    """Distance of the lips' inner edges, in face widths."""
     return _length(landmarks[:, LIP_LOWER, :2] - landmarks[:, LIP_UPPER, :2]) / face_width(landmarks)
 
 
 def mouth_width(landmarks: Floats) -> Series:
-    """Corner to corner, in face widths."""
+    """Distance of the mouth's corners, in face widths."""
     return _length(landmarks[:, CORNER_RIGHT] - landmarks[:, CORNER_LEFT]) / face_width(landmarks)
 
 
@@ -80,7 +92,7 @@ def lips_height(landmarks: Floats) -> Series:
 
 
 def leaps(landmarks: Floats) -> Series:
-    """How far the face's stable points moved since the frame before, in face widths; 0 at first."""
+    """How far the face's stable points moved since the frame before, in face widths; 0 in the first frame."""
     points = landmarks[:, STABLE, :2].astype(np.float64)
     moved = np.linalg.norm(np.diff(points, axis=0), axis=2).mean(1) / face_width(landmarks)[1:]
     return np.concatenate([[0.0], moved])
@@ -90,30 +102,16 @@ def _length(vectors: Floats) -> Series:
     return np.asarray(np.linalg.norm(vectors.astype(np.float64), axis=-1), np.float64)
 
 
-CLOSED = 0.012
-"""Face widths between the inner lips of a mouth that is shut; MediaPipe says 0 to 0.01 there."""
-_OPENS = 0.02
-"""How much further the mouth opens before and after a closure, face widths."""
-_AROUND_S = 0.32
-_ROUNDED = 0.9
-"""A mouth this much narrower than its middle width while speaking is rounded."""
-_STILL_OPENING, _STILL_MOUTH = 0.035, 0.008
-"""Face widths: the most the lips may be apart, and the most they may waver (standard deviation)."""
-_STILL_MOVE = 0.06
-"""Face widths the eyes and nose may wander from their middle."""
-_QUIET_GUARD_S = 0.2
-
-
 def closures(track: FaceTrack, speech: tuple[Span, ...]) -> int:
-    """How often the lips meet and part again while somebody speaks: P, B and M, seen."""
+    """How often the lips close and open again in the `speech` spans: P, B and M."""
     opening = mouth_opening(track.landmarks)
     spoken = flagged(speech, len(track), track.fps)
-    around = max(round(_AROUND_S * track.fps), 1)
+    reach = max(round(_AROUND_S * track.fps), 1)
     count = 0
     for start, end in runs(np.nan_to_num(opening, nan=1.0) < CLOSED):
         if not spoken[start:end].any():
             continue
-        before, after = opening[max(start - around, 0) : start], opening[end : end + around]
+        before, after = opening[max(start - reach, 0) : start], opening[end : end + reach]
         if _opens(before) and _opens(after):
             count += 1
     return count
@@ -124,7 +122,7 @@ def _opens(opening: Series) -> bool:
 
 
 def roundings(track: FaceTrack, speech: tuple[Span, ...]) -> int:
-    """How often the mouth narrows while somebody speaks: OO and W, seen."""
+    """How often the mouth narrows in the `speech` spans: OO and W."""
     width = mouth_width(track.landmarks)
     spoken = flagged(speech, len(track), track.fps) & track.present
     if not spoken.any():
@@ -133,10 +131,10 @@ def roundings(track: FaceTrack, speech: tuple[Span, ...]) -> int:
     return len(runs(narrow & spoken))
 
 
-def stills(track: FaceTrack, speech: tuple[Span, ...], standards: GradingLimits) -> tuple[Span, ...]:
-    """Stretches of `still_s` and more without speech in which the face hardly moves."""
+def stills(track: FaceTrack, speech: tuple[Span, ...], limits: GradingLimits) -> tuple[Span, ...]:
+    """Stretches without speech of at least `still_s` in which the face hardly moves."""
     fps, count = track.fps, len(track)
-    length = round(standards.still_s * fps)
+    length = round(limits.still_s * fps)
     guarded = [(a - _QUIET_GUARD_S, b + _QUIET_GUARD_S) for a, b in speech]
     quiet: Flags = ~flagged(guarded, count, fps) & track.present
     opening = mouth_opening(track.landmarks)

@@ -1,4 +1,4 @@
-"""What is read off each frame while the film is decoded once: sharpness, light, writing, the lower face."""
+"""What is measured in each frame while the film is decoded once: sharpness, light, text, the lower face."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cvi.training.grading.face_measures import CHIN, EYE_LEFT, EYE_RIGHT, LEFT, 
 
 Series = npt.NDArray[np.float64]
 
-LOOKED_AT_PX = 1280
+MOST_SIDE_PX = 1280
 """Frames are decoded no larger than this for grading."""
 FACE_PX = 192
 THUMB = (64, 36)
@@ -26,10 +26,10 @@ _STROKES = 10
 
 @dataclass(frozen=True, slots=True)
 class FrameMeasures:
-    """n frames. `track` is in pixels of frames made smaller by `scale`; `source_s` [n] the time of the
-    film's own frame; `blur` [n] 0..1 (Crete), NaN without a face; `brightness` [n] the change to the
-    frame before, as a logarithm; `change` [n] what else changed, grey levels; `text_rows` [n] rows between
-    nose and chin that look like writing; `patches` uint8 [n, 12, 16, 3] the lower face, upright."""
+    """n frames. `track` is in pixels of frames scaled down by `scale`; `source_s` [n] the time of the film's
+    frame; `blur` [n] 0..1 (Crete), NaN without a face; `brightness` [n] the change to the frame before, as a
+    logarithm; `change` [n] what else changed, grey levels; `text_rows` [n] rows between nose and chin that
+    look like text; `patches` uint8 [n, 12, 16, 3] the lower face, upright."""
 
     track: FaceTrack
     scale: float
@@ -47,7 +47,7 @@ def measure_frames(
     fps: float,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> FrameMeasures:
-    """Decode the film once and measure each frame; `progress` is told (frames done, about how many).
+    """Decode the film once and measure each frame; `progress` is called with (frames done, about how many).
 
     Memory: about 7 KB a frame. Raises what `Footage.frames` and the tracker raise.
     """
@@ -55,8 +55,8 @@ def measure_frames(
     about = max(round(footage.duration_s * fps), 1)
     source_s, blur, brightness, change, text, patches = [], [], [], [], [], []
     before: npt.NDArray[np.float32] | None = None
-    nothing = np.zeros((*PATCH[::-1], 3), np.uint8)
-    for frame in footage.frames(fps, most_side_px=LOOKED_AT_PX):
+    no_patch = np.zeros((*PATCH[::-1], 3), np.uint8)
+    for frame in footage.frames(fps, most_side_px=MOST_SIDE_PX):
         face = collector.add(frame).landmarks
         grey = cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2GRAY)
         thumb = cv2.resize(grey, THUMB, interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -65,10 +65,10 @@ def measure_frames(
         source_s.append(frame.source_s)
         brightness.append(lighter)
         change.append(other)
-        shown = None if face is None else _face(np.asarray(grey, np.uint8), face)
-        blur.append(np.nan if shown is None else blur_of(shown[0]))
-        text.append(0 if shown is None else text_rows(*shown))
-        patches.append(nothing if face is None else _lower_face(frame.rgb, face))
+        crop = None if face is None else _face_crop(np.asarray(grey, np.uint8), face)
+        blur.append(np.nan if crop is None else blur_of(crop[0]))
+        text.append(0 if crop is None else text_rows(*crop))
+        patches.append(no_patch if face is None else _lower_face(frame.rgb, face))
         progress(min(len(collector), about), about)
     track = collector.track()
     return FrameMeasures(
@@ -84,9 +84,9 @@ def measure_frames(
 
 
 def _changes(before: npt.NDArray[np.float32] | None, now: npt.NDArray[np.float32]) -> tuple[float, float]:
-    """How much lighter the picture as a whole became, and how much it changed beside that.
+    """The logarithm of how much lighter the picture became, and how much it changed otherwise, grey levels.
 
-    The middle of all cells tells the light: a person who moves changes fewer than half of them.
+    The median over the thumbnail gives the light: a person who moves changes fewer than half of the pixels.
     """
     if before is None:
         return 0.0, 0.0
@@ -94,7 +94,7 @@ def _changes(before: npt.NDArray[np.float32] | None, now: npt.NDArray[np.float32
     return lighter, float(np.mean(np.abs(now - before * np.exp(lighter))))
 
 
-def _face(grey: Rgb, face: Floats) -> tuple[Rgb, int, int] | None:
+def _face_crop(grey: Rgb, face: Floats) -> tuple[Rgb, int, int] | None:
     """The face, ear to ear and brow to chin, at most FACE_PX wide, and the rows of nose base and chin."""
     height, width = grey.shape
     x0, x1 = sorted((float(face[LEFT, 0]), float(face[RIGHT, 0])))
@@ -111,7 +111,7 @@ def _face(grey: Rgb, face: Floats) -> tuple[Rgb, int, int] | None:
 
 
 def blur_of(grey: Rgb) -> float:
-    """How blurred a picture is, 0..1: how little a further blur takes from the differences of neighbours.
+    """How blurred a picture is, 0..1: how little a further blur reduces the differences of neighbours.
 
     F. Crete et al., "The Blur Effect: Perception and Estimation with a New No-Reference Perceptual Blur
     Metric", SPIE 2007.
@@ -129,7 +129,7 @@ def blur_of(grey: Rgb) -> float:
 
 
 def text_rows(grey: Rgb, first_row: int, last_row: int) -> int:
-    """How many rows of a face look like writing: many hard edges close together, to light and to dark."""
+    """How many rows from `first_row` to `last_row` look like text: many hard edges, to light and to dark."""
     band = grey[first_row:last_row].astype(np.int16)
     if band.shape[0] < 4 or band.shape[1] < 32:
         return 0
@@ -142,8 +142,8 @@ def text_rows(grey: Rgb, first_row: int, last_row: int) -> int:
 
 
 def _lower_face(rgb: Rgb, face: Floats) -> Rgb:
-    """From under the nose to the chin, upright and at one size, placed by the eyes alone: what covers the
-    mouth does not move it."""
+    """From under the nose to the chin, upright and at one size; placed by the eyes, so that an object before
+    the mouth does not move it."""
     left, right = face[EYE_LEFT, :2].astype(np.float64), face[EYE_RIGHT, :2].astype(np.float64)
     middle, along = (left + right) / 2, right - left
     down = np.array([-along[1], along[0]])
@@ -153,7 +153,7 @@ def _lower_face(rgb: Rgb, face: Floats) -> Rgb:
     matrix = cv2.getAffineTransform(
         np.asarray(corners, np.float32), np.array([[0, 0], [columns, 0], [0, rows]], np.float32)
     )
-    # A patch is far smaller than the face: look at a blurred copy, or single pixels would be picked.
+    # A patch is far smaller than the face: blurred first against aliasing.
     reach = float(np.linalg.norm(along)) * 1.2 / columns
     x0, y0 = np.floor(np.min([*corners, corners[1] + corners[2] - corners[0]], axis=0)).astype(int) - 2
     x1, y1 = np.ceil(np.max([*corners, corners[1] + corners[2] - corners[0]], axis=0)).astype(int) + 2

@@ -15,7 +15,8 @@ import numpy as np
 
 from cvi.files import replacing
 from cvi.training.footage.reader import Footage
-from cvi.training.grading.faults import FootageFault, FootageGrade, Span
+from cvi.training.footage.spans import Span
+from cvi.training.grading.faults import FootageFault, FootageGrade
 
 THUMB_WIDTH = 200
 MOST_THUMBS = 4
@@ -27,11 +28,12 @@ _VERDICTS = {
 
 
 def grade_as_data(grade: FootageGrade) -> dict[str, Any]:
-    """For JSON: everything of the grade, each fault with its words."""
+    """The grade for JSON, each fault with its title, effect and remedy."""
     data = asdict(grade)
     for fault, row in zip(grade.faults, data["faults"], strict=True):
         about = fault.about
         row |= {"title": about.title, "effect": about.effect, "remedy": about.remedy}
+        row["said"] = row.pop("message")
         row["spans"] = [[round(a, 2), round(b, 2)] for a, b in fault.spans]
         row["value"] = round(fault.value, 4)
     for name in ("clean", "speech", "stills"):
@@ -40,25 +42,25 @@ def grade_as_data(grade: FootageGrade) -> dict[str, Any]:
 
 
 def clock(time_s: float) -> str:
-    """Seconds as they are told: 7.4 -> 0:07.4."""
+    """Seconds as minutes: 7.4 -> 0:07.4."""
     tenths = round(time_s * 10)
     return f"{tenths // 600}:{tenths // 10 % 60:02d}.{tenths % 10}"
 
 
 def format_spans(spans: Iterable[Span], duration_s: float, most: int = 6) -> str:
-    """Where in the film, in words: "0:03.2-0:05.0, 0:09.1", or "all of it"."""
-    told: list[str] = []
+    """Spans in words, at most `most` of them: "0:03.2–0:05.0, 0:09.1", or "all of it"."""
+    parts: list[str] = []
     found = list(spans)
     if len(found) == 1 and found[0][0] <= 0.05 and found[0][1] >= duration_s - 0.05:
         return "all of it"
     for start_s, end_s in found[:most]:
-        told.append(clock(start_s) if end_s - start_s < 0.05 else f"{clock(start_s)}–{clock(end_s)}")
+        parts.append(clock(start_s) if end_s - start_s < 0.05 else f"{clock(start_s)}–{clock(end_s)}")
     more = len(found) - most
-    return ", ".join(told) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(parts) + (f" and {more} more" if more > 0 else "")
 
 
 def grade_page(grade: FootageGrade, footage: Footage) -> str:
-    """The whole page. Decodes a few frames of the film for its pictures."""
+    """The HTML page. Decodes a few frames of the film for its pictures."""
     shown = "".join(_fault(fault, grade, footage) for fault in grade.faults)
     if not grade.faults:
         shown = "<p>No fault was found.</p>" + _pictures(footage, _moments(((0.0, grade.duration_s),)))
@@ -79,13 +81,13 @@ def _fault(fault: FootageFault, grade: FootageGrade, footage: Footage) -> str:
     return (
         f'<section class="{"fatal" if fault.fatal else "fault"}"><h2>{escape(about.title)}</h2>'
         f'<p class="when">{escape(format_spans(fault.spans, grade.duration_s))}</p>'
-        f"<p>{escape(fault.said)} {escape(about.effect)}</p>"
+        f"<p>{escape(fault.message)} {escape(about.effect)}</p>"
         f'<p class="remedy">{_typed(about.remedy)}</p>{_pictures(footage, _moments(fault.spans))}</section>'
     )
 
 
 def _typed(text: str) -> str:
-    """Text whose commands stand between backticks -> HTML."""
+    """Text with commands between backticks -> HTML."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
@@ -112,20 +114,20 @@ def _pictures(footage: Footage, moments: list[float]) -> str:
         small = cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA)
         _, data = cv2.imencode(".jpg", np.ascontiguousarray(small[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 80])
         source = base64.b64encode(bytes(data)).decode()
-        said = clock(frame.time_s)
+        label = clock(frame.time_s)
         shown.append(
             f'<figure><img src="data:image/jpeg;base64,{source}" width="{size[0]}" height="{size[1]}" '
-            f'alt="The film at {said}"><figcaption>{said}</figcaption></figure>'
+            f'alt="The film at {label}"><figcaption>{label}</figcaption></figure>'
         )
     return f'<div class="pictures">{"".join(shown)}</div>' if shown else ""
 
 
 def _timeline(grade: FootageGrade) -> str:
-    """One row a kind of thing, time from left to right."""
+    """One row for speech, stillness, clean footage and each fault, time from left to right."""
     rows = [("speech", grade.speech), ("still", grade.stills), ("clean", grade.clean)]
     rows += [(fault.kind, fault.spans) for fault in grade.faults]
     whole = max(grade.duration_s, 0.1)
-    told = []
+    cells = []
     for name, spans in rows:
         kind = name if name in ("speech", "still", "clean") else "bad"
         label = escape(name.replace("_", " "))
@@ -134,12 +136,12 @@ def _timeline(grade: FootageGrade) -> str:
             f'width="{max(1000 * (end_s - start_s) / whole, 3.0):.1f}" height="10"/>'
             for start_s, end_s in spans
         )
-        told.append(
+        cells.append(
             f'<span>{label}</span><svg viewBox="0 0 1000 10" preserveAspectRatio="none" role="img" '
             f'aria-label="{label}: {escape(format_spans(spans, grade.duration_s)) or "nowhere"}">{bars}</svg>'
         )
     ends = f'<span></span><span class="ends"><span>0:00</span><span>{clock(whole)}</span></span>'
-    return f'<div class="timeline">{"".join(told)}{ends}</div>'
+    return f'<div class="timeline">{"".join(cells)}{ends}</div>'
 
 
 def _figures(grade: FootageGrade) -> str:
@@ -151,7 +153,7 @@ def _figures(grade: FootageGrade) -> str:
 
 
 def write_page(grade: FootageGrade, footage: Footage, to: Path) -> None:
-    """Write the page, whole or not at all. Raises CviError when disk or folder do not allow it."""
+    """Write the page, whole or not at all. Raises CviError where the disk or the folder does not allow it."""
     with replacing(to, remedy="Choose another folder.") as part:
         part.write_text(grade_page(grade, footage), encoding="utf-8")
 

@@ -1,12 +1,10 @@
-"""Where somebody speaks in the sound, and how far the voice stands above the noise.
+"""The sound of a film: where somebody speaks, the voice's level above the noise, the offset from the picture.
 
-TODO By how much sound and picture are apart, from how well the one foretells the other.
-
-For every lag a linear map from the sound of a moment to the mouth at that moment is learned on four fifths
-of the film and tried on the fifth; the lag at which the mouth is foretold best is the offset. It needs no
-trained network, and is only sure where the mouth follows the sound at all. The map sees 40 ms of sound and
-no more: given the neighbours too it foretells a little better, but at every lag, and the offset of a film
-that was 160 ms late came out anywhere from 97 to 227 ms.
+The offset: for every lag a linear map from the sound of a moment to the mouth at that moment is fitted on
+four fifths of the film and tried on the fifth; the lag with the best prediction is the offset. It needs no
+trained network, and is certain only where the mouth follows the sound at all. The map uses 40 ms of sound:
+with the neighbours too it predicts a little better, but at every lag, and the offset of a film that was 160
+ms late came out anywhere from 97 to 227 ms.
 """
 
 from __future__ import annotations
@@ -18,42 +16,43 @@ import numpy.typing as npt
 
 from cvi.audio.block import HEARD_HZ, Pcm, to_float
 from cvi.engine_registry import build
+from cvi.training.footage.spans import Span, flagged, runs
 from cvi.training.footage.tracking import FaceTrack
 from cvi.training.grading.face_measures import lips_height, mouth_opening, mouth_width
-from cvi.training.grading.faults import Span, flagged, runs
 from cvi.turns.base import VAD_HOP_S, VAD_HOP_SAMPLES, VadEngine, VadSettings
 
 SPOKEN = 0.5
 _SHORTEST_SPEECH_S, _SHORTEST_GAP_S = 0.15, 0.25
 _GUARD_HOPS = 6
-"""Near speech a room still rings: what is called noise keeps 0.2 s from it."""
+"""Hops around speech that are not taken for noise, since a room reverberates: 0.2 s."""
 _LEAST_NOISE_HOPS = 15
 SILENT_DB = -60.0
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechMeasures:
-    """`speech` stretches in seconds; `snr_db` of the voice above what is heard between them, NaN where
-    nobody speaks; `level_db` of the voice, 0 is full scale."""
+    """`spans` with speech, seconds; `snr_db` of the voice above the sound between them, NaN where nobody
+    speaks; `level_db` of the voice, 0 is full scale."""
 
-    speech: tuple[Span, ...]
+    spans: tuple[Span, ...]
     snr_db: float
     level_db: float
 
     @property
     def speech_s(self) -> float:
-        return float(sum(end - start for start, end in self.speech))
+        """Seconds of speech in all."""
+        return float(sum(end - start for start, end in self.spans))
 
 
 def measure_speech(pcm: Pcm) -> SpeechMeasures:
-    """Find the voice in 16 kHz sound. About 4 ms a second of sound. Raises MissingError without the
-    voice activity network."""
+    """Find speech in 16 kHz sound, in about 4 ms for a second of it. Raises MissingError without the voice
+    activity network."""
     count = len(pcm) // VAD_HOP_SAMPLES
     if count == 0:
         return SpeechMeasures((), float("nan"), -100.0)
     hops = pcm[: count * VAD_HOP_SAMPLES].reshape(count, VAD_HOP_SAMPLES)
     samples = to_float(hops.reshape(-1)).reshape(hops.shape).astype(np.float64)
-    # Without each hop's mean: an offset of the microphone, or rumble below 30 Hz, is nothing one hears.
+    # The variance ignores a DC offset and rumble below 30 Hz, which are inaudible.
     power = np.var(samples, axis=1)
     detector: VadEngine = build("vad", "silero", VadSettings())
     spoken = _tidy(np.array([detector.probability(hop) for hop in hops]) > SPOKEN)
@@ -62,7 +61,7 @@ def measure_speech(pcm: Pcm) -> SpeechMeasures:
         return SpeechMeasures((), float("nan"), _db(float(power.mean())))
     near = np.convolve(spoken, np.ones(2 * _GUARD_HOPS + 1), "same") > 0
     quiet = np.sort(power[~near]) if (~near).sum() >= _LEAST_NOISE_HOPS else np.sort(power)[: count // 20 + 1]
-    # The middle of the quiet hops: a cough or a door is no noise floor.
+    # The median, since a cough or a door is no noise floor.
     noise = float(np.median(quiet))
     voiced = float(np.mean(power[spoken]))
     snr = _db(max(voiced - noise, 1e-12)) - _db(max(noise, 1e-10))
@@ -114,7 +113,7 @@ def _hertz(mel: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 MOST_LAG_S = 0.52
 LEAST_SPEECH_S = 6.0
 SURE_OF = 0.25
-"""The correlation that says that the mouth follows the sound at all."""
+"""The correlation from which the mouth is taken to follow the sound."""
 _RIDGE = 30.0
 _FOLDS = 5
 
@@ -123,8 +122,8 @@ Series = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class SyncOffset:
-    """`late_s` by how much the sound comes after the picture (negative: before it); `sure` whether the mouth
-    follows the sound well enough to tell; `correlation` at that lag, `unshifted` with the film as it is."""
+    """`late_s` seconds the sound comes after the picture (negative: before it); `sure` whether the mouth
+    follows the sound well enough to measure that; `correlation` at that lag, `unshifted` without one."""
 
     late_s: float
     sure: bool
@@ -133,7 +132,7 @@ class SyncOffset:
 
 
 def measure_offset(track: FaceTrack, pcm: Pcm, speech: tuple[Span, ...]) -> SyncOffset:
-    """Compare sound (16 kHz) and mouth where somebody speaks and the face is seen."""
+    """The offset between sound (16 kHz) and mouth, from where somebody speaks and a face is seen."""
     fps, count = track.fps, len(track)
     reach = round(MOST_LAG_S * fps)
     wanted = flagged([(a - 0.3, b + 0.3) for a, b in speech], count, fps) & track.present
@@ -146,23 +145,23 @@ def measure_offset(track: FaceTrack, pcm: Pcm, speech: tuple[Span, ...]) -> Sync
     heard = sound[rows]
     heard = (heard - heard.mean(0)) / (heard.std(0) + 1e-6)
     lags = np.arange(-reach, reach + 1)
-    # The mouth at row - lag beside the sound at row: sound that comes late belongs to an earlier mouth.
+    # The mouth at row - lag beside the sound at row: late sound belongs to an earlier mouth.
     shapes = np.concatenate([mouth[rows - lag] for lag in lags], axis=1)
-    found = _foretold(heard, shapes).reshape(len(lags), mouth.shape[1]).mean(1)
+    found = _predictability(heard, shapes).reshape(len(lags), mouth.shape[1]).mean(1)
     best = int(np.argmax(found))
     late = float(lags[best])
     if 0 < best < len(lags) - 1:
         left, top, right = found[best - 1 : best + 2]
         bend = left - 2 * top + right
         late += 0.5 * float((left - right) / bend) if bend < 0 else 0.0
-    apart = np.abs(lags - lags[best]) * 1.0 / fps > 0.16
-    stands_out = float(found[best] - found[apart].max()) if apart.any() else 0.0
+    far = np.abs(lags - lags[best]) * 1.0 / fps > 0.16
+    stands_out = float(found[best] - found[far].max()) if far.any() else 0.0
     sure = bool(found[best] > SURE_OF and stands_out > 0.03)
     return SyncOffset(late / fps, sure, float(found[best]), float(found[reach]))
 
 
 def _mouth(track: FaceTrack) -> Series:
-    """[n, 3]: opening, height of the lips, width; slow changes taken away, gaps bridged."""
+    """[n, 3]: opening, height of the lips, width; high-pass filtered, gaps interpolated."""
     columns = []
     for series in (
         mouth_opening(track.landmarks),
@@ -175,14 +174,14 @@ def _mouth(track: FaceTrack) -> Series:
 
 
 def _steady(values: Series, half: int) -> Series:
-    """What is left when the mean over `half` frames on either side is taken away."""
+    """Values less their mean over `half` frames on either side."""
     padded = np.pad(values, ((half + 1, half), (0, 0)), mode="edge")
     sums = np.cumsum(padded, axis=0)
     return np.asarray(values - (sums[2 * half + 1 :] - sums[: -2 * half - 1]) / (2 * half + 1), np.float64)
 
 
-def _foretold(inputs: Series, outputs: Series) -> Series:
-    """For each column of `outputs`, how its prediction correlates with it, a fifth foretold by the rest."""
+def _predictability(inputs: Series, outputs: Series) -> Series:
+    """The correlation of each column of `outputs` with its cross-validated prediction, five folds."""
     predicted = np.empty_like(outputs)
     fold = np.arange(len(inputs)) * _FOLDS // len(inputs)
     for number in range(_FOLDS):

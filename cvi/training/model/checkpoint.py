@@ -20,19 +20,20 @@ PREVIEW = "preview.png"
 
 @dataclass(frozen=True, slots=True)
 class TrainingState:
-    """`step` of `total` are done; `plan` is what the run was started with, as text: another plan is another
-    run. `took_s` of computing so far."""
+    """`step` of `total` are done; `config_key` identifies the run (`TrainingConfig.key`); `took_s` seconds of
+    computing so far; `validation` the (step, validation loss) pairs measured so far."""
 
     step: int
     total: int
-    plan: str
+    config_key: str
     took_s: float
+    validation: tuple[tuple[int, float], ...] = ()
 
 
 def save_checkpoint(
     folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer, state: TrainingState
 ) -> None:
-    """Raises CviError where the disk refuses."""
+    """Raises CviError where the disk refuses; the checkpoint before is then still whole."""
     from safetensors.torch import save
 
     tensors: dict[str, Tensor] = {f"network.{k}": v.contiguous() for k, v in network.state_dict().items()}
@@ -42,8 +43,9 @@ def save_checkpoint(
     meta = {
         "step": str(state.step),
         "total": str(state.total),
-        "plan": state.plan,
+        "plan": state.config_key,
         "took_s": repr(state.took_s),
+        "validation": json.dumps(state.validation),
     }
     remedy = "Free some space and give the command again: it goes on from the last one."
     with replacing(folder / CHECKPOINT, remedy=remedy) as part:
@@ -72,18 +74,18 @@ def load_checkpoint(
         slots: dict[int, dict[str, Any]] = {}
         for name, value in tensors.items():
             if name.startswith("optimizer."):
-                _, index, what = name.split(".", 2)
-                slots.setdefault(int(index), {})[what] = value
+                _, index, slot = name.split(".", 2)
+                slots.setdefault(int(index), {})[slot] = value
         optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
-        return TrainingState(int(meta["step"]), int(meta["total"]), meta["plan"], float(meta["took_s"]))
+        return _state(meta)
     except (SafetensorError, KeyError, ValueError, RuntimeError, OSError) as error:
         raise UsageError(
-            f"{path} cannot be gone on from ({error}).", "Remove it to train from the beginning."
+            f"{path} cannot be continued from ({error}).", "Remove it to train from the beginning."
         ) from error
 
 
 def peek_checkpoint(folder: Path) -> TrainingState | None:
-    """How far a run is, without its weights."""
+    """How far a run is, from the file's header alone; None where there is no checkpoint that can be read."""
     path = folder / CHECKPOINT
     if not path.is_file():
         return None
@@ -92,7 +94,14 @@ def peek_checkpoint(folder: Path) -> TrainingState | None:
         if not 2 <= length <= 10_000_000:
             return None
         try:
-            meta = json.loads(file.read(length))["__metadata__"]
-            return TrainingState(int(meta["step"]), int(meta["total"]), meta["plan"], float(meta["took_s"]))
+            return _state(json.loads(file.read(length))["__metadata__"])
         except (ValueError, KeyError):
             return None
+
+
+def _state(meta: dict[str, str]) -> TrainingState:
+    """Raises KeyError, ValueError."""
+    validation = tuple((int(step), float(loss)) for step, loss in json.loads(meta.get("validation", "[]")))
+    return TrainingState(
+        int(meta["step"]), int(meta["total"]), meta["plan"], float(meta["took_s"]), validation
+    )

@@ -23,21 +23,26 @@ if TYPE_CHECKING:
 
     from cvi.training.model.network import InpaintingNetwork
 
+Floats = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
+
+ENCODER = "encoder.onnx"
+ENCODER_INPUT = "around"
+"""The input's name in every replica's encoder."""
 _OPSET = 17
 
 
 def encoder_bytes(network: InpaintingNetwork) -> bytes:
-    """`around` (1, 4, side, side) -> feature0 .. feature3."""
+    """The context encoder as ONNX: a masked picture (1, 4, side, side) -> feature0 .. feature3."""
     import torch
 
     side = network.size.side
-    return _exported(
-        network.encoder, (torch.zeros(1, 4, side, side),), ["around"], [f"feature{i}" for i in range(LEVELS)]
-    )
+    outputs = [f"feature{i}" for i in range(LEVELS)]
+    return _exported(network.encoder, (torch.zeros(1, 4, side, side),), [ENCODER_INPUT], outputs)
 
 
 def decoder_bytes(network: InpaintingNetwork) -> bytes:
-    """feature0 .. feature3 and `mouth` (1, k) -> `drawn` (1, 3, side, side), 0..1."""
+    """The decoder as ONNX: feature0 .. feature3 and `mouth` (1, k) -> `drawn` (1, 3, side, side), 0..1."""
     import torch
 
     side = network.size.side
@@ -70,14 +75,8 @@ def _exported(
         return path.read_bytes()
 
 
-ENCODER = "encoder.onnx"
-
-Floats = npt.NDArray[np.float32]
-Bytes = npt.NDArray[np.uint8]
-
-
 class OnnxEncoder:
-    """ONNX Runtime on one thread: the footage around the hidden region -> features."""
+    """The exported context encoder: a masked picture -> features. One thread."""
 
     def __init__(self, path: Path) -> None:
         """Raises EngineError for a file that is no network."""
@@ -85,39 +84,39 @@ class OnnxEncoder:
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        """Of the levels that `features` lays in a row: (1, channels, height, width)."""
+        """Shapes (1, channels, height, width) of the levels that `features` puts in a row."""
         return [tuple(output.shape) for output in self._session.get_outputs()]
 
-    def features(self, picture: npt.NDArray[np.uint8], hidden: Floats) -> npt.NDArray[np.float16]:
-        """One row for the file of cached features, (total,). `picture` (side, side, 3), `hidden` (side,
-        side) 1 where it may not look."""
+    def features(self, picture: Bytes, hidden: Floats) -> npt.NDArray[np.float16]:
+        """One row for the file of cached features, (total,). `picture` RGB (side, side, 3), `hidden` (side,
+        side) 1 where the encoder may not look."""
         shown = picture.astype(np.float32).transpose(2, 0, 1) / 255 * (1 - hidden)
-        around = np.concatenate([shown, hidden[None]])[None].astype(np.float32)
-        outputs = self._session.run(None, {"around": around})
+        masked = np.concatenate([shown, hidden[None]])[None].astype(np.float32)
+        outputs = self._session.run(None, {ENCODER_INPUT: masked})
         return np.concatenate([output.ravel() for output in outputs]).astype(np.float16)
 
 
 class FrameInpainter:
-    """Draws a mouth into a frame that is not of the base film. One thread."""
+    """Draws a mouth into any frame of the person, as the live face does for frames of its clips. One
+    thread."""
 
     def __init__(self, folder: Path, side: int) -> None:
-        """`folder` is a replica's, `side` of its crop. Raises EngineError, MissingError as `OnnxEncoder` and
-        `LowerFaceDecoder` do."""
+        """`folder` is a replica's, `side` of its crop, pixels. Raises EngineError, MissingError."""
         self._encoder = OnnxEncoder(folder / ENCODER)
         self._decoder = LowerFaceDecoder(folder / DECODER)
         self._side = side
 
     def draw(self, picture: Bytes, reach: Floats, mouth: Floats) -> Floats:
-        """`picture` (side, side, 3) with the mouth (k,): float32 RGB 0..255, the whole drawing. `reach` as in
-        `Prepared`, of that frame."""
+        """The crop `picture` (side, side, 3) with the mouth (k,): float32 RGB 0..255, (side, side, 3).
+        `reach` of that frame, as in `PreparedFootage`."""
         features = self._encoder.features(picture, hidden_mask(reach, self._side))
         return self._decoder.draw(features, mouth)
 
     def paste(self, frame: Bytes, drawn: Floats, matrix: Floats, reach: Floats) -> None:
-        """Lay a drawing into an I420 frame, in place, as the live face does."""
+        """Blend a drawing into an I420 frame, in place; `matrix` (2, 3) from the frame to the crop."""
         region = drawn_region(reach, self._side)
         paste(frame, drawn, matrix, region.mask, region.ring)
 
     def crop(self, rgb: Bytes, matrix: Floats) -> Bytes:
-        """The crop of an RGB frame."""
+        """The crop (side, side, 3) of an RGB frame."""
         return crop(rgb, matrix, self._side)
