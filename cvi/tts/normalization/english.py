@@ -1,12 +1,10 @@
-"""English: the rules, in the order in which they are tried; those for quantities and signs stand here."""
+"""English: the rules in the order in which they are tried; dates, times, quantities and signs stand here."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from cvi.tts.normalization import numerals as say
-from cvi.tts.normalization.english_dates import DATE_RULES
 from cvi.tts.normalization.english_words import WORD_RULES, ends_sentence
 from cvi.tts.normalization.spoken_text import Rule, Writer
 
@@ -56,64 +54,96 @@ _NUM = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|(?<!\w)\.\d+"
 _UNIT = "|".join(re.escape(unit) for unit in sorted(_UNITS, key=len, reverse=True))
 _SCALE = r"(?:\s?(?P<scale>trillion|billion|million|thousand|tn|bn|[kKmMB])\b)?"
 _SCALES = {
-    "k": "thousand",
-    "K": "thousand",
-    "m": "million",
-    "M": "million",
-    "B": "billion",
-    "bn": "billion",
+    "k": "thousand", "K": "thousand", "m": "million", "M": "million", "B": "billion", "bn": "billion",
     "tn": "trillion",
-}
+}  # fmt: skip
 _SYMBOL = r"(?P<symbol>US\$|[$€£¥₹])"
 _SIGNS = {
     "&": "and", "+": "plus", "=": "equals", "@": "at", "%": "percent", "×": "times", "÷": "divided by",
-    "→": "to",
-    "±": "plus or minus", "≈": "about", "≤": "less than or equal to", "≥": "greater than or equal to",
-    "≠": "not equal to", "<": "less than", ">": "greater than", "°": "degrees", "~": "about",
-    "$": "dollars",
-    "€": "euros", "£": "pounds", "π": "pi", "µ": "micro", "^": "to the power of", "#": "number",
-    "§": "section", "№": "number",
+    "→": "to", "±": "plus or minus", "≈": "about", "≤": "less than or equal to",
+    "≥": "greater than or equal to", "≠": "not equal to", "<": "less than", ">": "greater than",
+    "°": "degrees", "~": "about", "$": "dollars", "€": "euros", "£": "pounds", "π": "pi", "µ": "micro",
+    "^": "to the power of", "#": "number", "§": "section", "№": "number",
 }  # fmt: skip
 _GLYPHS = {
-    "½": "one half",
-    "¼": "one quarter",
-    "¾": "three quarters",
-    "⅓": "one third",
-    "⅔": "two thirds",
+    "½": "one half", "¼": "one quarter", "¾": "three quarters", "⅓": "one third", "⅔": "two thirds",
     "⅛": "one eighth",
-}
+}  # fmt: skip
+# Words after which a number is said digit by digit.
+_BEFORE_DIGITS = frozenset("call dial ring text code pin extension ext room flight".split())
+_MONTH_NAMES = {name[:3].lower(): name for name in say.MONTHS}
+_MONTH = (
+    "(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?"
+    "|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)"
+)
 
 
-def _phone_number(match: re.Match[str], writer: Writer) -> bool:
+def _iso_date(match: re.Match[str], writer: Writer) -> str | None:
+    year, month, day = (int(part) for part in match.groups())
+    return _date(day, month, year)
+
+
+def _slash_date(match: re.Match[str], writer: Writer) -> str | None:
+    first, second, year = (int(part) for part in match.groups())
+    # Month first, as English speech engines read it, unless that cannot be.
+    day, month = (second, first) if first <= 12 else (first, second)
+    return _date(day, month, year if year > 99 else 2000 + year)
+
+
+def _date(day: int, month: int, year: int) -> str | None:
+    return say.date(day, month, year) if 1 <= month <= 12 and 1 <= day <= 31 else None
+
+
+def _month_day(match: re.Match[str], writer: Writer) -> str | None:
+    if int(match.group("day")) > 31:
+        return None
+    month, day = _MONTH_NAMES[match.group("month")[:3].lower()], say.ordinal(int(match.group("day")))
+    if match.start("day") < match.start("month"):
+        writer.say(day if writer.last_source.lower() == "the" else f"the {day}", *match.span("day"))
+        writer.say(f"of {month}", *match.span("month"))
+    else:
+        writer.say(month, *match.span("month"))
+        writer.say(day, *match.span("day"))
+    if match.group("year"):
+        writer.pause(",")
+        writer.say(say.year(int(match.group("year"))), *match.span("year"))
+    return ""
+
+
+def _month(match: re.Match[str], writer: Writer) -> str | None:
+    return _MONTH_NAMES[match.group(1)[:3].lower()]
+
+
+def _time(match: re.Match[str], writer: Writer) -> str | None:
+    hour, minute = int(match.group("hour")), int(match.group("minute") or 0)
+    half = (match.group("half") or "").replace(".", "").replace(" ", "").upper()
+    if hour > 24 or (half and hour > 12) or (not half and match.group("minute") is None):
+        return None
+    said = say.time_of_day(hour, minute, half)
+    if match.group("second"):
+        said += f" and {say.cardinal(int(match.group('second')))} seconds"
+    # In "3 PM." the stop is the sentence's, in "3 p.m." also the abbreviation's.
+    dotted = "." in (match.group("half") or "")[:-1]
+    stopped = match.group().endswith(".")
+    writer.say(said, match.start(), match.end() - (stopped and not dotted))
+    if stopped and (not dotted or ends_sentence(writer.source, match.end())):
+        writer.pause(".")
+    return ""
+
+
+def _phone_number(match: re.Match[str], writer: Writer) -> str | None:
     groups = re.findall(r"\d+", match.group())
     if not match.group().startswith("+") and not 7 <= sum(map(len, groups)) <= 12:
-        return False
+        return None
     plus = "plus " if match.group().startswith("+") else ""
-    writer.say(plus + ", ".join(say.digits(group) for group in groups), match.start(), match.end())
-    return True
+    return plus + ", ".join(say.digits(group) for group in groups)
 
 
-def _dialled(match: re.Match[str], writer: Writer) -> bool:
-    if writer.last_source.lower() not in (
-        "call",
-        "dial",
-        "ring",
-        "text",
-        "code",
-        "pin",
-        "extension",
-        "ext",
-        "room",
-        "flight",
-    ):
-        return False
-    if writer.last_source.lower() == "room" and len(match.group()) < 3:
-        return False
-    writer.say(say.digits(match.group()), match.start(), match.end())
-    return True
+def _dialled(match: re.Match[str], writer: Writer) -> str | None:
+    return say.digits(match.group()) if writer.last_source.lower() in _BEFORE_DIGITS else None
 
 
-def _money(match: re.Match[str], writer: Writer) -> bool:
+def _money(match: re.Match[str], writer: Writer) -> str | None:
     scale = _SCALES.get(match.group("scale") or "", match.group("scale") or "")
     said = say.money(match.group("symbol"), match.group("amount"), scale)
     if match.group("to"):
@@ -121,11 +151,10 @@ def _money(match: re.Match[str], writer: Writer) -> bool:
         said = f"{say.number(match.group('amount'))} to {most}"
     if match.group("minus"):
         said = f"minus {said}"
-    writer.say(said, match.start(), match.end())
-    return True
+    return said
 
 
-def _range(match: re.Match[str], writer: Writer) -> bool:
+def _range(match: re.Match[str], writer: Writer) -> str | None:
     low, high = match.group("low"), match.group("high")
     years = all(re.fullmatch(r"1[1-9]\d\d|20\d\d", part) for part in (low, high))
     said = " to ".join(say.year(int(part)) if years else say.number(part) for part in (low, high))
@@ -134,52 +163,35 @@ def _range(match: re.Match[str], writer: Writer) -> bool:
         said += " percent"
     elif unit:
         said += f" {_UNITS[unit][1]}"
-    writer.say(said, match.start(), match.end())
-    return True
+    return said
 
 
-def _feet(match: re.Match[str], writer: Writer) -> bool:
-    writer.say(f"{say.number(match.group(1))} foot {say.number(match.group(2))}", match.start(), match.end())
-    return True
-
-
-def _measure(match: re.Match[str], writer: Writer) -> bool:
+def _measure(match: re.Match[str], writer: Writer) -> str | None:
     figures, unit, space = match.group("figures"), match.group("unit"), match.group("space")
     if (space and unit in ("k", "K", "M", "l")) or match.group().endswith(("4K", "8K")):
-        return False
+        return None
     one, many = _UNITS[unit]
     writer.say(_signed(match, say.number(figures)), match.start(), match.end("figures"))
-    writer.say(one if figures == "1" else many, match.start("unit"), match.end("unit"))
+    writer.say(one if figures == "1" else many, *match.span("unit"))
     if (
         unit.isalpha()
         and writer.source[match.end() : match.end() + 1] == "."
         and ends_sentence(writer.source, match.end() + 1)
     ):
         writer.pause(".")
-    return True
+    return ""
 
 
 def _signed(match: re.Match[str], said: str) -> str:
     return f"minus {said}" if match.groupdict().get("minus") else said
 
 
-def _percent(match: re.Match[str], writer: Writer) -> bool:
-    writer.say(_signed(match, f"{say.number(match.group('figures'))} percent"), match.start(), match.end())
-    return True
-
-
-def _decade(match: re.Match[str], writer: Writer) -> bool:
+def _decade(match: re.Match[str], writer: Writer) -> str | None:
     value = int(match.group(1))
-    writer.say(say.plural(say.year(value) if value > 99 else say.cardinal(value)), match.start(), match.end())
-    return True
+    return say.plural(say.year(value) if value > 99 else say.cardinal(value))
 
 
-def _ordinal(match: re.Match[str], writer: Writer) -> bool:
-    writer.say(say.ordinal(int(match.group(1).replace(",", ""))), match.start(), match.end())
-    return True
-
-
-def _fraction(match: re.Match[str], writer: Writer) -> bool:
+def _fraction(match: re.Match[str], writer: Writer) -> str | None:
     whole, top, bottom = match.group("whole"), int(match.group("top")), int(match.group("bottom"))
     if match.group() in ("24/7", "50/50", "9/11"):
         said = f"{say.cardinal(top)} {say.cardinal(bottom)}"
@@ -195,113 +207,80 @@ def _fraction(match: re.Match[str], writer: Writer) -> bool:
             said = f"{say.cardinal(int(whole))} and {'a half' if said == 'one half' else said}"
     if whole and " and " not in said:
         said = f"{say.cardinal(int(whole))} {said}"
-    writer.say(said, match.start(), match.end())
-    return True
+    return said
 
 
-def _glyph(match: re.Match[str], writer: Writer) -> bool:
+def _glyph(match: re.Match[str], writer: Writer) -> str | None:
     part = _GLYPHS[match.group(2)]
     whole = f"{say.number(match.group(1))} and " if match.group(1) else ""
-    writer.say(whole + (part.replace("one ", "a ") if whole else part), match.start(), match.end())
-    return True
+    return whole + (part.replace("one ", "a ") if whole else part)
 
 
-def _by(match: re.Match[str], writer: Writer) -> bool:
-    writer.say(
-        " by ".join(say.number(n) for n in re.findall(_NUM, match.group())), match.start(), match.end()
-    )
-    return True
-
-
-def _dotted(match: re.Match[str], writer: Writer) -> bool:
-    writer.say(" point ".join(say.number(n) for n in match.group(1).split(".")), match.start(1), match.end(1))
-    return True
-
-
-def _hashed(match: re.Match[str], writer: Writer) -> bool:
-    writer.say(f"number {say.number(match.group(1))}", match.start(), match.end())
-    return True
-
-
-def _number(match: re.Match[str], writer: Writer) -> bool:
+def _number(match: re.Match[str], writer: Writer) -> str | None:
     figures = match.group("figures")
     unsigned_year = re.fullmatch(r"1[1-9]\d\d|20\d\d", figures) and not match.group("minus")
     said = say.year(int(figures)) if unsigned_year else say.number(figures)
-    writer.say(_signed(match, said), match.start(), match.end())
-    return True
+    return _signed(match, said)
 
 
-def _minus(match: re.Match[str], writer: Writer) -> bool:
-    if not writer.source[: match.start()].rstrip(" ")[-1:].isdecimal():
-        return False
-    writer.say("minus", match.start(), match.end())
-    return True
+def _minus(match: re.Match[str], writer: Writer) -> str | None:
+    return "minus" if writer.source[: match.start()].rstrip(" ")[-1:].isdecimal() else None
 
 
-def _slash(match: re.Match[str], writer: Writer) -> bool:
-    around = re.search(r"[A-Za-z]+$", writer.source[: match.start()])
+def _slash(match: re.Match[str], writer: Writer) -> str | None:
+    before = re.search(r"[A-Za-z]+$", writer.source[: match.start()])
     after = re.match(r"[A-Za-z]+", writer.source[match.end() :])
-    if around and after:
-        pair = f"{around.group()}/{after.group()}".lower()
+    if before and after:
+        pair = f"{before.group()}/{after.group()}".lower()
         if pair in _PAIRS_OF_CHOICE:
-            writer.say("or", match.start(), match.end())
-        elif pair != "and/or" and not (around.group().isupper() and after.group().isupper()):
-            writer.say("slash", match.start(), match.end())
-        return True
-    if after and writer.last_source[-1:].isdigit():
-        writer.say("per", match.start(), match.end())
-    return True
+            return "or"
+        both_capitals = before.group().isupper() and after.group().isupper()
+        return "" if pair == "and/or" or both_capitals else "slash"
+    return "per" if after and writer.last_source[-1:].isdigit() else ""
 
 
-def _per(match: re.Match[str], writer: Writer) -> bool:
-    writer.say(f"per {_PER[match.group(1)]}", match.start(), match.end())
-    return True
-
-
-def _ratio(match: re.Match[str], writer: Writer) -> bool:
-    writer.say(f"{say.number(match.group(1))} to {say.number(match.group(2))}", match.start(), match.end())
-    return True
-
-
-def _factor(match: re.Match[str], writer: Writer) -> bool:
-    writer.say(f"{say.number(match.group(1))} times", match.start(), match.end())
-    return True
-
-
-def _lines(match: re.Match[str], writer: Writer) -> bool:
+def _lines(match: re.Match[str], writer: Writer) -> str | None:
     """1080p is said as its two halves."""
     high, low = divmod(int(match.group(1)), 100)
-    writer.say(
-        f"{say.cardinal(high)} {say.cardinal(low)} {match.group(2).upper()}", match.start(), match.end()
-    )
-    return True
+    return f"{say.cardinal(high)} {say.cardinal(low)} {match.group(2).upper()}"
 
 
-def _sharp(match: re.Match[str], writer: Writer) -> bool:
-    writer.say(f"{match.group(1)} sharp", match.start(), match.end())
-    return True
-
-
-def _said(words: str) -> Callable[[re.Match[str], Writer], bool]:
-    def rule(match: re.Match[str], writer: Writer) -> bool:
-        writer.say(words, match.start(), match.end())
-        return True
-
-    return rule
-
-
-def _sign(match: re.Match[str], writer: Writer) -> bool:
+def _sign(match: re.Match[str], writer: Writer) -> str | None:
     char = match.group()
     nextc = writer.source[match.end() : match.end() + 1]
     if char == "#" and not nextc.isdigit():
-        if nextc.isalpha():
-            writer.say("hashtag", match.start(), match.end())
-        return True
+        return "hashtag" if nextc.isalpha() else ""
     if char in "~<>^" and not re.match(r"\s?[\d.]", writer.source[match.end() :]):
-        return True
-    writer.say(_SIGNS[char], match.start(), match.end())
-    return True
+        return ""
+    return _SIGNS[char]
 
+
+_DATE_RULES: list[Rule] = [
+    (re.compile(r"(\d{4})-(\d\d)-(\d\d)(?!\w)"), _iso_date),
+    (re.compile(r"(\d\d?)/(\d\d?)/(\d{4}|\d\d)(?!\w)"), _slash_date),
+    (
+        re.compile(
+            rf"(?P<month>{_MONTH})\.? "
+            r"(?P<day>\d\d?)(?:st|nd|rd|th)?(?![\d:%]|\.\d)"
+            r"(?:,? (?P<year>[12]\d{3})(?!\d))?"
+        ),
+        _month_day,
+    ),
+    (
+        re.compile(
+            rf"(?P<day>\d\d?)(?:st|nd|rd|th)?(?: of)? (?P<month>{_MONTH})\b\.?"
+            r"(?:,? (?P<year>[12]\d{3})(?!\d))?"
+        ),
+        _month_day,
+    ),
+    (re.compile(r"(Jan|Feb|Mar|Apr|Aug|Sept?|Oct|Nov|Dec)\.(?= [\dA-Za-z])"), _month),
+    (
+        re.compile(
+            r"(?P<hour>\d\d?)(?::(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?)?(?:\s?(?P<half>[aApP]\.?\s?[mM]\b\.?))?(?![\w:])"
+        ),
+        _time,
+    ),
+]
 
 _MINUS = r"(?:(?<![\w)])(?P<minus>[-−]))?"
 ENGLISH_RULES: list[Rule] = [
@@ -312,8 +291,11 @@ ENGLISH_RULES: list[Rule] = [
         _phone_number,
     ),
     (re.compile(r"\d{3,6}(?![\w.,:/%-]?\d)(?=\W|$)"), _dialled),
-    *DATE_RULES,
-    (re.compile(r"(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)(?![:\d])"), _ratio),
+    *_DATE_RULES,
+    (
+        re.compile(r"(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)(?![:\d])"),
+        lambda m, _: f"{say.number(m[1])} to {say.number(m[2])}",
+    ),
     (re.compile(rf"{_MINUS}{_SYMBOL}\s?(?P<amount>{_NUM})(?:\s?[-–—]\s?\$?(?P<to>{_NUM}))?{_SCALE}"), _money),
     (
         re.compile(
@@ -321,19 +303,34 @@ ENGLISH_RULES: list[Rule] = [
         ),
         _money,
     ),
-    (re.compile(r"(\d{1,3}(?:\.\d{1,3}){2,3})(?!\.?\d)"), _dotted),
+    (
+        re.compile(r"(\d{1,3}(?:\.\d{1,3}){2,3})(?!\.?\d)"),
+        lambda m, _: " point ".join(map(say.number, m[1].split("."))),
+    ),
     (
         re.compile(
             rf"(?P<low>{_NUM})(?:[-‑]|\s?[–—]\s?)(?P<high>{_NUM})(?![-\d])(?:\s?(?P<unit>%|(?:{_UNIT})(?!\w)))?"
         ),
         _range,
     ),
-    (re.compile(r"(\d+)['′](\d{1,2})(?:[\"″”]|'')"), _feet),
-    (re.compile(r"\d+(?:\.\d+)?(?:\s?[x×]\s?\d+(?:\.\d+)?)+(?!\w)"), _by),
-    (re.compile(rf"{_MINUS}(?P<figures>{_NUM})\s?%"), _percent),
-    (re.compile(r"(\d+(?:\.\d+)?)x\b"), _factor),
+    (
+        re.compile(r"(\d+)['′](\d{1,2})(?:[\"″”]|'')"),
+        lambda m, _: f"{say.number(m[1])} foot {say.number(m[2])}",
+    ),
+    (
+        re.compile(r"\d+(?:\.\d+)?(?:\s?[x×]\s?\d+(?:\.\d+)?)+(?!\w)"),
+        lambda m, _: " by ".join(map(say.number, re.findall(_NUM, m.group()))),
+    ),
+    (
+        re.compile(rf"{_MINUS}(?P<figures>{_NUM})\s?%"),
+        lambda m, _: _signed(m, f"{say.number(m['figures'])} percent"),
+    ),
+    (re.compile(r"(\d+(?:\.\d+)?)x\b"), lambda m, _: f"{say.number(m[1])} times"),
     (re.compile(r"['’]?(\d{1,3}0)'?s\b"), _decade),
-    (re.compile(r"(\d{1,3}(?:,\d{3})+|\d{1,12})(?:st|nd|rd|th)\b"), _ordinal),
+    (
+        re.compile(r"(\d{1,3}(?:,\d{3})+|\d{1,12})(?:st|nd|rd|th)\b"),
+        lambda m, _: say.ordinal(int(m[1].replace(",", ""))),
+    ),
     (re.compile(r"(?:(?P<whole>\d{1,6}) )?(?P<top>\d{1,6})/(?P<bottom>\d{1,6})(?![\d/])"), _fraction),
     (re.compile(rf"(\d{{0,6}}) ?([{''.join(_GLYPHS)}])"), _glyph),
     (re.compile(r"(?<=[A-Za-z])(\d{1,3})s\b"), _decade),
@@ -344,13 +341,13 @@ ENGLISH_RULES: list[Rule] = [
         ),
         _measure,
     ),
-    (re.compile(rf"(?:#|[Nn]os?\. ?)({_NUM})(?!\w)"), _hashed),
+    (re.compile(rf"(?:#|[Nn]os?\. ?)({_NUM})(?!\w)"), lambda m, _: f"number {say.number(m[1])}"),
     (re.compile(rf"{_MINUS}(?P<figures>{_NUM})"), _number),
     (re.compile(r"[-−](?= ?\d)"), _minus),
-    (re.compile(r"([A-Z])#(?!\w)"), _sharp),
-    (re.compile(r"(?<!\S)\.(?=[A-Za-z])"), _said("dot")),
-    (re.compile(r"(?<=\w )\*(?= \w)"), _said("times")),
-    (re.compile(rf"(?<=\d)/({'|'.join(_PER)})\b\.?"), _per),
+    (re.compile(r"([A-Z])#(?!\w)"), lambda m, _: f"{m[1]} sharp"),
+    (re.compile(r"(?<!\S)\.(?=[A-Za-z])"), lambda m, _: "dot"),
+    (re.compile(r"(?<=\w )\*(?= \w)"), lambda m, _: "times"),
+    (re.compile(rf"(?<=\d)/({'|'.join(_PER)})\b\.?"), lambda m, _: f"per {_PER[m[1]]}"),
     *WORD_RULES,
     (re.compile(r"/"), _slash),
     (re.compile(rf"[{re.escape(''.join(_SIGNS))}]"), _sign),

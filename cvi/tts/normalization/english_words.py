@@ -109,24 +109,23 @@ def ends_sentence(text: str, at: int) -> bool:
     return re.match(r"\s*$|\s+[A-Z\"“(]", text[at:]) is not None
 
 
-def _abbreviation(match: re.Match[str], writer: Writer) -> bool:
+def _abbreviation(match: re.Match[str], writer: Writer) -> str | None:
     key = match.group(1).lower()
     if key in _DAYS and match.group()[0].isupper() and not ends_sentence(writer.source, match.end()):
-        writer.say(_DAYS[key], match.start(), match.end())
-        return True
+        return _DAYS[key]
     said = _ABBREVIATIONS.get(key)
     follower = re.match(r"\s*[A-Z\d]", writer.source[match.end() :])
     if said is None or (key in _NEEDS_FOLLOWER and (not follower or not match.group()[0].isupper())):
-        return False
+        return None
     if key == "co" and follower:
         said = "Company"
-    writer.say(said, match.start(), match.end())
+    writer.say(said, *match.span())
     if key not in _TITLES and ends_sentence(writer.source, match.end()):
         writer.pause(".")
-    return True
+    return ""
 
 
-def _street_or_title(match: re.Match[str], writer: Writer) -> bool:
+def _street_or_title(match: re.Match[str], writer: Writer) -> str | None:
     """St. and Dr. before a name are Saint and Doctor, after one Street and Drive."""
     named_before = writer.last_source[:1].isupper() and not writer.at_start
     following = re.match(r"\s+([A-Z][\w']+)", writer.source[match.end() :])
@@ -135,54 +134,43 @@ def _street_or_title(match: re.Match[str], writer: Writer) -> bool:
         not named_after or re.search(r"\d[\w ]*$", writer.source[: match.start()]) is not None
     )
     words = {"st": ("Saint", "Street"), "dr": ("Doctor", "Drive")}[match.group(1).lower()]
-    writer.say(words[1 if after_name else 0], match.start(), match.end())
+    writer.say(words[1 if after_name else 0], *match.span())
     if after_name and ends_sentence(writer.source, match.end()):
         writer.pause(".")
-    return True
+    return ""
 
 
-def _dotted_letters(match: re.Match[str], writer: Writer) -> bool:
+def _dotted_letters(match: re.Match[str], writer: Writer) -> str | None:
     """U.S., U.K., J. R. R."""
-    writer.say(" ".join(match.group().replace(".", "").upper()), match.start(), match.end())
+    writer.say(" ".join(match.group().replace(".", "").upper()), *match.span())
     if (
         match.group().endswith(".")
         and len(match.group()) > 3
         and re.match(r"\s*$", writer.source[match.end() :])
     ):
         writer.pause(".")
-    return True
+    return ""
 
 
-def _initial(match: re.Match[str], writer: Writer) -> bool:
-    writer.say(match.group()[0], match.start(), match.end())
-    return True
+def _without_stop(match: re.Match[str], writer: Writer) -> str | None:
+    return _WITHOUT_STOP.get(match.group().lower())
 
 
-def _without_stop(match: re.Match[str], writer: Writer) -> bool:
-    said = _WITHOUT_STOP.get(match.group().lower())
-    if said is None:
-        return False
-    writer.say(said, match.start(), match.end())
-    return True
-
-
-def _roman(match: re.Match[str], writer: Writer) -> bool:
+def _roman(match: re.Match[str], writer: Writer) -> str | None:
     before = writer.last_source
     letters = match.group()
     if not before[:1].isupper() and before.lower() not in _NUMBERED:
-        return False
+        return None
     if len(letters) == 1 and before.lower() not in _NUMBERED | _REGAL:
-        return False
+        return None
     values = [_ROMAN[letter] for letter in letters]
     total = sum(-a if a < b else a for a, b in zip(values, [*values[1:], 0], strict=True))
     if before.lower() in _REGAL:
-        writer.say(f"the {ordinal(total)}", match.start(), match.end())
-    else:
-        writer.say(cardinal(total), match.start(), match.end())
-    return True
+        return f"the {ordinal(total)}"
+    return cardinal(total)
 
 
-def _capitals(match: re.Match[str], writer: Writer) -> bool:
+def _capitals(match: re.Match[str], writer: Writer) -> str | None:
     letters, tail = match.group(1), match.group(2) or ""
     beside = writer.source[match.start() - 1 : match.start()] + writer.source[match.end() : match.end() + 1]
     if "&" in beside:
@@ -198,8 +186,7 @@ def _capitals(match: re.Match[str], writer: Writer) -> bool:
         said = letters.lower() + tail
     else:
         said = " ".join(letters) + ("'s" if tail else "")
-    writer.say(said.replace("’", "'"), match.start(), match.end())
-    return True
+    return said.replace("’", "'")
 
 
 def _shouted(text: str) -> bool:
@@ -210,22 +197,16 @@ def _shouted(text: str) -> bool:
     return len(words) >= 3 and len(capitals) > len(words) / 2 and len(ordinary) > len(capitals) / 3
 
 
-def _half_of_day(match: re.Match[str], writer: Writer) -> bool:
-    writer.say(f"{match.group(1).upper()} M", match.start(), match.end())
-    return True
-
-
-def _consonants(match: re.Match[str], writer: Writer) -> bool:
+def _consonants(match: re.Match[str], writer: Writer) -> str | None:
     """pdf, html, mp: nothing to pronounce, so spelled."""
     if match.group().lower() in _INTERJECTIONS:
-        return False
-    writer.say(" ".join(match.group().upper()), match.start(), match.end())
-    return True
+        return None
+    return " ".join(match.group().upper())
 
 
 _START = r"(?<![^\W_])"
 WORD_RULES: list[Rule] = [
-    (re.compile(r"(?:(?<=\d)|(?<=\d ))([aApP])\.?[mM]\b"), _half_of_day),
+    (re.compile(r"(?:(?<=\d)|(?<=\d ))([aApP])\.?[mM]\b"), lambda m, _: f"{m[1].upper()} M"),
     (re.compile(rf"{_START}(w/o|w/)(?=\s?\w)"), _without_stop),
     (re.compile(rf"{_START}(St|Dr)\.(?=\W|$)"), _street_or_title),
     (
@@ -235,7 +216,7 @@ WORD_RULES: list[Rule] = [
         _abbreviation,
     ),
     (re.compile(rf"{_START}(?:[A-Za-z]\.){{2,}}[A-Za-z]?(?![A-Za-z])"), _dotted_letters),
-    (re.compile(rf"{_START}[A-HJ-Z]\.(?=\s[A-Z]|\d)"), _initial),
+    (re.compile(rf"{_START}[A-HJ-Z]\.(?=\s[A-Z]|\d)"), lambda m, _: m.group()[0]),
     (re.compile(rf"{_START}[A-Za-z]+(?![\w'’-])"), _without_stop),
     (re.compile(rf"{_START}(?=[IVXLC])(?:XC|XL|L?X{{0,3}})(?:IX|IV|V?I{{0,3}})(?![\w'’-])"), _roman),
     (re.compile(rf"{_START}([A-Z]{{2,}})((?:['’]?s)?)(?![a-z]|['’]\w)"), _capitals),

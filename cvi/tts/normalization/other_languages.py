@@ -55,17 +55,12 @@ def rules_for(language: str) -> list[Rule]:
             said += f" {words.get(',', ',')} " + " ".join(cardinal(int(f), language) for f in fraction)
         return said
 
-    def say_number(match: re.Match[str], writer: Writer) -> bool:
+    def say_number(match: re.Match[str], writer: Writer) -> str | None:
         unit = match.group("before") or match.group("after") or ""
-        said = f"{number(match.group('figures'))} {words.get(unit, unit)}"
-        writer.say(said.strip(), match.start(), match.end())
-        return True
+        return f"{number(match.group('figures'))} {words.get(unit, unit)}".strip()
 
-    def say_sign(match: re.Match[str], writer: Writer) -> bool:
-        if match.group() not in words:
-            return False
-        writer.say(words[match.group()], match.start(), match.end())
-        return True
+    def say_sign(match: re.Match[str], writer: Writer) -> str | None:
+        return words.get(match.group())
 
     return [
         (

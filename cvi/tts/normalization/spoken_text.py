@@ -119,5 +119,9 @@ class Writer:
         self._length += len(part)
 
 
-Rule = tuple[re.Pattern[str], Callable[[re.Match[str], Writer], bool]]
-"""A pattern tried at the scanner's place, and its action, which returns whether it used the match."""
+Action = Callable[[re.Match[str], Writer], str | None]
+"""Returns what a voice says for the match: "" for nothing, or where the action has called the writer itself;
+None leaves the match to the next rule."""
+
+Rule = tuple[re.Pattern[str], Action]
+"""A pattern that is tried at the scanner's place, and its action."""
