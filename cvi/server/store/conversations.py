@@ -1,4 +1,7 @@
-"""Conversations and what happened in them, as the contract tells it."""
+"""Conversations and their events, as the API answers them.
+
+All functions run inside the caller's transaction; all times are Unix seconds.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,8 @@ class ConversationRow:
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
+    """An event of a conversation: its type in the API's vocabulary, when it was stored, what it says."""
+
     event_type: str
     at: float
     properties: dict[str, Any]
@@ -40,6 +45,7 @@ _COLUMNS = (
 
 
 def add_conversation(connection: sqlite3.Connection, row: ConversationRow) -> None:
+    """Store a new conversation. Raises sqlite3.IntegrityError for an id that is taken."""
     connection.execute(
         f"INSERT INTO conversations ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 (our own names)
         (
@@ -60,6 +66,7 @@ def add_conversation(connection: sqlite3.Connection, row: ConversationRow) -> No
 
 
 def get_conversation(connection: sqlite3.Connection, conversation_id: str) -> ConversationRow | None:
+    """The conversation of this id; None when there is none, or it was deleted."""
     row = connection.execute(
         f"SELECT {_COLUMNS} FROM conversations WHERE id = ? AND deleted = 0",  # noqa: S608 (our own names)
         (conversation_id,),
@@ -70,7 +77,10 @@ def get_conversation(connection: sqlite3.Connection, conversation_id: str) -> Co
 def list_conversations(
     connection: sqlite3.Connection, status: str | None, limit: int, offset: int
 ) -> tuple[list[ConversationRow], int]:
-    """A page, newest first, and how many there are in all."""
+    """A page of conversations (of one status unless None), newest first, and how many there are in all.
+
+    A `limit` of -1 is no limit.
+    """
     where, values = "deleted = 0", []
     if status is not None:
         where, values = "deleted = 0 AND status = ?", [status]
@@ -84,7 +94,7 @@ def list_conversations(
 
 
 def end_conversation(connection: sqlite3.Connection, conversation_id: str, reason: str, now: float) -> bool:
-    """Note the end, once: whether it was still active."""
+    """Store that a conversation ended; returns False where it had ended before, which stands."""
     done = connection.execute(
         "UPDATE conversations SET status = 'ended', shutdown_reason = ?, updated_at = ? "
         "WHERE id = ? AND status = 'active'",
@@ -94,7 +104,7 @@ def end_conversation(connection: sqlite3.Connection, conversation_id: str, reaso
 
 
 def delete_conversation(connection: sqlite3.Connection, conversation_id: str, hard: bool) -> None:
-    """Hide it, or with `hard` erase it with its events and the webhooks that told of it."""
+    """Hide a conversation; with `hard` erase it, its events, and its webhooks and upload, done or not."""
     if hard:
         connection.execute("DELETE FROM conversations WHERE id = ?", (conversation_id,))
         connection.execute("DELETE FROM jobs WHERE key = ?", (conversation_id,))
@@ -109,6 +119,7 @@ def add_event(
     at: float,
     properties: dict[str, Any],
 ) -> None:
+    """Store an event that happened `at` some time."""
     connection.execute(
         "INSERT INTO events (conversation_id, event_type, at, properties) VALUES (?, ?, ?, ?)",
         (conversation_id, event_type, at, json.dumps(properties)),
@@ -116,7 +127,7 @@ def add_event(
 
 
 def list_events(connection: sqlite3.Connection, conversation_id: str) -> list[StoredEvent]:
-    """In the order they happened."""
+    """A conversation's events in the order they were stored."""
     rows = connection.execute(
         "SELECT event_type, at, properties FROM events WHERE conversation_id = ? ORDER BY number",
         (conversation_id,),

@@ -1,7 +1,7 @@
-"""One SQLite file, written by one thread, so that no request waits on a disk while it holds the loop.
+"""The SQLite file of the server, its migrations, and one thread each for writing and reading it.
 
-Functions of this package take a connection and are plain and synchronous; the server runs them through
-`Database`, the command line through `connect`.
+The functions of this package take a connection and block. The server runs them through `Database`, so that
+the event loop never waits for the disk; the command line through `connect`.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from cvi.threads import NativeThread
 
 T = TypeVar("T")
 BUSY_MS = 10_000
-"""How long a writer of another process (`cvi keys`, `cvi webhooks`) is waited for."""
+"""How long to wait for a writer of another process (`cvi keys`, `cvi webhooks`)."""
 
 
 def database_path() -> Path:
+    """Where the database lies in the data folder."""
     return home() / "cvi.sqlite3"
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open the database, made or brought up to date as needed. Transactions are begun by hand.
+    """Open the database, creating or migrating it as needed. Transactions are begun by hand.
 
     Raises `CviError` when the file cannot be used, or was written by a later version.
     """
@@ -50,11 +51,11 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def transact(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
-    """Run `work` in one transaction: all of it is kept, or nothing."""
+    """Run `work(connection)` in one transaction, which is rolled back when it raises."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         result = work(connection)
-    except BaseException:
+    except BaseException:  # raised again
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
@@ -84,13 +85,13 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     if version() == migrations[-1][0]:
         return
 
-    def bring_up(there: sqlite3.Connection) -> None:
+    def bring_up(locked: sqlite3.Connection) -> None:
         done = version()  # asked again under the lock: another process may have been first
         for number, script in migrations:
             if number > done:
                 for statement in _statements(script):
-                    there.execute(statement)
-                there.execute(f"PRAGMA user_version={number}")
+                    locked.execute(statement)
+                locked.execute(f"PRAGMA user_version={number}")
 
     transact(connection, bring_up)
 
@@ -105,7 +106,10 @@ def _statements(script: str) -> Iterator[str]:
 
 
 class Database:
-    """The server's connections: one thread that writes, one that reads. Used from the event loop."""
+    """The server's two connections, one on a thread that writes, one on a thread that reads.
+
+    Called from the event loop; `open` it first, `close` it last.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -115,7 +119,7 @@ class Database:
         self._reader: sqlite3.Connection | None = None
 
     async def open(self) -> None:
-        """Raises `CviError`."""
+        """Connect. Raises `CviError` as `connect` does."""
         self._writer = await self._writing.run(lambda: connect(self.path))
         self._reader = await self._reading.run(lambda: connect(self.path))
 
@@ -126,13 +130,13 @@ class Database:
         return await self._writing.run(lambda: transact(writer, work))
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work(connection)` on the reader's thread; it sees what was committed before."""
+        """Run `work(connection)` on the reader's thread; it sees everything committed before the call."""
         reader = self._reader
         assert reader is not None, "open() comes first"
         return await self._reading.run(lambda: work(reader))
 
     async def close(self) -> None:
-        """Wait for what is being written, then let go."""
+        """Wait for what is being written, then close both connections."""
         if self._writer is not None:
             await self._writing.run(self._writer.close)
         if self._reader is not None:

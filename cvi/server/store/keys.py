@@ -1,4 +1,8 @@
-"""API keys: shown once when they are made, kept as a digest, revoked by their id."""
+"""API keys and other secrets of the server.
+
+A key is shown once, when it is made; only its digest is stored, and it is revoked by its id. All functions
+run inside the caller's transaction.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ class ApiKey:
 
 
 def create_key(connection: sqlite3.Connection, name: str, now: float) -> tuple[ApiKey, str]:
-    """A new key and its text, which is nowhere kept."""
+    """Make a key; returns it and its text, which is not stored."""
     text = PREFIX + secrets.token_urlsafe(32)
     key = ApiKey(f"k{secrets.token_hex(4)}", name, text[:8], now, None)
     connection.execute(
@@ -43,7 +47,7 @@ def list_keys(connection: sqlite3.Connection) -> list[ApiKey]:
 
 
 def revoke_key(connection: sqlite3.Connection, key_id: str, now: float) -> None:
-    """No request with this key is answered from now on. Raises `UsageError` for an unknown id."""
+    """Refuse requests with this key from now on. Raises `UsageError` for an unknown id."""
     done = connection.execute(
         "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?", (now, key_id)
     )
@@ -52,10 +56,10 @@ def revoke_key(connection: sqlite3.Connection, key_id: str, now: float) -> None:
 
 
 def find_key(connection: sqlite3.Connection, text: str) -> str | None:
-    """The id of a key that is valid, else None.
+    """The id of the valid key with this text, else None.
 
-    The text is looked up by its digest: with 256 random bits behind it, how long the lookup takes
-    tells nothing about a key, and no slow password hash is needed.
+    The text is looked up by its digest: as it holds 256 random bits, the time of the lookup reveals nothing
+    about a key, and no slow password hash is needed.
     """
     row = connection.execute(
         "SELECT id FROM api_keys WHERE digest = ? AND revoked_at IS NULL", (digest(text),)
@@ -64,11 +68,12 @@ def find_key(connection: sqlite3.Connection, text: str) -> str | None:
 
 
 def digest(text: str) -> bytes:
+    """The SHA-256 of a secret, under which it is stored; 32 bytes."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def server_secret(connection: sqlite3.Connection, name: str) -> str:
-    """A secret of this server by name, 32 random bytes in base64, made when first asked for."""
+    """The secret of this server called `name`: 32 random bytes in base64, made when first asked for."""
     import base64
 
     fresh = base64.b64encode(secrets.token_bytes(32)).decode("ascii")

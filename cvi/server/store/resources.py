@@ -1,4 +1,7 @@
-"""Resources that the contract only stores, as JSON documents by kind and id."""
+"""Resources that are stored as JSON documents, by kind and id.
+
+All functions run inside the caller's transaction; `now` is Unix time.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,7 @@ def new_id(prefix: str) -> str:
 def add(
     connection: sqlite3.Connection, kind: str, id: str, name: str, document: dict[str, Any], now: float
 ) -> Resource:
+    """Store a new document. Raises sqlite3.IntegrityError where its kind has the id already."""
     connection.execute(
         "INSERT INTO resources (kind, id, name, created_at, updated_at, document) VALUES (?, ?, ?, ?, ?, ?)",
         (kind, id, name, now, now, json.dumps(document)),
@@ -38,6 +42,7 @@ def add(
 
 
 def get(connection: sqlite3.Connection, kind: str, id: str) -> Resource | None:
+    """The document of this kind and id; None when there is none."""
     row = connection.execute("SELECT * FROM resources WHERE kind = ? AND id = ?", (kind, id)).fetchone()
     return None if row is None else _resource(row)
 
@@ -49,7 +54,7 @@ def get_many(connection: sqlite3.Connection, kind: str, ids: Sequence[str]) -> l
 
 
 def every(connection: sqlite3.Connection, kind: str) -> list[Resource]:
-    """All of a kind, newest first."""
+    """All documents of a kind, newest first."""
     rows = connection.execute("SELECT * FROM resources WHERE kind = ? ORDER BY created_at DESC, id", (kind,))
     return [_resource(row) for row in rows]
 
@@ -57,6 +62,7 @@ def every(connection: sqlite3.Connection, kind: str) -> list[Resource]:
 def replace(
     connection: sqlite3.Connection, kind: str, id: str, name: str, document: dict[str, Any], now: float
 ) -> None:
+    """Replace a document and its name; nothing happens when there is none."""
     connection.execute(
         "UPDATE resources SET name = ?, document = ?, updated_at = ? WHERE kind = ? AND id = ?",
         (name, json.dumps(document), now, kind, id),
@@ -64,7 +70,7 @@ def replace(
 
 
 def remove(connection: sqlite3.Connection, kind: str, id: str) -> bool:
-    """Whether there was one."""
+    """Delete a document; returns whether there was one."""
     done = connection.execute("DELETE FROM resources WHERE kind = ? AND id = ?", (kind, id))
     return done.rowcount > 0
 
