@@ -19,7 +19,7 @@ from cvi.errors import CviError
 from cvi.face.base import Controls, FaceEngine
 from cvi.files import part_path, write_text
 from cvi.media.frames import av_frame
-from cvi.rendering.speech_track import SpeechSegment, SpeechTrack
+from cvi.rendering.speech_track import SpeechTrack, TrackSegment
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -176,7 +176,7 @@ def write_captions(path: Path, track: SpeechTrack) -> None:
     write_text(path, "\n".join(rows))
 
 
-def _captions_of(segment: SpeechSegment) -> Iterator[Caption]:
+def _captions_of(segment: TrackSegment) -> Iterator[Caption]:
     spans = [(word.text_start, word.text_end, word.start_s, word.end_s) for word in segment.words]
     if not spans and segment.text:
         # Without times of its words the segment's time is divided among its letters.

@@ -149,7 +149,7 @@ def _is_speakable(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechSegment:
+class TrackSegment:
     """What the voice delivered at once: samples [start, start + length) of the track.
 
     Times of `phones` and `words` count from the segment's start; `words` refer to `text`. `emotion` is as
@@ -179,7 +179,7 @@ class SpeechTrack:
     """A film's whole sound, int16 mono at PLAYED_HZ, and its `segments` in order of time."""
 
     pcm: Pcm
-    segments: tuple[SpeechSegment, ...]
+    segments: tuple[TrackSegment, ...]
 
     @property
     def duration_s(self) -> float:
@@ -197,7 +197,7 @@ async def synthesize(
     Raises EngineError from the voice, UsageError where the voice speaks none of the lines.
     """
     sound: list[Pcm] = [_silence(LEAD_S)]
-    segments: list[SpeechSegment] = []
+    segments: list[TrackSegment] = []
     at = len(sound[0])
     for done, line in enumerate(lines, 1):
         if line.pause_s and segments:
@@ -207,7 +207,7 @@ async def synthesize(
         async with aclosing(voice.speak(line.text)) as spoken:  # type: ignore[type-var]
             async for speech in spoken:
                 segments.append(
-                    SpeechSegment(line.text, at, len(speech.pcm), speech.phones, speech.words, emotion)
+                    TrackSegment(line.text, at, len(speech.pcm), speech.phones, speech.words, emotion)
                 )
                 sound.append(speech.pcm)
                 at += len(speech.pcm)
@@ -229,7 +229,7 @@ def recorded_track(path: Path) -> SpeechTrack:
     if is_silent(path):
         raise UsageError(f"{path} is silent: nothing in it rises above -60 dB.", "Check the recording.")
     pcm = read_audio(path, PLAYED_HZ, LONGEST_SOUND_S)
-    return SpeechTrack(np.concatenate([pcm, _silence(TAIL_S)]), (SpeechSegment("", 0, len(pcm)),))
+    return SpeechTrack(np.concatenate([pcm, _silence(TAIL_S)]), (TrackSegment("", 0, len(pcm)),))
 
 
 def save_track(track: SpeechTrack, folder: Path) -> None:
@@ -246,7 +246,7 @@ def load_track(folder: Path) -> SpeechTrack | None:
         rows: list[dict[str, Any]] = json.loads((folder / _TIMES).read_text(encoding="utf-8"))
         pcm = read_audio(folder / _SOUND, PLAYED_HZ, LONGEST_SOUND_S + TAIL_S)
         segments = tuple(
-            SpeechSegment(
+            TrackSegment(
                 row["text"],
                 int(row["start"]),
                 int(row["length"]),

@@ -21,7 +21,7 @@ from cvi.face.behaviour import Behaviour
 from cvi.face.sound_features import FRAME_S, levels_db
 from cvi.rendering.output import encode_segment, join_segments
 from cvi.rendering.poses import EMOTION_LEAD_S, EMOTION_LEVEL, mouth_driver
-from cvi.rendering.speech_track import SpeechSegment, SpeechTrack, read_script, synthesize
+from cvi.rendering.speech_track import SpeechTrack, TrackSegment, read_script, synthesize
 from cvi.tts.base import TtsSettings
 
 State = Literal["idle", "listening", "thinking", "speaking", "turns"]
@@ -114,7 +114,7 @@ async def dialogue(state: State, voice: tuple[str, TtsSettings], seconds: float)
 def placed(pool: SpeechTrack, stretches: Sequence[Stretch], seconds: float) -> SpeechTrack:
     """A track of `seconds`: segments of `pool`, in turn and again, as many as fit the stretches."""
     pcm = np.zeros(round(seconds * PLAYED_HZ), np.int16)
-    segments: list[SpeechSegment] = []
+    segments: list[TrackSegment] = []
     taken = 0
     for stretch in stretches:
         at_s = stretch.start_s + PAUSE_S

@@ -14,7 +14,7 @@ from cvi.face.replica import find_replica
 from cvi.media.decode import write_wav
 from cvi.rendering.film import render_film
 from cvi.rendering.request import ResolvedFilm
-from cvi.rendering.speech_track import SpeechSegment, SpeechTrack
+from cvi.rendering.speech_track import SpeechTrack, TrackSegment
 
 
 def figures(stamps: FilmTimestamps, duration_s: float) -> dict[str, float]:
@@ -45,7 +45,7 @@ def test_what_is_wrong_is_told() -> None:
 
 def test_a_minute_is_cut_out_whole() -> None:
     pcm = np.arange(10 * PLAYED_HZ, dtype=np.int64).astype(np.int16)
-    pieces = tuple(SpeechSegment(str(k), 2 * k * PLAYED_HZ, PLAYED_HZ) for k in range(5))
+    pieces = tuple(TrackSegment(str(k), 2 * k * PLAYED_HZ, PLAYED_HZ) for k in range(5))
     part = cut(SpeechTrack(pcm, pieces), 3.5, 7.5)
     assert np.array_equal(part.pcm, pcm[round(3.5 * PLAYED_HZ) : round(7.5 * PLAYED_HZ)])
     assert [(piece.text, piece.start_s) for piece in part.segments] == [("2", 0.5), ("3", 2.5)]

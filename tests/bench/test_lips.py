@@ -23,7 +23,7 @@ from cvi.bench.layers.landmarks import (
 )
 from cvi.bench.layers.lips import FilmMeasurement, asked_opening, closures, lip_figures
 from cvi.rendering.poses import speech_poses
-from cvi.rendering.speech_track import SpeechSegment, SpeechTrack
+from cvi.rendering.speech_track import SpeechTrack, TrackSegment
 from cvi.tts.base import Phone
 
 FPS = 25
@@ -40,7 +40,7 @@ def track() -> SpeechTrack:
     rng = np.random.default_rng(0)
     pcm = to_int16(0.2 * rng.normal(size=round((at + 0.8) * PLAYED_HZ)))
     start = round(0.4 * PLAYED_HZ)
-    return SpeechTrack(pcm, (SpeechSegment("", start, round(at * PLAYED_HZ), tuple(phones)),))
+    return SpeechTrack(pcm, (TrackSegment("", start, round(at * PLAYED_HZ), tuple(phones)),))
 
 
 def mesh(openings: list[float]) -> Landmarks:

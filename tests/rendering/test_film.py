@@ -20,7 +20,7 @@ from cvi.rendering.film import render_film
 from cvi.rendering.output import captions
 from cvi.rendering.poses import frame_count, speech_poses
 from cvi.rendering.request import ResolvedFilm
-from cvi.rendering.speech_track import ScriptLine, SpeechSegment, SpeechTrack, load_track, save_track
+from cvi.rendering.speech_track import ScriptLine, SpeechTrack, TrackSegment, load_track, save_track
 from cvi.tts.base import Phone, Word
 
 FPS = 25
@@ -142,7 +142,7 @@ def track() -> SpeechTrack:
             Phone("ɑ", index * 0.3 + 0.1, index * 0.3 + 0.25, 1),
         ]
     pcm = clicks(6.0)
-    said = SpeechSegment(text, 9600, len(pcm) - 9600 - 12000, tuple(phones), tuple(words), "happy")
+    said = TrackSegment(text, 9600, len(pcm) - 9600 - 12000, tuple(phones), tuple(words), "happy")
     return SpeechTrack(pcm, (said,))
 
 

@@ -11,7 +11,7 @@ import pytest
 from cvi.audio.block import PLAYED_HZ
 from cvi.face.base import Activity, FaceSettings
 from cvi.face.replica import find_replica
-from cvi.rendering.speech_track import SpeechSegment, SpeechTrack
+from cvi.rendering.speech_track import SpeechTrack, TrackSegment
 from cvi.rendering.states import STATES, StateDialogue, Stretch, dialogue, dialogue_poses, film_state, placed
 from cvi.tts.base import Phone, TtsSettings
 
@@ -24,7 +24,7 @@ def pool() -> SpeechTrack:
     rng = np.random.default_rng(5)
     pcm = (rng.normal(0, 3000, 6 * PLAYED_HZ)).astype(np.int16)
     phones = tuple(Phone("ma"[k % 2], k * 0.2, k * 0.2 + 0.2) for k in range(10))
-    return SpeechTrack(pcm, tuple(SpeechSegment(f"{k}", 2 * k * PLAYED_HZ, 2 * PLAYED_HZ, phones) for k in range(3)))
+    return SpeechTrack(pcm, tuple(TrackSegment(f"{k}", 2 * k * PLAYED_HZ, 2 * PLAYED_HZ, phones) for k in range(3)))
 
 
 def a_dialogue(activity: Activity, seconds: float = 40.0) -> StateDialogue:

@@ -31,7 +31,7 @@ STOPPED = 130
 Order = TypeVar("Order", bound=BaseModel)
 
 
-class Progress(BaseModel):
+class JobProgress(BaseModel):
     """`done` of `of` units of a stage are finished."""
 
     model_config = ConfigDict(frozen=True)
@@ -42,21 +42,21 @@ class Progress(BaseModel):
     of: int
 
 
-class Succeeded(BaseModel):
+class JobSucceeded(BaseModel):
     """The work is whole."""
 
     type: Literal["succeeded"] = "succeeded"
 
 
-class Failed(BaseModel):
+class JobFailed(BaseModel):
     """The work cannot be done; `message` says why, for the person who ordered it."""
 
     type: Literal["failed"] = "failed"
     message: str
 
 
-Message = Annotated[Progress | Succeeded | Failed, Field(discriminator="type")]
-MESSAGES: TypeAdapter[Progress | Succeeded | Failed] = TypeAdapter(Message)
+Message = Annotated[JobProgress | JobSucceeded | JobFailed, Field(discriminator="type")]
+MESSAGES: TypeAdapter[JobProgress | JobSucceeded | JobFailed] = TypeAdapter(Message)
 
 
 class ChildFailedError(CviError):
@@ -75,7 +75,7 @@ async def run_child(
     command: Sequence[str],
     order: BaseModel,
     log_path: Path,
-    on_progress: Callable[[Progress], None],
+    on_progress: Callable[[JobProgress], None],
     *,
     within_s: float,
     stop_within_s: Callable[[], float],
@@ -86,11 +86,11 @@ async def run_child(
     `ChildFailedError`, `ChildLostError` (its message is the last line of the log), `ChildTimeoutError` after
     `within_s`, and OSError when the child cannot be started.
     """
-    last: Succeeded | Failed | None = None
+    last: JobSucceeded | JobFailed | None = None
 
-    def heard(message: Progress | Succeeded | Failed) -> None:
+    def heard(message: JobProgress | JobSucceeded | JobFailed) -> None:
         nonlocal last
-        if isinstance(message, Progress):
+        if isinstance(message, JobProgress):
             on_progress(message)
         else:
             last = message
@@ -106,7 +106,7 @@ async def run_child(
     finally:
         if child.running:
             await child.stop(0.0, stop_within_s())
-    if isinstance(last, Failed):
+    if isinstance(last, JobFailed):
         raise ChildFailedError(last.message)
     if last is None:
         raise ChildLostError(f"status {status}: {await asyncio.to_thread(_last_line, log_path)}")
@@ -130,7 +130,7 @@ class Report:
 
     def progress(self, stage: str, done: int, of: int) -> None:
         """Tell how far a stage is."""
-        self.send(Progress(stage=stage, done=done, of=of))
+        self.send(JobProgress(stage=stage, done=done, of=of))
 
     def send(self, message: BaseModel) -> None:
         """Send a message; a parent that is gone sets `stopped`."""
@@ -160,13 +160,13 @@ def serve_child(
     status = 0
     try:
         work(order, report)
-        report.send(Succeeded())
+        report.send(JobSucceeded())
     except KeyboardInterrupt:
         status = STOPPED
     except CviError as error:
         status = STOPPED if report.stopped.is_set() else error.exit_status
         if not report.stopped.is_set():
-            report.send(Failed(message=describe(error, order)))
+            report.send(JobFailed(message=describe(error, order)))
     except Exception:  # a fault of ours: the parent sees an end without a word, the log has the trace
         traceback.print_exc()
         status = 1

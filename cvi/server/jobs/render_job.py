@@ -22,7 +22,7 @@ from cvi.errors import CviError
 from cvi.paths import home
 from cvi.rendering.request import FilmRequest
 from cvi.server.answers import iso
-from cvi.server.jobs.child import ChildLostError, Progress, run_child
+from cvi.server.jobs.child import ChildLostError, JobProgress, run_child
 from cvi.server.jobs.queue import JobHandler, JobQueue, JobRun
 from cvi.server.jobs.received_files import is_media
 from cvi.server.jobs.webhook_delivery import queue_webhook
@@ -172,7 +172,7 @@ class RenderJob(JobHandler):
             profile=self._profile,
         )
 
-        def heard(progress: Progress) -> None:
+        def heard(progress: JobProgress) -> None:
             first, last = _STEPS[progress.stage]
             run.report(first + (last - first) * min(progress.done / max(progress.of, 1), 1.0))
 

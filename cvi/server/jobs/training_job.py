@@ -16,7 +16,7 @@ from cvi.errors import CviError
 from cvi.files import write_text
 from cvi.paths import home
 from cvi.server.catalog.replica_store import ReplicaStore, StoredReplica, replica_id
-from cvi.server.jobs.child import ChildLostError, ChildTimeoutError, Progress, run_child
+from cvi.server.jobs.child import ChildLostError, ChildTimeoutError, JobProgress, run_child
 from cvi.server.jobs.queue import JobHandler, JobRun, RetryPolicy, TryAgainError
 from cvi.server.jobs.received_files import (
     KEEP_UPLOADS_S,
@@ -89,7 +89,7 @@ class TrainingJob(JobHandler):
         task = await self._prepare(job.id, order)
         run.report(_STAGES["track"][0])
 
-        def heard(progress: Progress) -> None:
+        def heard(progress: JobProgress) -> None:
             first, last = _STAGES[progress.stage]
             run.report(first + (last - first) * min(progress.done / max(progress.of, 1), 1.0))
 
