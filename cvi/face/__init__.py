@@ -1,1 +1,7 @@
-"""The face: speech timeline and state -> control vector -> frames."""
+"""The face: speech and conversation state -> control vector -> frames.
+
+Comes in: phones and sound of the speech (`driver`, `sound_mouth`, `speech_mouth`), the activity and cues of
+the conversation (`behaviour`). Goes out: I420 frames, from one of the engines `sculpted`, `neural`, `photo`.
+`replica` and `replica_store` find, check, copy and remove replica folders. May import audio, media and the
+speech timeline of `tts`. Start reading at `base`.
+"""

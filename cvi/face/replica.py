@@ -1,7 +1,7 @@
 """Finding a replica by name, and checking that it is whole.
 
-A replica is a folder with `replica.yaml`: its name, what draws it, where it comes from, its licence and
-the sha256 of every file it is made of.
+A replica is a folder with `replica.yaml`: its name, the engine that draws it, its source and licence, and the
+sha256 of every file it consists of.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REQUIRED = ("name", "kind", "renderer", "source", "licence", "files")
 
 @dataclass(frozen=True, slots=True)
 class ReplicaCard:
-    """What `replica.yaml` says. `files`: name -> sha256 in hex."""
+    """The content of `replica.yaml` in `folder`; `files`: name -> sha256 in hex."""
 
     folder: Path
     name: str
@@ -35,13 +35,13 @@ class ReplicaCard:
     files: dict[str, str]
     description: str = ""
     voices: Mapping[str, str] = field(default_factory=dict)
-    """The voice that suits it, by tts engine."""
+    """The voice to use with it, by tts engine."""
     made_of: str = ""
     """Of a stock character: what its atlas was baked from (`cvi.characters.baker.made_of`)."""
 
 
 def list_replicas() -> dict[str, Path]:
-    """Name -> folder of every replica here; the user's own hide shipped ones of the same name."""
+    """Name -> folder of every replica on this machine; the user's own hide shipped ones of the same name."""
     found: dict[str, Path] = {}
     for root in (shared_dir("replicas"), replicas_dir()):
         if root.is_dir():
@@ -50,7 +50,7 @@ def list_replicas() -> dict[str, Path]:
 
 
 def find_replica(name_or_path: str | Path) -> Path:
-    """The folder of a replica, given its name or a path to it. Raises `MissingError`."""
+    """The folder of a replica, given its name or a path to it. Raises MissingError."""
     given = Path(name_or_path).expanduser()
     if (given / CARD).is_file():
         return given.absolute()
@@ -70,7 +70,7 @@ def find_replica(name_or_path: str | Path) -> Path:
 def load_replica_card(folder: Path) -> ReplicaCard:
     """Read `replica.yaml` and check every file's hash.
 
-    Raises `MissingError` for a file that is not there, `UsageError` for a card or a file that is wrong.
+    Raises MissingError for a file that is not there, UsageError for a card or a file that is wrong.
     """
     card = folder / CARD
     if not card.is_file():
@@ -101,9 +101,10 @@ def load_replica_card(folder: Path) -> ReplicaCard:
 
 
 def check_drawn_by(renderer: str, folder: Path, instead: str) -> None:
-    """Check that a replica is whole and made for the face engine `renderer`; `instead` names one that is.
+    """Check that a replica is whole and made for the face engine `renderer`.
 
-    Raises as `load_replica_card`, and UsageError for a replica of another engine.
+    Raises as `load_replica_card`, and UsageError for a replica of another engine; `instead` goes into its
+    remedy.
     """
     card = load_replica_card(folder)
     if card.renderer != renderer:

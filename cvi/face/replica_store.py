@@ -1,7 +1,7 @@
-"""Replicas on this machine: rename, delete, take along and bring in.
+"""The replicas stored on this machine: rename, delete, export and import.
 
-Only one's own replicas change; shipped ones belong to the program. What comes from outside is trusted
-with nothing: names, sizes and hashes are checked before a file is written.
+Only the user's own replicas change; shipped ones belong to the program. Archives are not trusted: names,
+sizes and hashes are checked before a replica can be found.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pathlib import Path
 
 import yaml
 
-from cvi.errors import CviError, UsageError
+from cvi.errors import UsageError
 from cvi.face.replica import CARD, ReplicaCard, find_replica, list_replicas, load_replica_card
-from cvi.files import write_bytes
+from cvi.files import replacing, write_text
 from cvi.paths import replicas_dir, shared_dir
 
 MOST_BYTES = 1 << 30
@@ -28,7 +28,7 @@ _COPY = 1 << 20
 
 
 def check_name(name: str) -> str:
-    """The name itself, if a replica can be called so. Raises UsageError."""
+    """`name` itself. Raises UsageError if it is not a valid name of a replica."""
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"A replica cannot be called '{name}'.",
@@ -38,7 +38,8 @@ def check_name(name: str) -> str:
 
 
 def free_folder(name: str) -> Path:
-    """The folder a new replica of this name will have; it does not exist. Raises UsageError."""
+    """The folder of a new replica `name`, which does not exist yet. Raises UsageError for an invalid or taken
+    name."""
     folder = replicas_dir() / check_name(name)
     if folder.exists():
         raise UsageError(f"There is a replica '{name}' already.", "Choose another name, or delete it first.")
@@ -46,56 +47,52 @@ def free_folder(name: str) -> Path:
 
 
 def is_shipped(folder: Path) -> bool:
+    """Whether the replica in `folder` came with the program."""
     return shared_dir("replicas").resolve() in folder.resolve().parents
 
 
 def rename_replica(name: str, new_name: str) -> Path:
-    """Give one's own replica another name; its new folder. Raises MissingError, UsageError."""
+    """Rename one of the user's own replicas; returns its new folder. Raises MissingError, UsageError."""
     folder = _own(name)
     new = free_folder(new_name)
     folder.rename(new)
     card = new / CARD
     data = yaml.safe_load(card.read_text(encoding="utf-8"))
     data["name"] = new_name
-    write_bytes(card, yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100).encode())
+    write_text(card, yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100))
     return new
 
 
 def delete_replica(name: str) -> Path:
-    """Remove one's own replica for good; where it was. Raises MissingError, UsageError."""
+    """Remove one of the user's own replicas; returns where it was. Raises MissingError, UsageError."""
     folder = _own(name)
-    # Out of sight in one step, so that a kill half-way leaves no half replica.
-    grave = folder.with_name(f".{folder.name}.{os.getpid()}.deleted")
-    folder.rename(grave)
-    shutil.rmtree(grave, ignore_errors=True)
+    # Hidden in one step, so that a kill half-way leaves no half replica.
+    hidden = folder.with_name(f".{folder.name}.{os.getpid()}.deleted")
+    folder.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
     return folder
 
 
 def export_replica(name_or_path: str | Path, output: Path) -> ReplicaCard:
-    """Write a replica into a zip, whole or not at all. Raises MissingError, UsageError, CviError."""
+    """Write a replica into the zip `output`, whole or not at all. Raises MissingError, UsageError,
+    CviError."""
     card = load_replica_card(find_replica(name_or_path))
     if output.suffix.lower() != ".zip":
         raise UsageError(f"{output} is not the name of a zip.", "Give a name ending in .zip.")
-    part = output.with_name(f".{output.name}.{os.getpid()}.part")
-    try:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
-            for name in (CARD, *sorted(card.files)):
-                archive.write(card.folder / name, name)
-        part.replace(output)
-    except OSError as error:
-        raise CviError(
-            f"Cannot write {output}: {error.strerror or error}.", "Check the folder and the disk."
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
+    with (
+        replacing(output, remedy="Check the folder and the disk.") as part,
+        zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive,
+    ):
+        for name in (CARD, *sorted(card.files)):
+            archive.write(card.folder / name, name)
     return card
 
 
 def import_replica(archive: Path, name: str | None = None) -> ReplicaCard:
-    """Bring in a replica from a zip, under `name` or the archive's own.
+    """Store the replica in a zip, called `name` or after the archive's file name.
 
-    Every file is checked against its hash before the replica can be found. Raises UsageError for an
-    archive that is damaged, too large, or holds anything but a replica; nothing is left of it then.
+    Every file is checked against its hash before the replica can be found. Raises UsageError for an archive
+    that is damaged, too large, or holds anything but a replica; nothing is left of it then.
     """
     try:
         with zipfile.ZipFile(archive) as source:
@@ -119,7 +116,7 @@ def import_replica(archive: Path, name: str | None = None) -> ReplicaCard:
 
 
 def _members(source: zipfile.ZipFile, archive: Path) -> list[zipfile.ZipInfo]:
-    """The files of a replica's archive: the card and what it names, plain names, of bearable size."""
+    """The archive's files, after checks: plain names, one card, not too many and not too large."""
     members = source.infolist()
     names = [member.filename for member in members]
     for member in members:
@@ -138,7 +135,7 @@ def _members(source: zipfile.ZipFile, archive: Path) -> list[zipfile.ZipInfo]:
 
 
 def _extract(source: zipfile.ZipFile, member: zipfile.ZipInfo, to: Path) -> None:
-    """Copy one member, never more than it announced."""
+    """Copy one member, at most as many bytes as its header announces."""
     left = member.file_size
     with source.open(member) as packed, to.open("xb") as file:
         while block := packed.read(min(_COPY, left + 1)):
@@ -163,6 +160,6 @@ def folder_size(folder: Path) -> int:
 
 
 def fingerprint(card: ReplicaCard) -> str:
-    """A short name for exactly these files."""
+    """Twelve hex digits that identify exactly these files."""
     text = "\n".join(f"{name} {digest}" for name, digest in sorted(card.files.items()))
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -67,7 +67,7 @@ def test_the_jaw_is_asked_for_as_much_more_as_the_lips_fall_short(
         def close(self) -> None: ...
 
     monkeypatch.setattr(calibration, "load_rig", lambda path: rig)
-    monkeypatch.setattr(calibration, "NeuralFace", Face)
+    monkeypatch.setattr(calibration, "NeuralEngine", Face)
     monkeypatch.setattr(calibration, "rig_bytes", lambda rig: kept.append(rig) or b"")
     prepared = knowing(space)
     spoken = [Controls(jaw=0.8 * abs(np.sin(0.7 * k))) for k in range(300)]

@@ -18,7 +18,7 @@ pytest.importorskip("safetensors", reason="training needs safetensors, which is 
 from cvi.engine_registry import build
 from cvi.errors import MissingError, UsageError
 from cvi.face.base import Controls, FaceSettings
-from cvi.face.neural.renderer import NeuralFace
+from cvi.face.neural.renderer import NeuralEngine
 from cvi.face.replica import load_replica_card
 from cvi.testing.contracts.face import check_face
 from cvi.training import pipeline as making
@@ -92,7 +92,7 @@ def test_footage_becomes_a_replica_that_is_measured(made: making.TrainedReplica,
 
 
 def test_it_is_a_face_engine_like_any_other(made: making.TrainedReplica) -> None:
-    face = NeuralFace(FaceSettings(made.folder, 384, 320))
+    face = NeuralEngine(FaceSettings(made.folder, 384, 320))
     check_face(face, moves=MOVES)
     still = face.render(Controls())
     later = face.render(Controls(moment_s=1.0))
@@ -101,12 +101,12 @@ def test_it_is_a_face_engine_like_any_other(made: making.TrainedReplica) -> None
     assert beyond.shape == still.shape
     face.close()
     with pytest.raises(UsageError, match="stands before"):
-        NeuralFace(FaceSettings(made.folder, 384, 320, background="greenscreen"))
+        NeuralEngine(FaceSettings(made.folder, 384, 320, background="greenscreen"))
 
 
 def test_the_same_controls_give_the_same_frames(made: making.TrainedReplica) -> None:
     asked = [Controls(moment_s=k / 25, activity="speaking" if 20 <= k < 60 else "idle") for k in range(90)]
-    one, other = (NeuralFace(FaceSettings(made.folder, 192, 160)) for _ in range(2))
+    one, other = (NeuralEngine(FaceSettings(made.folder, 192, 160)) for _ in range(2))
     shown = [one.render(controls) for controls in asked]
     for controls, frame in zip(asked, shown, strict=True):
         assert np.array_equal(other.render(controls), frame)

@@ -14,7 +14,7 @@ from cvi.face.neural.rig import BASE, DECODER, FEATURES, RIG, load_rig
 from cvi.media.frames import Frame
 
 
-class NeuralFace:
+class NeuralEngine:
     """A `FaceEngine` that plays footage and lets the network draw the lower face.
 
     Head and brows are the footage's own, from a clip that shows the activity and mood of the controls where

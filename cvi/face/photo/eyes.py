@@ -1,4 +1,4 @@
-"""The eyes: lids drawn over the eyeball by their own skin, irises that turn a little."""
+"""The eyes of a photo: lids drawn over the eyeball with their own skin, irises that turn slightly."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from cvi.face.photo.shape import EyeOutline, FaceShape
 from cvi.face.planes import Box, Floats, Planes
 
 GAZE_X, GAZE_Y = 0.34, 0.20
-"""How far the iris goes at the ends of the gaze controls, half lengths of the eye."""
+"""Movement of the iris at the ends of the gaze controls, half lengths of the eye."""
 MOST_GAZE = 0.7
 _FOLLOWS = 0.30
-"""Lids follow the gaze up and down by this much of their way."""
+"""Share of their way by which lids follow the gaze up and down."""
 _MEETS = 1.14
-"""A shut lid comes so far beyond the mesh's lower edge, of the opening, which runs inside the lashes."""
+"""Openings that a shut lid moves: beyond the mesh's lower edge, which runs inside the lashes."""
 _CELL = 2
 _STEPS = 3
 _LASH_HIGH = 0.16
-"""Of the eye's opening: so much above the lid's edge is moved and not stretched."""
+"""Openings above the lid's edge within which skin is moved and not stretched."""
 _STEP = 1 / 256
-"""Of gaze and closure: smaller changes are not drawn, so that resting eyes are still."""
+"""Resolution of gaze and closure, so that resting eyes are still."""
 
 
 class PhotoEye:
-    """One eye; `side` 0 is on the viewer's left. `draw` depends on its arguments alone."""
+    """Draws one eye; `side` 0 is the viewer's left. `draw` depends on its arguments alone."""
 
     def __init__(
         self, rig: PhotoRig, shape: FaceShape, side: int, canvas: PhotoCanvas, width: int, height: int
@@ -46,7 +46,7 @@ class PhotoEye:
         self._lash = ycc_of(rig.lash)
 
     def draw(self, frame: Planes, controls: Controls, shares: Floats) -> None:
-        """Draw the eye into a frame. `shares` of the common fields."""
+        """Draw the eye into a frame, in place; `shares`: amounts of the displacement fields."""
         lid = controls.lid_right if self._side else controls.lid_left
         gaze_x, gaze_y = (
             round(float(min(max(value, -MOST_GAZE), MOST_GAZE)) / _STEP) * _STEP
@@ -82,7 +82,8 @@ class PhotoEye:
         return self._grid.spread(self._canvas.on_sheet((x.astype(np.float32), y.astype(np.float32))))
 
     def _skin(self, v: Floats, lids: tuple[Floats, Floats], closure: float) -> Floats:
-        """Where the lid's skin comes from: stretched between brow and edge, the lashes moved as they are."""
+        """v that the lid's skin is fetched from: stretched between brow and edge, the lashes moved
+        unstretched."""
         upper, lower = lids
         way = closure * (lower - upper) * _MEETS
         lash = _LASH_HIGH * self._eye.opening
@@ -95,12 +96,13 @@ class PhotoEye:
     def _eyeball(
         self, u: Floats, v: Floats, lids: tuple[Floats, Floats], closure: float, gaze_x: float, gaze_y: float
     ) -> tuple[Floats, Floats]:
-        """Where the eyeball is fetched from: the iris turned, and drawn up with a lid that is lifted."""
+        """u, v that the eyeball is fetched from: the iris turned, and stretched upwards below a raised
+        lid."""
         eye = self._eye
         upper, lower = lids
         high = lower - upper
         if closure < 0:
-            # What was under the lid is not known: the upper half of the eye is stretched to it.
+            # The photo does not show what is under the lid: stretch the upper half of the eye.
             middle = (upper + lower) / 2
             edge = upper + closure * high
             share = (v - edge) / np.maximum(middle - edge, 1e-3)
@@ -118,17 +120,17 @@ class PhotoEye:
         return u, v
 
     def _edge(self, dx: Floats, dy: Floats, closure: float) -> Floats:
-        """y of the upper lid's edge at every column of the box."""
+        """y of the upper lid's edge at every column of the box, frame pixels."""
         eye = self._eye
         u = np.linspace(-1, 1, 33, dtype=np.float32)
         upper, lower = _lids(eye, u)
         points = eye.axes.back(u, upper + closure * (lower - upper) * _MEETS)
         x, y = (points[:, k] + self._grid.at(part, points) for k, part in enumerate((dx, dy)))
-        # Beyond the corners nothing is closed, and skin and eyeball are the same picture there.
+        # Beyond the corners skin and eyeball are fetched from the same place.
         return np.asarray(np.interp(self._x[0], np.maximum.accumulate(x), y), np.float32)
 
     def _paint_lashes(self, picture: Planes, edge: Floats, closure: float) -> None:
-        """Closed lids meet in a dark line, which stretched skin would lose."""
+        """Darken the line where closed lids meet, which stretched skin does not show."""
         unit = self._eye.axes.unit
         middle = self._eye.axes.origin
         across = (self._x - middle[0]) / unit
@@ -140,7 +142,7 @@ class PhotoEye:
 
 
 def _lids(eye: EyeOutline, u: Floats) -> tuple[Floats, Floats]:
-    """The edges of the upper and the lower lid at places across the eye, the lower never above the upper."""
+    """v of the upper and the lower lid's edge at `u`, the lower never above the upper."""
     upper = np.interp(u, eye.upper[0], eye.upper[1]).astype(np.float32)
     lower = np.interp(u, eye.lower[0], eye.lower[1]).astype(np.float32)
     return upper, np.maximum(lower, upper)

@@ -1,8 +1,8 @@
-"""What each control moves: smooth displacements of the picture, and how to fetch through them.
+"""Displacement fields of the photo, one for each movement, and fetching through their sum.
 
-Every movement is a field known on a coarse grid; a frame's displacement is their sum. It says where points
-go, and a picture wants to know where they come from: that is found by a few steps of iteration. Amplitudes
-are those of a person who speaks calmly: a photo that is bent further shows that it is one.
+A field is sampled on a coarse grid. A frame's displacement is the weighted sum of the fields; it says where
+points go, and is inverted by fixed-point iteration to find where pixels come from. Amplitudes are those of a
+person who speaks calmly: a photo that is bent further looks bent.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from cvi.face.planes import Box, Floats
 
 MOST_DEGREES, MOST_ROLL = 4.5, 3.5
 _TURN = 0.7
-"""Of a small turn asked for, how much is turned; larger ones run into the most."""
+"""Gain of small turns; larger ones saturate at the maximum."""
 JAW = 0.33
 """How far the widest mouth parts in the middle, mouth widths."""
 _BEHIND_GLASSES = 0.25
-"""Of what brows and cheeks move, where they must not bend glasses."""
+"""Gain of brows and cheeks where they must not bend glasses."""
 _FAINT = 2e-3
-"""Pixels: a field that moves less moves nothing, so that what is at rest is exactly so."""
+"""Pixels below which a displacement is zero, so that what is at rest stays exactly so."""
 NAMES = (
     "yaw", "pitch", "roll", "brow_left", "brow_right", "furrow", "worry", "cheek", "smile", "frown", "chin",
     "round", "wide", "thin", "breath", "under_left", "under_right",
@@ -44,19 +44,20 @@ class FieldGrid:
 
     @classmethod
     def over(cls, box: Box, cell: int) -> FieldGrid:
+        """The grid that covers `box`, points at the middles of its cells."""
         across, down = -(-box.width // cell), -(-box.height // cell)
         x = ((np.arange(across) + 0.5) * cell - 0.5 + box.x0).astype(np.float32)
         y = ((np.arange(down) + 0.5) * cell - 0.5 + box.y0).astype(np.float32)
         return cls(box, cell, *(np.ascontiguousarray(part) for part in np.meshgrid(x, y)))
 
     def at(self, field: Floats, points: Floats) -> Floats:
-        """A field (rows, columns) at `points` (n, 2) of the frame."""
+        """A field (rows, columns) interpolated at `points` (n, 2), frame pixels: (n,)."""
         column = ((points[:, 0] - self.box.x0 + 0.5) / self.cell - 0.5).astype(np.float32)
         row = ((points[:, 1] - self.box.y0 + 0.5) / self.cell - 0.5).astype(np.float32)
         return _sampled(field, column, row).ravel()
 
     def backwards(self, dx: Floats, dy: Floats, steps: int) -> Map:
-        """Where the points that are seen at the grid's places come from, frame pixels."""
+        """Where what is seen at the grid's points comes from, frame pixels, after `steps` iterations."""
         rows, columns = np.indices(dx.shape, np.float32)
         from_x, from_y = dx, dy
         step = np.float32(1 / self.cell)
@@ -73,7 +74,7 @@ class FieldGrid:
         cell = self.cell
         whole = Box(0, 0, self.box.width, self.box.height)
         part = part or whole
-        # Two cells more on every side, so that a part is what it is in the whole.
+        # Two more cells on every side, so that a part equals the same part of the whole.
         left, top = max(part.x0 // cell - 2, 0), max(part.y0 // cell - 2, 0)
         right, bottom = -(-part.x1 // cell) + 2, -(-part.y1 // cell) + 2
         within = Box(
@@ -84,7 +85,7 @@ class FieldGrid:
             values = values[top:bottom, left:right]
             down, across = values.shape
             if cell > 4:
-                # Bent between cells, so that a field's curvature shows no facets.
+                # Cubic between large cells, so that a field's curvature shows no facets.
                 size = across * cell // 4, down * cell // 4
                 values = cv2.resize(values, size, interpolation=cv2.INTER_CUBIC)
             small, large = (
@@ -97,8 +98,10 @@ class FieldGrid:
 
 
 def fields(shape: FaceShape, grid: FieldGrid, height: int) -> Floats:
-    """(len(NAMES), 2, rows, columns) pixels of x and y for a control at one; angles for a radian. `height`
-    of the frame, pixels."""
+    """All fields on a grid: (len(NAMES), 2, rows, columns), pixels of x and y for an amount of one.
+
+    Amounts of angles are radians. `height`: of the frame, pixels.
+    """
     made = {**_turns(shape, grid), **_brows(shape, grid), **_mouth(shape, grid)}
     made["breath"] = _breath(shape, grid, height)
     for name, side in (("under_left", 0), ("under_right", 1)):
@@ -113,7 +116,7 @@ def fields(shape: FaceShape, grid: FieldGrid, height: int) -> Floats:
 
 
 def amounts(controls: Controls) -> Floats:
-    """How much of each field, (len(NAMES),)."""
+    """The amount of each field for a control vector, (len(NAMES),)."""
     jaw, press, tuck = (_share(v) for v in (controls.jaw, controls.press, controls.tuck))
     smile = min(max(controls.smile, -1.0), 1.0)
     wide, round_ = _share(controls.wide), _share(controls.round)
@@ -142,29 +145,30 @@ def amounts(controls: Controls) -> Floats:
 
 
 def parted(controls: Controls) -> float:
-    """How far the lips part, of `JAW`: contact shuts them whatever the jaw does."""
+    """How far the lips part, share of JAW; contact keeps them shut whatever the jaw does."""
     return _share(controls.jaw) * (1 - _share(controls.press)) * (1 - _share(controls.tuck))
 
 
 def summed(parts: Floats, shares: Floats) -> tuple[Floats, Floats]:
-    """The displacement of all fields together, x and y (rows, columns)."""
+    """The sum of fields `parts` by amounts `shares`: x and y (rows, columns)."""
     total = shares @ parts.reshape(len(parts), -1)
     dx, dy = total.reshape(parts.shape[1:])
     return dx, dy
 
 
 def bump(x: Floats, sigma: float) -> Floats:
+    """exp(-(x / sigma)^2)."""
     return np.asarray(np.exp(-np.square(x / sigma)), np.float32)
 
 
 def rise(x: Floats, start: float, end: float) -> Floats:
-    """0 before `start`, 1 after `end`, smooth between."""
+    """Smoothstep: 0 before `start`, 1 after `end`."""
     t = np.clip((x - start) / (end - start), 0, 1)
     return np.asarray(t * t * (3 - 2 * t), np.float32)
 
 
 def _turns(shape: FaceShape, grid: FieldGrid) -> dict[str, tuple[Floats, Floats]]:
-    """The head about a point at the neck, by its depth; what stands behind it stays."""
+    """Turns of the head about the neck, by its depth; what stands behind it stays."""
     head = shape.head
     u, v = head.into(grid.x, grid.y)
     chin = shape.high / 2
@@ -181,7 +185,8 @@ def _turns(shape: FaceShape, grid: FieldGrid) -> dict[str, tuple[Floats, Floats]
 
 
 def _depth(shape: FaceShape, grid: FieldGrid) -> Floats:
-    """How far in front of the ears each place lies, pixels: the mesh's depth, smoothed, and round beyond."""
+    """How far each point lies in front of the ears, pixels: the mesh's depth, smoothed and extended beyond
+    it."""
     points = shape.points
     back = float((points[CHEEK_LEFT, 2] + points[CHEEK_RIGHT, 2]) / 2)
     front = np.maximum(back - points[:468, 2], 0) + 0.06 * shape.head.unit
@@ -189,7 +194,7 @@ def _depth(shape: FaceShape, grid: FieldGrid) -> Floats:
     spread = 0.085 * shape.head.unit
     total = np.zeros(len(x), np.float32)
     weight = np.full(len(x), 1e-4, np.float32)
-    # Far from every point the depth of the temples is as good a guess as any.
+    # Far from every landmark: the depth of the temples.
     total += weight * np.float32(0.12 * shape.head.unit)
     for start in range(0, 468, 52):
         part = points[start : start + 52]
@@ -261,7 +266,7 @@ def _mouth(shape: FaceShape, grid: FieldGrid) -> dict[str, tuple[Floats, Floats]
 
 
 def with_chin(low: Floats) -> Floats:
-    """How far places go with the chin, 0..1, by how far they lie below the lip line, mouth widths."""
+    """How far points follow the chin, 0..1; `low`: their distance below the lip line, mouth widths."""
     return rise(low, 0.0, 0.62)
 
 
@@ -274,7 +279,7 @@ def _breath(shape: FaceShape, grid: FieldGrid, height: int) -> tuple[Floats, Flo
 
 
 def _lower_lid(shape: FaceShape, grid: FieldGrid, side: int) -> tuple[Floats, Floats]:
-    """It comes a little way up to meet the upper one."""
+    """The lower lid rises slightly to meet the upper one."""
     eye = shape.eyes[side]
     u, v = eye.axes.into(grid.x, grid.y)
     edge = float(eye.lower[1].max())
@@ -283,7 +288,7 @@ def _lower_lid(shape: FaceShape, grid: FieldGrid, side: int) -> tuple[Floats, Fl
 
 
 def _along(axes: Axes, right: Floats, down: Floats) -> tuple[Floats, Floats]:
-    """A displacement in a part's own units and axes, in frame pixels."""
+    """A displacement (right, down) in units of `axes` -> x, y in frame pixels."""
     unit = axes.unit
     x = (right * axes.right[0] + down * axes.down[0]) * unit
     y = (right * axes.right[1] + down * axes.down[1]) * unit
@@ -297,7 +302,7 @@ def _sampled(field: Floats, column: Floats, row: Floats) -> Floats:
 
 
 def _turned(degrees: float, most: float) -> float:
-    """Radians: in step at first, and never beyond the most."""
+    """Radians: proportional for small turns, saturating at `most` degrees."""
     return math.radians(most * math.tanh(_TURN * degrees / most))
 
 

@@ -1,7 +1,9 @@
-"""The mouth's part of the picture: two lips that part along the line where they met, and what lies between.
+"""The mouth of a photo: lips that part along the line where they meet, and the painted inside between them.
 
-Above and below the lip line the picture is displaced differently; each side is fetched with its own
-displacement, and where the two draw apart the painted inside is seen. Shut lips show the photo's own pixels.
+The picture above and below the lip line is displaced differently; each side is fetched with its own
+displacement, and where the two draw apart the inside shows. Shut lips show the photo's own pixels.
+Proportions of the inside are an adult's: incisors of 8.5, 6.5 and 7.5 mm in a mouth 50 mm wide, foreshortened
+towards the sides.
 """
 
 from __future__ import annotations
@@ -19,27 +21,29 @@ from cvi.face.photo.shape import Axes, FaceShape
 from cvi.face.planes import Box, Floats, Planes
 
 _SPAN, _ABOVE, _BELOW = 0.60, 0.20, 0.50
-"""Of the painted layers: to either side of the middle, above and below the lip line; mouth widths."""
+"""Extent of the painted layers: to either side of the middle, above and below the lip line; mouth widths."""
 _FINER = 4
 _UPPER = ((0.128, 0.062), (0.102, 0.052), (0.088, 0.057), (0.066, 0.042), (0.048, 0.030), (0.035, 0.02))
-"""Of each tooth from the middle: its width, and how far below the lip line it ends."""
+"""Width of each upper tooth from the middle, and how far below the lip line it ends, mouth widths."""
 _LOWER = ((0.082, 0.000), (0.080, 0.003), (0.076, -0.004), (0.064, 0.008), (0.05, 0.014), (0.04, 0.02))
-"""The same of the lower teeth, and how far below their edge's middle they begin."""
+"""Width of each lower tooth, and how far below the row's edge it begins."""
 _GAP = 0.007
 _SHADE_DEEP = 0.08
-"""Over so much below the upper lip its shadow lies, mouth widths."""
+"""Height of the upper lip's shadow, mouth widths."""
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
-    """`ycc` (h, w, 3) and how much of it is seen, `share` (h, w)."""
+class PaintedLayer:
+    """`ycc` (h, w, 3) and its opacity `share` (h, w), 0..1."""
 
     ycc: Floats
     share: Floats
 
 
 class MouthInterior:
-    """`paint` gives the inside for one frame; nothing is kept between calls."""
+    """Two rows of teeth, a tongue and the dark behind them, in mouth coordinates: the upper teeth are fixed
+    to the skull, the rest moves with the jaw. Painted once, in the photo's light; stateless after
+    construction."""
 
     def __init__(self, rig: PhotoRig, axes: Axes) -> None:
         self._axes = axes
@@ -51,7 +55,7 @@ class MouthInterior:
         arch = np.asarray(1 - 0.62 * np.square(np.clip(np.abs(u) / 0.46, 0, 1)), np.float32)
         upper = _row(u, v, _UPPER, up=True)
         lower = _row(u, -v - 0.02, _LOWER, up=True)
-        # Towards the gums and between the teeth it is darker, and a little warmer.
+        # Darker and warmer towards the gums and between the teeth.
         root = 0.80 + 0.20 * np.clip((v + 0.05) / 0.10, 0, 1)
         self._upper = self._layer(rig.teeth, arch * root, upper)
         self._lower = self._layer(rig.teeth * np.array([0.86, 0.82, 0.78], np.float32), arch * 0.74, lower)
@@ -63,15 +67,15 @@ class MouthInterior:
         self._dark = ycc_of(rig.cavity)
 
     def paint(self, axes: Axes, x: Floats, y: Floats, top: Floats, drop: float, tongue: float) -> Floats:
-        """Y, Cb, Cr (h, w, 3) at `x`, `y` (frame pixels of a rectangle).
+        """Y, Cb, Cr (h, w, 3) of the inside at `x`, `y` (frame pixels of a rectangle).
 
-        `axes`: the mouth's as the head is turned now; `top` (w,): y of the upper lip's edge; `drop`: how far
-        the lower jaw is down, mouth widths; `tongue` 0..1 raises its tip to the teeth.
+        `axes`: the mouth's, with the head as turned now; `top` (w,): y of the upper lip's edge; `drop`: how
+        far the lower jaw is down, mouth widths; `tongue` 0..1 raises its tip to the teeth.
         """
         inside = np.empty((*x.shape, 3), np.float32)
         inside[:] = self._dark
         raised = 0.06 * tongue - 0.02 * (1 - tongue)
-        # The tongue lies behind the lower teeth, but its tip is lifted over them.
+        # The tongue lies behind the lower teeth; a raised tip is drawn over them below.
         self._lay(inside, self._tongue, axes, x, y, 0.38 * drop - raised, 0.75 + 0.25 * tongue)
         self._lay(inside, self._lower, axes, x, y, drop, 1.0)
         self._lay(inside, self._upper, axes, x, y, 0.0, 1.0)
@@ -84,19 +88,19 @@ class MouthInterior:
         inside[..., 1:] = 128 + (inside[..., 1:] - 128) * (0.4 + 0.6 * shade[..., None])
         return inside
 
-    def _layer(self, colour: Floats, light: Floats, share: Floats) -> Layer:
-        """At the frame's fineness, as soft as a photo's edges."""
+    def _layer(self, colour: Floats, light: Floats, share: Floats) -> PaintedLayer:
+        """A layer at the frame's resolution, with edges as soft as a photo's."""
         rgb = np.clip(light[..., None] * colour, 0, 255).astype(np.float32)
         size = -(-light.shape[1] // _FINER), -(-light.shape[0] // _FINER)
         soft = 0.010 * self._axes.unit * _FINER
         both = cv2.GaussianBlur(np.dstack([ycc_of(rgb), share]).astype(np.float32), (0, 0), soft)
         small = cv2.resize(both, size, interpolation=cv2.INTER_AREA)
-        return Layer(
+        return PaintedLayer(
             np.ascontiguousarray(small[..., :3], np.float32), np.ascontiguousarray(small[..., 3], np.float32)
         )
 
     def _lay(
-        self, onto: Floats, layer: Layer, axes: Axes, x: Floats, y: Floats, down: float, share: float
+        self, onto: Floats, layer: PaintedLayer, axes: Axes, x: Floats, y: Floats, down: float, share: float
     ) -> None:
         u, v = axes.into(x, y)
         column = ((u + _SPAN) * self._axes.unit - 0.5).astype(np.float32)
@@ -107,17 +111,17 @@ class MouthInterior:
 
 
 def _row(u: Floats, v: Floats, teeth: tuple[tuple[float, float], ...], up: bool) -> Floats:
-    """How much of a tooth is at each place, 0..1; teeth grow from above and end at `v`."""
+    """Opacity of a row of teeth, 0..1; teeth grow from above and end at `v`."""
     seen = np.zeros_like(u)
     start = 0.0
     for width, end in teeth:
         middle = start + width / 2
         away = np.abs(np.abs(u) - middle) / (width / 2 - _GAP / 2)
-        # Rounded corners: the edge rises towards a tooth's sides.
+        # Rounded corners: the edge rises towards the sides of a tooth.
         edge = end - 0.016 * np.clip(away, 0, 1) ** 4
         body = np.clip((1 - away) / 0.06 + 0.5, 0, 1) * np.clip((edge - v) / 0.006 + 0.5, 0, 1)
         seen = np.maximum(seen, body)
-        # Between two teeth it is dim, not black.
+        # Gaps between teeth are dim, not black.
         seen = np.maximum(seen, 0.72 * np.clip((edge - 0.02 - v) / 0.01, 0, 1) * (away < 1.25))
         start += width
     return np.asarray(seen, np.float32)
@@ -127,12 +131,13 @@ _CELL = 2
 _STEPS = 5
 _POINTS = 49
 _RAISED = 0.075
-"""How far the upper lip rises in the middle at most, mouth widths."""
+"""Largest rise of the upper lip's middle, mouth widths."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Sides:
-    """What the upper and the lower side are moved by beside what moves both, (2, rows, columns) each."""
+    """Displacements of one side only, (2, rows, columns) each: upper lip raised, lower lip dropped, lower lip
+    rolled in."""
 
     raised: Floats
     dropped: Floats
@@ -140,7 +145,7 @@ class _Sides:
 
 
 class PhotoLips:
-    """`draw` depends on its arguments alone."""
+    """Draws the mouth; `draw` depends on its arguments alone."""
 
     def __init__(self, rig: PhotoRig, shape: FaceShape, canvas: PhotoCanvas, width: int, height: int) -> None:
         mouth = shape.mouth
@@ -150,9 +155,9 @@ class PhotoLips:
         self._fields = fields(shape, self._grid, height)
         self._canvas, self._axes = canvas, mouth.axes
         u, v = mouth.axes.into(self._grid.x, self._grid.y)
-        low, parts = mouth.below_line(u, v), mouth.parts(u)
+        low, parts = mouth.below_line(u, v), mouth.parting(u)
         unit, down = mouth.axes.unit, mouth.axes.down[:, None, None]
-        # Under the lip the chin takes over, which the common fields move.
+        # Below the lip the chin takes over, which the common fields move.
         drop = JAW * parts * (1 - with_chin(low))
         self._sides = _Sides(
             raised=-_RAISED * parts * bump(low, 0.28) * unit * down,
@@ -168,7 +173,10 @@ class PhotoLips:
         self._x, self._y = (np.ascontiguousarray(part) for part in np.meshgrid(columns, rows))
 
     def draw(self, frame: Planes, controls: Controls, shares: Floats, turned: Floats) -> None:
-        """Draw the mouth into a frame. `shares` of the common fields; `turned`: those of the head alone."""
+        """Draw the mouth into a frame, in place.
+
+        `shares`: amounts of the displacement fields; `turned`: the same with only those of the head.
+        """
         dx, dy = summed(self._fields, shares)
         apart = parted(controls)
         press, tuck, tongue = (
@@ -179,11 +187,11 @@ class PhotoLips:
         lower = self._shifted(dx, dy, apart * self._sides.dropped + tuck * self._sides.rolled)
         top, ends = self._edge(upper)
         if apart <= 0 and raised <= 0:
-            # One side goes over into the other without a step: the line between them is not seen.
+            # Shut lips: both sides have one displacement, and the line between them does not show.
             lay_both = self._fetch(upper)
             if tuck > 0:
                 mix(lay_both, self._fetch(lower), np.clip(self._y - top + 0.5, 0, 1).astype(np.float32))
-            _put(lay_both, frame.part(self._box))
+            frame.part(self._box).put(lay_both)
             return
         bottom = self._edge(lower)[0]
         view = frame.part(self._box)
@@ -197,7 +205,7 @@ class PhotoLips:
             drop = apart * JAW * 0.92
             inside = self._interior.paint(axes, self._x, self._y, top, drop, tongue)
             blend(both, inside, share.astype(np.float32))
-        _put(both, view)
+        view.put(both)
 
     def _shifted(self, dx: Floats, dy: Floats, more: Floats) -> tuple[Floats, Floats]:
         return dx + more[0], dy + more[1]
@@ -207,13 +215,13 @@ class PhotoLips:
         return fetched(self._canvas.sheet, self._grid.spread(places))
 
     def _edge(self, moved: tuple[Floats, Floats]) -> tuple[Floats, tuple[float, float]]:
-        """y of the lip line, moved, at every column of the box; x of its two ends."""
+        """y of the displaced lip line at every column of the box, and x of its two ends."""
         x, y = (self._line[:, k] + self._grid.at(moved[k], self._line) for k in (0, 1))
         order = np.maximum.accumulate(x)
         return np.interp(self._x[0], order, y).astype(np.float32), (float(order[0]), float(order[-1]))
 
     def _turned_axes(self, turned: Floats) -> Axes:
-        """The mouth's axes on the skull: moved as the head moves them, without the mouth's own."""
+        """The mouth's axes as the head moves them, without the mouth's own movement."""
         dx, dy = summed(self._fields, turned)
         ends = self._line[[0, -1]]
         moved = ends + np.stack([self._grid.at(dx, ends), self._grid.at(dy, ends)], 1)
@@ -221,8 +229,3 @@ class PhotoLips:
         right = (across / np.linalg.norm(across)).astype(np.float32)
         origin = self._axes.origin + moved.mean(0) - ends.mean(0)
         return Axes(origin, right, np.array([-right[1], right[0]], np.float32), self._axes.unit)
-
-
-def _put(new: Planes, onto: Planes) -> None:
-    for plane, target in zip(new, onto, strict=True):
-        target[:] = plane

@@ -1,4 +1,4 @@
-"""The live renderer of a replica made of one photo."""
+"""The engine `photo`: draws a replica made of one photo."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _STEPS = 3
 _HEAD = ("yaw", "pitch", "roll")
 
 
-class PhotoFace:
-    """Draws frames by bending the photo: the head and what moves with it, then the mouth, then the eyes.
+class PhotoEngine:
+    """A `FaceEngine` that bends the photo: the head and what moves with it, then the mouth, then the eyes.
 
-    One thread at a time. `render` depends on its controls alone.
+    One thread at a time. A frame depends on its controls alone.
     """
 
     name = "photo"
@@ -82,7 +82,7 @@ class PhotoFace:
 
 
 def _around(moved: npt.NDArray[np.bool_], width: int, height: int) -> Box:
-    """The part of the frame that anything moves; `moved` tells it for each cell."""
+    """The part of the frame that any field moves; `moved`: which cells move."""
     rows, columns = np.flatnonzero(moved.any(1)), np.flatnonzero(moved.any(0))
     return Box(
         max((int(columns[0]) - 1) * _CELL, 0),
@@ -93,7 +93,8 @@ def _around(moved: npt.NDArray[np.bool_], width: int, height: int) -> Box:
 
 
 def _bands(moved: npt.NDArray[np.bool_], box: Box) -> Iterator[Box]:
-    """The same band by band, from the box's corner: a head is no rectangle."""
+    """The moved part in bands of rows, relative to the box's corner: tighter around a head than one
+    rectangle."""
     for top in range(0, len(moved), _BAND_CELLS):
         columns = np.flatnonzero(moved[top : top + _BAND_CELLS].any(0))
         if len(columns):

@@ -1,4 +1,4 @@
-"""What is known of a photo beside its pixels: `rig.npz`."""
+"""What a photo replica has beside the photo: `rig.npz`."""
 
 from __future__ import annotations
 
@@ -8,26 +8,23 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from cvi.errors import UsageError
+from cvi.face.planes import Floats
 
 FORMAT = 1
 RIG, PHOTO = "rig.npz", "photo.png"
 POINTS = 478
 _ARRAYS = ("landmarks", "lip_line", "teeth", "cavity", "tongue", "lash", "glasses")
 
-Floats = npt.NDArray[np.float32]
-
 
 @dataclass(frozen=True, slots=True)
 class PhotoRig:
-    """Where the face is, and what it does not show.
+    """Where the face is in the photo, and colours of what the photo does not show; all float32.
 
-    `landmarks` float32 (478, 3) of MediaPipe's face mesh, pixels of the photo, z away from the viewer;
-    `lip_line` (n, 2) the line where the lips meet, from the viewer's left to the right, pixels; `teeth`,
-    `cavity`, `tongue` and `lash` (3,) colours, RGB 0..255, as they are in the photo's light; `glasses` (1,) 1
-    where they are worn.
+    `landmarks` (478, 3): MediaPipe's face mesh, photo pixels, z away from the viewer; `lip_line` (n, 2):
+    where the lips meet, from left to right, photo pixels; `teeth`, `cavity`, `tongue`, `lash` (3,): RGB
+    0..255 in the photo's light; `glasses` (1,): 1 where they are worn.
     """
 
     landmarks: Floats
@@ -40,7 +37,7 @@ class PhotoRig:
 
 
 def rig_bytes(rig: PhotoRig) -> bytes:
-    """As it is stored."""
+    """The rig as an npz file."""
     arrays = {field.name: np.asarray(getattr(rig, field.name), np.float32) for field in fields(PhotoRig)}
     stream = io.BytesIO()
     np.savez_compressed(stream, format=np.int32(FORMAT), **arrays)  # type: ignore[arg-type]
@@ -48,7 +45,7 @@ def rig_bytes(rig: PhotoRig) -> bytes:
 
 
 def load_rig(path: Path) -> PhotoRig:
-    """Read what `rig_bytes` wrote. Raises UsageError for a file of another make."""
+    """Read a file written by `rig_bytes`. Raises UsageError for a damaged file or another format."""
     try:
         with np.load(path, allow_pickle=False) as file:
             if int(file["format"]) != FORMAT:

@@ -1,7 +1,7 @@
-"""The face's own coordinates: of the head, the mouth and each eye, all from the landmarks in the frame.
+"""Coordinate systems of the head, the mouth and each eye, from the landmarks in the frame.
 
-Axes follow the face: right is from the viewer's left eye to the right one, down is square to it. Left and
-right are the viewer's. Numbers of points are those of MediaPipe's face mesh.
+Axes follow the face: right runs from the left eye to the right one (the viewer's), down is perpendicular.
+Indices of points are those of MediaPipe's face mesh.
 """
 
 from __future__ import annotations
@@ -16,23 +16,24 @@ CROWN, CHIN, CHEEK_LEFT, CHEEK_RIGHT = 10, 152, 234, 454
 MOUTH_CORNERS, INNER_CORNERS = (61, 291), (78, 308)
 BROWS = ((70, 63, 105, 66, 107), (336, 296, 334, 293, 300))
 BROWS_UNDER = ((46, 53, 52, 65, 55), (285, 295, 282, 283, 276))
-"""Their upper and lower edges, from the viewer's left to the right."""
+"""Upper and lower edge of each brow, from left to right."""
 BROW_ENDS = (107, 336)
 LIDS = (
     ((33, 246, 161, 160, 159, 158, 157, 173, 133), (33, 7, 163, 144, 145, 153, 154, 155, 133)),
     ((362, 398, 384, 385, 386, 387, 388, 466, 263), (362, 382, 381, 380, 374, 373, 390, 249, 263)),
 )
-"""Of each eye the upper and the lower lid's edge, from the viewer's left to the right."""
+"""Upper and lower lid's edge of each eye, from left to right."""
 IRISES = ((468, 469, 470, 471, 472), (473, 474, 475, 476, 477))
 _WITHIN_FRAME = 0.8
 _LASHES = 0.10
-"""The upper lid's edge is taken so far below the mesh's line, of the eye's opening, that the lashes are on
-the lid and not on the eyeball."""
+"""Openings of the eye by which the upper lid's edge is moved below the mesh's line, so that the lashes belong
+to the lid and not to the eyeball."""
 
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """A place and a size: `origin` (2,) frame pixels, `right` and `down` (2,) unit vectors, `unit` pixels."""
+    """A coordinate system: `origin` (2,) frame pixels, `right` and `down` (2,) unit vectors, `unit`
+    pixels."""
 
     origin: Floats
     right: Floats
@@ -40,31 +41,31 @@ class Axes:
     unit: float
 
     def into(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-        """Frame pixels -> (right, down) in units; any shape."""
+        """Frame pixels `x`, `y` of any shape -> u (right), v (down) in units."""
         dx, dy = (x - self.origin[0]) / self.unit, (y - self.origin[1]) / self.unit
         return dx * self.right[0] + dy * self.right[1], dx * self.down[0] + dy * self.down[1]
 
     def back(self, u: Floats, v: Floats) -> Floats:
-        """(right, down) in units (n,) -> frame pixels (n, 2)."""
+        """u, v in units (n,) -> frame pixels (n, 2)."""
         place = u[:, None] * self.right + v[:, None] * self.down
         return np.asarray(place * self.unit + self.origin, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class MouthOutline:
-    """`axes`: the middle of the lip line, one unit from corner to corner. `line` (2, n): the lip line, (u, v)
-    from corner to corner. `chin` in units below the lip line."""
+    """The mouth at rest: `axes` at the middle of the lip line, one unit from corner to corner; `line` (2, n):
+    u, v of the lip line from corner to corner; `chin`: v of the chin."""
 
     axes: Axes
     line: Floats
     chin: float
 
     def below_line(self, u: Floats, v: Floats) -> Floats:
-        """How far below the lip line; beyond the corners it goes on level."""
+        """How far (u, v) lie below the lip line, units; beyond the corners the line is level."""
         return np.asarray(v - np.interp(u, self.line[0], self.line[1]).astype(np.float32), np.float32)
 
-    def parts(self, u: Floats) -> Floats:
-        """How far the lips can part there, of their parting in the middle: 0 at the corners and beyond."""
+    def parting(self, u: Floats) -> Floats:
+        """How far the lips part at `u` relative to the middle: 1 there, 0 at the corners and beyond."""
         left, right = float(self.line[0, 0]), float(self.line[0, -1])
         across = np.clip((u - left) / (right - left), 0, 1) * 2 - 1
         return np.asarray(np.maximum(1 - np.abs(across) ** 2.1, 0) ** 0.95, np.float32)
@@ -72,9 +73,9 @@ class MouthOutline:
 
 @dataclass(frozen=True, slots=True)
 class EyeOutline:
-    """`axes`: the middle between the corners, one unit from the middle to a corner. `upper`, `lower` (2, n):
-    the lids' edges (u, v); `iris` (u, v) and `radius`; `brow`: how far the brow's lower edge is above the
-    upper lid. All in units."""
+    """One open eye: `axes` at the middle between the corners, one unit from there to a corner; in units:
+    `upper`, `lower` (2, n): u, v of the lids' edges; `iris` (u, v) and its `radius`; `brow`: height of the
+    brow's lower edge above the upper lid."""
 
     axes: Axes
     upper: Floats
@@ -85,14 +86,14 @@ class EyeOutline:
 
     @property
     def opening(self) -> float:
-        """The widest distance of the lids."""
+        """The largest distance between the lids, units."""
         return float((self.lower[1] - np.interp(self.lower[0], self.upper[0], self.upper[1])).max())
 
 
 @dataclass(frozen=True, slots=True)
 class FaceShape:
-    """A face in the frame. `head`: between hairline and chin, one unit from ear to ear; `high` from hairline
-    to chin, in units; `points` (478, 3) pixels; `glasses`: they are worn."""
+    """A face in the frame. `points` (478, 3): landmarks, pixels; `head`: axes between hairline and chin, one
+    unit from ear to ear; `high`: from hairline to chin, units; `glasses`: whether they are worn."""
 
     points: Floats
     head: Axes
@@ -103,7 +104,7 @@ class FaceShape:
 
 
 def shape_of(points: Floats, lip_line: Floats, glasses: bool = False) -> FaceShape:
-    """`points` (478, 3) and `lip_line` (n, 2), frame pixels; with `glasses` little moves around the eyes."""
+    """The shape from landmarks (478, 3) and `lip_line` (n, 2), frame pixels."""
     flat = points[:, :2]
     left = (flat[LIDS[0][0][0]] + flat[LIDS[0][0][-1]]) / 2
     right_eye = (flat[LIDS[1][0][0]] + flat[LIDS[1][0][-1]]) / 2
@@ -123,7 +124,7 @@ def shape_of(points: Floats, lip_line: Floats, glasses: bool = False) -> FaceSha
 
 
 def _mouth(flat: Floats, lip_line: Floats) -> MouthOutline:
-    # A mouth may hang to one side: it has axes of its own.
+    # A mouth may be tilted against the eyes: it has axes of its own.
     right = _unit(lip_line[-1] - lip_line[0])
     down = np.array([-right[1], right[0]], np.float32)
     unit = float(np.linalg.norm(flat[MOUTH_CORNERS[1]] - flat[MOUTH_CORNERS[0]]))
@@ -149,7 +150,7 @@ def _eye(flat: Floats, side: int, glasses: bool) -> EyeOutline:
     brow_v = float(axes.into(brow[:, 0], brow[:, 1])[1].mean())
     high = max(float(above[1].min()) - brow_v, 0.25)
     if glasses:
-        # The lid is drawn from the skin within the frame alone.
+        # Skin for the shut lid is taken from within the frame of the glasses only.
         high = min(high, _WITHIN_FRAME * float(np.max(open_at)))
     return EyeOutline(axes, above, below, (float(u[0]), float(v[0])), radius, high)
 

@@ -12,16 +12,16 @@ from cvi.errors import UsageError
 from cvi.face.planes import Box, Bytes, Planes, to_planes
 from cvi.face.sculpted.atlas import Atlas, FrameFit
 
-GRAIN = 0.9  # of the room's luma, standard deviation; keeps soft gradients from banding. It never moves.
+GRAIN = 0.9  # standard deviation of still noise in luma, which keeps soft gradients from banding
 GREEN = (0, 177, 64)  # the green of cloth and paint for keying
-BLUR = 0.022  # of the picture's height: the radius at which a room is felt and not read
+BLUR = 0.022  # sigma of the room out of focus, picture heights
 _COLOUR = re.compile(r"#([0-9a-fA-F]{6})")
 
 
 def make_background(background: str, atlas: Atlas, fit: FrameFit) -> Planes:
-    """The picture behind the person, frame-sized. `background` as in `FaceSettings`.
+    """The picture behind the person in frame size; `background` as in `FaceSettings`.
 
-    Raises UsageError for what is neither a known name, a colour nor a picture that can be read.
+    Raises UsageError for anything else than a known name, a colour or a picture that can be read.
     """
     shape = (fit.height, fit.width, 3)
     if background in ("room", "blur"):
@@ -30,7 +30,7 @@ def make_background(background: str, atlas: Atlas, fit: FrameFit) -> Planes:
             room = np.asarray(cv2.GaussianBlur(room, (0, 0), BLUR * fit.height), np.uint8)
         return grained(to_planes(room))
     if background == "greenscreen":
-        # A key wants one colour exactly: no grain.
+        # Chroma keying needs one exact colour: no grain.
         return to_planes(np.full(shape, GREEN, np.uint8))
     if match := _COLOUR.fullmatch(background):
         colour = bytes.fromhex(match[1])
@@ -39,6 +39,7 @@ def make_background(background: str, atlas: Atlas, fit: FrameFit) -> Planes:
 
 
 def grained(planes: Planes) -> Planes:
+    """The planes with still noise in luma, the same for every picture of one size."""
     grain = np.random.default_rng(7).normal(0, GRAIN, planes.luma.shape)
     return Planes(np.clip(planes.luma + grain + 0.5, 16, 235).astype(np.uint8), planes.cb, planes.cr)
 

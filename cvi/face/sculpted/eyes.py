@@ -1,4 +1,4 @@
-"""The eyes: an eyeball that turns, behind lids that were baked at several openings."""
+"""The eyes: an eyeball that turns behind lids baked at several openings."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ import cv2
 import numpy as np
 
 from cvi.face.base import Controls
-from cvi.face.planes import Box, Bytes, Planes, feather, mixed, to_planes, to_ycc
+from cvi.face.planes import Box, Bytes, Floats, Planes, feather, mixed, to_planes, to_ycc
 from cvi.face.sculpted.atlas import TONE_STEPS, TONE_TOP, Atlas, FrameFit
-from cvi.face.sculpted.patch_warp import Floats, PatchCurves, PatchWarp, bend, bend_planes
+from cvi.face.sculpted.patch_warp import PatchCurves, PatchWarp, bend, bend_planes
 
 TURN_X, TURN_Y = 0.42, 0.34  # radians at the ends of the gaze controls
-CONVERGE = 0.035  # each eye turned in, as when it looks at a near face
-STEPS = 128  # of the unit of gaze and closure
+CONVERGE = 0.035  # radians each eye is turned in, as if looking at a near face
+STEPS = 128  # steps in a unit of gaze and closure, to which they are rounded
 LID_FOLLOW = 0.34  # lids follow the gaze up and down by this much of their way
 IRIS_DEPTH = 0.12  # the iris lies behind the cornea, eyeball radii
 GLINT = 3.0  # brightness of the catchlight, linear
 FEATHER_PX = 10
-KEPT = 48  # openings of the lids kept ready; 100 kB each at 720p
+CACHED = 48  # openings of the lids; 100 kB each at 720p
 Cover = tuple[Floats, Floats]  # how much the lids cover, 0..1: of luma, of chroma
 
 
 class BakedEye:
-    """One eye; side -1 is on the viewer's left. `draw` depends on its arguments alone."""
+    """Draws one eye's patch `box`, to be laid on the head by `weight`; side -1 is the viewer's left, 1 the
+    right."""
 
     def __init__(self, atlas: Atlas, fit: FrameFit, side: int) -> None:
         which = 1 if side > 0 else 0
@@ -46,7 +47,7 @@ class BakedEye:
         x, y = atlas.floats("lid_columns")[which], atlas.floats("lid_curves")[which]
         unit = fit.scale * atlas.fineness
         curves = PatchCurves(fit.x(x, self.box), fit.y(y, self.box), False)
-        self._morph = PatchWarp(curves, width, height, unit)
+        self._warp = PatchWarp(curves, width, height, unit)
         self._part = _open_part(self._covers)
         rows = slice(self._part.y0, self._part.y1)
         columns = slice(self._part.x0, self._part.x1)
@@ -64,7 +65,7 @@ class BakedEye:
         self._last: tuple[tuple[float, ...], Planes] | None = None
 
     def draw(self, controls: Controls) -> Planes:
-        """The eye as it lies in `self.box`. Not to be written to; the same object if nothing changed."""
+        """The eye in `box`. Read-only; the same object as before if nothing changed."""
         lid = controls.lid_right if self._side > 0 else controls.lid_left
         brow = controls.brow_right if self._side > 0 else controls.brow_left
         gaze_x, gaze_y = _clip(controls.gaze_x), _clip(controls.gaze_y)
@@ -92,11 +93,12 @@ class BakedEye:
         return drawn
 
     def _opened(self, closure: float) -> tuple[Planes, Cover, Floats]:
-        """The lids, and of the part that may be open the lids' cover and the light, linear."""
-        kept = self._open.get(closure)
-        if kept is not None:
+        """The lids; and, of the part that may be open, how much the lids cover and the linear light on the
+        eyeball."""
+        cached = self._open.get(closure)
+        if cached is not None:
             self._open.move_to_end(closure)
-            return kept
+            return cached
         place = float(np.interp(closure, self._levels, np.arange(len(self._levels), dtype=np.float32)))
         low = min(int(place), len(self._levels) - 2)
         second = place - low
@@ -106,7 +108,7 @@ class BakedEye:
         first = levels[0]
         lids, cover, light = self._lids[first], self._covers[first], self._light[first]
         if len(levels) == 2:
-            (near, far), other = self._morph.maps(weights, levels), levels[1]
+            (near, far), other = self._warp.maps(weights, levels), levels[1]
             lids = mixed(bend_planes(lids, near), bend_planes(self._lids[other], far), second)
             cover, light = (
                 np.asarray(cv2.addWeighted(bend(a, near), 1 - second, bend(b, far), second, 0), np.uint8)
@@ -117,12 +119,12 @@ class BakedEye:
         both = hidden, np.asarray(cv2.resize(hidden, size, interpolation=cv2.INTER_AREA), np.float32)
         lit = np.square(light[self._open_pixels] * np.float32(math.sqrt(TONE_TOP) / 255))
         self._open[closure] = lids, both, lit
-        if len(self._open) > KEPT:
+        if len(self._open) > CACHED:
             self._open.popitem(last=False)
         return self._open[closure]
 
     def _eyeball(self, gaze_x: float, gaze_y: float, lit: Floats) -> Floats:
-        """Y, Cb, Cr of the turned eyeball; `lit` is the light on it, linear."""
+        """Y, Cb, Cr of the turned eyeball; `lit`: linear light on it."""
         yaw, pitch = TURN_X * gaze_x - self._side * CONVERGE, TURN_Y * gaze_y
         ahead = np.array([math.sin(yaw) * math.cos(pitch), math.sin(pitch), math.cos(yaw) * math.cos(pitch)])
         right = np.array([ahead[2], 0, -ahead[0]]) / math.hypot(ahead[0], ahead[2])
@@ -142,7 +144,7 @@ class BakedEye:
 
 
 def _open_part(covers: list[Bytes]) -> Box:
-    """The even box in which the eyeball shows at any opening; `covers` have even sides."""
+    """The even box in which the eyeball is visible at some opening; `covers` have even sides."""
     seen = np.min(covers, axis=0) < 255
     rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
     return Box(
@@ -154,7 +156,7 @@ def _open_part(covers: list[Bytes]) -> Box:
 
 
 def _step(value: float) -> float:
-    """To the nearest step, a tenth of a pixel at most: an eye that hardly moved is not drawn anew."""
+    """Rounded to a step, at most a tenth of a pixel: an eye that hardly moved is not drawn again."""
     return round(value * STEPS) / STEPS
 
 

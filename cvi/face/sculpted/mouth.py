@@ -1,4 +1,4 @@
-"""The mouth, drawn for any control vector from the baked basis."""
+"""The mouth for any control vector, blended from baked patches."""
 
 from __future__ import annotations
 
@@ -6,40 +6,45 @@ import cv2
 import numpy as np
 
 from cvi.face.base import Controls
-from cvi.face.planes import Box, Planes, feather, mixed, to_planes
+from cvi.face.planes import Box, Floats, Planes, feather, mixed, to_planes
 from cvi.face.sculpted.atlas import Atlas, FrameFit
 from cvi.face.sculpted.mouth_basis import MouthBasis
-from cvi.face.sculpted.patch_warp import Floats, PatchCurves, PatchWarp, bend_planes
+from cvi.face.sculpted.patch_warp import PatchCurves, PatchWarp, bend_planes
 from cvi.face.sculpted.pose import jaw_share
 
-DARK = 0.25  # of the light reaches what lies behind a gap as narrow as a hair
-LIT_PX = 18.0  # of 720: from a gap so wide on all of it does
-BEND = 1.6  # how late the light comes; all three by `cvi bench lips`, and so that a smile has white teeth
+DARK = 0.25  # share of the light that reaches what lies behind the narrowest gap
+LIT_PX = 18.0  # of 720: gap from which on all light does
+BEND = 1.6  # exponent between the two; all three tuned with `cvi bench lips`, with white teeth in a smile
 SOFT_PX = 0.8  # of 720
-WARM = 5.0  # what is dark in a mouth is a little red, but no lip: this much of Cr, and half of it less of Cb
+WARM = 5.0  # tint of the dark: added to Cr, and half of it subtracted from Cb
 _BLACK, _GREY = 16, 128
 
 
 class MouthShade:
-    """Shades what lies between the lips; `unit` pixels are one of a picture 720 high."""
+    """Darkens what lies between hardly parted lips.
+
+    Patches show teeth as bright as they were baked; warped to a narrow gap they would be a bright line where
+    real mouths show a dark one, and MediaPipe's mesh takes that for closed lips.
+    """
 
     def __init__(self, unit: float) -> None:
+        """`unit`: pixels for one pixel of a picture 720 high."""
         self._unit = unit
 
     def shade(self, mouth: Planes, x: Floats, upper: Floats, lower: Floats, share: float) -> None:
         """Darken `mouth`, in place, between the inner edges of the lips.
 
-        `upper`, `lower` (t,): the rows of the edges at columns `x`, pixels. `share`: how much of it, 0..1.
+        `upper`, `lower` (t,): rows of the edges at columns `x`, pixels. `share`: strength, 0..1.
         """
         if float((lower - upper).max()) < 0.25 or share < 0.01:
             return
-        box = self._around(mouth, x, upper, lower)
+        box = self._shaded_box(mouth, x, upper, lower)
         columns = np.arange(box.x0, box.x1, dtype=np.float32)
         rows = np.arange(box.y0, box.y1, dtype=np.float32)[:, None]
         above, below = (np.interp(columns, x, edge).astype(np.float32) for edge in (upper, lower))
         inside = np.clip(rows - above + 0.5, 0, 1) * np.clip(below - rows + 0.5, 0, 1)
         inside *= (columns > x[0]) & (columns < x[-1])
-        # Light comes from above: least of it gets to what the upper lip hangs over.
+        # Light comes from above: below the upper lip it is darkest.
         gap = below - above
         reach = 0.5 * gap + np.clip(rows - above, 0, 0.5 * gap)
         dark = share * (1 - DARK) * (1 - np.clip(reach / (LIT_PX * self._unit), 0, 1) ** BEND)
@@ -50,8 +55,8 @@ class MouthShade:
         for plane, tint in ((cb, _GREY - 0.5 * WARM), (cr, _GREY + WARM)):
             plane[:] = plane + half * (np.float32(tint) - plane) + np.float32(0.5)
 
-    def _around(self, mouth: Planes, x: Floats, upper: Floats, lower: Floats) -> Box:
-        """The even box of what may be shaded."""
+    def _shaded_box(self, mouth: Planes, x: Floats, upper: Floats, lower: Floats) -> Box:
+        """The even box that the shading can reach."""
         height, width = mouth.luma.shape
         reach = 3 * SOFT_PX * self._unit + 1
         left, right = max(int(x[0] - reach), 0), min(int(x[-1] + reach) + 2, width)
@@ -59,15 +64,14 @@ class MouthShade:
         return Box(left // 2 * 2, top // 2 * 2, right // 2 * 2, bottom // 2 * 2)
 
 
-# Patches mixed in one frame. Where the lips lie is exact whatever their number: only what is seen
-# between and around them comes from the patches that weigh most.
-MOST = 3
-FAINT = 0.04  # a patch that would count for less is left out
+MOST = 3  # patches mixed in one frame; the lips' position is exact whatever their number
+FAINT = 0.04  # patches of a smaller share are left out
 FEATHER_PX = 16
 
 
 class BakedMouth:
-    """`draw` depends on its controls alone: the same controls give the same pixels."""
+    """Draws the mouth's patch `box`, to be laid on the head by `weight`. The same controls give the same
+    pixels."""
 
     def __init__(self, atlas: Atlas, fit: FrameFit) -> None:
         baked = atlas.box("mouth_rect")
@@ -83,14 +87,14 @@ class BakedMouth:
         unit = fit.scale * atlas.fineness
         self.weight = feather(self.box, FEATHER_PX * unit)
         sag = jaw_share(atlas, fit, self.box) * (self.weight * np.float32(1 / 255))
-        self._morph = PatchWarp(curves, width, height, unit, sag)
-        self._morph.align([patch.luma for patch in self._patches], self._basis.likest)
-        self._slit = MouthShade(unit)
+        self._warp = PatchWarp(curves, width, height, unit, sag)
+        self._warp.align([patch.luma for patch in self._patches], self._basis.references)
+        self._shade = MouthShade(unit)
         self._tucked = np.array([name == "tuck" for name in names], np.float32)
         self._last: tuple[bytes, Planes] | None = None
 
     def draw(self, controls: Controls) -> Planes:
-        """The mouth as it lies in `self.box`. Not to be written to; the same object if nothing changed."""
+        """The mouth in `box`. Read-only; the same object as before if nothing changed."""
         weights = self._basis.weights(controls)
         key = weights.tobytes()
         if self._last is None or self._last[0] != key:
@@ -104,7 +108,7 @@ class BakedMouth:
             return self._patches[patches[0]]
         drawn: Planes | None = None
         total = 0.0
-        for patch, maps in zip(patches, self._morph.maps(weights, patches), strict=True):
+        for patch, maps in zip(patches, self._warp.maps(weights, patches), strict=True):
             bent = bend_planes(self._patches[patch], maps)
             total += float(shares[patch])
             part = float(shares[patch]) / total
@@ -113,18 +117,18 @@ class BakedMouth:
         return drawn
 
     def _lit(self, drawn: Planes, weights: Floats) -> Planes:
-        """With what lies behind narrow lips in the dark; teeth that rest on a lip are in front."""
-        x, upper, lower = self._morph.gap(weights)
+        """With the gap shaded; teeth that rest on the lower lip are in front of it and stay bright."""
+        x, upper, lower = self._warp.gap(weights)
         shaded = drawn.copy()
-        self._slit.shade(shaded, x, upper, lower, 1 - float(weights @ self._tucked))
+        self._shade.shade(shaded, x, upper, lower, 1 - float(weights @ self._tucked))
         return shaded
 
 
 def few(weights: Floats) -> Floats:
-    """Weights of which at most `MOST` count, changing continuously with the ones given.
+    """Weights (n,), at most MOST of them not zero, that change continuously with `weights`.
 
-    The strong gain on the weak, so that there is less to mix. Near a tie of all, which no continuous choice
-    could break, the first ones win.
+    Strong weights gain on weak ones. In a tie of more than MOST, where no choice is continuous, the first
+    win.
     """
     order = np.argsort(-weights, kind="stable")
     kept, floor = order[:MOST], float(weights[order[MOST]]) if len(order) > MOST else 0.0

@@ -1,4 +1,4 @@
-"""The mouth's basis: which shapes are baked, and how a control vector is made of them."""
+"""The baked mouth shapes, and the weights by which a control vector blends them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from cvi.face.base import Controls
 
-# Families of mouth shapes; a family is baked at several openings of the jaw.
 FAMILIES: dict[str, tuple[float, ...]] = {
     "neutral": (0.0, 0.05, 0.12, 0.22, 0.35, 0.5, 0.7, 1.0),
     "neutral_smile": (0.0, 0.05, 0.12, 0.22, 0.35, 0.5, 0.7, 1.0),
@@ -23,28 +22,29 @@ FAMILIES: dict[str, tuple[float, ...]] = {
     "press": (0.0,),
     "press_smile": (0.0,),
 }
-
+"""Families of mouth shapes, and the openings of the jaw at which each is baked."""
 
 FUSED = 0.2
-"""Lips baked with the jaw less open than this stick together in the picture, whatever their curves say."""
+"""In patches baked with a smaller jaw the lips stick together, whatever their curves say."""
 PARTED = 0.08
-"""From here on an open mouth's picture alone is seen, bent as narrow as the lips' curves say."""
+"""From this jaw on only the picture of an open mouth is used, warped to the gap of the curves."""
 
 LIPS_FIRST, LIPS_WITHIN = 0.06, 0.04
-"""Lips part a little before the jaw falls: by so much of its way, and most of it within so much of it."""
+"""Lips part slightly before the jaw falls: by the first share of the jaw's way, most of it within the
+second."""
 
 
 @dataclass(frozen=True, slots=True)
 class MouthBasis:
-    """What each baked patch shows: `families` (n,) names, `jaws` (n,) openings."""
+    """The n baked patches: `families` (n,) names, `jaws` (n,) openings."""
 
     families: tuple[str, ...]
     jaws: npt.NDArray[np.float32]
 
     def weights(self, controls: Controls) -> npt.NDArray[np.float32]:
-        """Weights (n,) over the patches, non-negative, summing to one; continuous in every control.
+        """Weights (n,) of the patches, non-negative, summing to one; continuous in every control.
 
-        Contacts win: lips that press stay shut whatever the jaw does, then the tuck, the tongue, the round.
+        Earlier shapes win: press (shut whatever the jaw does), then tuck, tongue, round, wide.
         """
         out = np.zeros(len(self.families), np.float32)
         jaw = drawn_jaw(controls.jaw)
@@ -73,10 +73,10 @@ class MouthBasis:
         return out
 
     def pictures(self, weights: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """How much of each patch's picture is seen where the lips lie as `weights` say; continuous in them.
+        """Weights (n,) for mixing pictures, while the curves blend by `weights`; continuous in them.
 
-        Patches of hardly open mouths are passed over: between the shut one and the first that shows its
-        teeth nothing is gained by them, and lips would open only when the jaw is well on its way.
+        Patches between the shut mouth and the first one that shows teeth are skipped: in them the lips stick
+        together, so that they would part late.
         """
         out = weights.copy()
         for family in set(self.families):
@@ -96,9 +96,9 @@ class MouthBasis:
         return out
 
     @property
-    def likest(self) -> list[int]:
-        """For each patch one before it that looks most alike: the first for itself, for the neutral ones the
-        next smaller opening, for every other the neutral one whose jaw is next to its own."""
+    def references(self) -> list[int]:
+        """For each patch the index of a similar one, for `PatchWarp.align`: for neutral ones the next smaller
+        opening, for the others the neutral one with the nearest jaw, for the first itself."""
         neutral = [k for k, family in enumerate(self.families) if family == "neutral"]
         nearest = [min(neutral, key=lambda k: abs(float(self.jaws[k] - jaw))) for jaw in self.jaws]
         return [max(k - 1, neutral[0]) if k in neutral else nearest[k] for k in range(len(self.jaws))]
@@ -115,10 +115,10 @@ class MouthBasis:
 
 
 def drawn_jaw(jaw: float) -> float:
-    """Which of the baked openings shows a jaw asked to open so far, 0..1; 0 is 0 and 1 is 1.
+    """The baked opening that shows `jaw`, both 0..1; 0 -> 0 and 1 -> 1.
 
-    A jaw that falls alone leaves lips that rest on each other hardly parted for a fifth of what speech asks
-    of it: people's part as soon as they speak. Tuned on `cvi bench lips`: opening against the asked.
+    A linear jaw would leave resting lips closed for a fifth of its range, where people's part at once. Tuned
+    with `cvi bench lips`: measured opening against requested.
     """
     jaw = _unit(jaw)
     return jaw + LIPS_FIRST * (1 - math.exp(-jaw / LIPS_WITHIN)) * (1 - jaw) ** 2

@@ -1,9 +1,9 @@
-"""Bending baked patches so that their lips or lids coincide before they are blended.
+"""Warping baked patches so that their lips or lids coincide before they are blended.
 
-Each patch comes with curves: where the edges of lip or lid run in it. A blend's curves are the weighted
-mean of its patches' curves; every patch is bent from its own curves to those, column by column and
-piecewise linear between curves. What is then mixed shows the same edges at the same place, so nothing
-ghosts, and two lips that touch in all patches touch in the blend.
+Each patch has curves: the edges of lips or lids in it. The curves of a blend are the weighted mean of its
+patches' curves; every patch is warped from its own curves to those, column by column and piecewise linearly
+between curves. Edges then coincide in what is mixed, so nothing ghosts, and lips that touch in all patches
+touch in the blend.
 """
 
 from __future__ import annotations
@@ -13,21 +13,18 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from cvi.face.planes import Bytes, Planes
+from cvi.face.planes import Bytes, Floats, Planes
 
-Floats = npt.NDArray[np.float32]
-Map = tuple[Floats, Floats]  # x and y to fetch from, coarse
+Map = tuple[Floats, Floats]
+"""Where cells are fetched from: x and y, pixels."""
 SMOOTH_PX = 5.0  # of 720
 
 
 @dataclass(frozen=True, slots=True)
 class PatchCurves:
-    """`x` (n, t) and `y` (n, k, t): k curves of n patches at t places along them, pixels in the patch.
-
-    PatchCurves lie one below the other. If `sideways`, x moves too between the second and the last but one;
-    else only y does.
+    """k curves, one below the other, of n patches at t points along them: `x` (n, t), `y` (n, k, t), patch
+    pixels. `sideways`: between the second and the last but one curve x is warped too; else only y is.
     """
 
     x: Floats
@@ -36,16 +33,16 @@ class PatchCurves:
 
 
 class PatchWarp:
-    """Makes the maps that bend one patch towards a target. Stateless after construction."""
+    """Computes the maps that warp patches towards a blend. Stateless after `align`."""
 
     def __init__(
         self, curves: PatchCurves, width: int, height: int, unit: float, sag: Floats | None = None
     ) -> None:
-        """`unit`: how many pixels here are one of a picture 720 high. `sag` (height, width): how far skin
-        beside the curves follows the lowest of them, 0..1."""
+        """`unit`: pixels for one pixel of a picture 720 high. `sag` (height, width), 0..1: how far skin
+        beside the curves follows the lowest of them."""
         self._curves = curves
         self._width, self._height, self._unit = width, height, unit
-        # PatchCurves bend slowly along x, sharply along y; between these cells maps are interpolated.
+        # Cells of the maps: curves change slowly along x and sharply along y.
         across, down = (max(round(side / (cell * unit)), 2) for side, cell in ((width, 8), (height, 3)))
         self._grid_x = ((np.arange(across) + 0.5) * (width / across) - 0.5).astype(np.float32)
         self._grid_y = ((np.arange(down) + 0.5) * (height / down) - 0.5).astype(np.float32)
@@ -54,11 +51,11 @@ class PatchWarp:
         self._residual: Floats | None = None
 
     def align(self, images: Sequence[Bytes], references: Sequence[int]) -> None:
-        """Learn what the curves do not tell, such as a cheek's outline: once, from the patches themselves.
+        """Find displacements that the curves do not describe, such as a cheek's outline, from the patches.
 
-        `images` (h, w) are the patches' luma; patch k is compared with patch `references[k]`, itself or one
-        that comes before it, after both were bent to the same curves, by optical flow
-        (Kroeger et al. 2016, "Fast optical flow using dense inverse search"). About 10 ms a patch.
+        `images` (h, w): the patches' luma. Patch k is compared with patch `references[k]`, itself or an
+        earlier one, by optical flow after both are warped to the same curves (Kroeger et al. 2016, "Fast
+        optical flow using dense inverse search"). About 10 ms a patch.
         """
         flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         rows, columns = len(self._grid_y), len(self._grid_x)
@@ -72,7 +69,7 @@ class PatchWarp:
             moved = cv2.GaussianBlur(flow.calc(images[reference], bent, None), (0, 0), SMOOTH_PX * self._unit)
             moved = cv2.resize(moved, (columns, rows), interpolation=cv2.INTER_AREA)
             found[patch] = found[reference] + moved
-        # At the lips the curves know better, and at the border nothing may move.
+        # Near the lips the curves are more exact, and at the border nothing may move.
         middle_x, middle_y = self._curves.x.mean(0), self._curves.y[:, 1:-1].mean((0, 1))
         span = float(middle_x[-1] - middle_x[0]) / 2
         away = np.hypot(
@@ -84,7 +81,7 @@ class PatchWarp:
         self._residual = np.asarray(found * mask[..., None], np.float32)
 
     def maps(self, weights: Floats, patches: list[int]) -> list[Map]:
-        """The maps from the blend by `weights` (n,) back into each of `patches`."""
+        """For each of `patches` the map from the blend by `weights` (n,) into it."""
         curves = self._curves
         target_x = weights @ curves.x
         target_y = (weights @ curves.y.reshape(len(weights), -1)).reshape(curves.y.shape[1:])
@@ -92,7 +89,7 @@ class PatchWarp:
         place = np.interp(x, target_x, np.arange(len(target_x))).astype(np.float32)
         reach = np.interp(x, [0, target_x[0], target_x[-1], self._width], [0, 1, 1, 0]).astype(np.float32)
         knots = self._framed(_sample(target_y, place))
-        # ramps (spans, rows, columns): how much of each span between two curves lies above a cell.
+        # ramps (spans, rows, columns): the share of each span between two curves that lies above a cell.
         slope = 1 / np.maximum(np.diff(knots, axis=0), np.float32(1e-3))
         ramps = self._grid_y[None, :, None] * slope[:, None] - (knots[:-1] * slope)[:, None]
         np.clip(ramps, 0, 1, out=ramps)
@@ -121,13 +118,13 @@ class PatchWarp:
         return made
 
     def gap(self, weights: Floats) -> tuple[Floats, Floats, Floats]:
-        """Where the blend by `weights` (n,) parts: x (t,), and there its two middle curves (t,)."""
+        """The two middle curves of the blend by `weights` (n,): x, upper y, lower y, (t,) each."""
         curves, middle = self._curves, self._curves.y.shape[1] // 2
         upper, lower = (weights @ curves.y[:, row] for row in (middle - 1, middle))
         return weights @ curves.x, upper, lower
 
     def _framed(self, curves: Floats) -> Floats:
-        """Add the patch's top and bottom, which never move."""
+        """With the patch's top and bottom, which never move, as first and last curve."""
         c = curves.shape[1]
         top, bottom = np.full((1, c), -0.5, np.float32), np.full((1, c), self._height - 0.5, np.float32)
         return np.concatenate([top, np.clip(curves, -0.5, self._height - 0.5), bottom])

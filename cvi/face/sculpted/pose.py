@@ -1,7 +1,7 @@
-"""Head turns, brows and breath as one displacement of the picture.
+"""Head turns, brows, cheeks and breath as one displacement of the picture.
 
-The head was baked facing the camera, with the distance of every point. To turn it, the points are
-rotated about the neck and projected again; the picture is then fetched from where they came.
+The head was baked facing the camera, with the depth of every point. To turn it, the points are rotated about
+the neck and projected again, and the picture is fetched from where they came from.
 """
 
 from __future__ import annotations
@@ -12,19 +12,18 @@ import cv2
 import numpy as np
 
 from cvi.face.base import Controls
-from cvi.face.planes import Box
+from cvi.face.planes import Box, Floats
 from cvi.face.sculpted.atlas import Atlas, FrameFit
-from cvi.face.sculpted.patch_warp import Floats
 
-CAMERA_Z, CAMERA_Y, FOCAL = 7.2, -0.22, 2.25  # of the baker's camera; focal length in picture heights
+CAMERA_Z, CAMERA_Y, FOCAL = 7.2, -0.22, 2.25  # the baker's camera; focal length in picture heights
 PIVOT = (0.0, -0.75, -0.15)
-STIFF_Y, LOOSE_Y = -1.55, -0.80  # below the first nothing turns, above the second everything does
+STIFF_Y, LOOSE_Y = -1.55, -0.80  # below the first nothing turns, above the second all turns
 MOST_DEGREES = 14.0
-CELL_PX = 8  # of 720: displacements are known at such distances
+CELL_PX = 8  # of 720: grid of the displacements
 
 
 def head_points(atlas: Atlas, fit: FrameFit, x: Floats, y: Floats) -> Floats:
-    """The points of the head seen at places of the frame (pixels, any shape): (..., 3) head units."""
+    """Points of the head seen at frame pixels `x`, `y` of any shape: (..., 3) head units."""
     x = (x + fit.left + 0.5) / fit.scale - 0.5
     y = (y + fit.top + 0.5) / fit.scale - 0.5
     depth = atlas.floats("depth")
@@ -42,7 +41,7 @@ def head_points(atlas: Atlas, fit: FrameFit, x: Floats, y: Floats) -> Floats:
 
 
 def jaw_share(atlas: Atlas, fit: FrameFit, box: Box) -> Floats:
-    """How far each pixel of `box` goes with the chin when the jaw opens, 0..1 (as the baker bends it)."""
+    """How far each pixel of `box` follows the chin when the jaw opens, 0..1, as in the baker's model."""
     x, y = np.meshgrid(
         np.arange(box.x0, box.x1, dtype=np.float32), np.arange(box.y0, box.y1, dtype=np.float32)
     )
@@ -51,9 +50,9 @@ def jaw_share(atlas: Atlas, fit: FrameFit, box: Box) -> Floats:
     return np.asarray(low * low * (3 - 2 * low) * front * front * (3 - 2 * front), np.float32)
 
 
-class HeadPose:
-    """`maps` gives coarse maps into the head's picture, a place for each `cell` x `cell` pixels of `box`;
-    nothing is kept between calls."""
+class HeadWarp:
+    """Computes where the head's picture is fetched from for a pose: maps with one value for each `cell` x
+    `cell` pixels of `box`. Stateless after construction."""
 
     def __init__(self, atlas: Atlas, fit: FrameFit) -> None:
         self.box = fit.box(atlas.box("head_rect"))
@@ -81,7 +80,7 @@ class HeadPose:
         self._breath = (chest * chest * (3 - 2 * chest) * 2.5).astype(np.float32)
 
     def maps(self, controls: Controls) -> tuple[Floats, Floats]:
-        """Where in the head's picture (pixels) each coarse cell is fetched from."""
+        """Where in the head's picture each cell is fetched from: x and y, pixels."""
         dx, dy = self._turned(controls)
         left, right = _clip(controls.brow_left), _clip(controls.brow_right)
         knit = min(max(controls.furrow, 0.0), 1.0)
@@ -95,7 +94,7 @@ class HeadPose:
         breath = min(max(controls.breath, 0.0), 1.0)
         if breath:
             dy -= self._unit * breath * self._breath
-        # The displacement is known where points come from, and wanted where they go: one step of iteration.
+        # The displacement is known at the source and wanted at the target: one step of fixed-point iteration.
         step = np.float32(1 / self.cell)
         column, row = self._column - dx * step, self._row - dy * step
         how = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
@@ -103,7 +102,7 @@ class HeadPose:
         return self._x - back_x, self._y - back_y
 
     def moved(self, maps: tuple[Floats, Floats]) -> Floats:
-        """How far each cell of `maps` is fetched from, along x or y, whichever is further; pixels."""
+        """How far each cell of `maps` is displaced, the larger of x and y, pixels."""
         return np.asarray(np.maximum(np.abs(maps[0] - self._x), np.abs(maps[1] - self._y)), np.float32)
 
     def _turned(self, controls: Controls) -> tuple[Floats, Floats]:
@@ -127,7 +126,7 @@ class HeadPose:
 
 
 def _rigid(atlas: Atlas, fit: FrameFit, x: Floats, y: Floats) -> Floats:
-    """How much of each place (frame pixels) is held still by glasses, 0..1."""
+    """How far glasses hold each point (frame pixels) still, 0..1."""
     if not atlas.has("rigid"):
         return np.zeros_like(x)
     held = atlas.image("rigid")
@@ -139,10 +138,10 @@ def _rigid(atlas: Atlas, fit: FrameFit, x: Floats, y: Floats) -> Floats:
 
 
 def _brow_fields(x: Floats, y: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    """Pixels that skin moves; head units in: up with the brows, (x, y) when they knit, up when their inner
-    ends rise, and up with the cheeks, which push the lower lids before them and leave the pupils alone."""
+    """Displacements in pixels of 720 at points in head units: up with raised brows, x and y with furrowed
+    brows, up with raised inner ends, up with raised cheeks, which push the lower lids."""
     aside = np.exp(-(((np.abs(x) - 0.29) / 0.27) ** 2))
-    # Most at the brows' lower edge: where it still grew across them, raised ones would be stretched ones.
+    # Largest at the brows' lower edge: growing across them it would stretch them.
     above, below = np.exp(-(((y - 0.26) / 0.23) ** 2)), np.exp(-(((y - 0.26) / 0.095) ** 2))
     lift = 17.0 * aside * np.where(y > 0.26, above, below)
     near = np.exp(-(((np.abs(x) - 0.14) / 0.13) ** 2) - ((y - 0.28) / 0.11) ** 2)

@@ -1,4 +1,9 @@
-"""The live renderer of a baked character."""
+"""The engine `sculpted`: draws a baked character.
+
+Where the head covers everything its picture is fetched straight into the frame; only along its outline is it
+blended with the background, and outside nothing is done. How far a pose moves pixels decides where the
+outline can be; since shoulders move less than a nose, each band of rows is decided by itself.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +23,18 @@ from cvi.face.sculpted.background import make_background
 from cvi.face.sculpted.eyes import BakedEye
 from cvi.face.sculpted.mouth import BakedMouth
 from cvi.face.sculpted.patch_warp import Map, halved_map, spread
-from cvi.face.sculpted.pose import HeadPose
+from cvi.face.sculpted.pose import HeadWarp
 from cvi.media.frames import Frame
 
 BAND_CELLS = 8
-STEP_CELLS = 0.5  # poses are told apart by their reach in such steps
-FARTHEST_CELLS = 8.0  # as far as one looks in a conversation; beyond, everything is taken for an edge
-MARGIN_CELLS = 0.75  # for what the fetching itself reaches, and chroma's larger pixels
+STEP_CELLS = 0.5  # resolution of the reaches that tiles are made for
+FARTHEST_CELLS = 8.0  # enough for a conversation; beyond, everything counts as outline
+MARGIN_CELLS = 0.75  # for the interpolation's own reach, and chroma's larger pixels
 
 
 @dataclass(frozen=True, slots=True)
 class HeadTile:
-    """Columns of a band, pixels of the head's box, even to even; `whole`: nothing but head is in it."""
+    """Columns of a band, pixels of the head's box, even to even; `whole`: the head covers all of it."""
 
     columns: slice
     whole: bool
@@ -37,7 +42,7 @@ class HeadTile:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Rows [top, bottom) of the head's box, pixels, and the cells [first, last) of the coarse maps there."""
+    """Rows [top, bottom) of the head's box, pixels, and cells [first, last) of the coarse maps there."""
 
     top: int
     bottom: int
@@ -46,13 +51,14 @@ class Band:
 
 
 class HeadTiles:
-    """HeadTiles for every band and reach, made once."""
+    """The tiles of every band for every reach."""
 
     def __init__(self, cover: Bytes, cell: int) -> None:
-        """`cover` (h, w): of the resting head, 0..255; `cell`: pixels of a cell of the coarse maps, even."""
+        """`cover` (h, w): opacity of the resting head, 0..255; `cell`: pixels of a cell of the coarse maps,
+        even."""
         height = cover.shape[0]
         empty, holes = (cover == 0).astype(np.uint8), (cover < 255).astype(np.uint8)
-        # How far it is from each pixel to what the head leaves free, and to the head.
+        # Distance of each pixel from what the head leaves free, and from the head.
         inside = cv2.distanceTransform(1 - holes, cv2.DIST_C, 3)
         outside = cv2.distanceTransform(empty, cv2.DIST_C, 3)
         self._step = STEP_CELLS * cell
@@ -72,7 +78,7 @@ class HeadTiles:
         self._starts = [band.first for band in self._bands]
 
     def within(self, moved: Floats) -> Iterator[tuple[Band, list[HeadTile]]]:
-        """What has to be drawn where things move by `moved` (rows, columns) pixels, told for each cell."""
+        """Bands and tiles to draw; `moved` (rows, columns): how far each cell is moved, pixels."""
         rows = moved.max(1)
         rows[1:-1] = np.maximum(rows[1:-1], np.maximum(rows[:-2], rows[2:]))
         farthest = np.maximum.reduceat(rows, self._starts)
@@ -83,7 +89,8 @@ class HeadTiles:
 
 
 def _cut(inside: Floats, outside: Floats, reach: float, least: int) -> Iterator[HeadTile]:
-    """The tiles of one band: what is whole in the middle, if it is `least` wide, and the edges."""
+    """The tiles of one band: the whole part in the middle, if it is `least` pixels wide, and the outline
+    beside it."""
     seen = np.flatnonzero((outside <= reach).any(0))
     if not len(seen):
         return
@@ -98,7 +105,7 @@ def _cut(inside: Floats, outside: Floats, reach: float, least: int) -> Iterator[
 
 
 def _longest(true: npt.NDArray[np.bool_]) -> tuple[int, int]:
-    """Start and end of the longest run."""
+    """Start and end of the longest run of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], true, [False]]).astype(np.int8)))
     if not len(edges):
         return 0, 0
@@ -107,10 +114,10 @@ def _longest(true: npt.NDArray[np.bool_]) -> tuple[int, int]:
     return int(starts[longest]), int(ends[longest])
 
 
-class SculptedFace:
-    """Draws frames from an atlas: mouth and eyes laid on the head, the head turned, laid on the room.
+class SculptedEngine:
+    """A `FaceEngine`: mouth and eyes are laid on the head, the head is turned and laid on the background.
 
-    One thread at a time. `render` depends on its controls alone.
+    One thread at a time. A frame depends on its controls alone.
     """
 
     name = "sculpted"
@@ -120,27 +127,27 @@ class SculptedFace:
         size = atlas.width, atlas.height
         fit = FrameFit.cover(size, settings.width, settings.height)
         self.width, self.height = settings.width, settings.height
-        # Nothing is gained by mixing more pixels than were baked: the last warp enlarges.
+        # Mixing more pixels than were baked gains nothing: the last warp enlarges.
         sheet = FrameFit.whole(size, min(fit.scale, 1.0))
         baked = atlas.box("head_rect")
         cover = sheet.image(atlas.image("head_alpha"), baked)
-        # Premultiplied: what is laid on the room is added to what shines through.
+        # Premultiplied: the head is added to what remains of the background.
         self._head = to_planes(sheet.image(atlas.image("head"), baked)).times(as_weight(cover))
         self._clear = as_weight(cv2.bitwise_not(cover))
-        self._pose = HeadPose(atlas, fit)
+        self._pose = HeadWarp(atlas, fit)
         head = sheet.box(baked)
         self._to_sheet = fit.into(sheet, self._pose.box, head)
         self._mouth = BakedMouth(atlas, sheet)
         self._eyes = BakedEye(atlas, sheet, -1), BakedEye(atlas, sheet, 1)
-        self._places = [
-            _Place(part.box, head, part.weight, cover)
+        self._slots = [
+            _PatchSlot(part.box, head, part.weight, cover)
             for part in (self._mouth, *self._eyes)
         ]
-        self._now = self._head.copy()
-        self._laid: list[Planes | None] = [None, None, None]
-        self._head_left = self._places[0].left_of(self._head.part(self._places[0].box))
-        # What lies under the eyes once the mouth is laid; their boxes overlap.
-        self._under: list[Planes] = [self._head.part(place.box) for place in self._places[1:]]
+        self._current = self._head.copy()
+        self._last_patches: list[Planes | None] = [None, None, None]
+        self._head_left = self._slots[0].left_of(self._head.part(self._slots[0].box))
+        # What lies under the eyes after the mouth was laid: the boxes overlap.
+        self._under: list[Planes] = [self._head.part(slot.box) for slot in self._slots[1:]]
         self._room = np.empty((self.height * 3 // 2, self.width), np.uint8)
         Planes.of(self._room).put(make_background(settings.background, atlas, fit))
         self._tiles = HeadTiles(fit.image(atlas.image("head_alpha"), baked), self._pose.cell)
@@ -150,7 +157,7 @@ class SculptedFace:
         """As `FaceEngine.render`."""
         if self._closed:
             raise EngineError("The face was closed and cannot draw.", "Build a new one.")
-        self._dress(controls)
+        self._lay_patches(controls)
         turned = self._pose.maps(controls)
         x, y = (part * step + shift for part, (step, shift) in zip(turned, self._to_sheet, strict=True))
         half = halved_map((x, y))
@@ -168,29 +175,29 @@ class SculptedFace:
         """As `FaceEngine.close`."""
         self._closed = True
 
-    def _dress(self, controls: Controls) -> None:
+    def _lay_patches(self, controls: Controls) -> None:
         """Lay mouth and eyes on the head where they changed."""
         drawn = [self._mouth.draw(controls), *(eye.draw(controls) for eye in self._eyes)]
-        if all(new is old for new, old in zip(drawn, self._laid, strict=True)):
+        if all(new is old for new, old in zip(drawn, self._last_patches, strict=True)):
             return
-        mouth, *eyes = self._places
-        if drawn[0] is not self._laid[0]:
+        mouth, *eyes = self._slots
+        if drawn[0] is not self._last_patches[0]:
             for eye in eyes:
-                self._now.part(eye.box).put(self._head.part(eye.box))
-            mouth.lay(drawn[0], self._head_left, self._now)
-            self._under = [self._now.part(eye.box).copy() for eye in eyes]
+                self._current.part(eye.box).put(self._head.part(eye.box))
+            mouth.lay(drawn[0], self._head_left, self._current)
+            self._under = [self._current.part(eye.box).copy() for eye in eyes]
         for eye, patch, under in zip(eyes, drawn[1:], self._under, strict=True):
-            eye.lay(patch, eye.left_of(under), self._now)
-        self._laid = list(drawn)
+            eye.lay(patch, eye.left_of(under), self._current)
+        self._last_patches = list(drawn)
 
     def _window(self, coarse: Map, band: Band, left: int, right: int, cell: int) -> Map:
-        """The part of a coarse map that a band needs, drawn out to pixels: luma's columns [left, right).
+        """The part of a coarse map that a band needs, interpolated to pixels: luma's columns [left, right).
 
-        `cell`: how many pixels a cell is wide in the planes the map is for.
+        `cell`: width of a cell in pixels of the planes that the map is for.
         """
         size = self._pose.cell // cell
         left, right, height = left // size, right // size, (band.bottom - band.top) // size
-        # Between cells it is interpolated: one more on every side belongs to it.
+        # One more cell on every side, for the interpolation.
         rows = slice(max(band.first - 1, 0), band.last + 1)
         columns = slice(max(left // cell - 1, 0), -(-right // cell) + 1)
         part_x, part_y = coarse[0][rows, columns], coarse[1][rows, columns]
@@ -200,12 +207,13 @@ class SculptedFace:
         return x[place], y[place]
 
     def _lay(self, tile: HeadTile, band: Band, maps: tuple[int, Map, Map], onto: Planes) -> None:
-        """Draw what a tile shows of the head onto the room; `maps` begin at a column of luma."""
+        """Draw the head into one tile of the frame; `maps`: the luma column at which they begin, and both
+        maps."""
         left, luma, chroma = maps
         for plane, clear, target, (map_x, map_y), size in (
-            (self._now.luma, self._clear.luma, onto.luma, luma, 1),
-            (self._now.cb, self._clear.cb, onto.cb, chroma, 2),
-            (self._now.cr, self._clear.cr, onto.cr, chroma, 2),
+            (self._current.luma, self._clear.luma, onto.luma, luma, 1),
+            (self._current.cb, self._clear.cb, onto.cb, chroma, 2),
+            (self._current.cr, self._clear.cr, onto.cr, chroma, 2),
         ):
             first, last = tile.columns.start // size, tile.columns.stop // size
             seen = target[band.top // size : band.bottom // size, first:last]
@@ -220,8 +228,8 @@ class SculptedFace:
             cv2.add(seen, bent, dst=seen)
 
 
-class _Place:
-    """Where a feathered patch lies within the head's picture."""
+class _PatchSlot:
+    """Lays a feathered patch on the head's picture."""
 
     def __init__(self, box: Box, head: Box, weight: Bytes, cover: Bytes) -> None:
         self.box = Box(box.x0 - head.x0, box.y0 - head.y0, box.x1 - head.x0, box.y1 - head.y0)
@@ -230,11 +238,11 @@ class _Place:
         self._left = as_weight(np.asarray(cv2.bitwise_not(weight), np.uint8))
 
     def left_of(self, under: Planes) -> Planes:
-        """What of a picture of the patch's size is still seen under the patch."""
+        """The part of `under`, the picture below the patch, that remains visible."""
         return under.times(self._left)
 
     def lay(self, drawn: Planes, left: Planes, head: Planes) -> None:
-        """Write the patch over what is left of the picture under it, to the head."""
+        """Write the patch over `left`, the visible rest of the picture below it, into `head`."""
         for part, patch, shown, rest in zip(head.part(self.box), drawn, self._shown, left, strict=True):
             cv2.multiply(patch, shown, dst=part, scale=1 / 255)
             cv2.add(part, rest, dst=part)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.face.base import Controls, FaceSettings
-from cvi.face.neural.renderer import NeuralFace
+from cvi.face.neural.renderer import NeuralEngine
 from cvi.face.neural.rig import RIG, load_rig, rig_bytes
 from cvi.face.planes import to_rgb
 from cvi.files import write_bytes
@@ -39,7 +39,7 @@ def calibrate(
     Raises EngineError from the tracker, CviError where the disk refuses.
     """
     rig = load_rig(folder / RIG)
-    face = NeuralFace(FaceSettings(folder, int(rig.size[0]), int(rig.size[1]), round(rig.fps)))
+    face = NeuralEngine(FaceSettings(folder, int(rig.size[0]), int(rig.size[1]), round(rig.fps)))
     eyes = tracker()
     asked: list[npt.NDArray[np.float32]] = []
     seen: list[npt.NDArray[np.float32]] = []

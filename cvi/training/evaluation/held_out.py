@@ -19,7 +19,7 @@ import numpy.typing as npt
 from cvi.errors import UsageError
 from cvi.face.base import Controls, FaceSettings
 from cvi.face.neural.mouth_map import MouthMap
-from cvi.face.neural.renderer import NeuralFace
+from cvi.face.neural.renderer import NeuralEngine
 from cvi.face.neural.rig import RIG, load_rig
 from cvi.face.planes import to_i420, to_rgb
 from cvi.training.evaluation.quality_metrics import (
@@ -225,7 +225,7 @@ class HeldOutMeasurement:
 
     def idle(self, truth: Floats) -> dict[str, float]:
         """The replica as it is used: its own clips, the held-out sound."""
-        face = NeuralFace(FaceSettings(self._folder, *self._prepared.size, round(self._prepared.fps)))
+        face = NeuralEngine(FaceSettings(self._folder, *self._prepared.size, round(self._prepared.fps)))
 
         def draw() -> Iterator[Bytes]:
             for place, index in enumerate(self._chosen.tolist()):
