@@ -15,12 +15,11 @@ from cvi.conversation.events import (
 )
 from cvi.conversation.history import History
 from cvi.conversation.journal import Journal
-from cvi.conversation.reply import Clause
 from cvi.conversation.settings import ConversationSettings
 from cvi.conversation.writing import write_reply
 from cvi.errors import EngineError
 from cvi.llm.base import LlmEngine, Message
-from cvi.llm.clauses import ClauseSplitter
+from cvi.llm.clauses import Clause, ClauseSplitter
 
 
 class Chat:

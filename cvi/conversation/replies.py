@@ -16,10 +16,10 @@ from cvi.conversation.events import (
 from cvi.conversation.history import History
 from cvi.conversation.journal import Journal
 from cvi.conversation.playout import AVPlayout
-from cvi.conversation.reply import Clause, Reply, fixed_text
+from cvi.conversation.reply import Reply, fixed_text
 from cvi.conversation.settings import WELCOME, ConversationSettings, SpeechEngines
 from cvi.conversation.writing import in_one_piece, write_reply
-from cvi.llm.clauses import ClauseSplitter
+from cvi.llm.clauses import Clause, ClauseSplitter
 from cvi.transport.base import Transport
 from cvi.tts.base import TtsEngine
 

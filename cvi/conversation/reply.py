@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 from cvi.audio.block import PLAYED_HZ
 from cvi.conversation.events import EngineFailed, ReplyFirstClause, ReplyFirstSpeech, ReplyWritten
@@ -20,6 +19,7 @@ from cvi.conversation.timeline import SpeechTimeline
 from cvi.errors import EngineError
 from cvi.face.driver import MouthDriver
 from cvi.face.sound_mouth import MouthNetwork
+from cvi.llm.clauses import Clause
 from cvi.tts.base import TtsEngine
 
 State = Literal["draft", "committed", "discarded", "interrupted", "finished"]
@@ -27,29 +27,10 @@ State = Literal["draft", "committed", "discarded", "interrupted", "finished"]
 CLAUSES_AHEAD = 3
 
 
-class Clause(Protocol):
-    """A piece of text to speak in one breath; see `cvi.llm.clauses`."""
-
-    @property
-    def text(self) -> str: ...
-    @property
-    def ends_sentence(self) -> bool: ...
-    @property
-    def emotion(self) -> str | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Fixed:
-    """A clause whose text is known beforehand: a greeting, an apology, an echo."""
-
-    text: str
-    ends_sentence: bool = True
-    emotion: str | None = None
-
-
 async def fixed_text(*sentences: str) -> AsyncIterator[Clause]:
+    """Clauses whose text is known beforehand: a greeting, an apology, an echo."""
     for sentence in sentences:
-        yield Fixed(sentence)
+        yield Clause(sentence, ends_sentence=True)
 
 
 class Reply:

@@ -31,7 +31,7 @@ from cvi.conversation.replies import Replies
 from cvi.conversation.settings import ConversationSettings, SpeechEngines
 from cvi.conversation.turn import UserTurn
 from cvi.errors import EngineError
-from cvi.llm.completeness import text_completeness
+from cvi.llm.text_completeness import text_completeness
 from cvi.transport.base import Transport
 from cvi.turns.barge_in import Verdict, judge, judge_ended
 from cvi.turns.completeness import blend

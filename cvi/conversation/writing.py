@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from cvi.conversation.reply import Clause, Fixed
 from cvi.llm.base import LlmEngine, Message, Sampling
-from cvi.llm.clauses import ClauseSplitter
+from cvi.llm.clauses import Clause, ClauseSplitter
 
 
 async def write_reply(
@@ -43,4 +42,4 @@ async def in_one_piece(clauses: AsyncIterator[Clause]) -> AsyncIterator[Clause]:
     written = [clause async for clause in clauses]
     if written:
         emotion = next((clause.emotion for clause in written if clause.emotion), None)
-        yield Fixed(" ".join(clause.text for clause in written), emotion=emotion)
+        yield Clause(" ".join(clause.text for clause in written), ends_sentence=True, emotion=emotion)

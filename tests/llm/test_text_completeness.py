@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvi.llm.completeness import text_completeness
+from cvi.llm.text_completeness import text_completeness
 
 
 @pytest.mark.parametrize(
