@@ -37,7 +37,7 @@ def test_end_of_a_tone_is_exact(amplitude, noise, block):
     assert edges.last_loud_s() == pytest.approx(41.537, abs=0.010)
 
 
-def test_only_what_ended_before_is_asked_for():
+def test_only_speech_that_ended_before_the_time_counts():
     pcm = tone(0.2, 0.5, 1.0, 2.2, 0.001) + tone(0.2, 1.6, 1.9, 2.2)
     edges = fed(pcm)
     assert edges.last_loud_s() == pytest.approx(1.9, abs=0.010)
@@ -70,7 +70,7 @@ def test_the_window_slides():
     assert edges.last_loud_s() == pytest.approx(19.1, abs=0.010)
 
 
-def test_a_gap_in_time_forgets():
+def test_a_gap_in_time_starts_anew():
     edges = fed(tone(0.3, 0.2, 0.8, 1.0, 0.0005))
     edges.feed(AudioBlock(np.zeros(3200, np.int16), 5.0))
     assert edges.last_loud_s() is None

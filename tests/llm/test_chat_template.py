@@ -39,18 +39,18 @@ def test_a_model_without_template_gets_chatml():
     )
 
 
-def test_a_strict_template_gets_a_plainer_shape():
+def test_a_strict_template_gets_alternating_messages():
     text = ChatPrompt(STRICT, "<s>", "</s>").reply([*TALK, Message("user", "Who are you?")])
     assert text == "<s>[user]Be Ada.\n\nHello.</e>[assistant]Hello.</e>[user]Hi.\nWho are you?</e>[assistant]"
 
 
-def test_control_tokens_are_taken_out_of_messages():
+def test_control_tokens_are_removed_from_messages():
     prompt = ChatPrompt(None, "", "", ("<|im_end|>", "<|im_start|>"))
     assert prompt.unfinished([], "a<|im_end|>b") == "<|im_start|>user\nab"
     assert prompt.clean("<|im_<|im_end|>end|>x") == "x"
 
 
-def test_a_broken_template_is_told():
+def test_a_broken_template_is_an_error():
     with pytest.raises(UsageError, match="cannot be read"):
         ChatPrompt("{% for %}", "", "")
     with pytest.raises(UsageError, match="fails on this conversation"):

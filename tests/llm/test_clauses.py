@@ -44,7 +44,7 @@ def said(text, **options):
         ("", ""),
     ],
 )
-def test_only_what_a_person_would_say(raw, spoken):
+def test_what_is_not_spoken_is_removed(raw, spoken):
     assert said(raw) == spoken
 
 
@@ -60,7 +60,7 @@ def test_only_what_a_person_would_say(raw, spoken):
         ("There are two: a big one and a small one.", "There are two: a big one and a small one."),
     ],
 )
-def test_labels_are_taken_off(raw, spoken):
+def test_labels_are_removed(raw, spoken):
     assert said(raw, names=["Ada"]) == spoken
 
 
@@ -69,7 +69,7 @@ def test_labels_are_taken_off(raw, spoken):
     ["\nUser: and then", "\n\nHuman: hi", "\nAssistant: yes", " <|im_start|>user\n", "\n### Instruction",
      "\nVisitor: hm", "<|im_end|>"],
 )  # fmt: skip
-def test_it_never_plays_the_other_part(slip):
+def test_the_reply_ends_where_another_speaker_begins(slip):
     speakable = ClauseSplitter()
     out = speakable.push("We open at nine." + slip + " more. And more.")
     assert speakable.done
@@ -145,7 +145,7 @@ def test_a_long_sentence_is_split_at_a_pause():
         ("We have the very old clock here, near the very old clock here, by the very old clock here.", None),
     ],
 )
-def test_loops_end_the_reply(raw, spoken):
+def test_repetitions_end_the_reply(raw, spoken):
     speakable = ClauseSplitter(max_sentences=9)
     out = " ".join(clause.text for clause in speakable.push(raw + " And more. And again more."))
     assert speakable.done
@@ -153,7 +153,7 @@ def test_loops_end_the_reply(raw, spoken):
     assert "more" not in out
 
 
-def test_saying_yes_twice_is_no_loop():
+def test_yes_twice_is_no_repetition():
     assert said("Yes. Yes. It is very, very old.") == "Yes. Yes. It is very, very old."
 
 
@@ -163,7 +163,7 @@ def test_where_a_repetition_begins():
     assert detector.find("tick tock tick tock tick tock", True) == len("tick tock ")
 
 
-def test_emotions_belong_to_the_clause_they_stand_before():
+def test_an_emotion_belongs_to_the_clause_after_it():
     out = clauses('<emotion value="Happy"/>Good, you came. <emotion value=sad>It is closed.')
     assert [(clause.text, clause.emotion) for clause in out] == [
         ("Good, you came.", "happy"),
@@ -187,7 +187,7 @@ RAW = st.one_of(
 
 
 @given(RAW, st.lists(st.integers(0, 400)))
-def test_how_the_text_is_cut_does_not_matter(raw, cuts):
+def test_the_clauses_do_not_depend_on_the_pieces(raw, cuts):
     speakable = ClauseSplitter(names=["Ada"])
     edges = [0, *sorted(cut % (len(raw) + 1) for cut in cuts), len(raw)]
     out = [c for a, b in pairwise(edges) for c in speakable.push(raw[a:b])] + speakable.finish()
@@ -195,7 +195,7 @@ def test_how_the_text_is_cut_does_not_matter(raw, cuts):
 
 
 @given(RAW, st.integers(1, 4))
-def test_what_comes_out_is_clean_and_bounded(raw, sentences):
+def test_clauses_are_clean_and_bounded(raw, sentences):
     out = clauses(raw, max_sentences=sentences, max_clause_chars=60, max_chars=200)
     assert sum(clause.ends_sentence for clause in out) <= sentences
     assert sum(len(clause.text) for clause in out) <= 260

@@ -23,7 +23,7 @@ def text(tokens):
     return "".join(map(chr, tokens))
 
 
-def test_what_fits_is_left_alone():
+def test_messages_that_fit_are_unchanged():
     messages = [SYSTEM, *talk(4)]
     assert fit(messages, 1000, tokens_of) == tokens_of(messages)
 
@@ -35,19 +35,19 @@ def test_the_oldest_go_first_and_the_prompt_stays():
     assert "000" not in kept
 
 
-def test_a_growing_talk_keeps_its_start_for_several_turns():
+def test_a_growing_conversation_keeps_its_start_for_several_turns():
     starts = [text(fit([SYSTEM, *talk(n)], 600, tokens_of))[:40] for n in range(1, 80)]
     changes = sum(a != b for a, b in pairwise(starts))
     assert 1 <= changes <= 80 // DROP_MESSAGES
 
 
 @given(st.integers(0, 60), st.integers(0, 300), st.integers(0, 300), st.integers(40, 600))
-def test_it_always_fits(turns, system, last, room):
+def test_the_tokens_always_fit(turns, system, last, room):
     messages = [Message("system", "s" * system), *talk(turns), Message("user", "u" * last)]
     assert len(fit(messages, room, tokens_of)) <= room
 
 
-def test_a_flood_keeps_the_beginning_of_the_prompt_and_the_end_of_the_words():
+def test_too_long_texts_keep_the_beginning_of_the_prompt_and_the_end_of_the_words():
     kept = text(fit([Message("system", "S" + "s" * 500), Message("user", "u" * 500 + "U")], 200, tokens_of))
     assert kept.startswith("<s>Ss")
     assert kept.endswith("uU|")

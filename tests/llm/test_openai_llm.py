@@ -115,7 +115,7 @@ async def test_one_connection_serves_many_replies():
     assert endpoint.connections == 1
 
 
-async def test_damaged_chunks_and_odd_events_are_passed_over():
+async def test_damaged_chunks_and_odd_events_are_skipped():
     odd = b": keep-alive\n\nevent: x\ndata: {broken\n\ndata: []\n\ndata: {\"choices\": []}\n\n"
     odd += b'data: {"choices": [null]}\n\n'
     role = b'data: {"choices": [{"delta": {"role": "assistant", "content": null}}]}\n\n'
@@ -150,13 +150,13 @@ async def test_an_error_answer_is_readable():
     assert "500" in await failure(Endpoint(b"x", 60, status="500 Internal Server Error"))
 
 
-async def test_an_error_within_the_stream_is_told():
+async def test_an_error_within_the_stream_is_raised():
     error = b'data: {"error": {"message": "out of memory"}}\n\n'
     assert "out of memory" in await failure(Endpoint(data("a"), error))
     assert "without a word" in await failure(Endpoint(b": nothing\n\n"))
 
 
-async def test_silence_is_not_waited_for():
+async def test_a_silent_endpoint_is_an_error():
     said = await failure(Endpoint(b": ping\n\n", 60), first_token_timeout_s=0.2)
     assert "sent nothing within 0.2 s" in said
     said = await failure(Endpoint(data("a"), 60), stall_timeout_s=0.2)

@@ -10,7 +10,7 @@ from cvi.llm.text_completeness import text_completeness
     ["could you tell me about the", "i went there and", "um", "i want to go to", "what time do you",
      "my name is", "well,", "I was thinking...", "so because", "how much is it for the"],
 )  # fmt: skip
-def test_these_go_on(text):
+def test_unfinished_turns(text):
     assert text_completeness(text) < 0.4
 
 
@@ -19,11 +19,11 @@ def test_these_go_on(text):
     ["what time do you open tomorrow", "yes", "no thank you", "stop", "i think so", "yes i do",
      "what is it about", "tell me more", "How old is the big clock?", "i would like a table for two please"],
 )  # fmt: skip
-def test_these_are_complete(text):
+def test_complete_turns(text):
     assert text_completeness(text) > 0.6
 
 
-def test_nothing_is_not_a_turn():
+def test_an_empty_text_is_not_complete():
     assert text_completeness("") == text_completeness(" ... ") == 0
 
 

@@ -14,7 +14,7 @@ def read(raw, cuts, stop=()):
 
 
 @given(st.text(), st.lists(st.integers(0, 1000)))
-def test_characters_survive_any_cut(text, cuts):
+def test_characters_spread_over_tokens_are_whole(text, cuts):
     assert read(text.encode(), cuts) == text
 
 
@@ -27,7 +27,7 @@ def test_stop_strings_are_found_across_borders(text, stop, cuts):
     assert read(text.encode(), cuts, stop) == (text[: min(ends)[1]] if ends else text)
 
 
-def test_nothing_uncertain_is_let_out():
+def test_the_possible_beginning_of_a_stop_string_is_held_back():
     reader = TokenTextReader(("\nUser:",))
     assert reader.push(b"Fine.\nUs") == "Fine."
     assert reader.push(b"ually not.") == "\nUsually not."

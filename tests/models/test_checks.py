@@ -88,7 +88,7 @@ def test_devices_are_counted() -> None:
         ("onnxruntime", ProbeResult(missing="onnxruntime"), "vad.silero", "missing", "pip install onnxruntime"),
     ],
 )
-def test_a_needed_package_that_fails_names_its_cure_and_stops_embedded(
+def test_a_required_package_that_fails_has_a_remedy_and_stops_embedded(
     name: str, answer: ProbeResult, line: str, status: str, remedy: str
 ) -> None:
     lines = with_answer(name, answer)
@@ -103,7 +103,7 @@ def test_portaudio_that_is_not_there_is_not_needed_for_files() -> None:
     assert not lines["portaudio"].required
 
 
-def test_either_voice_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_of_the_embedded_voices_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "flite_loads", lambda: False)
     assert with_answer("pygame", ProbeResult("2"))["a voice"].status == "ok"
     mute = with_answer("espeakng_loader", ProbeResult(missing="espeakng_loader"))

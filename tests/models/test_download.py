@@ -76,7 +76,7 @@ def test_a_file_that_changed_meanwhile_is_fetched_whole(hub: Hub, wanted: Downlo
     assert wanted.target.read_bytes() == BODY
 
 
-def test_a_spoilt_part_is_fetched_anew_once(hub: Hub, wanted: Download) -> None:
+def test_a_damaged_part_is_downloaded_again_once(hub: Hub, wanted: Download) -> None:
     hub.etags = False
     wanted.part.parent.mkdir(parents=True)
     wanted.part.write_bytes(b"spoilt" * 1000)
@@ -133,7 +133,7 @@ def test_not_found_fails_at_once(hub: Hub, wanted: Download) -> None:
     assert left(wanted) == set()
 
 
-def test_a_server_in_trouble_is_asked_again_with_longer_pauses(hub: Hub, wanted: Download) -> None:
+def test_a_failing_server_is_asked_again_with_longer_pauses(hub: Hub, wanted: Download) -> None:
     hub.faults = [status(500), status(429, Retry_After="7"), status(503)]
     pauses: list[float] = []
     with open_client() as client:
@@ -142,7 +142,7 @@ def test_a_server_in_trouble_is_asked_again_with_longer_pauses(hub: Hub, wanted:
     assert pauses == [1.0, 7.0, 4.0]
 
 
-def test_trouble_without_end_is_given_up(hub: Hub, wanted: Download) -> None:
+def test_the_download_gives_up_after_several_failures(hub: Hub, wanted: Download) -> None:
     hub.faults = [status(500)] * 20
     with pytest.raises(CviError, match="failed 5 times: the server answers 500"):
         get(wanted)
@@ -224,7 +224,7 @@ def test_an_unusable_proxy_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -
 
 
 
-def test_a_token_says_who_asks_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_token_is_sent_to_the_hub_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", " hf_secret\n")
     with open_client() as client:
         assert client.headers["Authorization"] == "Bearer hf_secret"

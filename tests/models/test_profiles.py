@@ -58,7 +58,7 @@ def test_the_shipped_profiles_choose_an_engine_for_every_layer() -> None:
             assert Path(profile.choices[layer].model or "").is_absolute()
 
 
-def test_without_a_person_auto_falls_back_with_one_line(small_manifest: tuple[Model, ...]) -> None:
+def test_auto_falls_back_with_a_note_where_nobody_can_be_asked(small_manifest: tuple[Model, ...]) -> None:
     found = resolve_profile(machine=machine())
     assert found.profile.name == "embedded"
     assert "cvi models pull cpu" in found.note and "\n" not in found.note
@@ -92,7 +92,7 @@ def test_a_turn_model_is_used_where_it_is_and_never_missed(
 
 
 @pytest.mark.parametrize("weak", [machine(cores=1), machine(ram_gib=2)])
-def test_auto_leaves_a_weak_machine_in_peace(small_manifest: tuple[Model, ...], weak: Machine) -> None:
+def test_auto_offers_nothing_to_a_weak_machine(small_manifest: tuple[Model, ...], weak: Machine) -> None:
     pull(small_manifest)
     found = resolve_profile(ask=never, machine=weak)
     assert found.profile.name == "embedded" and found.note == ""

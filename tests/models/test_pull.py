@@ -70,7 +70,7 @@ def test_a_wrong_hash_installs_nothing(hub: Hub, small_manifest: tuple[Model, ..
     assert not (house / "models" / mind.id).exists()
 
 
-def test_the_disk_is_asked_before_the_hub(
+def test_the_space_is_checked_before_the_hub_is_asked(
     hub: Hub, small_manifest: tuple[Model, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))
@@ -79,7 +79,7 @@ def test_the_disk_is_asked_before_the_hub(
     assert hub.requests == []
 
 
-def test_two_pulls_of_one_model_do_not_meet(small_manifest: tuple[Model, ...], house: Path) -> None:
+def test_a_second_pull_of_the_same_model_is_refused(small_manifest: tuple[Model, ...], house: Path) -> None:
     (house / "models").mkdir(parents=True)
     with (house / "models" / ".tiny-mind.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)

@@ -63,7 +63,7 @@ def test_broken_personas(name: str, expected: list[tuple[int, int, str, str]]) -
         assert remedy in finding.remedy
 
 
-def test_the_second_rule_shows_once_the_first_is_mended(tmp_path: Path) -> None:
+def test_the_second_error_shows_once_the_first_is_corrected(tmp_path: Path) -> None:
     text = (BROKEN / "rules.yaml").read_text() + "system_prompt: You are Ada.\n"
     (finding,) = check_text(tmp_path, text)
     assert (finding.line, finding.column) == (7, 30)

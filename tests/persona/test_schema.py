@@ -144,7 +144,7 @@ def test_a_role_may_ask_for_a_stronger_model() -> None:
     assert own.may_run_on("embedded")
 
 
-def test_plain_words_stay_words() -> None:
+def test_yaml_words_stay_texts() -> None:
     root, faults = parse("a: off\nb: no\nc: 12:30\nd: 2026-01-02\ne: 010\nf: true\ng: ~\nh: 1e3\ni: 0x10\n")
     assert faults == []
     assert root.value == {

@@ -28,7 +28,7 @@ def test_all_six_ship() -> None:
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_shipped_personas_have_nothing_to_mend(name: str) -> None:
+def test_shipped_personas_have_no_findings(name: str) -> None:
     assert check_persona(shared_dir("personas") / f"{name}.yaml") == []
     persona = load_persona(name)
     assert persona.default_replica_id in FACES

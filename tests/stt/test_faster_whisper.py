@@ -87,7 +87,7 @@ async def test_a_long_turn_is_frozen_at_its_pauses(engine, decodes, tmp_path):
     turn.close()
 
 
-async def test_a_long_turn_without_pauses_is_cut_all_the_same(engine, decodes, tmp_path):
+async def test_a_long_turn_without_pauses_is_cut_too(engine, decodes, tmp_path):
     spoken = say(tmp_path, "my order has not arrived and I want to know where it is")
     turn = engine.open()
     turn.feed(np.tile(spoken, 14))
@@ -112,7 +112,7 @@ async def test_a_closed_turn_does_not_decode(engine, decodes, tmp_path):
     assert decodes == []
 
 
-async def test_a_failing_model_is_told(engine, tmp_path, monkeypatch):
+async def test_a_failing_model_raises_an_engine_error(engine, tmp_path, monkeypatch):
     def fails(*args, **kwargs):
         raise RuntimeError("CUDA failed with error out of memory")
 
@@ -138,7 +138,7 @@ def test_a_model_by_name_is_found_among_the_pulled(model, tmp_path, monkeypatch)
     build(SttSettings(device="cpu")).close()
 
 
-def test_what_is_not_there_is_never_downloaded(model, tmp_path, monkeypatch):
+def test_a_missing_model_is_not_downloaded(model, tmp_path, monkeypatch):
     monkeypatch.setenv("CVI_HOME", str(tmp_path))
     with pytest.raises(MissingError, match="cvi models pull cpu"):
         build(SttSettings(device="cpu"))

@@ -62,7 +62,7 @@ async def test_two_open_turns_do_not_mix(engine, tmp_path):
     other.close()
 
 
-async def test_long_pause_is_not_searched(engine, tmp_path):
+async def test_a_long_pause_is_not_decoded(engine, tmp_path):
     """A caller who says nothing for a minute costs nothing and adds no words."""
     turn = engine.open()
     turn.feed(np.concatenate([say(tmp_path, "thank you very much"), room(10.0)]))

@@ -97,7 +97,7 @@ async def test_what_is_sent(endpoint):
     engine.close()
 
 
-async def test_refusals_are_told_without_the_key(endpoint):
+async def test_an_error_answer_is_shown_without_the_key(endpoint):
     async def refuse():
         return JSONResponse({"error": {"message": f"Incorrect key {KEY}."}}, 401)
 

@@ -103,7 +103,7 @@ def pitch_hz(speech: Speech) -> float:
     return float(np.median(found))
 
 
-async def test_a_foreign_voice_speaks_its_numbers() -> None:
+async def test_numbers_are_spoken_in_the_voices_language() -> None:
     voice = engine("espeak", language="de", voice="de")
     speech = await said(voice, "Es kostet 20 Euro.")
     assert "ts" in "".join(phone.ipa for phone in speech.phones)
@@ -141,7 +141,7 @@ async def test_two_espeaks_on_two_threads_do_not_mix() -> None:
 
 
 @pytest.mark.parametrize("name", BUILDERS)
-def test_an_unknown_voice_is_named(name: str) -> None:
+def test_an_unknown_voice_is_misuse(name: str) -> None:
     engine(name)
     with pytest.raises(UsageError, match="nobody"):
         engine(name, voice="nobody")

@@ -109,7 +109,7 @@ def test_other_languages(language: str, written: str, spoken: str) -> None:
     assert normalize(written, language).text == spoken
 
 
-def test_each_spoken_word_knows_its_written_word() -> None:
+def test_each_spoken_word_has_its_written_word() -> None:
     written = "Dr. Lee paid $3.50 for 5 kg."
     spoken = normalize(written)
     pairs = [(spoken.text[w.start : w.end], written[w.source_start : w.source_end]) for w in spoken.words]
@@ -143,7 +143,7 @@ TRICKY = st.text(
 @example(text="9" * 5_000, language="en")
 @example(text="9" * 5_000, language="de")
 @example(text="1." * 300, language="en")
-def test_any_text_is_spoken_or_silent_in_order(text: str, language: str) -> None:
+def test_the_words_of_any_text_are_in_order(text: str, language: str) -> None:
     spoken = normalize(text, language)
     at = source = 0
     spans = sorted({(word.source_start, word.source_end) for word in spoken.words})

@@ -180,7 +180,7 @@ async def test_a_stall_comes_after_what_was_sent(server: tuple[str, list[dict]])
     engine.close()
 
 
-async def test_nobody_is_there() -> None:
+async def test_an_endpoint_that_is_down() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -124,7 +124,7 @@ async def test_phones_have_the_voice_s_own_durations(tmp_path: Path) -> None:
     assert diphthong.end_s - diphthong.start_s == pytest.approx(3 * unit, abs=1e-3)
 
 
-async def test_words_are_those_the_voice_cut(tmp_path: Path) -> None:
+async def test_words_have_the_voices_own_onsets(tmp_path: Path) -> None:
     text = "My 2 boys."
     (piece,) = await said(make_voice(tmp_path), text)
     assert [text[word.text_start : word.text_end] for word in piece.words] == ["My", "2", "boys"]

@@ -59,7 +59,7 @@ def test_it_is_found_by_name(model: Path, voice: Path) -> None:
     engine.close()
 
 
-def test_nothing_is_fetched_for_it(model: Path, voice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_configuration_downloads_nothing(model: Path, voice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import pocket_tts.utils.utils as package
 
     def refuse(*given: object, **more: object) -> None:
@@ -76,7 +76,7 @@ def test_a_voice_of_another_model_is_refused(voice: Path, tmp_path: Path) -> Non
         build(TtsSettings(voice=str(voice), model=str(other)))
 
 
-def test_what_is_not_here_is_told(model: Path, voice: Path, tmp_path: Path, cvi_home: Path) -> None:
+def test_missing_packages_and_files_are_errors(model: Path, voice: Path, tmp_path: Path, cvi_home: Path) -> None:
     with pytest.raises(MissingError, match="cloned for it") as told:
         build(TtsSettings(model=str(model)))
     assert "cvi replica voice" in told.value.remedy
@@ -91,7 +91,7 @@ def test_what_is_not_here_is_told(model: Path, voice: Path, tmp_path: Path, cvi_
         build(TtsSettings(voice=str(tmp_path / "no.safetensors"), model=str(model)))
 
 
-def test_damaged_weights_are_told(model: Path, voice: Path, tmp_path: Path) -> None:
+def test_damaged_weights_are_an_error(model: Path, voice: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad"
     bad.mkdir()
     for name in ("tokenizer.model", "config.yaml"):
