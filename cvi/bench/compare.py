@@ -1,4 +1,4 @@
-"""Two runs side by side: what is faster, by how much, and whether that is more than chance.
+"""Two runs compared: what is faster, by how much, and whether that is more than chance.
 
 Every ratio is of medians, B to A, with a bootstrapped 95 % interval; a difference is called real when
 the interval does not hold 1. Where both runs met the same tasks, the tasks are paired. Proportions are
@@ -7,15 +7,23 @@ compared by their difference, whose interval must not hold 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from cvi.bench import fingerprint
-from cvi.bench.quantities import account, measured, tasks
-from cvi.bench.run import SHARE, Figure, Run, Variant
+from cvi.bench.run import (
+    SHARE,
+    Figure,
+    Run,
+    TurnRecord,
+    Variant,
+    account_figures,
+    measured_figures,
+    values_by_task,
+)
 from cvi.bench.statistics import (
     Comparison,
     Interval,
@@ -30,7 +38,7 @@ from cvi.errors import UsageError
 Finding = Literal["better", "worse", "no difference shown", "too few to tell"]
 # Both hold answers to a caller, measured the same way.
 _ANSWERING = frozenset({"latency", "ab"})
-# So many of the smaller side's tasks must be met on both sides for them to be paired.
+# Of the smaller variant's tasks this share must be met by both for them to be paired.
 _PAIRED_SHARE = 0.8
 # Options that say where, not what.
 _IMMATERIAL = frozenset({"output", "json", "folder"})
@@ -38,7 +46,7 @@ _IMMATERIAL = frozenset({"output", "json", "folder"})
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure on both sides. `finding` is B's, seen from A; `paired` says how it was drawn."""
+    """One figure of both variants. `finding` is B's, seen from A; `paired`: the same tasks were compared."""
 
     variant_a: Annotated[str, Field(alias="side_a")]
     variant_b: Annotated[str, Field(alias="side_b")]
@@ -60,7 +68,7 @@ class RunComparison:
 
 
 def compare_runs(a: Run, b: Run, variants: tuple[str, str] | None = None) -> RunComparison:
-    """B against A. `sides` names one side of each; else those of equal name, else the first of each.
+    """B against A. `variants` names one of each; else those of equal name, else the first of each.
 
     Raises UsageError for runs that measured different things, or have no figure in common.
     """
@@ -76,9 +84,9 @@ def compare_runs(a: Run, b: Run, variants: tuple[str, str] | None = None) -> Run
 
 
 def compare_variants(a: Variant, b: Variant) -> Iterator[Row]:
-    """Every figure that both sides have, measured ones first."""
-    of_b = {figure.name: figure for figure in (*measured(b), *account(b))}
-    for figure in (*measured(a), *account(a)):
+    """Every figure that both variants have, measured ones first."""
+    of_b = {figure.name: figure for figure in (*measured_figures(b), *account_figures(b))}
+    for figure in (*measured_figures(a), *account_figures(a)):
         other = of_b.get(figure.name)
         if other is None or other.unit != figure.unit:
             continue
@@ -87,6 +95,20 @@ def compare_variants(a: Variant, b: Variant) -> Iterator[Row]:
             yield Row(
                 a.name, b.name, figure.name, figure.label, figure.unit, paired, found, _finding(found, figure)
             )
+
+
+def ratio_to_cascade(run: Run, quantity: str = "first_audio_ms") -> Comparison | None:
+    """Ours against the baseline's, turn by turn where both answered; None without a baseline."""
+    ours, plain = run.variant("cvi"), run.variant("cascade")
+    if ours is None or plain is None:
+        return None
+    left, right = _answers(plain.turns, quantity), _answers(ours.turns, quantity)
+    both = [(left[key], right[key]) for key in left if key in right]
+    return compare_pairs(both) if both else compare(list(left.values()), list(right.values()))
+
+
+def _answers(turns: Iterable[TurnRecord], quantity: str) -> dict[str, float]:
+    return {turn.id: value for turn in turns if (value := getattr(turn, quantity)) is not None}
 
 
 def _compared(
@@ -98,7 +120,7 @@ def _compared(
     if left.interval is not None and right.interval is not None and left.values and right.values:
         known = (Interval(one.values[0], *one.interval) for one in (left, right) if one.interval is not None)
         return compare_intervals(*known) or compare(left.values, right.values), False
-    of_a, of_b = tasks(a, left.name), tasks(b, left.name)
+    of_a, of_b = values_by_task(a, left.name), values_by_task(b, left.name)
     if of_a and of_b:
         shared = sorted(of_a.keys() & of_b.keys())
         if len(shared) >= max(2, _PAIRED_SHARE * min(len(of_a), len(of_b))):
@@ -117,7 +139,7 @@ def _pairs(a: Run, b: Run, variants: tuple[str, str] | None) -> list[tuple[Varia
     if variants is not None:
         return [(_variant(a, "A", variants[0]), _variant(b, "B", variants[1]))]
     if not a.variants or not b.variants:
-        raise UsageError("A run without a side cannot be compared.", "Measure again.")
+        raise UsageError("A run without a variant cannot be compared.", "Measure again.")
     shared = [(variant, other) for variant in a.variants if (other := b.variant(variant.name)) is not None]
     return shared or [(a.variants[0], b.variants[0])]
 
@@ -126,7 +148,7 @@ def _variant(run: Run, which: str, name: str) -> Variant:
     found = run.variant(name)
     if found is None:
         known = ", ".join(variant.name for variant in run.variants)
-        raise UsageError(f"{which} has no side '{name}'.", f"It has: {known or 'none'}.")
+        raise UsageError(f"{which} has no variant '{name}'.", f"It has: {known or 'none'}.")
     return found
 
 

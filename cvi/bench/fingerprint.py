@@ -10,7 +10,6 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -26,50 +25,30 @@ PACKAGES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """`cores` this process may use; `memory_gib` it may fill; `gpu` "" for none.
+def take_fingerprint(profile: str = "", engines: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """This machine and its versions now, ready for JSON. Takes milliseconds, up to a second where an NVIDIA
+    driver answers.
 
-    `cvi` is the version, with the commit in a checkout and a `+` where files were changed since.
-    `engines` maps layer to engine name; `packages` holds only those that are installed.
-    `load_1min` is how busy the machine was just before; it is no part of its identity.
+    `cores` this process may use; `memory_gib` it may fill; `gpu` "" for none. `cvi` is the version, with the
+    commit in a checkout and a `+` where files were changed since. `engines` maps layer to engine name;
+    `packages` holds only those that are installed. `load_1min` is how busy the machine was just before; it
+    is no part of its identity.
     """
-
-    cpu: str
-    arch: str
-    cores: int
-    memory_gib: float
-    gpu: str
-    os: str
-    python: str
-    cvi: str
-    profile: str = ""
-    engines: Mapping[str, str] = field(default_factory=dict)
-    packages: Mapping[str, str] = field(default_factory=dict)
-    load_1min: float | None = None
-
-    def as_data(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
-
-
-def take_fingerprint(profile: str = "", engines: Mapping[str, str] | None = None) -> Fingerprint:
-    """Look at this machine now. Takes milliseconds, up to a second where an NVIDIA driver answers."""
     hardware = detect()
-    return Fingerprint(
-        cpu=_cpu(),
-        arch=platform.machine(),
-        cores=hardware.cores,
-        memory_gib=round(hardware.ram_bytes / GIB, 1),
-        gpu=f"{hardware.gpu.name}, {hardware.gpu.memory_bytes / GIB:.0f} GiB" if hardware.gpu else "",
-        os=_os(),
-        python=f"{platform.python_implementation()} {platform.python_version()}",
-        cvi=f"{__version__}{_commit()}",
-        profile=profile,
-        engines=dict(engines or {}),
-        packages=_packages(),
-        load_1min=_load(),
-    )
+    return {
+        "cpu": _cpu(),
+        "arch": platform.machine(),
+        "cores": hardware.cores,
+        "memory_gib": round(hardware.ram_bytes / GIB, 1),
+        "gpu": f"{hardware.gpu.name}, {hardware.gpu.memory_bytes / GIB:.0f} GiB" if hardware.gpu else "",
+        "os": _os(),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "cvi": f"{__version__}{_commit()}",
+        "profile": profile,
+        "engines": dict(engines or {}),
+        "packages": _packages(),
+        "load_1min": _load(),
+    }
 
 
 def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:

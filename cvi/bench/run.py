@@ -2,17 +2,19 @@
 
     out/bench/20260102-030405-latency/
         run.json          what is described here
-        cvi-01.wav ...    both sides as heard, films, journals
+        cvi-01.wav ...    caller and persona as heard, films, journals
 
-Everything a report or a comparison needs is in the record; nothing in it is rounded to please. Times
-are seconds on the session's axis (zero is its beginning, by the probe's own clock) unless a name ends
-in `_ms`; latencies are milliseconds after the true end of the caller's speech.
+Everything a report or a comparison needs is in the record. Times are seconds on the session's axis (zero is
+its beginning, by the probe's own clock) unless a name ends in `_ms`; latencies are milliseconds after the
+true end of the caller's speech. Names differ from those in the file where a field has an alias.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
@@ -20,6 +22,24 @@ FORMAT = 1
 
 # The unit of a proportion: a figure of ones and zeros, a value for each thing that was tried.
 SHARE = "share"
+MEASURED = {
+    "first_audio_ms": "speech end to first sound",
+    "first_frame_ms": "speech end to first moving mouth",
+}
+BARGE_IN = {
+    "silence_ms": "barge-in to silence",
+    "mouth_at_rest_ms": "barge-in to mouth at rest",
+}
+# The steps of the program's own account of an answer, in order.
+ACCOUNT = {
+    "floor": "the floor passed",
+    "transcript": "final transcript",
+    "first_token": "first word written",
+    "first_clause": "first clause written",
+    "first_speech": "first clause spoken (gated)",
+    "first_audio": "first sound",
+    "first_frame": "first moving mouth",
+}
 
 Outcome = Literal["answered", "unanswered", "cut_in", "yielded", "carried_on", "missed"]
 
@@ -158,6 +178,7 @@ class Variant:
     figures: tuple[Figure, ...] = ()
 
     def figure(self, name: str) -> Figure | None:
+        """The figure of this name, if there is one."""
         return next((figure for figure in self.figures if figure.name == name), None)
 
 
@@ -215,8 +236,62 @@ class Run:
     format: int = FORMAT
 
     def variant(self, name: str) -> Variant | None:
+        """The variant of this name, if there is one."""
         return next((variant for variant in self.variants if variant.name == name), None)
 
     @property
     def agrees(self) -> bool:
+        """Whether the program's own account agrees with the measurement everywhere."""
         return all(check.ok for check in self.agreement)
+
+
+_Task = TypeVar("_Task", TurnRecord, BargeInRecord)
+
+
+def measured_figures(variant: Variant) -> tuple[Figure, ...]:
+    """What was measured from outside: answers, interruptions, and what else the run counted."""
+    values = {name: [getattr(turn, name) for turn in variant.turns] for name in MEASURED}
+    values |= {name: [getattr(cut, name) for cut in variant.barge_ins] for name in BARGE_IN}
+    protocol = "From the waveforms and pictures recorded outside the program."
+    found = [
+        Figure(name, label, "ms", present, protocol=protocol)
+        for name, label in (MEASURED | BARGE_IN).items()
+        if (present := tuple(value for value in values[name] if value is not None))
+    ]
+    named = {figure.name for figure in found}
+    return (*found, *(figure for figure in variant.figures if figure.name not in named and figure.values))
+
+
+def account_figures(variant: Variant) -> tuple[Figure, ...]:
+    """The program's own account of its answers; empty for a system that keeps none."""
+    return tuple(
+        Figure(f"journal.{step}", label, "ms", values, protocol="From the program's own journal.")
+        for step, label in ACCOUNT.items()
+        if (values := tuple(v for turn in variant.turns if (v := turn.journal.get(step)) is not None))
+    )
+
+
+def values_by_task(variant: Variant, name: str) -> dict[tuple[str, int], float] | None:
+    """One value a task, keyed by its id and how often it was met before, so that the same task of two
+    variants can be paired. None for figures that belong to no task."""
+    if name in MEASURED:
+        return _numbered(variant.turns, lambda turn: getattr(turn, name))
+    if name in BARGE_IN:
+        return _numbered(variant.barge_ins, lambda cut: getattr(cut, name))
+    if name.startswith("journal."):
+        step = name.removeprefix("journal.")
+        return _numbered(variant.turns, lambda turn: turn.journal.get(step))
+    return None
+
+
+def _numbered(
+    records: Sequence[_Task], value_of: Callable[[_Task], float | None]
+) -> dict[tuple[str, int], float]:
+    met: Counter[str] = Counter()
+    found: dict[tuple[str, int], float] = {}
+    for record in records:
+        key = (record.id, met[record.id])
+        met[record.id] += 1
+        if (value := value_of(record)) is not None:
+            found[key] = value
+    return found

@@ -54,6 +54,11 @@ class RunRecorder:
         """Seconds since the measurement began."""
         return time.monotonic() - self._began_s
 
+    @property
+    def cpu_s(self) -> float:
+        """Processor seconds of this process since the measurement began."""
+        return time.process_time() - self._began_cpu_s
+
     def write(self, name: str, content: object) -> None:
         """Write `content` as JSON into the folder and list it among the run's files. Raises CviError."""
         write_json(self.folder / name, content)
@@ -77,13 +82,13 @@ class RunRecorder:
         if engines is None:
             engines = {layer: name for variant in variants for layer, name in variant.engines.items()}
         if own_cost is None:
-            own_cost = OwnCost(process_cpu_s=time.process_time() - self._began_cpu_s)
+            own_cost = OwnCost(process_cpu_s=self.cpu_s)
         run = Run(
             kind=self.kind,
             command=self.command,
             began=self._began,
             duration_s=round(self.elapsed_s, 3) if duration_s is None else duration_s,
-            fingerprint=take_fingerprint(self.profile, engines).as_data(),
+            fingerprint=take_fingerprint(self.profile, engines),
             variants=tuple(variants),
             options=self.options,
             agreement=tuple(agreement),

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from cvi.bench.added import added
-from cvi.bench.agreement import STEPS
-from cvi.bench.run import Run, TurnRecord, Variant
-from cvi.bench.statistics import Comparison, Interval, Summary, compare, compare_pairs, summarize
+from cvi.bench.compare import Row, RunComparison, ratio_to_cascade
+from cvi.bench.network_delay import QUANTITIES, added_delays
+from cvi.bench.run import ACCOUNT, Run, Variant
+from cvi.bench.statistics import Comparison, Interval, ShareComparison, summarize
 
-_STEP_NAMES = {
-    "floor": "the floor passed",
-    "transcript": "final transcript",
-    "first_token": "first word written",
-    "first_clause": "first clause written",
-    "first_speech": "first clause spoken (gated)",
-    "first_audio": "first sound",
-    "first_frame": "first frame with a moving mouth",
-}
+if TYPE_CHECKING:
+    from cvi.bench.loopback import LoopbackAnswer
+    from cvi.bench.soak.trend import SeriesVerdict
+
 # A drift known less well than this is not worth telling.
 _TELLING_DRIFT_MS = 40.0
 
@@ -30,7 +27,7 @@ def print_latency_run(run: Run, console: Console) -> None:
     _print_measured(run, console)
     _print_ratios(run, console)
     _print_added(run, console)
-    _print_breakdown(run, console)
+    _print_account(run, console)
     _print_playout(run, console)
     _print_agreement(run, console)
     cost = run.own_cost
@@ -43,83 +40,149 @@ def print_latency_run(run: Run, console: Console) -> None:
         console.print(note, style="yellow")
 
 
-def ratio(run: Run, quantity: str = "first_audio_ms") -> Comparison | None:
-    """Ours against the baseline's, turn by turn where both answered; None without a baseline."""
-    ours, plain = run.variant("cvi"), run.variant("cascade")
-    if ours is None or plain is None:
-        return None
-    left, right = _answers(plain.turns, quantity), _answers(ours.turns, quantity)
-    both = [(left[key], right[key]) for key in left if key in right]
-    return compare_pairs(both) if both else compare(list(left.values()), list(right.values()))
+def print_comparison(comparison: RunComparison, console: Console) -> None:
+    """Warnings, a table for each pair of variants, and how to read it."""
+    for warning in comparison.warnings:
+        console.print(f"[yellow]{escape(warning)}[/]")
+    pairs: dict[tuple[str, str], list[Row]] = {}
+    for row in comparison.rows:
+        pairs.setdefault((row.variant_a, row.variant_b), []).append(row)
+    colours = {"better": "green", "worse": "red"}
+    for (a, b), rows in pairs.items():
+        table = _table(f"A: {escape(a)}   B: {escape(b)}", "median, or share", "A", "B", "B / A", "95 %", "n")
+        table.add_column("B is")
+        for row in rows:
+            found = row.comparison
+            table.add_row(
+                escape(row.label),
+                *_compared(found, row.unit),
+                f"{found.n_a} pairs" if row.paired else f"{found.n_a}, {found.n_b}",
+                f"[{colours.get(row.finding, 'dim')}]{row.finding}[/]",
+            )
+        console.print(table)
+    console.print(
+        "Ratios of medians, B to A, with bootstrapped 95 % intervals; a difference is shown when the "
+        "interval does not hold 1. Shares: their difference in percentage points, and it must not hold 0.",
+        style="dim",
+    )
 
 
-def _answers(turns: Iterable[TurnRecord], quantity: str) -> dict[str, float]:
-    return {turn.id: value for turn in turns if (value := getattr(turn, quantity)) is not None}
+def print_loopback(
+    answers: Sequence[LoopbackAnswer], sound_ms: float, picture_ms: float, console: Console
+) -> None:
+    """One row for each true delay; `sound_ms` and `picture_ms` are the errors allowed."""
+    allowed = f"allowed: sound ±{sound_ms:.0f}, picture ±{picture_ms:.0f}"
+    title = f"Known delays through the measuring path, ms ({allowed})"
+    table = Table(title=title, title_justify="left")
+    for column in ("true delay", "n", "sound measured", "sound error", "picture error"):
+        table.add_column(column, justify="right")
+    for delay_ms in dict.fromkeys(answer.delay_ms for answer in answers):
+        same = [answer for answer in answers if answer.delay_ms == delay_ms]
+        table.add_row(
+            f"{delay_ms:.0f}",
+            str(len(same)),
+            _range([answer.sound_ms for answer in same], "{:.1f}"),
+            _range([answer.sound_error_ms for answer in same], "{:+.1f}"),
+            _range([answer.picture_error_ms for answer in same], "{:+.1f}"),
+        )
+    console.print(table)
+
+
+def print_soak(run: Run, verdicts: Sequence[SeriesVerdict], console: Console) -> None:
+    """One row for each series that was watched, and the late frames."""
+    from cvi.bench.report.wording import number, signed, verdict_words
+
+    warm_min = verdicts[0].warm_up_s / 60 if verdicts else 0.0
+    title = f"{run.duration_s / 60:.1f} minutes, of which {warm_min:.1f} are warm-up"
+    table = _table(title, "", "median", "peak", "slope an hour (95 %)", "flat if")
+    table.columns[0].no_wrap = True
+    table.add_column("verdict")
+    colours = {"flat": "green", "not growing": "green", "growing": "red", "shrinking": "cyan"}
+    for verdict in verdicts:
+        trend, unit = verdict.trend, f" {verdict.watched.unit}".rstrip()
+        if trend is None:
+            table.add_row(verdict.watched.label, "", "", "", "", "[yellow]too short[/]")
+            continue
+        table.add_row(
+            verdict.watched.label,
+            f"{number(trend.level)}{unit}",
+            f"{number(max(verdict.values))}{unit}",
+            f"{signed(trend.slope)} ({signed(trend.low)} to {signed(trend.high)})",
+            f"±{number(trend.tolerance)}",
+            f"[{colours.get(trend.verdict, 'yellow')}]{verdict_words(verdict).partition(':')[0]}[/]",
+        )
+    console.print(table)
+    playout = run.variants[0].playout
+    console.print(
+        f"{playout.late} of {playout.frames} frames were late by more than a frame period.", style="dim"
+    )
 
 
 def _print_measured(run: Run, console: Console) -> None:
-    table = _table("Measured from sound and picture, ms after the end of speech (barge-ins: after its onset)")
+    title = "Measured from sound and picture, ms after the end of speech (barge-ins: after its onset)"
+    table = _percentile_table(title)
     for variant in run.variants:
-        turns = variant.turns
-        _row(table, variant, "first sound", [turn.first_audio_ms for turn in turns])
-        _row(table, variant, "first moving mouth", [turn.first_frame_ms for turn in turns])
-        if variant.barge_ins:
-            _row(table, variant, "barge-in: silence", [cut.silence_ms for cut in variant.barge_ins])
-            _row(table, variant, "barge-in: mouth rests", [cut.mouth_at_rest_ms for cut in variant.barge_ins])
+        turns, cuts = variant.turns, variant.barge_ins
+        _add_percentiles(table, variant, "first sound", [turn.first_audio_ms for turn in turns])
+        _add_percentiles(table, variant, "first moving mouth", [turn.first_frame_ms for turn in turns])
+        if cuts:
+            _add_percentiles(table, variant, "barge-in: silence", [cut.silence_ms for cut in cuts])
+            _add_percentiles(table, variant, "barge-in: mouth rests", [cut.mouth_at_rest_ms for cut in cuts])
         table.add_section()
     console.print(table)
 
 
 def _print_ratios(run: Run, console: Console) -> None:
-    for quantity, name in (("first_audio_ms", "first sound"), ("first_frame_ms", "first moving mouth")):
-        found = ratio(run, quantity)
+    for quantity, name in QUANTITIES.items():
+        found = ratio_to_cascade(run, quantity)
         if found is not None:
-            told = "a real difference" if found.real else "the difference may be chance"
+            meaning = "a real difference" if found.real else "the difference may be chance"
             console.print(
                 f"Ratio of medians, {name}: [bold]{found.ratio.value:.2f}[/bold] of the cascade's "
-                f"({found.ratio.low:.2f} to {found.ratio.high:.2f}, n {found.n_a}): {told}."
+                f"({found.ratio.low:.2f} to {found.ratio.high:.2f}, n {found.n_a}): {meaning}."
             )
 
 
 def _print_added(run: Run, console: Console) -> None:
-    """What another way than the first one adds, turn by turn, and where."""
-    found = added(run)
-    if found:
+    """What another route than the first one adds, turn by turn, and where."""
+    delays = added_delays(run)
+    if delays:
         table = Table(title="Added by the way, ms (paired turns)", title_justify="left")
-        for column in ("side", "over", "quantity", "n", "to a turn", "to P50", "to P95"):
-            table.add_column(column, justify="left" if column in ("side", "over", "quantity") else "right")
-        for one in found:
-            cells = [_added(found) for found in (one.turn, one.p50, one.p95)]
+        for column in ("side", "over", "quantity"):
+            table.add_column(column)
+        for column in ("n", "to a turn", "to P50", "to P95"):
+            table.add_column(column, justify="right")
+        for one in delays:
+            cells = [
+                f"{found.value:+.0f} [dim]({found.low:+.0f} to {found.high:+.0f})[/dim]"
+                for found in (one.turn, one.p50, one.p95)
+            ]
             table.add_row(one.variant, one.plain, one.label, str(one.n), *cells)
         console.print(table)
-    table = _table("The way itself, ms, from what was recorded at both of its ends")
+    table = _percentile_table("The way itself, ms, from what was recorded at both of its ends")
     for variant in run.variants:
         for figure in variant.figures:
             if figure.name.startswith("way_") or figure.name == "first_picture_ms":
-                _row(table, variant, figure.label, figure.values)
+                _add_percentiles(table, variant, figure.label, figure.values)
     if table.row_count:
         console.print(table)
 
 
-def _added(found: Interval) -> str:
-    return f"{found.value:+.0f} [dim]({found.low:+.0f} to {found.high:+.0f})[/dim]"
-
-
-def _print_breakdown(run: Run, console: Console) -> None:
-    title = "The program's own account, ms after the end of speech as it saw it"
-    table = Table(title=title, title_justify="left")
-    table.add_column("step")
-    for variant in run.variants:
-        for name in ("P50", "P95"):
-            table.add_column(f"{variant.name} {name}" if len(run.variants) > 1 else name, justify="right")
+def _print_account(run: Run, console: Console) -> None:
+    columns = [
+        f"{variant.name} {name}" if len(run.variants) > 1 else name
+        for variant in run.variants
+        for name in ("P50", "P95")
+    ]
+    table = _table("The program's own account, ms after the end of speech as it saw it", "step", *columns)
     rows = 0
-    for step in STEPS:
+    for step, label in ACCOUNT.items():
         cells: list[str] = []
         for variant in run.variants:
             found = summarize([turn.journal.get(step) for turn in variant.turns])
             cells += [f"{found.p50.value:.0f}", f"{found.p95.value:.0f}"] if found else ["-", "-"]
             rows += found is not None
-        table.add_row(_STEP_NAMES[step], *cells)
+        table.add_row(label, *cells)
     if rows:
         console.print(table)
 
@@ -134,9 +197,9 @@ def _print_playout(run: Run, console: Console) -> None:
             sync = f"picture after sound {playout.sync_ms:+.0f} ms"
         if playout.drift_ms_per_min is not None:
             slope, low, high = playout.drift_ms_per_min
-            told = f"drift {slope:+.1f} ms a minute ({low:+.1f} to {high:+.1f})"
+            drift = f"drift {slope:+.1f} ms a minute ({low:+.1f} to {high:+.1f})"
             # Conversations of half a minute can't show it; `cvi bench soak` can.
-            sync += f", {told}" if high - low < _TELLING_DRIFT_MS else ", sessions too short for its drift"
+            sync += f", {drift}" if high - low < _TELLING_DRIFT_MS else ", sessions too short for its drift"
         console.print(
             f"{variant.name}: {playout.frames} frames, {playout.late} late by more than a frame period "
             f"({100 * playout.late / playout.frames:.2f} %), {playout.dropped} never came, {playout.frozen} "
@@ -164,15 +227,24 @@ def _print_agreement(run: Run, console: Console) -> None:
     console.print(table)
 
 
-def _table(title: str) -> Table:
+def _table(title: str, first: str, *numbers: str) -> Table:
+    """A table whose first column is text and whose others are numbers."""
+    table = Table(title=title, title_justify="left")
+    table.add_column(first)
+    for column in numbers:
+        table.add_column(column, justify="right")
+    return table
+
+
+def _percentile_table(title: str) -> Table:
     table = Table(title=title, title_justify="left")
     for column in ("side", "quantity", "n", "P50", "P90", "P95", "P99"):
         table.add_column(column, justify="left" if column in ("side", "quantity") else "right")
     return table
 
 
-def _row(table: Table, variant: Variant, name: str, values: Sequence[float | None]) -> None:
-    found: Summary | None = summarize(values)
+def _add_percentiles(table: Table, variant: Variant, name: str, values: Sequence[float | None]) -> None:
+    found = summarize(values)
     if found is None:
         table.add_row(variant.name, name, "0", "-", "-", "-", "-")
         return
@@ -182,5 +254,28 @@ def _row(table: Table, variant: Variant, name: str, values: Sequence[float | Non
 
 
 def _interval(found: Interval) -> str:
-    """With its 95 % interval."""
+    """A value with its 95 % interval."""
     return f"{found.value:.0f} [dim]({found.low:.0f}-{found.high:.0f})[/dim]"
+
+
+def _compared(found: Comparison | ShareComparison, unit: str) -> tuple[str, str, str, str]:
+    """A, B, B against A, and its interval."""
+    if isinstance(found, ShareComparison):
+        apart = found.difference
+        return (
+            f"{100 * found.share_a:.1f} %",
+            f"{100 * found.share_b:.1f} %",
+            f"{100 * apart.value:+.1f} pt",
+            f"{100 * apart.low:+.1f} to {100 * apart.high:+.1f}",
+        )
+    return (
+        f"{found.median_a:.4g} {unit}".strip(),
+        f"{found.median_b:.4g} {unit}".strip(),
+        f"{found.ratio.value:.2f}",
+        f"{found.ratio.low:.2f}-{found.ratio.high:.2f}",
+    )
+
+
+def _range(values: Sequence[float | None], form: str) -> str:
+    present = [value for value in values if value is not None]
+    return f"{form.format(min(present))} .. {form.format(max(present))}" if present else "-"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from cvi.bench.ab.measure import Caller, Contender
+    from cvi.bench.ab import PeerSetup
+    from cvi.bench.callers.blocks import CallerBlock
 
 
 def ab(
@@ -37,75 +41,56 @@ def ab(
     A command is given 16 kHz mono s16le on its standard input in real time, and what it writes on its
     standard output is played. A WebSocket gets and gives the same as binary messages. See docs/bench.md.
     """
-    import asyncio
-    import sys
-
     from rich.console import Console
 
-    from cvi.bench.ab.measure import measure_peers
-    from cvi.bench.report.page import report_line
-    from cvi.bench.run_store import new_run_folder, save_run
-
-    contenders = [_contender(peer, out_hz) for peer in peers]
-    _refuse_twins(contenders)
-    console = Console(stderr=True, highlight=False)
-    with console.status("Making the callers...") as status:
-        said = _callers(callers, turns)
-        folder = new_run_folder("ab", output)
-        run = asyncio.run(
-            measure_peers(
-                contenders,
-                said,
-                folder,
-                ("cvi", *sys.argv[1:]),
-                {"callers": callers, "turns": sum(len(caller.turns) for caller in said), "transport": "peer"},
-                ready_s=ready_s,
-                progress=lambda step: status.update(step),
-            )
-        )
-    save_run(run, folder)
-    report = report_line(folder, run)
-    if json:
-        typer.echo((folder / "run.json").read_text(encoding="utf-8"), nl=False)
-        return
+    from cvi.bench.ab import measure_peers
+    from cvi.bench.report.page import REPORT_NAME, write_report
+    from cvi.bench.run_store import RUN_NAME, RunRecorder
     from cvi.bench.tables import print_latency_run
 
+    setups = _setups(peers, out_hz)
+    console = Console(stderr=True, highlight=False)
+    with console.status("Making the callers...") as status:
+        blocks = _blocks(callers, turns)
+        played = sum(len(block.turns) for block in blocks)
+        recorder = RunRecorder(
+            "ab", {"callers": callers, "turns": played, "transport": "peer"}, output=output
+        )
+        run = asyncio.run(measure_peers(setups, blocks, recorder, ready_s=ready_s, progress=status.update))
+    folder = recorder.folder
+    page, _ = write_report([(folder, run)], folder / REPORT_NAME)
+    if json:
+        typer.echo((folder / RUN_NAME).read_text(encoding="utf-8"), nl=False)
+        return
     print_latency_run(run, Console(highlight=False))
-    typer.echo(report)
+    typer.echo(f"Report  {page}")
 
 
-def _contender(text: str, out_hz: int) -> Contender:
-    """`NAME=PEER`, or a peer alone, named after itself."""
-    import re
-
-    from cvi.bench.ab.address import peer_at
-    from cvi.bench.ab.measure import Contender
-
-    named = re.match(r"([A-Za-z][\w .-]{0,30})=(?=\S)", text)
-    address = text[named.end() :] if named else text
-    peer_at(address, out_hz)  # what is wrong with it is told before anything is played
-    return Contender(named[1] if named else address, address, lambda: peer_at(address, out_hz))
-
-
-def _refuse_twins(contenders: list[Contender]) -> None:
+def _setups(peers: list[str], out_hz: int) -> list[PeerSetup]:
+    """Each peer is `NAME=PEER`, or a peer alone, named after itself. Raises UsageError."""
+    from cvi.bench.ab import PeerSetup
+    from cvi.bench.ab_peers import peer_at
     from cvi.errors import UsageError
 
-    names = [contender.name for contender in contenders]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise UsageError(f"Two peers are called '{twice}'.", "Give each a name of its own: NAME=PEER.")
+    setups: dict[str, PeerSetup] = {}
+    for text in peers:
+        named = re.match(r"([A-Za-z][\w .-]{0,30})=(?=\S)", text)
+        address = text[named.end() :] if named else text
+        name = named[1] if named else address
+        peer_at(address, out_hz)  # what is wrong with it is told before anything is played
+        if name in setups:
+            raise UsageError(f"Two peers are called '{name}'.", "Give each a name of its own: NAME=PEER.")
+        setups[name] = PeerSetup(name, address, partial(peer_at, address, out_hz))
+    return list(setups.values())
 
 
-def _callers(name: str, turns: int) -> list[Caller]:
-    from cvi.bench.ab.measure import caller_of_block, caller_of_file
-    from cvi.bench.callers.block import build_blocks
+def _blocks(callers: str, turns: int) -> list[CallerBlock]:
+    from cvi.bench.callers.blocks import block_of_file, build_blocks
     from cvi.bench.callers.recipe import find_recipe, load_recipe
 
-    path = Path(name)
-    if path.is_file() and not _is_recipe(path):
-        return [caller_of_file(path, turns)]
-    return [caller_of_block(block) for block in build_blocks(load_recipe(find_recipe(name)), turns=turns)]
-
-
-def _is_recipe(path: Path) -> bool:
-    return path.suffix.lower() in (".yaml", ".yml") and "\nblocks:" in path.read_text(encoding="utf-8")
+    path = Path(callers)
+    is_yaml = path.suffix.lower() in (".yaml", ".yml")
+    is_recipe = path.is_file() and is_yaml and "\nblocks:" in path.read_text(encoding="utf-8")
+    if path.is_file() and not is_recipe:
+        return [block_of_file(path, turns)]
+    return build_blocks(load_recipe(find_recipe(callers)), turns=turns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -50,23 +51,41 @@ def latency(
     down outside the program's own bookkeeping and measured; then the two are compared. Exit status 1 when
     they disagree.
     """
-    from cvi.cli.benching import LatencyRequest, run_latency
+    from rich.console import Console
 
-    run_latency(
-        LatencyRequest(
-            persona=persona,
-            replica=replica,
-            profile=profile,
-            transports=tuple(transport or ("file",)),
-            network=network,
-            callers=callers,
-            turns=turns,
-            baseline=baseline,
-            smoke=smoke,
-            size=size,
-            fps=fps,
-            film=film,
-            output=output,
-            json=json,
-        )
+    from cvi.bench.latency import LatencyOptions, check_latency, judge_smoke, measure_latency, plan_latency
+    from cvi.bench.run_store import RUN_NAME
+    from cvi.bench.tables import print_latency_run
+    from cvi.cli.request import frame_rate, picture_size
+
+    options = LatencyOptions(
+        persona=persona,
+        replica=replica,
+        profile=profile,
+        transports=tuple(transport or ("file",)),
+        network=network,
+        callers=callers,
+        turns=turns,
+        baseline=baseline,
+        smoke=smoke,
+        size=picture_size(size),
+        fps=frame_rate(fps),
+        film=film,
+        output=output,
     )
+    console = Console(highlight=False, stderr=json)
+    with console.status("") as status:
+        plan = plan_latency(options, progress=status.update)
+        if plan.config.note:
+            console.print(plan.config.note, style="yellow")
+        run = asyncio.run(measure_latency(plan, progress=status.update))
+    folder = plan.recorder.folder
+    if json:
+        typer.echo((folder / RUN_NAME).read_text(encoding="utf-8"), nl=False)
+    else:
+        print_latency_run(run, console)
+        kept = f"Kept in {folder}; a page of it: cvi bench report {folder}"
+        console.print(kept, style="dim", soft_wrap=True)
+    check_latency(run, plan.turns, folder)
+    if smoke:
+        console.print(judge_smoke(run))

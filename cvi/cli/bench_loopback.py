@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,22 @@ def loopback(
 
     Exit status 1 when a sound is off by more than 5 ms, or a picture by more than a frame.
     """
-    from cvi.cli.benching_loopback import run_loopback
+    from rich.console import Console
 
-    run_loopback(replica, turns, size, fps, output, json)
+    from cvi.bench.loopback import TOLERANCE_MS, judge_loopback, run_loopback
+    from cvi.bench.run_store import RUN_NAME, RunRecorder
+    from cvi.bench.tables import print_loopback
+    from cvi.cli.request import picture_size
+
+    console = Console(highlight=False, stderr=json)
+    width_height = picture_size(size)
+    recorder = RunRecorder("loopback", {"turns": turns, "size": size, "fps": fps}, output=output)
+    with console.status("") as status:
+        run = run_loopback(replica, turns, width_height, fps, recorder, status.update)
+        _, answers = asyncio.run(run)
+    if json:
+        typer.echo((recorder.folder / RUN_NAME).read_text(encoding="utf-8"), nl=False)
+    else:
+        print_loopback(answers, TOLERANCE_MS, 1000 / fps, console)
+        console.print(f"Kept in {recorder.folder}", style="dim", soft_wrap=True)
+    judge_loopback(answers, fps)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from cvi.bench.run import Run
+    from cvi.bench.soak.process_samples import ProcessSample
 
 
 def soak(
@@ -33,49 +35,67 @@ def soak(
     Memory, threads, open files, processor; late frames, picture against sound, answers: over time, each
     with a slope, its 95 % interval and a verdict. Exit status 1 when something grows.
     """
-    import sys
-
     from rich.console import Console
 
-    from cvi.bench.report.page import report_line
-    from cvi.bench.run_store import new_run_folder, save_run
-    from cvi.bench.soak.series import growing_series, judge_series
-    from cvi.bench.soak.watch import SoakOptions
-    from cvi.cli.request import FRAME_RATES, picture_size
+    from cvi.bench.report.page import REPORT_NAME, write_report
+    from cvi.bench.run_store import RUN_NAME, RunRecorder
+    from cvi.bench.soak.soaked_process import SoakOptions
+    from cvi.bench.soak.trend import growing_series, judge_series
+    from cvi.bench.soak.watch import soak
+    from cvi.bench.tables import print_soak
+    from cvi.cli.request import frame_rate, picture_size
     from cvi.errors import UsageError
 
     if not 0.5 <= minutes <= 24 * 60:
         raise UsageError(f"--minutes {minutes:g} is out of range.", "Choose from 0.5 to 1440.")
-    if fps not in FRAME_RATES:
-        raise UsageError(
-            f"--fps {fps} is not supported.", f"Choose one of {', '.join(map(str, FRAME_RATES))}."
-        )
+    rate = frame_rate(fps)
     width, height = picture_size(size)
+    spoken = scenario or _questions()
     options = SoakOptions(
-        minutes, scenario or _questions(), persona, replica, profile, width, height, fps, film, keep
+        minutes=minutes,
+        scenario=spoken,
+        persona=persona,
+        replica=replica,
+        profile=profile,
+        width=width,
+        height=height,
+        fps=rate,
+        film=film,
+        keep=keep,
     )
-    folder = new_run_folder("soak", output)
-    console = Console(stderr=True, highlight=False)
-    run = _watched(options, folder, ("cvi", *sys.argv[1:]), console)
-    save_run(run, folder)
-    report = report_line(folder, run)
+    recorder = RunRecorder(
+        "soak",
+        {
+            "minutes": minutes,
+            "scenario": spoken.stem,
+            "persona": persona,
+            "replica": replica,
+            "profile": profile,
+            "size": size,
+            "fps": fps,
+            "film": film,
+        },
+        output=output,
+    )
+    folder = recorder.folder
+    with _progress_bar(minutes * 60, Console(stderr=True, highlight=False)) as show:
+        run = soak(options, recorder, show)
+    page, _ = write_report([(folder, run)], folder / REPORT_NAME)
+    verdicts = judge_series(run.series, run.duration_s)
     if json:
-        typer.echo((folder / "run.json").read_text(encoding="utf-8"), nl=False)
+        typer.echo((folder / RUN_NAME).read_text(encoding="utf-8"), nl=False)
     else:
-        _print(run, Console(highlight=False))
-        typer.echo(report)
-    if growing_series(judge_series(run.series, run.duration_s)):
+        print_soak(run, verdicts, Console(highlight=False))
+        typer.echo(f"Report  {page}")
+    if growing_series(verdicts):
         raise typer.Exit(1)
 
 
-def _watched(options: object, folder: Path, command: tuple[str, ...], console: Console) -> Run:
+@contextmanager
+def _progress_bar(total_s: float, console: Console) -> Iterator[Callable[[ProcessSample], None]]:
+    """Gives a function that shows a sample."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from cvi.bench.soak.processes import ProcessSample
-    from cvi.bench.soak.watch import SoakOptions, soak
-
-    assert isinstance(options, SoakOptions)
-    total_s = options.minutes * 60
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("Warming up", total=total_s)
@@ -83,46 +103,10 @@ def _watched(options: object, folder: Path, command: tuple[str, ...], console: C
 
         def show(sample: ProcessSample) -> None:
             first.append(sample.at_s)
-            words = f"{sample.rss_mib:.0f} MiB, {sample.threads} threads, {sample.handles} files"
-            bar.update(task, completed=min(sample.at_s - first[0], total_s), description=words)
+            text = f"{sample.rss_mib:.0f} MiB, {sample.threads} threads, {sample.handles} files"
+            bar.update(task, completed=min(sample.at_s - first[0], total_s), description=text)
 
-        return soak(options, folder, command, show)
-
-
-def _print(run: Run, console: Console) -> None:
-    from rich.table import Table
-
-    from cvi.bench.report.wording import number, signed, verdict_words
-    from cvi.bench.soak.series import judge_series
-
-    found = judge_series(run.series, run.duration_s)
-    warm_min = found[0].warm_up_s / 60 if found else 0.0
-    table = Table(
-        title=f"{run.duration_s / 60:.1f} minutes, of which {warm_min:.1f} are warm-up", title_justify="left"
-    )
-    table.add_column("", no_wrap=True)
-    for column in ("median", "peak", "slope an hour (95 %)", "flat if"):
-        table.add_column(column, justify="right")
-    table.add_column("verdict")
-    colours = {"flat": "green", "not growing": "green", "growing": "red", "shrinking": "cyan"}
-    for course in found:
-        trend, unit = course.trend, f" {course.watched.unit}".rstrip()
-        if trend is None:
-            table.add_row(course.watched.label, "", "", "", "", "[yellow]too short[/]")
-            continue
-        table.add_row(
-            course.watched.label,
-            f"{number(trend.level)}{unit}",
-            f"{number(max(course.values))}{unit}",
-            f"{signed(trend.slope)} ({signed(trend.low)} to {signed(trend.high)})",
-            f"±{number(trend.tolerance)}",
-            f"[{colours.get(trend.verdict, 'yellow')}]{verdict_words(course).partition(':')[0]}[/]",
-        )
-    console.print(table)
-    playout = run.variants[0].playout
-    console.print(
-        f"{playout.late} of {playout.frames} frames were late by more than a frame period.", style="dim"
-    )
+        yield show
 
 
 def _questions() -> Path:

@@ -53,6 +53,14 @@ def picture_size(text: str) -> tuple[int, int]:
     return width, height
 
 
+def frame_rate(fps: int) -> int:
+    """`fps`, if it is one of FRAME_RATES. Raises UsageError."""
+    if fps not in FRAME_RATES:
+        rates = ", ".join(map(str, FRAME_RATES))
+        raise UsageError(f"--fps {fps} is not supported.", f"Choose one of {rates}.")
+    return fps
+
+
 def check_options(request: Request) -> None:
     """Options that contradict each other are misuse, said before anything is loaded."""
     if request.fps not in FRAME_RATES or PLAYED_HZ % request.fps:

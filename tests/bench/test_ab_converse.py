@@ -6,22 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ab_peers import ToyPeer, caller_file, spoken, tone
+from toy_peers import ToyPeer, caller_file, spoken, tone
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ
-from cvi.bench.ab.address import peer_at
-from cvi.bench.ab.command import CommandPeer
-from cvi.bench.ab.converse import Heard, converse
-from cvi.bench.ab.ear import Ear
-from cvi.bench.ab.websocket import WebSocketPeer
+from cvi.bench.ab import PeerConversation, PeerPlayback, converse
+from cvi.bench.ab_peers import CommandPeer, WebSocketPeer, peer_at
 from cvi.clock import Clock
 from cvi.errors import UsageError
 from cvi.testing.virtual_time import run_virtual
 from cvi.transport.scenario import Scenario
 
 
-def _talk(peer: ToyPeer, scenario: Scenario, *, wait: bool = True) -> Heard:
-    async def hold() -> Heard:
+def _talk(peer: ToyPeer, scenario: Scenario, *, wait: bool = True) -> PeerConversation:
+    async def hold() -> PeerConversation:
         try:
             return await converse(peer, scenario, Clock(), wait=wait)
         finally:
@@ -30,7 +27,7 @@ def _talk(peer: ToyPeer, scenario: Scenario, *, wait: bool = True) -> Heard:
     return run_virtual(hold())
 
 
-def _answers_ms(heard: Heard) -> list[float]:
+def _answers_ms(heard: PeerConversation) -> list[float]:
     """From the last loud sample of each utterance to the first of the next answer."""
     caller = np.flatnonzero(np.abs(heard.caller.astype(int)) > 200)
     breaks = np.flatnonzero(np.diff(caller) > 0.3 * HEARD_HZ)
@@ -102,35 +99,35 @@ def test_a_peer_that_fails_ends_the_conversation_with_its_error(tmp_path: Path) 
 
 
 def test_pieces_play_one_after_the_other_and_late_ones_when_they_come() -> None:
-    ear = Ear(PLAYED_HZ)
-    ear.hear(tone(0.5, PLAYED_HZ), 1.0)
-    ear.hear(tone(0.5, PLAYED_HZ), 1.1)
-    ear.hear(tone(0.2, PLAYED_HZ), 3.0)
-    loud = np.abs(ear.sound(4.0).astype(int)) > 1000
+    playback = PeerPlayback(PLAYED_HZ)
+    playback.add(tone(0.5, PLAYED_HZ), 1.0)
+    playback.add(tone(0.5, PLAYED_HZ), 1.1)
+    playback.add(tone(0.2, PLAYED_HZ), 3.0)
+    loud = np.abs(playback.between(0.0, 4.0).astype(int)) > 1000
     assert not loud[:PLAYED_HZ].any()
     assert loud[PLAYED_HZ : 2 * PLAYED_HZ].all()
     assert not loud[2 * PLAYED_HZ : 3 * PLAYED_HZ].any()
     assert loud[3 * PLAYED_HZ : round(3.2 * PLAYED_HZ)].all()
     assert np.array_equal(
-        ear.between(1.3, 3.1), ear.sound(4.0)[round(1.3 * PLAYED_HZ) : round(3.1 * PLAYED_HZ)]
+        playback.between(1.3, 3.1), playback.between(0.0, 4.0)[round(1.3 * PLAYED_HZ) : round(3.1 * PLAYED_HZ)]
     )
-    assert ear.last_voice_s(1.25) == 1.25
-    assert ear.last_voice_s(2.5) == 2.0
-    assert ear.last_voice_s(0.9) is None
+    assert playback.last_voice_s(1.25) == 1.25
+    assert playback.last_voice_s(2.5) == 2.0
+    assert playback.last_voice_s(0.9) is None
 
 
 def test_a_hiss_is_no_voice() -> None:
-    ear = Ear()
-    ear.hear((spoken(1.0, 0) // 400).astype(np.int16), 0.0)
-    assert ear.last_voice_s(2.0) is None
+    playback = PeerPlayback()
+    playback.add((spoken(1.0, 0) // 400).astype(np.int16), 0.0)
+    assert playback.last_voice_s(2.0) is None
 
 
 def test_addresses_find_their_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(Path(__file__).parent)
     assert isinstance(peer_at("ws://127.0.0.1:1/x"), WebSocketPeer)
     assert isinstance(peer_at("./robot --fast"), CommandPeer)
-    assert type(peer_at("python:ab_peers:build")).__name__ == "ToyPeer"
-    for wrong in ("python:", "python:ab_peers:missing", "python:no_such_module:build", "", "robot 'x"):
+    assert type(peer_at("python:toy_peers:build")).__name__ == "ToyPeer"
+    for wrong in ("python:", "python:toy_peers:missing", "python:no_such_module:build", "", "robot 'x"):
         with pytest.raises(UsageError):
             peer_at(wrong)
     with pytest.raises(UsageError, match="--out-hz 12345"):

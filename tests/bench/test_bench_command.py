@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -13,24 +12,19 @@ import numpy as np
 import pytest
 
 from cvi.audio.block import HEARD_HZ
-from cvi.bench.callers.block import CallerBlock, CallerTurn
-from cvi.bench.callers.recipe import RoomAcoustics
-from cvi.bench.loopback import loop_back
-from cvi.bench.probe.mouth import MouthLook
+from cvi.bench.callers.blocks import CallerBlock, CallerTurn
+from cvi.bench.latency import LatencyOptions, plan_latency
+from cvi.bench.loopback import loopback_session
+from cvi.bench.probe.mouth_motion import MouthAppearance
 from cvi.bench.probe.tap import MouthBox
 from cvi.bench.run_store import load_run
 from cvi.cli.bench import COMMANDS
-from cvi.cli.benching import LatencyRequest, run_latency
 from cvi.errors import UsageError
 from cvi.media.decode import write_wav
 from cvi.testing.fakes import fake_render
 from cvi.testing.script import ScriptedTransport
 from cvi.testing.virtual_time import run_virtual
-
-REQUEST = LatencyRequest(
-    persona="guide", replica=None, profile="embedded", transports=("file",), network=None, callers="standard", turns=5,
-    baseline=None, smoke=False, size="640x360", fps=25, film=False, output=None, json=False,
-)  # fmt: skip
+from cvi.transport.scenario import Scenario
 
 
 def cvi(*words: str) -> subprocess.CompletedProcess[str]:
@@ -74,7 +68,7 @@ def test_a_wrong_request_is_misuse_in_one_line(words: tuple[str, ...], complaint
 def test_a_folder_that_has_a_run_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(UsageError, match="holds a run already"):
-        run_latency(replace(REQUEST, output=tmp_path, turns=1))
+        plan_latency(LatencyOptions(profile="embedded", turns=1, output=tmp_path))
     with pytest.raises(UsageError):
         load_run(tmp_path)
 
@@ -90,15 +84,15 @@ def test_the_loopback_is_true_in_virtual_time(tmp_path: Path) -> None:
         end_s = start_s + len(noise) / HEARD_HZ
         turns.append(CallerTurn(f"t{number}", "question", "noise", start_s, end_s, start_s, end_s))
     write_wav(tmp_path / "voice.wav", sound, HEARD_HZ)
-    block = CallerBlock("made", RoomAcoustics(), tmp_path / "x", tmp_path / "voice.wav", tmp_path / "x", tuple(turns))
+    block = CallerBlock("made", Scenario(tmp_path / "voice.wav"), tuple(turns))
     rest = np.zeros(560, np.float32) + 16
-    look = MouthLook(MouthBox(0, 4, 0, 4), rest, np.zeros((0, 560), np.float32))
+    look = MouthAppearance(MouthBox(0, 4, 0, 4), rest, np.zeros((0, 560), np.float32))
 
     for delay_ms in (0.0, 100.0, 250.0, 437.0):
 
         async def hold(delay_ms: float = delay_ms) -> list[object]:
             loop = asyncio.get_running_loop()
-            _, _, answers = await loop_back(
+            _, _, answers = await loopback_session(
                 block, delay_ms, fake_render, look, now=loop.time,
                 transport=lambda clock: ScriptedTransport(clock, sound),
             )  # fmt: skip

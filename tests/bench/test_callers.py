@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 
 from cvi.audio.block import HEARD_HZ
-from cvi.bench.callers.acoustics import SPEECH_RMS, convolved, impulse_response, levelled, noise
-from cvi.bench.callers.block import CallerBlock, build_blocks
+from cvi.bench.callers.blocks import CallerBlock, build_blocks
 from cvi.bench.callers.recipe import Recipe, find_recipe, load_recipe, shipped_recipes
+from cvi.bench.callers.synthesis import SPEECH_RMS, convolved, impulse_response, levelled, noise
 from cvi.errors import MissingError, UsageError
-from cvi.media.decode import read_audio
-from cvi.transport.scenario import load_scenario
 
 RECIPE = """
 name: small
@@ -73,7 +71,7 @@ def test_words_and_pauses_have_times(blocks: list[CallerBlock]) -> None:
 
 
 def test_a_transport_plays_them(blocks: list[CallerBlock]) -> None:
-    scenario = load_scenario(blocks[0].scenario)
+    scenario = blocks[0].scenario
     assert [segment.into_reply_s for segment in scenario.segments] == [None, None, 0.75]
     assert [segment.speech_end_s for segment in scenario.segments] == [
         turn.speech_end_s for turn in blocks[0].turns
@@ -92,7 +90,8 @@ def test_a_hall_rings_after_the_labelled_end(blocks: list[CallerBlock]) -> None:
 
 
 def test_noise_is_as_loud_as_the_recipe_says(blocks: list[CallerBlock]) -> None:
-    bed = read_audio(blocks[1].bed)
+    bed = blocks[1].room_noise()
+    assert bed is not None
     assert 20 * np.log10(SPEECH_RMS / level(bed, 0, len(bed) / HEARD_HZ)) == pytest.approx(10, abs=0.1)
     mixed, voice = blocks[1].mixed().astype(int), blocks[1].voice().astype(int)
     assert np.array_equal((mixed - voice)[:1000], bed[:1000])

@@ -149,7 +149,7 @@ def test_variants_are_chosen_by_name_and_unknown_ones_are_told() -> None:
     both = replace(run, variants=(*run.variants, _run("cascade", _answers(2, 1500)).variants[0]))
     row = _row(compare_runs(both, both, ("cascade", "cvi")), "first_audio_ms")
     assert (row.variant_a, row.variant_b, row.finding) == ("cascade", "cvi", "better")
-    with pytest.raises(UsageError, match="B has no side 'gone'"):
+    with pytest.raises(UsageError, match="B has no variant 'gone'"):
         compare_runs(both, both, ("cvi", "gone"))
 
 
@@ -187,7 +187,7 @@ def test_the_command_prints_a_table_and_machine_readable_rows(tmp_path: Path) ->
 
 def test_a_fingerprint_names_the_machine_and_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USER", "somebody-by-name")
-    found = take_fingerprint("embedded", {"stt": "pocketsphinx"}).as_data()
+    found = take_fingerprint("embedded", {"stt": "pocketsphinx"})
     assert found["cores"] >= 1
     assert found["memory_gib"] > 0.1
     assert found["packages"]["numpy"] == np.__version__

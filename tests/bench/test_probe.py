@@ -6,20 +6,19 @@ import numpy as np
 import pytest
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ
-from cvi.bench.callers.block import CallerTurn
+from cvi.bench.callers.blocks import CallerTurn
 from cvi.bench.probe.evidence import (
     Evidence,
     SoundTrack,
-    even,
-    laid,
+    evened,
     lateness_s,
+    lay_blocks,
     load_evidence,
     save_evidence,
 )
-from cvi.bench.probe.hearing import find, sounding
-from cvi.bench.probe.measuring import joined, measure
-from cvi.bench.probe.mouth import first_move_s, move_threshold, rest_s, unrest
-from cvi.bench.probe.sync import offset
+from cvi.bench.probe.mouth_motion import first_move_s, mouth_motion, move_threshold, picture_lag, rest_s
+from cvi.bench.probe.session_measurement import measure, playout_of
+from cvi.bench.probe.waveform import find_voice, speech_spans
 from cvi.errors import CviError, UsageError
 
 FPS = 25
@@ -207,7 +206,7 @@ def test_a_late_unit_within_a_reply_is_a_gap_and_a_late_frame() -> None:
     measured = measure(session.evidence(), [turn("one", *SAID["one"])], recording(), "x")
     assert [gap.length_ms for gap in measured.gaps] == [pytest.approx(65, abs=0.1)]
     assert measured.gaps[0].at_s == pytest.approx(4.0, abs=0.001)
-    playout = joined([measured], None)
+    playout = playout_of([measured], None)
     assert playout.late == 2 and playout.frames == 250 and max(playout.lateness_ms) == pytest.approx(65)
 
 
@@ -216,7 +215,7 @@ def test_what_was_flushed_was_not_heard() -> None:
     session.persona_says(2.0, voice(1.0, PLAYED_HZ))
     session.flushes = [2.510]
     session.persona[round(2.52 * PLAYED_HZ) :] = 0  # units after the flush are silent anyway
-    (span,) = sounding(session.evidence().persona())
+    (span,) = speech_spans(session.evidence().persona())
     assert span.end_s == pytest.approx(2.515, abs=0.003)
 
 
@@ -228,9 +227,9 @@ def test_a_picture_that_comes_late_is_seen_to(late_s: float) -> None:
     session.picture_late_s = late_s
     evidence = session.evidence()
     track = evidence.persona()
-    spans = sounding(track, join_s=0.6)
-    distances = unrest(evidence.mouths, evidence.shown_s(), spans)
-    found = offset(track, distances, evidence.shown_s(), FPS, spans)
+    spans = speech_spans(track, join_s=0.6)
+    distances = mouth_motion(evidence.mouths, evidence.shown_s(), spans)
+    found = picture_lag(track, distances, evidence.shown_s(), FPS, spans)
     assert found is not None
     assert found[0] == pytest.approx(late_s, abs=0.5 / FPS)
 
@@ -240,8 +239,8 @@ def test_a_moving_head_is_no_moving_mouth() -> None:
     session = Session(20)
     session.persona_says(12.0, voice(2.0, PLAYED_HZ))
     evidence = session.evidence()
-    spans = sounding(evidence.persona())
-    distances = unrest(evidence.mouths, evidence.shown_s(), spans)
+    spans = speech_spans(evidence.persona())
+    distances = mouth_motion(evidence.mouths, evidence.shown_s(), spans)
     threshold = move_threshold(distances, evidence.shown_s(), spans)
     shown_s = evidence.shown_s()
     assert first_move_s(distances, shown_s, threshold, 0.0, 11.5) is None
@@ -256,16 +255,16 @@ def test_hand_overs_near_an_even_pace_are_even() -> None:
     pace = np.arange(200) * 0.04
     handed = pace + RNG.uniform(0, 0.015, 200)
     handed[50] = pace[50] + 0.1
-    placed = even(handed, 0.04)
+    placed = evened(handed, 0.04)
     assert np.abs(np.delete(placed - pace, 50)).max() < 0.004
     assert placed[50] == handed[50]
     assert lateness_s(handed, 0.04)[50] == pytest.approx(0.1, abs=0.004)
-    assert len(even(np.zeros(0), 0.04)) == 0
+    assert len(evened(np.zeros(0), 0.04)) == 0
 
 
 def test_blocks_lie_where_they_were_handed_over() -> None:
     blocks = np.arange(1, 31, dtype=np.int16).reshape(3, 10)
-    track = laid(np.array([1.0, 1.01, 1.03]), blocks, 1000)
+    track = lay_blocks(np.array([1.0, 1.01, 1.03]), blocks, 1000)
     assert track.start_s == 1.0 and len(track.pcm) == 40
     assert track.pcm[20:30].tolist() == [0] * 10
     assert track.between(1.03, 1.04).tolist() == list(range(21, 31))
@@ -276,20 +275,20 @@ def test_spans_of_sound_have_sharp_edges() -> None:
     pcm[PLAYED_HZ : 2 * PLAYED_HZ] = voice(1.0, PLAYED_HZ)
     pcm[round(2.1 * PLAYED_HZ) : round(2.5 * PLAYED_HZ)] = voice(0.4, PLAYED_HZ)
     pcm[round(3.5 * PLAYED_HZ) : round(3.505 * PLAYED_HZ)] = 3000  # a click is no voice
-    spans = sounding(SoundTrack(pcm, 10.0, PLAYED_HZ))
+    spans = speech_spans(SoundTrack(pcm, 10.0, PLAYED_HZ))
     assert len(spans) == 1
     assert spans[0].start_s == pytest.approx(11.0, abs=0.002)
     assert spans[0].end_s == pytest.approx(12.5, abs=0.002)
-    assert sounding(SoundTrack(np.zeros(0, np.int16), 0.0, PLAYED_HZ)) == []
+    assert speech_spans(SoundTrack(np.zeros(0, np.int16), 0.0, PLAYED_HZ)) == []
 
 
 def test_a_voice_is_found_to_the_sample() -> None:
     heard = np.zeros(5 * HEARD_HZ, np.int16)
     heard[33_333 : 33_333 + len(said("two"))] = said("two") // 3
-    found = find(said("two"), SoundTrack(heard, 2.0, HEARD_HZ), 2.0)
+    found = find_voice(said("two"), SoundTrack(heard, 2.0, HEARD_HZ), 2.0)
     assert found is not None and found.similarity == pytest.approx(1.0, abs=0.01)
     assert found.at_s == pytest.approx(2.0 + 33_333 / HEARD_HZ, abs=1 / HEARD_HZ)
-    assert find(said("two"), SoundTrack(heard[:100], 0.0, HEARD_HZ), 0.0) is None
+    assert find_voice(said("two"), SoundTrack(heard[:100], 0.0, HEARD_HZ), 0.0) is None
 
 
 def test_evidence_is_read_as_it_was_written(tmp_path) -> None:

@@ -10,13 +10,15 @@ import pytest
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ
 from cvi.bench.agreement import STEPS, agreements, with_journal, with_own_barge_ins
-from cvi.bench.callers.block import CallerTurn
-from cvi.bench.probe.measuring import MeasuredSession, measure
-from cvi.bench.probe.tap import MouthBox, RoomSound, Tap
+from cvi.bench.callers.blocks import CallerTurn
+from cvi.bench.compare import ratio_to_cascade
+from cvi.bench.latency import RECORDED_RATIO, judge_smoke
+from cvi.bench.probe.evidence import Evidence
+from cvi.bench.probe.session_measurement import MeasuredSession, measure
+from cvi.bench.probe.tap import MemorySink, MouthBox, RoomSound, Tap
 from cvi.bench.run import Run, Variant
-from cvi.bench.smoke import RECORDED_RATIO, judge_smoke
-from cvi.bench.tables import print_latency_run, ratio
-from cvi.bench.variants import CASCADE_SILENCE_S, policies
+from cvi.bench.tables import print_latency_run
+from cvi.bench.variants import CASCADE_SILENCE_S, CallerRoute, variant_setups
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.events import DraftStarted, Event, ReplyFirstAudio, TurnCommitted
@@ -47,24 +49,25 @@ def hold(
         turns.append(
             CallerTurn(f"t{number}", kind, text, at_s - 0.1, end_s + 0.3, at_s, end_s, into_reply_s=into)
         )
-    (policy,) = [policy for policy in policies("cascade") if policy.name == variant]
+    (setup,) = [one for one in variant_setups("cascade", [CallerRoute()]) if one.name == variant]
 
-    async def converse() -> tuple[Tap, list[Event]]:
+    async def converse() -> tuple[Evidence, list[Event]]:
         loop = asyncio.get_running_loop()
         clock = Clock()
-        tap = Tap(ScriptedTransport(clock, caller), "made", mouth=MouthBox(0, 4, 0, 4), now=loop.time)
+        sink = MemorySink(MouthBox(0, 4, 0, 4))
+        tap = Tap(ScriptedTransport(clock, caller), sink, now=loop.time)
         journal = Journal(None, clock)
-        layers = policy.layers(
+        layers = setup.layers(
             SpeechEngines(FakeVad(), FakeStt(vocabulary), FakeLlm([answer], token_s=0.05), FakeTts())
         )
-        settings = policy.settings(ConversationSettings("made", "You are a test."))
+        settings = setup.settings(ConversationSettings("made", "You are a test."))
         conversation = Conversation(settings, layers, fake_render, tap, journal, clock)
         await conversation.run()
         await tap.close()
-        return tap, list(journal.events or [])
+        return sink.evidence("made", tap.fps, tap.zero_s), list(journal.events or [])
 
-    tap, events = run_virtual(converse())
-    return measure(tap.evidence(), turns, caller, variant), events
+    evidence, events = run_virtual(converse())
+    return measure(evidence, turns, caller, variant), events
 
 
 def test_what_is_measured_is_what_the_journal_says() -> None:
@@ -136,7 +139,7 @@ def test_the_ratio_pairs_the_same_turns(capsys: pytest.CaptureFixture[str]) -> N
     from rich.console import Console
 
     run = run_of(("cvi", *hold(SAID)), ("cascade", *hold(SAID, "cascade")))
-    found = ratio(run)
+    found = ratio_to_cascade(run)
     assert found is not None and found.n_a == 3 and found.ratio.value < 0.5
     print_latency_run(run, Console(width=100))
     shown = capsys.readouterr().out
@@ -163,13 +166,13 @@ def test_smoke_fails_when_being_fast_is_broken() -> None:
 def test_a_room_adds_noise_and_the_personas_own_sound() -> None:
     bed = np.arange(100, 400, dtype=np.int16)
     quiet = RoomSound(bed)
-    heard = np.concatenate([quiet.around(np.zeros(160, np.int16)) for _ in range(4)])
+    heard = np.concatenate([quiet.add_to(np.zeros(160, np.int16)) for _ in range(4)])
     assert heard[:300].tolist() == bed.tolist() and heard[300:310].tolist() == bed[:10].tolist()
 
     echo = RoomSound(None, echo_db=-20, echo_delay_ms=100)
     tone = (8000 * np.sin(2 * np.pi * 440 * np.arange(PLAYED_HZ) / PLAYED_HZ)).astype(np.int16)
     for start in range(0, PLAYED_HZ, 960):
         echo.played(tone[start : start + 960])
-    back = np.concatenate([echo.around(np.zeros(160, np.int16)) for _ in range(90)]).astype(float)
+    back = np.concatenate([echo.add_to(np.zeros(160, np.int16)) for _ in range(90)]).astype(float)
     assert not back[: round(0.099 * HEARD_HZ)].any()
     assert np.abs(back[2400:]).max() == pytest.approx(800, rel=0.02)

@@ -20,13 +20,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cvi.bench.callers.acoustics import Noise
 from cvi.errors import UsageError
 from cvi.transport.scenario import read_yaml
 
 FOLDER = Path(__file__).parent.parent / "scenarios"
 Kind = Literal["question", "pause", "barge_in", "backchannel", "noise", "reverb", "accent", "echo"]
 OVER_A_REPLY = ("barge_in", "backchannel")
+NoiseKind = Literal["quiet", "fan", "street", "babble"]
 
 
 class _Strict(BaseModel):
@@ -40,7 +40,7 @@ class RoomAcoustics(_Strict):
     the persona's own sound comes back through the microphone and its echo canceller, `echo_delay_ms` later.
     """
 
-    noise: Noise = "quiet"
+    noise: NoiseKind = "quiet"
     snr_db: float | None = Field(default=None, ge=-20, le=60)
     rt60_s: float | None = Field(default=None, gt=0.05, le=3)
     direct_db: float = Field(default=6.0, ge=-20, le=40)
@@ -63,16 +63,21 @@ class RecipeTurn(_Strict):
 
     @property
     def text(self) -> str:
+        """The words, without the marks of pauses."""
         return " ".join(self.say.replace("|", " ").split())
 
 
 class RecipeBlock(_Strict):
+    """One conversation in one room."""
+
     name: str = Field(pattern=r"^[a-z0-9-]+$")
     room: RoomAcoustics = RoomAcoustics()
     turns: tuple[RecipeTurn, ...] = Field(min_length=1)
 
 
 class Recipe(_Strict):
+    """A named set of callers; the same `seed` gives the same noise."""
+
     name: str = Field(pattern=r"^[a-z0-9-]+$")
     about: str = ""
     seed: int = 0
@@ -80,6 +85,7 @@ class Recipe(_Strict):
 
     @property
     def turns(self) -> tuple[RecipeTurn, ...]:
+        """All blocks' turns, in order."""
         return tuple(turn for block in self.blocks for turn in block.turns)
 
 
@@ -95,8 +101,8 @@ def find_recipe(name: str) -> Path:
         return path
     known = {shipped.stem: shipped for shipped in shipped_recipes()}
     if name not in known:
-        there = ", ".join(known)
-        raise UsageError(f"There is no set of callers '{name}'.", f"There are: {there}; or give a .yaml.")
+        names = ", ".join(known)
+        raise UsageError(f"There is no set of callers '{name}'.", f"There are: {names}; or give a .yaml.")
     return known[name]
 
 

@@ -1,1 +1,8 @@
-"""The probe: what was heard and seen, taken down outside the program's bookkeeping, and read again."""
+"""Measures a conversation from outside: records its sound and mouth, and reads latencies from the recording.
+
+In: what passes between a conversation and its transport (`Tap`), and the labels of the recorded callers.
+Out: `Evidence` (blocks of sound, small pictures of the mouth, each with the time it was handed over) and
+`measure`'s records of turns, interruptions, gaps and sync. Reads no journal and no label of the program.
+Imports audio, transport and face protocols; of the bench only `callers` and `run`.
+Start at `tap.py`, then `measurement.py`.
+"""

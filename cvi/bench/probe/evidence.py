@@ -1,4 +1,4 @@
-"""What an ear and an eye took down in one session: blocks of sound and pictures of the mouth, with times.
+"""What the probe recorded in one session: blocks of sound and pictures of the mouth, with times.
 
 Times are seconds by the probe's own clock; a block's time is when it was handed over. Nothing here comes
 from the program's journal, labels or presentation times.
@@ -7,7 +7,6 @@ from the program's journal, labels or presentation times.
 from __future__ import annotations
 
 import dataclasses
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -16,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ, Pcm
-from cvi.errors import CviError, UsageError
+from cvi.errors import UsageError
+from cvi.files import replacing
 
 Times = npt.NDArray[np.float64]
 # Small pictures of the mouth, (n, rows, columns); int16 of 64 steps a grey level, so that none is lost.
@@ -51,13 +51,13 @@ class Evidence:
     sound_times_s: Times | None = None
 
     def caller(self) -> SoundTrack:
-        """The caller's side as one sound."""
+        """The caller's blocks as one sound."""
         period_s = self.caller_pcm.shape[1] / HEARD_HZ
-        return laid(even(self.caller_times_s, period_s) - period_s, self.caller_pcm, HEARD_HZ)
+        return lay_blocks(evened(self.caller_times_s, period_s) - period_s, self.caller_pcm, HEARD_HZ)
 
     def persona(self) -> SoundTrack:
-        """The persona's side as one sound."""
-        return laid(self.sounded_s(), self.persona_pcm, PLAYED_HZ, self.flush_times_s)
+        """The persona's blocks as one sound."""
+        return lay_blocks(self.sounded_s(), self.persona_pcm, PLAYED_HZ, self.flush_times_s)
 
     def sounded_s(self) -> Times:
         """When each block of the persona's sound began to be heard."""
@@ -67,22 +67,14 @@ class Evidence:
         """When each frame was seen, (m,), and where its sound came with it, when that began."""
         if self.sound_times_s is not None:
             return self.frame_times_s
-        return even(self.frame_times_s, 1 / self.fps)
+        return evened(self.frame_times_s, 1 / self.fps)
 
 
 def save_evidence(evidence: Evidence, path: Path) -> None:
-    """All of it, in one .npz, whole or not at all. Raises CviError."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Write all of it into one .npz, whole or not at all. Raises CviError."""
     fields = {field.name: getattr(evidence, field.name) for field in dataclasses.fields(evidence)}
-    fields = {name: value for name, value in fields.items() if value is not None}
-    try:
-        with part.open("wb") as file:
-            np.savez_compressed(file, **fields)
-        part.replace(path)
-    except OSError as error:
-        raise CviError(f"{path} cannot be written: {error.strerror}.", "Free some room.") from error
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path, durable=False) as part, part.open("wb") as file:
+        np.savez_compressed(file, **{name: value for name, value in fields.items() if value is not None})
 
 
 def load_evidence(path: Path) -> Evidence:
@@ -96,6 +88,11 @@ def load_evidence(path: Path) -> Evidence:
         raise UsageError(f"{path} is no evidence of a session.", "Give a .npz of a run's folder.") from error
 
 
+def stacked(blocks: list[Pcm], samples: int) -> Pcm:
+    """Blocks of `samples` each as one array (n, samples)."""
+    return np.stack(blocks) if blocks else np.zeros((0, samples), np.int16)
+
+
 @dataclass(frozen=True, slots=True)
 class SoundTrack:
     """A sound on the session's axis: `pcm[0]` is heard at `start_s`."""
@@ -106,7 +103,8 @@ class SoundTrack:
 
     @property
     def end_s(self) -> float:
-        return self.start_s + len(self.pcm) / self.rate_hz
+        """When its last sample has been heard."""
+        return self.time_s(len(self.pcm))
 
     def between(self, from_s: float, to_s: float) -> Pcm:
         """The samples of a span, as far as the track goes."""
@@ -115,10 +113,11 @@ class SoundTrack:
         return self.pcm[first:last]
 
     def time_s(self, sample: int) -> float:
+        """When the sample of this index is heard."""
         return self.start_s + sample / self.rate_hz
 
 
-def even(times_s: Times, period_s: float) -> Times:
+def evened(times_s: Times, period_s: float) -> Times:
     """Hand-over times without the small delays that a device's buffer evens out; larger ones stay."""
     late_s = lateness_s(times_s, period_s)
     return np.where(late_s <= DEVICE_BUFFER_S, times_s - late_s, times_s)
@@ -132,14 +131,14 @@ def lateness_s(times_s: Times, period_s: float) -> Times:
     if not len(times_s):
         return times_s
     late = times_s - np.arange(len(times_s)) * period_s
-    around = round(_PACE_S / period_s)
-    padded = np.pad(late, around, constant_values=np.inf)
-    pace = np.lib.stride_tricks.sliding_window_view(padded, 2 * around + 1).min(axis=1)
+    reach = round(_PACE_S / period_s)
+    padded = np.pad(late, reach, constant_values=np.inf)
+    pace = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).min(axis=1)
     return np.asarray(late - pace)
 
 
-def laid(starts_s: Times, blocks: Pcm, rate_hz: int, flushes_s: Times | None = None) -> SoundTrack:
-    """Blocks (n, samples) laid where they were heard. A later block covers what is left of an earlier one;
+def lay_blocks(starts_s: Times, blocks: Pcm, rate_hz: int, flushes_s: Times | None = None) -> SoundTrack:
+    """Blocks (n, samples) put where they were heard. A later block covers what is left of an earlier one;
     where none was handed over there is silence. After a flush the rest of its block fades in 5 ms."""
     if not len(starts_s):
         return SoundTrack(np.zeros(0, np.int16), 0.0, rate_hz)

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from cvi.audio.block import HEARD_HZ, Pcm
-from cvi.bench.callers.block import CallerBlock, CallerTurn, build_blocks
+from cvi.bench.callers.blocks import CallerBlock, CallerTurn, build_blocks
 from cvi.bench.callers.recipe import find_recipe, load_recipe
 from cvi.bench.recordings.labels import (
     SHORTEST_SILENCE_S,

@@ -1,4 +1,4 @@
-"""The far ear: packets of sound made an even stream, held back as a browser holds them back.
+"""The far end's audio: packets of sound made an even stream, held back as a browser holds them back.
 
 A loudspeaker asks for 10 ms at a time, at exact times; what it is given depends on the packets that had
 arrived by then, and on nothing else. So a process that wakes late hears no worse. A sample is played
@@ -15,8 +15,7 @@ import numpy as np
 
 from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.audio.resample import Resampler
-from cvi.bench.remote_peer.rtp_timestamps import RtpTimeline
-from cvi.transport.webrtc.opus import OpusDecoder
+from cvi.transport.webrtc.opus import OpusDecoder, unwrapped
 
 RTP_HZ = 48_000
 PERIOD_S = 0.010
@@ -33,16 +32,44 @@ _FASTEST_S, _LATE_S = 30.0, 5.0
 _QUIET = 50
 
 
+class RtpTimeline:
+    """The timestamps of one stream as numbers that do not wrap, and their place in the sender's time.
+
+    `unwrapped` must be told a timestamp at least every half turn of the counter (hours), in any order.
+    """
+
+    def __init__(self, rate_hz: int) -> None:
+        self.rate_hz = rate_hz
+        self._newest: int | None = None
+        self._zeros_s: list[float] = []
+
+    def unwrapped(self, timestamp: int) -> int:
+        """The timestamp as a number that does not wrap."""
+        at = unwrapped(timestamp, self._newest)
+        self._newest = at if self._newest is None else max(self._newest, at)
+        return at
+
+    def reported(self, ntp_timestamp: int, timestamp: int) -> None:
+        """A sender report (RFC 3550, 6.4.1): `timestamp` belongs to `ntp_timestamp` (32.32 bits)."""
+        if self._newest is not None:
+            self._zeros_s.append(ntp_timestamp / 2**32 - self.unwrapped(timestamp) / self.rate_hz)
+
+    @property
+    def zero_s(self) -> float | None:
+        """The sender's time of unwrapped timestamp 0, s; None before the first report."""
+        return float(np.median(self._zeros_s)) if self._zeros_s else None
+
+
 class AudioReceiver:
     """`arrived` in the order of arrival, `period` in the order of playing; one thread. Times are seconds of
     one monotonic clock.
 
     `lost` packets were made up of silence, `late` ones came after their time; `dry` periods had no sound to
-    play. `axis` is the stream's.
+    play. `timeline` is the stream's.
     """
 
     def __init__(self) -> None:
-        self.axis = RtpTimeline(RTP_HZ)
+        self.timeline = RtpTimeline(RTP_HZ)
         self.lost = self.late = self.dry = 0
         self._inbox: deque[tuple[float, int, bytes]] = deque()
         self._waiting: dict[int, bytes] = {}
@@ -66,7 +93,7 @@ class AudioReceiver:
     def arrived(self, at_s: float, timestamp: int, payload: bytes) -> None:
         """An Opus packet with its RTP timestamp."""
         if payload:
-            self._inbox.append((at_s, self.axis.unwrapped(timestamp), payload))
+            self._inbox.append((at_s, self.timeline.unwrapped(timestamp), payload))
 
     def period(self, at_s: float) -> Pcm | None:
         """What is played in the 10 ms from `at_s` on, (PERIOD,) at PLAYED_HZ; None where there is nothing."""

@@ -1,41 +1,175 @@
-"""The far end of a call: a connection of its own, a caller at its microphone, an ear and an eye.
+"""The far end of a measured call: `python -m cvi.bench.remote_peer.endpoint`, a participant like a browser.
 
-It goes the way a browser goes: it offers, speaks Opus from a sound card's clock, has its camera on, holds
-back what it hears as a browser does, and shows a picture when its sound is heard, or as soon as it is
-decoded where that is later. Pictures are only decoded when the call is over: on this one machine their
-decoding would take from the system under measurement what a participant's own machine has.
+It offers, speaks Opus from an audio device's clock, has its camera on, holds back what it hears as a browser
+does, and shows a picture when its sound is heard, or when it is decoded where that is later. Pictures are
+only decoded when the call is over: on this one machine their decoding would take from the system under
+measurement what a participant's own machine has.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
-from aiortc.mediastreams import MediaStreamTrack
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtcconfiguration import RTCBundlePolicy
 from aiortc.rtp import RtcpSrPacket
 
-from cvi.audio.block import PLAYED_HZ, Pcm
-from cvi.bench.probe.evidence import Evidence, Times
+from cvi.audio.block import HEARD_HZ, PLAYED_HZ, Pcm
+from cvi.bench.probe.evidence import Evidence, Times, save_evidence, stacked
 from cvi.bench.probe.tap import MouthBox, RoomSound
-from cvi.bench.remote_peer.audio_device import SLICE, AudioDevice, MicrophoneTrack
-from cvi.bench.remote_peer.audio_receiver import PERIOD, AudioReceiver
-from cvi.bench.remote_peer.rtp_timestamps import RtpTimeline
-from cvi.bench.remote_peer.spec import RemotePeerSpec
+from cvi.bench.remote_peer.audio_receiver import PERIOD, PERIOD_S, AudioReceiver, RtpTimeline
+from cvi.bench.remote_peer.call_messages import (
+    TO_FAR_END,
+    CallerOver,
+    EndCall,
+    RemotePeerCost,
+    RemotePeerSpec,
+    ReplyEnded,
+    SdpAnswer,
+    SdpOffer,
+    ToFarEnd,
+)
 from cvi.bench.remote_peer.video_receiver import Codec, PictureAssembler, PicturePacket, VideoReceiver
+from cvi.child_process import ParentPipe, claim_stdout
+from cvi.errors import CviError
 from cvi.media.decode import read_audio
 from cvi.media.readers import AudioReader
 from cvi.testing.participant import CameraTrack
+from cvi.transport.caller import CallerTrack
+from cvi.transport.scenario import Segment
+from cvi.transport.webrtc.audio_output import OpusEncoder
 from cvi.transport.webrtc.peer import CHANNEL
 
+if TYPE_CHECKING:
+    from av.packet import Packet
+
 T = TypeVar("T")
+SLICE_S = 0.020
+SLICE = HEARD_HZ // 50
+_RTP_SLICE = 960
+# A reply is audible above -50 dB.
+_AUDIBLE = 100
 _NO_MOUTH = MouthBox(0, 2, 0, 2)
 # aiortc keeps a receiver's buffer under this name: `cvi/transport/webrtc/peer.py` says more.
 _BUFFER = "_RTCRtpReceiver__jitter_buffer"
+
+
+class MicrophoneTrack(MediaStreamTrack):
+    """What the microphone gives, as packets: `put` on the event loop, the sender calls `recv`.
+
+    What is spoken before there is a sender is lost, as it is in a browser.
+    """
+
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._encoder = OpusEncoder(HEARD_HZ)
+        self._slices: asyncio.Queue[tuple[int, Pcm] | None] = asyncio.Queue()
+        self._spoken = 0
+        self._wanted = False
+
+    def put(self, pcm: Pcm) -> None:
+        """SLICE samples at HEARD_HZ that have just been spoken."""
+        self._spoken += 1
+        if self._wanted:
+            self._slices.put_nowait((self._spoken, pcm))
+
+    async def recv(self) -> Packet[Any]:
+        """The next packet. Raises MediaStreamError when the track is stopped."""
+        self._wanted = True
+        spoken = await self._slices.get() if self.readyState == "live" else None
+        if spoken is None:
+            raise MediaStreamError
+        number, pcm = spoken
+        return self._encoder.encode(pcm, number * _RTP_SLICE)
+
+    def stop(self) -> None:
+        """End the track."""
+        super().stop()
+        self._slices.put_nowait(None)
+
+
+class AudioDevice:
+    """A sound card with one clock: every 10 ms a period is played, every 20 ms a slice is spoken, at exact
+    times. Event loop only.
+
+    The caller's segments wait for replies as they do with the file transport: `reply_ended` begins the
+    caller's time at its first call. `on_over` is called when everything has been said.
+    """
+
+    def __init__(
+        self,
+        receiver: AudioReceiver,
+        track: MicrophoneTrack,
+        room: RoomSound,
+        sound: AudioReader,
+        segments: Sequence[Segment],
+        on_over: Callable[[], None],
+    ) -> None:
+        self.spoken: list[tuple[float, Pcm]] = []
+        """When each slice had been spoken, and the slice with the room's sound."""
+        self.held_s: list[float] = []
+        """How long the receiver held back each period."""
+        self.played: list[tuple[float, int, Pcm]] = []
+        """When each period began to be heard, its position on the stream's axis, and the period."""
+        self._receiver, self._track, self._room = receiver, track, room
+        self._sound, self._segments = sound, segments
+        self._on_over: Callable[[], None] | None = on_over
+        self._caller: CallerTrack | None = None
+        self._begun_s = 0.0
+        self._spoken_to = 0
+        self._now_s = 0.0
+
+    def reply_ended(self) -> None:
+        """The caller may go on, a moment later."""
+        if self._caller is None:
+            self._caller = CallerTrack(self._sound, self._segments)
+            self._begun_s = self._now_s
+        self._caller.reply_ended(self._now_s - self._begun_s)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        loop = asyncio.get_running_loop()
+        zero_s, ticks = loop.time(), 0
+        while True:
+            self._now_s = zero_s + ticks * PERIOD_S
+            await asyncio.sleep(max(self._now_s - loop.time(), 0.0))
+            self._play()
+            if ticks % 2 == 0:
+                self._speak()
+            ticks += 1
+
+    def _play(self) -> None:
+        period = self._receiver.period(self._now_s)
+        if period is None:
+            return
+        self.held_s.append(self._receiver.hold_s)
+        self.played.append((self._now_s, self._receiver.began, period))
+        self._room.played(period)
+        if self._caller is not None and int(np.abs(period).max()) > _AUDIBLE:
+            self._caller.persona_heard(self._now_s + PERIOD_S - self._begun_s)
+
+    def _speak(self) -> None:
+        pcm = np.zeros(SLICE, np.int16)
+        caller = self._caller
+        if caller is not None:
+            pcm = caller.read(self._spoken_to, self._spoken_to + SLICE)
+            self._spoken_to += SLICE
+            caller.forget(self._spoken_to)
+            if self._on_over is not None and caller.over_at is not None and self._spoken_to >= caller.over_at:
+                self._on_over()
+                self._on_over = None
+        spoken = self._room.add_to(pcm)
+        self.spoken.append((self._now_s, spoken))
+        self._track.put(spoken)
 
 
 class RemotePeer:
@@ -46,17 +180,17 @@ class RemotePeer:
     """
 
     def __init__(self, spec: RemotePeerSpec, on_over: Callable[[], None]) -> None:
-        self.ear = AudioReceiver()
-        self.eye = VideoReceiver(spec.mouth or _NO_MOUTH, spec.size)
+        self.audio = AudioReceiver()
+        self.video = VideoReceiver(spec.mouth or _NO_MOUTH, spec.size)
         self.pictures = PictureAssembler()
         self._spec = spec
         self._sound = AudioReader(spec.audio)
-        bed = read_audio(spec.bed) if spec.bed is not None else None
-        voice = MicrophoneTrack()
-        self.card = AudioDevice(
-            self.ear,
-            voice,
-            RoomSound(bed, spec.echo_db, spec.echo_delay_ms),
+        noise = read_audio(spec.noise) if spec.noise is not None else None
+        track = MicrophoneTrack()
+        self.device = AudioDevice(
+            self.audio,
+            track,
+            RoomSound(noise, spec.echo_db, spec.echo_delay_ms),
             self._sound,
             spec.segments,
             on_over,
@@ -64,24 +198,38 @@ class RemotePeer:
         self._playing: asyncio.Task[None] | None = None
         # An empty list, not none: with none aiortc asks a public server.
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
-        self._pc.addTrack(voice)
+        self._pc.addTrack(track)
         self._pc.addTransceiver(CameraTrack(), "sendrecv")
         self._pc.createDataChannel(CHANNEL)
         self._pc.on("track", self._on_track)
 
     async def join(self, signal: Callable[[str], Awaitable[str]]) -> None:
-        """Send an offer through `signal` and take its answer; from now on the sound card runs."""
+        """Send an offer through `signal` and take its answer; from now on the audio device runs."""
         await self._pc.setLocalDescription(await self._pc.createOffer())
         answer = await signal(self._pc.localDescription.sdp)
         await self._pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
-        self._playing = asyncio.create_task(self.card.run(), name="sound-card")
+        self._playing = asyncio.create_task(self.device.run(), name="audio-device")
 
     def reply_ended(self) -> None:
         """The persona's reply is over, or nothing was to be said: the caller may go on."""
-        self.card.reply_ended()
+        self.device.reply_ended()
+
+    def cost(self, cpu_s: float, wall_s: float) -> RemotePeerCost:
+        """What the call took and what did not arrive, after `leave`."""
+        held_s = self.device.held_s
+        return RemotePeerCost(
+            cpu_s=cpu_s,
+            wall_s=wall_s,
+            lost=self.audio.lost,
+            late=self.audio.late,
+            dry=self.audio.dry,
+            pictures_lost=self.pictures.lost + self.video.skipped + self.video.broken,
+            held_ms=round(1000 * float(np.median(held_s)), 1) if held_s else 0.0,
+            widths=tuple(sorted(self.video.widths)),
+        )
 
     async def while_playing(self, work: Coroutine[Any, Any, T]) -> T:
-        """What `work` gives; raises what the sound card raised, should it fail before that."""
+        """What `work` gives; raises what the audio device raised, should it fail before that."""
         assert self._playing is not None, "after `join`"
         working = asyncio.create_task(work)
         try:
@@ -93,35 +241,29 @@ class RemotePeer:
             working.cancel()
 
     async def leave(self) -> None:
-        """Hang up, and look at all the pictures that came."""
+        """Hang up, and decode all the pictures that came."""
         if self._playing is not None:
             self._playing.cancel()
             await asyncio.gather(self._playing, return_exceptions=True)
         await self._pc.close()
-        await asyncio.to_thread(self.eye.close)
+        await asyncio.to_thread(self.video.close)
         self._sound.close()
 
-    @property
-    def held_ms(self) -> float:
-        """How long the ear held sound back, the median over all periods."""
-        held_s = self.card.held_s
-        return round(1000 * float(np.median(held_s)), 1) if held_s else 0.0
-
     def evidence(self, zero_s: float) -> Evidence:
-        """Everything taken down, after `leave`; `zero_s` is when the conversation began."""
-        spoken, played = self.card.spoken, self.card.played
+        """Everything recorded, after `leave`; `zero_s` is when the conversation began."""
+        spoken, played = self.device.spoken, self.device.played
         heard_s = np.array([at_s for at_s, _, _ in played])
-        decoded_s = np.array([at_s for at_s, _ in self.eye.seen])
-        media = np.array([at for _, at in self.eye.seen], np.float64)
+        decoded_s = np.array([at_s for at_s, _ in self.video.seen])
+        media = np.array([at for _, at in self.video.seen], np.float64)
         shown_s = np.maximum(decoded_s, self._with_sound(media, heard_s))
         return Evidence(
             session=self._spec.session,
             fps=self._spec.fps,
             caller_times_s=np.array([at_s for at_s, _ in spoken]) - zero_s,
-            caller_pcm=_stacked([pcm for _, pcm in spoken], SLICE),
+            caller_pcm=stacked([pcm for _, pcm in spoken], SLICE),
             frame_times_s=np.maximum.accumulate(shown_s) - zero_s,
-            persona_pcm=_stacked([pcm for _, _, pcm in played], PERIOD),
-            mouths=self.eye.mouths if self._spec.mouth is not None else None,
+            persona_pcm=stacked([pcm for _, _, pcm in played], PERIOD),
+            mouths=self.video.mouths if self._spec.mouth is not None else None,
             flush_times_s=np.zeros(0),
             sound_times_s=heard_s - zero_s,
         )
@@ -129,11 +271,11 @@ class RemotePeer:
     def _with_sound(self, media: Times, heard_s: Times) -> Times:
         """When the sound of each picture's timestamp was heard, by the sender's reports; long ago where
         nobody knows."""
-        sound_zero_s, picture_zero_s = self.ear.axis.zero_s, self.eye.axis.zero_s
+        sound_zero_s, picture_zero_s = self.audio.timeline.zero_s, self.video.timeline.zero_s
         if sound_zero_s is None or picture_zero_s is None or not len(heard_s):
             return np.full(len(media), -np.inf)
-        at_s = media / self.eye.axis.rate_hz + picture_zero_s - sound_zero_s
-        began = np.array([position for _, position, _ in self.card.played]) / PLAYED_HZ
+        at_s = media / self.video.timeline.rate_hz + picture_zero_s - sound_zero_s
+        began = np.array([position for _, position, _ in self.device.played]) / PLAYED_HZ
         return np.asarray(np.interp(at_s, began, heard_s, left=-np.inf, right=-np.inf))
 
     # -- what the connection gives ----------------------------------------------------------------
@@ -142,11 +284,11 @@ class RemotePeer:
         receiver = next(one for one in self._pc.getReceivers() if one.track is track)
         assert hasattr(receiver, _BUFFER), "this version of aiortc keeps its jitter buffer elsewhere"
         if track.kind == "audio":
-            setattr(receiver, _BUFFER, _SoundPackets(self.ear))
-            _hear_reports(receiver, self.ear.axis)
+            setattr(receiver, _BUFFER, _SoundPackets(self.audio))
+            _note_reports(receiver, self.audio.timeline)
         else:
-            setattr(receiver, _BUFFER, _PicturePackets(self.pictures, self.eye, self._codec))
-            _hear_reports(receiver, self.eye.axis)
+            setattr(receiver, _BUFFER, _PicturePackets(self.pictures, self.video, self._codec))
+            _note_reports(receiver, self.video.timeline)
 
     def _codec(self) -> Codec:
         """The persona's picture's, as it was answered."""
@@ -158,44 +300,100 @@ class RemotePeer:
 
 
 class _SoundPackets:
-    """In the place of a receiver's jitter buffer: packets go to the ear, aiortc decodes none."""
+    """In the place of a receiver's jitter buffer: packets go to the audio receiver, aiortc decodes none."""
 
-    def __init__(self, ear: AudioReceiver) -> None:
-        self._ear = ear
+    def __init__(self, receiver: AudioReceiver) -> None:
+        self._receiver = receiver
 
     def add(self, packet: Any) -> tuple[bool, None]:
-        self._ear.arrived(time.monotonic(), packet.timestamp, packet._data)
+        self._receiver.arrived(time.monotonic(), packet.timestamp, packet._data)
         return False, None
 
 
 class _PicturePackets:
     """The same for pictures; the first value asks the sender for a key frame."""
 
-    def __init__(self, pictures: PictureAssembler, eye: VideoReceiver, codec: Callable[[], Codec]) -> None:
-        self._pictures, self._eye, self._codec = pictures, eye, codec
+    def __init__(
+        self, pictures: PictureAssembler, receiver: VideoReceiver, codec: Callable[[], Codec]
+    ) -> None:
+        self._pictures, self._receiver, self._codec = pictures, receiver, codec
 
     def add(self, packet: Any) -> tuple[bool, None]:
         now_s = time.monotonic()
         piece = PicturePacket(packet.timestamp, bool(packet.marker), packet._data)
         whole, lost = self._pictures.add(now_s, packet.sequence_number, piece)
         for timestamp, data in whole:
-            self._eye.show(now_s, self._codec(), timestamp, data)
+            self._receiver.show(now_s, self._codec(), timestamp, data)
         if lost:
-            self._eye.lost(now_s)
-        return self._eye.takes_key_wish(now_s), None
+            self._receiver.lost(now_s)
+        return self._receiver.takes_key_wish(now_s), None
 
 
-def _hear_reports(receiver: Any, axis: RtpTimeline) -> None:
+def _note_reports(receiver: Any, timeline: RtpTimeline) -> None:
     """Sender reports tell what timestamps of sound and picture belong together."""
     handle = receiver._handle_rtcp_packet
 
     async def handle_and_note(packet: Any) -> None:
         if isinstance(packet, RtcpSrPacket):
-            axis.reported(packet.sender_info.ntp_timestamp, packet.sender_info.rtp_timestamp)
+            timeline.reported(packet.sender_info.ntp_timestamp, packet.sender_info.rtp_timestamp)
         await handle(packet)
 
     receiver._handle_rtcp_packet = handle_and_note
 
 
-def _stacked(blocks: list[Pcm], samples: int) -> Pcm:
-    return np.stack(blocks) if blocks else np.zeros((0, samples), np.int16)
+async def attend(pipe: ParentPipe[ToFarEnd]) -> None:
+    """One call, from the spec to the evidence. Raises CviError."""
+    spec = await _next(pipe)
+    assert isinstance(spec, RemotePeerSpec), "the spec comes first"
+    far_end = RemotePeer(spec, lambda: pipe.send(CallerOver()))
+
+    async def signal(offer: str) -> str:
+        pipe.send(SdpOffer(sdp=offer))
+        answer = await _next(pipe)
+        assert isinstance(answer, SdpAnswer), "an answer follows the offer"
+        return answer.sdp
+
+    began_cpu_s, began_s = time.process_time(), time.monotonic()
+    try:
+        await far_end.join(signal)
+        while not isinstance(message := await far_end.while_playing(_next(pipe)), EndCall):
+            if isinstance(message, ReplyEnded):
+                far_end.reply_ended()
+        cpu_s, wall_s = time.process_time() - began_cpu_s, time.monotonic() - began_s
+    finally:
+        await far_end.leave()
+    await asyncio.to_thread(save_evidence, far_end.evidence(message.zero_s), spec.evidence)
+    pipe.send(far_end.cost(cpu_s, wall_s))
+
+
+async def _next(pipe: ParentPipe[ToFarEnd]) -> ToFarEnd:
+    message = await pipe.receive()
+    if message is None:
+        raise CviError("The near end has gone.")
+    return message
+
+
+async def _run() -> int:
+    pipe = ParentPipe(claim_stdout(), TO_FAR_END)
+    await pipe.open()
+    try:
+        await attend(pipe)
+    except CviError as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        await pipe.close()
+    return 0
+
+
+def main() -> None:
+    """Attend one call; exit status 1 with a line on standard error for an error of ours."""
+    # The audio device must not wait five milliseconds for another thread.
+    sys.setswitchinterval(0.001)
+    status = asyncio.run(_run())
+    sys.stderr.flush()
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""A bad network on one machine: a UDP relay that both ends of a connection take for the other."""
+"""A bad network emulated on one machine: a UDP relay that each end of a connection takes for the other."""
 
 from __future__ import annotations
 
@@ -33,51 +33,54 @@ class NetworkConditions:
 
     @staticmethod
     def of_text(text: str) -> NetworkConditions:
-        """Of what a person writes: `300kbit,5%,100ms`, each part where it is wanted. Raises UsageError."""
-        told: dict[str, float] = {}
+        """Parse `300kbit,5%,100ms`, of which any part may be left out. Raises UsageError."""
+        values: dict[str, float] = {}
         for part in text.replace(" ", "").split(","):
             found = _PART.match(part)
-            if found is None or found[2] in told:
+            if found is None or found[2] in values:
                 raise UsageError(
                     f"{text!r} is no network: {part!r} is not understood.",
                     "Give a rate, a share of lost packets and a jitter, for example 300kbit,5%,100ms.",
                 )
-            told[found[2]] = float(found[1])
-        if told.get("%", 0.0) >= 100:
+            values[found[2]] = float(found[1])
+        if values.get("%", 0.0) >= 100:
             raise UsageError(f"Nothing comes through {text!r}.", "Let less than 100 % be lost.")
         return NetworkConditions(
-            told.get("%", 0.0) / 100, told.get("ms", 0.0) / 1000, round(told.get("kbit", 0.0) * 1000)
+            values.get("%", 0.0) / 100, values.get("ms", 0.0) / 1000, round(values.get("kbit", 0.0) * 1000)
         )
 
 
 class Relay:
-    """`offer` and `answer` change the descriptions so that all packets pass here."""
+    """Carries all packets of one connection under `conditions`; `offer` and `answer` rewrite the descriptions
+    so that they pass here. Event loop only."""
 
-    def __init__(self, weather: NetworkConditions, seed: int = 1) -> None:
-        self.weather = weather
+    def __init__(self, conditions: NetworkConditions, seed: int = 1) -> None:
+        self.conditions = conditions
         self.passed = self.lost = 0
         self._random = random.Random(seed)
         self._free_at = {"up": 0.0, "down": 0.0}
         self._host = ""
-        self._client: _Side
-        self._server: _Side
+        self._client: _Socket
+        self._server: _Socket
 
     async def open(self) -> None:
+        """Bind both sockets to this machine's own address."""
         loop = asyncio.get_running_loop()
         probe = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=("192.0.2.1", 9))
         self._host = probe[0].get_extra_info("sockname")[0]
         probe[0].close()
-        for name, way in (("_client", "up"), ("_server", "down")):
-            make = partial(_Side, self, way)
-            _, variant = await loop.create_datagram_endpoint(make, local_addr=(self._host, 0))
-            setattr(self, name, variant)
+        local = (self._host, 0)
+        _, self._client = await loop.create_datagram_endpoint(partial(_Socket, self, "up"), local_addr=local)
+        _, self._server = await loop.create_datagram_endpoint(
+            partial(_Socket, self, "down"), local_addr=local
+        )
 
     def offer(self, sdp: str) -> str:
-        """What the server gets: the client lives at our server side."""
+        """The offer for the server: the client appears at our server socket."""
         return self._changed(sdp, self._server.port)[0]
 
     def answer(self, sdp: str) -> str:
-        """What the client gets; notes where the server really is."""
+        """The answer for the client; notes where the server really is."""
         changed, real = self._changed(sdp, self._client.port)
         self._server.peer = real
         return changed
@@ -99,37 +102,37 @@ class Relay:
                 given = True
         return "\r\n".join(lines), real
 
-    def passes(self, data: bytes, way: str, to: _Side) -> None:
-        loop, weather = asyncio.get_running_loop(), self.weather
+    def forward(self, data: bytes, direction: str) -> None:
+        """Lose, queue or delay one packet that came in `direction` ("up" to the server, or "down")."""
+        to = self._server if direction == "up" else self._client
+        loop, conditions = asyncio.get_running_loop(), self.conditions
         now = loop.time()
-        if self._random.random() < weather.loss:
+        if self._random.random() < conditions.loss:
             self.lost += 1
             return
         delay_s = 0.0
-        if weather.bps:
-            waits_s = max(self._free_at[way] - now, 0.0)
-            if waits_s > weather.queue_s:
+        if conditions.bps:
+            waits_s = max(self._free_at[direction] - now, 0.0)
+            if waits_s > conditions.queue_s:
                 self.lost += 1
                 return
-            self._free_at[way] = now + waits_s + len(data) * 8 / weather.bps
-            delay_s = self._free_at[way] - now
+            self._free_at[direction] = now + waits_s + len(data) * 8 / conditions.bps
+            delay_s = self._free_at[direction] - now
         self.passed += 1
-        loop.call_later(delay_s + self._random.random() * weather.jitter_s, to.send, data)
-
-    def other(self, way: str) -> _Side:
-        return self._server if way == "up" else self._client
+        loop.call_later(delay_s + self._random.random() * conditions.jitter_s, to.send, data)
 
     def close(self) -> None:
+        """Close both sockets."""
         self._client.close()
         self._server.close()
 
 
-class _Side(asyncio.DatagramProtocol):
-    """One socket; `peer` is whoever lives behind it."""
+class _Socket(asyncio.DatagramProtocol):
+    """One socket; `peer` is the address of the end behind it."""
 
-    def __init__(self, relay: Relay, way: str) -> None:
+    def __init__(self, relay: Relay, direction: str) -> None:
         self.peer: Address | None = None
-        self._relay, self._way = relay, way
+        self._relay, self._direction = relay, direction
         self._transport: Any = None
 
     def connection_made(self, transport: Any) -> None:
@@ -141,7 +144,7 @@ class _Side(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, address: Any) -> None:
         self.peer = address[:2]
-        self._relay.passes(data, self._way, self._relay.other(self._way))
+        self._relay.forward(data, self._direction)
 
     def send(self, data: bytes) -> None:
         if self.peer is not None and not self._transport.is_closing():

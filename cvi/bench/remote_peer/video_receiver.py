@@ -1,4 +1,4 @@
-"""The far eye: packets of picture made whole as they come, decoded afterwards, and cut down to the mouth.
+"""The far end's video: packets made whole pictures as they come, decoded afterwards, cut down to the mouth.
 
 aiortc's own buffer gives a picture away when the first packet of the next one has come, a whole frame
 period late; a browser goes by the mark on a picture's last packet, and so does this.
@@ -15,7 +15,7 @@ import numpy as np
 
 from cvi.bench.probe.evidence import Mouths
 from cvi.bench.probe.tap import MOUTH_SHAPE, MouthBox
-from cvi.bench.remote_peer.rtp_timestamps import RtpTimeline
+from cvi.bench.remote_peer.audio_receiver import RtpTimeline
 
 RTP_HZ = 90_000
 # A hole that has not been mended by then will not be.
@@ -105,7 +105,7 @@ class VideoReceiver:
     """
 
     def __init__(self, box: MouthBox, size: tuple[int, int]) -> None:
-        self.axis = RtpTimeline(RTP_HZ)
+        self.timeline = RtpTimeline(RTP_HZ)
         self.seen: list[tuple[float, int]] = []
         """When each picture was decoded, and its unwrapped timestamp."""
         self.widths: set[int] = set()
@@ -126,7 +126,7 @@ class VideoReceiver:
         if self._needs_key:
             self.skipped += 1
         else:
-            self._pictures.append((at_s, codec, self.axis.unwrapped(timestamp), data))
+            self._pictures.append((at_s, codec, self.timeline.unwrapped(timestamp), data))
 
     def lost(self, at_s: float) -> None:
         """Something did not come, without which what follows cannot be understood."""
@@ -168,7 +168,7 @@ class VideoReceiver:
         for frame in frames:
             self.seen.append((came_s + time.monotonic() - began_s, at))
             self.widths.add(frame.width)
-            self._mouths.append(self._fitted(frame.width).cut(_luma(frame)))
+            self._mouths.append(self._fitted(frame.width).small(_luma(frame)))
 
     def _fitted(self, width: int) -> MouthBox:
         """The box in a picture that was made smaller for a slow network."""

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from cvi.bench.compare import Row, RunComparison, compare_runs, compare_variants
-from cvi.bench.quantities import account, measured
-from cvi.bench.run import SHARE, Figure, Run, Variant
+from cvi.bench.run import SHARE, Figure, Run, Variant, account_figures, measured_figures
 from cvi.bench.run_store import RUN_NAME, as_json
-from cvi.bench.soak.series import SeriesVerdict, judge_series
+from cvi.bench.soak.trend import SeriesVerdict, judge_series
 from cvi.bench.statistics import Interval, Summary, share, summarize
 from cvi.errors import UsageError
 
@@ -135,8 +134,8 @@ def as_data(analysis: Analysis) -> dict[str, Any]:
 
 def _analyse_run(name: str, run: Run) -> RunAnalysis:
     variants = tuple(
-        VariantAnalysis(variant, _summarized(measured(variant)), _summarized(account(variant)))
-        for variant in run.variants
+        VariantAnalysis(one, _summarized(measured_figures(one)), _summarized(account_figures(one)))
+        for one in run.variants
     )
     own = next((v for name in _OWN for v in variants if v.variant.name == name), None)
     main = own or next(iter(variants), None)

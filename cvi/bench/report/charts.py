@@ -18,7 +18,7 @@ import numpy as np
 
 from cvi.bench.report.analysis import VariantFigure
 from cvi.bench.report.wording import number, verdict_words
-from cvi.bench.soak.series import SeriesVerdict
+from cvi.bench.soak.trend import SeriesVerdict
 from cvi.errors import MissingError
 
 if TYPE_CHECKING:

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from cvi.bench.quantities import ACCOUNT
 from cvi.bench.report.wording import number
-from cvi.bench.run import Mark, TurnRecord, Variant
+from cvi.bench.run import ACCOUNT, Mark, TurnRecord, Variant
 
 # What is shown of the caller's speech before its end, and of the reply after its beginning.
 _BEFORE_MS, _AFTER_MS = 500.0, 300.0
@@ -208,7 +207,7 @@ def _marks(turn: TurnRecord) -> list[Mark]:
     """The marks of a turn, or where it has none, what its account and the measurement say."""
     if turn.marks:
         return list(turn.marks)
-    labels = dict(ACCOUNT)
+    labels = ACCOUNT
     times = turn.journal | {"first_audio": turn.first_audio_ms, "first_frame": turn.first_frame_ms}
     return [Mark("caller", "speech", turn.speech_start_s, turn.speech_end_s)] + [
         Mark(lane, labels[key], turn.speech_end_s + after_ms / 1000)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cvi.bench.report.analysis import RunAnalysis, Summarized
-from cvi.bench.soak.series import SeriesVerdict, growing_series
+from cvi.bench.soak.trend import SeriesVerdict, growing_series
 from cvi.bench.statistics import Comparison, Interval
 
 _TONES = {"better": "good", "worse": "bad", "flat": "good", "not growing": "good", "growing": "bad"}

@@ -1,72 +1,84 @@
-"""An ear and an eye for hours: what passes between conversation and transport goes to disk as it comes.
+"""A soak's evidence on disk, and the series over time that are read from it.
 
-The probe's tap keeps a session in memory, which over an hour would be the very growth a soak looks for.
-This one writes records of a fixed size on a thread of its own, and they are read back span by span.
+A session in memory would over an hour be the very growth a soak looks for. So records of a fixed size are
+written on a thread, and read back span by span.
 """
 
 from __future__ import annotations
 
 import math
-import queue
-import threading
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from cvi.audio.block import HOP_SAMPLES, PLAYED_HZ, AudioBlock, Pcm
-from cvi.bench.probe.evidence import Evidence
-from cvi.bench.probe.passing import ForwardingTransport
-from cvi.bench.probe.tap import MOUTH_SHAPE, MouthBox, shrunk
+from cvi.audio.block import HOP_SAMPLES, PLAYED_HZ, Pcm
+from cvi.bench.probe.evidence import Evidence, lateness_s
+from cvi.bench.probe.mouth_motion import MouthAppearance, mouth_motion, sync_points
+from cvi.bench.probe.tap import MOUTH_SHAPE, BackgroundThread, MouthBox, shrink
+from cvi.bench.probe.waveform import Span, speech_spans
+from cvi.bench.run import Playout, SyncPoint
+from cvi.bench.statistics import theil_sen
 from cvi.media.frames import AVUnit, Frame
-from cvi.threads import step_back
-from cvi.transport.base import Transport
 
 UNITS, CALLER, FLUSHES = "units.bin", "caller.bin", "flushes.bin"
 NO_BOX = MouthBox(0, 2, 0, 2)
+# Rests within one thing said: a breath between two sentences is no end of a turn.
+CALLER_RESTS_S = 0.8
+LONGEST_ANSWER_S = 12.0
+_MINUTE_S = 60.0
+_BLOCK = np.dtype([("t", "<f8"), ("pcm", "<i2", (HOP_SAMPLES,))])
+_FLUSH = np.dtype("<f8")
 
 
-class SpoolTap(ForwardingTransport):
-    """Writes what passes into `folder`, which exists. Event loop only."""
+class SpoolSink:
+    """Writes a tap's records into `folder`, which exists: some 100 kB a second."""
 
-    def __init__(
-        self,
-        inner: Transport,
-        folder: Path,
-        mouth: MouthBox | None,
-        now: Callable[[], float] = time.monotonic,
-    ) -> None:
-        super().__init__(inner)
-        self._now = now
-        self._writer = _Writer(folder, inner.fps, mouth or NO_BOX)
+    def __init__(self, folder: Path, fps: int, mouth: MouthBox | None) -> None:
+        self._unit, self._mouth = _unit_dtype(fps), mouth or NO_BOX
+        self._files = {name: (folder / name).open("wb") for name in (UNITS, CALLER, FLUSHES)}
+        self._writing: BackgroundThread[tuple[str, float, Pcm | None, Frame | None]]
+        self._writing = BackgroundThread("cvi-soak-spool", self._write)
 
-    async def microphone(self) -> AsyncIterator[AudioBlock]:
-        async for block in super().microphone():
-            self._writer.heard(self._now(), block.pcm)
-            yield block
+    def heard(self, at_s: float, pcm: Pcm) -> None:
+        """Write a block of the caller's."""
+        self._writing.put((CALLER, at_s, pcm, None))
 
-    def present(self, unit: AVUnit) -> None:
-        super().present(unit)
-        self._writer.played(self._now(), unit.pcm, unit.frame)
+    def played(self, at_s: float, unit: AVUnit) -> None:
+        """Write a unit's sound and mouth."""
+        self._writing.put((UNITS, at_s, unit.pcm, self._mouth.crop(unit.frame)))
 
-    def flush(self) -> None:
-        super().flush()
-        self._writer.flushed(self._now())
+    def flushed(self, at_s: float) -> None:
+        """Write the time."""
+        self._writing.put((FLUSHES, at_s, None, None))
 
-    async def close(self) -> None:
-        await super().close()
-        self._writer.close()
+    def close(self) -> None:
+        """Write what is left."""
+        self._writing.close()
+        for file in self._files.values():
+            file.close()
+
+    def _write(self, item: tuple[str, float, Pcm | None, Frame | None]) -> None:
+        name, at_s, pcm, mouth = item
+        record: npt.NDArray[Any]
+        if name == FLUSHES:
+            record = np.array([at_s], _FLUSH)
+        elif mouth is None:
+            record = np.array([(at_s, pcm)], _BLOCK)
+        else:
+            record = np.array([(at_s, pcm, shrink(mouth))], self._unit)
+        self._files[name].write(record.tobytes())
 
 
 def read_spool(folder: Path, fps: int, span_s: float) -> Iterator[Evidence]:
-    """What was taken down, in spans of `span_s`, the last one half to one and a half times as long; a last
+    """What was written, in spans of `span_s`, the last one half to one and a half times as long; a last
     record cut short by a crash is left out."""
     units = _records(folder / UNITS, _unit_dtype(fps))
     caller = _records(folder / CALLER, _BLOCK)
-    flushes = _records(folder / FLUSHES, np.dtype("<f8"))
+    flushes = _records(folder / FLUSHES, _FLUSH)
     if not len(units):
         return
     begin, end = float(units["t"][0]), float(units["t"][-1])
@@ -74,18 +86,18 @@ def read_spool(folder: Path, fps: int, span_s: float) -> Iterator[Evidence]:
     for number in range(spans):
         first = begin + number * span_s
         last = first + span_s if number + 1 < spans else math.inf
-        there = units[(units["t"] >= first) & (units["t"] < last)]
+        shown = units[(units["t"] >= first) & (units["t"] < last)]
         heard = caller[(caller["t"] >= first) & (caller["t"] < last)]
-        if not len(there):
+        if not len(shown):
             continue
         yield Evidence(
             session="soak",
             fps=fps,
             caller_times_s=np.array(heard["t"]) - begin,
             caller_pcm=np.array(heard["pcm"]),
-            frame_times_s=np.array(there["t"]) - begin,
-            persona_pcm=np.array(there["pcm"]),
-            mouths=np.array(there["mouth"]),
+            frame_times_s=np.array(shown["t"]) - begin,
+            persona_pcm=np.array(shown["pcm"]),
+            mouths=np.array(shown["mouth"]),
             flush_times_s=np.array(flushes[(flushes >= first) & (flushes < last)]) - begin,
         )
 
@@ -97,60 +109,92 @@ def began_s(folder: Path, fps: int) -> float | None:
 
 
 def clear_spool(folder: Path) -> None:
-    """Remove the records: some 100 kB a second."""
+    """Remove the records."""
     for name in (UNITS, CALLER, FLUSHES):
         (folder / name).unlink(missing_ok=True)
 
 
-class _Writer:
-    """Takes records on the event loop, writes on a thread of its own.
+@dataclass(slots=True)
+class SoakReading:
+    """What was late, apart, or slow in answering; grows span by span. Series are as in a run's record,
+    seconds since the first frame. Without an `appearance` the mouth at rest is learned from each span."""
 
-    On a busy machine that thread may be seconds behind. Whole frames waiting for it would be the growth
-    that a soak looks for, so what waits is the mouth alone.
-    """
+    appearance: MouthAppearance | None = None
+    late_per_min: list[tuple[float, float]] = field(default_factory=list)
+    hand_over_ms: list[tuple[float, float]] = field(default_factory=list)
+    av_offset_ms: list[tuple[float, float]] = field(default_factory=list)
+    answer_ms: list[tuple[float, float]] = field(default_factory=list)
+    sync: list[SyncPoint] = field(default_factory=list)
+    late: int = 0
+    lateness_ms: list[float] = field(default_factory=list)
+    fps: float = 0.0
 
-    def __init__(self, folder: Path, fps: int, mouth: MouthBox) -> None:
-        self._unit, self._mouth = _unit_dtype(fps), mouth
-        self._files = {name: (folder / name).open("wb") for name in (UNITS, CALLER, FLUSHES)}
-        self._waiting: queue.SimpleQueue[tuple[str, float, Pcm | None, Frame | None] | None]
-        self._waiting = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="cvi-soak-spool", daemon=True)
-        self._thread.start()
+    @property
+    def frames(self) -> int:
+        """All that were shown."""
+        return len(self.lateness_ms)
 
-    def heard(self, at_s: float, pcm: Pcm) -> None:
-        self._waiting.put((CALLER, at_s, pcm, None))
+    def add(self, evidence: Evidence) -> None:
+        """The next span."""
+        self.fps = evidence.fps
+        self._add_lateness(evidence)
+        persona = evidence.persona()
+        replies = speech_spans(persona)
+        if evidence.mouths is not None:
+            shown_s = evidence.shown_s()
+            motion = mouth_motion(evidence.mouths, shown_s, replies, self.appearance)
+            points = sync_points(persona, motion, shown_s, evidence.fps, replies, evidence.session)
+            self.sync += points
+            self.av_offset_ms += [(point.at_s, point.offset_ms) for point in points]
+        turns = speech_spans(evidence.caller(), join_s=CALLER_RESTS_S)
+        self.answer_ms += answers_ms(turns, replies)
 
-    def played(self, at_s: float, pcm: Pcm, frame: Frame) -> None:
-        self._waiting.put((UNITS, at_s, pcm, self._mouth.copied(frame)))
+    def playout(self) -> Playout:
+        """How frames and sound came, over the whole soak."""
+        drift = theil_sen([(at / _MINUTE_S, value) for at, value in self.av_offset_ms])
+        offsets = [value for _, value in self.av_offset_ms]
+        return Playout(
+            fps=self.fps,
+            frames=self.frames,
+            late=self.late,
+            lateness_ms=tuple(self.lateness_ms),
+            sync=tuple(self.sync),
+            sync_ms=float(np.median(offsets)) if offsets else None,
+            drift_ms_per_min=(drift.value, drift.low, drift.high) if drift else None,
+        )
 
-    def flushed(self, at_s: float) -> None:
-        self._waiting.put((FLUSHES, at_s, None, None))
+    def series(self) -> dict[str, tuple[tuple[float, float], ...]]:
+        """The series that are not empty, by their names in the record."""
+        names = ("late_per_min", "hand_over_ms", "av_offset_ms", "answer_ms")
+        return {name: tuple(points) for name in names if (points := getattr(self, name))}
 
-    def close(self) -> None:
-        if self._thread.is_alive():
-            self._waiting.put(None)
-            self._thread.join()
-
-    def _run(self) -> None:
-        step_back(5)
-        try:
-            while (item := self._waiting.get()) is not None:
-                name, at_s, pcm, mouth = item
-                record: npt.NDArray[Any]
-                if name == FLUSHES:
-                    record = np.array([at_s], "<f8")
-                elif name == CALLER:
-                    record = np.array([(at_s, pcm)], _BLOCK)
-                else:
-                    assert mouth is not None
-                    record = np.array([(at_s, pcm, shrunk(mouth))], self._unit)
-                self._files[name].write(record.tobytes())
-        finally:
-            for file in self._files.values():
-                file.close()
+    def _add_lateness(self, evidence: Evidence) -> None:
+        late_s = lateness_s(evidence.frame_times_s, 1 / evidence.fps)
+        self.late += int((late_s > 1 / evidence.fps).sum())
+        self.lateness_ms += [round(float(value), 2) for value in 1000 * late_s]
+        minutes = np.floor(evidence.frame_times_s / _MINUTE_S)
+        for minute in np.unique(minutes):
+            inside = late_s[minutes == minute]
+            if len(inside) < 0.5 * _MINUTE_S * evidence.fps:
+                continue  # the last minute, hardly begun
+            at_s = float((minute + 0.5) * _MINUTE_S)
+            a_minute = _MINUTE_S * evidence.fps / len(inside)
+            self.late_per_min.append((at_s, float((inside > 1 / evidence.fps).sum()) * a_minute))
+            self.hand_over_ms.append((at_s, round(float(np.percentile(inside, 95)) * 1000, 2)))
 
 
-_BLOCK = np.dtype([("t", "<f8"), ("pcm", "<i2", (HOP_SAMPLES,))])
+def answers_ms(turns: Sequence[Span], replies: Iterable[Span]) -> list[tuple[float, float]]:
+    """(seconds, ms): each turn that was answered before the next one, from its end to the first sound after
+    it. What the persona was saying already is no answer."""
+    found: list[tuple[float, float]] = []
+    begins = np.array([span.start_s for span in replies])
+    for number, turn in enumerate(turns):
+        latest_s = turn.end_s + LONGEST_ANSWER_S
+        until_s = min(turns[number + 1].start_s, latest_s) if number + 1 < len(turns) else latest_s
+        after = begins[(begins >= turn.end_s) & (begins < until_s)]
+        if len(after):
+            found.append((round(turn.end_s, 3), round(float(after[0] - turn.end_s) * 1000, 1)))
+    return found
 
 
 def _unit_dtype(fps: int) -> np.dtype[np.void]:

@@ -2,191 +2,119 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
+import math
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-from cvi.bench.fingerprint import take_fingerprint
-from cvi.bench.probe.mouth import MouthLook
+import numpy as np
+import yaml
+from pydantic import TypeAdapter
+
+from cvi.audio.block import HEARD_HZ
+from cvi.bench.probe.mouth_motion import MouthAppearance
 from cvi.bench.run import OwnCost, Run, Variant
-from cvi.bench.soak.held import MOUTH_NAME, SoakPlan
-from cvi.bench.soak.lengthened import lengthened
-from cvi.bench.soak.processes import ProcessSample, check_readable, look
-from cvi.bench.soak.reading import Reading
-from cvi.bench.soak.spool import NO_BOX, began_s, clear_spool, read_spool
-from cvi.errors import CviError
+from cvi.bench.run_store import RunRecorder
+from cvi.bench.soak.process_samples import ProcessSample, check_readable, sample_tree
+from cvi.bench.soak.soaked_process import FILM_NAME, MOUTH_NAME, SoakFacts, SoakOptions, SoakStart
+from cvi.bench.soak.spool import NO_BOX, SoakReading, began_s, clear_spool, read_spool
+from cvi.child_process import ChildProcess, module_command
+from cvi.errors import CviError, UsageError
+from cvi.files import write_text
+from cvi.media.decode import read_audio, write_wav
+from cvi.transport.scenario import Scenario, load_scenario, split_by_silence
 
 EVERY_S = 5.0
+# A question and its answer take longer than this, so that the caller never runs out of words.
+SHORTEST_TURN_S = 4.0
+_LONGEST_S = 12 * 3600
 # Read back in spans: memory for one, whatever the soak's length; and no minute lies in two of them.
 _SPAN_S = 240.0
-_GO_S = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class SoakOptions:
-    minutes: float
-    scenario: Path
-    persona: str = "guide"
-    replica: str | None = None
-    profile: str = "auto"
-    width: int = 1280
-    height: int = 720
-    fps: int = 25
-    film: bool = True
-    keep: bool = False
-
-    def as_data(self) -> dict[str, Any]:
-        return {
-            "minutes": self.minutes,
-            "scenario": self.scenario.stem,
-            "persona": self.persona,
-            "replica": self.replica,
-            "profile": self.profile,
-            "size": f"{self.width}x{self.height}",
-            "fps": self.fps,
-            "film": self.film,
-        }
-
-
-@dataclass(slots=True)
-class _Watch:
-    began_s: float = field(default_factory=time.monotonic)
-    samples: list[ProcessSample] = field(default_factory=list)
-    stopped: bool = False
+_LOG_NAME = "log.txt"
 
 
 def soak(
     options: SoakOptions,
-    folder: Path,
-    command: tuple[str, ...],
+    recorder: RunRecorder,
     progress: Callable[[ProcessSample], None] = lambda sample: None,
 ) -> Run:
-    """Hold the conversation and make the run's record of it. Ctrl-C ends it early and keeps what there is.
+    """Hold the conversation and write the run. Ctrl-C ends it early and keeps what there is; a second one
+    kills it.
 
     Raises CviError when the conversation fails, UsageError for a scenario that cannot be used.
     """
     check_readable()
-    scenario = lengthened(options.scenario, options.minutes * 60, folder)
-    plan = SoakPlan(
-        str(folder), str(scenario), options.minutes, options.persona, options.replica, options.profile,
-        options.width, options.height, options.fps, options.film,
-    )  # fmt: skip
-    plan.save(folder / "plan.json")
-    began = datetime.now(UTC).isoformat(timespec="seconds")
-    facts, watch = _held(folder, progress)
-    cost_s = time.process_time()
-    run = _record(options, folder, command, began, facts, watch, cost_s)
-    _tidy(folder, options)
-    return run
-
-
-def _held(folder: Path, progress: Callable[[ProcessSample], None]) -> tuple[dict[str, Any], _Watch]:
-    """Run the conversation's process to its end; what it said of itself, and what was seen of it."""
-    words = [sys.executable, "-m", "cvi.bench.soak.held", str(folder / "plan.json")]
-    watch = _Watch()
-    with (folder / "said.json").open("w") as said, (folder / "log.txt").open("w") as log:
-        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=said, stderr=log)  # noqa: S603 (our own module)
-        assert process.stdin is not None
-        with process.stdin:
-            try:
-                _sample(process, watch, progress)
-            finally:
-                if process.poll() is None:
-                    process.kill()
-                    process.wait()
-    if process.returncode:
-        last = (folder / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        raise CviError(
-            f"The conversation failed: {last[-1] if last else f'status {process.returncode}'}",
-            f"See {folder / 'log.txt'}.",
-        )
-    told = (folder / "said.json").read_text(encoding="utf-8")
-    return (json.loads(told) if told.strip() else {}), watch
-
-
-def _sample(
-    process: subprocess.Popen[bytes], watch: _Watch, progress: Callable[[ProcessSample], None]
-) -> None:
-    tick_hz = os.sysconf("SC_CLK_TCK")
-    wanted = time.monotonic()
-    while process.poll() is None:
-        try:
-            wanted += EVERY_S
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, wanted - time.monotonic()))
-            found = look(process.pid, time.monotonic(), tick_hz=tick_hz)
-            if found is not None:
-                watch.samples.append(found)
-                progress(found)
-        except KeyboardInterrupt:
-            # The terminal has told the conversation too; it ends cleanly, or else at the second time.
-            if watch.stopped:
-                raise
-            watch.stopped = True
-            process.send_signal(signal.SIGTERM)
-
-
-def _record(
-    options: SoakOptions,
-    folder: Path,
-    command: tuple[str, ...],
-    began: str,
-    facts: dict[str, Any],
-    watch: _Watch,
-    cost_s: float,
-) -> Run:
+    folder = recorder.folder
+    scenario = lengthen_scenario(options.scenario, options.minutes * 60, folder)
+    watch = _Watch(SoakStart(options=options, folder=folder, scenario=scenario), progress)
+    asyncio.run(watch.run())
+    cpu_s = round(time.process_time(), 2)
     zero_s = began_s(folder, options.fps)
     if zero_s is None:
-        raise CviError("The conversation showed no frame.", f"See {folder / 'log.txt'}.")
-    reading = Reading(MouthLook.load(folder / MOUTH_NAME, NO_BOX))
+        raise CviError("The conversation showed no frame.", f"See {folder / _LOG_NAME}.")
+    reading = SoakReading(MouthAppearance.load(folder / MOUTH_NAME, NO_BOX))
     for evidence in read_spool(folder, options.fps, _SPAN_S):
         reading.add(evidence)
     samples = [sample for sample in watch.samples if sample.at_s >= zero_s]
     length_s = reading.frames / options.fps
-    engines = {layer: str(name) for layer, name in dict(facts.get("engines", {})).items()}
-    profile = str(facts.get("profile", ""))
-    notes = ["It was ended early."] if watch.stopped else []
-    return Run(
-        kind="soak",
-        command=command,
-        began=began,
-        duration_s=length_s,
-        fingerprint=take_fingerprint(profile, engines).as_data(),
-        variants=(
-            Variant(
-                "cvi",
-                about=f"persona {facts.get('persona', '?')}",
-                engines=engines,
-                playout=reading.playout(),
-            ),
-        ),
-        options=options.as_data(),
-        own_cost=OwnCost(round(cost_s, 2), samples[-1].cpu_s if samples else 0.0, round(length_s, 1)),
-        series={**_series(samples, zero_s), **reading.series()},
-        files=("film.mp4",) if options.film and options.keep else (),
-        notes=tuple(notes),
+    facts = watch.facts.facts if watch.facts is not None else None
+    recorder.profile = facts.profile if facts else ""
+    recorder.notes += ["It was ended early."] if watch.stopped else []
+    recorder.files += [FILM_NAME] if options.film and options.keep else []
+    variant = Variant(
+        "cvi",
+        about=f"persona {facts.persona if facts else '?'}",
+        engines=dict(facts.engines) if facts else {},
+        playout=reading.playout(),
     )
+    run = recorder.finish(
+        [variant],
+        own_cost=OwnCost(cpu_s, samples[-1].cpu_s if samples else 0.0, round(length_s, 1)),
+        series={**series_of(samples, zero_s), **reading.series()},
+        duration_s=length_s,
+    )
+    _tidy(folder, options)
+    return run
 
 
-def _series(samples: list[ProcessSample], zero_s: float) -> dict[str, tuple[tuple[float, float], ...]]:
-    names = ("rss_mib", "pss_mib", "threads", "handles")
+def lengthen_scenario(scenario: Path, seconds: float, folder: Path) -> Path:
+    """Write a scenario that is said again and again for at least `seconds` into `folder`; returns its path.
+
+    `scenario` is a scenario file, or a recording, which is parted where it is silent. Raises UsageError.
+    """
+    is_file = scenario.suffix.lower() in (".yaml", ".yml")
+    found = load_scenario(scenario) if is_file else Scenario(scenario)
+    segments = found.segments or split_by_silence(found.audio)
+    pcm = read_audio(found.audio)
+    turns = math.ceil(seconds / SHORTEST_TURN_S)
+    times = math.ceil(turns / len(segments))
+    if times * len(pcm) > _LONGEST_S * HEARD_HZ:
+        raise UsageError(f"{seconds / 60:.0f} minutes of {scenario} are too long.", "Ask for fewer minutes.")
+    entries: list[dict[str, float | str]] = []
+    for number in range(turns):
+        segment, shift_s = segments[number % len(segments)], number // len(segments) * len(pcm) / HEARD_HZ
+        entry = {"start_s": segment.start_s, "end_s": segment.end_s, "speech_end_s": segment.speech_end_s}
+        shifted = {key: round(at_s + shift_s, 4) for key, at_s in entry.items() if at_s is not None}
+        entries.append({**shifted, "text": segment.text})
+    write_wav(folder / "caller.wav", np.tile(pcm, times), HEARD_HZ)
+    path = folder / "caller.yaml"
+    write_text(path, yaml.safe_dump({"audio": "caller.wav", "segments": entries}))
+    return path
+
+
+def series_of(samples: list[ProcessSample], zero_s: float) -> dict[str, tuple[tuple[float, float], ...]]:
+    """Samples as series by name, (seconds since `zero_s`, value); the processor in percent of a core."""
     found: dict[str, tuple[tuple[float, float], ...]] = {
         name: tuple(
             (round(sample.at_s - zero_s, 2), float(value))
             for sample in samples
             if (value := getattr(sample, name)) is not None
         )
-        for name in names
+        for name in ("rss_mib", "pss_mib", "threads", "handles")
     }
     found["cpu_percent"] = tuple(
         (round(b.at_s - zero_s, 2), round(100 * (b.cpu_s - a.cpu_s) / (b.at_s - a.at_s), 1))
@@ -196,17 +124,64 @@ def _series(samples: list[ProcessSample], zero_s: float) -> dict[str, tuple[tupl
     return {name: points for name, points in found.items() if points}
 
 
+class _Watch:
+    """The conversation's process from its start to its end, sampled every EVERY_S."""
+
+    def __init__(self, start: SoakStart, progress: Callable[[ProcessSample], None]) -> None:
+        self.samples: list[ProcessSample] = []
+        self.facts: SoakFacts | None = None
+        self.stopped = False
+        self._start, self._progress = start, progress
+        self._log = start.folder / _LOG_NAME
+        command = module_command("cvi.bench.soak.soaked_process")
+        self._child = ChildProcess(command, self._log, TypeAdapter(SoakFacts), self._on_facts)
+
+    async def run(self) -> None:
+        """Return when the process has ended. Raises CviError when it failed."""
+        loop = asyncio.get_running_loop()
+        await self._child.start()
+        self._child.send(self._start)
+        loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        ended = asyncio.create_task(self._child.wait())
+        try:
+            await self._sample_until(ended)
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
+            self._child.kill()
+        status = await ended
+        if status:
+            lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            last = lines[-1] if lines else f"status {status}"
+            raise CviError(f"The conversation failed: {last}", f"See {self._log}.")
+
+    async def _sample_until(self, ended: asyncio.Task[int]) -> None:
+        tick_hz = os.sysconf("SC_CLK_TCK")
+        wanted_s = time.monotonic()
+        while not ended.done():
+            wanted_s += EVERY_S
+            await asyncio.wait([ended], timeout=max(0.0, wanted_s - time.monotonic()))
+            assert self._child.pid is not None
+            sample = sample_tree(self._child.pid, time.monotonic(), tick_hz=tick_hz)
+            if sample is not None:
+                self.samples.append(sample)
+                self._progress(sample)
+
+    def _interrupt(self) -> None:
+        """The first Ctrl-C ends the conversation cleanly, the second one at once."""
+        if self.stopped:
+            self._child.kill()
+        self.stopped = True
+        self._child.close_input()
+
+    def _on_facts(self, facts: SoakFacts) -> None:
+        self.facts = facts
+
+
 def _tidy(folder: Path, options: SoakOptions) -> None:
     clear_spool(folder)
-    for name in (
-        "caller.wav",
-        "caller.yaml",
-        "plan.json",
-        "said.json",
-        MOUTH_NAME,
-        *(() if options.keep else ("film.mp4",)),
-    ):
+    film = () if options.keep else (FILM_NAME,)
+    for name in ("caller.wav", "caller.yaml", MOUTH_NAME, *film):
         (folder / name).unlink(missing_ok=True)
-    log = folder / "log.txt"
+    log = folder / _LOG_NAME
     if log.is_file() and not log.stat().st_size:
         log.unlink()

@@ -1,16 +1,14 @@
-"""Reading pictures: how far a mouth is from rest, whatever the head does meanwhile.
+"""Reads pictures: how far a mouth is from rest in any pose of the head, and how late it follows the sound.
 
-A mouth at rest looks different in every pose of the head, but all those looks lie near a low-dimensional
-subspace (principal components of small pictures: Sirovich and Kirby 1987). What of a picture lies outside
-of it is a mouth that is not at rest. The subspace is learned from the face itself, drawn at rest in many
-poses, or where that cannot be had from the session's own frames at times when nobody on that side sounds.
-Blinks lie outside of the picture.
+A mouth at rest looks different in every pose, but all its pictures lie near a low-dimensional subspace
+(principal components: Sirovich and Kirby 1987); the distance from it is the mouth's motion. The subspace is
+learned from the face itself, drawn at rest in many poses, or where that is not possible from the session's
+own frames in the persona's silence. The pictures hold no eyes, so blinks do not count.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +17,17 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from cvi.bench.probe.evidence import MOUTH_STEPS, Mouths, Times
-from cvi.bench.probe.hearing import Span
+from cvi.bench.probe.evidence import MOUTH_STEPS, Mouths, SoundTrack, Times
 from cvi.bench.probe.tap import MouthBox
-from cvi.errors import CviError
+from cvi.bench.probe.waveform import Span, envelope
+from cvi.bench.run import SyncPoint
 from cvi.face.base import Controls
+from cvi.files import replacing
 from cvi.media.frames import Frame
 from cvi.paths import home
 
 # Frames this close to sound may belong to it: a mouth opens before it is heard and closes after.
-_AROUND_SOUND_S = 0.40
+_NEAR_SOUND_S = 0.40
 _FEWEST_REST_FRAMES = 12
 _LEARNED_FRAMES = 1200
 # Poses drawn to learn from, over the whole range of the head (degrees), and components kept: with 450 and
@@ -37,17 +36,22 @@ _LEARNED_FRAMES = 1200
 _POSES, _COMPONENTS = 450, 120
 _YAW_DEG, _PITCH_DEG, _ROLL_DEG = 9.0, 7.0, 4.0
 # A mouth moves when it is this far (grey levels) from how it looked just before, or six times the
-# unrest of a mouth at rest.
+# noise of a mouth at rest.
 LEAST_MOVE = 0.6
-_UNREST = 6.0
+_OVER_NOISE = 6.0
+# Picture against sound: shifts tried, the step, the width of the sound's envelope, the least speech that
+# tells, and the least correlation.
+_FURTHEST_S, _STEP_S, _WIDTH_S = 0.40, 0.005, 0.06
+_SHORTEST_S, _LEAST_CORRELATION = 0.8, 0.3
 
 Distances = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class MouthLook:
-    """Where a face's mouth is, and how it looks at rest: `mean` (560,) and `directions` (k, 560)."""
+class MouthAppearance:
+    """Where a face's mouth is, and the subspace of its pictures at rest: `mean` (560,) and `directions`
+    (k, 560)."""
 
     box: MouthBox
     mean: Floats
@@ -60,30 +64,22 @@ class MouthLook:
         return np.asarray(np.sqrt(np.mean(away**2, axis=1)), np.float64)
 
     def save(self, path: Path) -> None:
-        """How it looks, for `load`; whole or not at all. Raises CviError."""
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
-                np.savez(file, mean=self.mean, directions=self.directions)
-            part.replace(path)
-        except OSError as error:
-            complaint = f"{path} cannot be written: {error.strerror}."
-            raise CviError(complaint, "Free some room, or set CVI_HOME elsewhere.") from error
-        finally:
-            part.unlink(missing_ok=True)
+        """Write it for `load`, whole or not at all. Raises CviError."""
+        remedy = "Free some room, or set CVI_HOME elsewhere."
+        with replacing(path, remedy=remedy) as part, part.open("wb") as file:
+            np.savez(file, mean=self.mean, directions=self.directions)
 
     @staticmethod
-    def load(path: Path, box: MouthBox) -> MouthLook | None:
+    def load(path: Path, box: MouthBox) -> MouthAppearance | None:
         """What `save` wrote; None where there is none, or no whole one."""
         try:
             with np.load(path, allow_pickle=False) as stored:
-                return MouthLook(box, stored["mean"], stored["directions"])
+                return MouthAppearance(box, stored["mean"], stored["directions"])
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return None
 
 
-def learn_mouth(render: Callable[[Controls], Frame], width: int, height: int) -> MouthLook:
+def learn_mouth_at_rest(render: Callable[[Controls], Frame], width: int, height: int) -> MouthAppearance:
     """Draw a face at rest in many poses, some five seconds' work, and learn. Kept in `$CVI_HOME/cache` for
     the next time the same face is drawn in the same way and size. Raises CviError when it cannot be kept."""
     digest = hashlib.sha256()
@@ -91,11 +87,11 @@ def learn_mouth(render: Callable[[Controls], Frame], width: int, height: int) ->
         digest.update(np.ascontiguousarray(render(controls)).tobytes())
     path = home() / "cache" / "mouths" / f"{digest.hexdigest()[:16]}.npz"
     box = find_mouth(render, width, height)
-    look = MouthLook.load(path, box)
-    if look is None:
-        look = MouthLook(box, *_subspace(_drawn_at_rest(render, box), _COMPONENTS))
-        look.save(path)
-    return look
+    appearance = MouthAppearance.load(path, box)
+    if appearance is None:
+        appearance = MouthAppearance(box, *_subspace(_drawn_at_rest(render, box), _COMPONENTS))
+        appearance.save(path)
+    return appearance
 
 
 def _drawn_at_rest(render: Callable[[Controls], Frame], box: MouthBox) -> Mouths:
@@ -109,7 +105,7 @@ def _drawn_at_rest(render: Callable[[Controls], Frame], box: MouthBox) -> Mouths
             roll=float(rng.uniform(-_ROLL_DEG, _ROLL_DEG)),
             breath=float(rng.uniform()),
         )
-        drawn.append(box.cut(render(controls)))
+        drawn.append(box.small(render(controls)))
     return np.stack(drawn)
 
 
@@ -137,41 +133,41 @@ def find_mouth(render: Callable[[Controls], Frame], width: int, height: int) -> 
     )
 
 
-def unrest(
-    mouths: Mouths, times_s: Times, sounds: Sequence[Span], look: MouthLook | None = None
+def mouth_motion(
+    mouths: Mouths, times_s: Times, sounds: Sequence[Span], appearance: MouthAppearance | None = None
 ) -> Distances:
     """How far each mouth is from any at rest: grey levels, root mean square over the picture.
 
-    `sounds` are when the persona was heard. Without a `look` rest is learned from the frames far from
+    `sounds` are when the persona was heard. Without an `appearance` rest is learned from the frames far from
     them; where there are too few of those, the mean picture is rest.
     """
-    if look is not None:
-        return look.distances(mouths)
+    if appearance is not None:
+        return appearance.distances(mouths)
     rest = mouths[_quiet(times_s, sounds)]
     nowhere = MouthBox(0, 0, 0, 0)
     if len(rest) < _FEWEST_REST_FRAMES:
         mean, directions = _subspace(mouths, 0)
-        return MouthLook(nowhere, mean, directions).distances(mouths)
+        return MouthAppearance(nowhere, mean, directions).distances(mouths)
     if len(rest) > _LEARNED_FRAMES:
         rest = rest[np.linspace(0, len(rest) - 1, _LEARNED_FRAMES).astype(int)]
-    return MouthLook(nowhere, *_subspace(rest, min(_COMPONENTS, len(rest) // 4))).distances(mouths)
+    return MouthAppearance(nowhere, *_subspace(rest, min(_COMPONENTS, len(rest) // 4))).distances(mouths)
 
 
 def _quiet(times_s: Times, sounds: Sequence[Span]) -> npt.NDArray[np.bool_]:
-    """Which frames are far from any sound of their side."""
+    """Which frames are far from any sound of the persona."""
     quiet = np.ones(len(times_s), bool)
     for span in sounds:
-        quiet &= (times_s < span.start_s - _AROUND_SOUND_S) | (times_s > span.end_s + _AROUND_SOUND_S)
+        quiet &= (times_s < span.start_s - _NEAR_SOUND_S) | (times_s > span.end_s + _NEAR_SOUND_S)
     return quiet
 
 
 def move_threshold(distances: Distances, times_s: Times, sounds: Sequence[Span]) -> float:
-    """How much more unrest than just before is a movement."""
+    """How much farther from rest than just before is a movement, grey levels."""
     still = distances[_quiet(times_s, sounds)]
     if len(still) < _FEWEST_REST_FRAMES:
         return LEAST_MOVE
     spread = 1.4826 * float(np.median(np.abs(still - np.median(still))))
-    return max(LEAST_MOVE, _UNREST * spread)
+    return max(LEAST_MOVE, _OVER_NOISE * spread)
 
 
 def first_move_s(
@@ -204,3 +200,57 @@ def rest_s(
     if first >= len(inside) or times_s[inside[-1]] - times_s[inside[first]] < 0.2:
         return None
     return float(times_s[inside[first]])
+
+
+def picture_lag(
+    track: SoundTrack, distances: Distances, shown_s: Times, fps: float, spans: Sequence[Span]
+) -> tuple[float, float] | None:
+    """(seconds, correlation): the shift at which the mouth's motion follows the sound's loudness best, over
+    all `spans` together; positive where the picture is late. None where they have nothing in common.
+
+    A frame is seen over a whole frame period, so it stands for the middle of it.
+    """
+    middle = shown_s + 0.5 / fps
+    chosen = np.zeros(len(shown_s), bool)
+    for span in spans:
+        chosen |= (middle > span.start_s - _FURTHEST_S) & (middle < span.end_s + _FURTHEST_S)
+    if chosen.sum() < 10 or float(np.std(distances[chosen])) == 0:
+        return None
+    mouth, times_s = distances[chosen], middle[chosen]
+    # Only what the shifts can reach: `envelope` sums the whole track it is given.
+    reach_s = _FURTHEST_S + _WIDTH_S
+    start_s = max(float(times_s[0]) - reach_s, track.start_s)
+    near = SoundTrack(track.between(start_s, float(times_s[-1]) + reach_s), start_s, track.rate_hz)
+    shifts = np.arange(-_FURTHEST_S, _FURTHEST_S + _STEP_S / 2, _STEP_S)
+    correlation = np.zeros(len(shifts))
+    for number, shift in enumerate(shifts):
+        loud = envelope(near, times_s - shift, _WIDTH_S)
+        correlation[number] = np.corrcoef(mouth, loud)[0, 1] if loud.std() > 0 else 0.0
+    best = int(np.argmax(correlation))
+    if correlation[best] < _LEAST_CORRELATION:
+        return None
+    return float(shifts[best] + _peak(correlation, best) * _STEP_S), float(correlation[best])
+
+
+def sync_points(
+    track: SoundTrack, distances: Distances, shown_s: Times, fps: float, spans: Sequence[Span], session: str
+) -> list[SyncPoint]:
+    """One point for every stretch of speech that is long enough to tell."""
+    points: list[SyncPoint] = []
+    for span in spans:
+        if span.end_s - span.start_s < _SHORTEST_S:
+            continue
+        found = picture_lag(track, distances, shown_s, fps, [span])
+        if found is not None:
+            at_s = round((span.start_s + span.end_s) / 2, 3)
+            points.append(SyncPoint(at_s, round(found[0] * 1000, 1), round(found[1], 3), session))
+    return points
+
+
+def _peak(values: Distances, best: int) -> float:
+    """Where a parabola through the largest value and its neighbours has its top, in steps from it."""
+    if best in (0, len(values) - 1):
+        return 0.0
+    before, at, after = values[best - 1 : best + 2]
+    bend = before - 2 * at + after
+    return float(0.5 * (before - after) / bend) if bend < 0 else 0.0

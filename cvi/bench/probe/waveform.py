@@ -1,4 +1,4 @@
-"""Reading sound: when somebody sounds, and where a known voice is found in a recording."""
+"""Reads sound: when somebody speaks, where a known voice lies in a recording, how loud it is."""
 
 from __future__ import annotations
 
@@ -22,20 +22,22 @@ JOIN_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Span:
+    """From `start_s` to `end_s` on the session's axis."""
+
     start_s: float
     end_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceMatch:
-    """Where a voice begins in a recording, and how alike they are there: 1 is the same up to loudness."""
+    """Where a voice begins in a recording, and how similar they are there: 1 is the same up to loudness."""
 
     at_s: float
     similarity: float
 
 
-def sounding(track: SoundTrack, *, join_s: float = JOIN_S) -> list[Span]:
-    """When somebody sounds on the track: runs of loud 5 ms windows, joined over rests shorter than `join_s`.
+def speech_spans(track: SoundTrack, *, join_s: float = JOIN_S) -> list[Span]:
+    """When somebody speaks on the track: runs of loud 5 ms windows, joined over rests shorter than `join_s`.
 
     Edges are good to a millisecond on clean sound. A noisy track's floor is taken from its quietest tenth.
     """
@@ -69,7 +71,7 @@ def _edge(cells: npt.NDArray[np.float32], threshold: float, *, last: bool) -> in
     return int(loud[-1] if last else loud[0])
 
 
-def find(voice: Pcm, track: SoundTrack, from_s: float, to_s: float | None = None) -> VoiceMatch | None:
+def find_voice(voice: Pcm, track: SoundTrack, from_s: float, to_s: float | None = None) -> VoiceMatch | None:
     """Where `voice` (at the track's rate) is heard between two times, by normalized cross-correlation.
 
     None when the span is shorter than the voice. Exact to a sample where the voice is unchanged.
@@ -82,12 +84,12 @@ def find(voice: Pcm, track: SoundTrack, from_s: float, to_s: float | None = None
     product = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(wanted, size)), size)
     product = product[: len(heard) - len(wanted) + 1]
     power = np.concatenate([[0.0], np.cumsum(heard**2)])
-    around = np.sqrt(np.maximum(power[len(wanted) :] - power[: -len(wanted)], 0.0))
+    local = np.sqrt(np.maximum(power[len(wanted) :] - power[: -len(wanted)], 0.0))
     # Near silence the quotient is of rounding errors alone.
-    floor = 0.02 * float(around.max(initial=0.0)) + 1e-9
-    alike = product / (np.maximum(around, floor) * float(np.sqrt(np.sum(wanted**2))))
-    at = int(np.argmax(alike))
-    return VoiceMatch(max(from_s, track.start_s) + at / track.rate_hz, float(alike[at]))
+    floor = 0.02 * float(local.max(initial=0.0)) + 1e-9
+    match = product / (np.maximum(local, floor) * float(np.sqrt(np.sum(wanted**2))))
+    at = int(np.argmax(match))
+    return VoiceMatch(max(from_s, track.start_s) + at / track.rate_hz, float(match[at]))
 
 
 def envelope(track: SoundTrack, times_s: npt.NDArray[np.float64], width_s: float) -> npt.NDArray[np.float64]:

@@ -14,9 +14,7 @@ import numpy as np
 import pytest
 
 from cvi.audio.block import Pcm
-from cvi.bench.ab.command import CommandPeer
-from cvi.bench.ab.peer import BLOCK_SAMPLES, Peer
-from cvi.bench.ab.websocket import WebSocketPeer
+from cvi.bench.ab_peers import BLOCK_SAMPLES, CommandPeer, SpeechPeer, WebSocketPeer
 from cvi.errors import EngineError, MissingError
 
 BLOCK = np.arange(BLOCK_SAMPLES, dtype=np.int16)
@@ -36,7 +34,7 @@ def _program(folder: Path, code: str) -> str:
     return shlex.join([sys.executable, str(path)])
 
 
-async def _gathered(peer: Peer, samples: int) -> Pcm:
+async def _gathered(peer: SpeechPeer, samples: int) -> Pcm:
     parts: list[Pcm] = []
     async for pcm in peer.speech():
         assert pcm is not None

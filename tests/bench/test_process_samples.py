@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cvi.bench.soak.processes import check_readable, look
+from cvi.bench.soak.process_samples import check_readable, sample_tree
 from cvi.errors import MissingError
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -43,7 +43,7 @@ def _start(code: str) -> subprocess.Popen[str]:
 def test_memory_threads_files_and_children_are_counted() -> None:
     modest, hungry = _start(_MODEST), _start(_HUNGRY)
     try:
-        little, much = look(modest.pid, 1.0), look(hungry.pid, 1.0)
+        little, much = sample_tree(modest.pid, 1.0), sample_tree(hungry.pid, 1.0)
     finally:
         modest.communicate("\n")
         hungry.communicate("\n")
@@ -62,15 +62,15 @@ def test_memory_threads_files_and_children_are_counted() -> None:
 def test_a_process_that_is_gone_is_none() -> None:
     process = _start(_MODEST)
     process.communicate("\n")
-    assert look(process.pid, 0.0) is None
+    assert sample_tree(process.pid, 0.0) is None
 
 
 @linux
 def test_own_processor_time_grows_with_work() -> None:
     tick_hz = os.sysconf("SC_CLK_TCK")
-    before = look(os.getpid(), 0.0, tick_hz=tick_hz)
+    before = sample_tree(os.getpid(), 0.0, tick_hz=tick_hz)
     sum(i * i for i in range(2_000_000))
-    after = look(os.getpid(), 1.0, tick_hz=tick_hz)
+    after = sample_tree(os.getpid(), 1.0, tick_hz=tick_hz)
     assert before is not None
     assert after is not None
     assert after.cpu_s > before.cpu_s

@@ -11,12 +11,12 @@ import pytest
 pytest.importorskip("aiortc", reason="WebRTC comes with the extra 'server'")
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ
-from cvi.bench.added import on_the_way
-from cvi.bench.callers.block import CallerTurn
-from cvi.bench.probe.measuring import measure
-from cvi.bench.probe.tap import MouthBox, Tap
+from cvi.bench.callers.blocks import CallerTurn
+from cvi.bench.network_delay import route_figures
+from cvi.bench.probe.session_measurement import measure
+from cvi.bench.probe.tap import MemorySink, MouthBox, Tap
 from cvi.bench.remote_peer.call import RemotePeerCall
-from cvi.bench.remote_peer.spec import RemotePeerSpec
+from cvi.bench.remote_peer.call_messages import RemotePeerSpec
 from cvi.clock import Clock
 from cvi.errors import CviError
 from cvi.media.decode import read_audio, write_wav
@@ -42,7 +42,15 @@ def caller_file(folder: Path) -> Scenario:
 
 def spec_of(caller: Scenario, folder: Path) -> RemotePeerSpec:
     box = MouthBox(60, 100, 120, 200)
-    return RemotePeerSpec("call", FPS, (WIDTH, HEIGHT), caller.audio, caller.segments, folder / ".call.npz", mouth=box)
+    return RemotePeerSpec(
+        session="call",
+        fps=FPS,
+        size=(WIDTH, HEIGHT),
+        audio=caller.audio,
+        segments=caller.segments,
+        evidence=folder / ".call.npz",
+        mouth=box,
+    )
 
 
 async def answer(tap: Tap, clock: Clock) -> None:
@@ -80,7 +88,8 @@ async def test_what_is_said_and_answered_is_found_at_both_ends(tmp_path: Path) -
     )
     clock = Clock()
     call = RemotePeerCall(spec_of(caller, tmp_path), clock=clock)
-    tap = Tap(call, "call", mouth=None)
+    sink = MemorySink(None)
+    tap = Tap(call, sink)
     await tap.open()
     try:
         clock.restart()
@@ -90,12 +99,12 @@ async def test_what_is_said_and_answered_is_found_at_both_ends(tmp_path: Path) -
         await tap.close()
     evidence, voice = call.evidence(), read_audio(caller.audio)
     far = measure(evidence, [turn], voice, "far")
-    near = measure(tap.evidence(call.zero_s), [turn], voice, "near", partial=True)
+    near = measure(sink.evidence("call", FPS, call.zero_s), [turn], voice, "near", partial=True)
     if call.late_packets and not near.turns:
         pytest.skip("this machine is too busy for a call in real time: packets came too late to be heard")
     assert [far.turns[0].outcome, near.turns[0].outcome] == ["answered", "answered"]
 
-    parts = {figure.name: figure.values for figure in on_the_way([(far, near)])}
+    parts = {figure.name: figure.values for figure in route_figures([(far, near)])}
     ((in_ms,), (out_ms,), (both_ms,)) = (parts[name] for name in ("way_in_ms", "way_out_ms", "way_ms"))
     assert in_ms > 0, "heard after it was spoken"
     assert out_ms > 20, "heard after it was handed over, and held back as a browser holds it"

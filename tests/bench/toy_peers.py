@@ -115,5 +115,5 @@ class ToyPeer:
 
 
 def build(address: str) -> ToyPeer:
-    """What `python:ab_peers:build` finds."""
+    """What `python:toy_peers:build` finds."""
     return ToyPeer(0.5)

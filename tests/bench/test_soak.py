@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections.abc import AsyncIterator
@@ -17,17 +16,15 @@ from typer.testing import CliRunner
 from cvi.audio.block import HEARD_HZ, HOP_SAMPLES, PLAYED_HZ, AudioBlock
 from cvi.bench.probe import tap as tap_module
 from cvi.bench.probe.evidence import Evidence
-from cvi.bench.probe.hearing import Span
-from cvi.bench.probe.passing import ForwardingTransport
-from cvi.bench.probe.tap import MouthBox, Tap
+from cvi.bench.probe.tap import EvidenceSink, MemorySink, MouthBox, Tap
+from cvi.bench.probe.waveform import Span
+from cvi.bench.run_store import RunRecorder
 from cvi.bench.soak import spool as spool_module
-from cvi.bench.soak.held import SoakPlan, when_over
-from cvi.bench.soak.lengthened import lengthened
-from cvi.bench.soak.processes import ProcessSample
-from cvi.bench.soak.reading import Reading, answers_ms
-from cvi.bench.soak.series import growing_series, judge_series
-from cvi.bench.soak.spool import FLUSHES, SpoolTap, began_s, clear_spool, read_spool
-from cvi.bench.soak.watch import SoakOptions, _series, soak
+from cvi.bench.soak.process_samples import ProcessSample
+from cvi.bench.soak.soaked_process import SoakOptions, _end_with_watcher
+from cvi.bench.soak.spool import FLUSHES, SoakReading, SpoolSink, answers_ms, began_s, clear_spool, read_spool
+from cvi.bench.soak.trend import growing_series, judge_series
+from cvi.bench.soak.watch import lengthen_scenario, series_of, soak
 from cvi.cli.bench_soak import soak as command
 from cvi.errors import CviError, UsageError
 from cvi.media.decode import read_audio, write_wav
@@ -89,7 +86,7 @@ def _voice(samples: int, seed: int) -> np.ndarray:
 async def test_the_tap_hands_on_everything_and_keeps_it_all(tmp_path: Path) -> None:
     inner = _Inner()
     times = iter(np.arange(100.0, 200.0, 0.04))
-    tap = SpoolTap(inner, tmp_path, BOX, now=lambda: float(next(times)))
+    tap = Tap(inner, SpoolSink(tmp_path, FPS, BOX), now=lambda: float(next(times)))
     await tap.open()
     assert [block.pcm[0] async for block in tap.microphone()] == [0, 1, 2]
     units = [_voice(UNIT, number) for number in range(50)]
@@ -128,15 +125,16 @@ async def test_no_whole_frame_waits_for_a_writer_that_is_behind(
 ) -> None:
     """What a busy machine leaves waiting must not be what a soak would call a leak."""
     go = threading.Event()
-    shrink = tap_module.shrunk
+    shrink = tap_module.shrink
 
     def behind(luma: np.ndarray) -> np.ndarray:
         assert go.wait(10)
         return shrink(luma)
 
     for module in (spool_module, tap_module):
-        monkeypatch.setattr(module, "shrunk", behind)
-    tap: ForwardingTransport = SpoolTap(_Inner(), tmp_path, BOX) if make == "spool" else Tap(_Inner(), "s", mouth=BOX)
+        monkeypatch.setattr(module, "shrink", behind)
+    sink: EvidenceSink = SpoolSink(tmp_path, FPS, BOX) if make == "spool" else MemorySink(BOX)
+    tap = Tap(_Inner(), sink)
     kept = []
     for number in range(20):
         frame = _frame(100 + number)
@@ -147,19 +145,27 @@ async def test_no_whole_frame_waits_for_a_writer_that_is_behind(
     go.set()
     await tap.close()
     assert alive == 0
-    mouths = tap.evidence().mouths if isinstance(tap, Tap) else next(read_spool(tmp_path, FPS, 240.0)).mouths
+    recorded = (
+        sink.evidence("s", FPS, 0.0) if isinstance(sink, MemorySink) else next(read_spool(tmp_path, FPS, 240.0))
+    )
+    mouths = recorded.mouths
     assert mouths is not None
     assert [int(mouth[0, 0]) // 64 for mouth in mouths] == list(range(100, 120))
 
 
-def test_a_conversation_learns_that_its_watcher_is_gone() -> None:
-    read, write = os.pipe()
-    told = threading.Event()
-    with os.fdopen(read) as stream:
-        when_over(stream, told.set)
-        assert not told.wait(0.05)
-        os.close(write)
-        assert told.wait(10)
+async def test_a_conversation_ends_when_its_watcher_is_gone() -> None:
+    class Pipe:
+        async def receive(self) -> None:
+            return None
+
+    class Ending:
+        reasons: list[str] = []  # noqa: RUF012
+
+        def end(self, reason: str) -> None:
+            self.reasons.append(reason)
+
+    await _end_with_watcher(Pipe(), Ending())  # type: ignore[arg-type]
+    assert Ending.reasons == ["stopped"]
 
 
 async def test_a_session_with_known_delays_reads_as_it_was(tmp_path: Path) -> None:
@@ -188,7 +194,7 @@ async def test_a_session_with_known_delays_reads_as_it_was(tmp_path: Path) -> No
                 yield AudioBlock(caller[start : start + HOP_SAMPLES], start / HEARD_HZ)
 
     now = [0.0]
-    tap = SpoolTap(Session(), tmp_path, BOX, now=lambda: now[0])
+    tap = Tap(Session(), SpoolSink(tmp_path, FPS, BOX), now=lambda: now[0])
     for number in range(frames):
         now[0] = at_s[number] + late_s[number]
         unit = persona[number * UNIT : (number + 1) * UNIT]
@@ -200,7 +206,7 @@ async def test_a_session_with_known_delays_reads_as_it_was(tmp_path: Path) -> No
         now[0] = (heard + 1) * 0.01
     await tap.close()
 
-    reading = Reading()
+    reading = SoakReading()
     for evidence in read_spool(tmp_path, FPS, 60.0):
         reading.add(evidence)
     assert [round(value) for _, value in reading.late_per_min] == [0, 15]
@@ -228,7 +234,7 @@ def test_a_stall_at_the_beginning_is_no_reason_to_fall_over() -> None:
     track = evidence.persona()
     assert track.start_s == pytest.approx(-0.0008)
     assert np.array_equal(track.pcm[-UNIT:], pcm[-1])
-    reading = Reading()
+    reading = SoakReading()
     reading.add(evidence)
     assert reading.frames == 64
 
@@ -247,7 +253,7 @@ def test_a_scenario_is_said_again_until_it_lasts(tmp_path: Path) -> None:
     }
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
     (tmp_path / "out").mkdir()
-    found = load_scenario(lengthened(tmp_path / "c.yaml", 60.0, tmp_path / "out"))
+    found = load_scenario(lengthen_scenario(tmp_path / "c.yaml", 60.0, tmp_path / "out"))
     assert len(found.segments) == 15
     assert [round(segment.start_s, 3) for segment in found.segments[:3]] == [0.5, 3.5, 6.5]
     assert found.segments[2].speech_end_s == pytest.approx(7.8)
@@ -256,7 +262,7 @@ def test_a_scenario_is_said_again_until_it_lasts(tmp_path: Path) -> None:
 
 def test_samples_become_series_and_series_verdicts() -> None:
     samples = [ProcessSample(100.0 + 5 * n, 500 + n * 0.5, None, 20, 30, 2, 0.4 * n) for n in range(360)]
-    series = _series(samples, 100.0)
+    series = series_of(samples, 100.0)
     assert set(series) == {"rss_mib", "threads", "handles", "cpu_percent"}
     assert series["cpu_percent"][0] == (5.0, 8.0)
     found = {course.watched.name: course for course in judge_series(series, 1800.0)}
@@ -271,9 +277,9 @@ def test_a_conversation_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.
     write_wav(tmp_path / "c.wav", _voice(3 * HEARD_HZ, 1), HEARD_HZ)
     document = {"audio": "c.wav", "segments": [{"start_s": 0.5, "end_s": 2.0}]}
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
-    options = SoakOptions(0.5, tmp_path / "c.yaml", persona="nobody-of-that-name")
+    options = SoakOptions(minutes=0.5, scenario=tmp_path / "c.yaml", persona="nobody-of-that-name")
     with pytest.raises(CviError, match="nobody-of-that-name"):
-        soak(options, tmp_path, ("test",))
+        soak(options, RunRecorder("soak", {}, output=tmp_path / "run"))
 
 
 @pytest.mark.parametrize("wrong", [["--minutes", "0"], ["--fps", "23"], ["--size", "big"]])
@@ -281,11 +287,3 @@ def test_options_that_cannot_be_are_told_before_anything_is_loaded(wrong: list[s
     app = typer.Typer()
     app.command()(command)
     assert isinstance(CliRunner().invoke(app, wrong).exception, UsageError)
-
-
-def test_a_plan_survives_its_way_to_the_other_process(tmp_path: Path) -> None:
-    import json
-
-    plan = SoakPlan("/x", "/y.yaml", 1.5, "guide", None, "auto", 1280, 720, 25, True)
-    plan.save(tmp_path / "plan.json")
-    assert SoakPlan(**json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))) == plan

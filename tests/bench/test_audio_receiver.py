@@ -9,11 +9,18 @@ import pytest
 
 pytest.importorskip("aiortc", reason="WebRTC comes with the extra 'server'")
 
+
 from cvi.audio.block import PLAYED_HZ, Pcm
-from cvi.bench.probe.evidence import laid
-from cvi.bench.probe.hearing import sounding
-from cvi.bench.remote_peer.audio_receiver import LEAST_HOLD_S, PERIOD, PERIOD_S, RTP_HZ, AudioReceiver
-from cvi.bench.remote_peer.rtp_timestamps import RtpTimeline
+from cvi.bench.probe.evidence import lay_blocks
+from cvi.bench.probe.waveform import speech_spans
+from cvi.bench.remote_peer.audio_receiver import (
+    LEAST_HOLD_S,
+    PERIOD,
+    PERIOD_S,
+    RTP_HZ,
+    AudioReceiver,
+    RtpTimeline,
+)
 from cvi.transport.webrtc.audio_output import SLICE, OpusEncoder
 
 PACKET_S = 0.020
@@ -63,8 +70,8 @@ def listened(arrivals: Sequence[Arrival], seconds: float) -> tuple[AudioReceiver
 
 def runs(heard: Sequence[tuple[float, Pcm]]) -> list[tuple[float, float]]:
     """When something sounds, from .. to."""
-    track = laid(np.array([at_s for at_s, _ in heard]), np.stack([pcm for _, pcm in heard]), PLAYED_HZ)
-    return [(span.start_s, span.end_s) for span in sounding(track, join_s=0.005)]
+    track = lay_blocks(np.array([at_s for at_s, _ in heard]), np.stack([pcm for _, pcm in heard]), PLAYED_HZ)
+    return [(span.start_s, span.end_s) for span in speech_spans(track, join_s=0.005)]
 
 
 def test_on_an_even_network_sound_comes_the_hold_after_its_packet() -> None:

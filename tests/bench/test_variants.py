@@ -6,17 +6,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from cvi.bench.added import added, difference
 from cvi.bench.agreement import NETWORK_MS, TOLERANCE_MS, agreements
-from cvi.bench.callers.block import CallerTurn
-from cvi.bench.contenders import contenders
+from cvi.bench.callers.blocks import CallerTurn
+from cvi.bench.network_delay import added_delays, percentile_difference
 from cvi.bench.probe.evidence import Evidence
-from cvi.bench.probe.measuring import measure
+from cvi.bench.probe.session_measurement import measure
 from cvi.bench.remote_peer.network_emulation import NetworkConditions
 from cvi.bench.run import Run, TurnRecord, Variant
-from cvi.bench.session import Way
 from cvi.bench.tables import print_latency_run
-from cvi.bench.variants import policies
+from cvi.bench.variants import CallerRoute, variant_setups
 from cvi.errors import UsageError
 
 
@@ -32,11 +30,11 @@ def run_of(*variants: Variant) -> Run:
 
 
 def test_the_first_way_keeps_the_plain_names() -> None:
-    made = contenders(policies("cascade"), [Way("file"), Way("webrtc")])
+    made = variant_setups("cascade", [CallerRoute("file"), CallerRoute("webrtc")])
     assert [variant.name for variant in made] == ["cvi", "cascade", "cvi-webrtc", "cascade-webrtc"]
-    assert [variant.way.transport for variant in made] == ["file", "file", "webrtc", "webrtc"]
+    assert [variant.route.transport for variant in made] == ["file", "file", "webrtc", "webrtc"]
     assert "WebRTC" in made[2].about and "WebRTC" not in made[0].about
-    assert [variant.name for variant in contenders(policies(None), [Way("webrtc")])] == ["cvi"]
+    assert [variant.name for variant in variant_setups(None, [CallerRoute("webrtc")])] == ["cvi"]
 
 
 def test_what_is_added_is_paired_turn_by_turn(capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,7 +43,7 @@ def test_what_is_added_is_paired_turn_by_turn(capsys: pytest.CaptureFixture[str]
     plain = Variant("cvi", turns=tuple(turn(n, ms) for n, ms in enumerate(hard)))
     far = Variant("cvi-webrtc", turns=tuple(turn(n, ms + 60 + n) for n, ms in enumerate(hard)))
     run = run_of(plain, far)
-    found = {one.label: one for one in added(run)}
+    found = {one.label: one for one in added_delays(run)}
     assert set(found) == {"first sound", "first moving mouth"}
     sound = found["first sound"]
     assert (sound.variant, sound.plain, sound.n) == ("cvi-webrtc", "cvi", 8)
@@ -55,17 +53,17 @@ def test_what_is_added_is_paired_turn_by_turn(capsys: pytest.CaptureFixture[str]
     print_latency_run(run, Console(width=100))
     shown = capsys.readouterr().out
     assert "Added by the way" in shown and "+6" in shown
-    assert added(run_of(plain)) == []
+    assert added_delays(run_of(plain)) == []
 
 
 def test_a_difference_of_percentiles_is_theirs() -> None:
     rng = np.random.default_rng(0)
     pairs = [(float(a), float(a) + 50) for a in rng.uniform(100, 900, 40)]
     for percent in (50, 95):
-        found = difference(pairs, percent)
+        found = percentile_difference(pairs, percent)
         assert found.value == pytest.approx(50) and found.low == pytest.approx(50) == found.high
     noisy = [(a, b + rng.normal(0, 80)) for a, b in pairs]
-    found = difference(noisy, 50)
+    found = percentile_difference(noisy, 50)
     assert found.low < found.value < found.high and found.excludes(-200)
 
 

@@ -12,23 +12,24 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
-from ab_peers import ToyPeer, caller_file
+from toy_peers import ToyPeer, caller_file
 from typer.testing import CliRunner
 
-from cvi.bench.ab.measure import Caller, Contender, caller_of_file, measure_peers
+from cvi.bench.ab import PeerSetup, measure_peers
+from cvi.bench.callers.blocks import CallerBlock, block_of_file
 from cvi.bench.compare import compare_runs
 from cvi.bench.run import Run
-from cvi.bench.run_store import load_run
+from cvi.bench.run_store import RunRecorder, load_run
 from cvi.cli.bench_ab import ab as command
 from cvi.errors import UsageError
 from cvi.media.decode import read_audio
 from cvi.testing.virtual_time import run_virtual
 
 
-def _caller(folder: Path, lengths_s: tuple[float, ...] = (0.9, 1.3, 0.7)) -> Caller:
+def _caller(folder: Path, lengths_s: tuple[float, ...] = (0.9, 1.3, 0.7)) -> CallerBlock:
     """The toy caller, labelled to the sample."""
     scenario = caller_file(folder, lengths_s)
-    found = caller_of_file(scenario.audio)
+    found = block_of_file(scenario.audio)
     turns = tuple(
         replace(
             found.turns[0],
@@ -41,14 +42,12 @@ def _caller(folder: Path, lengths_s: tuple[float, ...] = (0.9, 1.3, 0.7)) -> Cal
         )
         for number, segment in enumerate(scenario.segments)
     )
-    return Caller("toy", scenario, turns)
+    return CallerBlock("toy", scenario, turns)
 
 
-def _measured(folder: Path, caller: Caller, *peers: tuple[str, ToyPeer]) -> Run:
-    contenders = [Contender(name, "a toy", lambda peer=peer: peer) for name, peer in peers]  # type: ignore[misc]
-    out = folder / "run"
-    out.mkdir()
-    return run_virtual(measure_peers(contenders, [caller], out, ("test",), {}))
+def _measured(folder: Path, caller: CallerBlock, *peers: tuple[str, ToyPeer]) -> Run:
+    setups = [PeerSetup(name, "a toy", lambda peer=peer: peer) for name, peer in peers]  # type: ignore[misc]
+    return run_virtual(measure_peers(setups, [caller], RunRecorder("ab", {}, output=folder / "run")))
 
 
 @pytest.mark.parametrize("delay_s", [0.4567, 1.25])
@@ -102,7 +101,7 @@ def test_words_over_a_reply_come_when_they_should_and_yielding_is_measured(tmp_p
     over = replace(caller.scenario.segments[1], into_reply_s=1.0)
     scenario = replace(caller.scenario, segments=(caller.scenario.segments[0], over))
     turns = (caller.turns[0], replace(caller.turns[1], kind="barge_in", into_reply_s=1.0))
-    caller = Caller("toy", scenario, turns)
+    caller = CallerBlock("toy", scenario, turns)
 
     class Yielding(ToyPeer):
         async def hear(self, pcm: Any) -> None:

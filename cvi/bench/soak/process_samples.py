@@ -1,6 +1,6 @@
 """What a process and its children take of the machine, read from /proc (Linux).
 
-Looking costs the watched process nothing but the kernel's walk over its memory map: about 5 ms for
+Reading costs the watched process nothing but the kernel's walk over its memory map: about 5 ms for
 600 MiB, once a sample.
 """
 
@@ -18,7 +18,7 @@ MIB = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class ProcessSample:
-    """One look. `at_s`: seconds since the watch began. Memory in MiB, summed over the process tree.
+    """One sample. `at_s`: seconds since the watch began. Memory in MiB, summed over the process tree.
 
     `rss_mib` counts pages shared by two processes twice, `pss_mib` once; it is None where the kernel
     does not tell. `cpu_s`: processor time taken so far.
@@ -41,7 +41,7 @@ def check_readable(proc: Path = PROC) -> None:
         )
 
 
-def look(pid: int, at_s: float, *, proc: Path = PROC, tick_hz: int = 100) -> ProcessSample | None:
+def sample_tree(pid: int, at_s: float, *, proc: Path = PROC, tick_hz: int = 100) -> ProcessSample | None:
     """The tree under `pid` now; None once the process is gone."""
     found = [one for member in _tree(pid, proc) if (one := _one(member, proc, tick_hz)) is not None]
     if not found or found[0][0] == 0:

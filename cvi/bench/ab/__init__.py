@@ -1,1 +1,0 @@
-"""The same caller to another system: adapters, and one conversation through them."""
