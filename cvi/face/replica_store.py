@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from cvi.errors import UsageError
+from cvi.errors import CviError, UsageError
 from cvi.face.replica import CARD, ReplicaCard, find_replica, list_replicas, load_replica_card
 from cvi.files import replacing, write_text
 from cvi.paths import replicas_dir, shared_dir
@@ -79,6 +79,8 @@ def export_replica(name_or_path: str | Path, output: Path) -> ReplicaCard:
     card = load_replica_card(find_replica(name_or_path))
     if output.suffix.lower() != ".zip":
         raise UsageError(f"{output} is not the name of a zip.", "Give a name ending in .zip.")
+    if not output.parent.is_dir():
+        raise CviError(f"Cannot write {output}: there is no folder {output.parent}.", "Create it first.")
     with (
         replacing(output, remedy="Check the folder and the disk.") as part,
         zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive,

@@ -133,6 +133,16 @@ def test_a_stopped_bake_goes_on(folder: Path) -> None:
         assert sorted(atlas.files) == ["eyes", "head", "made_of", "mouth"]
 
 
+def test_a_bake_renews_the_card(folder: Path) -> None:
+    card = {"name": "Zoe", "kind": "stock", "renderer": "sculpted", "source": "modelled", "licence": "Apache-2.0"}
+    (folder / "replica.yaml").write_text(yaml.safe_dump({**card, "files": {"atlas.npz": "0" * 64}}))
+    baker.bake(folder)
+    renewed = load_replica_card(folder)
+    assert renewed.made_of == baker.made_of({"shape": {"smile": 0.2}}, baker.BakeOptions())
+    with np.load(folder / "atlas.npz") as atlas:
+        assert str(atlas["made_of"]) == renewed.made_of
+
+
 def test_a_bake_out_of_time_says_so(folder: Path) -> None:
     assert baker.bake(folder, seconds=-1) is None
     assert _Steps.taken == [] and not (folder / "atlas.npz").exists()

@@ -72,7 +72,7 @@ class PhotoEye:
             target[:] = plane
 
     def _places(self, here: Map, u: Floats, v: Floats) -> SheetPlaces:
-        """PhotoEye coordinates as places of the sheet; what is not moved by the eye is where it was
+        """Eye coordinates -> sheet pixels; what the eye does not move stays at
         `here`."""
         axes = self._eye.axes
         u0, v0 = axes.into(*here)

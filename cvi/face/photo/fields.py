@@ -35,7 +35,7 @@ NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class FieldGrid:
-    """SheetPlaces every `cell` pixels of a box: `x`, `y` (rows, columns) frame pixels."""
+    """Points every `cell` pixels of `box`: `x`, `y` (rows, columns), frame pixels."""
 
     box: Box
     cell: int
