@@ -115,7 +115,8 @@ class JobQueue:
         self._handlers = {handler.kind: handler for handler in handlers}
         self._wall = wall
         self._kinds: Collection[str] = set(self._handlers)
-        self._attempts: dict[tuple[str, str], tuple[JobRun, asyncio.Task[None]]] = {}
+        self._attempts: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._runs: dict[tuple[str, str], JobRun] = {}
         self._notes: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._idle = asyncio.Event()
@@ -149,9 +150,10 @@ class JobQueue:
         job = await self._database.write(lambda connection: jobs.cancel(connection, kind, id, now))
         if job is None:
             return False
+        if (kind, id) in self._runs:
+            self._runs[kind, id].deleted = True
         if (kind, id) in self._attempts:
-            run, task = self._attempts[kind, id]
-            run.deleted = True
+            task = self._attempts[kind, id]
             task.cancel()
             await asyncio.wait([task])
         await self._handlers[kind].erase(job)
@@ -180,7 +182,7 @@ class JobQueue:
         await self._database.write(jobs.requeue)
 
     async def _break_off(self, keys: Iterable[tuple[str, str]]) -> None:
-        tasks = [self._attempts[key][1] for key in keys]
+        tasks = [self._attempts[key] for key in keys]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -208,19 +210,17 @@ class JobQueue:
             if job.next_at > now:
                 wait_s = min(wait_s, job.next_at - now)
             elif sum(kind == job.kind for kind, _ in self._attempts) < self._handlers[job.kind].at_once:
-                self._begin(job)
+                self._begin(job.kind, job.id)
         if not self._attempts:
             self._idle.set()
         return wait_s
 
-    def _begin(self, job: Job) -> None:
-        key = job.kind, job.id
-        run = JobRun(job, lambda percent: self._note(job, percent))
-        task = asyncio.create_task(self._attempt(self._handlers[job.kind], run))
-        self._attempts[key] = run, task
+    def _begin(self, kind: str, id: str) -> None:
+        task = self._attempts[kind, id] = asyncio.create_task(self._attempt(kind, id))
 
         def over(done: asyncio.Task[None]) -> None:
-            del self._attempts[key]
+            del self._attempts[kind, id]
+            self._runs.pop((kind, id), None)
             if not done.cancelled() and done.exception() is not None:
                 log.error("an attempt could not be stored", exc_info=done.exception())
                 asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self.wake)
@@ -229,20 +229,20 @@ class JobQueue:
 
         task.add_done_callback(over)
 
-    def _note(self, job: Job, percent: int) -> None:
+    def _note(self, kind: str, id: str, percent: int) -> None:
         # The writer's thread takes its work in order, so the last percentage is the latest.
         task = asyncio.create_task(
-            self._database.write(lambda connection: jobs.note_progress(connection, job.kind, job.id, percent))
+            self._database.write(lambda connection: jobs.note_progress(connection, kind, id, percent))
         )
         self._notes.add(task)
         task.add_done_callback(self._notes.discard)
 
-    async def _attempt(self, handler: JobHandler, run: JobRun) -> None:
-        kind, id, now = run.job.kind, run.job.id, self._wall()
-        begun = await self._database.write(lambda connection: jobs.begin(connection, kind, id, now))
-        if begun is None:
+    async def _attempt(self, kind: str, id: str) -> None:
+        handler, now = self._handlers[kind], self._wall()
+        job = await self._database.write(lambda connection: jobs.begin(connection, kind, id, now))
+        if job is None:
             return
-        run.job = begun
+        run = self._runs[kind, id] = JobRun(job, lambda percent: self._note(kind, id, percent))
         state: State = "failed"
         again = False
         try:
@@ -258,7 +258,7 @@ class JobQueue:
         except Exception:  # a fault of a handler must end its job, not the queue
             log.exception("a job failed", extra={"kind": kind, "job": id})
             result = "A fault of the server's; its log says more."
-        await self._settle(handler, begun, state, result, again)
+        await self._settle(handler, job, state, result, again)
 
     async def _settle(self, handler: JobHandler, job: Job, state: State, result: str, again: bool) -> None:
         """Store how an attempt ended: retry the job where that may help, else end it and clean up."""

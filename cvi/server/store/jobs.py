@@ -42,6 +42,15 @@ class Job:
     finished_at: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class OpenJob:
+    """Which job is the first open one of its key, and when it is due."""
+
+    kind: str
+    id: str
+    next_at: float
+
+
 def add(
     connection: sqlite3.Connection,
     kind: str,
@@ -92,13 +101,13 @@ def every(
     return [_job(row) for row in rows]
 
 
-def first_open(connection: sqlite3.Connection) -> list[Job]:
+def first_open(connection: sqlite3.Connection) -> list[OpenJob]:
     """The first open job of every kind and key, soonest due first: the only ones that may be attempted."""
     rows = connection.execute(
-        "SELECT * FROM jobs WHERE number IN (SELECT min(number) FROM jobs "
+        "SELECT kind, id, next_at FROM jobs WHERE number IN (SELECT min(number) FROM jobs "
         "WHERE state IN ('queued', 'running') GROUP BY kind, key) ORDER BY next_at, number"
     )
-    return [_job(row) for row in rows]
+    return [OpenJob(*row) for row in rows]
 
 
 def begin(connection: sqlite3.Connection, kind: str, id: str, now: float) -> Job | None:
