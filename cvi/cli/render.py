@@ -44,16 +44,42 @@ def render(
     Stopped half-way, the same command goes on where it was. In the text, <emotion value="happy"/>
     colours the face and <break time="800ms"/> is a pause.
     """
-    from difflib import get_close_matches
-
-    from cvi.cli.request import FRAME_RATES, picture_size
+    from cvi.cli.request import picture_size
     from cvi.errors import UsageError
-    from cvi.face.expression import EMOTIONS
     from cvi.rendering.request import FilmRequest, resolve_film
 
     if (text is None) == (audio is None):
         raise UsageError("Give either a text or --audio.", 'For example: cvi render "Hello." -o hello.mp4')
     width, height = picture_size(size)
+    _check(fps, emotion)
+    request = FilmRequest(
+        output=output,
+        text=None if text is None else _script(text),
+        audio=audio,
+        persona=persona,
+        replica=replica,
+        profile=profile,
+        language=language,
+        voice=voice,
+        width=width,
+        height=height,
+        fps=fps,
+        background=background,
+        emotion=emotion,
+        captions=captions,
+        seed=seed,
+    )
+    _print(make_film(resolve_film(request), quiet=json), json)
+
+
+def _check(fps: int, emotion: str) -> None:
+    """Raises UsageError for a frame rate or an emotion that there is not."""
+    from difflib import get_close_matches
+
+    from cvi.cli.request import FRAME_RATES
+    from cvi.errors import UsageError
+    from cvi.face.expression import EMOTIONS
+
     if fps not in FRAME_RATES:
         rates = ", ".join(map(str, FRAME_RATES))
         raise UsageError(f"--fps {fps} is not supported.", f"Choose one of {rates}.")
@@ -61,41 +87,20 @@ def render(
         near = get_close_matches(emotion.lower(), EMOTIONS, n=1)
         hint = f"Did you mean '{near[0]}'?" if near else f"Choose one of: {', '.join(EMOTIONS)}."
         raise UsageError(f"--emotion {emotion} is not known.", hint)
-    request = resolve_film(
-        FilmRequest(
-            output=output,
-            text=None if text is None else _script(text),
-            audio=audio,
-            persona=persona,
-            replica=replica,
-            profile=profile,
-            language=language,
-            voice=voice,
-            width=width,
-            height=height,
-            fps=fps,
-            background=background,
-            emotion=emotion,
-            captions=captions,
-            seed=seed,
-        )
-    )
-    film = make_film(request, quiet=json)
+
+
+def _print(film: RenderedFilm, json: bool) -> None:
     if json:
-        typer.echo(
-            jsonlib.dumps(
-                {
-                    "path": str(film.path),
-                    "captions": str(film.captions) if film.captions else None,
-                    "duration_s": round(film.duration_s, 3),
-                    "frames": film.frames,
-                    "reused_frames": film.reused,
-                    "took_s": round(film.took_s, 2),
-                    "times_real_time": round(film.times_real_time, 2),
-                },
-                indent=2,
-            )
-        )
+        document = {
+            "path": str(film.path),
+            "captions": str(film.captions) if film.captions else None,
+            "duration_s": round(film.duration_s, 3),
+            "frames": film.frames,
+            "reused_frames": film.reused,
+            "took_s": round(film.took_s, 2),
+            "times_real_time": round(film.times_real_time, 2),
+        }
+        typer.echo(jsonlib.dumps(document, indent=2))
         return
     typer.echo(
         f"{film.path}: {film.duration_s:.1f} s in {film.took_s:.1f} s, "
