@@ -31,9 +31,8 @@ def lips(
     """
     from rich.console import Console
 
-    from cvi.bench.layers.film_drift import measure_drift
     from cvi.bench.layers.landmarks import measure_film
-    from cvi.bench.layers.lips import measure_lips
+    from cvi.bench.layers.lips import measure_drift, measure_lips
     from cvi.bench.layers.measurement import finish
     from cvi.bench.run_store import RunRecorder
     from cvi.cli.request import picture_size

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cvi.audio.block import PLAYED_HZ
-from cvi.bench.layers.film_drift import FilmTimestamps, cut, read_timestamps, timestamp_figures
+from cvi.bench.layers.lips import FilmTimestamps, cut, read_timestamps, timestamp_figures
 from cvi.face.base import FaceSettings
 from cvi.face.replica import find_replica
 from cvi.media.decode import write_wav

@@ -13,13 +13,14 @@ from cvi.bench.layers.decisions import (
     _costs,
     area_under_curve,
     decide,
+    fit_notes,
     gives_floor_after,
+    logistic,
     operating_points,
     probability,
     program_rule,
     sweep_rule,
 )
-from cvi.bench.layers.fitting import fit_notes, logistic
 from cvi.bench.layers.measurement import ListeningEngines
 from cvi.bench.layers.simulation import TONE, HeardPause, converse, hear_pauses, room_tone, run_simulated
 from cvi.bench.layers.turns import (

@@ -210,24 +210,19 @@ def _alike(variants: Sequence[Variant]) -> list[list[Variant]]:
 def _cell(figure: Figure) -> str:
     """Value, interval, tail and count, in two short lines."""
     n = len(figure.values)
-    if figure.unit == SHARE:
-        found = share(int(sum(figure.values)), n)
-        if found is None:
-            return "—"
+    if not n:
+        return "—"
+    if figure.unit == SHARE and (found := share(int(sum(figure.values)), n)) is not None:
         value, low, high = (f"{100 * x:.1f}" for x in (found.value, found.low, found.high))
         return f"{value} %\n[dim]{low} to {high} ({n})[/]"
     summary = summarize(figure.values)
-    if summary is None:
-        return "—"
-    middle = summary.p50
-    shown = f"{_number(middle.value)} {figure.unit}".strip()
-    if figure.interval is not None:
-        low, high = map(_number, figure.interval)
-        return f"{shown}\n[dim]{low} to {high}[/]"
-    if n == 1:
+    assert summary is not None
+    shown = f"{_number(summary.p50.value)} {figure.unit}".strip()
+    if n == 1 and figure.interval is None:
         return shown
-    spread = f"{_number(middle.low)} to {_number(middle.high)}"
-    return f"{shown}\n[dim]{spread}; {_number(summary.p99.value)} ({n})[/]"
+    low, high = map(_number, figure.interval or (summary.p50.low, summary.p50.high))
+    tail = "" if figure.interval else f"; {_number(summary.p99.value)} ({n})"
+    return f"{shown}\n[dim]{low} to {high}{tail}[/]"
 
 
 def _number(value: float) -> str:

@@ -15,13 +15,13 @@ from cvi.bench.layers.decisions import (
     HeardTurns,
     area_under_curve,
     decide,
+    fit_notes,
     gives_floor_after,
     gives_floor_at,
     operating_points,
     program_rule,
     sweep_rule,
 )
-from cvi.bench.layers.fitting import fit_notes
 from cvi.bench.layers.measurement import (
     EngineRequest,
     ListeningEngines,
