@@ -87,8 +87,8 @@ def test_end_of_spoken_words(tmp_path, gain):
     if shutil.which("flite") is None:
         pytest.skip("flite is not installed (apt-get install flite)")
     path = tmp_path / "said.wav"
-    said = ["flite", "-voice", "kal16", "-t", "see you at noon tomorrow", "-o", path]
-    subprocess.run(said, check=True)
+    command = ["flite", "-voice", "kal16", "-t", "see you at noon tomorrow", "-o", path]
+    subprocess.run(command, check=True)
     with wave.open(str(path)) as sound:
         spoken = np.frombuffer(sound.readframes(sound.getnframes()), np.int16).astype(np.float64) / 32768
     peak = np.abs(spoken).max()

@@ -9,11 +9,11 @@ from cvi.llm.clauses import Clause, ClauseSplitter, RepetitionDetector
 
 
 def clauses(text, **options):
-    speakable = ClauseSplitter(**options)
-    return speakable.push(text) + speakable.finish()
+    splitter = ClauseSplitter(**options)
+    return splitter.push(text) + splitter.finish()
 
 
-def said(text, **options):
+def spoken_text(text, **options):
     return " ".join(clause.text for clause in clauses(text, **{"max_sentences": 20, **options}))
 
 
@@ -45,7 +45,7 @@ def said(text, **options):
     ],
 )
 def test_what_is_not_spoken_is_removed(raw, spoken):
-    assert said(raw) == spoken
+    assert spoken_text(raw) == spoken
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_what_is_not_spoken_is_removed(raw, spoken):
     ],
 )
 def test_labels_are_removed(raw, spoken):
-    assert said(raw, names=["Ada"]) == spoken
+    assert spoken_text(raw, names=["Ada"]) == spoken
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,11 @@ def test_labels_are_removed(raw, spoken):
      "\nVisitor: hm", "<|im_end|>"],
 )  # fmt: skip
 def test_the_reply_ends_where_another_speaker_begins(slip):
-    speakable = ClauseSplitter()
-    out = speakable.push("We open at nine." + slip + " more. And more.")
-    assert speakable.done
+    splitter = ClauseSplitter()
+    out = splitter.push("We open at nine." + slip + " more. And more.")
+    assert splitter.done
     assert [clause.text for clause in out] == ["We open at nine."]
-    assert speakable.push("Again. ") == speakable.finish() == []
+    assert splitter.push("Again. ") == splitter.finish() == []
 
 
 @pytest.mark.parametrize(
@@ -101,13 +101,13 @@ def test_the_first_clause_comes_early_and_whole(raw, first):
 
 
 def test_the_first_clause_does_not_wait_for_the_sentence():
-    speakable = ClauseSplitter()
-    assert speakable.push("Of course") == []
-    assert speakable.push(",") == [Clause("Of course,", False)]
-    assert speakable.push(" I") == []
-    assert speakable.push(" can show you, if you") == [Clause("I can show you,", False)]
-    assert speakable.push(" like it, or not.") == []
-    assert speakable.push(" ") == [Clause("if you like it, or not.", True)]
+    splitter = ClauseSplitter()
+    assert splitter.push("Of course") == []
+    assert splitter.push(",") == [Clause("Of course,", False)]
+    assert splitter.push(" I") == []
+    assert splitter.push(" can show you, if you") == [Clause("I can show you,", False)]
+    assert splitter.push(" like it, or not.") == []
+    assert splitter.push(" ") == [Clause("if you like it, or not.", True)]
 
 
 @pytest.mark.parametrize("raw", ["In 2,", 'He said "yes,', "See www.here.com/a,", "Well,"])
@@ -116,10 +116,10 @@ def test_a_comma_that_may_be_no_pause_waits_for_the_next_word(raw):
 
 
 def test_sentences_are_capped():
-    speakable = ClauseSplitter(max_sentences=2)
-    out = speakable.push("One is here. Two is there. Three is gone. ")
+    splitter = ClauseSplitter(max_sentences=2)
+    out = splitter.push("One is here. Two is there. Three is gone. ")
     assert [clause.text for clause in out] == ["One is here.", "Two is there."]
-    assert speakable.done
+    assert splitter.done
 
 
 def test_a_long_sentence_is_split_at_a_pause():
@@ -146,15 +146,15 @@ def test_a_long_sentence_is_split_at_a_pause():
     ],
 )
 def test_repetitions_end_the_reply(raw, spoken):
-    speakable = ClauseSplitter(max_sentences=9)
-    out = " ".join(clause.text for clause in speakable.push(raw + " And more. And again more."))
-    assert speakable.done
+    splitter = ClauseSplitter(max_sentences=9)
+    out = " ".join(clause.text for clause in splitter.push(raw + " And more. And again more."))
+    assert splitter.done
     assert spoken is None or out == spoken
     assert "more" not in out
 
 
 def test_yes_twice_is_no_repetition():
-    assert said("Yes. Yes. It is very, very old.") == "Yes. Yes. It is very, very old."
+    assert spoken_text("Yes. Yes. It is very, very old.") == "Yes. Yes. It is very, very old."
 
 
 def test_where_a_repetition_begins():
@@ -188,9 +188,9 @@ RAW = st.one_of(
 
 @given(RAW, st.lists(st.integers(0, 400)))
 def test_the_clauses_do_not_depend_on_the_pieces(raw, cuts):
-    speakable = ClauseSplitter(names=["Ada"])
+    splitter = ClauseSplitter(names=["Ada"])
     edges = [0, *sorted(cut % (len(raw) + 1) for cut in cuts), len(raw)]
-    out = [c for a, b in pairwise(edges) for c in speakable.push(raw[a:b])] + speakable.finish()
+    out = [c for a, b in pairwise(edges) for c in splitter.push(raw[a:b])] + splitter.finish()
     assert out == clauses(raw, names=["Ada"])
 
 

@@ -142,8 +142,8 @@ async def failure(endpoint, **settings):
 
 async def test_an_error_answer_is_readable():
     body = json.dumps({"error": {"message": f"Incorrect API key\nprovided: {KEY}"}}).encode()
-    said = await failure(Endpoint(body, status="401 Unauthorized"))
-    assert "401 Unauthorized: Incorrect API key provided: ***. Check the API key." in said
+    message = await failure(Endpoint(body, status="401 Unauthorized"))
+    assert "401 Unauthorized: Incorrect API key provided: ***. Check the API key." in message
     assert "404" in await failure(Endpoint(b"<html>nginx</html>", status="404 Not Found"))
     assert "overloaded" in await failure(Endpoint(b"overloaded", status="500 Internal Server Error"))
     # an endpoint whose error never ends does not hold the reply up for ever
@@ -157,10 +157,10 @@ async def test_an_error_within_the_stream_is_raised():
 
 
 async def test_a_silent_endpoint_is_an_error():
-    said = await failure(Endpoint(b": ping\n\n", 60), first_token_timeout_s=0.2)
-    assert "sent nothing within 0.2 s" in said
-    said = await failure(Endpoint(data("a"), 60), stall_timeout_s=0.2)
-    assert "fell silent for 0.2 s in the middle" in said
+    message = await failure(Endpoint(b": ping\n\n", 60), first_token_timeout_s=0.2)
+    assert "sent nothing within 0.2 s" in message
+    message = await failure(Endpoint(data("a"), 60), stall_timeout_s=0.2)
+    assert "fell silent for 0.2 s in the middle" in message
 
 
 async def test_a_slow_listener_is_not_a_silent_endpoint():

@@ -31,9 +31,9 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cvi_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty `$CVI_HOME`."""
-    folder = tmp_path / "house"
+    folder = tmp_path / "cvi_home"
     monkeypatch.setenv("CVI_HOME", str(folder))
     return folder
 

@@ -10,7 +10,7 @@ from cvi.models import checks
 from cvi.models.checks import Check, embedded_runs, run_checks
 from cvi.models.probes import Probe, ProbeResult, run_probes
 
-pytestmark = pytest.mark.usefixtures("house")
+pytestmark = pytest.mark.usefixtures("cvi_home")
 
 
 def test_probes_answer_for_good_absent_and_faulty() -> None:

@@ -19,7 +19,7 @@ from cvi.models.checks import Check
 from cvi.models.manifest import Model
 from cvi.models.profiles import build_profile
 
-pytestmark = pytest.mark.usefixtures("house", "small_manifest")
+pytestmark = pytest.mark.usefixtures("cvi_home", "small_manifest")
 
 
 @pytest.fixture(autouse=True)
@@ -53,11 +53,11 @@ def test_list_shows_models_of_ones_own(tmp_path: Path) -> None:
     assert rows["mine"]["installed"] == "yes" and rows["mine"]["profiles"] == []
 
 
-def test_pull_of_a_profile_brings_all_of_it(house: Path) -> None:
+def test_pull_of_a_profile_brings_all_of_it(cvi_home: Path) -> None:
     result = run("pull", "cpu")
     assert result.exit_code == 0, result.output
     assert "tiny-ear, tiny-mind, tiny-voice" in result.stdout
-    assert (house / "models" / "tiny-voice" / "voice.onnx").is_file()
+    assert (cvi_home / "models" / "tiny-voice" / "voice.onnx").is_file()
     again = [card["id"] for card in run_json("pull", "cpu")["installed"]]
     assert again == ["tiny-ear", "tiny-mind", "tiny-voice"]
 
@@ -77,12 +77,12 @@ def test_misuse_and_failure_have_their_exit_statuses(hub: Hub, small_manifest: t
     assert run("pull").exit_code == 2
 
 
-def test_verify_fails_when_a_file_has_changed(house: Path) -> None:
+def test_verify_fails_when_a_file_has_changed(cvi_home: Path) -> None:
     run("pull", "cpu")
     good = run("verify")
     assert good.exit_code == 0
     assert "no hash was known before" in good.stdout
-    (house / "models" / "tiny-mind" / "mind.gguf").write_bytes(b"spoilt")
+    (cvi_home / "models" / "tiny-mind" / "mind.gguf").write_bytes(b"spoilt")
     bad = run("verify", "tiny-mind")
     assert bad.exit_code == 1
     assert "changed tiny-mind/mind.gguf" in bad.stdout
@@ -91,10 +91,10 @@ def test_verify_fails_when_a_file_has_changed(house: Path) -> None:
     assert isinstance(run("verify", "tiny-nothing").exception, CviError)
 
 
-def test_remove(house: Path) -> None:
+def test_remove(cvi_home: Path) -> None:
     run("pull", "tiny-mind")
     assert run_json("remove", "tiny-mind") == {"removed": ["tiny-mind"]}
-    assert not (house / "models" / "tiny-mind").exists()
+    assert not (cvi_home / "models" / "tiny-mind").exists()
 
 
 def _doctor(monkeypatch: pytest.MonkeyPatch, lines: list[Check], *words: str) -> Any:

@@ -15,7 +15,7 @@ from cvi.models.pull import pull
 
 LAYERS = {"vad", "stt", "llm", "tts", "face"}
 
-pytestmark = pytest.mark.usefixtures("house")
+pytestmark = pytest.mark.usefixtures("cvi_home")
 
 
 def machine(cores: int = 8, ram_gib: int = 16, gpu_gib: int = 0, offloads: bool = True) -> Machine:
@@ -64,18 +64,18 @@ def test_auto_falls_back_with_a_note_where_nobody_can_be_asked(small_manifest: t
     assert "cvi models pull cpu" in found.note and "\n" not in found.note
 
 
-def test_auto_takes_what_is_installed(small_manifest: tuple[Model, ...], house: Path) -> None:
+def test_auto_takes_what_is_installed(small_manifest: tuple[Model, ...], cvi_home: Path) -> None:
     pull(small_manifest)
     found = resolve_profile(ask=never, machine=machine())
     assert found.profile.name == "cpu" and found.note == ""
     choices = found.profile.choices
-    assert choices["stt"].model == str(house / "models" / "tiny-ear")
-    assert choices["llm"].model == str(house / "models" / "tiny-mind" / "mind.gguf")
+    assert choices["stt"].model == str(cvi_home / "models" / "tiny-ear")
+    assert choices["llm"].model == str(cvi_home / "models" / "tiny-mind" / "mind.gguf")
     assert Path(choices["tts"].model or "").is_file()
 
 
 def test_a_turn_model_is_used_where_it_is_and_never_missed(
-    hub: Hub, small_manifest: tuple[Model, ...], house: Path, monkeypatch: pytest.MonkeyPatch
+    hub: Hub, small_manifest: tuple[Model, ...], cvi_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     voice = small_manifest[2]
     extra = voice.model_copy(
@@ -88,7 +88,7 @@ def test_a_turn_model_is_used_where_it_is_and_never_missed(
     assert set(without.choices) == LAYERS and "tiny-turns" in without.models
     pull((extra,))
     choice = resolve_profile("cpu").profile.choices["turns"]
-    assert choice.engine == "smart-turn" and choice.model == str(house / "models" / "tiny-turns" / "voice.onnx")
+    assert choice.engine == "smart-turn" and choice.model == str(cvi_home / "models" / "tiny-turns" / "voice.onnx")
 
 
 @pytest.mark.parametrize("weak", [machine(cores=1), machine(ram_gib=2)])

@@ -20,7 +20,7 @@ from cvi.models.installed import (
 from cvi.models.manifest import Model
 from cvi.models.pull import add, missing_bytes, pull
 
-pytestmark = pytest.mark.usefixtures("house")
+pytestmark = pytest.mark.usefixtures("cvi_home")
 
 
 @pytest.fixture(autouse=True)
@@ -28,14 +28,14 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "FIRST_PAUSE_S", 0.0)
 
 
-def test_a_pull_installs_and_records_what_came(small_manifest: tuple[Model, ...], house: Path) -> None:
+def test_a_pull_installs_and_records_what_came(small_manifest: tuple[Model, ...], cvi_home: Path) -> None:
     seen: list[tuple[str, str, int]] = []
     cards = pull(small_manifest, lambda model, file, here: seen.append((model.id, file.path, here)))
     assert [card.id for card in cards] == ["tiny-ear", "tiny-mind", "tiny-voice"]
-    assert model_path("tiny-ear") == house / "models" / "tiny-ear"
+    assert model_path("tiny-ear") == cvi_home / "models" / "tiny-ear"
     assert model_path("tiny-mind").read_bytes() == CONTENTS["tiny-mind"]["mind.gguf"]
     assert ("tiny-ear", "weights.bin", 512_000) in seen
-    card = json.loads((house / "models" / "tiny-voice" / "model.json").read_text())
+    card = json.loads((cvi_home / "models" / "tiny-voice" / "model.json").read_text())
     assert [file["pinned"] for file in card["files"]] == [False, False]
     assert all(len(file["sha256"]) == 64 for file in card["files"])
     assert all(set(verify_model(card).values()) == {"ok"} for card in cards)
@@ -61,13 +61,13 @@ def test_a_broken_pull_goes_on_later(hub: Hub, small_manifest: tuple[Model, ...]
     assert hub.sent_bytes == ear.size
 
 
-def test_a_wrong_hash_installs_nothing(hub: Hub, small_manifest: tuple[Model, ...], house: Path) -> None:
+def test_a_wrong_hash_installs_nothing(hub: Hub, small_manifest: tuple[Model, ...], cvi_home: Path) -> None:
     mind = small_manifest[1]
     hub.files[mind.url(mind.files[0], "")] = b"X" * mind.size
     with pytest.raises(CviError, match="SHA-256"):
         pull([mind])
     assert find_installed(mind.id) is None
-    assert not (house / "models" / mind.id).exists()
+    assert not (cvi_home / "models" / mind.id).exists()
 
 
 def test_the_space_is_checked_before_the_hub_is_asked(
@@ -79,9 +79,9 @@ def test_the_space_is_checked_before_the_hub_is_asked(
     assert hub.requests == []
 
 
-def test_a_second_pull_of_the_same_model_is_refused(small_manifest: tuple[Model, ...], house: Path) -> None:
-    (house / "models").mkdir(parents=True)
-    with (house / "models" / ".tiny-mind.lock").open("w") as held:
+def test_a_second_pull_of_the_same_model_is_refused(small_manifest: tuple[Model, ...], cvi_home: Path) -> None:
+    (cvi_home / "models").mkdir(parents=True)
+    with (cvi_home / "models" / ".tiny-mind.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(CviError, match="Another process"):
             pull([small_manifest[1]])
@@ -105,17 +105,17 @@ def test_remove_leaves_nothing(small_manifest: tuple[Model, ...]) -> None:
         remove_model(card.id)
 
 
-@pytest.mark.parametrize("model_id", ["../house", "/", "..", ""])
-def test_remove_takes_only_plain_names(model_id: str, house: Path) -> None:
-    (house / "models").mkdir(parents=True)
+@pytest.mark.parametrize("model_id", ["../cvi_home", "/", "..", ""])
+def test_remove_takes_only_plain_names(model_id: str, cvi_home: Path) -> None:
+    (cvi_home / "models").mkdir(parents=True)
     with pytest.raises(UsageError, match="cannot be a model's id"):
         remove_model(model_id)
-    assert house.is_dir()
+    assert cvi_home.is_dir()
 
 
-def test_a_card_that_is_no_card_is_one_clear_error(house: Path) -> None:
-    (house / "models" / "odd").mkdir(parents=True)
-    (house / "models" / "odd" / "model.json").write_text("{")
+def test_a_card_that_is_no_card_is_one_clear_error(cvi_home: Path) -> None:
+    (cvi_home / "models" / "odd").mkdir(parents=True)
+    (cvi_home / "models" / "odd" / "model.json").write_text("{")
     with pytest.raises(CviError, match="cvi models remove odd"):
         find_installed("odd")
     remove_model("odd")
@@ -151,13 +151,13 @@ def test_add_takes_a_folder_whole(tmp_path: Path, small_manifest: tuple[Model, .
 
 
 def test_add_of_a_listed_model_checks_its_hash(
-    tmp_path: Path, small_manifest: tuple[Model, ...], house: Path
+    tmp_path: Path, small_manifest: tuple[Model, ...], cvi_home: Path
 ) -> None:
     carried = tmp_path / "mind.gguf"
     carried.write_bytes(b"something else")
     with pytest.raises(CviError, match="not the file the manifest means"):
         add(carried, "tiny-mind")
-    assert not (house / "models" / "tiny-mind").exists()
+    assert not (cvi_home / "models" / "tiny-mind").exists()
     carried.write_bytes(CONTENTS["tiny-mind"]["mind.gguf"])
     assert add(carried, "tiny-mind").files[0].pinned
     assert find_installed("tiny-mind") is not None

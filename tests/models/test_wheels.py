@@ -15,7 +15,7 @@ from cvi.models.installed import find_installed, model_folder
 from cvi.models.manifest import Model, ModelFile, WheelPart
 from cvi.models.pull import missing_bytes, pull, sources_of
 
-pytestmark = pytest.mark.usefixtures("house")
+pytestmark = pytest.mark.usefixtures("cvi_home")
 
 WEIGHTS = bytes(range(256)) * 3000
 CONFIG = b'{"layers": 2}'

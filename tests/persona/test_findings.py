@@ -79,7 +79,7 @@ def test_loading_a_broken_persona_lists_every_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "said"),
+    ("text", "line", "message"),
     [
         ("", 1, "empty"),
         ("# only a comment\n", 1, "empty"),
@@ -99,10 +99,10 @@ def test_loading_a_broken_persona_lists_every_error() -> None:
         (b"x: " + b"a" * (1 << 20), 1, "1 MiB"),
     ],
 )
-def test_files_that_are_no_personas(tmp_path: Path, text: str | bytes, line: int, said: str) -> None:
+def test_files_that_are_no_personas(tmp_path: Path, text: str | bytes, line: int, message: str) -> None:
     findings = check_text(tmp_path, text)
     assert findings[0].line == line
-    assert said in findings[0].message
+    assert message in findings[0].message
     assert findings[0].remedy
 
 

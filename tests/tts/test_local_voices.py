@@ -25,7 +25,7 @@ def engine(name: str, **settings: object) -> TtsEngine:
         pytest.skip(str(error))
 
 
-async def said(voice: TtsEngine, text: str) -> Speech:
+async def spoken(voice: TtsEngine, text: str) -> Speech:
     pieces = [piece async for piece in voice.speak(text)]
     assert len(pieces) == 1
     return pieces[0]
@@ -42,7 +42,7 @@ async def test_contract(name: str) -> None:
 @pytest.mark.parametrize("name", BUILDERS)
 async def test_phones_are_of_the_known_set_and_lie_where_the_sound_is(name: str) -> None:
     voice = engine(name)
-    speech = await said(
+    speech = await spoken(
         voice, "Bob, my baby, chose five thick yellow measures; joy, oil and thin air, oh no!"
     )
     for phone in speech.phones:
@@ -68,7 +68,7 @@ async def test_phones_are_of_the_known_set_and_lie_where_the_sound_is(name: str)
 async def test_words_are_slices_of_the_written_text(name: str) -> None:
     voice = engine(name)
     text = "On **Jan. 5**, one of the guests would have paid $3.50."
-    speech = await said(voice, text)
+    speech = await spoken(voice, text)
     assert [text[word.text_start : word.text_end] for word in speech.words] == [
         "On", "Jan", "5", "one", "of", "the", "guests", "would", "have", "paid", "$3.50",
     ]  # fmt: skip
@@ -80,13 +80,13 @@ async def test_words_are_slices_of_the_written_text(name: str) -> None:
 @pytest.mark.parametrize("name", BUILDERS)
 async def test_speed_and_pitch(name: str) -> None:
     text = "We were away a year ago in Maryland."
-    plain = await said(engine(name), text)
-    fast = await said(engine(name, speed=1.5), text)
-    high = await said(engine(name, pitch=1.35), text)
+    plain = await spoken(engine(name), text)
+    fast = await spoken(engine(name, speed=1.5), text)
+    high = await spoken(engine(name, pitch=1.35), text)
     assert fast.duration_s < 0.8 * plain.duration_s
     assert 0.8 < high.duration_s / plain.duration_s < 1.25
     assert pitch_hz(high) > 1.1 * pitch_hz(plain)
-    again = await said(engine(name), text)
+    again = await spoken(engine(name), text)
     assert abs(again.duration_s - plain.duration_s) < 0.05, "one voice's speed leaked into another"
 
 
@@ -105,7 +105,7 @@ def pitch_hz(speech: Speech) -> float:
 
 async def test_numbers_are_spoken_in_the_voices_language() -> None:
     voice = engine("espeak", language="de", voice="de")
-    speech = await said(voice, "Es kostet 20 Euro.")
+    speech = await spoken(voice, "Es kostet 20 Euro.")
     assert "ts" in "".join(phone.ipa for phone in speech.phones)
 
 
@@ -175,7 +175,7 @@ def test_voices_are_listed(name: str) -> None:
 async def test_a_recognizer_understands_flite(voice: str) -> None:
     pocketsphinx = pytest.importorskip("pocketsphinx")
     text = "Good morning, please tell me about the weather in the city and what people do there on Sunday."
-    speech = await said(engine("flite", voice=voice), text)
+    speech = await spoken(engine("flite", voice=voice), text)
     decoder = pocketsphinx.Decoder(samprate=HEARD_HZ, loglevel="FATAL")
     decoder.start_utt()
     decoder.process_raw(resample(speech.pcm, PLAYED_HZ, HEARD_HZ).tobytes(), full_utt=True)

@@ -128,7 +128,7 @@ def test_sentences() -> None:
 
 
 def test_respelling_moves_the_words() -> None:
-    spoken = normalize("The U.S.A. now.").with_words(lambda _, said: "eh" if said == "A" else said)
+    spoken = normalize("The U.S.A. now.").with_words(lambda _, spelling: "eh" if spelling == "A" else spelling)
     assert spoken.text == "The U S eh now."
     assert [spoken.text[word.start : word.end] for word in spoken.words] == ["The", "U", "S", "eh", "now"]
 

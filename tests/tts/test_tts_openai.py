@@ -110,7 +110,7 @@ def voice(address: str, kind: str = "v1", **settings: object) -> OpenAiTts:
     return OpenAiTts(TtsSettings(**settings), Timeouts(connect_s=2.0, first_s=0.4, stall_s=0.4))  # type: ignore[arg-type]
 
 
-async def said(engine: OpenAiTts, text: str) -> list:
+async def spoken(engine: OpenAiTts, text: str) -> list:
     return [piece async for piece in engine.speak(text)]
 
 
@@ -125,7 +125,7 @@ async def test_contract(server: tuple[str, list[dict]], kind: str) -> None:
 async def test_sound_comes_in_pieces_and_none_of_it_is_lost(server: tuple[str, list[dict]]) -> None:
     text = "This is a rather long sentence, so that its sound is cut into several pieces on the way."
     engine = voice(server[0])
-    pieces = await said(engine, text)
+    pieces = await spoken(engine, text)
     assert len(pieces) >= 3
     assert pieces[0].duration_s < 1.0
     whole = np.concatenate([piece.pcm for piece in pieces])
@@ -139,7 +139,7 @@ async def test_sound_comes_in_pieces_and_none_of_it_is_lost(server: tuple[str, l
 
 async def test_what_is_asked(server: tuple[str, list[dict]]) -> None:
     engine = voice(server[0], voice="nova", model="small", speed=1.2, headers=(("X-Team", "blue"),))
-    await said(engine, "It costs $5.")
+    await spoken(engine, "It costs $5.")
     assert server[1][-1] == {
         "model": "small", "voice": "nova", "input": "It costs five dollars.", "response_format": "pcm",
         "speed": 1.2, "authorization": f"Bearer {KEY}", "x": "blue",
@@ -162,7 +162,7 @@ async def test_a_failing_endpoint_is_one_clear_error(
 ) -> None:
     engine = voice(server[0], kind)
     with pytest.raises(EngineError, match=what) as caught:
-        await said(engine, "Hello there.")
+        await spoken(engine, "Hello there.")
     assert KEY not in str(caught.value)
     assert caught.value.remedy
     engine.close()
@@ -188,7 +188,7 @@ async def test_an_endpoint_that_is_down() -> None:
     with pytest.raises(EngineError, match="cannot be reached"):
         await engine.warm()
     with pytest.raises(EngineError, match="cannot be reached"):
-        await said(engine, "Hello.")
+        await spoken(engine, "Hello.")
 
 
 def test_an_address_is_needed() -> None:

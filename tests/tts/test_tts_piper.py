@@ -97,7 +97,7 @@ def make_voice(folder: Path, with_durations: bool = True) -> Path:
     return path
 
 
-async def said(path: Path, text: str, **settings: object) -> list:
+async def spoken(path: Path, text: str, **settings: object) -> list:
     voice = build(TtsSettings(model=str(path), **settings))  # type: ignore[arg-type]
     pieces = [piece async for piece in voice.speak(text)]
     voice.close()
@@ -114,7 +114,7 @@ async def test_contract(tmp_path: Path, with_durations: bool) -> None:
 
 
 async def test_phones_have_the_voice_s_own_durations(tmp_path: Path) -> None:
-    (piece,) = await said(make_voice(tmp_path), "my shy boy")
+    (piece,) = await spoken(make_voice(tmp_path), "my shy boy")
     assert [phone.ipa for phone in piece.phones if phone.ipa] == ["m", "aɪ", "ʃ", "aɪ", "b", "ɔɪ"]
     # A symbol and the pad after it last twelve hops; a stressed diphthong is two symbols and a mark.
     unit = 2 * FRAMES_A_SYMBOL * HOP / RATE
@@ -126,7 +126,7 @@ async def test_phones_have_the_voice_s_own_durations(tmp_path: Path) -> None:
 
 async def test_words_have_the_voices_own_onsets(tmp_path: Path) -> None:
     text = "My 2 boys."
-    (piece,) = await said(make_voice(tmp_path), text)
+    (piece,) = await spoken(make_voice(tmp_path), text)
     assert [text[word.text_start : word.text_end] for word in piece.words] == ["My", "2", "boys"]
     for word, ipa in zip(piece.words, ["m", "t", "b"], strict=True):
         begun = min(
@@ -137,8 +137,8 @@ async def test_words_have_the_voices_own_onsets(tmp_path: Path) -> None:
 
 async def test_speed(tmp_path: Path) -> None:
     path = make_voice(tmp_path)
-    (plain,) = await said(path, "How do you do")
-    (fast,) = await said(path, "How do you do", speed=1.5)
+    (plain,) = await spoken(path, "How do you do")
+    (fast,) = await spoken(path, "How do you do", speed=1.5)
     assert fast.duration_s == pytest.approx(plain.duration_s / 1.5, rel=0.1)
 
 

@@ -52,10 +52,10 @@ def test_it_is_found_by_name(model: Path, voice: Path) -> None:
     engine = build_engine("tts", "pocket", TtsSettings(voice=str(voice), model=str(model)))
     assert engine.name == "pocket"
 
-    async def said() -> int:
+    async def spoken() -> int:
         return sum([len(piece.pcm) async for piece in engine.speak("Hello there.")])
 
-    assert asyncio.run(said()) > 0.2 * PLAYED_HZ
+    assert asyncio.run(spoken()) > 0.2 * PLAYED_HZ
     engine.close()
 
 
@@ -77,15 +77,15 @@ def test_a_voice_of_another_model_is_refused(voice: Path, tmp_path: Path) -> Non
 
 
 def test_missing_packages_and_files_are_errors(model: Path, voice: Path, tmp_path: Path, cvi_home: Path) -> None:
-    with pytest.raises(MissingError, match="cloned for it") as told:
+    with pytest.raises(MissingError, match="cloned for it") as caught:
         build(TtsSettings(model=str(model)))
-    assert "cvi replica voice" in told.value.remedy
+    assert "cvi replica voice" in caught.value.remedy
     with pytest.raises(MissingError, match="no voice at"):
         build(TtsSettings(voice="nowhere.safetensors", model=str(model)))
     assert not CLONING.ready()
-    with pytest.raises(MissingError, match="no Pocket TTS model") as told:
+    with pytest.raises(MissingError, match="no Pocket TTS model") as caught:
         build(TtsSettings(voice=str(voice)))
-    assert MODEL in told.value.remedy
+    assert MODEL in caught.value.remedy
     (tmp_path / "no.safetensors").write_bytes(b"not a voice")
     with pytest.raises(EngineError, match="cannot be read"):
         build(TtsSettings(voice=str(tmp_path / "no.safetensors"), model=str(model)))
