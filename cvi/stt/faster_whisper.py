@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from cvi.audio.block import HEARD_HZ, AudioBlock, Pcm, to_float
+from cvi.audio.block import HEARD_HZ, AudioBlock, Pcm
 from cvi.audio.level import SpeechEdges, level_db
 from cvi.errors import EngineError, MissingError, UsageError
 from cvi.paths import models_dir
 from cvi.stt.base import SttEngine, SttSettings, SttStream
+from cvi.stt.whisper_window import WindowDecoder
 from cvi.threads import NativeThread
 
-_DEFAULT_MODEL = {"cpu": "faster-whisper-small", "cuda": "faster-whisper-large-v3-turbo"}
+_DEFAULT_MODEL = {"cpu": "whisper-base", "cuda": "faster-whisper-large-v3-turbo"}
 _PULL = {"cpu": "cvi models pull cpu", "cuda": "cvi models pull workstation"}
 _COMPUTE_TYPE = {"cpu": "int8", "cuda": "float16"}
 _NEEDED_FILES = ("model.bin", "config.json", "tokenizer.json")
@@ -83,9 +84,7 @@ class FasterWhisper:
     name = "faster-whisper"
 
     def __init__(self, model: Any, language: str, hotwords: tuple[str, ...]) -> None:
-        self._model: Any = model
-        self._language = language
-        self._hotwords = " ".join(hotwords) or None
+        self._decoder: WindowDecoder | None = WindowDecoder(model, language, " ".join(hotwords) or None)
         self._stage = NativeThread("stt")
 
     async def warm(self) -> None:
@@ -95,32 +94,22 @@ class FasterWhisper:
 
     def open(self) -> SttStream:
         """Begin a turn. Raises EngineError after `close`."""
-        if self._model is None:
+        if self._decoder is None:
             raise EngineError("The recognizer was closed.", "Start a new conversation.")
         return _Turn(self, self._stage)
 
     def close(self) -> None:
         """Free the model once the running call has returned."""
-        self._model = None
+        self._decoder = None
         self._stage.close()
 
     def transcribe(self, pcm: Pcm) -> str:
         """The text of up to 30 s; blocks, on the engine's thread. Raises EngineError."""
-        model = self._model
-        if model is None or level_db(pcm) < _SILENT_DB:
+        decoder = self._decoder
+        if decoder is None or level_db(pcm) < _SILENT_DB:
             return ""
         try:
-            segments, _ = model.transcribe(
-                to_float(pcm),
-                language=self._language,
-                beam_size=1,
-                temperature=0.0,
-                condition_on_previous_text=False,
-                without_timestamps=True,
-                vad_filter=False,
-                hotwords=self._hotwords,
-            )
-            return " ".join(" ".join(segment.text for segment in segments).split())
+            return decoder.decode(pcm)
         except (RuntimeError, ValueError) as error:
             raise EngineError(
                 f"Whisper failed to decode {len(pcm) / HEARD_HZ:.1f} s of sound: {error}.",

@@ -8,6 +8,7 @@ from tiny_whisper import make_model
 
 from cvi.audio.block import HEARD_HZ
 from cvi.errors import EngineError, MissingError, UsageError
+from cvi.stt import whisper_window
 from cvi.stt.base import SttSettings
 from cvi.stt.faster_whisper import build
 from cvi.testing.contracts.stt import check_stt
@@ -16,6 +17,12 @@ from cvi.testing.contracts.stt import check_stt
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     return make_model(tmp_path_factory.mktemp("whisper"))
+
+
+@pytest.fixture(autouse=True)
+def full_window(monkeypatch):
+    """The made model counts loudness per frame of 30 s, so that only the full window tells it anything."""
+    monkeypatch.setattr(whisper_window, "_TAIL_FRAMES", whisper_window.FULL_FRAMES)
 
 
 @pytest.fixture
@@ -116,25 +123,25 @@ async def test_a_failing_model_raises_an_engine_error(engine, tmp_path, monkeypa
     def fails(*args, **kwargs):
         raise RuntimeError("CUDA failed with error out of memory")
 
-    monkeypatch.setattr(engine._model, "transcribe", fails)
+    monkeypatch.setattr(engine._decoder, "decode", fails)
     turn = engine.open()
     turn.feed(say(tmp_path, "stop"))
     with pytest.raises(EngineError, match="out of memory"):
         await turn.final()
 
 
-def test_hotwords_are_passed_on(model, monkeypatch, tmp_path):
-    engine = build(SttSettings(model=str(model), device="cpu", hotwords=("Kyutai", "Silero")))
-    seen = {}
-    transcribe = engine._model.transcribe
-    monkeypatch.setattr(engine._model, "transcribe", lambda pcm, **o: seen.update(o) or transcribe(pcm, **o))
-    engine.transcribe(say(tmp_path, "stop"))
-    assert seen["hotwords"] == "Kyutai Silero" and seen["language"] == "en" and seen["beam_size"] == 1
+def test_hotwords_come_before_the_text(model):
+    engine = build(SttSettings(model=str(model), device="cpu", hotwords=("seven", "twelve")))
+    prompt = engine._decoder._prompt
+    tokenizer = engine._decoder._tokenizer
+    assert prompt[0] == tokenizer.sot_prev
+    assert tokenizer.encode(" seven twelve") == prompt[1 : prompt.index(tokenizer.sot_sequence[0])]
+    engine.close()
 
 
 def test_a_model_by_name_is_found_among_the_pulled(model, tmp_path, monkeypatch):
     monkeypatch.setenv("CVI_HOME", str(tmp_path))
-    make_model(tmp_path / "models" / "faster-whisper-small")
+    make_model(tmp_path / "models" / "whisper-base")
     build(SttSettings(device="cpu")).close()
 
 

@@ -1,0 +1,132 @@
+"""Whisper on a window as long as the sound, instead of the 30 s it was trained on.
+
+The encoder's cost grows with its window, and CTranslate2 takes shorter ones: features padded to the
+speech plus half a second. Most utterances come out the same; some come out as loops, or end in words that
+were not said. So the text is checked (Radford et al. 2022, section 4.5: compression ratio and mean log
+probability; and its length against what the sound can hold), and what fails is decoded again on the full
+window.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+from cvi.audio.block import HEARD_HZ, Pcm, to_float
+
+FULL_FRAMES = 3000
+"""30 s of feature frames of 10 ms."""
+_TAIL_FRAMES = 50
+_STEP_FRAMES = 32
+# No language is spoken at more tokens a second than this; a decoder that reaches it is in a loop.
+_TOKENS_PER_S, _TOKENS_AT_LEAST = 12, 8
+_MOST_COMPRESSION = 2.4
+_LEAST_LOGPROB = -1.0
+_NO_SPEECH = 0.6
+# A word or phrase this often in a row is no speech but a loop.
+_PHRASE_WORDS = 5
+_LOOP = re.compile(r"(\b.{1,40}?\b)(?:[\s,.!?]+\1){3,}", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedWindow:
+    """One decoding. `logprob` is the mean over its tokens; `no_speech` 0..1; `full` whether on 30 s."""
+
+    text: str
+    logprob: float
+    no_speech: float
+    at_limit: bool
+    full: bool = False
+
+    @property
+    def silent(self) -> bool:
+        """The model itself says that nobody speaks, and is not sure of its text."""
+        return self.no_speech > _NO_SPEECH and self.logprob < _LEAST_LOGPROB
+
+    @property
+    def doubtful(self) -> bool:
+        """A loop, a text longer than its sound, or one the model is not sure of."""
+        data = self.text.encode()
+        ratio = len(data) / max(len(zlib.compress(data)), 1)
+        return (
+            self.at_limit
+            or self.logprob < _LEAST_LOGPROB
+            or ratio > _MOST_COMPRESSION
+            or _LOOP.search(self.text) is not None
+            or _repeats_a_phrase(self.text)
+        )
+
+
+class WindowDecoder:
+    """One Whisper model in one language; not thread-safe, as the model.
+
+    `model` is a `faster_whisper.WhisperModel`; `hotwords` are given to it as text that came before.
+    """
+
+    def __init__(self, model: Any, language: str, hotwords: str | None = None) -> None:
+        from faster_whisper.tokenizer import Tokenizer
+        from faster_whisper.transcribe import get_suppressed_tokens
+
+        self._model = model
+        self._tokenizer = Tokenizer(
+            model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=language
+        )
+        self._prompt = model.get_prompt(self._tokenizer, [], without_timestamps=True, hotwords=hotwords)
+        self._suppressed = get_suppressed_tokens(self._tokenizer, [-1])
+
+    def decode(self, pcm: Pcm) -> str:
+        """The text of up to 30 s of speech: mono int16 at HEARD_HZ. "" where nobody speaks.
+
+        Raises RuntimeError or ValueError as CTranslate2 does.
+        """
+        features = self._model.feature_extractor(to_float(pcm))
+        wanted = features.shape[-1] + _TAIL_FRAMES
+        frames = min(FULL_FRAMES, -(-wanted // _STEP_FRAMES) * _STEP_FRAMES)
+        seconds = len(pcm) / HEARD_HZ
+        found = self._decoded(features, frames, seconds)
+        if found.doubtful and not found.full and not found.silent:
+            again = self._decoded(features, FULL_FRAMES, seconds)
+            found = max(found, again, key=lambda one: (not one.doubtful, one.logprob))
+        if found.silent:
+            return ""
+        return _without_loop(found.text)
+
+    def _decoded(self, features: Any, frames: int, seconds: float) -> DecodedWindow:
+        from faster_whisper.audio import pad_or_trim
+
+        limit = round(_TOKENS_PER_S * seconds) + _TOKENS_AT_LEAST
+        encoded = self._model.encode(pad_or_trim(features, frames))
+        (result,) = self._model.model.generate(
+            encoded,
+            [self._prompt],
+            beam_size=1,
+            sampling_temperature=0,
+            max_length=min(len(self._prompt) + limit, self._model.max_length),
+            suppress_blank=True,
+            suppress_tokens=self._suppressed,
+            return_scores=True,
+            return_no_speech_prob=True,
+        )
+        tokens = [token for token in result.sequences_ids[0] if token < self._tokenizer.eot]
+        return DecodedWindow(
+            text=" ".join(self._tokenizer.decode(tokens).split()),
+            logprob=result.scores[0] * len(tokens) / (len(tokens) + 1),
+            no_speech=result.no_speech_prob,
+            at_limit=len(tokens) >= limit,
+            full=frames == FULL_FRAMES,
+        )
+
+
+def _repeats_a_phrase(text: str) -> bool:
+    """Whether some five words occur twice in the same order; short windows end in such repetitions."""
+    words = re.findall(r"\w+", text.lower())
+    phrases = [tuple(words[at : at + _PHRASE_WORDS]) for at in range(len(words) - _PHRASE_WORDS + 1)]
+    return len(set(phrases)) < len(phrases)
+
+
+def _without_loop(text: str) -> str:
+    """The text up to the first thing it repeats without end, said once."""
+    loop = _LOOP.search(text)
+    return text if loop is None else text[: loop.end(1)]
