@@ -75,7 +75,7 @@ class PiperTts(LocalVoice):
     def _sentence(self, sentence: SpokenText) -> tuple[Pcm, Alignment]:
         try:
             chunks = list(self._voice.synthesize(sentence.text, self._config, include_alignments=True))
-        except Exception as error:
+        except Exception as error:  # ONNX Runtime and Piper raise errors of many classes
             raise EngineError(
                 f"Piper could not speak '{sentence.text[:60]}': {error}.", "Try another voice."
             ) from error

@@ -69,7 +69,7 @@ class PocketTts(LocalVoice):
         try:
             chunks = self._model.generate_audio_stream(self._state, text, stop=cancelled)
             parts = [chunk.detach().cpu().numpy().ravel() for chunk in chunks]
-        except Exception as error:
+        except Exception as error:  # the package and torch raise errors of many classes
             raise EngineError(
                 f"Pocket TTS could not speak '{text[:60]}': {error}.", "Try another text or voice."
             ) from error
@@ -113,7 +113,7 @@ def _state(voice: Path, model: PocketModel) -> Any:
         )
     try:
         return model.model.get_state_for_audio_prompt(voice)
-    except Exception as error:
+    except Exception as error:  # as above
         raise EngineError(f"The voice {voice} cannot be used: {error}.", "Clone it again.") from error
 
 
@@ -154,7 +154,7 @@ def load_model(folder: Path) -> PocketModel:
         config.write_text(yaml.safe_dump(_config(folder)), encoding="utf-8")
         try:
             model = TTSModel.load_model(config=config)
-        except Exception as error:
+        except Exception as error:  # as above
             raise EngineError(
                 f"The Pocket TTS model at {folder} cannot be read: {error}.",
                 f"Get it again: cvi models remove {MODEL} && cvi models pull {MODEL}",

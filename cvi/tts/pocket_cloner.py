@@ -30,7 +30,7 @@ class PocketCloner:
         try:
             prompt = torch.from_numpy(samples * (_PEAK / peak))[None]
             state = self._model.model.get_state_for_audio_prompt(prompt)
-        except Exception as error:
+        except Exception as error:  # the package and torch raise errors of many classes
             raise EngineError(
                 f"The voice could not be cloned: {error}.", "Give another recording."
             ) from error
