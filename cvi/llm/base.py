@@ -40,8 +40,7 @@ class LlmSettings:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How a reply is sampled: at most `max_tokens`, up to one of the `stop` strings; `temperature` 0 is
-    greedy.
+    """How a reply is sampled: up to `max_tokens` or a `stop` string; `temperature` 0 is greedy.
 
     `repeat_penalty` above 1.0 makes tokens of the reply less likely a second time, where the engine has it.
     """

@@ -272,8 +272,7 @@ def _tidy(text: str) -> str:
 
 
 def _is_initial(before: str, word: str) -> bool:
-    """The letter in "George W. Bush", not the one in "vitamin C. It": those that number things need a
-    name before them."""
+    """Whether a letter is an initial, as in "George W. Bush", and no label, as in "vitamin C. It"."""
     last = before.split()[-1:]
     named = not last or last[0][0].isupper()
     return len(word) == 1 and word.isupper() and word != "I" and (named or word not in "ABCDEK")

@@ -131,8 +131,7 @@ class LlamaCpp:
             self._streams -= 1
 
     async def ending_probability(self, messages: Sequence[Message], text: str) -> float:
-        """The summed probability of all endings, before calibration, which `scripts/tune_completeness.py`
-        fits."""
+        """The probability of all endings, not calibrated, for `scripts/tune_completeness.py`."""
         return await self._stage.run(lambda: self._ending_probability(messages, text))
 
     async def close(self) -> None:

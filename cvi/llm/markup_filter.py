@@ -65,8 +65,7 @@ class MarkupFilter:
         self.stopped = False
 
     def feed(self, character: str) -> str:
-        """Take the next character and return the text that is now certain to be speakable. "\\n" ends a
-        line."""
+        """Take the next character and return the text now certain to be speakable. "\\n" ends a line."""
         self._hold += character
         return self._drain(final=False)
 
@@ -136,8 +135,7 @@ class MarkupFilter:
         return ("", held[-keep:]) if len(held) > keep else None
 
     def _line_head(self, held: str, final: bool) -> str | None:
-        """`held` without a label, bullet or heading mark at its front; None where more is needed to
-        decide."""
+        """`held` without a label, bullet or heading mark at its front; None to wait for more."""
         if held.startswith("###"):
             self.stopped = True
             return ""

@@ -44,8 +44,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """`shown` is the expression's value. Otherwise `missing` names an absent module, or `fault` is the
-    error."""
+    """`shown` is the expression's value; else `missing` names an absent module, or `fault` is the error."""
 
     shown: str = ""
     missing: str = ""

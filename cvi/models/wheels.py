@@ -245,4 +245,3 @@ def _size_of(folder: Path) -> int:
         except OSError:
             continue
     return total
-

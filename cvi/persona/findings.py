@@ -39,8 +39,7 @@ class Finding:
 
 
 def examine(path: Path) -> tuple[Persona | None, list[Finding]]:
-    """Read and check a file. The persona is None where a finding is an error; findings are in the file's
-    order."""
+    """Read and check a file. The persona is None after an error; findings are in the file's order."""
     try:
         root, faults = parse(_read(path))
         if not root.is_mapping:

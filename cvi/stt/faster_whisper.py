@@ -215,8 +215,7 @@ class _Turn:
             return
 
     async def _freeze(self) -> None:
-        """Turn the window up to a pause, or up to its quietest moment, into text that is not decoded
-        again."""
+        """Turn the window up to a pause, or up to its quietest moment, into lasting text."""
         pcm = self._joined()
         longest = round(_LONGEST_WINDOW_S * HEARD_HZ)
         cut = (self._cut or self._window_start) - self._window_start

@@ -35,8 +35,7 @@ class OpenAiStt:
     name = "openai"
 
     def __init__(self, settings: SttSettings, timeouts: Timeouts = _TIMEOUTS) -> None:
-        """`timeouts.total_s` bounds one transcription. Raises UsageError for an address, key or header that
-        cannot be used."""
+        """`timeouts.total_s` bounds one transcription. Raises UsageError for an unusable address or key."""
         self._settings = settings
         self._client = EndpointClient(
             "stt",

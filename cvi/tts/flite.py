@@ -147,8 +147,7 @@ class _Voice(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True)
 class FliteSegment:
-    """One speech sound in flite's spelling, which ends at `end_s`. `token` is the index of its token, -1 for
-    pauses."""
+    """A speech sound in flite's spelling. `token` is the index of its token, -1 for pauses."""
 
     name: str
     end_s: float

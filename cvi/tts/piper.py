@@ -100,8 +100,7 @@ class PiperTts(LocalVoice):
 
 
 def build(settings: TtsSettings) -> PiperTts:
-    """Load the voice named by `model` or `voice` (a path, or the name of a pulled one), else the first pulled
-    one.
+    """Load the voice `model` or `voice` (a path, or the name of a pulled one), else the first pulled one.
 
     Raises MissingError without the package or the voice, EngineError for a voice that cannot be read.
     """

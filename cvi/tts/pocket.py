@@ -39,8 +39,7 @@ _GET = f"cvi models pull {MODEL} (its licence is accepted on the hub first), or 
 
 
 class PocketTts(LocalVoice):
-    """Speaks a sentence at a time, without phone times; words share the time by length. Pace and pitch are
-    the voice's own."""
+    """Speaks a sentence at a time, without phone times, at the voice's own pace and pitch."""
 
     name = "pocket"
 
@@ -119,8 +118,7 @@ def _state(voice: Path, model: PocketModel) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class PocketModel:
-    """`model` is the package's `TTSModel`; `sha256`, of its weights, is stored in every voice made with
-    it."""
+    """The package's `TTSModel`, and the hash of its weights, which is stored in voices made with it."""
 
     model: Any
     sha256: str
