@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cvi.audio.block import HEARD_HZ
-from cvi.bench.layers.face import face_memory, h264, parse_size, performance, time_face, timed_parts
+from cvi.bench.layers.face import PARTS, face_memory, h264, parse_size, performance, time_face, timed_parts
 from cvi.bench.layers.llm import (
     LlmTimes,
     busy_cores,
@@ -27,6 +27,7 @@ from cvi.cli.app import main
 from cvi.errors import CviError, UsageError
 from cvi.face.base import FaceSettings
 from cvi.face.replica import list_replicas
+from cvi.face.sculpted.renderer import SculptedEngine
 from cvi.paths import shared_dir
 from cvi.testing.fakes import FakeLlm, FakeStt, FakeTts, Vocabulary
 
@@ -160,10 +161,10 @@ class ToyFace:
         self.closed = False
 
     def render(self, controls):
-        self._dress()
+        self._lay_patches()
         return np.full((self.height * 3 // 2, self.width), 128, np.uint8)
 
-    def _dress(self):
+    def _lay_patches(self):
         sum(range(20_000))
 
     def close(self):
@@ -193,7 +194,11 @@ def test_a_renderer_is_left_as_it_was(tmp_path):
     with timed_parts(face) as spent:
         face.render(None)
         assert set(spent) == {"draw"}
-    assert "_dress" not in vars(face)
+    assert "_lay_patches" not in vars(face)
+
+
+def test_the_timed_parts_are_methods_of_the_renderer():
+    assert all(hasattr(SculptedEngine, method) for method in PARTS["sculpted"])
 
 
 def test_idle_mouths_rest_and_speaking_ones_move():

@@ -28,8 +28,8 @@ from cvi.media.encode import X264
 from cvi.media.frames import Frame, av_frame
 from cvi.tts.base import Phone
 
-# Parts of a renderer that can be timed on their own: method -> what it does. The rest is "bending".
-PARTS = {"sculpted": {"_dress": "draw", "_lay": "blend"}}
+# Parts of a renderer that can be timed on their own: method -> what it does.
+PARTS = {"sculpted": {"_lay_patches": "draw", "_lay": "blend"}}
 PART_LABELS = {"draw": "mouth and eyes drawn", "blend": "laid on the room", "rest": "head bent, and the rest"}
 FPS = 25
 WARM_FRAMES = 5
