@@ -46,10 +46,10 @@ def turns(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """False cuts against delay at the silences of labelled turns, and moments told in dialogues.
+    """False cuts against delay at the silences of labelled turns, and moments detected in dialogues.
 
-    Every silence of 0.1 s or more is a decision. The program's own ears, recognizer and judge hear the
-    sound in simulated time; what they compute is timed and delays them. Silence alone runs beside.
+    Every silence of 0.1 s or more is a decision. The program's own conversation hears the sound in
+    simulated time; what its engines compute is timed and delays them. Silence alone is measured too.
     """
     from cvi.bench.layers.turns import measure_turns
 
