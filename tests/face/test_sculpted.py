@@ -35,7 +35,7 @@ def lips(face: FaceEngine, **controls: float) -> np.ndarray:
     """Where the lips and what is between them must lie, (h, w) bool: from the curves the atlas was baked
     with. Only there can a mouth be told from a beard by its pixels."""
     mouth = face._mouth  # type: ignore[attr-defined]
-    weights, curves = mouth._basis.weights(Controls(**controls)), mouth._morph._curves
+    weights, curves = mouth._basis.weights(Controls(**controls)), mouth._warp._curves
     x, y = weights @ curves.x, np.tensordot(weights, curves.y, 1)
     corner = np.array([mouth.box.x0, mouth.box.y0])
     edges = [np.stack([x, y[row]], 1) + corner for row in (1, 4)]
