@@ -120,7 +120,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def wrong(request: Request, error: RequestValidationError) -> Response:
-        return JSONResponse({"error": _told(error.errors())}, 400)
+        return JSONResponse({"error": validation_text(error.errors())}, 400)
 
     @app.exception_handler(CviError)
     async def ours(request: Request, error: CviError) -> Response:
@@ -131,8 +131,8 @@ def install(app: FastAPI) -> None:
         return JSONResponse({"message": str(error.detail)}, error.status_code, error.headers)
 
 
-def _told(errors: Sequence[Any]) -> str:
-    """The first few faults in one line: where, and what."""
+def validation_text(errors: Sequence[Any]) -> str:
+    """The first few faults that pydantic found in one line: where, and what."""
     lines = []
     for error in errors[:3]:
         where = ".".join(str(part) for part in error["loc"] if part not in ("body", "query", "path"))

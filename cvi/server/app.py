@@ -14,21 +14,16 @@ from cvi.server import answers
 from cvi.server.access import allowed
 from cvi.server.api import (
     conversations,
-    dictionaries,
-    documents,
-    guardrails,
-    kept,
-    objectives,
     operations,
     pages,
     personas,
     reference,
     replicas,
     signalling,
-    tools,
     uploads,
     videos,
 )
+from cvi.server.api.resource_table import stored_resources
 from cvi.server.jobs.received_files import MOST_FILM_BYTES
 from cvi.server.metrics import Metrics
 from cvi.server.middleware import (
@@ -99,12 +94,12 @@ def _api() -> APIRouter:
     api.include_router(conversations.router)
     for noun in ("/personas", "/pals"):
         api.include_router(personas.router, prefix=noun)
-        api.include_router(kept.persona_skills, prefix=noun)
     for noun in ("/replicas", "/faces"):
         api.include_router(replicas.router, prefix=noun)
     api.include_router(replicas.voices, prefix="/voices")
-    for resource in (documents, objectives, guardrails, tools, dictionaries, videos, uploads, kept):
-        api.include_router(resource.router)
+    api.include_router(stored_resources())
+    api.include_router(videos.router)
+    api.include_router(uploads.router)
     return api
 
 

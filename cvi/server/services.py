@@ -74,7 +74,8 @@ async def open_services(settings: ServerSettings, metrics: Metrics) -> Services:
     guard = OutboundPolicy(settings.urls_to)
     caller = OutboundClient(guard)
     replicas = ReplicaStore(settings.url)
-    personas = PersonaStore(replicas)
+    llm = resolution.profile.choices["llm"]
+    personas = PersonaStore(replicas, small_model=llm.engine == "llama-cpp" and llm.model is None)
     jobs = JobQueue(
         database,
         [

@@ -180,3 +180,34 @@ async def test_skills_tools_and_memories_of_a_persona(client: httpx.AsyncClient)
     assert (await client.delete(f"/v2/pals/{pal}/tools/{tool}")).status_code == 204
     assert (await client.get("/v2/memories/anna")).json() == {"data": [], "total_count": 0}
     assert (await client.delete("/v2/memories/anna/m1")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "fields"),
+    [
+        ("objectives", {"data": [STEP]}, []),
+        ("objectives", {"data": [STEP, {"objective_name": "b", "objective_prompt": "x", "output_variables": ["v"]}]}, ["data[1].output_variables"]),
+        ("guardrails", {**RULE, "modality": "visual"}, ["modality"]),
+        ("tools", TOOL, ["tool"]),
+        ("documents", PAGE, ["document_url"]),
+        ("pronunciation-dictionaries", WORDS, ["rules"]),
+        ("deployments", {"pal_id": "guide", "channel": "embed"}, ["status"]),
+    ],
+)
+async def test_answers_say_what_has_no_effect_and_why(client: httpx.AsyncClient, path: str, body: dict, fields: list) -> None:
+    made = (await client.post(f"/v2/{path}", json=body)).json()
+    assert [each["field"] for each in made["not_in_effect"]] == fields
+    assert all(each["why"] for each in made["not_in_effect"])
+
+
+async def test_a_persona_says_what_of_it_has_no_effect(client: httpx.AsyncClient) -> None:
+    body = {"pal_name": "Ada", "system_prompt": "Be Ada.", "context": "It rains.", "tool_ids": ["t1"], "memory": {"remember": True}}
+    pal = (await client.post("/v2/pals", json=body)).json()
+    by_field = {each["field"]: each["remedy"] for each in pal["not_in_effect"]}
+    # The server's profile is `embedded`, whose model is very small.
+    assert set(by_field) == {"context", "tool_ids", "memory.remember"}
+    back = [{"op": "add", "path": "/greeting", "value": "Hi."}, {"op": "add", "path": "/not_in_effect", "value": []}]
+    changed = (await client.patch(f"/v2/pals/{pal['pal_id']}", json=back)).json()
+    assert changed["not_in_effect"] == pal["not_in_effect"]
+    made = await client.post("/v2/conversations", json={"pal_id": pal["pal_id"], "document_ids": ["d1"], "test_mode": True})
+    assert [each["field"] for each in made.json()["not_in_effect"]] == ["document_ids"]

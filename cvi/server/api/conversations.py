@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
@@ -11,6 +12,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from cvi.conversation.journal import RECORDING_NAME
+from cvi.persona.effects import not_in_effect
 from cvi.server.answers import HttpProblem, Page, empty, invalid, iso, listing, page_from_one
 from cvi.server.api.creation import ConversationBody, create_conversation
 from cvi.server.json_body import JsonRoute
@@ -21,6 +23,15 @@ from cvi.server.vocabulary import Body, both
 from cvi.server.worker.commands import EVENT_TYPES
 
 router = APIRouter(prefix="/conversations", tags=["conversations"], route_class=JsonRoute)
+
+STORED_ONLY = (
+    "document_ids",
+    "document_tags",
+    "document_retrieval_strategy",
+    "memory_stores",
+    "participant_tags",
+)
+"""Fields of a request that the persona's table of effects tells about."""
 
 
 class InteractionBody(Body):
@@ -139,6 +150,10 @@ async def _get(conversation_id: str, services: Services) -> ConversationRow:
     return row
 
 
+def _stored_only(row: ConversationRow) -> dict[str, Any]:
+    return {name: row.request[name] for name in STORED_ONLY if name in row.request}
+
+
 def _shown(row: ConversationRow, services: Services) -> dict[str, Any]:
     url = f"{services.settings.url}/c/{row.id}"
     return both(
@@ -153,5 +168,6 @@ def _shown(row: ConversationRow, services: Services) -> dict[str, Any]:
             "callback_url": row.callback_url,
             "created_at": iso(row.created_at),
             "updated_at": iso(row.updated_at),
+            "not_in_effect": [asdict(each) for each in not_in_effect(_stored_only(row), served=True)],
         }
     )

@@ -8,9 +8,11 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import ConfigDict, Field
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
-from cvi.server.answers import HttpProblem, Page, empty, listing, page_from_one
+from cvi.persona.effects import EFFECTS
+from cvi.server.answers import HttpProblem, Page, empty, listing, not_found, page_from_one
+from cvi.server.api.resource_table import TOOLS
 from cvi.server.catalog.persona_document import spelling
 from cvi.server.catalog.persona_store import StoredPersona
 from cvi.server.catalog.url_policy import vet_endpoints
@@ -21,7 +23,7 @@ from cvi.server.store import resources
 from cvi.server.vocabulary import Body
 
 Kind = Annotated[Literal["user", "system"] | None, Query(description="Own ones, or those that ship.")]
-TOOLS_MOST = 50
+MAX_TOOLS = 50
 
 
 class PersonaBody(Body):
@@ -39,7 +41,19 @@ class PersonaBody(Body):
 
 
 class ToolIds(Body):
-    tool_ids: Annotated[list[str], Field(max_length=TOOLS_MOST)]
+    tool_ids: Annotated[list[str], Field(max_length=MAX_TOOLS)]
+
+
+class SkillBody(Body):
+    """How a skill is set up."""
+
+    config: dict[str, Any] = Field(default_factory=dict)
+
+
+class SkillsBody(Body):
+    """All skills of a persona by name."""
+
+    skills: Annotated[dict[str, dict[str, Any]], Field(max_length=50)]
 
 
 router = APIRouter(tags=["personas"], route_class=JsonRoute)
@@ -109,8 +123,6 @@ async def change(persona_id: str, operations: list[dict[str, Any]], services: Se
         return empty(304)
     await _vet(after, item.document, services)
     answer = await asyncio.to_thread(lambda: services.personas.show(services.personas.replace(item, after)))
-    from starlette.responses import JSONResponse
-
     return JSONResponse({"message": "Persona updated.", **answer})
 
 
@@ -136,9 +148,7 @@ async def tools(persona_id: str, services: ServicesDep) -> dict[str, Any]:
     item = await asyncio.to_thread(services.personas.get, persona_id)
     ids = _tool_ids(item)
     found = await services.database.read(lambda connection: resources.get_many(connection, "tools", ids))
-    from cvi.server.api.stored import shown_tool
-
-    return listing([shown_tool(each) for each in found], len(found))
+    return listing([TOOLS.shown(each) for each in found], len(found))
 
 
 @router.post("/{persona_id}/tools", summary="Attach tools to a persona")
@@ -150,10 +160,10 @@ async def attach(persona_id: str, body: ToolIds, services: ServicesDep) -> dict[
     if len(found) != len(body.tool_ids):
         raise HttpProblem(400, "Invalid tool_id")
     ids = list(dict.fromkeys([*_tool_ids(item), *body.tool_ids]))
-    if len(ids) > TOOLS_MOST:
-        raise HttpProblem(400, f"A persona has at most {TOOLS_MOST} tools.")
+    if len(ids) > MAX_TOOLS:
+        raise HttpProblem(400, f"A persona has at most {MAX_TOOLS} tools.")
     await _replace(item, {"tool_ids": ids}, services)
-    return {"tool_ids": ids}
+    return {"tool_ids": ids, "not_in_effect": [_row("tool_ids")]}
 
 
 @router.delete("/{persona_id}/tools/{tool_id}", summary="Detach a tool", status_code=204)
@@ -164,6 +174,75 @@ async def detach(persona_id: str, tool_id: str, services: ServicesDep) -> Respon
         raise HttpProblem(404, "Tool not found", "message")
     await _replace(item, {"tool_ids": [each for each in ids if each != tool_id]}, services)
     return empty()
+
+
+@router.get("/{persona_id}/skills", summary="List a persona's skills")
+async def skills(persona_id: str, services: ServicesDep) -> dict[str, Any]:
+    found = await _skills(persona_id, services)
+    rows = [{"skill_id": name, "config": config} for name, config in found.items()]
+    return listing(rows, len(rows))
+
+
+@router.put("/{persona_id}/skills", summary="Replace a persona's skills")
+async def replace_skills(persona_id: str, body: SkillsBody, services: ServicesDep) -> dict[str, Any]:
+    """Stored in the persona's file; skills are not executed in this version."""
+    await _store_skills(persona_id, body.skills, services)
+    return {"skills": body.skills, "not_in_effect": [_row("skills")]}
+
+
+@router.get("/{persona_id}/skills/{skill_id}", summary="Get a persona's skill")
+async def skill(persona_id: str, skill_id: str, services: ServicesDep) -> dict[str, Any]:
+    found = await _skills(persona_id, services)
+    if skill_id not in found:
+        raise not_found("Skill")
+    return {"skill_id": skill_id, "config": found[skill_id]}
+
+
+@router.put("/{persona_id}/skills/{skill_id}", summary="Attach a skill to a persona")
+async def attach_skill(
+    persona_id: str, skill_id: str, body: SkillBody, services: ServicesDep
+) -> dict[str, Any]:
+    await _store_skills(persona_id, {**await _skills(persona_id, services), skill_id: body.config}, services)
+    return {"skill_id": skill_id, "config": body.config, "not_in_effect": [_row("skills")]}
+
+
+@router.patch("/{persona_id}/skills/{skill_id}", summary="Change a persona's skill")
+async def change_skill(
+    persona_id: str, skill_id: str, body: SkillBody, services: ServicesDep
+) -> dict[str, Any]:
+    found = await _skills(persona_id, services)
+    if skill_id not in found:
+        raise not_found("Skill")
+    config = {**found[skill_id], **body.config}
+    await _store_skills(persona_id, {**found, skill_id: config}, services)
+    return {"skill_id": skill_id, "config": config, "not_in_effect": [_row("skills")]}
+
+
+@router.delete("/{persona_id}/skills/{skill_id}", summary="Detach a skill", status_code=204)
+async def detach_skill(persona_id: str, skill_id: str, services: ServicesDep) -> Response:
+    found = await _skills(persona_id, services)
+    if skill_id not in found:
+        raise not_found("Skill")
+    await _store_skills(
+        persona_id, {name: config for name, config in found.items() if name != skill_id}, services
+    )
+    return empty()
+
+
+def _row(field: str) -> dict[str, Any]:
+    effect = EFFECTS[field]
+    return {"field": field, "why": effect.why, "remedy": effect.remedy}
+
+
+async def _skills(persona_id: str, services: Services) -> dict[str, dict[str, Any]]:
+    item = await asyncio.to_thread(services.personas.get, persona_id)
+    found = item.document.get("skills")
+    return dict(found) if isinstance(found, dict) else {}
+
+
+async def _store_skills(persona_id: str, found: dict[str, dict[str, Any]], services: Services) -> None:
+    item = await asyncio.to_thread(services.personas.get, persona_id)
+    await asyncio.to_thread(services.personas.replace, item, {**item.document, "skills": found})
 
 
 async def _replace(item: StoredPersona, changed: dict[str, Any], services: Services) -> StoredPersona:

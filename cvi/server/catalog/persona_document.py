@@ -20,7 +20,7 @@ from cvi.persona.section import Section, masked, section_of
 from cvi.server.answers import HttpProblem
 from cvi.server.vocabulary import ours
 
-NOT_KEPT = frozenset(
+NOT_STORED = frozenset(
     (
         "persona_id",
         "pal_id",
@@ -34,6 +34,7 @@ NOT_KEPT = frozenset(
         "pal_type",
         "is_draft",
         "source_template_id",
+        "not_in_effect",
     )
 )
 """What the server says of a persona; it is not part of one."""
@@ -73,7 +74,7 @@ def spelling(path: tuple[str, ...], parent: dict[str, Any], key: str) -> str:
 
 def accepted(body: Mapping[str, Any]) -> dict[str, Any]:
     """A client's document as it can be written. Raises `HttpProblem` with what is wrong in it."""
-    document = known_part({key: value for key, value in ours(body).items() if key not in NOT_KEPT})
+    document = known_part({key: value for key, value in ours(body).items() if key not in NOT_STORED})
     if document.get("pipeline_mode") == "speech-to-speech":
         raise HttpProblem(501, "Speech-to-speech personas are not part of this version of cvi.", "message")
     check(document)

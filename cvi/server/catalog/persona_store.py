@@ -9,16 +9,17 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from cvi.errors import UsageError
 from cvi.paths import personas_dir
+from cvi.persona.effects import NotInEffect, not_in_effect
 from cvi.persona.loading import file_name, list_personas
 from cvi.persona.yaml_document import DocumentFault, parse
 from cvi.server.answers import HttpProblem, invalid, iso
-from cvi.server.catalog.persona_document import NOT_KEPT, accepted, shown, write_persona
+from cvi.server.catalog.persona_document import NOT_STORED, accepted, shown, write_persona
 from cvi.server.catalog.replica_store import ReplicaStore
 from cvi.server.catalog.url_policy import check_references
 from cvi.server.catalog.well_known_ids import PERSONAS
@@ -46,8 +47,10 @@ def persona_id(name: str) -> str:
 class PersonaStore:
     """Reads files when they change, and writes those of the user. Blocks on the disk: call it on a thread."""
 
-    def __init__(self, replicas: ReplicaStore) -> None:
+    def __init__(self, replicas: ReplicaStore, *, small_model: bool = False) -> None:
+        """`small_model`: the server's profile has a very small language model."""
         self._replicas = replicas
+        self._small_model = small_model
         self._lock = threading.RLock()
         self._read: dict[Path, tuple[tuple[int, int], StoredPersona | None]] = {}
 
@@ -127,8 +130,14 @@ class PersonaStore:
                 "persona_type": "system" if item.shipped else "user",
                 "created_at": iso(item.created_at),
                 "updated_at": iso(item.updated_at),
+                "not_in_effect": [asdict(each) for each in self._not_in_effect(document)],
             }
         )
+
+    def _not_in_effect(self, document: Mapping[str, Any]) -> list[NotInEffect]:
+        llm = (document.get("layers") or {}).get("llm") or {}
+        own = any(llm.get(name) for name in ("engine", "base_url"))
+        return not_in_effect(document, served=True, small_model=self._small_model and not own)
 
     def _with_replica(self, document: dict[str, Any]) -> dict[str, Any]:
         """Files name a replica as the command line does. Raises the contract's 400 for an unknown one."""
@@ -155,7 +164,7 @@ class PersonaStore:
             return None
         item = None
         if isinstance(root.value, dict):
-            document = {key: value for key, value in ours(root.value).items() if key not in NOT_KEPT}
+            document = {key: value for key, value in ours(root.value).items() if key not in NOT_STORED}
             made = known[1].created_at if known and known[1] else min(status.st_mtime, status.st_ctime)
             item = StoredPersona(persona_id(name), name, path, shipped, document, made, status.st_mtime)
         self._read[path] = (mark, item)

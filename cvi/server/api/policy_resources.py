@@ -1,0 +1,162 @@
+"""Objectives, guardrails and tools as clients send them: what is wrong with them, and how they are stored."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from cvi.persona.policy import Objective, Tool
+from cvi.persona.section import MASK, masked
+from cvi.server.answers import HttpProblem
+from cvi.server.api.resource_routes import Document, checked_by
+from cvi.server.services import Services
+from cvi.server.vocabulary import Body
+
+MAX_OBJECTIVES = 50
+MAX_TOOL_CHARS = 10_000
+_SECRETS = ("token", "password", "value", "secret", "client_secret")
+
+
+class GuardrailRule(Body):
+    """One rule: what the persona must or must not do."""
+
+    guardrail_name: Annotated[str, Field(min_length=1, max_length=100)]
+    guardrail_prompt: Annotated[str, Field(min_length=1, max_length=10_000)]
+    modality: Literal["verbal", "visual", "audio"] = "verbal"
+    callback_url: Annotated[str, Field(max_length=2048)] = ""
+    tool_call: dict[str, Any] | None = None
+    app_message: bool = True
+    tags: Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=32)] = Field(
+        default_factory=list
+    )
+
+
+async def check_guardrail(document: Any, services: Services) -> Document:
+    """A rule, or a set of rules under `data`, as it is stored. Raises `HttpProblem`."""
+    if not isinstance(document, dict):
+        raise HttpProblem(400, "A guardrail is an object.", "message")
+    items = document.get("data")
+    if "data" not in document or items is None:
+        return await _check_rule(document, services)
+    if not isinstance(items, list) or not items:
+        raise HttpProblem(400, "A set of guardrails has a list under data, with one at least.", "message")
+    rules = [await _check_rule(item, services) for item in items]
+    name = document.get("name")
+    return {"name": name if isinstance(name, str) and name else rules[0]["guardrail_name"], "data": rules}
+
+
+async def _check_rule(item: Any, services: Services) -> Document:
+    rule: GuardrailRule = checked_by(GuardrailRule, item, "message")
+    if rule.callback_url:
+        await services.guard.vet(rule.callback_url)
+    return rule.model_dump(exclude_none=True)
+
+
+async def check_objectives(document: Any, services: Services) -> Document:
+    """A set of objectives as it is stored. Raises `HttpProblem` for one that contradicts itself."""
+    if not isinstance(document, dict) or not isinstance(document.get("data"), list):
+        raise HttpProblem(400, "A set of objectives has a list under data.", "message")
+    if not 1 <= len(document["data"]) <= MAX_OBJECTIVES:
+        raise HttpProblem(400, f"A set has 1 to {MAX_OBJECTIVES} objectives.", "message")
+    items = [_objective(number, item) for number, item in enumerate(document["data"])]
+    names = [item.objective_name for item in items]
+    for item in items:
+        if names.count(item.objective_name) > 1:
+            raise HttpProblem(400, f"objective_name '{item.objective_name}' is used twice.", "message")
+        for follower in item.followers:
+            if follower == item.objective_name:
+                raise HttpProblem(400, f"objective '{follower}' follows itself.", "message")
+            if follower not in names:
+                raise HttpProblem(400, f"There is no objective named '{follower}'.", "message")
+        if item.callback_url:
+            await services.guard.vet(item.callback_url)
+    loops = bool(document.get("allow_loops"))
+    if not loops:
+        _refuse_loops({item.objective_name: item.followers for item in items})
+    name = document.get("name")
+    return {
+        "name": name if isinstance(name, str) and name else names[0],
+        "allow_loops": loops,
+        "data": [_dumped(item) for item in items],
+    }
+
+
+def objective_operation(operation: Document) -> Document:
+    """A JSON Patch's operation on a single objective as one on the first of the set."""
+    changed = dict(operation)
+    for key in ("path", "from"):
+        text = changed.get(key)
+        if isinstance(text, str) and text.split("/")[1:2] and text.split("/")[1] in Objective.model_fields:
+            changed[key] = f"/data/0{text}"
+    return changed
+
+
+def _objective(number: int, item: Any) -> Objective:
+    if isinstance(item, dict):  # clients send "" for an address that is not there
+        item = {key: value for key, value in item.items() if not (key == "callback_url" and value == "")}
+    try:
+        found: Objective = checked_by(Objective, item, "message")
+    except HttpProblem as problem:
+        raise HttpProblem(400, f"data.{number}.{problem.text}", "message") from None
+    return found
+
+
+def _refuse_loops(followers: dict[str, tuple[str, ...]]) -> None:
+    done: set[str] = set()
+    for start in followers:
+        path, waiting = [start], [iter(followers[start])]
+        while waiting:
+            follower = next(waiting[-1], None)
+            if follower is None:
+                done.add(path.pop())
+                waiting.pop()
+            elif follower in path:
+                text = f"'{follower}' follows itself in a circle; allow_loops is off."
+                raise HttpProblem(400, text, "message")
+            elif follower not in done:
+                path.append(follower)
+                waiting.append(iter(followers[follower]))
+
+
+async def check_tool(document: Any, services: Services) -> Document:
+    """A tool as it is stored, secrets included. Raises `HttpProblem`."""
+    tool: Tool = checked_by(Tool, document)
+    if len(tool.description) + len(str(tool.parameters)) > MAX_TOOL_CHARS:
+        text = f"description and parameters together are longer than {MAX_TOOL_CHARS} characters."
+        raise HttpProblem(400, text)
+    properties = tool.parameters.get("properties")
+    if isinstance(properties, dict) and any(str(name).startswith("tavus_") for name in properties):
+        raise HttpProblem(400, "Parameters whose names begin with tavus_ are reserved.")
+    if tool.delivery.api is not None:
+        services.guard.read(tool.delivery.api.url.replace("{", "").replace("}", ""))
+    return _dumped(tool)
+
+
+def masked_tool(document: Document) -> Document:
+    """A stored tool without what it authenticates itself with, and without its headers' values."""
+    shown: Document = masked({key: value for key, value in document.items() if key != "parameters"})
+    if "parameters" in document:
+        shown["parameters"] = document["parameters"]
+    api = (shown.get("delivery") or {}).get("api")
+    if isinstance(api, dict):
+        auth, headers = api.get("auth"), api.get("headers")
+        if isinstance(auth, dict):
+            api["auth"] = {key: MASK if key in _SECRETS and value else value for key, value in auth.items()}
+        if isinstance(headers, dict):
+            api["headers"] = dict.fromkeys(headers, MASK)
+    return shown
+
+
+def unmasked(given: Any, before: Any) -> Any:
+    """What was given, with each masked value taken from what is stored."""
+    if given == MASK and isinstance(before, str):
+        return before
+    if isinstance(given, dict):
+        stored = before if isinstance(before, dict) else {}
+        return {key: unmasked(value, stored.get(key)) for key, value in given.items()}
+    return given
+
+
+def _dumped(model: BaseModel) -> Document:
+    return model.model_dump(mode="json", exclude_none=True, context={"secrets": True})

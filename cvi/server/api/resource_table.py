@@ -1,0 +1,497 @@
+"""The resources that are stored and, as yet, hardly executed: a table of kinds, and the routes made from it.
+
+To add a resource: write its body, a check that turns a body into the document to store, and a row in `KINDS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import ConfigDict, Field
+from starlette.responses import Response
+
+from cvi.persona.effects import EFFECTS, not_in_effect
+from cvi.server.answers import (
+    HttpProblem,
+    Page,
+    listing,
+    not_found,
+    not_here_yet,
+    page_from_one,
+    page_from_zero,
+)
+from cvi.server.api.policy_resources import (
+    check_guardrail,
+    check_objectives,
+    check_tool,
+    masked_tool,
+    objective_operation,
+    unmasked,
+)
+from cvi.server.api.resource_routes import (
+    Document,
+    ResourceKind,
+    Wanted,
+    checked_by,
+    is_named,
+    is_tagged,
+    router_of,
+    tags_of,
+)
+from cvi.server.json_body import JsonRoute
+from cvi.server.services import Services, ServicesDep
+from cvi.server.store.resources import Resource
+from cvi.server.vocabulary import Body, both
+
+_Tags = Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=100)]
+_Text = Annotated[str, Field(max_length=255)]
+_Url = Annotated[str, Field(max_length=2048)]
+_Type = Annotated[Literal["user", "system", "all"], Query(description="None are shipped.")]
+_TagQuery = Annotated[str, Query(description="Any of these, separated by commas.")]
+DEPLOYMENTS_STAY = "deployments are not served in this version"
+
+
+# -- bodies ---------------------------------------------------------------------------------------
+
+
+class ObjectivesBody(Body):
+    """A set of objectives; each item as in a persona's file."""
+
+    name: Annotated[str, Field(max_length=100)] = ""
+    data: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=50)]
+    allow_loops: bool = False
+
+
+class GuardrailBody(Body):
+    """A rule, told by its `guardrail_name`; or a set of rules, told by its `data`."""
+
+    guardrail_name: str = ""
+    guardrail_prompt: str = ""
+    modality: str = "verbal"
+    callback_url: str = ""
+    tool_call: dict[str, Any] | None = None
+    app_message: bool = True
+    tags: list[str] = Field(default_factory=list)
+    name: Annotated[str, Field(max_length=100)] = ""
+    data: Annotated[list[dict[str, Any]], Field(max_length=50)] | None = None
+
+
+class ToolBody(Body):
+    """A tool as in a persona's file; see `cvi persona schema`."""
+
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
+
+    name: str = ""
+    description: str = ""
+
+
+class PronunciationRule(Body):
+    """How one text is spoken."""
+
+    text: Annotated[str, Field(min_length=1, max_length=200)]
+    pronunciation: Annotated[str, Field(min_length=1, max_length=500)]
+    type: Literal["alias", "ipa"]
+    case_sensitive: bool = False
+    word_boundaries: bool = True
+
+
+class DictionaryBody(Body):
+    """Rules by which a voice speaks words."""
+
+    name: Annotated[str, Field(min_length=1, max_length=255)]
+    rules: Annotated[list[PronunciationRule], Field(max_length=10_000)] = Field(default_factory=list)
+
+
+class Crawl(Body):
+    """How far a website is read."""
+
+    depth: Annotated[int, Field(ge=1, le=10)] = 1
+    max_pages: Annotated[int, Field(ge=1, le=100)] = 10
+
+
+class DocumentBody(Body):
+    """A document that personas shall know."""
+
+    document_url: Annotated[str, Field(min_length=1, max_length=2048)]
+    document_name: _Text = ""
+    callback_url: _Url = ""
+    tags: _Tags = Field(default_factory=list)
+    participant_tags: _Tags = Field(default_factory=list)
+    crawl: Crawl | None = None
+    custom_description: Annotated[str, Field(max_length=10_000)] = ""
+
+
+class DocumentChange(Body):
+    """What can be changed of a document."""
+
+    document_name: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    tags: _Tags | None = None
+
+
+class RecrawlBody(Body):
+    """How a website is read again."""
+
+    crawl: Crawl | None = None
+
+
+class DeploymentBody(Body):
+    """A place where a persona shall be offered."""
+
+    persona_id: Annotated[str, Field(min_length=1, max_length=100)]
+    channel: Literal["landing-page", "embed", "widget"]
+    name: _Text = ""
+    allowed_origins: Annotated[list[str], Field(max_length=100)] = Field(default_factory=list)
+    limits: dict[str, Any] = Field(default_factory=dict)
+    customization: dict[str, Any] = Field(default_factory=dict)
+
+
+# -- checks ---------------------------------------------------------------------------------------
+
+
+async def _check_dictionary(document: Document, services: Services) -> Document:
+    body: DictionaryBody = checked_by(DictionaryBody, document)
+    texts = [rule.text for rule in body.rules]
+    if len(set(texts)) < len(texts):
+        raise HttpProblem(400, "The same text stands in two rules.")
+    return body.model_dump()
+
+
+async def _check_document(document: Document, services: Services) -> Document:
+    if "crawl_config" in document:  # stored before, its addresses too
+        return document
+    body: DocumentBody = checked_by(DocumentBody, document)
+    for url in filter(None, (body.document_url, body.callback_url)):
+        await services.guard.vet(url)
+    last = body.document_url.split("?")[0].rstrip("/").rpartition("/")[2]
+    return {
+        **body.model_dump(exclude={"crawl"}),
+        "document_name": body.document_name or last or "document",
+        "crawl_config": body.crawl.model_dump() if body.crawl else None,
+    }
+
+
+async def _check_deployment(document: Document, services: Services) -> Document:
+    body: DeploymentBody = checked_by(DeploymentBody, document)
+    id = body.persona_id
+    if "status" not in document:
+        id = (await asyncio.to_thread(services.personas.get, id)).id
+    return {**body.model_dump(), "persona_id": id, "name": body.name or "Deployment", "status": "inactive"}
+
+
+def _only_name_and_rules(operation: Document) -> Document:
+    if not str(operation.get("path", "")).startswith(("/name", "/rules")):
+        raise HttpProblem(422, "Only /name and /rules can be changed.", "message")
+    return operation
+
+
+# -- how they are shown ---------------------------------------------------------------------------
+
+
+def _show_objectives(resource: Resource) -> Document:
+    names = {"objectives_name": resource.name, "objective_name": resource.name}
+    ids = {"objectives_id": resource.id, "uuid": resource.id}
+    return {**ids, **names, "status": "active", **resource.document}
+
+
+def _show_guardrail(resource: Resource) -> Document:
+    ids = {"uuid": resource.id, "guardrails_id": resource.id, "guardrail_id": resource.id}
+    names = {"guardrails_name": resource.name, "guardrail_name": resource.name, "status": "active"}
+    return {**ids, **names, "type": "user", **resource.document}
+
+
+def _show_tool(resource: Resource) -> Document:
+    ids = {"tool_id": resource.id, "uuid": resource.id}
+    return {**ids, **masked_tool(resource.document), "type": "user"}
+
+
+def _summarize_dictionary(resource: Resource) -> Document:
+    ids = {"pronunciation_dictionary_id": resource.id, "uuid": resource.id}
+    return {**ids, "name": resource.name, "rules_count": len(resource.document["rules"])}
+
+
+def _show_dictionary(resource: Resource) -> Document:
+    return {**_summarize_dictionary(resource), "rules": resource.document["rules"]}
+
+
+def _show_document(resource: Resource) -> Document:
+    return {
+        "document_id": resource.id,
+        "uuid": resource.id,
+        **resource.document,
+        "status": "started",
+        "progress": 0,
+        "error_message": None,
+        "crawled_urls": None,
+        "last_crawled_at": None,
+        "crawl_count": None,
+    }
+
+
+def _show_deployment(resource: Resource) -> Document:
+    return both({"deployment_id": resource.id, **resource.document, "name": resource.name})
+
+
+def _wholly(field: str, path: str) -> Callable[[Document], list[Document]]:
+    """The whole resource does nothing, for the reason of the persona's field that would refer to it."""
+    effect = EFFECTS[path]
+    return lambda document: [{"field": field, "why": effect.why, "remedy": effect.remedy}]
+
+
+def _in_part(at: str) -> Callable[[Document], list[Document]]:
+    """Some fields do nothing, as those of the persona's section `at`; of a set, those of its items."""
+
+    def rows(document: Document) -> list[Document]:
+        items = document.get("data")
+        parts = [("", document)] if items is None else [(f"data[{i}].", item) for i, item in enumerate(items)]
+        return [
+            {"field": place + each.field.removeprefix(f"{at}."), "why": each.why, "remedy": each.remedy}
+            for place, part in parts
+            for each in not_in_effect(part, served=True, at=at)
+        ]
+
+    return rows
+
+
+# -- which ones a list shows ----------------------------------------------------------------------
+
+
+def _named_objectives(type: _Type = "user", name_or_uuid: str = "") -> Wanted:
+    return lambda each: type != "system" and is_named(each, name_or_uuid)
+
+
+def _wanted_guardrails(
+    legacy: Annotated[bool, Query(description="The sets instead of the rules.")] = False,
+    type: _Type = "user",
+    name_or_uuid: str = "",
+    tags: _TagQuery = "",
+) -> Wanted:
+    def wanted(each: Resource) -> bool:
+        right_shape = type != "system" and ("data" in each.document) == legacy
+        return right_shape and is_named(each, name_or_uuid) and is_tagged(each, tags)
+
+    return wanted
+
+
+def _own_tools(type: _Type = "user") -> Wanted:
+    return lambda each: type != "system"
+
+
+def _wanted_documents(
+    status: str = "", name_or_uuid: str = "", tags: _TagQuery = "", participant_tags: str = ""
+) -> Wanted:
+    def wanted(each: Resource) -> bool:
+        right = is_named(each, name_or_uuid) and status in ("", "started")
+        return right and is_tagged(each, tags) and is_tagged(each, participant_tags, "participant_tags")
+
+    return wanted
+
+
+def _wanted_deployments(
+    pal_id: str = "", persona_id: str = "", channel: str = "", status: str = ""
+) -> Wanted:
+    asked = {"persona_id": pal_id or persona_id, "channel": channel, "status": status}
+    return lambda each: all(not value or each.document[key] == value for key, value in asked.items())
+
+
+# -- the table ------------------------------------------------------------------------------------
+
+OBJECTIVES = ResourceKind(
+    name="set of objectives",
+    plural="sets of objectives",
+    tag="objectives",
+    kind="objectives",
+    path="/objectives",
+    parameter="objectives_id",
+    prefix="o",
+    body=ObjectivesBody,
+    check=check_objectives,
+    title=lambda document: str(document["name"]),
+    show=_show_objectives,
+    not_in_effect=_in_part("objectives"),
+    missing=lambda: HttpProblem(404, "Objectives not found"),
+    page=page_from_one,
+    wanted=_named_objectives,
+    patch_path=objective_operation,
+    patched="Objectives updated.",
+)
+GUARDRAILS = ResourceKind(
+    name="guardrail",
+    kind="guardrails",
+    path="/guardrails",
+    parameter="guardrails_id",
+    prefix="g",
+    body=GuardrailBody,
+    check=check_guardrail,
+    title=lambda document: str(document.get("guardrail_name") or document.get("name") or ""),
+    show=_show_guardrail,
+    not_in_effect=_in_part("guardrails"),
+    missing=lambda: HttpProblem(404, "Guardrail not found"),
+    page=page_from_one,
+    wanted=_wanted_guardrails,
+    patched="Guardrail updated.",
+)
+TOOLS = ResourceKind(
+    name="tool",
+    kind="tools",
+    path="/tools",
+    parameter="tool_id",
+    prefix="t",
+    body=ToolBody,
+    check=check_tool,
+    title=lambda document: str(document["name"]),
+    show=_show_tool,
+    not_in_effect=_wholly("tool", "tools"),
+    missing=lambda: not_found("Tool"),
+    page=page_from_one,
+    wanted=_own_tools,
+    changed=ToolBody,
+    change=lambda before, given: {**before, **unmasked(given, before)},
+)
+DICTIONARIES = ResourceKind(
+    name="pronunciation dictionary",
+    plural="pronunciation dictionaries",
+    kind="dictionaries",
+    path="/pronunciation-dictionaries",
+    parameter="dictionary_id",
+    prefix="pd_",
+    body=DictionaryBody,
+    check=_check_dictionary,
+    title=lambda document: str(document["name"]),
+    show=_show_dictionary,
+    summarize=_summarize_dictionary,
+    not_in_effect=_wholly("rules", "layers.tts.pronunciation_dictionary_id"),
+    missing=lambda: not_found("Pronunciation dictionary"),
+    page=page_from_zero,
+    patch_path=_only_name_and_rules,
+    echoes_page=True,
+    created=201,
+)
+DOCUMENTS = ResourceKind(
+    name="document",
+    kind="documents",
+    path="/documents",
+    parameter="document_id",
+    prefix="d",
+    body=DocumentBody,
+    check=_check_document,
+    title=lambda document: str(document["document_name"]),
+    show=_show_document,
+    not_in_effect=_wholly("document_url", "knowledge.documents"),
+    missing=lambda: not_found("Document"),
+    page=page_from_zero,
+    wanted=_wanted_documents,
+    changed=DocumentChange,
+    echoes_page=True,
+)
+DEPLOYMENTS = ResourceKind(
+    name="deployment",
+    kind="deployments",
+    path="/deployments",
+    parameter="deployment_id",
+    prefix="dep",
+    body=DeploymentBody,
+    check=_check_deployment,
+    title=lambda document: str(document["name"]),
+    show=_show_deployment,
+    not_in_effect=lambda document: [
+        {"field": "status", "why": DEPLOYMENTS_STAY, "remedy": "Embed a conversation's conversation_url."}
+    ],
+    missing=lambda: not_found("Deployment"),
+    page=page_from_zero,
+    wanted=_wanted_deployments,
+    echoes_page=True,
+    extra_list=lambda answer: {**answer, "total": answer["total_count"]},
+)
+KINDS = (OBJECTIVES, GUARDRAILS, TOOLS, DICTIONARIES, DOCUMENTS, DEPLOYMENTS)
+
+
+# -- what some of them can besides ----------------------------------------------------------------
+
+_objectives = APIRouter(route_class=JsonRoute)
+_guardrails = APIRouter(route_class=JsonRoute)
+_documents = APIRouter(route_class=JsonRoute)
+_others = APIRouter(route_class=JsonRoute)
+
+
+@_objectives.post("/validate", summary="Check a set of objectives without storing it")
+async def validate_objectives(body: ObjectivesBody, services: ServicesDep) -> dict[str, Any]:
+    """400 says what is wrong."""
+    await check_objectives(body.model_dump(), services)
+    return {"valid": True, "errors": []}
+
+
+@_guardrails.get("/tags", summary="List the tags of all guardrails")
+async def guardrail_tags(services: ServicesDep) -> dict[str, Any]:
+    """Sorted, each once."""
+    tags = tags_of(await GUARDRAILS.every(services))
+    return {"tags": tags, "data": tags, "total_count": len(tags)}
+
+
+@_documents.get("/tags", summary="List the tags of all documents")
+async def document_tags(
+    services: ServicesDep, page: Annotated[Page, Depends(page_from_one)], search: str = ""
+) -> dict[str, Any]:
+    """Sorted, each once; `search` is a part of the tag."""
+    tags = [tag for tag in tags_of(await DOCUMENTS.every(services)) if search.lower() in tag.lower()]
+    return {"tags": page.of(tags), **listing(page.of(tags), len(tags))}
+
+
+@_documents.get("/{document_id}/chunks", summary="What was read from a document")
+async def chunks(document_id: str, services: ServicesDep) -> dict[str, Any]:
+    """Empty: documents are not read in this version."""
+    found = await DOCUMENTS.find(services, document_id)
+    return {**listing([], 0), "next_offset": None, "not_in_effect": DOCUMENTS.not_in_effect(found.document)}
+
+
+@_documents.post("/{document_id}/recrawl", summary="Read a website again", status_code=202)
+async def recrawl(document_id: str, services: ServicesDep, body: RecrawlBody | None = None) -> Response:
+    """501: websites are not read in this version."""
+    found = await DOCUMENTS.find(services, document_id)
+    if found.document.get("crawl_config") is None and (body is None or body.crawl is None):
+        raise HttpProblem(400, "The document has no crawl configuration.")
+    raise not_here_yet("Reading websites", "The document is kept for the version that does.")
+
+
+@_others.get("/memories/{memory_store}", summary="List what is remembered", tags=["memories"])
+async def memories(memory_store: str, page: Annotated[Page, Depends(page_from_one)]) -> dict[str, Any]:
+    """None: nothing is remembered between conversations in this version."""
+    return listing([], 0)
+
+
+@_others.delete(
+    "/memories/{memory_store}/{memory_id}", summary="Forget one thing", tags=["memories"], status_code=204
+)
+async def forget(memory_store: str, memory_id: str) -> Response:
+    """404: nothing is remembered between conversations in this version."""
+    raise not_found("Memory")
+
+
+@_others.get("/skills", summary="List skills", tags=["skills"])
+async def skills() -> dict[str, Any]:
+    """None: this version has no skills of its own."""
+    return listing([], 0)
+
+
+@_others.get("/skills/{skill_id}", summary="Get a skill", tags=["skills"])
+async def skill(skill_id: str) -> dict[str, Any]:
+    """404: this version has no skills of its own."""
+    raise not_found("Skill")
+
+
+@_others.get("/transcriptions", summary="List transcriptions", tags=["other"])
+async def transcriptions(limit: Annotated[int, Query(ge=1, le=1000)] = 10) -> dict[str, Any]:
+    """None: this version transcribes conversations, not files."""
+    return listing([], 0)
+
+
+def stored_resources() -> APIRouter:
+    """The routes of all kinds."""
+    own = {"objectives": _objectives, "guardrails": _guardrails, "documents": _documents}
+    router = APIRouter()
+    for kind in KINDS:
+        router.include_router(router_of(kind, own.get(kind.kind)))
+    router.include_router(_others)
+    return router
