@@ -29,7 +29,7 @@ def complaint(*arguments: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ([""], "text is empty"),
         (["🙂🎉"], "nothing to say"),
@@ -54,10 +54,10 @@ def complaint(*arguments: str) -> str:
         (["Hi.", "-o", "nowhere/film.mp4"], "nowhere"),
     ],
 )
-def test_a_wrong_request_says_why_and_writes_nothing(arguments: list[str], told: str, tmp_path: Path) -> None:
+def test_a_wrong_request_says_why_and_writes_nothing(arguments: list[str], message: str, tmp_path: Path) -> None:
     if not any(option == "-o" for option in arguments):
         arguments = [*arguments, "-o", "film.mp4"]
-    assert told in complaint("render", *arguments)
+    assert message in complaint("render", *arguments)
     assert not [path for path in tmp_path.iterdir() if path.name != "home"]
 
 
@@ -73,7 +73,7 @@ def test_damaged_files_are_named(home: Path) -> None:
     assert {row["name"]: row["state"] for row in listed}["june"] == "damaged"
 
 
-def test_replicas_out_in_renamed_and_deleted(home: Path, tmp_path: Path) -> None:
+def test_replicas_are_exported_imported_renamed_and_deleted(home: Path, tmp_path: Path) -> None:
     run = CliRunner().invoke
     assert run(app, ["replica", "export", "june", "-o", "j.zip"]).exit_code == 0
     assert run(app, ["replica", "import", "j.zip", "--name", "juno"]).exit_code == 0

@@ -30,7 +30,7 @@ def test_visemes_and_emotions_differ() -> None:
     assert max(smiles, key=lambda emotion: smiles[emotion]) in ("happy", "excited") and min(smiles.values()) < 0
 
 
-def test_the_sheet_holds_all(tmp_path: object) -> None:
+def test_the_sheet_has_a_tile_for_every_pose(tmp_path: object) -> None:
     face = build(FaceSettings(find_replica("june"), 320, 180))
     sheet = contact_sheet(face)
     count = len(list(sheet_poses()))

@@ -55,7 +55,7 @@ def decoded(path: Path) -> tuple[list[float], list[np.ndarray]]:
         return [float(frame.time or 0.0) for frame in frames], [frame.to_ndarray() for frame in frames]
 
 
-async def test_sound_and_picture_lie_together(tmp_path: Path) -> None:
+async def test_sound_and_picture_are_in_sync(tmp_path: Path) -> None:
     film = await render_film(request(tmp_path))
     times, pictures = decoded(film.path)
     assert len(times) == film.frames and np.allclose(times, np.arange(len(times)) / FPS, atol=1e-6)
@@ -70,7 +70,7 @@ async def test_sound_and_picture_lie_together(tmp_path: Path) -> None:
         assert around > 5 * moves[second * FPS + 13 : second * FPS + 20].max()
 
 
-async def test_a_stopped_film_goes_on_and_is_the_same(tmp_path: Path) -> None:
+async def test_a_resumed_film_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     whole = await render_film(request(tmp_path, output=tmp_path / "whole.mp4"))
     wanted = request(tmp_path)
 
@@ -97,7 +97,7 @@ async def test_a_stopped_film_goes_on_and_is_the_same(tmp_path: Path) -> None:
     assert not any((tmp_path / "home" / "renders").iterdir())
 
 
-async def test_what_cannot_be_filmed_leaves_nothing(tmp_path: Path) -> None:
+async def test_failed_films_leave_no_files(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no file|There is no"):
         await render_film(request(tmp_path, audio=tmp_path / "none.wav"))
     write_wav(tmp_path / "quiet.wav", np.zeros(PLAYED_HZ, np.int16), PLAYED_HZ)
@@ -111,7 +111,7 @@ async def test_what_cannot_be_filmed_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.mp4")) and not list(tmp_path.glob(".*"))
 
 
-async def test_a_picture_that_cannot_be_is_told_before_a_word_is_spoken(
+async def test_an_impossible_picture_is_refused_before_speech_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def synthesize(*_: object) -> SpeechTrack:
@@ -146,7 +146,7 @@ def track() -> SpeechTrack:
     return SpeechTrack(pcm, (said,))
 
 
-def test_a_recital_is_kept_whole(tmp_path: Path) -> None:
+def test_a_track_is_saved_and_loaded(tmp_path: Path) -> None:
     saved = track()
     save_track(saved, tmp_path)
     loaded = load_track(tmp_path)
@@ -164,7 +164,7 @@ def test_captions_cover_the_words_in_time() -> None:
     assert abs(shown[0].start_s - 0.4) < 1e-6
 
 
-def test_every_frame_has_its_pose_and_the_seed_decides() -> None:
+def test_every_frame_has_a_pose_that_depends_on_the_seed() -> None:
     first, again, other = (list(speech_poses(track(), FPS, seed)) for seed in (1, 1, 2))
     assert len(first) == frame_count(track(), FPS) == 150
     assert first == again != other

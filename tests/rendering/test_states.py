@@ -47,14 +47,14 @@ def test_sentences_are_placed_in_their_stretches() -> None:
 
 
 @pytest.mark.parametrize("activity", ["idle", "listening", "thinking"])
-def test_the_mouth_of_a_silent_face_rests(activity: Activity) -> None:
+def test_the_mouth_rests_while_the_face_is_silent(activity: Activity) -> None:
     shown = list(dialogue_poses(a_dialogue(activity), FPS, 1))
     assert len(shown) == 40 * FPS
     assert all(p.jaw == p.wide == p.round == p.press == p.tuck == p.tongue == 0.0 for p in shown)
     assert len({round(p.yaw, 3) for p in shown}) > 500
 
 
-def test_listening_answers_and_speaking_speaks() -> None:
+def test_listening_reacts_and_speaking_moves_the_mouth() -> None:
     listening, idle = (list(dialogue_poses(a_dialogue(state), FPS, 1)) for state in ("listening", "idle"))
     # Nods at the pauses of the other, and a smile that is answered.
     assert max(p.pitch for p in listening) > max(p.pitch for p in idle) + 1.0

@@ -1,4 +1,4 @@
-"""`/v2/videos`: films ordered, rendered in turn by a process of their own, told, renamed and deleted."""
+"""`/v2/videos`: films ordered, rendered in turn by a process of their own, renamed and deleted."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def quick_films(monkeypatch: pytest.MonkeyPatch) -> None:
     set_command(monkeypatch, (sys.executable, "-c", RENDER))
 
 
-async def test_films_are_rendered_in_turn_and_told(client: httpx.AsyncClient) -> None:
+async def test_films_are_rendered_in_turn_and_callbacks_sent(client: httpx.AsyncClient) -> None:
     made = []
     for script in ("Hello.", "fail"):
         body = {"replica_id": "june", "script": script, "callback_url": "https://93.184.216.34/hook"}
@@ -103,7 +103,7 @@ async def settled(client: httpx.AsyncClient, video: dict) -> dict:
     raise AssertionError("it is never done")
 
 
-async def test_films_that_cannot_be(client: httpx.AsyncClient) -> None:
+async def test_invalid_film_orders_are_refused(client: httpx.AsyncClient) -> None:
     sound = "https://93.184.216.34/a.wav"
     for body, status in (
         ({}, 400),
@@ -118,7 +118,7 @@ async def test_films_that_cannot_be(client: httpx.AsyncClient) -> None:
     assert (await client.get("/v2/videos/v1")).json() == {"error": "Invalid video_id"}
 
 
-async def test_a_child_that_ends_without_a_word_is_a_failed_film(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_film_fails_when_its_process_dies(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     set_command(monkeypatch, (sys.executable, "-c", "import os; os._exit(9)"))
     async with serving() as client:
         made = (await client.post("/v2/videos", json={"replica_id": "june", "script": "Hi."})).json()

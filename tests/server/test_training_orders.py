@@ -1,4 +1,4 @@
-"""Replicas ordered through the API: the queue, its footage, its end; and the pipeline behind it."""
+"""Replicas ordered through the API: footage, queue, results; and the training process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from cvi.server.store.database import connect, database_path
 CONSENT = "I, Pia Puppet, agree that a replica of my face is made from this footage."
 HOOK = "https://93.184.216.34/hook"
 
-# What the pipeline does, without doing it: the footage's last word says how it ends.
+# In the place of the training process: the last word of the footage says how it ends.
 TRAIN = """
 import json, os, pathlib, sys, time, yaml
 order = json.loads(sys.stdin.readline())
@@ -69,27 +69,27 @@ def set_command(monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]) -> No
 
 
 @pytest.fixture(autouse=True)
-def able(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a machine that can train, with the pipeline's place taken."""
+def can_train(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that can train, with TRAIN in the place of the training process."""
     monkeypatch.setattr("cvi.server.api.replicas.missing_for_training", lambda: None)
     set_command(monkeypatch, (sys.executable, "-c", TRAIN))
     monkeypatch.setattr(training_job.TrainingJob, "retry", RetryPolicy(most_attempts=3))
 
 
-async def ordered(client: httpx.AsyncClient, noun: str = "replicas", **body: Any) -> dict[str, Any]:
+async def place_order(client: httpx.AsyncClient, noun: str = "replicas", **body: Any) -> dict[str, Any]:
     answer = await client.post(f"/v2/{noun}", json={"replica_name": "Anna Müller", **body})
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
 
 
-async def uploaded(client: httpx.AsyncClient, mode: str) -> str:
+async def upload_film(client: httpx.AsyncClient, mode: str) -> str:
     answer = await client.post("/v2/uploads", content=film(mode))
     assert answer.status_code == 200, answer.text
     return str(answer.json()["upload_url"])
 
 
-async def settled(client: httpx.AsyncClient, made: dict[str, Any]) -> dict[str, Any]:
+async def until_ended(client: httpx.AsyncClient, made: dict[str, Any]) -> dict[str, Any]:
     for _ in range(1000):
         found: dict[str, Any] = (await client.get(f"/v2/replicas/{made['replica_id']}")).json()
         if found["status"] != "started":
@@ -98,31 +98,31 @@ async def settled(client: httpx.AsyncClient, made: dict[str, Any]) -> dict[str, 
     raise AssertionError("it is never done")
 
 
-def told(made: dict[str, Any]) -> list[dict[str, Any]]:
+def callbacks_of(made: dict[str, Any]) -> list[dict[str, Any]]:
     """The webhooks of a replica."""
     return [json.loads(message.body) for message in list_webhooks(connect(database_path()), 10, made["replica_id"])]
 
 
-def left(home: Path) -> list[str]:
-    """What is left of footage and of work."""
+def leftovers(home: Path) -> list[str]:
+    """The footage, work and upload folders that still exist."""
     roots = (home / "footage", home / "training", home / "uploads")
     return [str(path) for root in roots if root.is_dir() for path in root.iterdir()]
 
 
-async def test_a_film_becomes_a_replica_and_that_is_told(home: Path) -> None:
+async def test_a_fetched_film_becomes_a_replica_and_the_callback_is_sent(home: Path) -> None:
     answers = {"/me.mp4": (200, film("good"), ""), "/moved": (302, b"", "/me.mp4"), "/yes.webm": (200, b"\x1aE\xdf\xa3" + film("yes"), "")}
     async with place(answers) as url, serving(urls_to=("127.0.0.1",)) as client:
         films = {"train_video_url": f"{url}/moved", "consent_video_url": f"{url}/yes.webm"}
-        made = await ordered(client, "faces", **films, callback_url=HOOK, model_name="phoenix-4")
+        made = await place_order(client, "faces", **films, callback_url=HOOK, model_name="phoenix-4")
         assert made["status"] == "started" and made["face_id"] == made["replica_id"]
         assert made["face_name"] == "Anna Müller" and made["replica_type"] == "user"
-        done = await settled(client, made)
+        done = await until_ended(client, made)
         assert (done["status"], done["training_progress"], done["error_message"]) == ("completed", "100/100", None)
         assert (done["replica_id"], done["replica_name"]) == (made["replica_id"], "Anna Müller")
         listed = (await client.get("/v2/replicas?replica_type=user")).json()
         assert [row["replica_id"] for row in listed["data"]] == [made["replica_id"]] and listed["total_count"] == 1
-        assert told(made) == [{"replica_id": made["replica_id"], "face_id": made["replica_id"], "status": "ready"}]
-        await until(lambda: left(home) == [])
+        assert callbacks_of(made) == [{"replica_id": made["replica_id"], "face_id": made["replica_id"], "status": "ready"}]
+        await until(lambda: leftovers(home) == [])
         order = client.app.state.services.replicas.find(made["replica_id"]).card["order"]
         assert order["name"] == "anna-muller" and order["consent_by"] == "Anna Müller"
         assert order["quality"] == "standard" and order["consent"].endswith("consent.mkv")
@@ -130,24 +130,24 @@ async def test_a_film_becomes_a_replica_and_that_is_told(home: Path) -> None:
         assert (await client.get(f"/v2/faces/{made['face_id']}")).status_code == 400
 
 
-async def test_uploads_are_taken_once_and_words_are_a_consent(client: httpx.AsyncClient, home: Path) -> None:
-    address = await uploaded(client, "good")
+async def test_an_upload_serves_one_order_and_a_text_can_be_the_consent(client: httpx.AsyncClient, home: Path) -> None:
+    address = await upload_film(client, "good")
     words = {"consent_text": CONSENT, "script": "Bob buys maps.", "quality": "tiny"}
-    made = await ordered(client, train_video_url=address, **words)
-    assert (await settled(client, made))["status"] == "completed"
+    made = await place_order(client, train_video_url=address, **words)
+    assert (await until_ended(client, made))["status"] == "completed"
     card = client.app.state.services.replicas.find(made["replica_id"]).card
     assert card["consent"] == CONSENT and card["order"]["quality"] == "tiny"
     again = await client.post("/v2/replicas", json={"train_video_url": address})
     assert again.status_code == 400 and "no such upload" in again.json()["error"]
     # Without any consent the film itself begins with it, and by whom is as good as unknown.
-    made = await ordered(client, replica_name="", train_video_url=await uploaded(client, "good"))
-    await settled(client, made)
+    made = await place_order(client, replica_name="", train_video_url=await upload_film(client, "good"))
+    await until_ended(client, made)
     order = client.app.state.services.replicas.find(made["replica_id"]).card["order"]
     assert (order["name"], order["consent"], order["consent_by"]) == ("replica", None, "the person in the footage")
-    assert left(home) == []
+    assert leftovers(home) == []
 
 
-async def test_what_is_sent_must_be_a_film(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+async def test_uploads_must_be_films_within_the_limits(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     for body, status in ((b"#EXTM3U\nfile:///etc/passwd", 400), (b"", 400), (b"ftyp", 400), (b"RIFF....WAVEfmt nothing", 400)):
         assert (await client.post("/v2/uploads", content=body)).status_code == status
     uploads = client.app.state.services.training.uploads
@@ -161,20 +161,20 @@ async def test_what_is_sent_must_be_a_film(client: httpx.AsyncClient, monkeypatc
     with pytest.raises(HttpProblem) as refused:
         await uploads.receive(pieces(), 100)
     assert refused.value.status == 413
-    many = [await uploaded(client, "good") for _ in range(received_files.MOST_UPLOADS)]
+    many = [await upload_film(client, "good") for _ in range(received_files.MOST_UPLOADS)]
     assert (await client.post("/v2/uploads", content=film("good"))).status_code == 429
     assert (await client.delete(f"/v2/uploads/{many[0].removeprefix('upload:')}")).status_code == 204
     assert (await client.delete(f"/v2/uploads/{many[0].removeprefix('upload:')}")).status_code == 400
     old = uploads.find(many[1])
     os.utime(old, (1.0, 1.0))
-    await uploaded(client, "good")
+    await upload_film(client, "good")
     assert not old.exists(), "a day is over"
     monkeypatch.setattr(received_files.need_free_space, "__defaults__", (1 << 60,))
     uploads.remove(many[2])
     assert (await client.post("/v2/uploads", content=film("good"))).status_code == 503
 
 
-async def test_the_python_client_sends_a_film_larger_than_other_bodies_may_be(home: Path, tmp_path: Path) -> None:
+async def test_the_python_client_uploads_a_film_larger_than_other_bodies(home: Path, tmp_path: Path) -> None:
     path = tmp_path / "me.mp4"
     path.write_bytes(film("much ") + bytes(5 << 20) + b" good")
 
@@ -195,7 +195,7 @@ async def test_the_python_client_sends_a_film_larger_than_other_bodies_may_be(ho
         await asyncio.to_thread(order, url)
 
 
-async def test_what_cannot_be_made_says_why_and_leaves_no_footage(home: Path) -> None:
+async def test_a_failed_order_says_why_and_its_footage_is_removed(home: Path) -> None:
     answers = {
         "/bad.mp4": (200, film("bad"), ""),
         "/list.m3u8": (200, b"#EXTM3U\nfile:///etc/passwd", ""),
@@ -206,25 +206,25 @@ async def test_what_cannot_be_made_says_why_and_leaves_no_footage(home: Path) ->
     words = {"bad": "nobody is in it", "list": "no film", "gone": "404", "inner": "10.0.0.1", "dies": "before its work"}
     async with place(answers) as url, serving(urls_to=("127.0.0.1",)) as client:
         for path in answers:
-            made = await ordered(client, train_video_url=url + path, callback_url=HOOK)
-            done = await settled(client, made)
+            made = await place_order(client, train_video_url=url + path, callback_url=HOOK)
+            done = await until_ended(client, made)
             said = words[path.strip("/").split(".")[0]]
             assert done["status"] == "error" and said in done["error_message"]
-            (hook,) = told(made)
+            (hook,) = callbacks_of(made)
             assert hook["status"] == "error" and hook["error_message"] == done["error_message"]
-        await until(lambda: left(home) == [])
+        await until(lambda: leftovers(home) == [])
         listed = (await client.get(f"/v2/replicas?replica_ids={made['replica_id']}")).json()
         assert listed["total_count"] == 1 and listed["data"][0]["status"] == "error"
         assert (await client.delete(f"/v2/replicas/{made['replica_id']}")).status_code == 200
         assert (await client.get(f"/v2/replicas/{made['replica_id']}")).status_code == 400
 
 
-async def test_one_at_a_time_few_wait_and_what_is_deleted_is_gone(
+async def test_one_trains_at_a_time_few_wait_and_deletion_removes_everything(
     client: httpx.AsyncClient, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training_orders, "MOST_OPEN", 2)
-    first = await ordered(client, train_video_url=await uploaded(client, "waits"))
-    second = await ordered(client, train_video_url=await uploaded(client, "good"))
+    first = await place_order(client, train_video_url=await upload_film(client, "waits"))
+    second = await place_order(client, train_video_url=await upload_film(client, "good"))
     assert second["replica_id"] != first["replica_id"], "two of one name"
     third = await client.post("/v2/replicas", json={"train_video_url": "https://93.184.216.34/a.mp4"})
     assert third.status_code == 429 and "2 replicas" in third.json()["message"]
@@ -243,13 +243,13 @@ async def test_one_at_a_time_few_wait_and_what_is_deleted_is_gone(
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     assert not footage_folder(first["replica_id"]).exists() and not (home / "training" / "anna-muller").exists()
-    assert (await settled(client, second))["replica_name"] == "Second"
-    assert told(first) == []
+    assert (await until_ended(client, second))["replica_name"] == "Second"
+    assert callbacks_of(first) == []
 
 
-async def test_a_server_that_starts_again_goes_on(home: Path) -> None:
+async def test_a_restarted_server_resumes_training(home: Path) -> None:
     async with serving() as client:
-        made = await ordered(client, train_video_url=await uploaded(client, "waits"), callback_url=HOOK)
+        made = await place_order(client, train_video_url=await upload_film(client, "waits"), callback_url=HOOK)
         pid = int(await until(lambda: (home / "pid").is_file() and (home / "pid").read_text()))
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
@@ -258,20 +258,20 @@ async def test_a_server_that_starts_again_goes_on(home: Path) -> None:
     (home / "go").touch()
     async with serving() as client:
         assert not footage_folder("r0").exists()
-        assert (await settled(client, made))["status"] == "completed"
-        assert [hook["status"] for hook in told(made)] == ["ready"]
+        assert (await until_ended(client, made))["status"] == "completed"
+        assert [hook["status"] for hook in callbacks_of(made)] == ["ready"]
 
 
-async def test_one_that_was_whole_before_it_was_noted_is_not_made_again(home: Path) -> None:
+async def test_a_replica_that_was_finished_before_a_crash_is_not_trained_again(home: Path) -> None:
     async with serving() as client:
-        made = await ordered(client, train_video_url=await uploaded(client, "waits"))
+        made = await place_order(client, train_video_url=await upload_film(client, "waits"))
         await until(lambda: (home / "pid").is_file())
     (home / "replicas" / "anna-muller").mkdir(parents=True)
     source = footage_folder(made["replica_id"]) / "footage.mp4"
     card = f"name: anna-muller\nfiles: {{}}\ntraining: {{footage: {{path: '{source}'}}}}\n"
     (home / "replicas" / "anna-muller" / "replica.yaml").write_text(card)
     async with serving() as client:
-        assert (await settled(client, made))["replica_name"] == "Anna Müller"
+        assert (await until_ended(client, made))["replica_name"] == "Anna Müller"
         assert "order" not in client.app.state.services.replicas.find(made["replica_id"]).card
 
 
@@ -290,13 +290,13 @@ async def test_one_that_was_whole_before_it_was_noted_is_not_made_again(home: Pa
         ({"train_video_url": "https://93.184.216.34/a.mp4", "quality": "best"}, 400, "quality"),
     ],
 )
-async def test_orders_that_cannot_be(client: httpx.AsyncClient, body: dict, status: int, words: str) -> None:
+async def test_invalid_orders_are_refused(client: httpx.AsyncClient, body: dict, status: int, words: str) -> None:
     answer = await client.post("/v2/replicas", json=body)
     assert answer.status_code == status, answer.text
     assert words in (answer.json().get("error") or answer.json()["message"])
 
 
-async def test_a_server_that_cannot_train_says_what_it_needs(
+async def test_a_server_without_training_packages_answers_501_with_the_remedy(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("cvi.server.api.replicas.missing_for_training", missing_for_training)
@@ -310,7 +310,7 @@ async def test_a_server_that_cannot_train_says_what_it_needs(
     assert answer.status_code == 501 and "cvi replica setup" in answer.json()["message"]
 
 
-def test_names_are_those_that_the_command_line_takes() -> None:
+def test_folder_names_are_accepted_by_the_command_line() -> None:
     from cvi.face.replica_store import check_name
 
     for title, name in (("Anna Müller", "anna-muller"), ("安娜", "replica"), ("../../etc", "etc"), ("-_x_-", "x"), ("A" * 255, "a" * 48)):
@@ -336,7 +336,7 @@ main()
 
 
 def pipeline(steps: int, code: str = SMALL) -> tuple[str, ...]:
-    """The whole pipeline, made small: a puppet's face, a tracker of blobs, few steps."""
+    """The command of the real pipeline made small: a puppet's face, a tracker of blobs, few steps."""
     return sys.executable, "-c", code, str(Path(__file__).parents[1] / "training"), str(steps)
 
 
@@ -358,7 +358,7 @@ async def training(monkeypatch: pytest.MonkeyPatch, steps: int) -> AsyncIterator
 
 
 async def done(client: httpx.AsyncClient, made: dict[str, Any], least: int = 100) -> dict[str, Any]:
-    """The replica once it is so far."""
+    """The replica once its progress is at least so many percent."""
     for _ in range(3000):
         found: dict[str, Any] = (await client.get(f"/v2/replicas/{made['replica_id']}")).json()
         if found["status"] != "started" or int(found["training_progress"].split("/")[0]) >= least:
@@ -368,12 +368,12 @@ async def done(client: httpx.AsyncClient, made: dict[str, Any], least: int = 100
 
 
 @pytest.mark.timeout(170)
-async def test_the_pipeline_itself_stopped_gone_on_with_and_whole(
+async def test_the_real_pipeline_is_stopped_resumed_and_finishes(
     puppet: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with training(monkeypatch, 60) as client:
         address = (await client.post("/v2/uploads", content=puppet.read_bytes())).json()["upload_url"]
-        made = await ordered(client, train_video_url=address, quality="tiny", callback_url=HOOK)
+        made = await place_order(client, train_video_url=address, quality="tiny", callback_url=HOOK)
         assert (await done(client, made, least=25))["status"] == "started"
     from cvi.training.model.checkpoint import peek_checkpoint
 
@@ -382,8 +382,8 @@ async def test_the_pipeline_itself_stopped_gone_on_with_and_whole(
     async with training(monkeypatch, 60) as client:
         found = await done(client, made)
         assert found["status"] == "completed", found["error_message"]
-        assert [hook["status"] for hook in told(made)] == ["ready"]
-        await until(lambda: left(home) == [])
+        assert [hook["status"] for hook in callbacks_of(made)] == ["ready"]
+        await until(lambda: leftovers(home) == [])
     from cvi.face.replica import load_replica_card
     from cvi.training.package.consent import load_consent
 
@@ -394,7 +394,7 @@ async def test_the_pipeline_itself_stopped_gone_on_with_and_whole(
     assert (consent.who, consent.kind) == ("Anna Müller", "film") and "consent.mkv" in card.files
 
 
-# In training's place what waits to be stopped, so that no network is needed.
+# In the place of the network's training: a loop that ends when it is stopped.
 ENDLESS = """
 import time
 def train(folder, prepared, tier, device, request, progress, stop):
@@ -407,7 +407,7 @@ main()
 """
 
 
-def test_a_process_without_its_server_stops(puppet: Path, home: Path) -> None:
+def test_the_training_process_stops_when_its_server_is_gone(puppet: Path, home: Path) -> None:
     make_footage_folder("r1")
     film = footage_folder("r1") / "footage.mp4"
     film.write_bytes(puppet.read_bytes())
@@ -424,7 +424,7 @@ def test_a_process_without_its_server_stops(puppet: Path, home: Path) -> None:
     assert not (home / "replicas" / "pia").exists() and (home / "training" / "pia" / "stopped").is_file()
 
 
-def test_what_goes_wrong_is_told_without_paths(home: Path) -> None:
+def test_errors_name_no_paths_of_this_machine(home: Path) -> None:
     from cvi.errors import UsageError
     from cvi.server.jobs.training_process import TrainingTask, describe
 
@@ -447,7 +447,7 @@ def test_what_goes_wrong_is_told_without_paths(home: Path) -> None:
     assert describe(wrong, task) == "The footage is unusable: Nobody speaks. Speak."
 
 
-def test_the_beginning_of_a_film_is_a_film(puppet: Path, tmp_path: Path) -> None:
+def test_the_opening_of_a_film_is_a_film(puppet: Path, tmp_path: Path) -> None:
     from cvi.server.jobs.training_process import cut_opening
     from cvi.training.footage.reader import open_footage
 

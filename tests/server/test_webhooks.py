@@ -49,7 +49,7 @@ async def receiver(home: Path) -> AsyncIterator[Receiver]:
         await found.down()
 
 
-async def test_a_conversation_is_told_in_order_and_signed(receiver: Receiver) -> None:
+async def test_the_events_of_a_conversation_arrive_in_order_and_signed(receiver: Receiver) -> None:
     async with serving(urls_to=("127.0.0.1",)) as client:
         made = await create(client, callback_url=receiver.url)
         await until(lambda: receiver.kinds(made["conversation_id"]))
@@ -65,7 +65,7 @@ async def test_a_conversation_is_told_in_order_and_signed(receiver: Receiver) ->
     assert PROMPT in transcript["properties"]["transcript"][0]["content"]
 
 
-async def test_a_receiver_that_fails_is_tried_again_and_nothing_overtakes(
+async def test_a_failed_delivery_is_retried_before_later_ones_are_sent(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(WebhookDelivery, "retry", RetryPolicy(first_pause_s=0.02, jitter=0.5))
@@ -111,7 +111,7 @@ def start_server(port: int) -> subprocess.Popen[str]:
     return process
 
 
-async def test_receiver_down_and_server_killed_nothing_is_lost(receiver: Receiver) -> None:
+async def test_nothing_is_lost_when_the_receiver_is_down_and_the_server_killed(receiver: Receiver) -> None:
     """The figure of the issue: at least once, in order, signed, through an outage and a kill -9."""
     with socket.socket() as place:
         place.bind(("127.0.0.1", 0))
@@ -160,7 +160,7 @@ def test_the_workers_of_a_killed_server_end_by_themselves(home: Path) -> None:
         time.sleep(0.02)
 
 
-def test_pauses_double_with_some_chance_up_to_an_hour() -> None:
+def test_pauses_double_with_jitter_up_to_an_hour() -> None:
     retry = WebhookDelivery.retry
     assert [retry.pause_s(number, lambda: 1.0) for number in (1, 2, 3)] == [2.0, 4.0, 8.0]
     assert retry.pause_s(1, lambda: 0.0) == 1.0
@@ -176,7 +176,7 @@ def first_open(store: sqlite3.Connection) -> list[str]:
     return [job.id for job in jobs.first_open(store)]
 
 
-def test_a_message_is_given_up_after_its_day_and_the_next_one_leaves(store: sqlite3.Connection) -> None:
+def test_after_a_message_is_given_up_the_next_one_is_sent(store: sqlite3.Connection) -> None:
     one = queue_webhook(store, "c1", "http://x.org", "a", {}, 0.0)
     two = queue_webhook(store, "c1", "http://x.org", "b", {}, 0.0)
     assert first_open(store) == [one]
@@ -196,13 +196,13 @@ def test_without_an_address_nothing_is_queued(store: sqlite3.Connection) -> None
     assert queue_webhook(store, "c1", "", "a", {}, 0.0) == "" and first_open(store) == []
 
 
-def test_an_unknown_message_is_misuse(store: sqlite3.Connection) -> None:
+def test_an_unknown_webhook_is_a_usage_error(store: sqlite3.Connection) -> None:
     with pytest.raises(UsageError, match="no webhook"):
         resend_webhook(store, "msg_none", 0.0)
 
 
 # Example of the Standard Webhooks specification's reference libraries.
-def test_the_signature_is_the_standards() -> None:
+def test_the_signature_matches_the_standards_example() -> None:
     headers = sign(
         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
         "msg_p5jXN8AQM9LWM0D4loKWxJek",
@@ -213,7 +213,7 @@ def test_the_signature_is_the_standards() -> None:
 
 
 @pytest.mark.parametrize("change", ["body", "id", "time", "old", "secret", "missing"])
-def test_what_was_changed_on_the_way_is_refused(change: str) -> None:
+def test_altered_messages_are_refused(change: str) -> None:
     headers = sign(SECRET, "msg_1", 1000, b"{}")
     assert verify(SECRET, headers, b"{}", 1000) == "msg_1"
     other = {
@@ -234,7 +234,7 @@ def run_cvi(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
 
 
-def test_the_command_lists_shows_and_sends_again(home: Path, store: sqlite3.Connection) -> None:
+def test_the_command_lists_shows_and_resends(home: Path, store: sqlite3.Connection) -> None:
     message = queue_webhook(store, "c1", "http://x.org", "system.shutdown", {"a": "é"}, 0.0)
     jobs.begin(store, KIND, message, 0.5)
     jobs.finish(store, KIND, message, "succeeded", "HTTP 204", 1.0)

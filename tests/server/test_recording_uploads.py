@@ -1,4 +1,4 @@
-"""Recordings that belong elsewhere, against a server that speaks S3's protocol on this machine."""
+"""Recordings uploaded to buckets, against a local server that speaks S3's protocol."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ async def events(client: httpx.AsyncClient, made: dict) -> list[dict]:
     return (await client.get(f"/v2/conversations/{made['conversation_id']}?verbose=true")).json()["events"]
 
 
-async def told(client: httpx.AsyncClient, made: dict) -> dict:
-    """What is told of the recording, once it is."""
+async def recording_event(client: httpx.AsyncClient, made: dict) -> dict:
+    """The properties of the recording's event, once it is sent."""
     for _ in range(1500):
         last = (await events(client, made))[-1]
         if last["event_type"] == "application.recording_ready":
             return last["properties"]
         await asyncio.sleep(0.01)
-    raise AssertionError("nothing is told of the recording")
+    raise AssertionError("no event of the recording")
 
 
 async def recorded(client: httpx.AsyncClient) -> dict:
@@ -58,13 +58,13 @@ async def recorded(client: httpx.AsyncClient) -> dict:
     return made
 
 
-async def test_it_lies_in_the_bucket_before_it_is_told_of(s3, home: Path) -> None:
+async def test_a_recording_is_in_the_bucket_before_its_event_is_sent(s3, home: Path) -> None:
     async with serving(recording_buckets=("films",)) as client:
         made = await recorded(client)
-        said = await told(client, made)
+        event = await recording_event(client, made)
         key = f"{made['conversation_id']}/recording.mp4"
-        assert (said["bucket_name"], said["s3_key"], said["duration"]) == ("films", key, 2)
-        assert "download_url" not in said
+        assert (event["bucket_name"], event["s3_key"], event["duration"]) == ("films", key, 2)
+        assert "download_url" not in event
         kept = s3.get_object(Bucket="films", Key=key)
         assert kept["Body"].read() == b"film" and kept["ContentType"] == "video/mp4"
         path = f"/v2/conversations/{made['conversation_id']}/recording"
@@ -72,7 +72,7 @@ async def test_it_lies_in_the_bucket_before_it_is_told_of(s3, home: Path) -> Non
             await asyncio.sleep(0.01)
 
 
-def test_a_role_is_taken_on(s3, tmp_path: Path) -> None:
+def test_a_role_is_assumed(s3, tmp_path: Path) -> None:
     film = tmp_path / "film.mp4"
     film.write_bytes(b"film")
     upload(film, Bucket("films", "us-east-1", ROLE, "external"), "a/recording.mp4")
@@ -81,8 +81,8 @@ def test_a_role_is_taken_on(s3, tmp_path: Path) -> None:
         upload(film, Bucket("nowhere-at-all", "us-east-1"), "a/recording.mp4")
 
 
-class Place:
-    """In the place of a bucket: `down` it takes nothing."""
+class FakeBucket:
+    """In the place of an upload to S3; it fails while `down`."""
 
     def __init__(self) -> None:
         self.down = True
@@ -97,45 +97,45 @@ class Place:
 
 
 @pytest.fixture
-def place(monkeypatch: pytest.MonkeyPatch) -> Place:
+def bucket(monkeypatch: pytest.MonkeyPatch) -> FakeBucket:
     pytest.importorskip("boto3", reason="boto3 is not installed: pip install cvi[s3]")
-    found = Place()
+    found = FakeBucket()
     monkeypatch.setattr(RecordingUpload, "retry", RetryPolicy(first_pause_s=0.01))
     defaults = {**RecordingUpload.__init__.__kwdefaults__, "upload": found}
     monkeypatch.setattr(RecordingUpload.__init__, "__kwdefaults__", defaults)
     return found
 
 
-async def test_a_bucket_that_is_down_is_tried_again_also_by_the_next_server(place: Place, home: Path) -> None:
+async def test_a_failed_upload_is_retried_also_after_a_restart(bucket: FakeBucket, home: Path) -> None:
     async with serving(recording_buckets=("*",)) as client:
         made = await recorded(client)
-        await until(lambda: place.tried >= 3)
+        await until(lambda: bucket.tried >= 3)
         assert [event["event_type"] for event in await events(client, made)][-1] == "application.transcription_ready"
-    place.down = False
+    bucket.down = False
     async with serving(recording_buckets=("*",)) as client:
-        said = await told(client, made)
-    assert said["bucket_name"] == "films" and place.taken == [(b"film", f"{made['conversation_id']}/recording.mp4")]
+        event = await recording_event(client, made)
+    assert event["bucket_name"] == "films" and bucket.taken == [(b"film", f"{made['conversation_id']}/recording.mp4")]
 
 
-async def test_what_cannot_be_stored_for_a_day_stays_here_and_that_is_told(
-    place: Place, home: Path, monkeypatch: pytest.MonkeyPatch
+async def test_after_a_day_the_recording_stays_on_the_server_and_the_event_says_so(
+    bucket: FakeBucket, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cvi.server.jobs.recording_upload.KEEP_TRYING_S", 0.0)
     async with serving(recording_buckets=("*",)) as client:
         made = await recorded(client)
-        said = await told(client, made)
-        assert said["bucket_name"] == "" and said["storage_error"] == "The bucket is closed."
-        assert (await client.get(said["download_url"])).content == b"film"
+        event = await recording_event(client, made)
+        assert event["bucket_name"] == "" and event["storage_error"] == "The bucket is closed."
+        assert (await client.get(event["download_url"])).content == b"film"
 
 
-async def test_a_deleted_conversation_is_not_stored(place: Place, home: Path) -> None:
+async def test_the_recording_of_a_deleted_conversation_is_not_uploaded(bucket: FakeBucket, home: Path) -> None:
     async with serving(recording_buckets=("*",)) as client:
         made = await recorded(client)
-        await until(lambda: place.tried)
+        await until(lambda: bucket.tried)
         await client.delete(f"/v2/conversations/{made['conversation_id']}?hard=true")
-        place.down = False
+        bucket.down = False
         await asyncio.sleep(0.1)
-        assert place.taken == []
+        assert bucket.taken == []
 
 
 @pytest.mark.parametrize(
@@ -151,13 +151,13 @@ async def test_a_deleted_conversation_is_not_stored(place: Place, home: Path) ->
         ({"provider": "s3", "bucket_name": "films", "assume_role_arn": "me"}, 400, "assume_role_arn"),
     ],
 )
-def test_what_is_asked_for_is_checked(storage: dict, status: int, words: str) -> None:
+def test_invalid_storage_is_refused(storage: dict, status: int, words: str) -> None:
     with pytest.raises(HttpProblem, match=words) as refused:
         bucket_asked_for({"recording_storage": storage}, ("films",))
     assert refused.value.status == status
 
 
-def test_both_spellings_name_a_bucket() -> None:
+def test_old_and_new_fields_name_the_same_bucket() -> None:
     pytest.importorskip("boto3", reason="boto3 is not installed: pip install cvi[s3]")
     assert bucket_asked_for({}, ()) is None
     new = {"recording_storage": {"provider": "s3", "bucket_name": "films", "assume_role_arn": ROLE}}
@@ -165,6 +165,6 @@ def test_both_spellings_name_a_bucket() -> None:
     assert bucket_asked_for(new, ("films",)) == bucket_asked_for(old, ("*",)) == Bucket("films", "", ROLE)
 
 
-async def test_a_server_that_was_not_told_to_stores_nothing_elsewhere(client: httpx.AsyncClient) -> None:
+async def test_without_allowed_buckets_storage_is_answered_501(client: httpx.AsyncClient) -> None:
     answer = await client.post("/v2/conversations", json={"replica_id": "june", "properties": STORED})
     assert answer.status_code == 501 and "--recording-bucket films" in answer.json()["message"]

@@ -17,30 +17,30 @@ def test_sentences_become_lines_with_pauses() -> None:
     assert lines[2].pause_s == PARAGRAPH_PAUSE_S
 
 
-def test_emotions_and_breaks_are_told_and_not_said() -> None:
+def test_emotion_and_break_tags_are_read_and_not_spoken() -> None:
     lines = read_script('Hello. <emotion value="Happy"/> Good news! <break time="800ms"/> <b>Really</b>.')
     assert lines[:2] == (ScriptLine("Hello.", 0.0), ScriptLine("Good news!", lines[1].pause_s, "happy"))
     assert not any("<" in line.text for line in lines)
     assert lines[2].text == "Really" and lines[2].pause_s == 0.8
 
 
-def test_repeats_are_said_as_often_as_they_are_written() -> None:
+def test_repeated_sentences_are_all_kept() -> None:
     assert len(read_script("Row, row. " * 12)) == 12
 
 
 @pytest.mark.parametrize("text", ["", "  \n ", "🙂🎉", "... !? <emotion value='sad'/>"])
-def test_nothing_to_say(text: str) -> None:
+def test_a_text_without_words_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"empty|nothing to say"):
         read_script(text)
 
 
-def test_too_much_to_say_is_refused_with_the_count() -> None:
+def test_a_text_that_is_too_long_is_refused_with_its_count() -> None:
     with pytest.raises(UsageError, match="100,000 words"):
         read_script("word " * 100_000)
     assert read_script("word " * MOST_WORDS)
 
 
-def test_a_language_without_blanks_is_cut_at_its_own_stops() -> None:
+def test_text_without_blanks_is_cut_at_its_own_stops() -> None:
     assert [line.text for line in read_script("你好。今天天气很好！")] == ["你好。", "今天天气很好！"]
 
 
