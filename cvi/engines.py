@@ -303,7 +303,7 @@ def _stt_settings(config: ResolvedConfig) -> SttSettings:
         hotwords=layer.hotword_list,
         base_url=connection.base_url,
         api_key=connection.api_key,
-        headers=tuple(connection.headers.items()),
+        headers=connection.headers,
     )
 
 
@@ -332,5 +332,5 @@ def tts_settings(config: ResolvedConfig, language: str | None = None) -> TtsSett
         pitch=layer.voice_settings.pitch,
         base_url=connection.base_url,
         api_key=connection.api_key,
-        headers=tuple(connection.headers.items()),
+        headers=connection.headers,
     )

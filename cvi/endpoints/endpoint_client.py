@@ -15,15 +15,15 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import httpx
 
+from cvi.endpoints.address import checked_address
 from cvi.errors import EngineError, UsageError
 
 T = TypeVar("T")
 
-ROUTES = ("/chat/completions", "/audio/transcriptions", "/audio/speech")
 _DETAIL_CHARACTERS = 200
 _DETAIL_TIMEOUT_S = 2.0
 _DRAIN_TIMEOUT_S = 0.2
@@ -63,7 +63,7 @@ class EndpointClient:
         base_url: str | None,
         *,
         api_key: str | None = None,
-        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
         timeouts: Timeouts | None = None,
     ) -> None:
@@ -72,14 +72,15 @@ class EndpointClient:
         self.layer = layer
         self.base_url = checked_address(layer, base_url)
         self.timeouts = timeouts or Timeouts()
-        given = dict(headers)
-        sent = dict(given)
-        if api_key and not any(name.lower() == "authorization" for name in given):
-            sent["Authorization"] = f"Bearer {api_key}"
+        headers, query = dict(headers or {}), dict(query or {})
+        secrets = [api_key, urlsplit(self.base_url).password, *headers.values(), *query.values()]
+        self._secrets = _spellings(secrets)
+        if api_key and not any(name.lower() == "authorization" for name in headers):
+            headers["Authorization"] = f"Bearer {api_key}"
         try:
             self._client = httpx.AsyncClient(
-                headers=sent,
-                params=dict(query or {}),
+                headers=headers,
+                params=query,
                 timeout=httpx.Timeout(None, connect=self.timeouts.connect_s),
             )
         except (ValueError, UnicodeError) as error:
@@ -87,8 +88,6 @@ class EndpointClient:
                 f"A header of the {layer} endpoint holds characters that HTTP cannot carry.",
                 f"Check layers.{layer}.api_key and headers.",
             ) from error
-        password = urlsplit(self.base_url).password
-        self._secrets = _spellings([api_key, password, *given.values(), *(query or {}).values()])
         self._closing: asyncio.Task[None] | None = None
 
     @property
@@ -307,32 +306,6 @@ class StreamedAnswer:
             yield item
 
 
-def checked_address(layer: str, base_url: str | None) -> str:
-    """The address without a trailing slash; "/v1" is added where it has no path.
-
-    Raises UsageError for one that is missing, is not http or https, or has a route or a query.
-    """
-    example = f"Set layers.{layer}.base_url, for example http://127.0.0.1:8000/v1."
-    if not base_url or not base_url.strip():
-        raise UsageError(f"The {layer} engine 'openai' needs an address.", example)
-    try:
-        parts = urlsplit(base_url.strip())
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        usable = False
-    if not usable:
-        raise UsageError(f"layers.{layer}.base_url is not an http or https address.", example)
-    path = parts.path.rstrip("/")
-    for route in ROUTES:
-        if path.endswith(route):
-            raise UsageError(
-                f"layers.{layer}.base_url contains the route '{route}'.", "Remove the route from its end."
-            )
-    if parts.query:
-        raise UsageError(f"layers.{layer}.base_url contains a query.", "Put it into default_query.")
-    return f"{parts.scheme}://{parts.netloc}{path or '/v1'}"
-
-
 def error_message(body: Any) -> str:
     """The sentence in the JSON body of an error, of which services have several forms."""
     error = body.get("error", body) if isinstance(body, dict) else body
@@ -342,11 +315,12 @@ def error_message(body: Any) -> str:
 
 
 def _spellings(secrets: Iterable[str | None]) -> list[str]:
-    """The forms in which a secret may come back, longest first: whole, without "Bearer ", percent-encoded."""
+    """The forms in which a secret may come back, longest first: also without "Bearer ", percent-encoded or
+    decoded."""
     found: set[str] = set()
     for secret in secrets:
         for text in (secret or "", (secret or "").partition(" ")[2]):
-            found |= {text, quote(text, safe="")}
+            found |= {text, quote(text, safe=""), unquote(text)}
     return sorted((text for text in found if len(text) >= _SHORTEST_SECRET), key=len, reverse=True)
 
 

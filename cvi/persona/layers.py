@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from cvi.endpoints.address import address_fault
 from cvi.persona.section import Headers, Parameters, Secret, Section, expand, rule_broken
 
 Level = Literal["low", "medium", "high"]
@@ -51,11 +52,9 @@ class Endpoint(Section):
     def _address(cls, url: str | None) -> str | None:
         if url is None or url.startswith("${"):
             return url
-        if not url.startswith(("http://", "https://")):
-            raise rule_broken("base_url is not an address", "Begin it with http:// or https://.")
-        for route in ("/chat/completions", "/audio/transcriptions", "/audio/speech"):
-            if url.rstrip("/").endswith(route):
-                raise rule_broken("base_url contains the route", f"Remove '{route}' from its end.")
+        fault = address_fault(url)
+        if fault:
+            raise rule_broken(*fault)
         return url
 
     def connection(self) -> EndpointConnection:

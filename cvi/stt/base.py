@@ -7,7 +7,8 @@ feeding and another `final` may follow.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from cvi.audio.block import Pcm
@@ -27,7 +28,7 @@ class SttSettings:
     device: str = "auto"
     base_url: str | None = None
     api_key: str | None = None
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class SttStream(Protocol):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from cvi.audio.block import PLAYED_HZ, Pcm
@@ -63,7 +63,7 @@ class TtsSettings:
     device: str = "auto"
     base_url: str | None = None
     api_key: str | None = None
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class TtsEngine(Protocol):

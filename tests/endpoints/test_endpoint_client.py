@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from cvi.endpoints.endpoint_client import EndpointClient, Timeouts, checked_address, error_message
+from cvi.endpoints.address import checked_address
+from cvi.endpoints.endpoint_client import EndpointClient, Timeouts, error_message
 from cvi.errors import EngineError, UsageError
 
 KEY = "sk-secret-key"

@@ -72,6 +72,20 @@ def test_every_language_has_its_own_code() -> None:
         persona(language="klingon")
 
 
+@pytest.mark.parametrize("layer", ["stt", "llm", "tts"])
+@pytest.mark.parametrize(
+    ("base_url", "message"),
+    [
+        ("localhost:8080", "not an address"),
+        ("http://host/v1/chat/completions/", "contains the route"),
+        ("http://host/v1?key=1", "contains a query"),
+    ],
+)
+def test_addresses_of_endpoints_follow_the_clients_rule(layer: str, base_url: str, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        persona(layers={layer: {"base_url": base_url}})
+
+
 def test_hosted_names_stand_for_the_local_default() -> None:
     layers = persona(
         layers={

@@ -138,7 +138,7 @@ async def test_sound_comes_in_pieces_and_none_of_it_is_lost(server: tuple[str, l
 
 
 async def test_what_is_asked(server: tuple[str, list[dict]]) -> None:
-    engine = voice(server[0], voice="nova", model="small", speed=1.2, headers=(("X-Team", "blue"),))
+    engine = voice(server[0], voice="nova", model="small", speed=1.2, headers={"X-Team": "blue"})
     await spoken(engine, "It costs $5.")
     assert server[1][-1] == {
         "model": "small", "voice": "nova", "input": "It costs five dollars.", "response_format": "pcm",
