@@ -6,12 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from statistics import median
 
-from cvi.bench.run import Agreement, BargeInRecord, Mark, TurnRecord
+from cvi.bench.run import ACCOUNT, Agreement, BargeInRecord, Mark, TurnRecord
 from cvi.conversation import events
 from cvi.conversation.events import Event
 from cvi.conversation.latency import TurnLatency, barge_ins, turn_latencies
 
-STEPS = ("floor", "transcript", "first_token", "first_clause", "first_speech", "first_audio", "first_frame")
 # A journal's turn is a measured one when their ends lie this near each other.
 _SAME_TURN_S = 0.8
 # How far the program's account may lie from what was measured. Sound: the journal counts from the first
@@ -55,25 +54,25 @@ def with_journal(turns: Sequence[TurnRecord], journal: Sequence[Event]) -> tuple
     committed = [event for event in journal if isinstance(event, events.TurnCommitted)]
     ends_s = {event.turn: event.speech_end_s for event in committed}
     left = [latency for latency in own if latency.turn in ends_s]
-    told: list[TurnRecord] = []
+    matched: list[TurnRecord] = []
     for number, turn in enumerate(turns):
         until_s = turns[number + 1].speech_start_s if number + 1 < len(turns) else float("inf")
         near = min(left, key=lambda one: abs(ends_s[one.turn] - turn.speech_end_s), default=None)
         marks = (*turn.marks, *_marks(journal, turn.speech_start_s - 0.2, until_s))
         if near is None or abs(ends_s[near.turn] - turn.speech_end_s) > _SAME_TURN_S:
-            told.append(replace(turn, marks=marks))
+            matched.append(replace(turn, marks=marks))
             continue
         left.remove(near)
-        told.append(
+        matched.append(
             replace(
                 turn,
                 marks=marks,
                 draft_hit=near.draft_hit,
-                journal={step: getattr(near, step) for step in STEPS},
+                journal={step: getattr(near, step) for step in ACCOUNT},
                 journal_error_ms=_errors(turn, near, ends_s[near.turn]),
             )
         )
-    return tuple(told)
+    return tuple(matched)
 
 
 def with_own_barge_ins(
@@ -82,25 +81,25 @@ def with_own_barge_ins(
     """The interruptions with the program's own account, by the time of the voice."""
     voices = [event.voice_at_s for event in journal if isinstance(event, events.BargeIn)]
     own = list(zip(voices, barge_ins(journal), strict=False))
-    told: list[BargeInRecord] = []
+    matched: list[BargeInRecord] = []
     for record in measured:
         near = min(own, key=lambda one: abs(one[0] - record.voice_at_s), default=None)
         if near is None or abs(near[0] - record.voice_at_s) > _SAME_TURN_S:
-            told.append(record)
+            matched.append(record)
             continue
         account = {"silence": near[1].silence, "mouth_at_rest": near[1].mouth_at_rest}
-        told.append(replace(record, journal=account))
-    return tuple(told)
+        matched.append(replace(record, journal=account))
+    return tuple(matched)
 
 
 def agreements(
     variant: str, turns: Iterable[TurnRecord], *, jitter_ms: float | None = None, loses: bool = False
 ) -> list[Agreement]:
-    """One check a quantity, over all turns of which both have an opinion.
+    """One check a quantity, over all turns for which both have a time.
 
-    Where ear and eye were at the far end of a network, `jitter_ms` is what packets may be late in it. When
-    the beginning of an answer that was lost on its way was heard, nobody at this end can know: where a
-    network `loses` packets, only the end of speech is checked."""
+    Where the answer was measured at the far end of a network, `jitter_ms` is how late packets may be in it.
+    The near end cannot know when an answer was heard whose beginning was lost on its way: where a network
+    `loses` packets, only the end of speech is checked."""
     errors: dict[str, list[float]] = {quantity: [] for quantity in TOLERANCE_MS}
     for turn in turns:
         for quantity, error_ms in turn.journal_error_ms.items():

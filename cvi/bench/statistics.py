@@ -1,7 +1,7 @@
-"""Percentiles with intervals, ratios, slopes: what may be said of a handful of measurements.
+"""Percentiles with intervals, ratios and slopes of small samples.
 
 Intervals are 95 % percentile bootstraps (Efron 1979) with a fixed seed, so that the same values give the
-same interval each time. Nothing here knows what the numbers mean.
+same interval each time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 RESAMPLES = 2000
-# Fewer values than this on a side, and no difference is called real: of five pairs that all point one way,
+# With fewer values on either side no difference is called real: of five pairs that all point one way,
 # one such set in sixteen is chance.
 FEWEST_TO_TELL = 6
 _CELLS_AT_ONCE = 2_000_000
@@ -31,6 +31,7 @@ class Interval:
     high: float
 
     def excludes(self, value: float) -> bool:
+        """Whether `value` lies outside the interval."""
         return not self.low <= value <= self.high
 
 
@@ -50,10 +51,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """B against A: the ratio of medians B/A, their difference B - A, and whether it is real.
-
-    `real` is true when the 95 % interval of the ratio does not hold 1, and there are `enough` values to say.
-    """
+    """B against A: the ratio of medians B/A and their difference B - A; `enough`: values to call it real."""
 
     n_a: int
     n_b: int
@@ -65,12 +63,13 @@ class Comparison:
 
     @property
     def real(self) -> bool:
+        """The ratio's 95 % interval does not hold 1, and there are enough values."""
         return self.enough and self.ratio.excludes(1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class ShareComparison:
-    """B against A, two proportions 0..1: their difference B - A, real when its interval does not hold 0."""
+    """B against A, two proportions 0..1: their difference B - A."""
 
     n_a: int
     n_b: int
@@ -80,23 +79,24 @@ class ShareComparison:
 
     @property
     def real(self) -> bool:
+        """The difference's 95 % interval does not hold 0."""
         return self.difference.excludes(0.0)
 
 
 def summarize(values: Sequence[float | None], *, seed: int = 0) -> Summary | None:
-    """Of those values that are there; None of none. One value has an interval of no width."""
-    there = present(values)
-    if not len(there):
+    """Of those values that are not None; None when there are none. One value has an interval of no width."""
+    known = present(values)
+    if not len(known):
         return None
-    points = np.percentile(there, PERCENTILES)
-    drawn = _bootstrap(there, lambda rows: np.percentile(rows, PERCENTILES, axis=1), seed)
+    points = np.percentile(known, PERCENTILES)
+    drawn = _bootstrap(known, lambda rows: np.percentile(rows, PERCENTILES, axis=1), seed)
     low, high = np.percentile(drawn, [2.5, 97.5], axis=1)
     intervals = [Interval(*map(float, row)) for row in zip(points, low, high, strict=True)]
-    return Summary(len(there), float(there.mean()), float(there.min()), float(there.max()), *intervals)
+    return Summary(len(known), float(known.mean()), float(known.min()), float(known.max()), *intervals)
 
 
 def compare(a: Sequence[float | None], b: Sequence[float | None], *, seed: int = 0) -> Comparison | None:
-    """B against A, drawn independently. None when a side has no value or A's median is not positive."""
+    """B against A, drawn independently. None when either has no value or A's median is not positive."""
     left, right = present(a), present(b)
     if not len(left) or not len(right) or np.median(left) <= 0:
         return None
@@ -106,8 +106,8 @@ def compare(a: Sequence[float | None], b: Sequence[float | None], *, seed: int =
 
 
 def compare_pairs(pairs: Sequence[tuple[float, float]], *, seed: int = 0) -> Comparison | None:
-    """B against A where each pair (a, b) is the same task on both sides: pairs are drawn together, so
-    that what is hard for both does not widen the interval. None as `compare`."""
+    """B against A where each pair (a, b) is the same task of both: pairs are drawn together, so that what is
+    hard for both does not widen the interval. None as `compare`."""
     if not pairs:
         return None
     both = np.asarray(pairs, dtype=np.float64)
@@ -136,7 +136,7 @@ def compare_intervals(a: Interval, b: Interval) -> Comparison | None:
 
 def compare_shares(hits_a: int, n_a: int, hits_b: int, n_b: int) -> ShareComparison | None:
     """Two proportions, drawn independently: their difference with Newcombe's (1998) interval, made of both
-    Wilson intervals. None when a side is empty."""
+    Wilson intervals. None when either is empty."""
     a, b = share(hits_a, n_a), share(hits_b, n_b)
     if a is None or b is None:
         return None
@@ -147,7 +147,7 @@ def compare_shares(hits_a: int, n_a: int, hits_b: int, n_b: int) -> ShareCompari
 
 
 def share(hits: int, n: int) -> Interval | None:
-    """A proportion with its Wilson (1927) interval; None of nothing."""
+    """A proportion with its Wilson (1927) interval; None when `n` is 0."""
     if n == 0:
         return None
     z = 1.959964
@@ -177,7 +177,7 @@ def theil_sen(points: Sequence[tuple[float, float]], *, seed: int = 0) -> Interv
 
 
 def present(values: Sequence[float | None]) -> Values:
-    """The values that are there."""
+    """The values that are not None."""
     return np.asarray([value for value in values if value is not None], dtype=np.float64)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-# Subcommand -> where its function is; one line each, in the order `--help` shows them.
+# Subcommand -> where its function is, in the order `--help` shows them.
 COMMANDS: dict[str, str] = {
     "latency": "cvi.cli.bench_latency:latency",
     "loopback": "cvi.cli.bench_loopback:loopback",
@@ -31,9 +31,11 @@ class LazyGroup(TyperGroup):
     """Knows its commands by name alone, so that `cvi --help` imports none of them."""
 
     def list_commands(self, ctx: Any) -> list[str]:
+        """All names, in order."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of this name, imported now; None for an unknown one."""
         place = COMMANDS.get(cmd_name)
         if place is None:
             return None
@@ -46,10 +48,10 @@ class LazyGroup(TyperGroup):
 app = typer.Typer(
     cls=LazyGroup,
     no_args_is_help=True,
-    help="Measure: latency at the ear and the eye, turn-taking, engines, long runs; report and compare.",
+    help="Measure: latency as heard and seen, turn-taking, engines, long runs; report and compare.",
 )
 
 
 @app.callback()
 def bench() -> None:
-    """Measure: latency at the ear and the eye, turn-taking, engines, long runs; report and compare."""
+    """Measure: latency as heard and seen, turn-taking, engines, long runs; report and compare."""

@@ -1,4 +1,4 @@
-"""`cvi bench latency`: how long a face takes to answer, measured at the ear and the eye."""
+"""`cvi bench latency`: how long a face takes to answer, as heard and seen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The far ear: what is played depends on when packets arrived, and on nothing else."""
+"""The remote peer's audio: what is played depends on when packets arrived, and on nothing else."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ def periods(seconds: float) -> Iterator[float]:
 
 def listened(arrivals: Sequence[Arrival], seconds: float) -> tuple[AudioReceiver, list[tuple[float, Pcm]]]:
     """Periods asked for as time goes by."""
-    ear, left, heard = AudioReceiver(), list(arrivals), []
+    receiver, left, heard = AudioReceiver(), list(arrivals), []
     for at_s in periods(seconds):
         while left and left[0][0] <= at_s:
-            ear.arrived(*left.pop(0))
-        if (block := ear.period(at_s)) is not None:
+            receiver.arrived(*left.pop(0))
+        if (block := receiver.period(at_s)) is not None:
             heard.append((at_s, block))
-    return ear, heard
+    return receiver, heard
 
 
 def runs(heard: Sequence[tuple[float, Pcm]]) -> list[tuple[float, float]]:
@@ -76,13 +76,13 @@ def runs(heard: Sequence[tuple[float, Pcm]]) -> list[tuple[float, float]]:
 
 def test_on_an_even_network_sound_comes_the_hold_after_its_packet() -> None:
     delay_s = 0.013
-    ear, heard = listened(packets(spoken((1.0, 1.5), seconds=2.5), [delay_s]), 2.5)
+    receiver, heard = listened(packets(spoken((1.0, 1.5), seconds=2.5), [delay_s]), 2.5)
     ((from_s, to_s),) = runs(heard)
     # Its packet is whole 20 ms after it began, is under way, is held, and Opus looks 6.5 ms ahead.
     expected_s = 1.0 + PACKET_S + delay_s + LEAST_HOLD_S
     assert expected_s - 0.002 < from_s < expected_s + 0.020
     assert to_s - from_s == pytest.approx(0.5, abs=0.03)
-    assert (ear.lost, ear.late, ear.dry) == (0, 0, 0)
+    assert (receiver.lost, receiver.late, receiver.dry) == (0, 0, 0)
     assert np.diff([at_s for at_s, _ in heard]).max() < 1.5 * PERIOD_S
 
 
@@ -90,10 +90,10 @@ def test_a_process_that_wakes_late_hears_the_same() -> None:
     rng = np.random.default_rng(3)
     arrivals = packets(spoken((0.6, 1.4), (2.0, 2.6), seconds=4.0), rng.uniform(0, 0.05, 31).tolist())
     _, heard = listened(arrivals, 4.0)
-    ear = AudioReceiver()
+    receiver = AudioReceiver()
     for arrival in arrivals:
-        ear.arrived(*arrival)
-    afterwards = [(at_s, block) for at_s in periods(4.0) if (block := ear.period(at_s)) is not None]
+        receiver.arrived(*arrival)
+    afterwards = [(at_s, block) for at_s in periods(4.0) if (block := receiver.period(at_s)) is not None]
     assert [at_s for at_s, _ in heard] == [at_s for at_s, _ in afterwards]
     assert all((a == b).all() for (_, a), (_, b) in zip(heard, afterwards, strict=True))
 
@@ -102,9 +102,9 @@ def test_jitter_makes_the_hold_longer_until_nothing_is_missing() -> None:
     rng = np.random.default_rng(1)
     calm, rough = [0.005] * 100, rng.uniform(0.005, 0.095, 400).tolist()
     sound = spoken((0.5, 1.0), (8.0, 8.5), seconds=10.0)
-    ear, heard = listened(packets(sound, calm + rough), 10.0)
+    receiver, heard = listened(packets(sound, calm + rough), 10.0)
     ((first_s, _), *_, (last_s, _)) = runs(heard)
-    assert ear.dry > 0, "the first packets that were late were missed"
+    assert receiver.dry > 0, "the first packets that were late were missed"
     assert last_s - 8.0 > first_s - 0.5 + 0.03
     late = [at_s for at_s, _ in heard if at_s > 6.0]
     assert np.diff(late).max() < 1.5 * PERIOD_S
@@ -113,18 +113,18 @@ def test_jitter_makes_the_hold_longer_until_nothing_is_missing() -> None:
 def test_what_one_stall_cost_is_given_back_in_the_next_rest() -> None:
     delays = [0.004] * 200
     delays[40:43] = [0.064, 0.044, 0.024]
-    ear, heard = listened(packets(spoken((0.5, 1.0), (2.0, 2.5), seconds=3.0), delays), 3.0)
+    receiver, heard = listened(packets(spoken((0.5, 1.0), (2.0, 2.5), seconds=3.0), delays), 3.0)
     ((first_s, _), *_, (last_s, _)) = runs(heard)
-    assert ear.dry > 0 and ear.late == ear.lost == 0
+    assert receiver.dry > 0 and receiver.late == receiver.lost == 0
     assert last_s - 2.0 == pytest.approx(first_s - 0.5, abs=0.012)
-    assert LEAST_HOLD_S <= ear.hold_s <= LEAST_HOLD_S + PERIOD_S + 1e-6
+    assert LEAST_HOLD_S <= receiver.hold_s <= LEAST_HOLD_S + PERIOD_S + 1e-6
 
 
 def test_a_lost_packet_is_silence_in_its_place() -> None:
     arrivals = packets(spoken((0.5, 1.5), seconds=2.5), [0.004])
     whole, _ = listened(arrivals, 2.5)
-    ear, heard = listened(arrivals[:40] + arrivals[41:], 2.5)
-    assert whole.lost == 0 and ear.lost == 1
+    receiver, heard = listened(arrivals[:40] + arrivals[41:], 2.5)
+    assert whole.lost == 0 and receiver.lost == 1
     ((_, gap_from_s), (gap_to_s, end_s)) = runs(heard)
     # What was waited for it is not waited again, to a period.
     assert PACKET_S - 0.008 < gap_to_s - gap_from_s < PACKET_S + PERIOD_S + 0.008
@@ -136,17 +136,17 @@ def test_a_sender_whose_time_jumps_is_heard_on() -> None:
     arrivals = packets(spoken((0.5, 1.0), (1.5, 2.0), seconds=2.5), [0.004])
     jump_s, jump = 0.0333, round(0.0333 * RTP_HZ)
     moved = [(at_s + jump_s, (stamp + jump) % (1 << 32), data) for at_s, stamp, data in arrivals[60:]]
-    ear, heard = listened(arrivals[:60] + moved, 2.6)
-    assert ear.lost == 2 and ear.late == 0, "a hole of less than two packets"
+    receiver, heard = listened(arrivals[:60] + moved, 2.6)
+    assert receiver.lost == 2 and receiver.late == 0, "a hole of less than two packets"
     ((first_s, _), (second_s, _)) = runs(heard)
     assert second_s - first_s == pytest.approx(1.0 + jump_s, abs=0.015)
 
 
 def test_positions_follow_the_stream_through_its_wrap() -> None:
-    ear = AudioReceiver()
+    receiver = AudioReceiver()
     for arrival in packets(spoken(seconds=1.5), [0.004]):
-        ear.arrived(*arrival)
-    began = [ear.began for at_s in periods(1.5) if ear.period(at_s) is not None]
+        receiver.arrived(*arrival)
+    began = [receiver.began for at_s in periods(1.5) if receiver.period(at_s) is not None]
     assert began[0] == ORIGIN * PLAYED_HZ // RTP_HZ
     assert set(np.diff(began)) == {PERIOD}
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ
-from cvi.bench.agreement import STEPS, agreements, with_journal, with_own_barge_ins
+from cvi.bench.agreement import agreements, with_journal, with_own_barge_ins
 from cvi.bench.callers.blocks import CallerTurn
 from cvi.bench.compare import ratio_to_cascade
 from cvi.bench.latency import RECORDED_RATIO, judge_smoke
 from cvi.bench.probe.evidence import Evidence
 from cvi.bench.probe.session_measurement import MeasuredSession, measure
 from cvi.bench.probe.tap import MemorySink, MouthBox, RoomSound, Tap
-from cvi.bench.run import Run, Variant
+from cvi.bench.run import ACCOUNT, Run, Variant
 from cvi.bench.tables import print_latency_run
 from cvi.bench.variants import CASCADE_SILENCE_S, CallerRoute, variant_setups
 from cvi.clock import Clock
@@ -78,7 +78,7 @@ def test_what_is_measured_is_what_the_journal_says() -> None:
     assert {check.quantity for check in checks} == {"speech_end", "first_audio", "first_frame"}
     assert all(check.ok for check in checks)
     assert max(abs(turn.journal_error_ms["first_audio"]) for turn in turns) < 5
-    assert all(set(turn.journal) == set(STEPS) and turn.draft_hit for turn in turns)
+    assert all(set(turn.journal) == set(ACCOUNT) and turn.draft_hit for turn in turns)
     names = {mark.name for mark in turns[0].marks}
     assert {"speech", "sound", "transcript", "judged", "draft", "floor passed", "first sound"} <= names
 

@@ -1,4 +1,4 @@
-"""The far eye: whole pictures of packets, and the mouth in them."""
+"""The remote peer's video: whole pictures of packets, and the mouth in them."""
 
 from __future__ import annotations
 
@@ -81,33 +81,33 @@ def face(brightness: int, width: int = 320, height: int = 180) -> np.ndarray:
 
 @pytest.mark.parametrize("codec", ["H264", "VP8"])
 def test_the_mouth_is_seen_in_every_picture_however_large(codec: Codec) -> None:
-    eye = VideoReceiver(BOX, (320, 180))
+    receiver = VideoReceiver(BOX, (320, 180))
     for shape in (EncodingSettings(320, 180, 25, 600_000), EncodingSettings(160, 90, 25, 600_000)):
-        if eye.seen or shape.width == 160:
-            eye.close()
-            eye = VideoReceiver(BOX, (320, 180))
+        if receiver.seen or shape.width == 160:
+            receiver.close()
+            receiver = VideoReceiver(BOX, (320, 180))
         encoder = VideoEncoder(codec, shape)
         wanted = (60, 200, 90)
         for number, brightness in enumerate(wanted):
             data, _ = encoder.encode(face(brightness, shape.width, shape.height))
-            eye.show(0.04 * number, codec, number * 3600, data)
-        eye.close()
-        assert [at for _, at in eye.seen] == [0, 3600, 7200]
-        assert eye.widths == {shape.width} and eye.broken == 0
-        seen = np.median(eye.mouths.reshape(3, -1), axis=1) / MOUTH_STEPS
+            receiver.show(0.04 * number, codec, number * 3600, data)
+        receiver.close()
+        assert [at for _, at in receiver.seen] == [0, 3600, 7200]
+        assert receiver.widths == {shape.width} and receiver.broken == 0
+        seen = np.median(receiver.mouths.reshape(3, -1), axis=1) / MOUTH_STEPS
         assert seen == pytest.approx(wanted, abs=8)
 
 
 def test_what_cannot_be_decoded_is_counted() -> None:
-    eye = VideoReceiver(BOX, (320, 180))
-    eye.show(0.0, "H264", 0, b"\x00\x00\x00\x01\x65garbage")
-    eye.close()
-    assert eye.broken == 1 and not eye.seen
+    receiver = VideoReceiver(BOX, (320, 180))
+    receiver.show(0.0, "H264", 0, b"\x00\x00\x00\x01\x65garbage")
+    receiver.close()
+    assert receiver.broken == 1 and not receiver.seen
 
 
 @pytest.mark.parametrize("codec", ["H264", "VP8"])
 def test_after_a_hole_nothing_is_seen_before_the_next_key_frame(codec: Codec) -> None:
-    eye = VideoReceiver(BOX, (320, 180))
+    receiver = VideoReceiver(BOX, (320, 180))
     encoder = VideoEncoder(codec, EncodingSettings(320, 180, 25, 600_000))
     keys = {0, 6}
     wishes = []
@@ -115,18 +115,18 @@ def test_after_a_hole_nothing_is_seen_before_the_next_key_frame(codec: Codec) ->
         data, key = encoder.encode(face(60 + 20 * number), key=number in keys)
         assert key == is_key(codec, data) == (number in keys)
         if number == 2:
-            eye.lost(0.08)
+            receiver.lost(0.08)
         else:
-            eye.show(0.04 * number, codec, number * 3600, data)
-        wishes.append(eye.takes_key_wish(0.04 * number))
-    eye.close()
-    assert [at // 3600 for _, at in eye.seen] == [0, 1, 6, 7, 8, 9]
-    assert eye.skipped == 3 and not eye.broken
-    assert all(seen_s > 0.04 * at / 3600 for seen_s, at in eye.seen), "seen when decoded"
+            receiver.show(0.04 * number, codec, number * 3600, data)
+        wishes.append(receiver.takes_key_wish(0.04 * number))
+    receiver.close()
+    assert [at // 3600 for _, at in receiver.seen] == [0, 1, 6, 7, 8, 9]
+    assert receiver.skipped == 3 and not receiver.broken
+    assert all(seen_s > 0.04 * at / 3600 for seen_s, at in receiver.seen), "seen when decoded"
     assert [number for number, wish in enumerate(wishes) if wish] == [2], "again only after a while"
 
 
 def test_a_key_frame_that_does_not_come_is_asked_for_again() -> None:
-    eye = VideoReceiver(BOX, (320, 180))
-    asked_s = [at_s for number in range(20) if eye.takes_key_wish(at_s := 0.05 * number)]
+    receiver = VideoReceiver(BOX, (320, 180))
+    asked_s = [at_s for number in range(20) if receiver.takes_key_wish(at_s := 0.05 * number)]
     assert asked_s == pytest.approx([KEY_AGAIN_S * n for n in (1, 2, 3, 4)]), "the first is on its way by itself"

@@ -145,6 +145,7 @@ class VideoReceiver:
 
     @property
     def mouths(self) -> Mouths:
+        """One mouth for each picture in `seen`, (n, 20, 28)."""
         return np.stack(self._mouths) if self._mouths else np.zeros((0, *MOUTH_SHAPE), np.int16)
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ class ProcessSample:
     """One sample. `at_s`: seconds since the watch began. Memory in MiB, summed over the process tree.
 
     `rss_mib` counts pages shared by two processes twice, `pss_mib` once; it is None where the kernel
-    does not tell. `cpu_s`: processor time taken so far.
+    does not say. `cpu_s`: processor time taken so far.
     """
 
     at_s: float

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.audio.block import HOP_SAMPLES, PLAYED_HZ, Pcm
-from cvi.bench.probe.evidence import Evidence, lateness_s
-from cvi.bench.probe.mouth_motion import MouthAppearance, mouth_motion, sync_points
+from cvi.bench.probe.evidence import Evidence, Times
+from cvi.bench.probe.mouth_motion import MouthAppearance
+from cvi.bench.probe.session_measurement import MeasuredSession, measure, playout_of
 from cvi.bench.probe.tap import MOUTH_SHAPE, BackgroundThread, MouthBox, shrink
 from cvi.bench.probe.waveform import Span, speech_spans
-from cvi.bench.run import Playout, SyncPoint
+from cvi.bench.run import Playout
 from cvi.bench.statistics import theil_sen
 from cvi.media.frames import AVUnit, Frame
 
@@ -114,72 +114,52 @@ def clear_spool(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-@dataclass(slots=True)
 class SoakReading:
-    """What was late, apart, or slow in answering; grows span by span. Series are as in a run's record,
-    seconds since the first frame. Without an `appearance` the mouth at rest is learned from each span."""
+    """What was late, apart, or slow in answering; grows span by span. Series are (seconds since the first
+    frame, value). Without an `appearance` the mouth at rest is learned from each span."""
 
-    appearance: MouthAppearance | None = None
-    late_per_min: list[tuple[float, float]] = field(default_factory=list)
-    hand_over_ms: list[tuple[float, float]] = field(default_factory=list)
-    av_offset_ms: list[tuple[float, float]] = field(default_factory=list)
-    answer_ms: list[tuple[float, float]] = field(default_factory=list)
-    sync: list[SyncPoint] = field(default_factory=list)
-    late: int = 0
-    lateness_ms: list[float] = field(default_factory=list)
-    fps: float = 0.0
-
-    @property
-    def frames(self) -> int:
-        """All that were shown."""
-        return len(self.lateness_ms)
+    def __init__(self, appearance: MouthAppearance | None = None) -> None:
+        self.late_per_min: list[tuple[float, float]] = []
+        self.hand_over_ms: list[tuple[float, float]] = []
+        self.answer_ms: list[tuple[float, float]] = []
+        self._appearance = appearance
+        self._spans: list[MeasuredSession] = []
 
     def add(self, evidence: Evidence) -> None:
         """The next span."""
-        self.fps = evidence.fps
-        self._add_lateness(evidence)
-        persona = evidence.persona()
-        replies = speech_spans(persona)
-        if evidence.mouths is not None:
-            shown_s = evidence.shown_s()
-            motion = mouth_motion(evidence.mouths, shown_s, replies, self.appearance)
-            points = sync_points(persona, motion, shown_s, evidence.fps, replies, evidence.session)
-            self.sync += points
-            self.av_offset_ms += [(point.at_s, point.offset_ms) for point in points]
+        span = measure(evidence, (), np.zeros(0, np.int16), "cvi", self._appearance)
+        self._spans.append(span)
+        self._add_lateness(evidence.frame_times_s, np.array(span.lateness_s), 1 / evidence.fps)
         turns = speech_spans(evidence.caller(), join_s=CALLER_RESTS_S)
-        self.answer_ms += answers_ms(turns, replies)
+        self.answer_ms += answers_ms(turns, speech_spans(evidence.persona()))
 
     def playout(self) -> Playout:
         """How frames and sound came, over the whole soak."""
-        drift = theil_sen([(at / _MINUTE_S, value) for at, value in self.av_offset_ms])
-        offsets = [value for _, value in self.av_offset_ms]
-        return Playout(
-            fps=self.fps,
-            frames=self.frames,
-            late=self.late,
-            lateness_ms=tuple(self.lateness_ms),
-            sync=tuple(self.sync),
-            sync_ms=float(np.median(offsets)) if offsets else None,
-            drift_ms_per_min=(drift.value, drift.low, drift.high) if drift else None,
-        )
+        drift = theil_sen([(at / _MINUTE_S, value) for at, value in self._av_offset_ms()])
+        return playout_of(self._spans, (drift.value, drift.low, drift.high) if drift else None)
 
     def series(self) -> dict[str, tuple[tuple[float, float], ...]]:
         """The series that are not empty, by their names in the record."""
-        names = ("late_per_min", "hand_over_ms", "av_offset_ms", "answer_ms")
-        return {name: tuple(points) for name in names if (points := getattr(self, name))}
+        found = {
+            "late_per_min": self.late_per_min,
+            "hand_over_ms": self.hand_over_ms,
+            "av_offset_ms": self._av_offset_ms(),
+            "answer_ms": self.answer_ms,
+        }
+        return {name: tuple(points) for name, points in found.items() if points}
 
-    def _add_lateness(self, evidence: Evidence) -> None:
-        late_s = lateness_s(evidence.frame_times_s, 1 / evidence.fps)
-        self.late += int((late_s > 1 / evidence.fps).sum())
-        self.lateness_ms += [round(float(value), 2) for value in 1000 * late_s]
-        minutes = np.floor(evidence.frame_times_s / _MINUTE_S)
+    def _av_offset_ms(self) -> list[tuple[float, float]]:
+        return [(point.at_s, point.offset_ms) for span in self._spans for point in span.sync]
+
+    def _add_lateness(self, times_s: Times, late_s: Times, period_s: float) -> None:
+        minutes = np.floor(times_s / _MINUTE_S)
         for minute in np.unique(minutes):
             inside = late_s[minutes == minute]
-            if len(inside) < 0.5 * _MINUTE_S * evidence.fps:
+            share = len(inside) * period_s / _MINUTE_S
+            if share < 0.5:
                 continue  # the last minute, hardly begun
             at_s = float((minute + 0.5) * _MINUTE_S)
-            a_minute = _MINUTE_S * evidence.fps / len(inside)
-            self.late_per_min.append((at_s, float((inside > 1 / evidence.fps).sum()) * a_minute))
+            self.late_per_min.append((at_s, float((inside > period_s).sum()) / share))
             self.hand_over_ms.append((at_s, round(float(np.percentile(inside, 95)) * 1000, 2)))
 
 

@@ -60,7 +60,8 @@ def soak(
     for evidence in read_spool(folder, options.fps, _SPAN_S):
         reading.add(evidence)
     samples = [sample for sample in watch.samples if sample.at_s >= zero_s]
-    length_s = reading.frames / options.fps
+    playout = reading.playout()
+    length_s = playout.frames / options.fps
     facts = watch.facts.facts if watch.facts is not None else None
     recorder.profile = facts.profile if facts else ""
     recorder.notes += ["It was ended early."] if watch.stopped else []
@@ -69,7 +70,7 @@ def soak(
         "cvi",
         about=f"persona {facts.persona if facts else '?'}",
         engines=dict(facts.engines) if facts else {},
-        playout=reading.playout(),
+        playout=playout,
     )
     run = recorder.finish(
         [variant],
