@@ -241,7 +241,7 @@ async def build_engine_set(
     then is closed.
     """
     # Read first: a damaged one is reported before any model is read.
-    ear = load_mouth_network(config.replica.folder) if with_face else None
+    mouth_reader = load_mouth_network(config.replica.folder) if with_face else None
     face_thread = NativeThread("face")
     face_settings = FaceSettings(config.replica.folder, width, height, fps, background)
 
@@ -282,7 +282,7 @@ async def build_engine_set(
         face_thread.close()
         raise errors[0]
     vad, stt, llm, tts, face, turns = results
-    return EngineSet(SpeechEngines(vad, stt, llm, tts, turns, ear), face, face_thread)
+    return EngineSet(SpeechEngines(vad, stt, llm, tts, turns, mouth_reader), face, face_thread)
 
 
 async def _close_built(results: tuple[Any, ...]) -> None:

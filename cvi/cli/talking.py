@@ -115,7 +115,7 @@ async def _speak(
     if failure is not None:
         raise failure
     _complain(transport, journal, console)
-    if reason == "caller_over" and not conversation.heard_somebody:
+    if reason == "caller_over" and not conversation.had_a_turn:
         raise CviError("No speech was heard in the caller's recording.", "Listen to it: is there a voice?")
 
 

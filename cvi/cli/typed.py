@@ -7,41 +7,50 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from cvi.clock import Clock
-from cvi.conversation.chat import Chat
+from cvi.conversation.conversation import Conversation
 from cvi.conversation.journal import JOURNAL_NAME, Journal
-from cvi.conversation.settings import ConversationSettings
+from cvi.conversation.settings import ConversationSettings, TextEngines
 from cvi.engines import ResolvedConfig, build_llm
+from cvi.transport.text import TextTransport
 
 
 async def type_conversation(chosen: ResolvedConfig, settings: ConversationSettings, folder: Path) -> None:
-    """A typed conversation on standard input and output."""
+    """A typed conversation on standard input and output. Raises MissingError, EngineError."""
     console = Console(highlight=False)
     llm = await build_llm(chosen)
-    journal = Journal(folder / JOURNAL_NAME, Clock())
-    chat = Chat(settings, llm, journal)
+    clock = Clock()
+    journal = Journal(folder / JOURNAL_NAME, clock)
+    transport = TextTransport(lambda text: console.print(text, end=" ", markup=False))
+    conversation = Conversation(settings, TextEngines(llm), None, transport, journal, clock)
+    running = asyncio.create_task(conversation.run())
     reason = "participant_left"
     try:
-        name = settings.persona_name or "persona"
-        greeting = await chat.start()
-        if greeting:
-            console.print(f"[bold cyan]{name}[/]  {greeting}", markup=True)
-        while (line := await _read_line()) is not None:
+        name = f"[bold cyan]{escape(settings.persona_name or 'persona')}[/]"
+        greets = bool(settings.greeting or settings.opening)
+        console.print(name if greets else "", end="  " if greets else "")
+        goes_on = await conversation.answered()
+        console.print("", end="\n" if greets else "")
+        while goes_on and (line := await _read_line()) is not None:
             if line.strip().lower() in ("/quit", "/exit"):
                 break
             if not line.strip():
                 continue
-            console.print(f"[bold cyan]{name}[/] ", end="")
-            async for text in chat.say(line.strip()):
-                console.print(text, end=" ", markup=False)
+            console.print(name, end=" ")
+            conversation.respond(line.strip())
+            goes_on = await conversation.answered()
             console.print()
     except (KeyboardInterrupt, asyncio.CancelledError):
         reason = "stopped"
     finally:
-        chat.end(reason)
-        journal.close()
-        await llm.close()
+        conversation.end(reason)
+        try:
+            await running
+        finally:
+            journal.close()
+            await llm.close()
 
 
 async def _read_line() -> str | None:

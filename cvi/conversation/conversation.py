@@ -1,17 +1,22 @@
-"""The conversation: joins ears, floor, replies and the playout for one session.
+"""The conversation: joins one persona and one participant for one session, spoken or typed.
 
-All of it runs on one event loop; engines work on threads of their own. State changes happen in
-plain methods, between awaits, so no lock is needed.
+The way of sound, to be read from top to bottom: a block from the microphone (`Conversation._listen`)
+-> voice changes (`AudioInput`) -> turns, drafts and commits (`Floor`) -> replies (`Replies`, `Reply`)
+-> sound and frames (`AVPlayout`) -> a finished reply (`Conversation._play`). All of it runs on one
+event loop, engines work on threads of their own. State changes happen in plain methods, between
+awaits, so no lock is needed.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 from cvi.audio.block import Pcm
 from cvi.clock import Clock
-from cvi.conversation.audio_input import AudioInput
+from cvi.conversation.audio_input import AudioHop, AudioInput
 from cvi.conversation.events import (
     ContextAppended,
     ContextReplaced,
@@ -23,171 +28,239 @@ from cvi.conversation.events import (
 from cvi.conversation.history import History
 from cvi.conversation.journal import Journal
 from cvi.conversation.passthrough import AudioPassthrough
-from cvi.conversation.playout import AVPlayout, Render
+from cvi.conversation.playout import AVPlayout, Render, ReplyOutput, TextOutput
 from cvi.conversation.replies import Replies
 from cvi.conversation.reply import Reply
-from cvi.conversation.settings import ConversationSettings, SpeechEngines
+from cvi.conversation.settings import ConversationSettings, SessionContext, SpeechEngines, TextEngines
 from cvi.conversation.turn_taking import Floor
+from cvi.errors import UsageError
 from cvi.face.base import Cues
-from cvi.face.behaviour import Behaviour
 from cvi.transport.base import Transport
 from cvi.turns.thresholds import Level, TurnThresholds
-from cvi.turns.voice import VoiceChange, VoiceState
+
+MAX_WAITING = 16
+"""Typed turns that may wait to be answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Speech:
+    """The parts that only a spoken conversation has."""
+
+    audio: AudioInput
+    floor: Floor
+    playout: AVPlayout
+    passthrough: AudioPassthrough
 
 
 class Conversation:
     """One live session. Build it, `await run()`, read the journal.
 
-    >>> conversation = Conversation(settings, layers, render, transport, journal, clock)
+    >>> conversation = Conversation(settings, engines, render, transport, journal, clock)
     >>> reason = await conversation.run()
 
-    While it runs, `say`, `respond`, `interrupt`, the context's methods, `adjust` and `end` steer it
-    from the event loop; each takes effect at once and leaves its mark in the journal.
+    With `SpeechEngines` it is spoken; with `TextEngines` it is typed: turns come by `respond` and are
+    answered one after the other, clauses go to the transport's `notify`. While it runs, `say`, `play`,
+    `respond`, `interrupt`, `replace_context`, `append_context`, `adjust` and `end` steer it from the
+    event loop; each takes effect at once.
     """
 
     def __init__(
         self,
         settings: ConversationSettings,
-        layers: SpeechEngines,
-        render: Render,
+        engines: SpeechEngines | TextEngines,
+        render: Render | None,
         transport: Transport,
         journal: Journal,
         clock: Clock,
     ) -> None:
-        self._settings = settings
-        self._transport = transport
-        self._journal = journal
-        self._clock = clock
+        """`render` draws the face; None for a typed conversation. Needs a running event loop."""
         self.history = History(settings.system, settings.recent_turns, settings.prelude)
-        self._ears = AudioInput(
-            transport,
-            layers.vad,
-            VoiceState(settings.thresholds),
-            on_change=self._on_voice,
-            on_hop=self._on_hop,
-            on_audio=lambda pcm: self._floor.on_audio(pcm),
-        )
-        self.playout = AVPlayout(
-            transport, render, Behaviour(settings.seed), journal, clock, on_finished=self._on_reply_finished
-        )
-        self._replies = Replies(
-            settings,
-            layers,
-            self.history,
-            self.playout,
-            transport,
-            journal,
-            on_change=self._set_activity,
-            on_failure=self._fail,
-        )
-        self._given = AudioPassthrough(self._replies.play)
-        self._floor = Floor(
-            settings,
-            layers,
-            self._ears,
-            self.history,
-            self.playout,
-            self._replies,
-            transport,
-            journal,
-        )
+        ending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        context = SessionContext(settings, engines, self.history, transport, journal, clock, ending)
+        self._context = context
+        self._settings = settings
+        self._journal = journal
+        self._output: ReplyOutput
+        self._speech: _Speech | None = None
+        if isinstance(engines, SpeechEngines):
+            assert render is not None, "a spoken conversation needs a renderer"
+            playout = self._output = AVPlayout(context, render)
+            self._replies = Replies(context, playout)
+            audio = AudioInput(engines.vad, settings.thresholds)
+            floor = Floor(context, engines, audio, playout, self._replies)
+            self._speech = _Speech(audio, floor, playout, AudioPassthrough(self._replies))
+        else:
+            self._output = TextOutput(transport)
+            self._replies = Replies(context, self._output)
+        self._typed: deque[str] = deque()
+        self._answered = asyncio.Event()
+        self._over = False
         self._quiet_since_s = 0.0
-        self._ending: asyncio.Future[str] | None = None
 
     # -- from start to end ------------------------------------------------------------------------
 
     async def run(self) -> str:
-        """Hold the conversation until it ends; returns the reason. The clock starts at zero here."""
-        self._ending = asyncio.get_running_loop().create_future()
-        self._clock.restart()
+        """Hold the conversation until it ends; returns the reason. The clock starts at zero here.
+
+        Raises what a fault of this program raised, and EngineError when a typed conversation's model
+        cannot be warmed.
+        """
+        self._context.clock.restart()
         self._journal.write(
             ConversationStarted.of(self._settings.conversation_id, self._settings.facts)
         )
-        tasks = [
-            asyncio.create_task(self._listen(), name="ears"),
-            asyncio.create_task(self.playout.run(), name="playout"),
-        ]
-        if self._settings.greeting:
-            self._replies.say(self._settings.greeting, interruptible=self._settings.greeting_interruptible)
-        elif self._settings.opening and not self._settings.echo:
-            self._replies.open(self._settings.opening)
+        if self._speech is not None:
+            work = [self._listen(self._speech), self._speech.playout.render_ahead(), self._play()]
         else:
-            self._transport.reply_ended()
+            work = [self._play()]
+        tasks = [asyncio.create_task(part) for part in work]
+        waited: list[asyncio.Future[Any]] = [*tasks, self._context.ending]
+        self._greet()
         try:
-            waited: list[asyncio.Future[Any]] = [*tasks, self._ending]
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
-                if task.done() and (failure := task.exception()) is not None:
-                    raise failure
-            reason = self._ending.result() if self._ending.done() else "participant_left"
+                if task.done() and (fault := task.exception()) is not None:
+                    raise fault
+            reason = self._context.ending.result()
         except asyncio.CancelledError:
             reason = "cancelled"
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._typed.clear()
             self.interrupt("conversation_ended")
-            self._floor.drop()
-            await self._replies.ended()
-        self._journal.write(ConversationEnded(reason=reason, playout=self.playout.counts.figures()))
+            self._drop_turn()
+            self._over = True
+            self._answered.set()
+            await self._replies.wait_for_tasks()
+        playout = self._speech.playout.counts.figures() if self._speech is not None else None
+        self._journal.write(ConversationEnded(reason=reason, playout=playout))
         return reason
 
     @property
-    def heard_somebody(self) -> bool:
-        """Whether a turn was begun at all."""
-        return self._floor.turns > 0
+    def playout(self) -> AVPlayout | None:
+        """Where sound and picture are presented; None for a typed conversation."""
+        return self._speech.playout if self._speech is not None else None
+
+    @property
+    def had_a_turn(self) -> bool:
+        """Whether the participant began a turn at all."""
+        return self._replies.turns > 0
 
     def end(self, reason: str) -> None:
-        """End the conversation from outside: a key, a call, a signal."""
-        if self._ending is not None and not self._ending.done():
-            self._ending.set_result(reason)
+        """End the conversation from outside, for the first reason given: a key, a call, a signal."""
+        self._context.end(reason)
 
-    def _fail(self, failure: BaseException) -> None:
-        """Not an engine's failure but a fault of this program: end in the open."""
-        if self._ending is not None and not self._ending.done():
-            self._ending.set_exception(failure)
+    def _greet(self) -> None:
+        settings = self._settings
+        if settings.greeting:
+            self._replies.say(settings.greeting, interruptible=settings.greeting_interruptible)
+        elif settings.opening and not settings.echo:
+            self._replies.open(settings.opening)
+        else:
+            self._context.transport.reply_ended()
+            self._answered.set()
 
-    async def _listen(self) -> None:
-        await self._ears.run()
+    async def _listen(self, speech: _Speech) -> None:
+        """From the microphone's blocks to turns, until the participant has left."""
+        async for block in self._context.transport.microphone():
+            speech.floor.hear(block.pcm)
+            for hop in speech.audio.push(block):
+                self._on_hop(speech, hop)
         self.end("participant_left")
+
+    def _on_hop(self, speech: _Speech, hop: AudioHop) -> None:
+        floor = speech.floor
+        if hop.change is not None:
+            floor.on_change(hop.change)
+        speech.playout.cues = Cues(
+            user_speaking=hop.speaking,
+            user_level=hop.level if hop.speaking else 0.0,
+            user_pause=floor.turn is not None and not hop.speaking,
+        )
+        if floor.turn is not None:
+            self._quiet_since_s = hop.end_s
+            floor.on_hop(hop)
+        else:
+            self._consider_ending(hop.end_s)
+
+    def _consider_ending(self, now_s: float) -> None:
+        if self._replies.current is not None:
+            self._quiet_since_s = now_s
+        elif self._context.transport.caller_over and now_s - self._quiet_since_s >= self._settings.tail_s:
+            self.end("caller_over")
+        if now_s >= self._settings.max_duration_s:
+            self.end("max_call_duration")
+
+    async def _play(self) -> None:
+        """Let replies be heard or shown, one after the other, until cancelled."""
+        if self._speech is None:
+            await self._context.engines.llm.warm(self.history.recent)
+        while True:
+            self._finish(await self._output.next_finished())
+
+    def _finish(self, reply: Reply) -> None:
+        self._quiet_since_s = self._context.clock.now()
+        if self._speech is not None:
+            self._speech.floor.reply_finished()
+        self._replies.finished(reply)
+        if self._speech is not None:
+            self._speech.passthrough.start_next()
+        else:
+            self._answer_next()
 
     # -- steering from outside --------------------------------------------------------------------
 
     def interrupt(self, why: str = "asked") -> None:
-        """Cut the reply that is being spoken, if any."""
-        if self._replies.on_stage is not None:
+        """Cut the reply that is being heard, if any."""
+        if self._replies.current is not None:
             self._replies.cut(why)
+            self._answer_next()
 
     def say(self, text: str) -> int:
         """Speak exactly `text`; returns the reply's generation.
 
-        A turn the participant is in the middle of is dropped, a reply being spoken is cut.
+        A turn the participant is in the middle of is dropped, a reply being spoken is cut. Raises
+        UsageError for a typed conversation.
         """
-        self._floor.drop()
-        self.interrupt("replaced")
+        self._need_speech()
+        self._make_way()
         return self._replies.say(text).generation
 
     def play(self, pcm: Pcm, rate_hz: int, utterance: str = "", *, done: bool = True) -> None:
         """Let sound be heard (int16 mono at `rate_hz`), the mouth moving to it.
 
         Sound of one `utterance` may come in pieces, the last one `done`; utterances are heard one after the
-        other. The first takes the stage as `say` does. Raises UsageError for more than is kept waiting.
+        other. The first makes way for itself as `say` does. Raises UsageError for more than may wait, and
+        for a typed conversation.
         """
-        if self._given.begins(pcm, utterance):
-            self._floor.drop()
-            self.interrupt("replaced")
-        self._given.play(pcm, rate_hz, utterance, done)
+        passthrough = self._need_speech().passthrough
+        if passthrough.would_start(pcm, utterance):
+            self._make_way()
+        passthrough.play(pcm, rate_hz, utterance, done)
 
-    def respond(self, text: str) -> int:
-        """Answer `text` as if the participant had said it, now; returns the reply's generation."""
-        self._floor.drop()
-        self.interrupt("replaced")
-        turn = self._floor.next_number()
-        reply = self._replies.draft(turn, text)
-        self._journal.write(TurnTyped(turn=turn, reply=reply.generation, text=text))
-        self._transport.notify("user", text)
-        self._replies.commit(reply)
-        return reply.generation
+    def respond(self, text: str) -> None:
+        """Answer `text` as if the participant had said it.
+
+        A spoken conversation answers now; a typed one when the turns before are answered. Raises UsageError
+        for more than MAX_WAITING of these.
+        """
+        if self._speech is not None:
+            self._make_way()
+            self._answer(text)
+            return
+        if len(self._typed) >= MAX_WAITING:
+            raise UsageError(f"{MAX_WAITING} turns wait to be answered.", "Wait for the replies.")
+        self._typed.append(text)
+        self._answered.clear()
+        if self._replies.current is None:
+            self._answer_next()
+
+    async def answered(self) -> bool:
+        """Wait until the greeting and all typed turns are answered; False when the conversation has ended."""
+        await self._answered.wait()
+        return not self._over
 
     def replace_context(self, text: str) -> None:
         """Put `text` in the place of the system message, for the turns to come."""
@@ -202,48 +275,41 @@ class Conversation:
         self._replies.read_ahead()
 
     def adjust(self, patience: Level, interruptibility: Level) -> None:
-        """Change how long a pause must be to pass the floor, and how easily the persona yields."""
-        self._floor.thresholds = TurnThresholds().adapted(patience, interruptibility)
+        """Change how long a pause must be to end a turn, and how easily the persona yields.
+
+        A typed conversation has no pauses: nothing changes.
+        """
+        if self._speech is None:
+            return
+        self._speech.floor.thresholds = TurnThresholds().adapted(patience, interruptibility)
         self._journal.write(SensitivityChanged(patience=patience, interruptibility=interruptibility))
 
-    # -- what the ears and the stage tell ---------------------------------------------------------
+    def _need_speech(self) -> _Speech:
+        if self._speech is None:
+            raise UsageError(
+                "A typed conversation has no voice to echo with.", "Use `conversation.respond`."
+            )
+        return self._speech
 
-    def _on_voice(self, change: VoiceChange) -> None:
-        self._floor.on_voice(change)
-        self._set_activity()
+    def _make_way(self) -> None:
+        """Drop the participant's turn and cut the reply, for what an application wants heard."""
+        self._drop_turn()
+        self.interrupt("replaced")
 
-    def _on_hop(self, now_s: float) -> None:
-        speaking, turn = self._ears.speaking, self._floor.turn
-        self.playout.cues = Cues(
-            user_speaking=speaking,
-            user_level=self._ears.level if speaking else 0.0,
-            user_pause=turn is not None and not speaking,
-        )
-        if turn is None:
-            self._consider_ending(now_s)
+    def _drop_turn(self) -> None:
+        if self._speech is not None:
+            self._speech.floor.drop()
+
+    def _answer(self, text: str) -> None:
+        turn = self._replies.next_turn()
+        reply = self._replies.draft(turn, text)
+        self._journal.write(TurnTyped(turn=turn, reply=reply.generation, text=text))
+        self._context.transport.notify("user", text)
+        self._replies.commit(reply)
+
+    def _answer_next(self) -> None:
+        """In a typed conversation, answer the turn that has waited longest."""
+        if self._typed:
+            self._answer(self._typed.popleft())
         else:
-            self._quiet_since_s = now_s
-            self._floor.on_hop(now_s)
-
-    def _consider_ending(self, now_s: float) -> None:
-        if self._replies.on_stage is not None:
-            self._quiet_since_s = now_s
-        elif self._transport.caller_over and now_s - self._quiet_since_s >= self._settings.tail_s:
-            self.end("caller_over")
-        if now_s >= self._settings.max_duration_s:
-            self.end("max_call_duration")
-
-    def _on_reply_finished(self, reply: Reply) -> None:
-        self._floor.reply_finished()
-        self._quiet_since_s = self._clock.now()
-        self._replies.finished(reply)
-        self._given.go_on()
-
-    def _set_activity(self) -> None:
-        if self._floor.turn is not None:
-            self.playout.activity = "listening"
-        elif self._replies.on_stage is not None:
-            self.playout.activity = "thinking"  # until its first unit is spoken
-        else:
-            self.playout.activity = "idle"
-        self._transport.notify("state", self.playout.activity)
+            self._answered.set()

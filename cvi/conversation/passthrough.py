@@ -1,52 +1,56 @@
-"""Speech that an application gives as sound, while it is still coming: it stands in the voice's place."""
+"""Audio passthrough: sound that an application gives, while it is still coming, is spoken as replies."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.audio.resample import Resampler
+from cvi.conversation.replies import Replies
 from cvi.conversation.reply import Reply
 from cvi.errors import UsageError
-from cvi.tts.base import Speech, TtsEngine
+from cvi.tts.base import Speech
 
-MOST_S = 300.0
+MAX_UTTERANCE_S = 300.0
 """An utterance is kept whole while it is heard: 48 kB a second."""
-MOST_WAITING = 16
+MAX_WAITING = 16
+"""Utterances that may wait to be heard."""
 LEAD_S = 0.2
-"""So much is there before the first of it is heard: frames are drawn ahead, and pieces may be late."""
-_FORGOTTEN = 64
+"""How much of an utterance must be there before it starts: frames are drawn ahead, and pieces may be late."""
+_CUT_REMEMBERED = 64
 
 
-class GivenSound:
-    """One utterance, in the place of a voice (TtsEngine). Event loop only.
+class PassthroughVoice:
+    """One utterance as a TtsEngine that speaks its sound, whatever the text. Event loop only.
 
-    Sound may come faster or slower than it is heard. The mouth follows the sound: there are no phones.
+    Sound may come faster or slower than it is heard. It has no phones, so the mouth is read from the sound.
     """
 
-    name = "given"
+    name = "passthrough"
 
     def __init__(self, utterance: str, rate_hz: int) -> None:
         self.utterance = utterance
         self.rate_hz = rate_hz
         self.taken = 0
-        """Samples so far, at `rate_hz`."""
+        """Samples given so far, at `rate_hz`."""
         self._resampler = Resampler(rate_hz, PLAYED_HZ)
         self._pieces: deque[Pcm] = deque()
         self._whole = False
         self._changed = asyncio.Event()
 
     def push(self, pcm: Pcm) -> None:
-        """Add int16 mono at `rate_hz`. Raises UsageError for more than MOST_S in all."""
-        if self.taken + len(pcm) > MOST_S * self.rate_hz:
-            raise UsageError(f"An utterance lasts at most {MOST_S:.0f} s.", "End it, and begin another.")
+        """Add int16 mono at `rate_hz`. Raises UsageError for more than MAX_UTTERANCE_S in all."""
+        if self.taken + len(pcm) > MAX_UTTERANCE_S * self.rate_hz:
+            raise UsageError(
+                f"An utterance lasts at most {MAX_UTTERANCE_S:.0f} s.", "End it, and begin another."
+            )
         self.taken += len(pcm)
         self._add(self._resampler.push(pcm))
 
     def finish(self) -> None:
-        """Nothing more comes."""
+        """Note that nothing more comes."""
         if not self._whole:
             self._whole = True
             self._add(self._resampler.flush())
@@ -58,10 +62,10 @@ class GivenSound:
             self._changed.set()
 
     async def warm(self) -> None:
-        """There is nothing to build."""
+        """Nothing: there is no engine behind it."""
 
     async def speak(self, text: str) -> AsyncIterator[Speech]:
-        """The sound as it comes, whatever the text."""
+        """The sound as it comes, at PLAYED_HZ."""
         while not self._whole and self.taken < LEAD_S * self.rate_hz:
             self._changed.clear()
             await self._changed.wait()
@@ -73,32 +77,36 @@ class GivenSound:
                 await self._changed.wait()
 
     def close(self) -> None:
+        """End the utterance."""
         self.finish()
 
 
 class AudioPassthrough:
     """Utterances in the order they came, each a reply of its own. Event loop only.
 
-    `stage(sound)` makes a reply of one and gives it the stage. Where one is cut, those that wait are
-    dropped with it, and what still comes of them is passed over.
+    When one is cut, those that wait are dropped with it, and sound of theirs that comes later is ignored.
     """
 
-    def __init__(self, stage: Callable[[TtsEngine, str], Reply]) -> None:
-        self._stage = stage
-        self._staged: tuple[GivenSound, Reply] | None = None
-        self._waiting: deque[GivenSound] = deque()
-        self._open: GivenSound | None = None
-        """The one that is still being given."""
-        self._dropped: deque[str] = deque(maxlen=_FORGOTTEN)
+    def __init__(self, replies: Replies) -> None:
+        self._replies = replies
+        self._started: tuple[PassthroughVoice, Reply] | None = None
+        self._waiting: deque[PassthroughVoice] = deque()
+        self._open: PassthroughVoice | None = None
+        """The one whose sound is still coming."""
+        self._dropped: deque[str] = deque(maxlen=_CUT_REMEMBERED)
 
-    def begins(self, pcm: Pcm, utterance: str) -> bool:
-        """Whether `play` would have to take the stage from something else."""
+    def would_start(self, pcm: Pcm, utterance: str) -> bool:
+        """Whether `play` would start an utterance now, so that another reply must be cut first."""
         self._notice_cut()
-        heard = self._staged is not None and self._staged[1].alive
+        heard = self._started is not None and self._started[1].alive
         return len(pcm) > 0 and not heard and utterance not in self._dropped
 
     def play(self, pcm: Pcm, rate_hz: int, utterance: str, done: bool) -> None:
-        """Sound of `utterance`; another name ends it and begins another. Raises UsageError."""
+        """Take int16 mono at `rate_hz` of `utterance`; another name ends it and begins another.
+
+        Raises UsageError for another rate within an utterance, for one that is too long, and where too
+        many wait.
+        """
         self._notice_cut()
         if utterance and utterance in self._dropped:
             return
@@ -106,10 +114,10 @@ class AudioPassthrough:
         if sound is None or sound.utterance != utterance:
             if not len(pcm):
                 return
-            if len(self._waiting) >= MOST_WAITING:
-                raise UsageError(f"{MOST_WAITING} utterances wait to be heard.", "Wait, or interrupt.")
+            if len(self._waiting) >= MAX_WAITING:
+                raise UsageError(f"{MAX_WAITING} utterances wait to be heard.", "Wait, or interrupt.")
             self._end_open()
-            sound = self._open = GivenSound(utterance, rate_hz)
+            sound = self._open = PassthroughVoice(utterance, rate_hz)
             sound.push(pcm)
             self._waiting.append(sound)
         elif sound.rate_hz != rate_hz:
@@ -118,17 +126,17 @@ class AudioPassthrough:
             sound.push(pcm)
         if done:
             self._end_open()
-        self.go_on()
+        self.start_next()
 
-    def go_on(self) -> None:
-        """Give the stage to the next one, if it is free for it."""
+    def start_next(self) -> None:
+        """Start the next utterance, unless one is being heard."""
         self._notice_cut()
-        if self._staged is not None and self._staged[1].alive:
+        if self._started is not None and self._started[1].alive:
             return
-        self._staged = None
+        self._started = None
         if self._waiting:
             sound = self._waiting.popleft()
-            self._staged = (sound, self._stage(sound, sound.utterance))
+            self._started = (sound, self._replies.play(sound, sound.utterance))
 
     def _end_open(self) -> None:
         if self._open is not None:
@@ -136,10 +144,10 @@ class AudioPassthrough:
             self._open = None
 
     def _notice_cut(self) -> None:
-        if self._staged is None or self._staged[1].state != "interrupted":
+        if self._started is None or self._started[1].state != "interrupted":
             return
-        cut = [self._staged[0], *self._waiting]
+        cut = [self._started[0], *self._waiting]
         self._dropped.extend(each.utterance for each in cut if each.utterance)
         self._waiting.clear()
         self._end_open()
-        self._staged = None
+        self._started = None

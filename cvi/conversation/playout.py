@@ -2,7 +2,8 @@
 
 Units are planned in order on the event loop, rendered on the face's own thread a few ahead, and
 presented on the transport's playout clock. A unit that is not rendered in time is presented with
-the frame before it, so that sound never waits for picture; it is counted as late.
+the frame before it, so that sound never waits for picture; it is counted as late. The journal gets
+each thing when it reaches eye and ear. A typed conversation has `TextOutput` instead.
 """
 
 from __future__ import annotations
@@ -11,15 +12,22 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
 from cvi.audio.block import PLAYED_HZ, Pcm
-from cvi.clock import Clock
-from cvi.conversation.events import PlayoutFigures, SpeechGap
+from cvi.conversation.events import (
+    MouthAtRest,
+    PlayoutFigures,
+    ReplyFirstAudio,
+    ReplyFirstFrame,
+    ReplyHeard,
+    SpeechGap,
+)
 from cvi.conversation.journal import Journal
 from cvi.conversation.reply import Reply
-from cvi.conversation.witness import PlayoutLog
+from cvi.conversation.settings import SessionContext
 from cvi.face.base import NO_CUES, REST, Activity, Controls, Cues, MouthShape
 from cvi.face.behaviour import Behaviour
 from cvi.face.driver import MouthDriver
@@ -31,16 +39,82 @@ from cvi.transport.base import Transport
 AHEAD_SPEAKING = 3
 AHEAD_IDLE = 2
 MOVING_MOUTH = 0.04
+HEARD_EVERY_S = 1.0
+"""How often the words heard so far are written into the journal."""
+_AUDIBLE = 64  # of 32768
 
-# Draws one frame, on whatever thread the renderer lives.
 Render = Callable[[Controls], Awaitable[Frame]]
+"""Draws one frame, on whatever thread the renderer lives."""
+
+
+@dataclass(frozen=True, slots=True)
+class CutReply:
+    """What became of a reply that was cut: the text that was heard, whether any sound of it was audible,
+    and when it fell silent at the ear (seconds; None for text)."""
+
+    heard: str
+    audible: bool
+    silent_s: float | None
+
+
+class ReplyOutput(Protocol):
+    """Where replies are heard or shown, one at a time. Event loop only."""
+
+    @property
+    def reply(self) -> Reply | None:
+        """The reply that is heard now, or about to be."""
+
+    def start(self, reply: Reply) -> None:
+        """Let a committed reply be heard; none may be heard already."""
+
+    def cut(self) -> CutReply:
+        """Take the present reply away at once. Raises AssertionError without one."""
+
+    async def next_finished(self) -> Reply:
+        """Go on until a reply has been heard to its end; returns it. Called again and again."""
+
+
+class TextOutput:
+    """Shows a reply's clauses as soon as they are written, through `Transport.notify`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._started = asyncio.Event()
+        self._shown: list[str] = []
+        self.reply: Reply | None = None
+        """The reply that is being shown."""
+
+    def start(self, reply: Reply) -> None:
+        """Show a committed reply."""
+        assert self.reply is None, "one reply at a time"
+        self.reply, self._shown = reply, []
+        self._started.set()
+
+    def cut(self) -> CutReply:
+        """Show no more of the reply; what was shown counts as heard."""
+        assert self.reply is not None
+        self.reply = None
+        self._started.clear()
+        return CutReply(" ".join(self._shown), audible=False, silent_s=None)
+
+    async def next_finished(self) -> Reply:
+        """Show replies until one has been shown to its end."""
+        while True:
+            await self._started.wait()
+            reply = self.reply
+            assert reply is not None
+            async for text in reply.texts():
+                self._shown.append(text)
+                self._transport.notify("clause", text)
+            if reply is self.reply:
+                self.reply = None
+                self._started.clear()
+                return reply
 
 
 @dataclass(slots=True)
 class PlayoutCounts:
-    """`units` presented; `late`: handed over more than a frame period after their time; `repeated`:
-    shown with the frame before, since theirs was not drawn yet; `stale`: with one older than that, so
-    that the picture was more than a frame period behind; `gaps`: the voice could not keep up."""
+    """How units were presented, counted while the conversation lasts; see `PlayoutFigures`."""
 
     units: int = 0
     late: int = 0
@@ -57,8 +131,56 @@ class PlayoutCounts:
         )
 
 
+class PlayoutLog:
+    """Writes into the journal what the participant sees and hears of a reply, when it first happens.
+
+    It is given every unit that is presented, in order, with the time it reaches eye and ear.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._awaits_rest = False
+        self._visible = False
+        self._heard_logged_s = 0.0
+        self.audible = False
+        """Some sound of the present reply has been heard."""
+
+    def begin(self) -> None:
+        """Another reply starts."""
+        self.audible = self._visible = False
+        self._heard_logged_s = 0.0
+
+    def await_rest(self) -> None:
+        """The reply was cut: the next mouth at rest is written."""
+        self._awaits_rest = True
+
+    def see(self, mouth_moves: bool, at_s: float) -> None:
+        """A unit's picture is seen at `at_s`."""
+        if self._awaits_rest and not mouth_moves:
+            self._journal.write(MouthAtRest(at_s=round(at_s, 4)))
+            self._awaits_rest = False
+
+    def hear(self, reply: Reply, pcm: Pcm, mouth_moves: bool, at_s: float, heard: int) -> None:
+        """A unit of the reply's speech is heard at `at_s`.
+
+        `pcm` is its sound, `heard` how much of the reply has been heard by now, in samples.
+        """
+        if not self.audible and (loud := np.flatnonzero(np.abs(pcm) > _AUDIBLE)).size:
+            self.audible = True
+            sound_s = at_s + float(loud[0]) / PLAYED_HZ
+            self._journal.write(ReplyFirstAudio(reply=reply.generation, at_s=round(sound_s, 4)))
+        if not self._visible and mouth_moves:
+            self._visible = True
+            self._journal.write(ReplyFirstFrame(reply=reply.generation, at_s=round(at_s, 4)))
+        if at_s - self._heard_logged_s >= HEARD_EVERY_S:
+            self._heard_logged_s = at_s
+            self._journal.write(
+                ReplyHeard(reply=reply.generation, text=reply.timeline.text_heard(heard))
+            )
+
+
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _PlannedUnit:
     index: int
     reply: Reply | None
     position: int | None
@@ -67,37 +189,32 @@ class _Plan:
 
 
 @dataclass(slots=True)
-class _Scene:
-    """A reply on stage: `next` is the position after the last plan."""
+class _Speaking:
+    """The present reply; `next` is the position after the last planned unit, in samples."""
 
     reply: Reply
     next: int = 0
 
 
 class AVPlayout:
-    """Runs from `open` of the transport to the end of the conversation. Event loop only."""
+    """Presents sound and picture from the start to the end of the conversation. Event loop only.
 
-    def __init__(
-        self,
-        transport: Transport,
-        render: Render,
-        behaviour: Behaviour,
-        journal: Journal,
-        clock: Clock,
-        *,
-        on_finished: Callable[[Reply], None],
-    ) -> None:
-        self._transport = transport
+    `render_ahead` and `next_finished` run side by side, each in a task of its own.
+    """
+
+    def __init__(self, context: SessionContext, render: Render) -> None:
+        self._transport = context.transport
+        self._journal = context.journal
+        self._clock = context.clock
         self._render = render
-        self._behaviour = behaviour
-        self._journal = journal
-        self._clock = clock
-        self._on_finished = on_finished
-        self._samples = PLAYED_HZ // transport.fps
-        self._scene: _Scene | None = None
-        self._after: tuple[MouthDriver, float] | None = None
-        self._ready: deque[tuple[_Plan, Frame]] = deque()
-        self._under_way: _Plan
+        self._behaviour = Behaviour(context.settings.seed)
+        self._log = PlayoutLog(context.journal)
+        self._samples = PLAYED_HZ // self._transport.fps
+        self._speaking: _Speaking | None = None
+        self._closing: tuple[MouthDriver, float] | None = None
+        """The mouth of a reply that was cut, and what its timeline's time is ahead of the units' time."""
+        self._ready: deque[tuple[_PlannedUnit, Frame]] = deque()
+        self._under_way: _PlannedUnit
         self._next_index = 0
         self._presented = 0
         self._epoch = 0
@@ -108,148 +225,160 @@ class AVPlayout:
         self._repeats = 0
         self._placed: deque[tuple[float, int]] = deque(maxlen=64)
         self._gain = 1.0
-        self._witness = PlayoutLog(journal)
-        self.silent_s = 0.0
-        """When the last cut reply fell silent at the ear."""
+        self._listening = False
+        self._activity: Activity = "idle"
         self.gain_target = 1.0
-        self.activity: Activity = "idle"
+        """What the reply's sound is multiplied by; reached within one unit."""
         self.cues = NO_CUES
+        """What the face answers in the participant's speech."""
         self.counts = PlayoutCounts()
 
     @property
     def reply(self) -> Reply | None:
-        """The reply that has the stage, if any."""
-        return self._scene.reply if self._scene else None
+        """The reply that is heard now, or about to be."""
+        return self._speaking.reply if self._speaking else None
 
     @property
-    def audible(self) -> bool:
-        """Something of the reply on stage has been presented."""
-        return self._scene is not None and self._witness.audible
+    def heard_text(self) -> str:
+        """What has been heard of the present reply so far."""
+        return self.reply.timeline.text_heard(self._heard_position()) if self.reply else ""
 
-    def stage(self, reply: Reply) -> None:
-        """Give the stage to a committed reply, from the next unit on."""
-        assert self._scene is None, "one reply at a time"
-        self._scene = _Scene(reply)
-        self._witness.begin()
+    def start(self, reply: Reply) -> None:
+        """Let a committed reply be heard from the next unit on."""
+        assert self._speaking is None, "one reply at a time"
+        self._speaking = _Speaking(reply)
+        self._log.begin()
         reply.on_first_speech = self._replan
-        self._after = None
+        self._closing = None
         self._placed.clear()
         self.gain_target = self._gain = 1.0
         self._replan()
+        self._update_activity()
 
-    def cut(self) -> str:
-        """Take the stage from the reply at once; returns the words of it that were heard."""
-        scene = self._scene
-        assert scene is not None
-        heard = self._heard_position()
+    def cut(self) -> CutReply:
+        """Take the present reply away at once. Raises AssertionError without one."""
+        assert self._speaking is not None
+        reply, audible = self._speaking.reply, self._log.audible
+        heard = reply.timeline.text_heard(self._heard_position())
         presented = self._placed[-1][1] + self._samples if self._placed else 0
         self._transport.flush()
-        now_s = presented / PLAYED_HZ
-        scene.reply.mouth.cut(now_s)
-        self._after = (scene.reply.mouth, now_s - self._presented / self._transport.fps)
-        self._scene = None
+        presented_s = presented / PLAYED_HZ
+        reply.mouth.cut(presented_s)
+        self._closing = (reply.mouth, presented_s - self._presented / self._transport.fps)
+        self._speaking = None
         # What is between the transport and the ear can't be called back.
-        now = self._clock.now()
-        self.silent_s = now + max(now - self._transport.heard_s() - self._lag_s, 0.0)
-        self._witness.await_rest()
+        now_s = self._clock.now()
+        silent_s = now_s + max(now_s - self._transport.heard_s() - self._lag_s, 0.0)
+        self._log.await_rest()
         self._replan()
-        return scene.reply.timeline.text_heard(heard)
+        self._update_activity()
+        return CutReply(heard, audible, silent_s)
 
-    def heard_text(self) -> str:
-        """What has been heard of the reply on stage so far."""
-        return self._scene.reply.timeline.text_heard(self._heard_position()) if self._scene else ""
+    def set_listening(self, listening: bool) -> None:
+        """Whether the participant is in the middle of a turn; the face and the display show it."""
+        self._listening = listening
+        self._update_activity()
 
-    async def run(self) -> None:
-        """Render and present until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._render_ahead())
-            group.create_task(self._play_out())
+    def _update_activity(self) -> None:
+        activity: Activity = "idle"
+        if self._listening:
+            activity = "listening"
+        elif self._speaking is not None:
+            activity = "thinking"  # until its first unit is spoken
+        if activity != self._activity:
+            self._activity = activity
+            self._transport.notify("state", activity)
 
-    @property
-    def _ahead(self) -> int:
-        """While the reply is awaited, nothing but idle may wait in its way."""
-        return AHEAD_SPEAKING if self._scene is not None and self._scene.next > 0 else AHEAD_IDLE
-
-    async def _render_ahead(self) -> None:
+    async def render_ahead(self) -> None:
+        """Plan and render units a few ahead, until cancelled."""
         while True:
             while len(self._ready) >= self._ahead:
                 self._room.clear()
                 await self._room.wait()
-            plan, epoch = self._plan(), self._epoch
-            frame = await self._render(plan.controls)
+            unit, epoch = self._plan(), self._epoch
+            frame = await self._render(unit.controls)
             if epoch != self._epoch:
                 continue
-            if plan.index >= self._presented:
-                self._ready.append((plan, frame))
+            if unit.index >= self._presented:
+                self._ready.append((unit, frame))
             else:
                 self._last_frame = frame
                 self._repeats = 0
 
-    async def _play_out(self) -> None:
-        fps = self._transport.fps
-        while True:
-            heard_at_s = await self._transport.due(self._presented)
-            plan, frame = self._take()
-            if frame is None:
-                # Only before the very first frame: there is nothing to show yet.
-                frame = await self._render(plan.controls)
-            self._last_frame = frame
-            start_s = plan.index / fps
-            late_s = self._clock.now() - heard_at_s
-            self._lag_s = heard_at_s - start_s
-            self.counts.units += 1
-            self.counts.worst_late_s = max(self.counts.worst_late_s, late_s)
-            self.counts.late += late_s > 1 / fps
-            self._present(plan, frame, start_s)
-            self._presented += 1
-            self._room.set()
+    async def next_finished(self) -> Reply:
+        """Present units, one each frame period, until a reply has been heard to its end; returns it."""
+        finished = None
+        while finished is None:
+            finished = await self._present_next()
+        return finished
 
-    def _take(self) -> tuple[_Plan, Frame | None]:
+    async def _present_next(self) -> Reply | None:
+        fps = self._transport.fps
+        heard_at_s = await self._transport.due(self._presented)
+        unit, frame = self._take()
+        if frame is None:
+            # Only before the very first frame: there is nothing to show yet.
+            frame = await self._render(unit.controls)
+        self._last_frame = frame
+        start_s = unit.index / fps
+        late_s = self._clock.now() - heard_at_s
+        self._lag_s = heard_at_s - start_s
+        self.counts.units += 1
+        self.counts.worst_late_s = max(self.counts.worst_late_s, late_s)
+        self.counts.late += late_s > 1 / fps
+        finished = self._present(unit, frame, start_s)
+        self._presented += 1
+        self._room.set()
+        return finished
+
+    @property
+    def _ahead(self) -> int:
+        """While the reply is awaited, nothing but idle may wait in its way."""
+        return AHEAD_SPEAKING if self._speaking is not None and self._speaking.next > 0 else AHEAD_IDLE
+
+    def _take(self) -> tuple[_PlannedUnit, Frame | None]:
         while self._ready and self._ready[0][0].index < self._presented:
             self._ready.popleft()
         if self._ready and self._ready[0][0].index == self._presented:
             self._repeats = 0
             return self._ready.popleft()
-        # The plan under way is this unit's; when it is rendered it will be too late and is dropped.
+        # The unit being rendered is this one; when it is done it will be too late and is dropped.
         if self._last_frame is not None:
             self.counts.repeated += 1
             self._repeats += 1
             self.counts.stale += self._repeats > 1
-        plan = self._under_way if self._under_way_is_next() else self._plan()
-        return plan, self._last_frame
+        under_way_is_next = self._next_index == self._presented + 1
+        return self._under_way if under_way_is_next else self._plan(), self._last_frame
 
-    def _under_way_is_next(self) -> bool:
-        return self._next_index == self._presented + 1
-
-    def _plan(self) -> _Plan:
+    def _plan(self) -> _PlannedUnit:
         """Decide unit `_next_index`: what is heard in it, and the pose."""
         index = max(self._next_index, self._presented)
         self._next_index = index + 1
         time_s = (index + 0.5) / self._transport.fps
         reply, position, mouth, cues = None, None, REST, self.cues
-        scene = self._scene
-        if scene is not None:
-            timeline = scene.reply.timeline
-            left = timeline.length - scene.next
+        speaking = self._speaking
+        if speaking is not None:
+            timeline = speaking.reply.timeline
+            left = timeline.length - speaking.next
             if left >= self._samples or (left > 0 and timeline.complete):
-                reply, position = scene.reply, scene.next
-                mouth, cues = self._speaking(scene, position / PLAYED_HZ + 0.5 / self._transport.fps)
-                scene.next += self._samples
-            elif not timeline.complete and scene.next > 0:
+                reply, position = speaking.reply, speaking.next
+                mouth, cues = self._mouth_of(speaking.reply, position / PLAYED_HZ + 0.5 / self._transport.fps)
+                speaking.next += self._samples
+            elif not timeline.complete and speaking.next > 0:
                 self.counts.gaps += 1
-                self._journal.write(SpeechGap(reply=scene.reply.generation))
-        elif self._after is not None:
-            driver, shift_s = self._after
+                self._journal.write(SpeechGap(reply=speaking.reply.generation))
+        elif self._closing is not None:
+            driver, shift_s = self._closing
             mouth = driver.mouth_at(time_s + shift_s)
-        activity: Activity = "speaking" if position is not None else self.activity
+        activity: Activity = "speaking" if position is not None else self._activity
         controls = self._behaviour.advance(time_s, activity, mouth, cues)
-        self._under_way = _Plan(index, reply, position, controls, _moves(mouth))
+        self._under_way = _PlannedUnit(index, reply, position, controls, _moves(mouth))
         return self._under_way
 
-    def _speaking(self, scene: _Scene, at_s: float) -> tuple[MouthShape, Cues]:
+    def _mouth_of(self, reply: Reply, at_s: float) -> tuple[MouthShape, Cues]:
         """The mouth at a time of the reply, and what the rest of the face takes from the speech."""
-        driver = scene.reply.mouth
-        emotion = scene.reply.emotion_at(round(at_s * PLAYED_HZ))
+        driver = reply.mouth
+        emotion = reply.emotion_at(round(at_s * PLAYED_HZ))
         cues = replace(
             self.cues,
             phrase_end=driver.phrase_end_at(at_s),
@@ -259,19 +388,36 @@ class AVPlayout:
         )
         return driver.mouth_at(at_s), cues
 
-    def _present(self, plan: _Plan, frame: Frame, start_s: float) -> None:
-        reply = plan.reply
-        if reply is not None and (self._scene is None or self._scene.reply is not reply or not reply.alive):
+    def _present(self, unit: _PlannedUnit, frame: Frame, start_s: float) -> Reply | None:
+        """Hand a unit to the transport; returns the reply that this unit shows to be over, if any."""
+        reply = unit.reply
+        if reply is not None and (self.reply is not reply or not reply.alive):
             reply = None  # stale: cut after it was planned
-        if reply is None or plan.position is None:
+        if reply is None or unit.position is None:
             pcm = np.zeros(self._samples, np.int16)
         else:
-            pcm = self._level(reply.timeline.read(plan.position, self._samples))
-            self._placed.append((start_s, plan.position))
-        self._transport.present(
-            AVUnit(plan.index, start_s, frame, pcm, reply.generation if reply is not None else 0)
-        )
-        self._record(plan, reply, pcm, start_s)
+            pcm = self._level(reply.timeline.read(unit.position, self._samples))
+            self._placed.append((start_s, unit.position))
+        generation = reply.generation if reply is not None else 0
+        self._transport.present(AVUnit(unit.index, start_s, frame, pcm, generation))
+        at_s = start_s + self._lag_s
+        self._log.see(unit.mouth_moves, at_s)
+        if reply is not None:
+            self._log.hear(reply, pcm, unit.mouth_moves, at_s, self._heard_position())
+            return None
+        return self._finish_spoken()
+
+    def _finish_spoken(self) -> Reply | None:
+        """The present reply, if every unit of it has been planned and presented."""
+        speaking = self._speaking
+        if speaking is None:
+            return None
+        timeline = speaking.reply.timeline
+        if not timeline.complete or speaking.next < timeline.length:
+            return None
+        self._speaking = None
+        self._update_activity()
+        return speaking.reply
 
     def _level(self, pcm: Pcm) -> Pcm:
         """Ducking: the gain moves to its target over one unit."""
@@ -281,21 +427,8 @@ class AVPlayout:
         self._gain = self.gain_target
         return (pcm * ramp).astype(np.int16)
 
-    def _record(self, plan: _Plan, reply: Reply | None, pcm: Pcm, start_s: float) -> None:
-        """Have written down what this unit showed, at the time that it reaches eye and ear."""
-        at_s = start_s + self._lag_s
-        self._witness.see(plan.mouth_moves, at_s)
-        scene = self._scene
-        if scene is None:
-            return
-        if reply is not None:
-            self._witness.hear(reply, pcm, plan.mouth_moves, at_s, self.heard_text)
-        elif scene.reply.timeline.complete and scene.next >= scene.reply.timeline.length:
-            self._scene = None
-            self._on_finished(scene.reply)
-
     def _heard_position(self) -> int:
-        """How far the reply on stage has been heard, samples from its start."""
+        """How far the present reply has been heard, samples from its start."""
         heard_s = self._transport.heard_s()
         for start_s, position in reversed(self._placed):
             if start_s <= heard_s:
@@ -303,7 +436,7 @@ class AVPlayout:
         return 0
 
     def _replan(self) -> None:
-        """Forget what was planned and not presented; plan anew from the next unit."""
+        """Forget what was planned and not presented, and plan again from the next unit on."""
         self._epoch += 1
         self._ready.clear()
         self._next_index = self._presented

@@ -1,4 +1,4 @@
-"""A reply is a cancel scope.
+"""A reply is a cancel scope: from the language model's text to speech on a timeline.
 
 `Reply` owns its language-model stream, its voice stream and its timeline. While it is a draft its
 gate is shut: the model writes, the first clause is synthesized, and nothing is heard. `commit`
@@ -9,28 +9,152 @@ media unit made from it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
-from cvi.audio.block import PLAYED_HZ
-from cvi.conversation.events import EngineFailed, ReplyFirstClause, ReplyFirstSpeech, ReplyWritten
-from cvi.conversation.journal import Journal
-from cvi.conversation.timeline import SpeechTimeline
+import numpy as np
+
+from cvi.audio.block import PLAYED_HZ, Pcm
+from cvi.conversation.events import (
+    EngineFailed,
+    ReplyFirstClause,
+    ReplyFirstSpeech,
+    ReplyFirstToken,
+    ReplyWritten,
+)
+from cvi.conversation.settings import SessionContext
 from cvi.errors import EngineError
 from cvi.face.driver import MouthDriver
-from cvi.face.sound_mouth import MouthNetwork
-from cvi.llm.clauses import Clause
-from cvi.tts.base import TtsEngine
+from cvi.face.sound_mouth import MouthReader
+from cvi.llm.base import Message
+from cvi.llm.clauses import Clause, ClauseSplitter
+from cvi.tts.base import Speech, TtsEngine
 
 State = Literal["draft", "committed", "discarded", "interrupted", "finished"]
 # Clauses the model may write ahead of the voice.
 CLAUSES_AHEAD = 3
+SENTENCE_GAP_S = 0.22
+CLAUSE_GAP_S = 0.07
+# A word counts as heard once this share of it has been.
+HEARD_SHARE = 0.6
 
 
-async def fixed_text(*sentences: str) -> AsyncIterator[Clause]:
-    """Clauses whose text is known beforehand: a greeting, an apology, an echo."""
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    start: int
+    speech: Speech
+    clause: int
+
+
+class SpeechTimeline:
+    """One reply's speech as it grows: sound, phones and words on one time axis. Append-only.
+
+    Positions and lengths are samples at PLAYED_HZ; position 0 is the reply's first sample. The timeline
+    says what is heard at a position; the playout decides when.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: list[_Piece] = []
+        self._starts: list[int] = []
+        self.clauses: list[str] = []
+        """The text of each clause handed to the voice so far."""
+        self.length = 0
+        self.complete = False
+        """Nothing more comes."""
+
+    def begin_clause(self, text: str, after_sentence: bool) -> None:
+        """A new clause follows; a short silence parts it from the one before."""
+        if self.clauses:
+            self.length += round((SENTENCE_GAP_S if after_sentence else CLAUSE_GAP_S) * PLAYED_HZ)
+        self.clauses.append(text)
+
+    def append(self, speech: Speech) -> int:
+        """Add sound to the current clause; returns the position of its first sample."""
+        start = self.length
+        self._pieces.append(_Piece(start, speech, len(self.clauses) - 1))
+        self._starts.append(start)
+        self.length += len(speech.pcm)
+        return start
+
+    def read(self, start: int, count: int) -> Pcm:
+        """`count` samples from `start`; silence where there is no sound (yet)."""
+        out = np.zeros(count, np.int16)
+        index = max(bisect_right(self._starts, start) - 1, 0)
+        for piece in self._pieces[index:]:
+            if piece.start >= start + count:
+                break
+            begin = max(start, piece.start)
+            end = min(start + count, piece.start + len(piece.speech.pcm))
+            if begin < end:
+                out[begin - start : end - start] = piece.speech.pcm[begin - piece.start : end - piece.start]
+        return out
+
+    @property
+    def text(self) -> str:
+        """Everything that was handed to the voice so far."""
+        return " ".join(self.clauses)
+
+    def text_heard(self, position: int) -> str:
+        """The text up to the last word of which enough lies before `position`."""
+        ends = [0] * len(self.clauses)
+        for piece in self._pieces:
+            words = piece.speech.words
+            if not words and position >= piece.start + len(piece.speech.pcm) * HEARD_SHARE:
+                ends[piece.clause] = len(self.clauses[piece.clause])
+            for word in words:
+                middle_s = word.start_s + HEARD_SHARE * (word.end_s - word.start_s)
+                if piece.start + middle_s * PLAYED_HZ <= position:
+                    ends[piece.clause] = max(ends[piece.clause], word.text_end)
+        clauses = zip(self.clauses, ends, strict=True)
+        return " ".join(_with_punctuation(clause, end) for clause, end in clauses if end)
+
+
+def _with_punctuation(text: str, end: int) -> str:
+    while end < len(text) and not text[end].isalnum() and not text[end].isspace():
+        end += 1
+    return text[:end]
+
+
+async def fixed_clauses(*sentences: str) -> AsyncIterator[Clause]:
+    """Sentences that are known beforehand as clauses: a greeting, an apology, an echo."""
     for sentence in sentences:
         yield Clause(sentence, ends_sentence=True)
+
+
+async def model_clauses(
+    context: SessionContext, reply: int, messages: Sequence[Message]
+) -> AsyncIterator[Clause]:
+    """The model's answer to `messages`, each clause as soon as it can be spoken.
+
+    Closing the iterator aborts the model. Raises EngineError when the model fails, also in the middle.
+    """
+    settings = context.settings
+    splitter = ClauseSplitter(settings.max_sentences, names=filter(None, [settings.persona_name]))
+    stream = context.engines.llm.stream(messages, settings.sampling)
+    first = True
+    try:
+        async for piece in stream:
+            if first:
+                context.journal.write(ReplyFirstToken(reply=reply))
+                first = False
+            for clause in splitter.push(piece):
+                yield clause
+            if splitter.done:
+                return
+        for clause in splitter.finish():
+            yield clause
+    finally:
+        await _close(stream)
+
+
+async def one_clause(clauses: AsyncIterator[Clause]) -> AsyncIterator[Clause]:
+    """All clauses as one, once the last is written."""
+    written = [clause async for clause in clauses]
+    if written:
+        emotion = next((clause.emotion for clause in written if clause.emotion), None)
+        yield Clause(" ".join(clause.text for clause in written), ends_sentence=True, emotion=emotion)
 
 
 class Reply:
@@ -43,20 +167,21 @@ class Reply:
 
     def __init__(
         self,
+        context: SessionContext,
         generation: int,
-        turn: int | None,
         clauses: AsyncIterator[Clause],
-        tts: TtsEngine,
-        journal: Journal,
         *,
-        apology: str,
+        turn: int | None = None,
         user_text: str = "",
+        voice: TtsEngine | None,
+        mouth_reader: MouthReader | None = None,
+        apology: str,
         interruptible: bool = True,
-        ear: MouthNetwork | None = None,
     ) -> None:
         """`turn` and `user_text` are what is answered, None and "" for a greeting.
 
-        `apology` is spoken when the model fails. `ear` as in `SpeechEngines`.
+        `voice` None makes a reply of text alone. `apology` is spoken when the model fails, and words
+        over a reply that is not `interruptible` do not end it. `mouth_reader` as in `SpeechEngines`.
         """
         self.generation = generation
         self.turn = turn
@@ -64,50 +189,76 @@ class Reply:
         self.interruptible = interruptible
         self.state: State = "draft"
         self.timeline = SpeechTimeline()
-        self.mouth = MouthDriver(ear)
-        self._emotions: list[tuple[int, str | None]] = []
+        self.mouth = MouthDriver(mouth_reader)
         self.failure: Exception | None = None
         self.on_first_speech: Callable[[], None] = lambda: None
         """Called when the first sound joins the timeline."""
+        self._journal = context.journal
         self._clauses = clauses
-        self._tts = tts
-        self._journal = journal
+        self._tts = voice
         self._apology = apology
+        self._emotions: list[tuple[int, str | None]] = []
         self._gate = asyncio.Event()
         self._first_spoken = asyncio.Event()
+        self._changed = asyncio.Event()
         self.task = asyncio.create_task(self._produce(), name=f"reply-{generation}")
 
     @property
     def alive(self) -> bool:
+        """Whether it is a draft or being spoken."""
         return self.state in ("draft", "committed")
 
     def emotion_at(self, position: int) -> str | None:
-        """What the face shows while sample `position` of the timeline is heard; None for nothing in
-        particular."""
+        """The emotion that the face shows at sample `position`; None for no particular one."""
         return next((emotion for start, emotion in reversed(self._emotions) if start <= position), None)
 
     def commit(self) -> None:
+        """Open the gate: what is made of the draft may be heard."""
         assert self.state == "draft", self.state
         self.state = "committed"
         self._gate.set()
 
     def finish(self) -> None:
-        """Everything was heard."""
+        """Note that everything was heard."""
         assert self.state == "committed" and self.timeline.complete
         self.state = "finished"
 
     def discard(self) -> None:
+        """End a draft that nobody will hear."""
         assert self.state == "draft", self.state
         self._end("discarded")
 
     def interrupt(self) -> None:
+        """End a committed reply in the middle."""
         assert self.state == "committed", self.state
         self._end("interrupted")
 
+    async def texts(self) -> AsyncIterator[str]:
+        """Each clause as it is written; ends when the reply is complete or ended."""
+        shown = 0
+        while self.alive:
+            clauses = self.timeline.clauses
+            if shown < len(clauses):
+                shown += 1
+                yield clauses[shown - 1]
+            elif self.timeline.complete:
+                return
+            else:
+                self._changed.clear()
+                await self._changed.wait()
+
     def _end(self, state: State) -> None:
         self.state = state
-        self.timeline.complete = True
+        self._complete()
         self.task.cancel()
+
+    def _complete(self) -> None:
+        self.timeline.complete = True
+        self._changed.set()
+
+    def _begin_clause(self, text: str, after_sentence: bool) -> None:
+        self.timeline.begin_clause(text, after_sentence)
+        self._changed.set()
 
     async def _produce(self) -> None:
         ahead: asyncio.Queue[Clause | None] = asyncio.Queue(CLAUSES_AHEAD)
@@ -122,7 +273,7 @@ class Reply:
         if self.failure is not None:
             await self._apologize()
         if self.alive:
-            self.timeline.complete = True
+            self._complete()
 
     async def _write(self, ahead: asyncio.Queue[Clause | None]) -> None:
         """Language model -> clauses. What was written before a failure is still spoken."""
@@ -154,13 +305,15 @@ class Reply:
                 await self._gate.wait()
             if clause.emotion is not None:
                 self._emotions.append((self.timeline.length, clause.emotion))
-            self.timeline.begin_clause(clause.text, after_sentence)
+            self._begin_clause(clause.text, after_sentence)
             await self._speak(clause.text)
             self._first_spoken.set()
             first = False
             after_sentence = clause.ends_sentence
 
     async def _speak(self, text: str) -> None:
+        if self._tts is None:
+            return
         pieces = self._tts.speak(text)
         try:
             async for speech in pieces:
@@ -183,7 +336,7 @@ class Reply:
         """A spoken apology, so that the conversation goes on; if the voice itself is broken, silence."""
         await self._gate.wait()
         try:
-            self.timeline.begin_clause(self._apology, after_sentence=True)
+            self._begin_clause(self._apology, after_sentence=True)
             await self._speak(self._apology)
         except EngineError as error:
             self._journal.write(EngineFailed(reply=self.generation, message=str(error)))

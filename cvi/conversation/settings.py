@@ -1,31 +1,36 @@
-"""What a conversation is made of and how it is told to behave."""
+"""How a conversation behaves, its engines, and what its parts share."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
+from cvi.clock import Clock
 from cvi.conversation.events import ConversationFacts
-from cvi.face.sound_mouth import MouthNetwork
+from cvi.conversation.history import History
+from cvi.conversation.journal import Journal
+from cvi.face.sound_mouth import MouthReader
 from cvi.llm.base import LlmEngine, Message, Sampling
 from cvi.stt.base import SttEngine
+from cvi.transport.base import Transport
 from cvi.tts.base import TtsEngine
 from cvi.turns.base import TurnModel, VadEngine
 from cvi.turns.thresholds import TurnThresholds
 
 APOLOGY = "Sorry, I lost my train of thought there. Could you say that once more?"
 WELCOME = "Hello."
-"""Said in the place of a greeting that the model could not write."""
+"""Said instead of a greeting that the model could not write."""
 OPENING = "Hello! I have just joined the call. Greet me warmly, in one short sentence of your own."
-"""What a model is asked that writes the greeting itself."""
+"""The request to a model that writes the greeting itself."""
 NOT_HEARD = "Sorry, I didn't catch that. Could you say it again?"
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechEngines:
-    """The engines of one conversation, built and warm. The face is given as its renderer.
+    """The engines of a spoken conversation, built and warm. The face is given as its renderer.
 
-    `turns` hears in the voice whether a turn is over; without one the words alone are judged. `ear` is the
-    replica's own: it reads the mouth from speech without phone times in place of the shipped network.
+    `turns` judges from the voice whether a turn is over; without it only the words are judged.
+    `mouth_reader` reads the mouth from speech without phone times, None for the shipped network.
     """
 
     vad: VadEngine
@@ -33,21 +38,33 @@ class SpeechEngines:
     llm: LlmEngine
     tts: TtsEngine
     turns: TurnModel | None = None
-    ear: MouthNetwork | None = None
+    mouth_reader: MouthReader | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextEngines:
+    """The engine of a typed conversation, built; the conversation warms it."""
+
+    llm: LlmEngine
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationSettings:
-    """`system` is the whole system message. `greeting` is spoken first, "" for none; where it is not
-    `greeting_interruptible`, words over it are passed over. Without one, and with an `opening`, the model
-    speaks first, asked to by that.
+    """How one conversation behaves; the times in seconds.
 
-    `persona_name` is what it calls itself. `judge_completeness` off, silence alone ends a turn.
-    `max_sentences` caps a reply and `recent_turns` what the model is given of the past (small models
-    ramble and repeat themselves); `prelude` are exchanges that show it how to answer. `facts` go into
-    the journal's first event: persona, replica, profile, engines.
+    `system` is the whole system message and `persona_name` the persona's own name. `greeting` is spoken
+    first, "" for none; words during it do not end it where it is not `greeting_interruptible`. Without a
+    greeting but with an `opening`, the model is asked by it to speak first.
 
-    `whole_replies`: nothing of a reply is spoken before all is written, the plain way to measure against.
+    `max_sentences` caps a reply, `recent_turns` how many of the past turns the model is given (None for
+    all; small models ramble and repeat themselves), `prelude` are exchanges that show it how to answer.
+    `speculative` drafts replies before a turn is over. With `judge_completeness` off, silence alone ends a
+    turn. `whole_replies` speaks nothing of a reply before all of it is written, for comparison. `echo`
+    answers with the participant's own words. `apology` is spoken when an engine fails, `not_heard` when a
+    long voice held no word.
+
+    The conversation ends after `max_duration_s`, and `tail_s` after a recorded caller has nothing more to
+    say. `seed` is the face's. `facts` are written into the journal's first event.
     """
 
     conversation_id: str
@@ -72,3 +89,29 @@ class ConversationSettings:
     tail_s: float = 1.0
     seed: int = 0
     facts: ConversationFacts = field(default_factory=ConversationFacts)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionContext:
+    """What the parts of one conversation share. Made by `Conversation`, used on its event loop.
+
+    `ending` is done when the conversation is to end: with the reason, or with a fault of this program.
+    """
+
+    settings: ConversationSettings
+    engines: SpeechEngines | TextEngines
+    history: History
+    transport: Transport
+    journal: Journal
+    clock: Clock
+    ending: asyncio.Future[str]
+
+    def end(self, reason: str) -> None:
+        """End the conversation, for the first reason given."""
+        if not self.ending.done():
+            self.ending.set_result(reason)
+
+    def fail(self, fault: BaseException) -> None:
+        """End the conversation by a fault of this program, which `Conversation.run` raises."""
+        if not self.ending.done():
+            self.ending.set_exception(fault)

@@ -1,11 +1,16 @@
-"""Whose floor it is: from voice and pauses to drafts, committed turns and yielded replies."""
+"""Whose turn it is: from voice and pauses to drafts, committed turns and interrupted replies."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any
 
-from cvi.audio.block import Pcm
-from cvi.conversation.audio_input import AudioInput
+import numpy as np
+
+from cvi.audio.block import HEARD_HZ, Pcm
+from cvi.conversation.audio_input import AudioHop, AudioInput
 from cvi.conversation.events import (
     Backchannel,
     BargeIn,
@@ -24,15 +29,13 @@ from cvi.conversation.events import (
     UserResumed,
     UserStartedSpeaking,
 )
-from cvi.conversation.history import History
-from cvi.conversation.journal import Journal
 from cvi.conversation.playout import AVPlayout
 from cvi.conversation.replies import Replies
-from cvi.conversation.settings import ConversationSettings, SpeechEngines
-from cvi.conversation.turn import UserTurn
+from cvi.conversation.reply import Reply
+from cvi.conversation.settings import SessionContext, SpeechEngines
 from cvi.errors import EngineError
 from cvi.llm.text_completeness import text_completeness
-from cvi.transport.base import Transport
+from cvi.stt.base import SttStream
 from cvi.turns.barge_in import Verdict, judge, judge_ended
 from cvi.turns.completeness import blend
 from cvi.turns.voice import VoiceChange
@@ -41,44 +44,138 @@ from cvi.turns.voice import VoiceChange
 UNHEARD_VOICE_S = 1.2
 
 
-class Floor:
-    """Follows the participant's turns and hands committed ones to `replies`. Event loop only.
+class UserTurn:
+    """One turn of the participant while it is spoken; after `close` nothing of it runs.
 
-    `thresholds` may be replaced at any time.
+    `prefix` is text of an earlier part whose end was guessed too early. `text` is prefix and the latest
+    final transcript; `completeness`, 0 to 1, is None until that text has been judged. `overlap` while it
+    is spoken over a reply. Times are seconds on the conversation's clock: `started_s` and `paused_s` the
+    detector's, `speech_end_s` the waveform's; `voiced_s` is how long the voice lasted, pauses left out.
     """
 
     def __init__(
         self,
-        settings: ConversationSettings,
-        layers: SpeechEngines,
-        ears: AudioInput,
-        history: History,
+        number: int,
+        stream: SttStream,
+        started_s: float,
+        *,
+        overlap: bool,
+        prefix: str = "",
+        keep_s: float = 0.0,
+    ) -> None:
+        """`stream` is the turn's recognizer; the last `keep_s` seconds of its sound stay in `recent`."""
+        self.number = number
+        self.stream = stream
+        self.started_s = started_s
+        self.voice_started_s = started_s
+        self.speech_end_s = started_s
+        self.paused_s = started_s
+        self.voiced_s = 0.0
+        self.overlap = overlap
+        self.prefix = prefix
+        self.partial = ""
+        self.partial_asked_s = started_s
+        self.text = ""
+        self.completeness: float | None = None
+        self.draft: Reply | None = None
+        self.drafts = 0
+        self._keep = round(keep_s * HEARD_HZ)
+        self._kept: deque[Pcm] = deque()
+        self._kept_samples = 0
+        self._judging: asyncio.Task[None] | None = None
+        self._background: set[asyncio.Task[None]] = set()
+
+    def joined(self, text: str) -> str:
+        """The prefix and `text`."""
+        return f"{self.prefix} {text}".strip()
+
+    def hear(self, pcm: Pcm) -> None:
+        """Give the recognizer sound of the turn, 16 kHz int16."""
+        self.stream.feed(pcm)
+        if self._keep:
+            self._kept.append(pcm)
+            self._kept_samples += len(pcm)
+            while self._kept_samples - len(self._kept[0]) >= self._keep:
+                self._kept_samples -= len(self._kept.popleft())
+
+    def recent(self) -> Pcm:
+        """The last `keep_s` of its sound, pauses included."""
+        kept = np.concatenate(self._kept) if self._kept else np.zeros(0, np.int16)
+        return kept[-self._keep :] if self._keep else kept
+
+    def judge(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start judging the pause; only the newest pause is judged."""
+        self.stop_judging()
+        self._judging = asyncio.create_task(work)
+
+    def stop_judging(self) -> None:
+        """Forget the judgement of the last pause: speech goes on."""
+        self.completeness = None
+        if self._judging is not None:
+            self._judging.cancel()
+            self._judging = None
+
+    def background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Work beside the turn, at most one piece at a time; more is dropped."""
+        if self._background:
+            work.close()
+            return
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def discard_draft(self) -> Reply | None:
+        """End the draft, if there is one still alive; returns it."""
+        draft, self.draft = self.draft, None
+        if draft is not None and draft.state == "draft":
+            draft.discard()
+            return draft
+        return None
+
+    def close(self) -> None:
+        """Stop its background work and its recognizer."""
+        self.stop_judging()
+        for task in self._background:
+            task.cancel()
+        self.stream.close()
+
+
+class Floor:
+    """Decides who has the right to speak: follows the participant's turns and has them answered.
+
+    Event loop only. `thresholds` may be replaced at any time. The way of a turn: `_started`, `_paused`,
+    `_judge_pause` (its words and voice), `_draft`, `_commit`; over a reply also `_yield` or `_carry_on`.
+    """
+
+    def __init__(
+        self,
+        context: SessionContext,
+        engines: SpeechEngines,
+        audio: AudioInput,
         playout: AVPlayout,
         replies: Replies,
-        transport: Transport,
-        journal: Journal,
     ) -> None:
-        self.thresholds = settings.thresholds
-        self._settings = settings
-        self._layers = layers
-        self._ears = ears
-        self._history = history
+        self.thresholds = context.settings.thresholds
+        self._settings = context.settings
+        self._history = context.history
+        self._transport = context.transport
+        self._journal = context.journal
+        self._engines = engines
+        self._audio = audio
         self._playout = playout
         self._replies = replies
-        self._transport = transport
-        self._journal = journal
         self.turn: UserTurn | None = None
         """The turn under way, also while it pauses."""
-        self.turns = 0
-        """How many turns were begun."""
 
-    # -- what the ears tell -----------------------------------------------------------------------
+    # -- what is heard ----------------------------------------------------------------------------
 
-    def on_audio(self, pcm: Pcm) -> None:
+    def hear(self, pcm: Pcm) -> None:
+        """The participant's sound, 16 kHz int16, for the recognizer."""
         if self.turn is not None:
             self.turn.hear(pcm)
 
-    def on_voice(self, change: VoiceChange) -> None:
+    def on_change(self, change: VoiceChange) -> None:
+        """A voice began or fell silent."""
         if change.kind == "paused":
             self._paused(change)
         elif self.turn is None:
@@ -86,25 +183,20 @@ class Floor:
         else:
             self._resumed(self.turn, change)
 
-    def on_hop(self, now_s: float) -> None:
-        """Every 32 ms: the decisions that only time makes."""
+    def on_hop(self, hop: AudioHop) -> None:
+        """Every 32 ms: what depends on how long voice or silence has lasted."""
         turn = self.turn
         if turn is None:
             return
-        if self._ears.speaking:
-            self._while_speaking(turn, now_s)
+        if hop.speaking:
+            self._while_speaking(turn, hop)
         else:
-            self._while_pausing(turn, now_s)
+            self._while_pausing(turn, hop)
 
     def reply_finished(self) -> None:
-        """The reply on stage came to its end: what overlapped it is a turn of its own now."""
+        """The present reply was heard to its end: what overlapped it is a turn of its own now."""
         if self.turn is not None:
             self.turn.overlap = False
-
-    def next_number(self) -> int:
-        """The number of a turn that is not spoken."""
-        self.turns += 1
-        return self.turns
 
     def drop(self) -> None:
         """Forget the turn under way, and its draft."""
@@ -114,22 +206,22 @@ class Floor:
 
     def _started(self, change: VoiceChange) -> None:
         prefix = self._take_back_unheard()
-        overlap = self._replies.on_stage is not None
-        model = self._layers.turns
+        overlap = self._replies.current is not None
+        model = self._engines.turns
         turn = UserTurn(
-            self.next_number(),
-            self._layers.stt.open(),
+            self._replies.next_turn(),
+            self._engines.stt.open(),
             change.at_s,
             overlap=overlap,
             prefix=prefix,
             keep_s=model.window_s if model is not None else 0.0,
         )
-        turn.hear(self._ears.preroll())
+        turn.hear(self._audio.preroll())
         self.turn = turn
         self._journal.write(
             UserStartedSpeaking(turn=turn.number, at_s=round(change.at_s, 4), overlap=overlap)
         )
-        self._transport.notify("state", "listening")
+        self._playout.set_listening(True)
 
     def _resumed(self, turn: UserTurn, change: VoiceChange) -> None:
         turn.stop_judging()
@@ -139,9 +231,9 @@ class Floor:
         self._journal.write(UserResumed(turn=turn.number, at_s=round(change.at_s, 4)))
 
     def _take_back_unheard(self) -> str:
-        """The participant went on before a word of the answer was heard: it was no end of turn."""
-        reply = self._replies.on_stage
-        if reply is None or reply.turn is None or self._playout.heard_text():
+        """Reopen a turn whose answer has not been heard by a word yet; returns its text."""
+        reply = self._replies.current
+        if reply is None or reply.turn is None or self._playout.heard_text:
             return ""
         self._replies.cut("resumed")
         self._history.take_back_user()
@@ -154,36 +246,36 @@ class Floor:
             return
         turn.voiced_s += max(change.at_s - turn.voice_started_s, 0.0)
         turn.paused_s = change.at_s
-        turn.speech_end_s = self._ears.speech_end_s(change.known_s)
+        turn.speech_end_s = self._audio.speech_end_s(change.known_s)
         self._journal.write(UserPaused(turn=turn.number, speech_end_s=round(turn.speech_end_s, 4)))
         turn.judge(self._judge_pause(turn))
 
-    def _while_speaking(self, turn: UserTurn, now_s: float) -> None:
-        reply = self._replies.on_stage
+    def _while_speaking(self, turn: UserTurn, hop: AudioHop) -> None:
+        reply = self._replies.current
         limits = self.thresholds
         overlaps = turn.overlap and reply is not None
         every_s = limits.overlap_partial_every_s if overlaps else limits.partial_every_s
-        if now_s - turn.partial_asked_s >= every_s:
-            turn.partial_asked_s = now_s
+        if hop.end_s - turn.partial_asked_s >= every_s:
+            turn.partial_asked_s = hop.end_s
             turn.background(self._hear_partial(turn))
         if reply is None or not turn.overlap:
             return
-        voice_s = turn.voiced_s + max(self._ears.voiced_until_s - turn.voice_started_s, 0.0)
+        voice_s = turn.voiced_s + max(hop.voiced_until_s - turn.voice_started_s, 0.0)
         verdict: Verdict = "carry_on"
         if reply.interruptible:
-            verdict = judge(voice_s, turn.partial, limits, self._ears.fallen_db)
+            verdict = judge(voice_s, turn.partial, limits, hop.fallen_db)
         if verdict == "yield":
             self._yield(turn)
         elif verdict == "duck" and self._playout.gain_target == 1.0:
             self._playout.gain_target = limits.duck_gain
             self._journal.write(ReplyDucked(reply=reply.generation))
 
-    def _while_pausing(self, turn: UserTurn, now_s: float) -> None:
-        silence_s = now_s - turn.speech_end_s
+    def _while_pausing(self, turn: UserTurn, hop: AudioHop) -> None:
+        silence_s = hop.end_s - turn.speech_end_s
         if turn.completeness is None:
             return  # the recognizer or the judge is still at work
-        if self._ears.voiced_until_s >= now_s:
-            return  # perhaps they go on: the next hop tells
+        if hop.voiced_until_s >= hop.end_s:
+            return  # perhaps speech goes on: the next hop tells
         if silence_s >= self.thresholds.patience_s(turn.completeness):
             self._commit(turn, silence_s)
         elif silence_s >= self.thresholds.draft_after_s:
@@ -203,8 +295,8 @@ class Floor:
         self._journal.write(TranscriptPartial(turn=turn.number, text=turn.joined(partial)))
         self._transport.notify("user_partial", turn.joined(partial))
         stable = partial.rsplit(" ", 1)[0] if " " in partial else ""
-        if stable and self._settings.speculative and self._replies.on_stage is None:
-            await self._layers.llm.prefill(self._history.recent, turn.joined(stable))
+        if stable and self._settings.speculative and self._replies.current is None:
+            await self._engines.llm.prefill(self._history.recent, turn.joined(stable))
 
     async def _judge_pause(self, turn: UserTurn) -> None:
         """At each pause: the final text so far, whose floor it is, and perhaps a draft."""
@@ -222,7 +314,7 @@ class Floor:
             text = turn.partial
         turn.text = turn.joined(text)
         self._journal.write(TranscriptFinal(turn=turn.number, text=turn.text))
-        reply = self._replies.on_stage
+        reply = self._replies.current
         if turn.overlap and reply is not None:
             verdict = judge_ended(turn.voiced_s, turn.text, self.thresholds)
             if not reply.interruptible or verdict != "yield":
@@ -245,8 +337,8 @@ class Floor:
             self._draft(turn)
 
     async def _voice_ended(self, turn: UserTurn) -> float | None:
-        """What the turn model hears in the voice; None without one, or when it fails or takes too long."""
-        model = self._layers.turns
+        """The turn model's probability that the turn is over; None without one, or if it fails or is late."""
+        model = self._engines.turns
         if model is None or not self._settings.judge_completeness:
             return None
         try:
@@ -266,7 +358,7 @@ class Floor:
         judged: float | None = None
         try:
             async with asyncio.timeout(self.thresholds.judge_within_s):
-                judged = await self._layers.llm.completeness(self._history.recent, text)
+                judged = await self._engines.llm.completeness(self._history.recent, text)
         except TimeoutError:
             self._journal.write(JudgeLate(layer="llm"))
         except EngineError as error:
@@ -274,12 +366,13 @@ class Floor:
         return text_completeness(text) if judged is None else judged
 
     def _carry_on(self, turn: UserTurn) -> None:
-        """The overlapping voice was no bid for the floor."""
+        """The voice over the reply was no interruption."""
         self._playout.gain_target = 1.0
         self._journal.write(Backchannel(turn=turn.number, text=turn.text, voice_s=round(turn.voiced_s, 3)))
         self._drop_turn()
 
     def _yield(self, turn: UserTurn) -> None:
+        """The voice over the reply interrupts it."""
         turn.overlap = False
         self._journal.write(BargeIn(turn=turn.number, voice_at_s=round(turn.started_s, 4)))
         self._replies.cut("barge_in")
@@ -289,7 +382,7 @@ class Floor:
     def _draft(self, turn: UserTurn) -> None:
         if not self._settings.speculative or not turn.text or turn.draft is not None:
             return
-        if turn.drafts >= self.thresholds.drafts_per_turn or self._replies.on_stage is not None:
+        if turn.drafts >= self.thresholds.drafts_per_turn or self._replies.current is not None:
             return
         turn.drafts += 1
         turn.draft = self._replies.draft(turn.number, turn.text)
@@ -308,7 +401,7 @@ class Floor:
         reply = draft or self._replies.draft(turn.number, turn.text)
         completeness = turn.completeness
         turn.draft = None
-        self._drop_turn()
+        self._close_turn()
         self._journal.write(
             TurnCommitted(
                 turn=turn.number,
@@ -323,15 +416,20 @@ class Floor:
         )
         self._transport.notify("user", turn.text)
         self._replies.commit(reply)
+        self._playout.set_listening(False)
 
     def _commit_unheard(self, turn: UserTurn) -> None:
         self._journal.write(TurnEmpty(turn=turn.number, voice_s=round(turn.voiced_s, 3)))
         self._drop_turn()
-        if turn.voiced_s >= UNHEARD_VOICE_S and self._replies.on_stage is None:
+        if turn.voiced_s >= UNHEARD_VOICE_S and self._replies.current is None:
             self._replies.say(self._settings.not_heard)
 
     def _drop_turn(self) -> None:
+        self._close_turn()
+        self._playout.set_listening(False)
+
+    def _close_turn(self) -> None:
         if self.turn is not None:
             self.turn.close()
-            self._ears.forget_before(self.turn.paused_s)
+            self._audio.forget_before(self.turn.paused_s)
             self.turn = None

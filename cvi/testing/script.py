@@ -23,7 +23,7 @@ from cvi.conversation.conversation import Conversation
 from cvi.conversation.events import Event
 from cvi.conversation.journal import Journal
 from cvi.conversation.settings import ConversationSettings, SpeechEngines
-from cvi.face.sound_mouth import MouthNetwork
+from cvi.face.sound_mouth import MouthReader
 from cvi.llm.base import Message
 from cvi.media.frames import AVUnit
 from cvi.testing.fakes import FakeLlm, FakeStt, FakeTts, FakeTurnModel, FakeVad, Vocabulary, fake_render
@@ -146,7 +146,7 @@ class Script:
         tts: FakeTts | None = None,
         stt: FakeStt | None = None,
         turns: FakeTurnModel | None = None,
-        ear: MouthNetwork | None = None,
+        mouth_reader: MouthReader | None = None,
         settings: ConversationSettings | None = None,
         journal: Path | None = None,
     ) -> ScriptOutcome:
@@ -161,7 +161,7 @@ class Script:
             events: list[Event] = []
             record.subscribe(events.append)
             transport = ScriptedTransport(clock, self.caller())
-            layers = SpeechEngines(FakeVad(), stt, llm, tts, turns, ear)
+            layers = SpeechEngines(FakeVad(), stt, llm, tts, turns, mouth_reader)
             conversation = Conversation(settings, layers, fake_render, transport, record, clock)
 
             async def steer(at_s: float, action: Callable[[Conversation], object]) -> None:

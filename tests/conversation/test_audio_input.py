@@ -1,4 +1,4 @@
-"""What the ears tell of a voice beside its words."""
+"""What the audio input tells of a voice beside its words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pytest
 from cvi.audio.block import HOP_S, HOP_SAMPLES, AudioBlock, Pcm
 from cvi.conversation.audio_input import AudioInput
 from cvi.turns.thresholds import TurnThresholds
-from cvi.turns.voice import VoiceState
 
 
 class Loud:
@@ -29,24 +28,17 @@ def square(amplitude: int, seconds: float) -> Pcm:
     return sound
 
 
-def test_how_far_a_voice_has_fallen_is_told_against_its_own_loudest() -> None:
-    told: list[tuple[float, float]] = []
-    ears = AudioInput(
-        None,  # type: ignore[arg-type]
-        Loud(),
-        VoiceState(TurnThresholds()),
-        on_change=lambda change: None,
-        on_hop=lambda at_s: told.append((at_s, ears.fallen_db)),
-        on_audio=lambda pcm: None,
-    )
+def test_a_voice_is_compared_with_its_own_loudest() -> None:
+    audio = AudioInput(Loud(), TurnThresholds())
+    fallen: list[tuple[float, float]] = []
     parts = [square(8000, 0.64), square(2000, 0.32), square(0, 0.32), square(800, 0.64)]
     sound = np.concatenate(parts)
     for number in range(len(sound) // HOP_SAMPLES):
         pcm = sound[number * HOP_SAMPLES : (number + 1) * HOP_SAMPLES]
-        ears._hear(AudioBlock(pcm, number * HOP_S))
+        fallen += [(hop.end_s, hop.fallen_db) for hop in audio.push(AudioBlock(pcm, number * HOP_S))]
 
     def at(time_s: float) -> float:
-        return min(told, key=lambda one: abs(one[0] - time_s))[1]
+        return min(fallen, key=lambda one: abs(one[0] - time_s))[1]
 
     assert at(0.4) == pytest.approx(0.0, abs=0.1)
     assert at(0.8) == pytest.approx(12.04, abs=0.1)

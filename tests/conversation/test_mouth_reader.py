@@ -46,7 +46,7 @@ def widest(outcome: ScriptOutcome) -> float:
 def told(own: MouthNetwork | None, tts: FakeTts) -> ScriptOutcome:
     script = Script()
     script.user_says(0.5, "what is your name")
-    return script.play(FakeLlm(["My name is June and I live here."]), tts=tts, ear=own)
+    return script.play(FakeLlm(["My name is June and I live here."]), tts=tts, mouth_reader=own)
 
 
 @pytest.mark.parametrize("jaw", [0.3, 0.8])
@@ -59,7 +59,7 @@ def test_sound_that_an_application_gives_is_heard_by_it_too() -> None:
     script = Script()
     tone = (8000 * np.sin(np.arange(2 * PLAYED_HZ) * 0.08)).astype(np.int16)
     script.app_does(0.5, lambda c: c.play(tone, PLAYED_HZ, "a", done=True))
-    assert widest(script.play(ear=ear(0.6))) == pytest.approx(0.6, abs=0.02)
+    assert widest(script.play(mouth_reader=ear(0.6))) == pytest.approx(0.6, abs=0.02)
 
 
 def test_phones_are_not_heard_but_known() -> None:
@@ -93,7 +93,7 @@ def test_the_engine_set_takes_the_ear_from_the_replicas_folder(tmp_path: Path, m
         async def built() -> MouthNetwork | None:
             engines = await build_engine_set(chosen, conversation_settings(chosen, "x"), with_face=with_face)
             await engines.close()
-            return engines.layers.ear
+            return engines.layers.mouth_reader
 
         return asyncio.run(built())
 

@@ -16,7 +16,7 @@ from cvi.conversation.events import (
     SpeechGap,
     TurnCommitted,
 )
-from cvi.conversation.passthrough import MOST_S, MOST_WAITING, GivenSound
+from cvi.conversation.passthrough import MAX_UTTERANCE_S, MAX_WAITING, PassthroughVoice
 from cvi.conversation.settings import OPENING, WELCOME, ConversationSettings
 from cvi.conversation.transcript import transcript
 from cvi.errors import EngineError, UsageError
@@ -124,13 +124,13 @@ def test_an_empty_utterance_is_none() -> None:
 
 
 def test_bounds() -> None:
-    sound = GivenSound("a", 8_000)
+    sound = PassthroughVoice("a", 8_000)
     with pytest.raises(UsageError, match="at most"):
-        sound.push(np.zeros(int(MOST_S * 8_000) + 1, np.int16))
+        sound.push(np.zeros(int(MAX_UTTERANCE_S * 8_000) + 1, np.int16))
     told: list[str] = []
 
     def crowd(conversation: object) -> None:
-        for number in range(MOST_WAITING + 3):
+        for number in range(MAX_WAITING + 3):
             try:
                 conversation.play(tone(0.2), PLAYED_HZ, str(number), done=True)  # type: ignore[attr-defined]
             except UsageError as error:

@@ -11,7 +11,7 @@ from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.journal import Journal
 from cvi.conversation.playout import Render
-from cvi.conversation.settings import OPENING, ConversationSettings
+from cvi.conversation.settings import OPENING, ConversationSettings, TextEngines
 from cvi.engines import EngineSet, build_engine_set, build_llm, conversation_settings, resolve
 from cvi.errors import UsageError
 from cvi.face.base import Controls
@@ -19,7 +19,6 @@ from cvi.llm.base import LlmEngine
 from cvi.media.frames import Frame
 from cvi.persona.schema import Persona
 from cvi.server.worker.messages import StartSession
-from cvi.server.worker.typed import TypedConversation
 from cvi.transport.base import Transport
 
 
@@ -33,9 +32,7 @@ class Engines:
     engines: EngineSet | None
     llm: LlmEngine | None
 
-    def conversation(
-        self, transport: Transport, journal: Journal, clock: Clock
-    ) -> Conversation | TypedConversation:
+    def conversation(self, transport: Transport, journal: Journal, clock: Clock) -> Conversation:
         """The conversation that begins now."""
         began = datetime.now(UTC).isoformat(timespec="milliseconds")
         settings = replace(
@@ -44,7 +41,7 @@ class Engines:
             max_duration_s=self.spec.limits.max_call_duration_s,
         )
         if self.llm is not None:
-            return TypedConversation(settings, self.llm, journal)
+            return Conversation(settings, TextEngines(self.llm), None, transport, journal, clock)
         engines = self.engines
         assert engines is not None
         render = engines.render if engines.face is not None else _nothing(self.spec)

@@ -41,7 +41,6 @@ from cvi.server.worker.messages import (
     Stopped,
     TranscriptLine,
 )
-from cvi.server.worker.typed import TypedConversation
 from cvi.transport.webrtc.peer import IceServer
 from cvi.transport.webrtc.presence import Presence
 from cvi.transport.webrtc.transport import WebRtcTransport
@@ -79,7 +78,7 @@ class Session:
         )
         self._journal: Journal | None = None
         self._engines: Engines | None = None
-        self._conversation: Conversation | TypedConversation | None = None
+        self._conversation: Conversation | None = None
         self._commands: CommandHandler | None = None
         self._waiting: list[tuple[Command, str | None]] = []
         self._joined = asyncio.Event()
@@ -193,8 +192,9 @@ class Session:
 
     def _facts(self) -> dict[str, Any]:
         facts: dict[str, Any] = {"dropped_recording_frames": self._transport.dropped_frames}
-        if isinstance(self._conversation, Conversation):
-            facts["playout"] = asdict(self._conversation.playout.counts)
+        playout = self._conversation.playout if self._conversation is not None else None
+        if playout is not None:
+            facts["playout"] = asdict(playout.counts)
         return facts
 
     # -- limits -----------------------------------------------------------------------------------
