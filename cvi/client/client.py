@@ -61,6 +61,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
+        """Close the connections."""
         self._http.close()
 
     # Conversations
@@ -78,6 +79,7 @@ class Client:
         return self._pages("/conversations", {"status": status} if status else {})
 
     def end_conversation(self, conversation_id: str) -> None:
+        """End a running conversation; one that has ended stays as it is."""
         self._call("POST", f"/conversations/{conversation_id}/end")
 
     def delete_conversation(self, conversation_id: str, *, hard: bool = False) -> None:
@@ -96,12 +98,15 @@ class Client:
     # Personas and replicas
 
     def create_persona(self, **fields: Any) -> Answer:
+        """Create a persona from the fields of its file; answers it with its `persona_id`."""
         return self._object("POST", "/personas", json=fields)
 
     def persona(self, persona_id: str) -> Answer:
+        """One persona."""
         return self._object("GET", f"/personas/{persona_id}")
 
     def personas(self, persona_type: Literal["user", "system"] | None = None) -> Iterator[Answer]:
+        """All personas, page by page; `system` are those that ship."""
         return self._pages("/personas", {"persona_type": persona_type} if persona_type else {})
 
     def patch_persona(self, persona_id: str, operations: list[Answer]) -> bool:
@@ -109,12 +114,15 @@ class Client:
         return self._call("PATCH", f"/personas/{persona_id}", json=operations).status_code != 304
 
     def delete_persona(self, persona_id: str) -> None:
+        """Delete a persona of your own."""
         self._call("DELETE", f"/personas/{persona_id}")
 
     def replica(self, replica_id: str) -> Answer:
+        """One replica, or how far its training is."""
         return self._object("GET", f"/replicas/{replica_id}")
 
     def replicas(self, replica_type: Literal["user", "system"] | None = None) -> Iterator[Answer]:
+        """All replicas, page by page; `system` are those that ship."""
         return self._pages("/replicas", {"replica_type": replica_type} if replica_type else {})
 
     def upload(self, film: Path) -> str:
@@ -138,6 +146,7 @@ class Client:
         return self._object("POST", "/replicas", json=fields)
 
     def rename_replica(self, replica_id: str, name: str) -> None:
+        """Give a replica another name; its id stays."""
         self._call("PATCH", f"/replicas/{replica_id}/name", json={"replica_name": name})
 
     def delete_replica(self, replica_id: str, *, hard: bool = False) -> None:
@@ -147,12 +156,15 @@ class Client:
     # Everything else the contract stores
 
     def create(self, kind: Kind, **fields: Any) -> Answer:
+        """Create a resource of a kind; answers it, and under `not_in_effect` what of it does nothing."""
         return self._object("POST", f"/{kind}", json=fields)
 
     def get(self, kind: Kind, id: str) -> Answer:
+        """One resource of a kind."""
         return self._object("GET", f"/{kind}/{id}")
 
     def every(self, kind: Kind, **query: Any) -> Iterator[Answer]:
+        """All resources of a kind, page by page; `query` are the filters of its list."""
         first = 0 if kind in ("documents", "pronunciation-dictionaries", "videos") else 1
         return self._pages(f"/{kind}", query, first)
 
@@ -161,6 +173,7 @@ class Client:
         return self._call("PATCH", f"/{kind}/{id}", json=change).status_code != 304
 
     def delete(self, kind: Kind, id: str) -> None:
+        """Delete a resource of a kind."""
         self._call("DELETE", f"/{kind}/{id}")
 
     def _pages(self, path: str, query: Answer, first: int = 1) -> Iterator[Answer]:

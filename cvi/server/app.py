@@ -10,8 +10,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.staticfiles import StaticFiles
 
 from cvi import __version__
-from cvi.server import answers
-from cvi.server.access import allowed
+from cvi.server import contract
 from cvi.server.api import (
     conversations,
     operations,
@@ -20,12 +19,10 @@ from cvi.server.api import (
     reference,
     replicas,
     signalling,
-    uploads,
     videos,
 )
 from cvi.server.api.resource_table import stored_resources
 from cvi.server.jobs.received_files import MOST_FILM_BYTES
-from cvi.server.metrics import Metrics
 from cvi.server.middleware import (
     CrossOrigin,
     RateLimit,
@@ -35,8 +32,9 @@ from cvi.server.middleware import (
     SizeLimit,
     TrailingSlash,
 )
-from cvi.server.services import Services, open_services
+from cvi.server.services import Services, allowed, open_services
 from cvi.server.settings import ServerSettings
+from cvi.server.telemetry import Metrics
 
 UPLOADS = "/v2/uploads"
 
@@ -67,10 +65,10 @@ def create_app(settings: ServerSettings, *, open: Open = open_services) -> FastA
         openapi_url="/openapi.json",
         docs_url=None,
         redoc_url=None,
-        responses=answers.ERRORS,
+        responses=contract.ERRORS,
     )
     app.state.joins = RateLimit(settings.joins_per_minute)
-    answers.install(app)
+    contract.install(app)
     app.include_router(_api())
     app.include_router(operations.router)
     app.include_router(signalling.router)
@@ -99,7 +97,7 @@ def _api() -> APIRouter:
     api.include_router(replicas.voices, prefix="/voices")
     api.include_router(stored_resources())
     api.include_router(videos.router)
-    api.include_router(uploads.router)
+    api.include_router(replicas.uploads)
     return api
 
 
@@ -109,7 +107,7 @@ def _add_error_schema(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         document = make()
-        document.setdefault("components", {}).setdefault("schemas", {})["Error"] = answers.ERROR_SCHEMA
+        document.setdefault("components", {}).setdefault("schemas", {})["Error"] = contract.ERROR_SCHEMA
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

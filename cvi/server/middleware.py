@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cvi.server.logs import request_log
-from cvi.server.metrics import Metrics
+from cvi.server.telemetry import Metrics
 
 BURST_S = 10.0
 MAX_CALLERS = 10_000

@@ -1,4 +1,9 @@
-"""What the routes of one server share, and how it is opened and closed."""
+"""What the routes of one server share, how it is opened and closed, and who may call the API.
+
+A server that only this machine can reach asks for no key; but pages of the web are shown on this machine
+too. Without a key a request must therefore name this machine as its host (a foreign name that resolves to
+127.0.0.1 does not) and come from no page, or from one of our own.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +11,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, cast
+from urllib.parse import urlsplit
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader
 
 from cvi.endpoints.outbound import OutboundClient, OutboundPolicy
 from cvi.models.profiles import Profile
 from cvi.server.catalog.persona_store import PersonaStore
 from cvi.server.catalog.replica_store import ReplicaStore
 from cvi.server.catalog.thumbnails import Thumbnails
+from cvi.server.contract import HttpProblem
 from cvi.server.jobs.queue import JobQueue
 from cvi.server.jobs.recording_upload import RecordingUpload
 from cvi.server.jobs.render_job import FilmOrders, RenderJob
@@ -21,13 +29,13 @@ from cvi.server.jobs.training_job import TrainingJob
 from cvi.server.jobs.training_orders import TrainingOrders
 from cvi.server.jobs.webhook_delivery import KIND as WEBHOOKS
 from cvi.server.jobs.webhook_delivery import WebhookDelivery
-from cvi.server.metrics import Metrics
 from cvi.server.rooms.admission import AdmissionControl
 from cvi.server.rooms.event_store import add_event
 from cvi.server.rooms.rooms import Rooms
-from cvi.server.settings import ServerSettings
+from cvi.server.settings import ServerSettings, is_loopback
 from cvi.server.store.database import Database, database_path
-from cvi.server.tracing import tracer
+from cvi.server.store.keys import find_key
+from cvi.server.telemetry import Metrics, tracer
 
 FLUSH_S = 5.0
 
@@ -52,6 +60,7 @@ class Services:
     wall: Callable[[], float] = time.time
 
     async def close(self) -> None:
+        """End conversations and jobs in order, deliver webhooks for a few seconds, close the database."""
         await self.rooms.drain(0.0)
         await self.rooms.stop()
         await self.thumbnails.stop()
@@ -120,3 +129,29 @@ def get_services(request: Request) -> Services:
 
 
 ServicesDep = Annotated[Services, Depends(get_services)]
+
+
+_header = APIKeyHeader(name="x-api-key", auto_error=False, description="A key made by `cvi keys create`.")
+
+
+async def allowed(
+    request: Request,
+    key: Annotated[str | None, Security(_header)],
+    services: ServicesDep,
+) -> None:
+    """Raises the contract's 401 for a request that may not be answered."""
+    if key and await services.database.read(lambda connection: find_key(connection, key)) is not None:
+        return
+    if services.settings.asks_for_keys or not _from_here(request, services):
+        raise HttpProblem(401, "Invalid access token", "message")
+
+
+def _from_here(request: Request, services: Services) -> bool:
+    known = {urlsplit(services.settings.url).hostname}
+    host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    if not is_loopback(host) and host not in known:
+        return False
+    origin = request.headers.get("origin")
+    if origin is None or origin in services.settings.cors_origins:
+        return request.headers.get("sec-fetch-site", "none") in ("none", "same-origin") or origin is not None
+    return urlsplit(origin).netloc == request.headers.get("host", "")

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from running import create, serving, until
 
-from cvi.server.answers import HttpProblem
+from cvi.server.contract import HttpProblem
 from cvi.server.jobs.buckets import Bucket, StorageError, bucket_asked_for, upload
 from cvi.server.jobs.queue import RetryPolicy
 from cvi.server.jobs.recording_upload import RecordingUpload

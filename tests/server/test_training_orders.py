@@ -156,7 +156,7 @@ async def test_uploads_must_be_films_within_the_limits(client: httpx.AsyncClient
         for _ in range(10):
             yield film("good")
 
-    from cvi.server.answers import HttpProblem
+    from cvi.server.contract import HttpProblem
 
     with pytest.raises(HttpProblem) as refused:
         await uploads.receive(pieces(), 100)

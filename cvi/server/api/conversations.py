@@ -13,13 +13,12 @@ from starlette.responses import Response
 
 from cvi.conversation.journal import RECORDING_NAME
 from cvi.persona.effects import not_in_effect
-from cvi.server.answers import HttpProblem, Page, empty, invalid, iso, listing, page_from_one
 from cvi.server.api.creation import ConversationBody, create_conversation
-from cvi.server.json_body import JsonRoute
+from cvi.server.contract import Body, HttpProblem, Page, both, empty, invalid, iso, listing, page_from_one
+from cvi.server.json_bodies import JsonRoute
 from cvi.server.services import Services, ServicesDep
 from cvi.server.store import conversations
 from cvi.server.store.conversations import ConversationRow
-from cvi.server.vocabulary import Body, both
 from cvi.server.worker.commands import EVENT_TYPES
 
 router = APIRouter(prefix="/conversations", tags=["conversations"], route_class=JsonRoute)
@@ -57,6 +56,7 @@ async def every(
     page: Annotated[Page, Depends(page_from_one)],
     status: Annotated[Literal["active", "ended"] | None, Query()] = None,
 ) -> dict[str, Any]:
+    """Newest first."""
     rows, total = await services.database.read(
         lambda connection: conversations.list_conversations(connection, status, page.limit, page.first)
     )
@@ -69,6 +69,7 @@ async def one(
     services: ServicesDep,
     verbose: Annotated[bool, Query(description="With its events.")] = False,
 ) -> dict[str, Any]:
+    """With `verbose` its events, the transcript among them."""
     row = await _get(conversation_id, services)
     answer = _shown(row, services)
     if verbose:
@@ -86,6 +87,7 @@ async def one(
 
 @router.post("/{conversation_id}/end", summary="End a conversation")
 async def end(conversation_id: str, services: ServicesDep) -> Response:
+    """200 at once for one that has ended; else once its end is stored."""
     row = await _get(conversation_id, services)
     await services.rooms.end(row.id, "end_conversation_endpoint_hit")
     return empty(200)

@@ -11,18 +11,17 @@ from pydantic import Field
 
 from cvi.conversation.journal import RECORDING_NAME, new_id
 from cvi.persona.language import language_name
-from cvi.server.answers import HttpProblem, invalid, not_here_yet
 from cvi.server.catalog.persona_document import check
 from cvi.server.catalog.replica_store import StoredReplica
 from cvi.server.catalog.well_known_ids import DEFAULT_PERSONA
+from cvi.server.contract import Body, HttpProblem, invalid, not_here_yet
 from cvi.server.ice_servers import ice_servers_for
 from cvi.server.jobs.buckets import bucket_asked_for
+from cvi.server.rooms.room import lock_with, new_token
 from cvi.server.rooms.rooms import RoomOrder
-from cvi.server.rooms.tokens import lock_with, new_token
 from cvi.server.services import Services
 from cvi.server.store import resources
 from cvi.server.store.conversations import ConversationRow, add_conversation
-from cvi.server.vocabulary import Body
 from cvi.server.worker.messages import IceServerEntry, SessionLimits, StartSession, VideoFormat
 
 LONGEST_CALL_S = 3600
@@ -88,6 +87,7 @@ class ConversationBody(Body):
 
     @property
     def private(self) -> bool:
+        """Whether only who has the token may join."""
         return self.require_auth or self.properties.require_auth
 
 

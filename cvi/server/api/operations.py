@@ -5,14 +5,14 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends
 from starlette.responses import JSONResponse, Response
 
-from cvi.server.access import allowed
-from cvi.server.services import ServicesDep
+from cvi.server.services import ServicesDep, allowed
 
 router = APIRouter(tags=["operations"])
 
 
 @router.get("/healthz", summary="Whether the process answers")
 async def healthz() -> dict[str, str]:
+    """200 for as long as the process answers."""
     return {"status": "ok"}
 
 
@@ -36,4 +36,5 @@ async def readyz(services: ServicesDep) -> Response:
 
 @router.get("/metrics", summary="Figures for Prometheus", dependencies=[Depends(allowed)])
 async def metrics(services: ServicesDep) -> Response:
+    """Counts, and histograms of latency."""
     return Response(services.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

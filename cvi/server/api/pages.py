@@ -9,7 +9,7 @@ from pathlib import Path
 from fastapi import APIRouter
 from starlette.responses import FileResponse, RedirectResponse, Response
 
-from cvi.server.answers import HttpProblem
+from cvi.server.contract import HttpProblem
 from cvi.server.services import ServicesDep
 from cvi.server.store import conversations
 
@@ -39,11 +39,13 @@ async def room(conversation_id: str, services: ServicesDep) -> Response:
 
 @router.get("/playground")
 async def playground() -> Response:
+    """The page to try personas and replicas."""
     return page("playground.html")
 
 
 @router.get("/")
 async def home() -> Response:
+    """Leads to the playground."""
     return RedirectResponse("/playground")
 
 
@@ -62,14 +64,17 @@ async def thumbnail(name: str, services: ServicesDep) -> Response:
 
 @router.get("/favicon.ico")
 async def icon() -> Response:
+    """The icon of all pages."""
     return page("pages/icon.svg")
 
 
 @router.get("/client.js")
 async def client_js() -> Response:
+    """The JavaScript client."""
     return page("client.js")
 
 
 @router.get("/embed.js")
 async def embed_js() -> Response:
+    """The custom element that shows a conversation in another page."""
     return page("embed.js")

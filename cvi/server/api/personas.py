@@ -11,16 +11,13 @@ from pydantic import ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from cvi.persona.effects import EFFECTS
-from cvi.server.answers import HttpProblem, Page, empty, listing, not_found, page_from_one
 from cvi.server.api.resource_table import TOOLS
-from cvi.server.catalog.persona_document import spelling
+from cvi.server.catalog.persona_document import spelling, vet_endpoints
 from cvi.server.catalog.persona_store import StoredPersona
-from cvi.server.catalog.url_policy import vet_endpoints
-from cvi.server.json_body import JsonRoute
-from cvi.server.json_patch import PatchError, apply_patch
+from cvi.server.contract import Body, HttpProblem, Page, empty, listing, not_found, page_from_one
+from cvi.server.json_bodies import JsonRoute, PatchError, apply_patch
 from cvi.server.services import Services, ServicesDep
 from cvi.server.store import resources
-from cvi.server.vocabulary import Body
 
 Kind = Annotated[Literal["user", "system"] | None, Query(description="Own ones, or those that ship.")]
 MAX_TOOLS = 50
@@ -41,6 +38,8 @@ class PersonaBody(Body):
 
 
 class ToolIds(Body):
+    """Tools to attach."""
+
     tool_ids: Annotated[list[str], Field(max_length=MAX_TOOLS)]
 
 
@@ -75,6 +74,7 @@ async def every(
     persona_type: Kind = None,
     pal_type: Kind = None,
 ) -> dict[str, Any]:
+    """Own ones first, newest first."""
     wanted = persona_type or pal_type
 
     def look() -> dict[str, Any]:
@@ -108,6 +108,8 @@ async def patch(persona_id: str, body: list[dict[str, Any]], services: ServicesD
 
 
 async def change(persona_id: str, operations: list[dict[str, Any]], services: Services) -> Response:
+    """Apply a JSON Patch to a persona's file. Raises `HttpProblem`."""
+
     def patched() -> tuple[StoredPersona, dict[str, Any]]:
         item = services.personas.get(persona_id)
         try:
@@ -139,12 +141,14 @@ def _without_masks(operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @router.delete("/{persona_id}", summary="Delete a persona", status_code=204)
 async def delete(persona_id: str, services: ServicesDep) -> Response:
+    """Only own ones can be deleted."""
     await asyncio.to_thread(lambda: services.personas.delete(services.personas.get(persona_id)))
     return empty()
 
 
 @router.get("/{persona_id}/tools", summary="List a persona's tools")
 async def tools(persona_id: str, services: ServicesDep) -> dict[str, Any]:
+    """The tools that are attached by id."""
     item = await asyncio.to_thread(services.personas.get, persona_id)
     ids = _tool_ids(item)
     found = await services.database.read(lambda connection: resources.get_many(connection, "tools", ids))
@@ -153,6 +157,7 @@ async def tools(persona_id: str, services: ServicesDep) -> dict[str, Any]:
 
 @router.post("/{persona_id}/tools", summary="Attach tools to a persona")
 async def attach(persona_id: str, body: ToolIds, services: ServicesDep) -> dict[str, Any]:
+    """Adds to those attached before; tools are not called in this version."""
     item = await asyncio.to_thread(services.personas.get, persona_id)
     found = await services.database.read(
         lambda connection: resources.get_many(connection, "tools", body.tool_ids)
@@ -168,6 +173,7 @@ async def attach(persona_id: str, body: ToolIds, services: ServicesDep) -> dict[
 
 @router.delete("/{persona_id}/tools/{tool_id}", summary="Detach a tool", status_code=204)
 async def detach(persona_id: str, tool_id: str, services: ServicesDep) -> Response:
+    """404 for one that is not attached."""
     item = await asyncio.to_thread(services.personas.get, persona_id)
     ids = _tool_ids(item)
     if tool_id not in ids:
@@ -178,6 +184,7 @@ async def detach(persona_id: str, tool_id: str, services: ServicesDep) -> Respon
 
 @router.get("/{persona_id}/skills", summary="List a persona's skills")
 async def skills(persona_id: str, services: ServicesDep) -> dict[str, Any]:
+    """As they are stored."""
     found = await _skills(persona_id, services)
     rows = [{"skill_id": name, "config": config} for name, config in found.items()]
     return listing(rows, len(rows))
@@ -192,6 +199,7 @@ async def replace_skills(persona_id: str, body: SkillsBody, services: ServicesDe
 
 @router.get("/{persona_id}/skills/{skill_id}", summary="Get a persona's skill")
 async def skill(persona_id: str, skill_id: str, services: ServicesDep) -> dict[str, Any]:
+    """404 for one that is not attached."""
     found = await _skills(persona_id, services)
     if skill_id not in found:
         raise not_found("Skill")
@@ -202,6 +210,7 @@ async def skill(persona_id: str, skill_id: str, services: ServicesDep) -> dict[s
 async def attach_skill(
     persona_id: str, skill_id: str, body: SkillBody, services: ServicesDep
 ) -> dict[str, Any]:
+    """Replaces the skill of that name; skills are not executed in this version."""
     await _store_skills(persona_id, {**await _skills(persona_id, services), skill_id: body.config}, services)
     return {"skill_id": skill_id, "config": body.config, "not_in_effect": [_row("skills")]}
 
@@ -210,6 +219,7 @@ async def attach_skill(
 async def change_skill(
     persona_id: str, skill_id: str, body: SkillBody, services: ServicesDep
 ) -> dict[str, Any]:
+    """The fields given replace the stored ones."""
     found = await _skills(persona_id, services)
     if skill_id not in found:
         raise not_found("Skill")
@@ -220,6 +230,7 @@ async def change_skill(
 
 @router.delete("/{persona_id}/skills/{skill_id}", summary="Detach a skill", status_code=204)
 async def detach_skill(persona_id: str, skill_id: str, services: ServicesDep) -> Response:
+    """404 for one that is not attached."""
     found = await _skills(persona_id, services)
     if skill_id not in found:
         raise not_found("Skill")

@@ -8,10 +8,9 @@ from pydantic import BaseModel, Field
 
 from cvi.persona.policy import Objective, Tool
 from cvi.persona.section import MASK, masked
-from cvi.server.answers import HttpProblem
 from cvi.server.api.resource_routes import Document, checked_by
+from cvi.server.contract import Body, HttpProblem
 from cvi.server.services import Services
-from cvi.server.vocabulary import Body
 
 MAX_OBJECTIVES = 50
 MAX_TOOL_CHARS = 10_000

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from cvi.server.answers import HttpProblem, Page, empty, listing, not_here_yet, page_from_one
-from cvi.server.jobs.received_files import UPLOAD_SCHEME
+from cvi.server.contract import Body, HttpProblem, Page, empty, iso, listing, not_here_yet, page_from_one
+from cvi.server.jobs.received_files import KEEP_UPLOADS_S, UPLOAD_SCHEME
 from cvi.server.jobs.training_orders import (
     UNNAMED_PERSON,
     TrainingOrder,
@@ -18,10 +19,9 @@ from cvi.server.jobs.training_orders import (
     missing_for_training,
     show_training,
 )
-from cvi.server.json_body import JsonRoute
+from cvi.server.json_bodies import JsonRoute
 from cvi.server.services import ServicesDep
 from cvi.server.store.jobs import Job
-from cvi.server.vocabulary import Body
 
 Kind = Annotated[Literal["user", "system"] | None, Query(description="Own ones, or those that ship.")]
 
@@ -51,12 +51,15 @@ class TrainingBody(Body):
     properties: dict[str, Any] = Field(default_factory=dict)
 
 
-class NameBody(Body):
+class ReplicaName(Body):
+    """Another name."""
+
     replica_name: Annotated[str, Field(min_length=1, max_length=255)]
 
 
 @router.post("", summary="Train a replica")
 async def train(body: TrainingBody, services: ServicesDep) -> dict[str, Any]:
+    """Checked and queued; the answer has the new replica's id and its status."""
     if not body.train_video_url and not body.train_image_url:
         raise HttpProblem(400, "Either train_video_url or train_image_url must be provided.")
     if body.train_video_url and body.train_image_url:
@@ -103,6 +106,7 @@ async def every(
     replica_ids: Annotated[str, Query(description="Only these, separated by commas.")] = "",
     face_ids: str = "",
 ) -> dict[str, Any]:
+    """Those in training first, then own ones, then those that ship."""
     kind, wanted = replica_type or face_type, replica_ids or face_ids
     chosen = {id.strip() for id in wanted.split(",") if id.strip()}
     making = [] if kind == "system" else await services.training.every()
@@ -130,6 +134,7 @@ async def every(
 
 @router.get("/{replica_id}", summary="Get a replica")
 async def one(replica_id: str, services: ServicesDep) -> dict[str, Any]:
+    """While it is trained: how far it is."""
     making = await services.training.find(replica_id)
     if making is not None:
         return show_training(making)
@@ -137,7 +142,8 @@ async def one(replica_id: str, services: ServicesDep) -> dict[str, Any]:
 
 
 @router.patch("/{replica_id}/name", summary="Rename a replica")
-async def rename(replica_id: str, body: NameBody, services: ServicesDep) -> dict[str, Any]:
+async def rename(replica_id: str, body: ReplicaName, services: ServicesDep) -> dict[str, Any]:
+    """Its id stays."""
     making = await services.training.find(replica_id)
     if making is not None:
         await services.training.rename(making, body.replica_name)
@@ -194,3 +200,34 @@ async def every_voice(
 
     rows = await asyncio.to_thread(look)
     return listing(page.of(rows), len(rows), page)
+
+
+uploads = APIRouter(prefix="/uploads", tags=["replicas"])
+_FILM = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+@uploads.post("", summary="Send a film", openapi_extra=_FILM)
+async def receive(request: Request, services: ServicesDep) -> dict[str, Any]:
+    """The body is the film. Its `upload_url` is one `train_video_url` or `consent_video_url`, for a day."""
+    try:
+        address, size = await services.training.uploads.receive(request.stream())
+    except ClientDisconnect:
+        raise HttpProblem(400, "The film broke off.") from None
+    return {
+        "upload_id": address.removeprefix(UPLOAD_SCHEME),
+        "upload_url": address,
+        "bytes": size,
+        "expires_at": iso(services.wall() + KEEP_UPLOADS_S),
+    }
+
+
+@uploads.delete("/{upload_id}", summary="Delete a film that was sent", status_code=204)
+async def delete_upload(upload_id: str, services: ServicesDep) -> Response:
+    """Before its day is over."""
+    services.training.uploads.remove(f"{UPLOAD_SCHEME}{upload_id}")
+    return empty()

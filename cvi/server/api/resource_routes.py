@@ -14,9 +14,8 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, ValidationError
 from starlette.responses import JSONResponse, Response
 
-from cvi.server.answers import HttpProblem, Page, empty, iso, listing, validation_text
-from cvi.server.json_body import JsonRoute
-from cvi.server.json_patch import PatchError, apply_patch
+from cvi.server.contract import HttpProblem, Page, empty, iso, listing, validation_text
+from cvi.server.json_bodies import JsonRoute, PatchError, apply_patch
 from cvi.server.services import Services, ServicesDep
 from cvi.server.store import resources
 from cvi.server.store.resources import Resource, new_id

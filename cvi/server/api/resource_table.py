@@ -14,15 +14,6 @@ from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
 from cvi.persona.effects import EFFECTS, not_in_effect
-from cvi.server.answers import (
-    HttpProblem,
-    Page,
-    listing,
-    not_found,
-    not_here_yet,
-    page_from_one,
-    page_from_zero,
-)
 from cvi.server.api.policy_resources import (
     check_guardrail,
     check_objectives,
@@ -41,10 +32,20 @@ from cvi.server.api.resource_routes import (
     router_of,
     tags_of,
 )
-from cvi.server.json_body import JsonRoute
+from cvi.server.contract import (
+    Body,
+    HttpProblem,
+    Page,
+    both,
+    listing,
+    not_found,
+    not_here_yet,
+    page_from_one,
+    page_from_zero,
+)
+from cvi.server.json_bodies import JsonRoute
 from cvi.server.services import Services, ServicesDep
 from cvi.server.store.resources import Resource
-from cvi.server.vocabulary import Body, both
 
 _Tags = Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=100)]
 _Text = Annotated[str, Field(max_length=255)]

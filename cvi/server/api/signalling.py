@@ -9,16 +9,14 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from cvi.server.answers import HttpProblem, empty
+from cvi.server.contract import Body, HttpProblem, empty
 from cvi.server.ice_servers import ice_servers_for
-from cvi.server.json_body import JsonRoute
+from cvi.server.json_bodies import JsonRoute
 from cvi.server.middleware import RateLimit, caller_of
-from cvi.server.rooms.room import Room, ended
-from cvi.server.rooms.tokens import RoomLock
+from cvi.server.rooms.room import Room, RoomLock, ended
 from cvi.server.services import Services, ServicesDep
 from cvi.server.store import conversations
 from cvi.server.store.conversations import ConversationRow
-from cvi.server.vocabulary import Body
 
 router = APIRouter(prefix="/c", tags=["rooms"], route_class=JsonRoute)
 Token = Annotated[str | None, Query(alias="t", description="The meeting token of a private room.")]
@@ -39,6 +37,8 @@ class OfferBody(Body):
 
 
 class LeaveBody(Body):
+    """Who leaves."""
+
     participant_id: Annotated[str, Field(max_length=64)]
     token: Annotated[str, Field(max_length=200)] | None = None
 

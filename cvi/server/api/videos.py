@@ -9,12 +9,11 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 from starlette.responses import FileResponse, Response
 
-from cvi.server.answers import HttpProblem, Page, empty, invalid, listing, page_from_zero
+from cvi.server.contract import Body, HttpProblem, Page, empty, invalid, listing, page_from_zero
 from cvi.server.jobs.render_job import FilmOrder, film_path
-from cvi.server.json_body import JsonRoute
+from cvi.server.json_bodies import JsonRoute
 from cvi.server.services import ServicesDep
 from cvi.server.store.jobs import Job
-from cvi.server.vocabulary import Body
 
 router = APIRouter(prefix="/videos", tags=["videos"], route_class=JsonRoute)
 
@@ -29,12 +28,15 @@ class VideoBody(Body):
     callback_url: Annotated[str, Field(max_length=2048)] = ""
 
 
-class NameBody(Body):
+class VideoName(Body):
+    """Another name."""
+
     video_name: Annotated[str, Field(min_length=1, max_length=255)]
 
 
 @router.post("", summary="Render a film")
 async def create(body: VideoBody, services: ServicesDep) -> dict[str, Any]:
+    """Checked and queued; a callback tells when it is ready."""
     if not body.replica_id:
         raise HttpProblem(400, "replica_id is required.")
     if bool(body.script.strip()) == bool(body.audio_url):
@@ -56,6 +58,7 @@ async def create(body: VideoBody, services: ServicesDep) -> dict[str, Any]:
 
 @router.get("", summary="List films")
 async def every(services: ServicesDep, page: Annotated[Page, Depends(page_from_zero)]) -> dict[str, Any]:
+    """Newest first."""
     films = await services.films.every()
     if not page.descending:
         films.reverse()
@@ -64,11 +67,13 @@ async def every(services: ServicesDep, page: Annotated[Page, Depends(page_from_z
 
 @router.get("/{video_id}", summary="Get a film")
 async def one(video_id: str, services: ServicesDep) -> dict[str, Any]:
+    """With its status and, once it is ready, its address."""
     return services.films.show(await _find(video_id, services))
 
 
 @router.patch("/{video_id}/name", summary="Rename a film")
-async def rename(video_id: str, body: NameBody, services: ServicesDep) -> dict[str, Any]:
+async def rename(video_id: str, body: VideoName, services: ServicesDep) -> dict[str, Any]:
+    """Its id stays."""
     job = await services.films.rename(video_id, body.video_name)
     if job is None:
         raise invalid("video_id")
@@ -79,6 +84,7 @@ async def rename(video_id: str, body: NameBody, services: ServicesDep) -> dict[s
 async def delete(
     video_id: str, services: ServicesDep, hard: Annotated[bool, Query(description="Irrevocably.")] = False
 ) -> Response:
+    """The film's file is erased; rendering is broken off."""
     if not await services.films.delete(video_id):
         raise invalid("video_id")
     return empty(200)

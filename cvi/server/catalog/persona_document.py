@@ -1,4 +1,9 @@
-"""A persona's document: what a client sent, what is written to a file, what is shown."""
+"""A persona's document: what a client sent, what it may refer to, what is stored, what is shown.
+
+A persona's file may say `${NAME}` for an environment variable and name any endpoint: whoever writes it owns
+the machine. Whoever calls the API need not, and could have the server send its secrets anywhere; so a
+document that comes over the wire reads nothing of the environment and reaches no private network.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +17,13 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from cvi.endpoints.outbound import OutboundPolicy
 from cvi.errors import CviError
 from cvi.persona.effects import foreign_keys
 from cvi.persona.findings import examine
 from cvi.persona.schema import Persona
-from cvi.persona.section import Section, masked, section_of
-from cvi.server.answers import HttpProblem
-from cvi.server.vocabulary import ours
+from cvi.persona.section import Section, masked, references, section_of
+from cvi.server.contract import HttpProblem, ours
 
 NOT_STORED = frozenset(
     (
@@ -148,3 +153,44 @@ def write_persona(path: Path, document: Mapping[str, Any], *, new: bool) -> None
 
 def _has_secrets(document: Mapping[str, Any]) -> bool:
     return json.dumps(shown(document)) != json.dumps(document)
+
+
+def check_references(document: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+    """Raises `HttpProblem` where a layer refers to the environment and is not just as it was."""
+    known = _layers(before)
+    for name, layer in _layers(document).items():
+        if _refers(layer) and layer != known.get(name):
+            raise HttpProblem(
+                400,
+                f"layers.{name}: ${{NAME}} stands for the server's environment, which only a persona's file "
+                "may read. Give the value itself.",
+            )
+
+
+async def vet_endpoints(
+    document: Mapping[str, Any], before: Mapping[str, Any], policy: OutboundPolicy
+) -> None:
+    """Raises `RefusedAddressError` where a new endpoint leads into a private network."""
+    known = {_address(layer) for layer in _layers(before).values()}
+    for layer in _layers(document).values():
+        address = _address(layer)
+        if address and address not in known:
+            await policy.vet(address)
+
+
+def _layers(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    layers = document.get("layers")
+    return layers if isinstance(layers, Mapping) else {}
+
+
+def _address(layer: Any) -> str:
+    address = layer.get("base_url") if isinstance(layer, Mapping) else None
+    return address if isinstance(address, str) else ""
+
+
+def _refers(value: Any) -> bool:
+    if isinstance(value, str):
+        return bool(references(value))
+    if isinstance(value, Mapping):
+        return any(map(_refers, value.values()))
+    return isinstance(value, list) and any(map(_refers, value))

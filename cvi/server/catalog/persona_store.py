@@ -18,12 +18,10 @@ from cvi.paths import personas_dir
 from cvi.persona.effects import NotInEffect, not_in_effect
 from cvi.persona.loading import file_name, list_personas
 from cvi.persona.yaml_document import DocumentFault, parse
-from cvi.server.answers import HttpProblem, invalid, iso
-from cvi.server.catalog.persona_document import NOT_STORED, accepted, shown, write_persona
+from cvi.server.catalog.persona_document import NOT_STORED, accepted, check_references, shown, write_persona
 from cvi.server.catalog.replica_store import ReplicaStore
-from cvi.server.catalog.url_policy import check_references
 from cvi.server.catalog.well_known_ids import PERSONAS
-from cvi.server.vocabulary import both, ours
+from cvi.server.contract import HttpProblem, both, invalid, iso, ours
 
 
 @dataclass(frozen=True, slots=True)

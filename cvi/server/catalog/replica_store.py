@@ -16,9 +16,8 @@ import yaml
 from cvi.face.replica import CARD, list_replicas
 from cvi.files import write_bytes
 from cvi.paths import home, replicas_dir
-from cvi.server.answers import HttpProblem, invalid, iso
 from cvi.server.catalog.well_known_ids import REPLICAS
-from cvi.server.vocabulary import both
+from cvi.server.contract import HttpProblem, both, invalid, iso
 
 TRASH = ".deleted"
 """Where a replica goes that is deleted without `hard`: a folder inside that of the replicas."""
@@ -37,6 +36,7 @@ class StoredReplica:
 
     @property
     def own(self) -> bool:
+        """Whether it is the user's; the others ship."""
         return self.folder.parent == replicas_dir()
 
     @property
@@ -47,6 +47,7 @@ class StoredReplica:
 
     @property
     def title(self) -> str:
+        """What people call it."""
         return str(self.card.get("name", self.name))
 
 

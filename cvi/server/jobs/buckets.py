@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cvi.errors import CviError
-from cvi.server.answers import HttpProblem, not_here_yet
+from cvi.server.contract import HttpProblem, not_here_yet
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ROLE = re.compile(r"arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]{1,512}")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cvi.errors import CviError, UsageError
 from cvi.paths import home
-from cvi.server.answers import HttpProblem
+from cvi.server.contract import HttpProblem
 
 MIB = 1 << 20
 MOST_FILM_BYTES = 2048 * MIB

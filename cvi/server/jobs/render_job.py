@@ -21,7 +21,7 @@ from cvi.endpoints.outbound import OutboundClient
 from cvi.errors import CviError
 from cvi.paths import home
 from cvi.rendering.request import FilmRequest
-from cvi.server.answers import iso
+from cvi.server.contract import both, iso
 from cvi.server.jobs.child import ChildLostError, JobProgress, run_child
 from cvi.server.jobs.queue import JobHandler, JobQueue, JobRun
 from cvi.server.jobs.received_files import is_media
@@ -30,7 +30,6 @@ from cvi.server.store import jobs
 from cvi.server.store.database import Database
 from cvi.server.store.jobs import Job, State
 from cvi.server.store.resources import new_id
-from cvi.server.vocabulary import both
 
 KIND = "film"
 LONGEST_S = 4 * 3600.0

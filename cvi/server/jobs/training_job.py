@@ -16,6 +16,7 @@ from cvi.errors import CviError
 from cvi.files import write_text
 from cvi.paths import home
 from cvi.server.catalog.replica_store import ReplicaStore, StoredReplica, replica_id
+from cvi.server.contract import both
 from cvi.server.jobs.child import ChildLostError, ChildTimeoutError, JobProgress, run_child
 from cvi.server.jobs.queue import JobHandler, JobRun, RetryPolicy, TryAgainError
 from cvi.server.jobs.received_files import (
@@ -36,7 +37,6 @@ from cvi.server.jobs.webhook_delivery import queue_webhook
 from cvi.server.store import jobs
 from cvi.server.store.database import Database
 from cvi.server.store.jobs import OPEN, Job, State
-from cvi.server.vocabulary import both
 
 LONGEST_S = 48 * 3600.0
 FETCH_WITHIN_S = 3600.0

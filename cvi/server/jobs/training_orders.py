@@ -17,14 +17,13 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from cvi.errors import MissingError
-from cvi.server.answers import HttpProblem, iso
 from cvi.server.catalog.replica_store import ReplicaStore, replica_id
+from cvi.server.contract import HttpProblem, both, iso
 from cvi.server.jobs.queue import JobQueue
 from cvi.server.jobs.received_files import UPLOAD_SCHEME, Uploads, keep_film, make_footage_folder
 from cvi.server.store import jobs
 from cvi.server.store.database import Database
 from cvi.server.store.jobs import OPEN, Job, State
-from cvi.server.vocabulary import both
 from cvi.training.footage.mesh_tracker import find_packages
 
 KIND = "training"

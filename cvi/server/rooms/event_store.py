@@ -15,12 +15,11 @@ from cvi.conversation.events import ConversationStarted, Event, ReplyGiven
 from cvi.conversation.journal import JOURNAL_NAME, read_journal
 from cvi.conversation.transcript import TranscriptLine, transcript
 from cvi.errors import CviError
-from cvi.server.answers import iso
+from cvi.server.contract import both, iso
 from cvi.server.jobs.recording_upload import queue_upload
 from cvi.server.jobs.webhook_delivery import queue_webhook
 from cvi.server.store import conversations
 from cvi.server.store.conversations import ConversationRow
-from cvi.server.vocabulary import both
 from cvi.server.worker.interactions import inference_id
 
 

@@ -1,8 +1,9 @@
-"""One live room: its worker, who is in it, and the offers that wait for an answer."""
+"""One live room: its worker, who is in it, its lock, and the requests that wait for the worker's answer."""
 
 from __future__ import annotations
 
 import asyncio
+import hmac
 import logging
 import secrets
 from collections.abc import Callable, Sequence
@@ -14,15 +15,14 @@ from pydantic import BaseModel
 
 from cvi.child_process import ChildProcess
 from cvi.errors import UsageError
-from cvi.server.answers import HttpProblem
-from cvi.server.rooms.tokens import RoomLock
+from cvi.server.contract import HttpProblem
+from cvi.server.store.keys import digest
 from cvi.server.worker.commands import read_command, unsupported
 from cvi.server.worker.messages import (
     WORKER_MESSAGES,
     Accepted,
     Answer,
     EndSession,
-    Failed,
     Interaction,
     Joined,
     Leave,
@@ -31,6 +31,7 @@ from cvi.server.worker.messages import (
     Offer,
     Ready,
     Refused,
+    SessionFailed,
     StartSession,
     Stopped,
     WorkerMessage,
@@ -293,7 +294,7 @@ class Room:
             case Stopped():
                 lines = [line.model_dump(exclude_none=True) for line in message.transcript]
                 self._outcome = RoomOutcome(message.reason, transcript=lines, recording=message.recording)
-            case Failed():
+            case SessionFailed():
                 about = {"conversation_id": self.conversation_id}
                 log.error("worker failed: %s", message.message, extra=about)
                 step = "conversation" if self._ready.is_set() else "startup"
@@ -322,3 +323,29 @@ def _no_answer() -> HttpProblem:
 
 def _new_id() -> str:
     return secrets.token_hex(6)
+
+
+@dataclass(frozen=True, slots=True)
+class RoomLock:
+    """What a private room's token is checked against. `until` is Unix seconds."""
+
+    token_digest: bytes
+    until: float
+
+    def opens(self, token: str | None) -> bool:
+        """Whether the token is this room's, however old."""
+        return token is not None and hmac.compare_digest(digest(token), self.token_digest)
+
+    def expired(self, now: float) -> bool:
+        """Whether the token is too old at `now` to let somebody new in."""
+        return now > self.until
+
+
+def new_token() -> str:
+    """A random token for a room's address."""
+    return secrets.token_urlsafe(24)
+
+
+def lock_with(token: str, until: float) -> RoomLock:
+    """The lock that `token` opens until `until`, Unix seconds."""
+    return RoomLock(digest(token), until)

@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from cvi.conversation.journal import RECORDING_NAME
 from cvi.paths import conversations_dir
-from cvi.server.answers import HttpProblem
-from cvi.server.metrics import Metrics
+from cvi.server.contract import HttpProblem
 from cvi.server.rooms import event_store
 from cvi.server.rooms.admission import AdmissionControl
-from cvi.server.rooms.room import Room, RoomOutcome
-from cvi.server.rooms.tokens import RoomLock
+from cvi.server.rooms.room import Room, RoomLock, RoomOutcome
 from cvi.server.settings import ServerSettings
 from cvi.server.store import conversations
 from cvi.server.store.conversations import ConversationRow
 from cvi.server.store.database import Database
-from cvi.server.tracing import trace
+from cvi.server.telemetry import Metrics, trace
 from cvi.server.worker.messages import Joined, Left, LiveEvent, Ready, StartSession
 
 if TYPE_CHECKING:
@@ -97,14 +95,17 @@ class Rooms:
         self._measuring = asyncio.create_task(self._measure_load())
 
     def get(self, conversation_id: str) -> Room | None:
+        """The live room of a conversation."""
         return self._rooms.get(conversation_id)
 
     @property
     def count(self) -> int:
+        """How many there are, those being made included."""
         return len(self._rooms) + self._reserved
 
     @property
     def most(self) -> int:
+        """How many there may be."""
         return self._max_rooms
 
     def reserve(self) -> None:
@@ -147,6 +148,7 @@ class Rooms:
 
     @staticmethod
     def folder(conversation_id: str) -> Path:
+        """Where a conversation's journal, recording and worker log lie."""
         return conversations_dir() / conversation_id
 
     async def _live(self, room: Room, row: ConversationRow, system_prompt: str) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from cvi.child_process import ParentPipe, claim_stdout
 from cvi.errors import CviError, UsageError
-from cvi.server.worker.messages import SERVER_MESSAGES, EndSession, Failed, ServerMessage, StartSession
+from cvi.server.worker.messages import SERVER_MESSAGES, EndSession, ServerMessage, SessionFailed, StartSession
 
 if TYPE_CHECKING:
     from cvi.server.worker.session import Session
@@ -31,12 +31,12 @@ async def hold(out: BinaryIO) -> int:
     try:
         await _hold(pipe)
     except CviError as error:
-        pipe.send(Failed(message=str(error)))
+        pipe.send(SessionFailed(message=str(error)))
         log.error("%s", error)
         status = error.exit_status
     except Exception:
         # Whatever fails here ends this conversation alone; the trace is in its log.
-        pipe.send(Failed(message="A fault of the program; see worker.log."))
+        pipe.send(SessionFailed(message="A fault of the program; see worker.log."))
         log.exception("the conversation failed")
         status = 1
     await pipe.close()

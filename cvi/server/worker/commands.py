@@ -101,13 +101,26 @@ Command = Echo | EchoSound | Respond | Interrupt | Context | Sensitivity | ToolR
 class CommandTarget(Protocol):
     """The conversation, as far as commands need it."""
 
-    def say(self, text: str) -> object: ...
-    def play(self, pcm: Pcm, rate_hz: int, utterance: str, *, done: bool) -> None: ...
-    def respond(self, text: str) -> object: ...
-    def interrupt(self, why: str = "asked") -> None: ...
-    def replace_context(self, text: str) -> None: ...
-    def append_context(self, text: str) -> None: ...
-    def adjust(self, patience: Level, interruptibility: Level) -> None: ...
+    def say(self, text: str) -> object:
+        """Speak a text."""
+
+    def play(self, pcm: Pcm, rate_hz: int, utterance: str, *, done: bool) -> None:
+        """Speak a sound, int16 mono; `done` ends the utterance."""
+
+    def respond(self, text: str) -> object:
+        """Answer a text as if the participant had said it."""
+
+    def interrupt(self, why: str = "asked") -> None:
+        """Stop speaking."""
+
+    def replace_context(self, text: str) -> None:
+        """Replace what is known of this conversation."""
+
+    def append_context(self, text: str) -> None:
+        """Add to what is known of this conversation."""
+
+    def adjust(self, patience: Level, interruptibility: Level) -> None:
+        """Set patience with pauses and readiness to yield."""
 
 
 def read_command(message: str | dict[str, Any]) -> Command:

@@ -92,6 +92,7 @@ class Interactions:
         return self._message("system", f"system.{name}", properties)
 
     def inference_id(self, kind: str, number: int) -> str:
+        """The `inference_id` of a reply ("reply") or of a participant's turn ("turn")."""
         return inference_id(self._conversation_id, kind, number)
 
     # -- the participant --------------------------------------------------------------------------

@@ -161,7 +161,7 @@ class LiveEvent(_Part):
     event: ProtocolEvent
 
 
-class TranscriptLine(_Part):
+class TranscriptEntry(_Part):
     """What one side said, times in seconds; `inference_id` is that of the persona's live events."""
 
     role: str
@@ -177,13 +177,13 @@ class Stopped(_Part):
 
     type: Literal["stopped"] = "stopped"
     reason: str
-    transcript: list[TranscriptLine] = Field(default_factory=list)
+    transcript: list[TranscriptEntry] = Field(default_factory=list)
     recording: Path | None = None
     facts: dict[str, Any] = Field(default_factory=dict)
     """Figures about the playout and the recording."""
 
 
-class Failed(_Part):
+class SessionFailed(_Part):
     """The conversation could not be held, or broke off."""
 
     type: Literal["failed"] = "failed"
@@ -194,7 +194,7 @@ ServerMessage = Annotated[
     StartSession | Offer | Interaction | Leave | EndSession, Field(discriminator="type")
 ]
 WorkerMessage = Annotated[
-    Ready | Answer | Accepted | Refused | Joined | Left | LiveEvent | Stopped | Failed,
+    Ready | Answer | Accepted | Refused | Joined | Left | LiveEvent | Stopped | SessionFailed,
     Field(discriminator="type"),
 ]
 SERVER_MESSAGES: TypeAdapter[ServerMessage] = TypeAdapter(ServerMessage)

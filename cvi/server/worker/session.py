@@ -39,7 +39,7 @@ from cvi.server.worker.messages import (
     ServerMessage,
     StartSession,
     Stopped,
-    TranscriptLine,
+    TranscriptEntry,
 )
 from cvi.transport.webrtc.peer import IceServer
 from cvi.transport.webrtc.presence import Presence
@@ -105,7 +105,7 @@ class Session:
         self._send(
             Stopped(
                 reason=reason,
-                transcript=[TranscriptLine.model_validate(line) for line in lines],
+                transcript=[TranscriptEntry.model_validate(line) for line in lines],
                 recording=self._recording(),
                 facts=self._facts(),
             )

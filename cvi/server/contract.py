@@ -1,14 +1,18 @@
-"""Answers in the shapes of the wire contract: errors, pages, times."""
+"""The shapes of the wire contract: errors, pages, times, and its two vocabularies.
+
+Persona and PAL, replica and Face: both words are read, and both are answered.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, model_validator
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
@@ -35,6 +39,7 @@ def invalid(what: str) -> HttpProblem:
 
 
 def not_found(what: str) -> HttpProblem:
+    """The contract's 404 for a kind of thing: `not_found("Tool")`."""
     return HttpProblem(404, f"{what} not found", "message")
 
 
@@ -77,6 +82,7 @@ class Page:
     descending: bool
 
     def of(self, rows: Sequence[Any]) -> list[Any]:
+        """The rows of this page."""
         return list(rows[self.first : self.first + self.limit])
 
 
@@ -93,6 +99,7 @@ def page_from_one(limit: _Limit = 10, page: _Number = 1, sort: _Sort = "desc") -
 
 
 def page_from_zero(limit: _Limit = 10, page: _Number = 0, sort: _Sort = "desc") -> Page:
+    """Pages count from 0."""
     return Page(limit, page, page * limit, sort.startswith("desc"))
 
 
@@ -108,6 +115,7 @@ def iso(seconds: float) -> str:
 
 
 def empty(status: int = 204) -> Response:
+    """An answer without a body."""
     return Response(status_code=status)
 
 
@@ -139,3 +147,50 @@ def validation_text(errors: Sequence[Any]) -> str:
         text = str(error["msg"]).removeprefix("Value error, ")
         lines.append(f"{where}: {text}" if where else text)
     return "; ".join(lines)
+
+
+TWINS = {
+    "persona_id": "pal_id",
+    "persona_name": "pal_name",
+    "persona_type": "pal_type",
+    "replica_id": "face_id",
+    "replica_name": "face_name",
+    "replica_type": "face_type",
+    "default_replica_id": "default_face_id",
+}
+"""Our word -> the newer one."""
+
+_OURS = {new: old for old, new in TWINS.items()}
+
+
+def both(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with every twin word beside its other form."""
+    said = dict(document)
+    for old, new in TWINS.items():
+        if old in said:
+            said.setdefault(new, said[old])
+        elif new in said:
+            said[old] = said[new]
+    return said
+
+
+def ours(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document in the older vocabulary, which is the one of our files; the older word wins a quarrel."""
+    said = {key: value for key, value in document.items() if key not in _OURS}
+    for new, old in _OURS.items():
+        if document.get(new) is not None and said.get(old) is None:
+            said[old] = document[new]
+    return said
+
+
+class Body(BaseModel):
+    """A request's body: either vocabulary, unknown fields ignored, null as good as absent."""
+
+    model_config = ConfigDict(extra="ignore", use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_vocabulary(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        return {key: value for key, value in ours(data).items() if value is not None}
