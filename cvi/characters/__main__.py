@@ -1,4 +1,5 @@
-"""`python -m cvi.characters REPLICA`: bake `character.yaml` into `atlas.npz`."""
+"""`python -m cvi.characters REPLICA`: bake `character.yaml` into `atlas.npz`, or make a picture of the
+resting face."""
 
 from __future__ import annotations
 
@@ -20,27 +21,27 @@ def main(arguments: list[str] | None = None) -> int:
         "--height", type=int, default=720, help="720 as shipped; 1080 for films, half as fast live"
     )
     parser.add_argument("--quality", type=int, default=96, help="WebP quality of the mouth patches, 1..100")
-    parser.add_argument("--seconds", type=float, help="stop after so long; the next run goes on from there")
+    parser.add_argument("--seconds", type=float, help="stop after so long; the next run resumes")
     parser.add_argument("--portrait", type=Path, help="only make one picture (PNG) of the resting face")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        folder = _folder(given.replica)
-        if given.portrait is not None:
-            _portrait(folder, given.portrait, given.threads)
+        folder = _folder(options.replica)
+        if options.portrait is not None:
+            _portrait(folder, options.portrait, options.threads)
         else:
-            _bake(folder, given.threads, given.height, given.quality, given.seconds)
+            _bake(folder, options.threads, options.height, options.quality, options.seconds)
     except CviError as error:
         print(error, file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
-        print("Stopped. What is baked is kept; the same command goes on.", file=sys.stderr)
+        print("Stopped. Finished steps are stored; the same command resumes.", file=sys.stderr)
         return 130
     return 0
 
 
 def _folder(name_or_path: str) -> Path:
-    given = Path(name_or_path)
-    return given if (given / PARAMETERS_FILE).is_file() else find_replica(name_or_path)
+    path = Path(name_or_path)
+    return path if (path / PARAMETERS_FILE).is_file() else find_replica(name_or_path)
 
 
 def _bake(folder: Path, threads: int, height: int, quality: int, seconds: float | None) -> None:
@@ -58,7 +59,7 @@ def _bake(folder: Path, threads: int, height: int, quality: int, seconds: float 
 
         atlas = bake(folder, threads, BakeOptions(height, quality), report, seconds)
     if atlas is None:
-        print(f"{folder}: not done yet; the same command goes on.")
+        print(f"{folder}: not finished; the same command resumes.")
     else:
         print(f"{atlas}: {atlas.stat().st_size / 1e6:.1f} MB")
 

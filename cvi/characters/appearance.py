@@ -161,6 +161,7 @@ def hair_of(rng: Random, woman: bool, years: float, lineage: Lineage) -> tuple[P
 
 
 def beard_of(rng: Random, woman: bool, years: float) -> Parameters | None:
+    """`BeardOptions` of a generated character; None for no beard."""
     if woman or rng.random() < 0.55:
         return None
     kind = rng.choice(("full", "full", "short", "goatee", "moustache"))
@@ -176,6 +177,7 @@ def beard_of(rng: Random, woman: bool, years: float) -> Parameters | None:
 
 
 def brows_of(rng: Random, strong: float) -> Parameters:
+    """`BrowOptions` of a generated character; `strong` 0 a soft face .. 1 a rugged one."""
     return {
         "thick": round(0.028 + 0.018 * strong + rng.gauss(0, 0.003), 4),
         "arch": round(min(max(0.058 - 0.04 * strong + rng.gauss(0, 0.006), 0.01), 0.07), 4),
@@ -186,12 +188,13 @@ def brows_of(rng: Random, strong: float) -> Parameters:
 
 
 def lashes_of(rng: Random, woman: bool) -> Parameters:
+    """`LashOptions` of a generated character."""
     length = rng.uniform(0.030, 0.042) if woman else rng.uniform(0.018, 0.027)
     return {"length": round(length, 4), "count": 110 if woman else 95, "width_px": 0.7 if woman else 0.55}
 
 
 def clothes_of(rng: Random, woman: bool) -> Parameters:
-    """The shape numbers of a garment; see `garments.GARMENTS`."""
+    """Shape parameters of a garment (`garments.GARMENTS`) and its colours."""
     garment = rng.choice((0, 1, 3, 4, 5, 6, 6) if woman else (0, 0, 1, 2, 3, 4, 7))
     cloth = rng.choice(CLOTHS)
     if garment == 2:

@@ -1,4 +1,5 @@
-"""What is photographed: the pose behind every patch of the atlas, and where its lips and lids lie."""
+"""What is rendered for the atlas: the pose of every patch, where its lips and lids lie, and the depth for
+turns."""
 
 from __future__ import annotations
 
@@ -113,12 +114,12 @@ def eyeball_directions(p: Params, rect: Rect, side: int, scale: float = 1.0) -> 
 
 Image = npt.NDArray[np.float32]
 COARSE = 4  # pixels of the 1280 x 720 picture a side for one of the field
-# Smooth enough that no turn folds the picture where the cheek ends and the neck begins.
+# Smooth enough that no turn folds the picture between cheek and neck.
 SMOOTH_PX = 10.0
-# From what is near the depth falls away by so much a pixel and no faster: where a cheek ends and hair begins
-# a turn would else stretch the corner of the eye.
+# Largest fall of the depth a pixel, and how far it reaches: a steeper edge between cheek and hair would
+# stretch the corner of the eye in a turn.
 STEEPEST, REACH_PX = 0.0055, 180
-# Beside a rim the depth falls away by so much a pixel and no faster: a steeper fall would smear the rim.
+# The same beside a rim of glasses, which a steeper fall would smear.
 RIM_MARGIN_PX, FALL = 10.0, 0.010
 
 
@@ -144,7 +145,7 @@ def turning_depth(distance: Array, p: Params) -> Image:
 
 
 def _gentle(z: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Pull what lies far beside something near towards the camera; what is near stays where it is."""
+    """Limit the slope of the depth by moving what is far towards the camera; what is near stays."""
     cross, square = (
         cv2.getStructuringElement(shape, (3, 3)) for shape in (cv2.MORPH_CROSS, cv2.MORPH_RECT)
     )

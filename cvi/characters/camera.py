@@ -1,6 +1,6 @@
-"""The one camera, and the ray-marched picture of a rectangle of its view.
+"""The camera, and ray-marching a rectangle of its view.
 
-Where a pixel looks smooth it gets one ray; where it does not, one for each of 2 x 2 sub-pixels.
+A pixel whose neighbourhood is smooth gets one ray, any other one ray for each of 2 x 2 sub-pixels.
 """
 
 from __future__ import annotations
@@ -33,20 +33,23 @@ class Rect:
 
     @property
     def width(self) -> int:
+        """Columns of the rectangle."""
         return self.x1 - self.x0
 
     @property
     def height(self) -> int:
+        """Rows of the rectangle."""
         return self.y1 - self.y0
 
     def scaled(self, scale: float) -> Rect:
-        """The same rectangle of a picture `scale` times as large."""
+        """The same rectangle in a picture `scale` times as large."""
         return Rect(*(round(side * scale) for side in (self.x0, self.y0, self.x1, self.y1)))
 
 
 @dataclass(frozen=True, slots=True)
 class PosedScene:
-    """One pose before the camera: its numbers, its field on a grid, the hair's density, the lamps."""
+    """One pose before the camera: parameters, distance field, density of the hair, lamps
+    (`lighting.make_lights`)."""
 
     p: Params
     field: Field
@@ -129,9 +132,10 @@ def _fine_rows(
 
 
 def render_rectangle(scene: PosedScene, rect: Rect, threads: int, scale: float = 1.0) -> tuple[Array, Array]:
-    """March the rectangle at 2 x 2, `scale` output pixels for one of the 1280 x 720 picture.
+    """Ray-march a rectangle at 2 x 2 samples a pixel, `scale` output pixels for one of the 1280 x 720
+    picture.
 
-    Returns linear premultiplied RGBA (2h, 2w, 4) and view distance (2h, 2w; FAR where nothing is).
+    Returns linear premultiplied RGBA (2h, 2w, 4) and view distance (2h, 2w), FAR where nothing is.
     """
     h, w = round(rect.height * scale), round(rect.width * scale)
     colour, depth, material = np.zeros((h, w, 3)), np.full((h, w), FAR), np.full((h, w), -1.0)

@@ -1,4 +1,5 @@
-"""A character's parameter file: `character.yaml` in the replica's folder."""
+"""A character's parameters: `character.yaml` in the replica's folder, and the record that compiled code
+reads."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ class HairLook:
 
 @dataclass(frozen=True, slots=True)
 class Character:
-    """`shape`: the numbers of `params.SCALARS`, `COLOURS` and the resting pose."""
+    """All of a character. `shape`: values of SCALARS, COLOURS and the resting POSE; `lights` as in
+    `lighting.DEFAULTS`."""
 
     shape: dict[str, Any]
     hair: HairOptions

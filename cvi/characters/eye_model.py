@@ -1,4 +1,5 @@
-"""The lids: a shell over the eyeball, cut by two angles that depend on how far along the eye we are."""
+"""Eyes: lids as a shell over the eyeball, cut at two angles along the eye; colours and reflections of the
+eyeball."""
 
 from __future__ import annotations
 
@@ -79,7 +80,7 @@ def with_eyes(d: float, x: float, sx: float, y: float, z: float, p: Params) -> t
     up = smooth_max(shell, (upper - angle) * r * 0.85, 0.020)
     low = smooth_max(plump, (angle - lower) * r * 0.85, 0.024)
     shut = min(max(closure, 0.0), 1.0)
-    # a shut lid lies softly in its socket, or it is a ball under a cloth
+    # a shut lid is blended softly into its socket
     d = smooth_min(d, smooth_min(up, low, 0.012), 0.062 + 0.05 * shut)
     if p.hood > 0.0:  # the fold over the lid thins out as the lid comes down
         h = p.hood * (1 - 0.75 * shut)
@@ -90,8 +91,8 @@ def with_eyes(d: float, x: float, sx: float, y: float, z: float, p: Params) -> t
             p.eye_x + 0.84 * ball, fold_y - 0.035 - 0.05 * p.hood, BALL_Z + ball * 0.70 - sunk, 0.032, 0.036,
         )  # fmt: skip
         d = smooth_min(d, hood - 0.020 * h, 0.08 + 0.05 * h)
-    if p.crease > 0.0:  # it goes down with the lid, and fades; a shut eye shows where the open one folds
-        fold = upper  # a lid raised high slides under the flesh above it, which does not go along
+    if p.crease > 0.0:  # it moves down with the lid and fades; a shut eye shows where the open one folds
+        fold = upper  # a raised lid slides under the skin above it, which stays
         if closure < 0.0:
             fold, _, _ = lid_edges(along, 0.3 * closure, p)
         crease = (1 - shut) * bell(angle - fold - p.crease_high + 0.12 * shut, 0.055)

@@ -1,4 +1,4 @@
-"""Brows, lashes and beards: short strands that grow on the modelled surface."""
+"""Brows, lashes and beards: short strands rooted on the modelled surface."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from cvi.characters.mouth_model import LINE_Y, half_width, lips_at
 from cvi.characters.skull import JAW_DROP
 from cvi.characters.strands import smooth, unit
 
-TUFT = 0.085  # width of a few lashes that hold together, eyeball radii
+TUFT = 0.085  # width of a tuft of lashes, eyeball radii
 
 
 @dataclass(frozen=True, slots=True)
 class BrowOptions:
-    """`count` hairs a side; `height` of the line, `arch` its rise, `inner` and `outer` its ends in x."""
+    """`count` hairs a side; `height` of the brow's line, `arch` its rise, `inner` and `outer` its ends in x;
+    head units."""
 
     count: int = 850
     thick: float = 0.036
@@ -36,6 +37,8 @@ class BrowOptions:
 
 @dataclass(frozen=True, slots=True)
 class LashOptions:
+    """`count` lashes on each lid; `length` head units; `width_px` pixels of 720."""
+
     count: int = 84
     length: float = 0.034
     width_px: float = 1.0
@@ -44,7 +47,7 @@ class LashOptions:
 
 @dataclass(frozen=True, slots=True)
 class BeardOptions:
-    """`count` hairs; `high` the edge on the cheek, `sides` up to the ears, `moustache`, `chin`: 0..1."""
+    """`count` hairs; 0..1: `high` the edge on the cheek, `sides` up to the ears, `moustache`, `chin`."""
 
     count: int = 0
     length: float = 0.10
@@ -104,7 +107,8 @@ def make_brows(o: BrowOptions, p: Params) -> tuple[Array, Array]:
 
 @kernel
 def _lid_margin(x: float, low: float, high: float, p: Params) -> tuple[float, float, bool]:
-    """Where the lid seen at x ends over the eyeball, between two heights: y, z, and whether it does."""
+    """The visible edge of the lid over the eyeball at x, between two heights: y, z, and whether there is
+    one."""
     y, found = low, False
     while y < high:
         z, material = 0.95, SKIN
@@ -137,7 +141,7 @@ def make_lashes(o: LashOptions, p: Params, upper: bool) -> Array:
         radius, ex = ball * 1.115, along * ball * 1.02
         across = np.sqrt(np.maximum(radius**2 - ex**2, 1e-4))
         root = np.stack([ex, across * np.sin(angle), across * np.cos(angle)], 1)
-        # Flesh above the eye may hang lower than the lid was cut.
+        # Skin above the eye may hang lower than the lid's own edge.
         margin, seen = root.copy(), np.zeros(o.count, bool)
         for k, (high, low) in enumerate(edges):
             bottom, top = (float(p["eye_y"]) + across[k] * math.sin(a) for a in (low, high - 0.015))
@@ -151,7 +155,7 @@ def make_lashes(o: LashOptions, p: Params, upper: bool) -> Array:
         length = length * rng.uniform(0.50, 1.12, o.count) * short * (1.0 if upper else 0.42)
         lift = 1.0 if upper else -1.0
         fan = 0.22 + 0.85 * along + rng.normal(0, 0.10, o.count)
-        if upper:  # tips lean towards each other by threes and fours, or they are a comb
+        if upper:  # tips lean together in tufts of three or four; evenly spaced they look like a comb
             middle = (np.floor(along / TUFT) + 0.5 + rng.normal(0, 0.15, o.count)) * TUFT
             fan += 0.6 * (middle - along) * ball / np.maximum(0.95 * length, 0.3 * o.length)
         rise = np.stack([fan, np.full(o.count, lift), np.zeros(o.count)], 1)
@@ -164,12 +168,12 @@ def make_lashes(o: LashOptions, p: Params, upper: bool) -> Array:
 
 
 def _beside_the_eye(along: Array, root: Array, seen: npt.NDArray[np.bool_], closure: float) -> Array:
-    """Lengths, as shares, of lashes along a lid: those whose lid is hidden by flesh fade out.
+    """Relative lengths of the lashes along a lid: where skin hides the lid's edge they fade out.
 
-    `root` is changed: the few beside the `seen` ones stand as if the lid's margin went on.
+    `root` is changed in place: hidden lashes next to `seen` ones are rooted as if the visible edge went on.
     """
     share, there = np.ones(len(along)), np.flatnonzero(seen)
-    if not len(there):  # the eye is shut, and all of the lid is seen
+    if not len(there):  # the eye is shut, and the whole lid is visible
         return share
     hidden = np.flatnonzero(~seen)
     next_to = there[np.abs(along[hidden, None] - along[there]).argmin(1)]
@@ -181,7 +185,7 @@ def _beside_the_eye(along: Array, root: Array, seen: npt.NDArray[np.bool_], clos
 
 
 def make_beard(o: BeardOptions, p: Params) -> tuple[Array, Array]:
-    """Strands (n, 7, 3) rooted on cheeks, lip and chin, which go with the jaw, and the opacity of each."""
+    """Strands (n, 7, 3) rooted on cheeks, lip and chin, following the jaw, and the opacity of each (n,)."""
     rng = np.random.default_rng(o.seed)
     rest = make_rest(p)
     kept_x, kept_y, kept_w = [], [], []
@@ -222,7 +226,7 @@ def make_beard(o: BeardOptions, p: Params) -> tuple[Array, Array]:
     posed_x = x * (1 - 0.40 * float(p["round"]) * drawn)
     z = surface_z(posed_x, posed_y, p)
     t = np.linspace(0, 1, 7)[None]
-    n = len(x)  # the same strands in every pose, or they would shimmer; those off the face are not seen
+    n = len(x)  # the same strands in every pose, or they would flicker; those off the face are hidden
     seen = z > -0.25
     length = o.length * rng.uniform(0.55, 1.15, n) * (0.45 + 0.55 * weight)
     length *= 0.55 + 0.45 * smooth(-0.35, -0.85, y)

@@ -1,4 +1,4 @@
-"""Neck, shoulders and what is worn on them."""
+"""Neck, shoulders and clothes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from cvi.characters.kernel import (
     step,
 )
 
-# The values of the shape number `garment`.
 GARMENTS = ("crew", "blazer", "shirt", "v-neck", "hoodie", "turtleneck", "blouse", "blazer over shirt")
+"""Names of the values of the shape parameter `garment`."""
 CREW, BLAZER, SHIRT, VNECK, HOODIE, TURTLENECK, BLOUSE, SUIT = range(8)
 
 
 @kernel
 def neck_tube(x: float, y: float, z: float, p: Params) -> float:
-    """The neck without its muscles: what collars lie on."""
+    """Distance to the neck without its muscles, on which collars lie."""
     size = 0.345 * p.neck
     lean = 0.22 + 0.07 * (-0.5 - y)
     wide = size * (1.0 + 0.10 * step(-1.25, -1.75, y) - 0.04 * bell(y + 1.1, 0.25))
@@ -33,7 +33,7 @@ def neck_tube(x: float, y: float, z: float, p: Params) -> float:
 
 @kernel
 def neck(x: float, y: float, z: float, p: Params) -> float:
-    """Neck with the two muscles that run from behind the ears to the breastbone, and the larynx."""
+    """Distance to the neck with the two muscles from behind the ears to the breastbone, and the larynx."""
     ax = abs(x)
     d = smooth_max(neck_tube(x, y, z, p), y + 0.35, 0.1)
     if int(p.garment + 0.5) == TURTLENECK:
@@ -52,6 +52,7 @@ def neck(x: float, y: float, z: float, p: Params) -> float:
 
 @kernel
 def shoulders(x: float, y: float, z: float, p: Params) -> float:
+    """Distance to shoulders and chest without collarbones."""
     ax, width = math.sqrt(x * x + 0.0025), p.torso_width
     top = -1.66 - 0.20 * p.shoulder_slope
     d = capsule(ax, y, z, 0.10, -1.98, -0.24, 1.02 * width, top - 0.33, -0.30, 0.33, 0.33)
@@ -62,7 +63,7 @@ def shoulders(x: float, y: float, z: float, p: Params) -> float:
 
 @kernel
 def body(x: float, y: float, z: float, p: Params) -> float:
-    """Shoulders and chest with their collarbones."""
+    """Distance to shoulders and chest with collarbones."""
     ax, top = math.sqrt(x * x + 0.0025), -1.66 - 0.20 * p.shoulder_slope
     bone = capsule(ax, y, z, 0.10, -1.665, 0.10, 0.80 * p.torso_width, top + 0.06, -0.10, 0.030, 0.035)
     return smooth_min(shoulders(x, y, z, p), bone, 0.05 + 0.09 * p.sinew)
@@ -92,7 +93,7 @@ def _collar(x: float, y: float, z: float, torso: float, p: Params) -> float:
 
 @kernel
 def _neckline(x: float, y: float, z: float, p: Params) -> float:
-    """Below zero inside the opening a garment leaves for neck and chest."""
+    """Distance to a garment's opening for neck and chest, negative inside."""
     kind = int(p.garment + 0.5)
     if kind == BLOUSE:
         return math.sqrt(0.42 * x * x + (z + 0.10) ** 2) - 0.47
@@ -100,7 +101,7 @@ def _neckline(x: float, y: float, z: float, p: Params) -> float:
     if kind == BLAZER:
         edge = -1.42 - 0.32 * (z + 0.2)
     hole = (edge - y) * 0.9
-    if kind in (SHIRT, SUIT):  # up to the collar's band all round, or shoulders would show beside it
+    if kind in (SHIRT, SUIT):  # up to the collar's band all round, so that no shoulder shows beside it
         hole = min(neck_tube(x, y, z, p) - 0.02, (_collar_top(z) - 0.02 - y) * 0.9)
     if kind in (VNECK, SHIRT) and z > -0.15:
         ax = math.sqrt(x * x + 0.0004)
@@ -110,13 +111,13 @@ def _neckline(x: float, y: float, z: float, p: Params) -> float:
 
 @kernel
 def worn_on(x: float, y: float, z: float, p: Params) -> float:
-    """Neck and shoulders without sinews, as cloth lies over them."""
+    """Distance to neck and shoulders without muscles, as cloth lies over them."""
     return smooth_min(neck_tube(x, y, z, p), shoulders(x, y, z, p), 0.26)
 
 
 @kernel
 def clothes(x: float, y: float, z: float, p: Params) -> tuple[float, int]:
-    """Distance to the garment and its material."""
+    """Distance to the garment, and the material there."""
     kind = int(p.garment + 0.5)
     hole, torso = _neckline(x, y, z, p), worn_on(x, y, z, p)
     over = torso - 0.045

@@ -49,7 +49,7 @@ def generate_character(name: str, seed: int, like: str | None, threads: int) -> 
 
     folder = replicas_dir() / name
     parent = find_replica(like) if like is not None else None
-    parameters = invent(seed, parent.name if parent else None)
+    parameters = generate_parameters(seed, parent.name if parent else None)
     source = yaml.safe_dump(parameters, sort_keys=False, allow_unicode=True)
     if (folder / CARD).exists() or (folder.exists() and _stored_parameters(folder) != source):
         raise UsageError(f"There is a replica '{name}' already.", "Choose another name, or delete it first.")
@@ -82,7 +82,7 @@ def _stored_parameters(folder: Path) -> str | None:
 
 
 Parameters = dict[str, Any]
-# Spread of a relative's features about those of the person they take after.
+# Standard deviations of a varied character's features about those of the one named.
 KIN_SPREAD = {"factor": 0.045, "amount": 0.14}
 _AMOUNTS = (
     "jaw_angle chin_out cheekbone temple brow_ridge cheek_fat ear_out nose_out nose_hump nose_up hood "
@@ -94,12 +94,11 @@ _FACTORS = (
 ).split()
 
 
-def invent(seed: int, like: str | None = None) -> Parameters:
-    """Somebody new: the same seed gives the same person.
+def generate_parameters(seed: int, like: str | None = None) -> Parameters:
+    """Parameters of a new character, as in a `character.yaml`; the same seed gives the same ones.
 
-    `like` names a replica the new person takes after: bones, skin and hair stay near theirs, while hair's
-    cut, clothes and room are new. Raises `MissingError` for an unknown replica, `UsageError` for one that
-    was not sculpted.
+    `like` names a stock replica to vary: bones, skin and hair stay near its own, while cut, clothes and room
+    are new. Raises MissingError for an unknown replica, UsageError for one that was not sculpted.
     """
     rng = Random(f"cvi person {seed}")
     return _person(rng) if like is None else _relative(rng, like)

@@ -1,4 +1,4 @@
-"""Hairstyles: where hair grows on the head, how it is combed, how long it is where."""
+"""Hairstyles: where hair grows on the head, its direction and length."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _roots(o: HairOptions, rng: np.random.Generator, p: Params, grid: Grid) -> t
     while total < o.count:
         q = unit(rng.normal(size=(o.count * 2, 3))) * radii + CENTRE
         line = hairline(o, q[:, 0], q[:, 2])
-        # Fewer towards the line, or it reads as the edge of a wig.
+        # Thinner towards the hairline, which would look like the edge of a wig.
         q = q[q[:, 1] > line + np.abs(rng.normal(0, 0.042, len(q))) - 0.012]
         if o.bald > 0:
             crown = np.exp(-((q[:, 0] / 0.50) ** 2) - ((q[:, 2] + 0.15) / 0.75) ** 2)
@@ -103,7 +103,7 @@ def _long(o: HairOptions, rng: np.random.Generator, p: Params, grid: Grid) -> Gr
     roots, normal = _roots(o, rng, p, grid)
     n = len(roots)
     x, y, z = roots.T
-    # no parting is a line drawn with a ruler, and over a fringe there is next to none
+    # partings are not straight, and hardly visible over a fringe
     wander = 0.016 * np.sin(8.0 * z + o.seed) + 0.009 * np.sin(21.0 * z + 2.0 * o.seed)
     side = np.where(x > o.part + wander - (0.022 + 0.03 * o.fringe) * rng.normal(size=n), 1.0, -1.0)
     front = smooth(0.05, 0.55, z)

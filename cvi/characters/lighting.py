@@ -1,4 +1,7 @@
-"""The lamps: key, fill, two rims from behind, sky and ground. Directions point from the head outwards."""
+"""Lamps, and the conversion from linear light to display values: exposure, bloom, tone curve, vignette.
+
+Lamps are key, fill, two rims from behind, sky and ground; directions point from the head outwards.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +82,7 @@ def vignette(rect: Rect, scale: float = 1.0) -> Image:
 
 
 def crisp(shown: Image) -> Image:
-    """Display rgb with the edges a camera's processor gives back to what its lens took (unsharp mask)."""
+    """Display rgb sharpened by an unsharp mask, as cameras do."""
     return np.asarray(shown + CRISP * (shown - cv2.GaussianBlur(shown, (0, 0), 1.1)), np.float32)
 
 

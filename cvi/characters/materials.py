@@ -1,4 +1,4 @@
-"""What colour skin is where: mottling, blush, freckles, lids, lips, stubble, the scalp, wrinkles."""
+"""Surface colours: skin with blush, freckles, lids, lips and stubble; cloth, teeth, tongue, metal."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ from cvi.characters.skull import tip_at
 
 @kernel
 def mix(a: Colour, r: float, g: float, b: float, k: float) -> Colour:
+    """`a` mixed with `k` (0..1) of (r, g, b)."""
     return a[0] * (1 - k) + r * k, a[1] * (1 - k) + g * k, a[2] * (1 - k) + b * k
 
 
 @kernel
 def base_colour(x: float, y: float, z: float, p: Params) -> Colour:
-    """Skin with three octaves of mottling, blush, nostrils and the tint around the eyes."""
+    """Colour of skin: three octaves of mottling, blush, nostrils and the tint around the eyes."""
     n1 = noise3(x * 6, y * 6, z * 6)
     mottle = 1 + 0.08 * (n1 - 0.5)
     mottle += 0.07 * (noise3(x * 23 + 9, y * 23, z * 23) - 0.5) + 0.06 * (
@@ -66,12 +67,12 @@ def lid_colour(c: Colour, x: float, y: float, z: float, p: Params) -> Colour:
     upper, lower, _ = lid_edges(along, closure, p)
     angle, shut = math.atan2(ey, max(ez, 0.01)), min(max(closure, 0.0), 1.0)
     r = math.sqrt(ex * ex + ey * ey + ez * ez)
-    near = step(0.98, 0.88, abs(along)) * step(1.24, 1.16, r / ball)  # on the lid, not on flesh that hides it
-    # the roots of the lashes are a line on every face; on a shut eye it is the line that draws the eye
+    near = step(0.98, 0.88, abs(along)) * step(1.24, 1.16, r / ball)  # on the lid, not on skin that hides it
+    # the roots of the lashes form a line on every face; on a shut eye it is the only one
     line = bell(angle - upper - 0.015, 0.026 + 0.026 * max(along, 0.0) + 0.010 * shut) * near
     line *= max(p.liner, 0.50 + 0.25 * shut)
     under = step(1.13, 1.06, r / ball) * step(0.25, 0.6, (angle - lower) / max(upper - lower, 0.05)) * near
-    line = max(line, under * (1 - shut) * (0.50 + 0.30 * p.liner))  # the edge of the lid, in its own shade
+    line = max(line, under * (1 - shut) * (0.50 + 0.30 * p.liner))  # the edge of the lid, shaded by itself
     c = c[0] * (1 - 0.92 * line), c[1] * (1 - 0.93 * line), c[2] * (1 - 0.93 * line)
     wet = 0.5 * bell(angle - lower + 0.01, 0.03) * near * (0.35 + 0.65 * min(p.skin[0] * 2, 1.0))
     return mix(c, 0.62, 0.30, 0.27, wet * (1 - 0.9 * shut))
@@ -79,6 +80,7 @@ def lid_colour(c: Colour, x: float, y: float, z: float, p: Params) -> Colour:
 
 @kernel
 def with_freckles(c: Colour, x: float, y: float, z: float, p: Params) -> Colour:
+    """Freckles over the colour `c` of a point."""
     mask = p.freckles * math.exp(-((x / 0.42) ** 2) - ((y + 0.20) / 0.15) ** 2) * step(0.3, 0.5, z)
     if mask < 0.01:
         return c
@@ -169,7 +171,7 @@ def wrinkle(x: float, y: float, z: float, p: Params) -> tuple[float, float]:
 def cloth_colour(
     x: float, y: float, z: float, nx: float, ny: float, nz: float, material: int, p: Params
 ) -> tuple[Colour, float, float, float]:
-    """Albedo of cloth at a point, and its normal with threads and folds in it."""
+    """Albedo of cloth at a point, and its normal with threads and folds."""
     c = (p.cloth[0], p.cloth[1], p.cloth[2])
     knit = p.knit
     kind = int(p.garment + 0.5)
@@ -209,7 +211,8 @@ def cloth_colour(
 def solid_colour(
     x: float, y: float, z: float, material: int, p: Params
 ) -> tuple[Colour, float, float, float]:
-    """Albedo, roughness, specular at normal incidence and light left in the mouth's cavity."""
+    """Albedo, roughness, specular reflection at normal incidence, and the share of light in the mouth's
+    cavity."""
     if material == METAL:
         return (p.metal[0], p.metal[1], p.metal[2]), 0.22, 0.7, 1.0
     if material not in (TEETH, TONGUE):

@@ -1,4 +1,4 @@
-"""The lips as two tubes along the mouth line: where their edges run, how thick they are."""
+"""Lips, teeth and tongue: the lips are two tubes along the mouth line."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def lips_at(x: float, p: Params) -> tuple[float, float, float, float, float, flo
     straight = max(1.0 - p.round, 0.0)
     line = LINE_Y + p.smile * (0.080 * t**1.6 - 0.014)
     line += -0.0035 * straight * bell(t, 0.18) + 0.004 * bell(t - 0.35, 0.2)
-    line += 0.006 * (1 - 0.8 * p.round) * x / width * arc  # nobody's mouth is level
+    line += 0.006 * (1 - 0.8 * p.round) * x / width * arc  # mouths are not level
     up = 0.035 * jaw + 0.030 * p.lip_raise + 0.10 * p.round * jaw + 0.05 * p.smile * min(jaw * 2.0, 1.0)
     down = 0.25 * jaw * (1 - 0.25 * p.round) + 0.03 * p.lip_raise
     down -= 0.03 * p.tuck * (1 - min(jaw * 8.0, 1.0))

@@ -1,4 +1,4 @@
-"""The room behind: plain shapes, out of focus. Seven kinds; colours in linear light."""
+"""The room behind a character: plain shapes, out of focus. Seven kinds; colours in linear light."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cvi.errors import UsageError
 Image = npt.NDArray[np.float32]
 Rgb = tuple[float, float, float]
 BOOKS = ((0.30, 0.09, 0.05), (0.06, 0.13, 0.17), (0.32, 0.25, 0.15), (0.05, 0.10, 0.07), (0.22, 0.14, 0.08))
-ROWS, COLUMNS = 360, 640  # painted at half size: nothing sharp survives the blur
+ROWS, COLUMNS = 360, 640  # painted at half size, since the blur leaves nothing sharp
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
-"""Everything before the camera as one field, and the same field sampled on a grid.
+"""Everything before the camera as one distance field, the same field sampled on a grid, and the density of
+the hair.
 
-The exact field is slow, so it is asked only where the grid does not resolve the surface: at lids, lips,
-nostrils, hems. Shadow, ambient light and the softened normals of skin always come from the grid.
+The exact field is slow, so it is evaluated only where the grid does not resolve the surface: at lids, lips,
+nostrils, hems. Shadows, ambient light and the softened normals of skin always come from the grid.
 """
 
 from __future__ import annotations
@@ -51,12 +52,14 @@ def scene_distance(x: float, y: float, z: float, p: Params) -> tuple[float, int]
 
 @kernel
 def exact_at(x: float, y: float, z: float, p: Params) -> float:
+    """`scene_distance` without the material."""
     return scene_distance(x, y, z, p)[0]
 
 
 @kernel
 def _fill(grid: Grid, first: npt.NDArray[np.int64], last: npt.NDArray[np.int64], p: Params) -> None:
-    """Sample the field on nodes [first, last): exactly near surfaces, between coarse nodes elsewhere."""
+    """Sample the field on nodes [first, last): exactly near surfaces, interpolated between coarse nodes
+    elsewhere."""
     for i in range(first[0], last[0], 4):
         for j in range(first[1], last[1], 4):
             for k in range(first[2], last[2], 4):
@@ -91,7 +94,7 @@ def _fill(grid: Grid, first: npt.NDArray[np.int64], last: npt.NDArray[np.int64],
 def _classify(
     grid: Grid, kinds: Kinds, first: npt.NDArray[np.int64], last: npt.NDArray[np.int64], p: Params
 ) -> None:
-    """Note of every cell at a surface what it is made of, and whether the grid is as good as the field."""
+    """Store each surface cell's material, or ROUGH where the grid does not resolve the field."""
     for i in range(first[0], last[0] - 1):
         for j in range(first[1], last[1] - 1):
             for k in range(first[2], last[2] - 1):
@@ -115,14 +118,14 @@ def _classify(
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """The sampled field, and per cell the material where the samples suffice, else `ROUGH`."""
+    """The sampled field, and for each cell the material where the samples suffice, else ROUGH."""
 
     grid: Grid
     kinds: Kinds
 
 
 def sample_scene(p: Params) -> Field:
-    """The whole field."""
+    """Sample the whole field of `p`."""
     field = Field(np.zeros(NODES, np.float32), np.full(NODES, ROUGH, np.uint8))
     first, last = np.zeros(3, np.int64), np.array(NODES)
     _fill(field.grid, first, last, p)
@@ -131,7 +134,7 @@ def sample_scene(p: Params) -> Field:
 
 
 def resampled(field: Field, box: Box, p: Params) -> Field:
-    """A copy in which the field of `p` is sampled anew inside `box` (three spans)."""
+    """A copy in which the field of `p` is sampled again inside `box` (spans of x, y, z)."""
     low, high = [], []
     for (near, far), start, nodes in zip(box, LOW, NODES, strict=True):
         low.append(max(int((near - start) / CELL) // COARSE * COARSE, 0))
@@ -145,7 +148,7 @@ def resampled(field: Field, box: Box, p: Params) -> Field:
 
 @kernel
 def distance_at(x: float, y: float, z: float, grid: Grid) -> float:
-    """The sampled field, between nodes linearly."""
+    """The sampled field, interpolated linearly."""
     u = min(max((x + 1.584) / 0.022, 0.0), 143.999)
     v = min(max((y + 2.2) / 0.022, 0.0), 159.999)
     w = min(max((z + 1.1) / 0.022, 0.0), 103.999)
@@ -162,7 +165,8 @@ def distance_at(x: float, y: float, z: float, grid: Grid) -> float:
 
 @kernel
 def soft_normal(x: float, y: float, z: float, scale: float, grid: Grid) -> tuple[float, float, float]:
-    """The field's gradient over a neighbourhood of `scale`: a larger one is a softer surface."""
+    """Unit gradient of the sampled field over a neighbourhood of `scale`; a larger one smooths the
+    surface."""
     nx = distance_at(x + scale, y, z, grid) - distance_at(x - scale, y, z, grid)
     ny = distance_at(x, y + scale, z, grid) - distance_at(x, y - scale, z, grid)
     nz = distance_at(x, y, z + scale, grid) - distance_at(x, y, z - scale, grid)
@@ -172,7 +176,7 @@ def soft_normal(x: float, y: float, z: float, scale: float, grid: Grid) -> tuple
 
 @kernel
 def normal_at(x: float, y: float, z: float, scale: float, p: Params) -> tuple[float, float, float]:
-    """The exact field's gradient."""
+    """Unit gradient of the exact field over `scale`."""
     a = exact_at(x + scale, y - scale, z - scale, p)
     b = exact_at(x - scale, y - scale, z + scale, p)
     c = exact_at(x - scale, y + scale, z - scale, p)
@@ -189,8 +193,8 @@ def march(
 ) -> tuple[float, int, bool]:  # fmt: skip
     """Follow a ray from (0, oy, oz).
 
-    Returns the length to the surface, its material, and whether it lies in a cell whose samples suffice;
-    or (-1, -1, False).
+    Returns the distance to the surface, its material, and whether its cell's samples suffice; (-1, -1, False)
+    for a miss.
     """
     t = near
     for _ in range(160):
@@ -237,7 +241,7 @@ def soft_shadow(
 
 @kernel
 def occlusion(x: float, y: float, z: float, nx: float, ny: float, nz: float, grid: Grid) -> float:
-    """Ambient light that reaches a point: 1 in the open, 0 in a crevice."""
+    """Share of the ambient light that reaches a point: 1 in the open, 0 in a crevice."""
     blocked, weight = 0.0, 1.0
     for i in range(5):
         h = 0.02 + 0.075 * i
@@ -246,18 +250,19 @@ def occlusion(x: float, y: float, z: float, nx: float, ny: float, nz: float, gri
     return min(max(1 - 1.35 * blocked, 0.0), 1.0)
 
 
-LOW, HIGH = (-1.6, -2.6, -1.6), (1.6, 1.6, 1.6)
-CELLS = (72, 96, 72)
+HAIR_LOW, HAIR_HIGH = (-1.6, -2.6, -1.6), (1.6, 1.6, 1.6)
+HAIR_CELLS = (72, 96, 72)
 
 
 def empty_density() -> Array:
+    """The density of no hair: a grid too small to be sampled."""
     return np.zeros((4, 4, 4))
 
 
 def hair_density(strands: Array) -> Array:
-    """Strands (n, points, 3) -> density on a grid of `CELLS`, 0..5."""
+    """Strands (n, points, 3) -> density on a grid of HAIR_CELLS, 0..5."""
     points = strands.reshape(-1, 3)
-    counts, _ = np.histogramdd(points, bins=CELLS, range=list(zip(LOW, HIGH, strict=True)))
+    counts, _ = np.histogramdd(points, bins=HAIR_CELLS, range=list(zip(HAIR_LOW, HAIR_HIGH, strict=True)))
     density = _blur3(counts)
     level = np.percentile(density[density > density.max() * 0.02], 85)
     return np.asarray(np.clip(density / level * 2.6, 0, 5))

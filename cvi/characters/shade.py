@@ -1,7 +1,7 @@
-"""Light on a surface point, in linear light.
+"""Shading of a surface point, in linear light.
 
-Skin uses one normal per colour channel, taken from the distance field at different scales: red light
-travels furthest under the skin, so it sees the softest surface. That is most of what makes it skin.
+Skin has one normal per colour channel, taken from the distance field at different scales: red light travels
+furthest under the skin, so it is shaded by the smoothest surface.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ def highlight(
 
 @kernel
 def ambient_light(y: float, nx: float, ny: float, nz: float, p: Params, lights: Array) -> Colour:
-    """Sky from above, ground from below, and light thrown up by the clothes onto throat and jaw."""
+    """Light of the sky from above, of the ground from below, and reflected by the clothes onto throat and
+    jaw."""
     up, around = 0.5 + 0.5 * ny, lights[4]
     bounce = 1.5 * max(-0.75 * ny + 0.35 * nz, 0.0) * step(0.1, -1.2, y)
     return (
@@ -80,9 +81,9 @@ def ambient_light(y: float, nx: float, ny: float, nz: float, p: Params, lights: 
 
 @kernel
 def rim_share(x: float, y: float, z: float, eye: float, p: Params) -> float:
-    """How much of the lamps behind the head reaches a point, 0..1; `eye` is how far from the eye it lies.
+    """Share of the lamps behind the head that reaches a point, 0..1; `eye`: its distance from the eye.
 
-    None of it gets to the lips and the lids, whose small ridges the sampled field does not know to shadow.
+    Little of it reaches lips and lids, whose small ridges the sampled field does not resolve for shadows.
     """
     if z < 0.3:
         return 1.0
@@ -95,6 +96,7 @@ def shade_skin(
     x: float, y: float, z: float, dx: float, dy: float, dz: float, plain: bool,
     p: Params, grid: Grid, hair: Array, lights: Array, start: float,
 ) -> Colour:  # fmt: skip
+    """Linear colour of skin at a point seen along d; parameters as in `shade`."""
     eye = math.sqrt((abs(x) - p.eye_x) ** 2 + (y - p.eye_y) ** 2) if z > 0.2 else 9.0
     if plain and eye > 0.36:  # folds of the lids are finer than the grid's cells
         nx, ny, nz = soft_normal(x, y, z, CELL, grid)
@@ -243,8 +245,8 @@ def shade_solid(
 def shade_eye(
     x: float, y: float, z: float, p: Params, grid: Grid, hair: Array, lights: Array, start: float
 ) -> Colour:
-    """A white eyeball under lamps and lids (mode 3: the live renderer multiplies sclera and iris into it),
-    or the whole eye looking ahead (mode 0)."""
+    """By `eye_mode`: 0 the whole eye looking ahead, 1 black, 2 white, 3 a white eyeball lit by lamps and
+    shaded by lids, by which the live renderer multiplies sclera and iris."""
     if p.eye_mode == 1.0:
         return 0.0, 0.0, 0.0
     if p.eye_mode == 2.0:
@@ -289,7 +291,8 @@ def shade(
     x: float, y: float, z: float, dx: float, dy: float, dz: float, material: int, plain: bool,
     p: Params, grid: Grid, hair: Array, lights: Array, start: float,
 ) -> Colour:  # fmt: skip
-    """Linear colour of the surface point (x, y, z) seen along d; `plain` as `march` found it."""
+    """Linear colour of the surface point (x, y, z) seen along d; `plain`: its cell's samples suffice
+    (`march`)."""
     if material == SKIN:
         return shade_skin(x, y, z, dx, dy, dz, plain, p, grid, hair, lights, start)
     if material == EYE:

@@ -1,7 +1,5 @@
-"""Bones and flesh of the head without its features: cranium, face, jaw, ears.
-
-Head units: chin near y = -1, top of the skull near 1.05, x to the viewer's right, z to the camera.
-"""
+"""The head without eyes and mouth: cranium, face, jaw, ears, nose. Head units as in the package's
+description."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ JAW_DROP = 0.20  # head units the chin falls at a jaw of 1
 
 @kernel
 def jaw_share(y: float, z: float) -> float:
-    """How much of the jaw's drop a point takes: the chin all, the corner of the jaw next to nothing."""
+    """Share of the jaw's drop at a point: 1 at the chin, nearly 0 at the corner of the jaw."""
     return step(-0.42, -0.95, y) * step(-0.12, 0.52, z)
 
 
@@ -22,7 +20,7 @@ def jaw_share(y: float, z: float) -> float:
 def skull(x: float, sx: float, y: float, z: float, p: Params) -> float:
     """Distance to the head without ears, nose, eyes and lips; `sx` is |x| without its kink."""
     share = p.jaw * jaw_share(y, z)
-    qy, qz = y + JAW_DROP * share, z + 0.06 * share  # the jaw opens by bending space, so no seam
+    qy, qz = y + JAW_DROP * share, z + 0.06 * share  # the jaw opens by warping space, which leaves no seam
     width, jaw_width = p.face_width, p.jaw_width * p.face_width
     chin_y = -0.56 - 0.34 * p.face_length
     d = ellipsoid(x, y - 0.22, z + 0.14, 0.705 * width, 0.80 * p.forehead + 0.02, 0.87)
@@ -40,7 +38,7 @@ def skull(x: float, sx: float, y: float, z: float, p: Params) -> float:
         capsule(sx, y, z, 0.47 * width, -0.15, 0.36, 0.655 * width, -0.04, -0.08, 0.06, 0.06),
         0.19,
     )
-    # mandible: body from chin to corner, then up to the ear; without it the head is a lollipop
+    # mandible: body from chin to corner, then up to the ear
     corner_x, corner_y = (0.385 + 0.055 * p.jaw_angle) * jaw_width, -0.58 - 0.06 * p.face_length
     d = smooth_min(
         d,

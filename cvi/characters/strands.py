@@ -1,4 +1,5 @@
-"""Strands: grown along a direction field, clumped round guides, lit after Kajiya and Kay, drawn by depth."""
+"""Hair strands: grown along a direction field, clumped around guides, lit (Kajiya & Kay 1989), drawn by
+depth."""
 
 from __future__ import annotations
 
@@ -17,12 +18,13 @@ Pull = Callable[[Array, float], Array]
 
 
 def smooth(a: float, b: float, x: Array) -> Array:
-    """Smoothstep over an array."""
+    """Smoothstep of an array: 0 at `a`, 1 at `b`."""
     t = np.clip((x - a) / (b - a), 0, 1)
     return np.asarray(t * t * (3 - 2 * t))
 
 
 def unit(v: Array) -> Array:
+    """Vectors (..., 3) scaled to length one."""
     return np.asarray(v / (np.linalg.norm(v, axis=-1, keepdims=True) + 1e-9))
 
 
@@ -59,7 +61,12 @@ def grow(
     roots: Array, heading: Array, points: int, stride: Array, clearance: Array, pull: Pull, stiff: float,
     grid: Grid,
 ) -> Array:  # fmt: skip
-    """Walk every root for `points` steps, keeping off the skin by `clearance`. Returns (n, points, 3)."""
+    """Strands (n, points, 3) from `roots` (n, 3), walked in steps of `stride` (n,), `clearance` (n,) off the
+    skin.
+
+    `heading` (n, 3): first direction; `pull(here, t)`: direction wanted at a point, t 0..1 along the strand;
+    `stiff` 0..1: how much of its direction a strand keeps at each step.
+    """
     here, heading = roots.copy(), heading.copy()
     walked = [here.copy()]
     for number in range(points - 1):
@@ -95,7 +102,8 @@ def clump(
     turns: float,
     frizz: float,
 ) -> tuple[Array, npt.NDArray[np.int64]]:
-    """Draw strands to their nearest guide, which may curl. Returns the strands and each one's guide."""
+    """Pull strands towards their nearest guide, which may curl. Returns the strands and the guide of each
+    (n,)."""
     n, points, _ = strands.shape
     roots = strands[:, 0]
     chosen = rng.choice(n, guides, replace=False)
@@ -237,8 +245,8 @@ def prepare(
 ) -> StrandSegments:  # fmt: skip
     """Project strands (n, points, 3) for a 2 x 2 supersampled rectangle.
 
-    width_px: in pixels of the 1280 x 720 picture. `nearer` moves strands towards the camera, so that the
-    skin they lie on does not swallow them.
+    `width_px`: pixels of the 1280 x 720 picture; `nearer`: head units towards the camera, so that the skin
+    they lie on does not hide them.
     """
     n, points, _ = strands.shape
     x, y, z = project(strands)

@@ -1,4 +1,4 @@
-"""A character in front of the camera: hair grown and lit once, then photographed in many poses."""
+"""A character in front of the camera: hair is grown and lit once, then many poses are rendered."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EYES_ONLY = {"lid_left", "lid_right", "eye_mode", "gaze_x", "gaze_y", "squint"}
 
 
 class Subject:
-    """`picture` may be called again and again; it uses `threads` threads."""
+    """Renders one character in any pose, with `threads` threads."""
 
     def __init__(self, character: Character, threads: int = 2) -> None:
         self.character = character
@@ -41,7 +41,7 @@ class Subject:
         look = character.look
         self._hair: tuple[Array, Array, Array] | None = None
         self._prepared: dict[tuple[Rect, float], StrandSegments] = {}
-        self._fog = empty_density()
+        self._volume = empty_density()
         if character.hair.count > 0:
             bare = make_params({**character.shape, "glasses": 0.0, "earrings": 0.0, **_EARS_FLAT})
             strands, guide = make_hair(character.hair, bare, sample_scene(bare).grid)
@@ -51,9 +51,9 @@ class Subject:
             if look.grey > 0:
                 white = rng.uniform(size=len(strands)) < look.grey
                 tint[white] *= 3.2
-            self._fog = hair_density(strands)
+            self._volume = hair_density(strands)
             colour = light_strands(
-                strands, self._fog, self.lights, np.array(look.colour), tint,
+                strands, self._volume, self.lights, np.array(look.colour), tint,
                 look.root, None if look.tip is None else np.array(look.tip), look.gloss, look.thick,
             )  # fmt: skip
             roots = strands[:, 0]
@@ -63,7 +63,7 @@ class Subject:
     def picture(
         self, rect: Rect, pose: Mapping[str, float], scale: float = 1.0, glasses: bool = True
     ) -> tuple[Image, Array]:
-        """Photograph a rectangle, `scale` pixels for one of the 1280 x 720 picture.
+        """Render a rectangle, `scale` pixels for one of the 1280 x 720 picture.
 
         Returns linear premultiplied RGBA (h, w, 4) and the view distance (h, w), FAR where nothing is.
         """
@@ -71,9 +71,8 @@ class Subject:
         if not glasses:
             shape["glasses"] = 0.0
         p = make_params(shape, pose)
-        image, depth = render_rectangle(
-            PosedScene(p, self._posed(p, pose, glasses), self._fog, self.lights), rect, self._threads, scale
-        )
+        scene = PosedScene(p, self._posed(p, pose, glasses), self._volume, self.lights)
+        image, depth = render_rectangle(scene, rect, self._threads, scale)
         for segments in self._strands(rect, p, scale):
             if p["eye_mode"] >= 2:
                 segments = replace(segments, colour=np.zeros_like(segments.colour))
@@ -100,7 +99,9 @@ class Subject:
         bare["glasses"] = 0.0  # brows grow on skin, not on a rim before it
         strands, opacity = make_brows(character.brows, bare)
         vary = np.random.default_rng(0).uniform(0.7, 1.3, (len(strands), 1)) * np.ones(3)
-        colour = light_strands(strands, self._fog, self.lights, tint, vary, 0.9, None, (0.15, 0.2), 0.6)
+        colour = light_strands(
+            strands, self._volume, self.lights, tint, vary, 0.9, None, (0.15, 0.2), 0.6
+        )
         yield prepare(rect, strands, colour, character.brows.width_px, 0.75 * opacity, 0.02, scale)
         if character.beard.count > 0:
             strands, opacity = make_beard(character.beard, p)
@@ -108,7 +109,9 @@ class Subject:
             vary = rng.uniform(0.75, 1.20, (len(strands), 1)) * np.ones(3)
             vary[rng.uniform(size=len(vary)) < character.beard.grey] *= 4.0
             tint = np.array(look.beard or look.brow or look.colour)
-            colour = light_strands(strands, self._fog, self.lights, tint, vary, 0.5, None, (0.25, 0.3), 0.6)
+            colour = light_strands(
+                strands, self._volume, self.lights, tint, vary, 0.5, None, (0.25, 0.3), 0.6
+            )
             colour = colour * np.linspace(0.60, 0.95, strands.shape[1])[None, :, None]
             yield prepare(rect, strands, colour, character.beard.width_px, opacity, 0.02, scale)
         for upper in (True, False):

@@ -19,7 +19,7 @@ pytest.importorskip("numba", reason="baking needs the train extra")
 
 from cvi.characters import baker
 from cvi.characters.character import load_character, make_params
-from cvi.characters.generated import invent
+from cvi.characters.generated import generate_parameters
 from cvi.characters.room import KINDS, RoomOptions, make_room
 
 SHIPPED = Path(__file__).parents[2] / "replicas"
@@ -49,14 +49,14 @@ def test_shipped_people_differ() -> None:
 
 
 def test_the_same_seed_is_the_same_person() -> None:
-    assert invent(5) == invent(5)
-    assert len({yaml.safe_dump(invent(seed)) for seed in range(40)}) == 40
+    assert generate_parameters(5) == generate_parameters(5)
+    assert len({yaml.safe_dump(generate_parameters(seed)) for seed in range(40)}) == 40
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_an_invented_person_can_be_baked(seed: int, tmp_path: Path) -> None:
     path = tmp_path / "character.yaml"
-    path.write_text(yaml.safe_dump(invent(seed)))
+    path.write_text(yaml.safe_dump(generate_parameters(seed)))
     character = load_character(path)
     p = make_params(character.shape)
     assert 0.85 <= p["face_width"] <= 1.1 and 0.3 <= p["lid_open"] <= 0.45
@@ -65,8 +65,8 @@ def test_an_invented_person_can_be_baked(seed: int, tmp_path: Path) -> None:
 
 def test_a_relative_takes_after_the_one_named() -> None:
     june = yaml.safe_load((find_replica("june") / "character.yaml").read_text())
-    kin, stranger = invent(1, "june"), invent(1)
-    assert kin != invent(2, "june")
+    kin, stranger = generate_parameters(1, "june"), generate_parameters(1)
+    assert kin != generate_parameters(2, "june")
     assert kin["look"] == june["look"] != stranger["look"]
     for name in ("jaw_width", "nose_width", "face_width"):
         assert kin["shape"][name] == pytest.approx(june["shape"].get(name, 1.0), rel=0.2)
@@ -74,7 +74,7 @@ def test_a_relative_takes_after_the_one_named() -> None:
 
 def test_nobody_takes_after_a_stranger() -> None:
     with pytest.raises(MissingError, match="There is no replica 'nobody'"):
-        invent(1, "nobody")
+        generate_parameters(1, "nobody")
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
