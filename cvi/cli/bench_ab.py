@@ -44,7 +44,7 @@ def ab(
     from rich.console import Console
 
     from cvi.bench.ab import measure_peers
-    from cvi.bench.report.page import REPORT_NAME, write_report
+    from cvi.bench.report.page import report_line
     from cvi.bench.run_store import RUN_NAME, RunRecorder
     from cvi.bench.tables import print_latency_run
 
@@ -58,12 +58,12 @@ def ab(
         )
         run = asyncio.run(measure_peers(setups, blocks, recorder, ready_s=ready_s, progress=status.update))
     folder = recorder.folder
-    page, _ = write_report([(folder, run)], folder / REPORT_NAME)
+    report = report_line(folder, run)
     if json:
         typer.echo((folder / RUN_NAME).read_text(encoding="utf-8"), nl=False)
         return
     print_latency_run(run, Console(highlight=False))
-    typer.echo(f"Report  {page}")
+    typer.echo(report)
 
 
 def _setups(peers: list[str], out_hz: int) -> list[PeerSetup]:

@@ -37,7 +37,7 @@ def soak(
     """
     from rich.console import Console
 
-    from cvi.bench.report.page import REPORT_NAME, write_report
+    from cvi.bench.report.page import report_line
     from cvi.bench.run_store import RUN_NAME, RunRecorder
     from cvi.bench.soak.soaked_process import SoakOptions
     from cvi.bench.soak.trend import growing_series, judge_series
@@ -80,13 +80,13 @@ def soak(
     folder = recorder.folder
     with _progress_bar(minutes * 60, Console(stderr=True, highlight=False)) as show:
         run = soak(options, recorder, show)
-    page, _ = write_report([(folder, run)], folder / REPORT_NAME)
+    report = report_line(folder, run)
     verdicts = judge_series(run.series, run.duration_s)
     if json:
         typer.echo((folder / RUN_NAME).read_text(encoding="utf-8"), nl=False)
     else:
         print_soak(run, verdicts, Console(highlight=False))
-        typer.echo(f"Report  {page}")
+        typer.echo(report)
     if growing_series(verdicts):
         raise typer.Exit(1)
 
