@@ -34,7 +34,7 @@ async def test_a_film_of_ours_is_exact(tmp_path: Path, monkeypatch: pytest.Monke
     assert abs(found["end_ms"]) < 40
 
 
-def test_what_is_wrong_is_told() -> None:
+def test_faults_of_time_stamps_are_measured() -> None:
     late = FilmTimestamps(tuple(k / 25 + (0.001 if k > 50 else 0.0) for k in range(100)), (0, 0, 1024, 0), 0.02, 4.0)
     found = figures(late, 4.04)
     assert found["stamp_error_ms"] == pytest.approx(1.0)
@@ -43,7 +43,7 @@ def test_what_is_wrong_is_told() -> None:
     assert found["end_ms"] == pytest.approx(0.0, abs=1e-6)
 
 
-def test_a_minute_is_cut_out_whole() -> None:
+def test_a_part_of_a_speech_track_keeps_whole_segments() -> None:
     pcm = np.arange(10 * PLAYED_HZ, dtype=np.int64).astype(np.int16)
     pieces = tuple(TrackSegment(str(k), 2 * k * PLAYED_HZ, PLAYED_HZ) for k in range(5))
     part = cut(SpeechTrack(pcm, pieces), 3.5, 7.5)

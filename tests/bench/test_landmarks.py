@@ -53,7 +53,7 @@ def test_lips_that_part_move_the_lips_alone() -> None:
     assert opening_steps(landmarks).sum() == pytest.approx(6.0, abs=0.02)
 
 
-def test_blinks_cuts_and_lost_faces_are_no_leaps() -> None:
+def test_blinks_cuts_and_lost_faces_are_no_jumps() -> None:
     landmarks = face()
     for upper in (159, 386):
         landmarks.points[5:7, upper, 1] += 8
@@ -65,7 +65,7 @@ def test_blinks_cuts_and_lost_faces_are_no_leaps() -> None:
     assert steady_moves(landmarks)[steps].max() < 1e-5
 
 
-def test_what_is_no_film_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_film_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no film")
     with pytest.raises(UsageError):
         measure_film(tmp_path / "text.mp4", 5.0)

@@ -10,11 +10,10 @@ from cvi.bench.layers.barge_in import barge_in_variant, react, voice_reaction
 from cvi.bench.layers.decisions import (
     Decision,
     HeardTurns,
-    _costs,
     area_under_curve,
     decide,
+    delays_s,
     fit_notes,
-    gives_floor_after,
     logistic,
     operating_points,
     probability,
@@ -70,7 +69,7 @@ def test_computing_takes_the_time_it_took_and_waiting_none():
     assert 0 < between < after <= computed + 1e-9, "one thread does one thing at a time"
 
 
-def test_a_machine_without_limits():
+def test_with_slowness_zero_computing_takes_no_time():
     async def main():
         import asyncio
 
@@ -119,6 +118,12 @@ def decision(is_end, *pauses, group="g", start_s=1.0):
     return Decision("r", "s", group, is_end, start_s, pauses)
 
 
+def delay_of(decision, rule):
+    """How long after a silence the rule gives the floor away; None when it does not."""
+    (at,) = delays_s([decision], rule)[0]
+    return float(at) if np.isfinite(at) else None
+
+
 def test_pauses_are_given_to_the_silence_they_overlap_most():
     silences = (Silence(1.0, 1.6, False), Silence(3.0, None, True))
     turn = LabelledTurn("t", "s", "t", silences, lambda: np.zeros(1, np.int16))
@@ -131,41 +136,40 @@ def test_pauses_are_given_to_the_silence_they_overlap_most():
 
 def test_the_shipped_rule_is_patience_by_probability():
     sure = decision(True, pause(1.0, words=0.95))
-    after = gives_floor_after(sure, program_rule("words", LIMITS))
+    after = delay_of(sure, program_rule("words", [LIMITS]))
     assert after == pytest.approx(LIMITS.patience_sure_s, abs=0.033) and after >= LIMITS.patience_sure_s
-    unsure = gives_floor_after(decision(True, pause(1.0, words=0.0)), program_rule("words", LIMITS))
+    unsure = delay_of(decision(True, pause(1.0, words=0.0)), program_rule("words", [LIMITS]))
     assert unsure == pytest.approx(LIMITS.patience_unlikely_s, abs=0.033)
-    assert gives_floor_after(decision(False, pause(1.0, 1.2, words=0.95)), program_rule("words", LIMITS)) is None
-    assert gives_floor_after(decision(False, pause(1.0, 1.5, words=0.95)), program_rule("words", LIMITS)) is not None
+    assert delay_of(decision(False, pause(1.0, 1.2, words=0.95)), program_rule("words", [LIMITS])) is None
+    assert delay_of(decision(False, pause(1.0, 1.5, words=0.95)), program_rule("words", [LIMITS])) is not None
 
 
 def test_a_late_judge_delays_and_free_computing_does_not():
     slow = pause(1.0, words=0.95)
     slow.words_s = 1.9
-    late = gives_floor_after(decision(True, slow), program_rule("words", LIMITS))
-    free = gives_floor_after(decision(True, slow), program_rule("words", LIMITS, computing=False))
+    late = delay_of(decision(True, slow), program_rule("words", [LIMITS]))
+    free = delay_of(decision(True, slow), program_rule("words", [LIMITS], computing=False))
     assert late == pytest.approx(0.9, abs=0.033) and free == pytest.approx(0.25, abs=0.033)
 
 
 def test_the_sweep_waits_for_its_delay_its_judge_or_its_timeout():
     heard = decision(True, pause(1.0, words=0.8))
-    assert gives_floor_after(heard, sweep_rule("words", 0.5, 0.4, 1.0)) == pytest.approx(0.4, abs=0.033)
-    assert gives_floor_after(heard, sweep_rule("words", 0.9, 0.4, 1.0)) == pytest.approx(1.0, abs=0.033)
-    assert gives_floor_after(heard, sweep_rule("silence", 0.5, 0.4, 0.6)) == pytest.approx(0.6, abs=0.033)
+    assert delay_of(heard, sweep_rule("words", [(0.5, 0.4, 1.0)])) == pytest.approx(0.4, abs=0.033)
+    assert delay_of(heard, sweep_rule("words", [(0.9, 0.4, 1.0)])) == pytest.approx(1.0, abs=0.033)
+    assert delay_of(heard, sweep_rule("silence", [(0.5, 0.4, 0.6)])) == pytest.approx(0.6, abs=0.033)
 
 
-@pytest.mark.parametrize("arm", ["silence", "words", "both"])
-def test_the_sweep_is_the_rule_for_many_policies_at_once(arm):
-    policies = [(t, d, o) for t in (0.1, 0.6, 0.97) for d in (0.0, 0.3, 0.7) for o in (0.2, 0.65, 1.5)]
+@pytest.mark.parametrize("judge", ["silence", "words", "both"])
+def test_many_settings_at_once_give_what_each_gives_alone(judge):
+    settings = [(t, d, o) for t in (0.1, 0.6, 0.97) for d in (0.0, 0.3, 0.7) for o in (0.2, 0.65, 1.5)]
     rng = np.random.default_rng(8)
     for k in range(20):
         first = pause(1.0 + rng.uniform(-0.1, 0.1), 1.0 + rng.uniform(0.2, 1.5), rng.random(), rng.random())
         last = pause(2.6, None if k % 2 else 3.0, rng.random(), rng.random())
         heard = decision(k % 2 == 1, first, last)
-        costs = _costs(heard, arm, np.array(policies))
-        after = [gives_floor_after(heard, sweep_rule(arm, *policy)) for policy in policies]
-        one_by_one = [float(t is not None) if k % 2 == 0 else 4.0 if t is None else t for t in after]
-        assert costs == pytest.approx(one_by_one)
+        at_once = delays_s([heard], sweep_rule(judge, settings))[:, 0]
+        one_by_one = [delays_s([heard], sweep_rule(judge, [one]))[0, 0] for one in settings]
+        assert at_once.tolist() == one_by_one
 
 
 def many(separated: bool) -> list[Decision]:
@@ -181,7 +185,7 @@ def many(separated: bool) -> list[Decision]:
     return found
 
 
-def test_a_judge_that_knows_beats_silence_and_one_that_guesses_does_not():
+def test_a_perfect_judge_beats_silence_and_a_guessing_one_does_not():
     knowing = many(separated=True)
     silence, words = operating_points(knowing, "silence"), operating_points(knowing, "words")
     assert silence.cuts_at_300.value == 1.0 and words.cuts_at_300.value == 0.0
@@ -193,13 +197,13 @@ def test_a_judge_that_knows_beats_silence_and_one_that_guesses_does_not():
     assert operating_points(guessing, "words").delay_at_5.value > 0.5
 
 
-def test_no_figure_without_both_kinds():
+def test_operating_points_need_holds_and_ends():
     holds = [decision(False, pause(1.0, 1.5, words=0.5))]
     assert operating_points(holds, "words").delay_at_5 is None
     assert area_under_curve(holds, "words") is None
 
 
-def test_both_witnesses_are_blended_when_both_have_spoken():
+def test_both_judges_are_blended_when_both_have_scored():
     heard = pause(1.0, words=0.5, voice=0.9)
     heard.voice_s = 1.6
     assert probability(heard, "both") == (blend(0.5, 0.9), 1.6)
@@ -209,7 +213,7 @@ def test_both_witnesses_are_blended_when_both_have_spoken():
     assert blend(0.4, 0.05) < blend(0.4, 0.5) < blend(0.4, 0.99) < blend(0.9, 0.99)
 
 
-def test_variants_hold_what_was_decided():
+def test_variants_have_the_figures_of_their_judge():
     heard = HeardTurns(many(separated=True), [pause(2.0, 2.05, words=0.9), pause(3.0, 9.0, words=0.9)])
     names = {"vad": "v", "stt": "s", "llm": "l", "turns": "none"}
     silence, words = turn_variants(heard, LIMITS, names)
@@ -227,7 +231,7 @@ def test_variants_hold_what_was_decided():
 # -- fitting ----------------------------------------------------------------------------------------
 
 
-def test_a_fit_finds_what_the_data_hold():
+def test_logistic_regression_finds_the_weights_of_its_data():
     rng = np.random.default_rng(2)
     x = np.stack([rng.normal(0, 2, 4000), np.ones(4000)], axis=1)
     y = (rng.random(4000) < 1 / (1 + np.exp(-(1.5 * x[:, 0] - 0.5)))).astype(float)
@@ -288,7 +292,7 @@ def silent_rooms(monkeypatch):
     )
 
 
-def test_every_pause_is_heard_whatever_would_have_been_decided(silent_rooms):
+def test_every_pause_is_heard_because_the_floor_is_never_given_away(silent_rooms):
     vocabulary, model = Vocabulary(), FakeTurnModel()
     sound = spoken(vocabulary, 0.5, "tell me about the", 0.8, "old sea", 1.9, "please")
     heard = run_simulated(hear_pauses(sound, engines(vocabulary, model)))
@@ -300,7 +304,7 @@ def test_every_pause_is_heard_whatever_would_have_been_decided(silent_rooms):
     assert model.lengths[0] == pytest.approx(1.0 + 0.5 + 0.1, abs=0.1), "the turn so far, and its lead"
 
 
-def test_labels_meet_what_was_heard(silent_rooms):
+def test_a_labelled_turn_is_heard_and_decided(silent_rooms):
     vocabulary = Vocabulary()
     sound = spoken(vocabulary, 0.5, "could you tell me about the", 0.8, "sea")
     turn = LabelledTurn("t", "s", "t", (Silence(2.0, 2.8, False), Silence(3.05, None, True)), lambda: sound)
@@ -335,7 +339,7 @@ def test_a_monologue_goes_on_until_somebody_speaks(silent_rooms):
     assert loud[PLAYED_HZ // 2 :].all() and not conversation.times(BargeIn)
 
 
-def test_reactions_at_the_ear(silent_rooms):
+def test_reactions_to_overlaps_are_read_from_the_sound(silent_rooms):
     vocabulary = Vocabulary()
     overlaps = [
         Overlap("stop", "s", 2.0, True, lambda: spoken(vocabulary, 2.0, "stop stop stop", 1.0)),

@@ -77,7 +77,7 @@ def test_a_film_that_does_what_was_asked() -> None:
 
 
 @pytest.mark.parametrize("frames", [1, 2])
-def test_a_late_picture_is_told_and_so_is_late_sound(frames: int) -> None:
+def test_late_pictures_and_late_sound_are_measured(frames: int) -> None:
     assert value(measured(late_frames=frames), "av_offset_ms") == pytest.approx(40 * frames, abs=8)
     assert value(measured(late_sound_s=0.03), "av_offset_ms") == pytest.approx(-30, abs=8)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import reduce
 from itertools import product
 
 import numpy as np
@@ -44,9 +45,9 @@ _LIKELY_S = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
 _UNLIKELY_S = (0.8, 1.0, 1.2, 1.4, 1.7, 2.0)
 
 Floats = npt.NDArray[np.float64]
-FloorRule = Callable[[HeardPause], float | None]
-"""When a rule gives the floor away in a pause, seconds in the recording, if speech does not go on; None:
-never."""
+FloorRule = Callable[[HeardPause], Floats]
+"""When each of n settings of a rule gives the floor away in a pause, (n,), seconds in the recording, if
+speech does not go on; infinity: never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,53 +126,63 @@ def probability(pause: HeardPause, judge: str) -> tuple[float, float] | None:
     return {"words": words, "voice": voice}.get(judge)
 
 
-def program_rule(judge: str, thresholds: TurnThresholds, *, computing: bool = True) -> FloorRule:
+def program_rule(judge: str, thresholds: Sequence[TurnThresholds], *, computing: bool = True) -> FloorRule:
     """The program's own rule: patience by probability. `computing` False: as if judging took no time."""
 
-    def rule(pause: HeardPause) -> float | None:
+    def rule(pause: HeardPause) -> Floats:
         judged = probability(pause, judge)
         if judged is None:
-            return None
-        ready_s = judged[1] if computing else pause.known_s
-        return _next_hop(max(pause.speech_end_s + thresholds.patience_s(judged[0]), ready_s))
+            return np.full(len(thresholds), np.inf)
+        patience_s = np.array([one.patience_s(judged[0]) for one in thresholds])
+        return np.maximum(pause.speech_end_s + patience_s, judged[1] if computing else pause.known_s)
 
     return rule
 
 
-def sweep_rule(judge: str, threshold: float, delay_s: float, timeout_s: float) -> FloorRule:
-    """eot-bench's rule; the judge "silence" knows the timeout alone."""
+def sweep_rule(judge: str, settings: Sequence[tuple[float, float, float]]) -> FloorRule:
+    """eot-bench's rule at settings (threshold, delay s, timeout s); the judge "silence" knows the timeout
+    alone."""
+    threshold, delay_s, timeout_s = np.array(settings).T
 
-    def rule(pause: HeardPause) -> float | None:
-        late_s = pause.speech_end_s + timeout_s
+    def rule(pause: HeardPause) -> Floats:
+        at_s = pause.speech_end_s + timeout_s
         judged = None if judge == "silence" else probability(pause, judge)
-        if judged is not None and judged[0] >= threshold:
-            late_s = min(late_s, max(pause.speech_end_s + delay_s, judged[1]))
-        return _next_hop(max(late_s, pause.known_s))
+        if judged is not None:
+            early_s = np.maximum(pause.speech_end_s + delay_s, judged[1])
+            at_s = np.where(judged[0] >= threshold, np.minimum(at_s, early_s), at_s)
+        return np.asarray(np.maximum(at_s, pause.known_s), np.float64)
 
     return rule
 
 
-def gives_floor_at(pause: HeardPause, rule: FloorRule) -> float | None:
-    """When the rule gives the floor away in a pause; None when speech goes on before."""
-    at_s = rule(pause)
-    return at_s if at_s is not None and at_s < _or_endless(pause.resumed_s) else None
+def gives_floor_at(pause: HeardPause, rule: FloorRule) -> Floats:
+    """When each setting of a rule gives the floor away in a pause, (n,); infinity when speech goes on before.
+
+    Decisions are made when a hop of the voice detector is over.
+    """
+    at_s = np.ceil(rule(pause) / VAD_HOP_S - 1e-6) * VAD_HOP_S
+    return np.where(at_s < _or_endless(pause.resumed_s), at_s, np.inf)
 
 
-def gives_floor_after(decision: Decision, rule: FloorRule) -> float | None:
-    """How long after a labelled silence began the rule gives the floor away; None when it does not."""
-    times = (gives_floor_at(pause, rule) for pause in decision.pauses)
-    return next((at_s - decision.start_s for at_s in times if at_s is not None), None)
+def delays_s(decisions: Sequence[Decision], rule: FloorRule) -> Floats:
+    """How long after each silence began the floor is given away, (n settings, decisions); infinity: it is
+    not."""
+    rows = [
+        reduce(np.minimum, (gives_floor_at(pause, rule) for pause in decision.pauses), np.array([np.inf]))
+        - decision.start_s
+        for decision in decisions
+    ]
+    return np.stack(np.broadcast_arrays(*rows), axis=1) if rows else np.empty((1, 0))
 
 
 def operating_points(decisions: Sequence[Decision], judge: str, seed: int = 0) -> OperatingPoints:
     """Sweep the rules of a judge. Chosen and measured on the same decisions, as eot-bench does it."""
     if len({decision.is_end for decision in decisions}) < 2:
         return OperatingPoints()
-    rules = [(t, d, o) for t, d, o in product(_THRESHOLDS, _DELAYS_S, _TIMEOUTS_S) if d <= o]
+    settings = [(t, d, o) for t, d, o in product(_THRESHOLDS, _DELAYS_S, _TIMEOUTS_S) if d <= o]
     if judge == "silence":
-        rules = [(1.0, 0.0, float(timeout_s)) for timeout_s in np.arange(0.1, 3.01, 0.02)]
-    costs = np.stack([_costs(decision, judge, np.array(rules)) for decision in decisions], axis=1)
-    ends = np.array([decision.is_end for decision in decisions])
+        settings = [(1.0, 0.0, float(timeout_s)) for timeout_s in np.arange(0.1, 3.01, 0.02)]
+    costs, ends = _costs(decisions, sweep_rule(judge, settings))
     cuts, waits = costs[:, ~ends], costs[:, ends]
     draws = [d for d in _draws([x.group for x in decisions], seed) if d[ends].sum() and d[~ends].sum()]
 
@@ -226,8 +237,7 @@ def _patience_note(decisions: Sequence[Decision], judge: str, now: TurnThreshold
         if a <= b <= c
     ]
     policies = [now, *grid]
-    costs = np.array([[_cost(decision, judge, limits) for decision in decisions] for limits in policies])
-    ends = np.array([decision.is_end for decision in decisions])
+    costs, ends = _costs(decisions, program_rule(judge, policies))
     fold = _folds([decision.group for decision in decisions])
     if not ends.any() or ends.all():
         return "Patience: there are not both holds and ends."
@@ -301,13 +311,6 @@ def _best(costs: Floats, ends: npt.NDArray[np.bool_]) -> int:
     return int(np.argmin(waits)) if waits.min() < waits[0] - 1e-9 else 0
 
 
-def _cost(decision: Decision, judge: str, limits: TurnThresholds) -> float:
-    after_s = gives_floor_after(decision, program_rule(judge, limits))
-    if decision.is_end:
-        return GIVE_UP_S if after_s is None else after_s
-    return float(after_s is not None)
-
-
 def _folds(groups: Sequence[str]) -> npt.NDArray[np.int_]:
     """The fold of each item; all of one group are in the same."""
     names = sorted(set(groups))
@@ -317,23 +320,13 @@ def _folds(groups: Sequence[str]) -> npt.NDArray[np.int_]:
 # -- arithmetic -------------------------------------------------------------------------------------
 
 
-def _costs(decision: Decision, judge: str, rules: Floats) -> Floats:
-    """What each rule (threshold, delay, timeout) makes of a silence, as `sweep_rule` and `gives_floor_after`
-    would: for a hold 1 where it is cut, for an end the delay."""
-    threshold, delay_s, timeout_s = rules.T
-    after_s = np.full(len(rules), np.nan)
-    for pause in decision.pauses:
-        at_s = pause.speech_end_s + timeout_s
-        judged = None if judge == "silence" else probability(pause, judge)
-        if judged is not None:
-            early_s = np.maximum(pause.speech_end_s + delay_s, judged[1])
-            at_s = np.where(judged[0] >= threshold, np.minimum(at_s, early_s), at_s)
-        at_s = np.ceil(np.maximum(at_s, pause.known_s) / VAD_HOP_S - 1e-6) * VAD_HOP_S
-        first = np.isnan(after_s) & (at_s < _or_endless(pause.resumed_s))
-        after_s = np.where(first, at_s - decision.start_s, after_s)
-    if decision.is_end:
-        return np.asarray(np.where(np.isnan(after_s), GIVE_UP_S, after_s), np.float64)
-    return np.asarray(~np.isnan(after_s), np.float64)
+def _costs(decisions: Sequence[Decision], rule: FloorRule) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """For each setting of a rule and each hold 1 where it is cut, for each end the delay, (n, decisions); and
+    which decisions are ends."""
+    after_s = delays_s(decisions, rule)
+    ends = np.array([decision.is_end for decision in decisions])
+    waits = np.where(np.isinf(after_s), GIVE_UP_S, after_s)
+    return np.where(ends, waits, np.isfinite(after_s)), ends
 
 
 def _overlap_s(pause: HeardPause, silence: Silence) -> float:
@@ -343,11 +336,6 @@ def _overlap_s(pause: HeardPause, silence: Silence) -> float:
 
 def _or_endless(time_s: float | None) -> float:
     return math.inf if time_s is None else time_s
-
-
-def _next_hop(time_s: float) -> float:
-    """Decisions are made when a hop of the detector is over."""
-    return math.ceil(time_s / VAD_HOP_S - 1e-6) * VAD_HOP_S
 
 
 def _least(values: Floats, allowed: npt.NDArray[np.bool_]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -121,8 +122,9 @@ async def build_stt(choice: EngineChoice, language: str) -> SttEngine:
 
 
 def milliseconds(name: str, label: str, seconds: Iterable[float | None]) -> Figure:
-    """A figure in ms of times in seconds; None is left out."""
-    return Figure(name, label, "ms", tuple(1000 * value for value in seconds if value is not None))
+    """A figure in ms of times in seconds; None and infinity are left out."""
+    values = (1000 * float(value) for value in seconds if value is not None and math.isfinite(value))
+    return Figure(name, label, "ms", tuple(values))
 
 
 def proportion(name: str, label: str, hits: Iterable[bool], *, lower_is_better: bool = True) -> Figure:

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+
 from cvi.bench.layers.decisions import (
     JUDGES,
     Decision,
     HeardTurns,
     area_under_curve,
     decide,
+    delays_s,
     fit_notes,
-    gives_floor_after,
     gives_floor_at,
     operating_points,
     program_rule,
@@ -181,21 +183,22 @@ def _turn_variant(
     judge: str, heard: HeardTurns, thresholds: TurnThresholds, names: dict[str, str]
 ) -> Variant:
     alone = judge == "silence"
-    rule = sweep_rule(judge, 1.0, 0.0, PLAIN_SILENCE_S) if alone else program_rule(judge, thresholds)
+    plain = [(1.0, 0.0, PLAIN_SILENCE_S)]
+    rule = sweep_rule(judge, plain) if alone else program_rule(judge, [thresholds])
     ends = [decision for decision in heard.decisions if decision.is_end]
-    delays_s = [gives_floor_after(decision, rule) for decision in ends]
-    cuts = [gives_floor_after(d, rule) is not None for d in heard.decisions if not d.is_end]
+    holds = [decision for decision in heard.decisions if not decision.is_end]
+    waits_s = delays_s(ends, rule)[0]
     figures = [
-        proportion("false_cut", "false cuts as the program is set", cuts),
-        milliseconds("end_delay_ms", "delay as the program is set", delays_s),
-        proportion("end_missed", "ends not detected within 4 s", (delay is None for delay in delays_s)),
+        proportion("false_cut", "false cuts as the program is set", np.isfinite(delays_s(holds, rule)[0])),
+        milliseconds("end_delay_ms", "delay as the program is set", waits_s),
+        proportion("end_missed", "ends not detected within 4 s", np.isinf(waits_s)),
     ]
     if not alone:
-        at_once = program_rule(judge, thresholds, computing=False)
-        delays_s = [gives_floor_after(decision, at_once) for decision in ends]
-        figures.append(milliseconds("decision_delay_ms", "delay were computing free", delays_s))
+        at_once = program_rule(judge, [thresholds], computing=False)
+        waits_s = delays_s(ends, at_once)[0]
+        figures.append(milliseconds("decision_delay_ms", "delay were computing free", waits_s))
         figures += _computing(judge, heard)
-    given_away = (gives_floor_at(pause, rule) is not None for pause in heard.pauses_in_speech)
+    given_away = (bool(np.isfinite(gives_floor_at(p, rule)[0])) for p in heard.pauses_in_speech)
     figures.append(proportion("cut_in_speech", "the floor given away within labelled speech", given_away))
     own = {"vad": names["vad"]} if alone else names
     return Variant(judge, JUDGES[judge], own, figures=(*figures, *_swept_points(judge, heard)))
