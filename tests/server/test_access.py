@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import re
 import stat
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from running import create, serving
 
 from cvi.errors import CviError, UsageError
-from cvi.server.logs import JsonLines
+from cvi.server.logs import JsonLines, set_up
 from cvi.server.middleware import caller_of
 from cvi.server.settings import ServerSettings, is_loopback
 from cvi.server.store.database import connect, database_path, transact
@@ -189,3 +191,28 @@ def test_settings_that_cannot_be() -> None:
     assert ServerSettings(host="::1").url == "http://[::1]:8787"
     assert is_loopback("localhost.") and is_loopback("127.0.0.9") and not is_loopback("example.org")
     assert not ServerSettings(public_url="http://localhost:9").asks_for_keys
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()], ids=["program", "terminal"])
+def test_the_log_is_for_a_person_at_a_terminal_and_json_for_a_program(stream: io.StringIO) -> None:
+    names = ("cvi.server", "cvi.child_process", "cvi.endpoints", "uvicorn.error")
+    before = {name: (logging.getLogger(name).handlers, logging.getLogger(name).propagate) for name in names}
+    try:
+        set_up(stream=stream)
+        fields = {"method": "GET", "route": "/v2/faces", "status": 200, "ms": 1.25}
+        logging.getLogger("cvi.server.requests").info("request", extra=fields)
+        logging.getLogger("cvi.server.rooms").warning("worker is slow", extra={"pid": 7})
+        first, second = stream.getvalue().splitlines()
+    finally:
+        for name, (handlers, propagate) in before.items():
+            logging.getLogger(name).handlers, logging.getLogger(name).propagate = handlers, propagate
+    if stream.isatty():
+        assert re.fullmatch(r"\d\d:\d\d:\d\d INFO    GET /v2/faces 200 \(1\.2 ms\)", first)
+        assert re.fullmatch(r"\d\d:\d\d:\d\d WARNING worker is slow  pid=7", second)
+    else:
+        assert json.loads(first)["ms"] == 1.25 and json.loads(second)["what"] == "worker is slow"

@@ -12,7 +12,7 @@ from cvi.conversation.events import (
     TurnCommitted,
 )
 from cvi.errors import MissingError
-from cvi.server import tracing
+from cvi.server import telemetry
 
 pytest.importorskip("opentelemetry.sdk", reason="the otel extra is not installed")
 
@@ -44,7 +44,7 @@ def test_a_turn_is_a_span_in_its_conversation() -> None:
     out = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(out))
-    tracing.trace(provider.get_tracer("test"), "c1", "stopped", EVENTS)
+    telemetry.trace(provider.get_tracer("test"), "c1", "stopped", EVENTS)
     turn, whole = out.get_finished_spans()
     zero = 1767323045
     assert (turn.name, whole.name) == ("turn", "conversation")
@@ -58,13 +58,13 @@ def test_a_turn_is_a_span_in_its_conversation() -> None:
 
 
 def test_a_journal_without_a_beginning_makes_no_spans() -> None:
-    tracing.trace(None, "c1", "stopped", [])  # type: ignore[arg-type]
+    telemetry.trace(None, "c1", "stopped", [])  # type: ignore[arg-type]
 
 
 def test_without_an_endpoint_nothing_is_traced(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in tracing.ENDPOINTS:
+    for name in telemetry.ENDPOINTS:
         monkeypatch.delenv(name, raising=False)
-    assert tracing.tracer() is None
+    assert telemetry.tracer() is None
 
 
 def test_an_endpoint_without_the_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,4 +73,4 @@ def test_an_endpoint_without_the_package_is_told(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     with pytest.raises(MissingError, match="not installed"):
-        tracing.tracer()
+        telemetry.tracer()
