@@ -17,10 +17,11 @@ class Clock:
         self._zero = self._loop.time()
 
     def restart(self) -> None:
-        """Make now zero. Called once, when engines are warm and the conversation begins."""
+        """Make the present moment zero; called once, when the conversation begins."""
         self._zero = self._loop.time()
 
     def now(self) -> float:
+        """Seconds since zero."""
         return self._loop.time() - self._zero
 
     async def sleep_until(self, when_s: float) -> None:

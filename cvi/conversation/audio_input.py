@@ -12,7 +12,7 @@ from cvi.audio.block import HEARD_HZ, HOP_S, AudioBlock, Pcm
 from cvi.audio.level import FLOOR_DB, SpeechEdges, level_db
 from cvi.turns.base import VAD_HOP_SAMPLES, VadEngine
 from cvi.turns.thresholds import TurnThresholds
-from cvi.turns.voice import VoiceChange, VoiceState
+from cvi.turns.voice_state import VoiceChange, VoiceState
 
 PREROLL_S = 0.5
 # How far the waveform's edge may lie from the detector's (tests/audio/test_level.py, noisy recordings).

@@ -18,7 +18,7 @@ class History:
         """`prelude` are exchanges that were never said but show the model how to answer.
 
         `recent_turns` limits what the model is given: system message, prelude, and the last so many of
-        the user's turns with their answers. A small model repeats what it once said: it is given little.
+        the user's turns with their answers. A small model repeats its own words, so it is given few.
         """
         self._recent_turns = recent_turns
         self._prelude = tuple(prelude)
@@ -41,6 +41,7 @@ class History:
         return (*self._window(joined[:-1]), joined[-1])
 
     def add_user(self, text: str) -> None:
+        """Add the participant's turn, typed or spoken."""
         self._before_user = list(self._messages)
         self._messages = self._joined(text)
 
@@ -51,25 +52,25 @@ class History:
 
     def _window(self, messages: list[Message]) -> tuple[Message, ...]:
         system = [message for message in messages[:1] if message.role == "system"]
-        said = messages[len(system) :]
-        turns = [index for index, message in enumerate(said) if message.role == "user"]
+        exchanges = messages[len(system) :]
+        turns = [index for index, message in enumerate(exchanges) if message.role == "user"]
         if self._recent_turns is not None and len(turns) >= self._recent_turns:
-            said = said[turns[-self._recent_turns] :] if self._recent_turns else []
-        return (*system, *self._prelude, *said)
+            exchanges = exchanges[turns[-self._recent_turns] :] if self._recent_turns else []
+        return (*system, *self._prelude, *exchanges)
 
     def take_back_user(self) -> None:
-        """Forget the last user turn: they went on before anything of the reply was heard."""
+        """Forget the last user turn: the participant went on before anything of the reply was heard."""
         if self._messages and self._messages[-1].role == "user":
             self._messages = self._before_user
 
     def add_heard(self, text: str, interrupted: bool) -> None:
-        """What the participant heard of a reply. A reply of which nothing was heard leaves no trace."""
+        """Add what the participant heard of a reply; an interrupted one ends in "…". Nothing for ""."""
         if not text:
             return
-        said = text.rstrip(" ,;:") + "…" if interrupted else text
+        heard = text.rstrip(" ,;:") + "…" if interrupted else text
         if self._messages and self._messages[-1].role == "assistant":
-            said = f"{self._messages.pop().content} {said}"
-        self._messages.append(Message("assistant", said))
+            heard = f"{self._messages.pop().content} {heard}"
+        self._messages.append(Message("assistant", heard))
 
     def replace_context(self, text: str) -> None:
         """Put another system message in the place of the present one; "" for none."""

@@ -183,6 +183,7 @@ class Record:
 
 
 def new_id() -> str:
+    """A conversation's id: "c" and twelve random hexadecimal digits."""
     return f"c{secrets.token_hex(6)}"
 
 
@@ -191,14 +192,14 @@ def list_ids(root: Path) -> list[str]:
     if not root.is_dir():
         return []
     journals = [path / JOURNAL_NAME for path in root.iterdir() if _ID.fullmatch(path.name)]
-    there = [path for path in journals if path.is_file()]
-    return [path.parent.name for path in sorted(there, key=lambda p: p.stat().st_mtime, reverse=True)]
+    present = [path for path in journals if path.is_file()]
+    return [path.parent.name for path in sorted(present, key=lambda p: p.stat().st_mtime, reverse=True)]
 
 
 def load_record(root: Path, name: str) -> Record:
     """A conversation by its id, by the beginning of it, by `last`, or by a path to its folder or journal.
 
-    Raises UsageError when there is none such, CviError when its journal is damaged.
+    Raises UsageError when there is no such conversation, CviError when its journal is damaged.
     """
     folder = _folder(root, name)
     return Record(folder.name, folder, list(read_journal(folder / JOURNAL_NAME)))

@@ -19,7 +19,7 @@ from cvi.conversation.events import (
 
 
 @dataclass(frozen=True, slots=True)
-class TranscriptLine:
+class TranscriptEntry:
     """One turn or reply: when it began and ended, seconds on the conversation's clock; whether it was cut.
 
     `number` is the turn's or the reply's. What was typed took no time.
@@ -33,18 +33,18 @@ class TranscriptLine:
     number: int = 0
 
 
-def transcript(events: Iterable[Event]) -> list[TranscriptLine]:
+def transcript(events: Iterable[Event]) -> list[TranscriptEntry]:
     """The lines in order of time; works on a journal that ends in the middle."""
-    lines: dict[tuple[str, int], TranscriptLine] = {}
+    lines: dict[tuple[str, int], TranscriptEntry] = {}
     began: dict[int, float] = {}
 
     def user(turn: int, text: str, start_s: float, end_s: float) -> None:
-        lines["user", turn] = TranscriptLine("user", text, start_s, False, end_s, turn)
+        lines["user", turn] = TranscriptEntry("user", text, start_s, False, end_s, turn)
 
     def assistant(reply: int, text: str, known_s: float, end_s: float, *, interrupted: bool = False) -> None:
         if text:
             start_s = began.get(reply, known_s)
-            lines["assistant", reply] = TranscriptLine("assistant", text, start_s, interrupted, end_s, reply)
+            lines["assistant", reply] = TranscriptEntry("assistant", text, start_s, interrupted, end_s, reply)
 
     for event in events:
         match event:

@@ -38,7 +38,7 @@ from cvi.llm.text_completeness import text_completeness
 from cvi.stt.base import SttStream
 from cvi.turns.barge_in import Verdict, judge, judge_ended
 from cvi.turns.completeness import blend
-from cvi.turns.voice import VoiceChange
+from cvi.turns.voice_state import VoiceChange
 
 # A voice this long without a recognized word deserves an answer; a shorter one was a noise.
 UNHEARD_VOICE_S = 1.2

@@ -1,9 +1,9 @@
-"""Deterministic stand-ins for every layer, for tests of the loop (yours too).
+"""Deterministic engines of every layer, for tests of conversations.
 
-The caller's words travel inside the sound itself: word number n of the script's vocabulary is a
-square wave of amplitude `_BASE + n`, which `FakeVad` takes for voice and `FakeStt` reads back.
-So the whole path from microphone block to transcript is exercised, and nothing is known before it
-was heard. No fake uses a thread or the real time.
+The caller's words are encoded in the sound itself: word number n of the script's vocabulary is a
+square wave of amplitude `_BASE + n`, which `FakeVad` takes for voice and `FakeStt` decodes. So the
+whole path from microphone block to transcript is exercised, and no word is known before it was
+heard. No fake uses a thread or the real time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PAUSE_S = 0.22
 
 
 class Vocabulary:
-    """The words that can be told apart by their sample value."""
+    """Words and their sounds; each word has an amplitude of its own."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
@@ -54,6 +54,7 @@ class Vocabulary:
         return sound
 
     def words(self, pcm: Pcm) -> list[str]:
+        """The words whose sounds are in `pcm` (16 kHz int16), in order."""
         names = {_BASE + number: word for word, number in self._numbers.items()}
         amplitude = np.abs(pcm.astype(np.int32))
         runs = np.split(amplitude, np.flatnonzero(np.diff(amplitude)) + 1)
@@ -61,17 +62,23 @@ class Vocabulary:
 
 
 class FakeVad:
+    """A `VadEngine` for which everything but zeros is voice."""
+
     name = "fake"
 
     def probability(self, hop: Pcm) -> float:
+        """The share of samples that are not zero."""
         return float(np.mean(hop != 0))
 
     def reset(self) -> None:
-        pass
+        """Nothing: no state is kept."""
 
 
 class FakeStt:
-    """Hears the words of a `Vocabulary`; `delay_s` is how long a final transcript takes."""
+    """An `SttEngine` that decodes the words of a `Vocabulary`.
+
+    A final transcript takes `delay_s`, and raises EngineError while `fails` is set.
+    """
 
     name = "fake"
 
@@ -81,16 +88,19 @@ class FakeStt:
         self.fails = False
 
     async def warm(self) -> None:
-        pass
+        """Nothing: it is always warm."""
 
     def open(self) -> FakeSttStream:
+        """A new turn."""
         return FakeSttStream(self, self._vocabulary, self._delay_s)
 
     def close(self) -> None:
-        pass
+        """Nothing: it holds no resource."""
 
 
 class FakeSttStream:
+    """One turn of a `FakeStt`."""
+
     def __init__(self, engine: FakeStt, vocabulary: Vocabulary, delay_s: float) -> None:
         self._engine = engine
         self._vocabulary = vocabulary
@@ -98,12 +108,15 @@ class FakeSttStream:
         self._fed: list[Pcm] = []
 
     def feed(self, pcm: Pcm) -> None:
+        """More sound of the turn."""
         self._fed.append(pcm)
 
     async def partial(self) -> str:
+        """The words so far, at once."""
         return self._text()
 
     async def final(self) -> str:
+        """The words fed before the call, after the engine's delay. Raises EngineError."""
         text = self._text()
         await asyncio.sleep(self._delay_s)
         if self._engine.fails:
@@ -111,6 +124,7 @@ class FakeSttStream:
         return text
 
     def close(self) -> None:
+        """Forget the sound."""
         self._fed = []
 
     def _text(self) -> str:
@@ -118,9 +132,9 @@ class FakeSttStream:
 
 
 class FakeLlm:
-    """Answers with `replies` in turn, or with what a function makes of the messages.
+    """An `LlmEngine` that answers with `replies` in turn, or with what a function makes of the messages.
 
-    `first_token_s` and `token_s` are its pace; a reply of "" + EngineError text after "!!" fails there.
+    The first word takes `first_token_s`, each later one `token_s`. At a word "!!" it raises EngineError.
     """
 
     name = "fake"
@@ -139,7 +153,9 @@ class FakeLlm:
         self._asked: list[tuple[Message, ...]] = []
         self._answers: dict[str, str] = {}
         self.prefilled: list[str] = []
+        """The partial turns of each call of `prefill`, in order."""
         self.open_streams = 0
+        """Calls of `stream` that have not ended."""
 
     @property
     def asked(self) -> list[tuple[Message, ...]]:
@@ -147,16 +163,19 @@ class FakeLlm:
         return self._asked
 
     async def warm(self, messages: Sequence[Message]) -> None:
-        pass
+        """Nothing: it is always warm."""
 
     async def prefill(self, messages: Sequence[Message], partial: str) -> None:
+        """Note the partial turn."""
         self.prefilled.append(partial)
 
     async def completeness(self, messages: Sequence[Message], text: str) -> float | None:
+        """0.05 for a text that ends in a word such as "and", 0.95 for any other, after 10 ms."""
         await asyncio.sleep(0.01)
         return 0.05 if text.split()[-1] in self._OPEN_ENDINGS else 0.95
 
     async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[str]:
+        """The answer, word by word."""
         self._asked.append(tuple(messages))
         answer = self._answer(messages)
         self.open_streams += 1
@@ -171,7 +190,7 @@ class FakeLlm:
             self.open_streams -= 1
 
     async def close(self) -> None:
-        pass
+        """Nothing: it holds no resource."""
 
     def _answer(self, messages: Sequence[Message]) -> str:
         if callable(self._replies):
@@ -184,7 +203,7 @@ class FakeLlm:
 
 
 class FakeTts:
-    """Speaks every word in `word_s` seconds, with one phone a word, after `delay_s`."""
+    """A `TtsEngine` that speaks each word in `word_s` seconds with one phone, after `delay_s`."""
 
     name = "fake"
 
@@ -192,11 +211,13 @@ class FakeTts:
         self._word_s = word_s
         self._delay_s = delay_s
         self.open_streams = 0
+        """Calls of `speak` that have not ended."""
 
     async def warm(self) -> None:
-        pass
+        """Nothing: it is always warm."""
 
     async def speak(self, text: str) -> AsyncIterator[Speech]:
+        """All of `text` in one piece, a tone with times of words and phones; nothing for no words."""
         self.open_streams += 1
         try:
             await asyncio.sleep(self._delay_s)
@@ -217,35 +238,34 @@ class FakeTts:
             self.open_streams -= 1
 
     def close(self) -> None:
-        pass
+        """Nothing: it holds no resource."""
 
 
 class FakeTurnModel:
-    """Says of every pause what it was made with, after `delay_s`; an exception instead is raised.
-
-    `heard` are the lengths of the sounds it was asked about, in samples.
-    """
+    """A `TurnModel` that answers every question with `answer`, or raises it, after `delay_s`."""
 
     name = "fake"
     window_s = 2.0
 
-    def __init__(self, says: float | EngineError, delay_s: float = 0.05) -> None:
-        self._says = says
+    def __init__(self, answer: float | EngineError, delay_s: float = 0.05) -> None:
+        self._answer = answer
         self._delay_s = delay_s
         self.heard: list[int] = []
+        """The lengths of the sounds that it was asked about, in samples."""
 
     async def warm(self) -> None:
-        pass
+        """Nothing: it is always warm."""
 
     async def ended(self, pcm: Pcm) -> float:
+        """The answer, whatever the sound."""
         self.heard.append(len(pcm))
         await asyncio.sleep(self._delay_s)
-        if isinstance(self._says, EngineError):
-            raise self._says
-        return self._says
+        if isinstance(self._answer, EngineError):
+            raise self._answer
+        return self._answer
 
     def close(self) -> None:
-        pass
+        """Nothing: it holds no resource."""
 
 
 async def fake_render(controls: Controls) -> Frame:

@@ -84,6 +84,7 @@ class Participant:
         return next((event for event in self.events if event.get("event_type") == kind), None)
 
     async def leave(self) -> None:
+        """Close the connection."""
         for task in self._tasks:
             task.cancel()
         await self.pc.close()
@@ -118,7 +119,7 @@ class Participant:
 
 
 class SpokenTrack(MediaStreamTrack):
-    """Speaks what it is given and silence between, 20 ms at a time, at the pace of the loop's clock."""
+    """A microphone that speaks what it is given and silence between, at the pace of the loop's clock."""
 
     kind = "audio"
 
@@ -130,6 +131,7 @@ class SpokenTrack(MediaStreamTrack):
         self._zero_s: float | None = None
 
     def say(self, pcm: Pcm) -> None:
+        """Speak int16 mono at PLAYED_HZ, after what is being spoken."""
         self._sound = np.concatenate([self._sound, pcm])
 
     @property
@@ -139,6 +141,7 @@ class SpokenTrack(MediaStreamTrack):
         return loop.time() if self._zero_s is None else self._zero_s + (self._sent - 1) * SLICE_S
 
     async def recv(self) -> Packet[Any]:
+        """The next 20 ms as an Opus packet, when they have been spoken."""
         if self.readyState != "live":
             raise MediaStreamError
         loop = asyncio.get_running_loop()
@@ -161,6 +164,7 @@ class CameraTrack(MediaStreamTrack):
         self._count = 0
 
     async def recv(self) -> Any:
+        """The next frame, a frame period after the last."""
         import av
 
         if self.readyState != "live":

@@ -33,7 +33,10 @@ E = TypeVar("E", bound=Event)
 
 
 class ScriptedTransport:
-    """A caller made of sound at given times, and a record of every unit presented."""
+    """A `Transport` whose caller is a recording and which keeps every unit that is presented.
+
+    Sound is heard when it is presented. `notes` are the calls of `notify`.
+    """
 
     name = "script"
     fps = 25
@@ -47,12 +50,14 @@ class ScriptedTransport:
 
     @property
     def caller_over(self) -> bool:
+        """Whether the recording is over."""
         return self._clock.now() * HEARD_HZ >= len(self._caller)
 
     async def open(self) -> None:
-        pass
+        """Nothing: there is no device."""
 
     async def microphone(self) -> AsyncIterator[AudioBlock]:
+        """The recording in blocks of HOP_SAMPLES, then silence until `close`."""
         block = 0
         while not self._left.is_set():
             start = block * HOP_SAMPLES
@@ -64,31 +69,36 @@ class ScriptedTransport:
             yield AudioBlock(pcm, start / HEARD_HZ)
 
     async def due(self, index: int) -> float:
+        """Wait for the unit's own time."""
         await self._clock.sleep_until(index / self.fps)
         return index / self.fps
 
     def present(self, unit: AVUnit) -> None:
+        """Keep the unit."""
         self.units.append(unit)
 
     def heard_s(self) -> float:
+        """Everything up to now has been heard."""
         return self._clock.now()
 
     def flush(self) -> None:
-        pass
+        """Nothing: no sound waits."""
 
     def reply_ended(self) -> None:
-        pass
+        """Nothing: the caller does not wait for replies."""
 
     def notify(self, event: str, text: str = "") -> None:
+        """Keep the note."""
         self.notes.append((event, text))
 
     async def close(self) -> None:
+        """The caller leaves."""
         self._left.set()
 
 
 @dataclass(frozen=True)
 class ScriptOutcome:
-    """What came of a script: the journal, what was presented, the history, the reason it ended."""
+    """The outcome of a script: the journal's events, the units presented, the history, why it ended."""
 
     events: list[Event]
     units: list[AVUnit]
@@ -108,33 +118,34 @@ class ScriptOutcome:
 
 
 class Script:
-    """What the caller says and when, in seconds from the conversation's start."""
+    """What the caller says and an application does, in seconds from the conversation's start."""
 
     def __init__(self) -> None:
         self.vocabulary = Vocabulary()
-        self._said: list[tuple[float, Pcm]] = []
-        self._done: list[tuple[float, Callable[[Conversation], object]]] = []
+        self._utterances: list[tuple[float, Pcm]] = []
+        self._actions: list[tuple[float, Callable[[Conversation], object]]] = []
 
     def user_says(self, at_s: float, text: str) -> float:
         """Add an utterance; returns the time it ends. "..." in the text is a hesitation."""
         sound = self.vocabulary.sound(text)
-        self._said.append((at_s, sound))
+        self._utterances.append((at_s, sound))
         return at_s + len(sound) / HEARD_HZ
 
     def user_coughs(self, at_s: float, seconds: float) -> float:
         """Add a voice without words; returns the time it ends."""
-        self._said.append((at_s, self.vocabulary.noise(seconds)))
+        self._utterances.append((at_s, self.vocabulary.noise(seconds)))
         return at_s + seconds
 
     def app_does(self, at_s: float, action: Callable[[Conversation], object]) -> None:
         """Steer the conversation from outside: `script.app_does(2.0, lambda c: c.say("Hello"))`."""
-        self._done.append((at_s, action))
+        self._actions.append((at_s, action))
 
     def caller(self) -> Pcm:
-        ends = [round(at_s * HEARD_HZ) + len(sound) for at_s, sound in self._said]
-        length = max([*ends, *(round((at_s + 0.1) * HEARD_HZ) for at_s, _ in self._done)], default=0)
+        """The caller's whole sound, 16 kHz int16; it lasts at least until the last action."""
+        ends = [round(at_s * HEARD_HZ) + len(sound) for at_s, sound in self._utterances]
+        length = max([*ends, *(round((at_s + 0.1) * HEARD_HZ) for at_s, _ in self._actions)], default=0)
         pcm = np.zeros(length, np.int16)
-        for at_s, sound in self._said:
+        for at_s, sound in self._utterances:
             start = round(at_s * HEARD_HZ)
             pcm[start : start + len(sound)] = sound
         return pcm
@@ -150,7 +161,10 @@ class Script:
         settings: ConversationSettings | None = None,
         journal: Path | None = None,
     ) -> ScriptOutcome:
-        """Hold the conversation in virtual time, to its end."""
+        """Hold the conversation in virtual time, to its end; engines that are not given are fakes.
+
+        With `journal`, the journal is also written to that file.
+        """
         llm, tts = llm or FakeLlm(), tts or FakeTts()
         stt = stt or FakeStt(self.vocabulary)
         settings = settings or ConversationSettings("script", "You are a test.")
@@ -170,12 +184,10 @@ class Script:
 
             running = asyncio.ensure_future(conversation.run())
             await asyncio.sleep(0)  # the clock is at zero now
-            steering = asyncio.gather(*(steer(*done) for done in self._done))
+            steering = asyncio.gather(*(steer(*action) for action in self._actions))
             reason = await running
             steering.cancel()
             record.close()
             return ScriptOutcome(events, transport.units, conversation.history.messages, reason, llm, tts)
 
         return run_virtual(hold())
-
-

@@ -44,14 +44,18 @@ class _JumpingSelector(selectors.BaseSelector):
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time starts at 0 and moves only when nothing is ready."""
+
     def __init__(self) -> None:
         self._virtual_now = 0.0
         super().__init__(_JumpingSelector(self))
 
     def time(self) -> float:
+        """Virtual seconds."""
         return self._virtual_now
 
     def advance(self, seconds: float) -> None:
+        """Move the time forward."""
         self._virtual_now += max(seconds, 0.0)
 
 

@@ -1,4 +1,4 @@
-"""What a voice activity detector must do."""
+"""What a voice activity detector and a turn model must do."""
 
 from __future__ import annotations
 
@@ -9,23 +9,27 @@ from cvi.audio.block import Pcm
 
 VAD_HOP_SAMPLES = 512
 VAD_HOP_S = 0.032
+"""The same in seconds, at 16 kHz."""
 
 
 @dataclass(frozen=True, slots=True)
 class VadSettings:
-    pass
+    """There is nothing to set; detectors are tuned by `TurnThresholds`."""
 
 
 class VadEngine(Protocol):
+    """Tells speech from silence and noise. State is kept from hop to hop; one caller."""
+
     name: str
 
     def probability(self, hop: Pcm) -> float:
         """How likely the 512 samples (16 kHz int16) hold speech, 0 to 1.
 
-        Keeps state from hop to hop. Takes well under a millisecond, so it may run on the event loop.
+        Takes well under a millisecond, so it may run on the event loop.
         """
 
-    def reset(self) -> None: ...
+    def reset(self) -> None:
+        """Forget the sound so far, before another conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,9 @@ class TurnModel(Protocol):
     async def ended(self, pcm: Pcm) -> float:
         """How likely the turn `pcm` is over, 0 to 1, as the network says it: not calibrated.
 
-        `pcm` is the turn's sound up to now, 16 kHz int16, the pause's first moments included; what lies
-        before the last `window_s` is not looked at. Raises EngineError.
+        `pcm` is the turn's sound up to now, 16 kHz int16, the pause's first moments included; sound
+        before the last `window_s` is ignored. Raises EngineError.
         """
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """End its thread."""

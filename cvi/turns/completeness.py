@@ -1,4 +1,4 @@
-"""How likely a turn is over, from what its words and its voice say of it."""
+"""How likely a turn is over: the text's probability and the voice's, blended into one."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ import math
 # Not fitted but chosen: on the 52 labelled silences of 15 clips of read speech (ten-vad's test set) with the
 # embedded recognizer, `cvi bench turns FOLDER --fit` finds no gain in Smart Turn v3.2 (log loss on unseen
 # recordings 0.591 with it, 0.562 without). Read speech is not what it was made for; on eot-bench's real
-# calls it is published to cut off 35 % where silence alone cuts off 56 %. So it is heard, and not loudly.
+# calls it is published to cut off 35 % where silence alone cuts off 56 %. So it has a small weight.
 WORDS_WEIGHT = 1.0
 VOICE_WEIGHT = 0.3
 OFFSET = 0.0
-# Neither witness may be so sure that the other is not heard.
-_SUREST = 0.98
+# Neither probability may be so extreme that the other does not count.
+_MAX_PROBABILITY = 0.98
 
 
 def blend(words: float, voice: float | None) -> float:
-    """One probability from two: `words` is the text judge's, `voice` the turn model's, None without one.
+    """The probability, 0 to 1, that a turn is over, from that of its `words` and that of its `voice`.
+
+    `voice` is the turn model's, None without one; then `words` is returned as it is.
 
     >>> blend(0.9, None)
     0.9
@@ -31,6 +33,6 @@ def blend(words: float, voice: float | None) -> float:
 
 
 def log_odds(probability: float) -> float:
-    """Of a probability held within 0.02 to 0.98."""
-    p = min(max(probability, 1.0 - _SUREST), _SUREST)
+    """The log-odds of a probability, which is clipped to 0.02 to 0.98."""
+    p = min(max(probability, 1.0 - _MAX_PROBABILITY), _MAX_PROBABILITY)
     return math.log(p / (1.0 - p))

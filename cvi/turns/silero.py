@@ -54,7 +54,7 @@ class SileroVad:
         return float(found.flat[0])
 
     def reset(self) -> None:
-        """Forget what was heard."""
+        """Forget the sound so far."""
         self._window[:] = 0.0
         self._h = self._c = np.zeros(_STATE_SHAPE, np.float32)
 
@@ -63,7 +63,7 @@ def _weights() -> Path:
     spec = find_spec("faster_whisper")
     if spec is None or spec.origin is None:
         raise MissingError(
-            "The voice activity network is not here: faster-whisper is not installed.", _REMEDY
+            "The voice activity network is missing: faster-whisper is not installed.", _REMEDY
         )
     weights = Path(spec.origin).parent / "assets" / "silero_vad_v6.onnx"
     if not weights.is_file():

@@ -2,8 +2,8 @@
 
 The network (a small Whisper encoder with a head, BSD-2) looks at the last 8 s of the turn. One answer
 takes some tens of milliseconds on one thread, so it runs on a thread of its own, begun at a pause's
-onset, beside the recognizer and the language model. Its opinion alone is not enough: on real speech it
-takes most inner pauses for ends. See `cvi.turns.completeness` for what is made of it.
+onset, beside the recognizer and the language model. Alone it is not good enough: on real speech it takes
+most inner pauses for ends. `cvi.turns.completeness` blends it with the words.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class SmartTurn:
     window_s = WINDOW_S
 
     def __init__(self, weights: Path) -> None:
+        """Raises MissingError without the file, EngineError for one that is not Smart Turn v3."""
         if not weights.is_file():
             raise MissingError(f"The turn model {weights} is not here.", _REMEDY)
         self._session = open_session(weights, f"turn model {weights.name}", _REMEDY)
@@ -48,14 +49,16 @@ class SmartTurn:
         self._stage = NativeThread("turns")
 
     async def warm(self) -> None:
+        """Run the network once, so that the first question is as fast as the second."""
         await self.ended(np.zeros(HEARD_HZ, np.int16))
 
     async def ended(self, pcm: Pcm) -> float:
-        """How likely the turn that `pcm` ends with is over, 0 to 1."""
+        """How likely the turn `pcm` (16 kHz int16) is over, 0 to 1; only its last 8 s are used."""
         recent = pcm[-_SAMPLES:].copy()
         return await self._stage.run(lambda: self._probability(recent))
 
     def close(self) -> None:
+        """End its thread."""
         self._stage.close()
 
     def _probability(self, pcm: Pcm) -> float:
@@ -64,7 +67,7 @@ class SmartTurn:
 
 
 def features(pcm: Pcm) -> Floats:
-    """What the network takes: the last 8 s, silence before a shorter turn, at unit loudness; (80, 800)."""
+    """The network's input: log mel of the last 8 s at unit variance, zeros before a short turn; (80, 800)."""
     samples = np.zeros(_SAMPLES, np.float32)
     recent = pcm[-_SAMPLES:]
     if len(recent):

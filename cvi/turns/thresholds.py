@@ -15,49 +15,59 @@ Level = Literal["low", "medium", "high"]
 
 @dataclass(frozen=True, slots=True)
 class TurnThresholds:
-    """When a voice counts, when a pause is an end, when a reply gives way.
+    """When a voice counts, when a pause ends a turn, when a reply gives way. `_s` is seconds.
 
-    voice: `voice_on` and `voice_off` are the detector's probabilities (a gap between them keeps it
-    from flickering); a voice is believed after `voice_min_s` of it, a pause after `pause_min_s`.
-
-    end of turn: a turn judged complete with probability `sure` or more passes the floor after
-    `patience_sure_s` of silence, at `likely` after `patience_likely_s`, at zero after
-    `patience_unlikely_s`; between them the patience is interpolated. A reply is drafted once the
-    turn is at least `draft` likely to be complete, or the pause has lasted `draft_after_s`. A model
-    that has not judged the turn within `judge_within_s` is not waited for: the words alone decide.
-
-    barge-in: the reply is ducked by `duck_gain` after `duck_after_s` of the participant's voice,
-    and gives way after `yield_after_s` unless the words are only a backchannel, or the voice has fallen
-    more than `fading_db` below its loudest and so is about to end; what goes on for `decide_by_s` gives
-    way all the same. Both chosen on the callers `overlaps` (48, eight voices) and ten labelled recordings
-    of people, by `cvi bench barge-in overlaps --fit`.
+    The patience after a pause is interpolated between three points of the turn's completeness: 0,
+    `likely` and `sure`; see `patience_s`.
     """
 
     voice_on: float = 0.5
+    """The detector's probability at which a voice starts."""
     voice_off: float = 0.35
+    """The detector's probability below which it pauses; the gap to `voice_on` keeps it from flickering."""
     voice_min_s: float = 0.064
+    """How long a voice must last to be believed."""
     pause_min_s: float = 0.064
+    """How long a silence must last to be believed."""
 
     sure: float = 0.9
+    """From this probability on, a turn is taken for complete."""
     likely: float = 0.5
+    """The middle point of the patience; also the completeness of every turn where none is judged."""
     patience_sure_s: float = 0.25
+    """Silence that ends a turn of completeness `sure` and above."""
     patience_likely_s: float = 0.50
+    """Silence that ends a turn of completeness `likely`."""
     patience_unlikely_s: float = 1.40
+    """Silence that ends a turn of completeness 0."""
     draft: float = 0.35
+    """A reply is drafted at a pause once the turn is at least this likely to be complete..."""
     draft_after_s: float = 0.45
+    """...or once the pause has lasted this long."""
     drafts_per_turn: int = 3
+    """No more drafts than these for one turn."""
     judge_within_s: float = 0.40
+    """A judge of completeness that takes longer is not waited for."""
     partial_every_s: float = 0.15
+    """How often the words so far are recognized while the participant speaks."""
     overlap_partial_every_s: float = 0.10
+    """The same while the participant speaks over a reply."""
 
+    # Barge-in: chosen on the callers `overlaps` (48, eight voices) and ten labelled recordings of people, by
+    # `cvi bench barge-in overlaps --fit`.
     duck_after_s: float = 0.10
+    """Voice over a reply after which the reply is made quieter."""
     duck_gain: float = 0.35
+    """What its sound is multiplied by then."""
     yield_after_s: float = 0.40
+    """Voice over a reply after which the reply gives way, unless it is a backchannel or is fading."""
     fading_db: float = 12.0
+    """A voice this far below its loudest is about to end and does not interrupt yet."""
     decide_by_s: float = 0.80
+    """Voice over a reply after which the reply gives way in any case."""
 
     def patience_s(self, completeness: float) -> float:
-        """How much silence passes the floor, for a turn that is complete with this probability."""
+        """How much silence ends a turn that is complete with this probability, seconds."""
         if completeness >= self.sure:
             return self.patience_sure_s
         if completeness >= self.likely:

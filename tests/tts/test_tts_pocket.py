@@ -16,7 +16,7 @@ from tiny_pocket import make_model
 from cvi.audio.block import PLAYED_HZ
 from cvi.engine_registry import build as build_engine
 from cvi.errors import EngineError, MissingError, UsageError
-from cvi.testing.contracts.cloner import check_cloner
+from cvi.testing.contracts.tts import check_cloner
 from cvi.tts.base import TtsSettings
 from cvi.tts.cloning import LEAST_SPEECH_S, LONGEST_S, reference
 from cvi.tts.pocket import MODEL, build

@@ -13,7 +13,7 @@ from typing import Any
 
 from cvi.conversation.events import ConversationStarted, Event, ReplyGiven
 from cvi.conversation.journal import JOURNAL_NAME, read_journal
-from cvi.conversation.transcript import TranscriptLine, transcript
+from cvi.conversation.transcript import TranscriptEntry, transcript
 from cvi.errors import CviError
 from cvi.server.contract import both, iso
 from cvi.server.jobs.recording_upload import queue_upload
@@ -96,7 +96,7 @@ def transcript_lines(events: Iterable[Event]) -> list[dict[str, Any]]:
     conversation_id = _started(events).conversation_id
     given = {event.reply: event.utterance for event in events if isinstance(event, ReplyGiven)}
 
-    def shown(line: TranscriptLine) -> dict[str, Any]:
+    def shown(line: TranscriptEntry) -> dict[str, Any]:
         said = {
             "role": line.role,
             "content": line.text,

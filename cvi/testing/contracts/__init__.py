@@ -1,1 +1,1 @@
-"""What every engine of a layer and every transport must do, as checks that tests call."""
+"""What every engine of a layer and every transport must do: one check each, which raises AssertionError."""

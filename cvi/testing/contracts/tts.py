@@ -1,20 +1,23 @@
-"""What every voice must do. `check_tts` fails with an AssertionError that says what was wrong."""
+"""What every voice, and everything that clones voices, must do. An AssertionError says what is wrong."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import cast
 
 import numpy as np
 
-from cvi.audio.block import PLAYED_HZ
+from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.tts.base import Speech, TtsEngine
+from cvi.tts.cloning import VoiceCloner
 from cvi.tts.speech_timeline import LONGEST_EDGE_S, edges
 
 _UNSPEAKABLE = ("", "   ", "...", "**", "😀 !", "\n\n")
+_HUM_S = 6.0
 _SLACK_S = 0.006
 """Edges of silence are found in steps of 5 ms."""
 
@@ -119,3 +122,34 @@ async def _check_concurrent(engine: TtsEngine, text: str, duration_s: float) -> 
     assert abs(took - duration_s) < 0.25 * duration_s, (
         f"{took:.2f} s beside another call, {duration_s:.2f} s alone"
     )
+
+
+async def check_cloner(cloner: VoiceCloner, speaker: Callable[[Path], TtsEngine], folder: Path) -> None:
+    """Raise `AssertionError` unless `cloner` keeps the Protocol's promises, and the engine of its name speaks
+    with what it makes.
+
+    `speaker` builds that engine with a voice's file; files are written to `folder`. The cloner is left open.
+    """
+    low, high = _hummed(110.0), _hummed(220.0)
+    voice = cloner.clone(low)
+    assert voice, "the voice is empty"
+    assert cloner.clone(low.copy()) == voice, "the same sound gave another voice"
+    assert cloner.clone(high) != voice, "another sound gave the same voice"
+    # Safetensors: eight bytes of length, then JSON. Anything that could be executed is none.
+    length = int.from_bytes(voice[:8], "little")
+    assert voice[8:9] == b"{" and 0 < length < len(voice), "the voice is no safetensors file"
+    path = folder / "voice.safetensors"
+    path.write_bytes(voice)
+    engine = speaker(path)
+    try:
+        await check_tts(engine)
+    finally:
+        engine.close()
+
+
+def _hummed(pitch_hz: float) -> Pcm:
+    """Six seconds of a buzz with syllables in it."""
+    t = np.arange(round(_HUM_S * PLAYED_HZ)) / PLAYED_HZ
+    buzz = sum(np.sin(2 * np.pi * pitch_hz * k * t) / k for k in range(1, 12))
+    sound: Pcm = (6000 * buzz * (0.6 + 0.4 * np.sin(2 * np.pi * 3.0 * t))).astype(np.int16)
+    return sound
