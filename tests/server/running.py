@@ -57,7 +57,7 @@ async def listening(**changed: Any) -> AsyncIterator[str]:
         await running
 
 
-async def until(true: Callable[[], Any], within_s: float = 10.0) -> Any:
+async def until(true: Callable[[], Any], within_s: float = 60.0) -> Any:
     """What `true` answers once it is true; fails when it stays false."""
     async with asyncio.timeout(within_s):
         while not (answer := true()):

@@ -126,7 +126,7 @@ async def test_a_film_fails_when_its_process_dies(home: Path, monkeypatch: pytes
         assert (found["status"], found["error_details"]) == ("error", "It failed.")
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_the_real_process_renders_a_film_and_is_stopped_when_it_is_deleted(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

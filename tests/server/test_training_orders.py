@@ -90,7 +90,7 @@ async def upload_film(client: httpx.AsyncClient, mode: str) -> str:
 
 
 async def until_ended(client: httpx.AsyncClient, made: dict[str, Any]) -> dict[str, Any]:
-    for _ in range(1000):
+    for _ in range(12_000):
         found: dict[str, Any] = (await client.get(f"/v2/replicas/{made['replica_id']}")).json()
         if found["status"] != "started":
             return found
@@ -182,7 +182,7 @@ async def test_the_python_client_uploads_a_film_larger_than_other_bodies(home: P
         with Client(url) as client:
             made = client.train_replica(replica_name="Anna", train_video_url=client.upload(path))
             client.rename_replica(made["replica_id"], "Bea")
-            for _ in range(1000):
+            for _ in range(12_000):
                 if (found := client.replica(made["replica_id"]))["status"] != "started":
                     break
                 time.sleep(0.01)
@@ -229,7 +229,7 @@ async def test_one_trains_at_a_time_few_wait_and_deletion_removes_everything(
     third = await client.post("/v2/replicas", json={"train_video_url": "https://93.184.216.34/a.mp4"})
     assert third.status_code == 429 and "2 replicas" in third.json()["message"]
     pid = int(await until(lambda: (home / "pid").is_file() and (home / "pid").read_text()))
-    for _ in range(500):
+    for _ in range(12_000):
         half = (await client.get(f"/v2/replicas/{first['replica_id']}")).json()
         if half["training_progress"] != "0/100":
             break
@@ -359,7 +359,7 @@ async def training(monkeypatch: pytest.MonkeyPatch, steps: int) -> AsyncIterator
 
 async def done(client: httpx.AsyncClient, made: dict[str, Any], least: int = 100) -> dict[str, Any]:
     """The replica once its progress is at least so many percent."""
-    for _ in range(3000):
+    for _ in range(15_000):
         found: dict[str, Any] = (await client.get(f"/v2/replicas/{made['replica_id']}")).json()
         if found["status"] != "started" or int(found["training_progress"].split("/")[0]) >= least:
             return found
@@ -367,7 +367,7 @@ async def done(client: httpx.AsyncClient, made: dict[str, Any], least: int = 100
     raise AssertionError(found)
 
 
-@pytest.mark.timeout(170)
+@pytest.mark.timeout(600)
 async def test_the_real_pipeline_is_stopped_resumed_and_finishes(
     puppet: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -420,7 +420,7 @@ def test_the_training_process_stops_when_its_server_is_gone(puppet: Path, home: 
         while json.loads(process.stdout.readline())["stage"] != "train":
             pass
         process.stdin.close()
-        assert process.wait(30) == 130
+        assert process.wait(120) == 130
     assert not (home / "replicas" / "pia").exists() and (home / "training" / "pia" / "stopped").is_file()
 
 

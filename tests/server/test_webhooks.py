@@ -130,10 +130,10 @@ async def test_nothing_is_lost_when_the_receiver_is_down_and_the_server_killed(r
         await receiver.up()
         server = await asyncio.to_thread(start_server, port)
         ids = (first["conversation_id"], second["conversation_id"])
-        await until(lambda: all(receiver.kinds(each)[-2:] == FULL[-2:] for each in ids), 30)
+        await until(lambda: all(receiver.kinds(each)[-2:] == FULL[-2:] for each in ids))
     finally:
         server.send_signal(signal.SIGTERM)
-        assert server.wait(20) == 0
+        assert server.wait(120) == 0
     assert receiver.kinds(ids[0]) == FULL
     assert receiver.kinds(ids[1]) in (FULL, FULL[1:])  # killed before or after it was ready
     reasons = {
@@ -154,7 +154,7 @@ def test_the_workers_of_a_killed_server_end_by_themselves(home: Path) -> None:
     children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
     server.kill()
     server.wait()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(Path(f"/proc/{pid}").exists() for pid in children):
         assert time.monotonic() < deadline, "a worker lives on"
         time.sleep(0.02)
@@ -231,7 +231,7 @@ def test_altered_messages_are_refused(change: str) -> None:
 def run_cvi(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "CVI_HOME": str(home)}
     command = [sys.executable, "-c", "from cvi.cli.app import main; main()", *words]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
 
 
 def test_the_command_lists_shows_and_resends(home: Path, store: sqlite3.Connection) -> None:
