@@ -271,6 +271,7 @@ def test_work_of_the_version_before_goes_on(old_folder: sqlite3.Connection) -> N
     assert (training["r2"].state, training["r2"].result) == ("failed", "No face.")
     films = {job.id: job for job in jobs.every(connection, "film")}
     assert [films[id].state for id in ("v1", "v2", "v3")] == ["queued", "succeeded", "failed"]
+    assert [films[id].percent for id in ("v1", "v2", "v3")] == [0, 100, 0]
     assert films["v1"].payload == FILM and films["v3"].result == "No voice."
     assert (films["v1"].name, films["v1"].created_at, films["v1"].updated_at) == ("Name of v1", 10, 11)
     upload = jobs.get(connection, "recording", "c1")

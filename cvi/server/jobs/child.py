@@ -10,7 +10,7 @@ import asyncio
 import os
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn, TypeVar
 
@@ -75,14 +75,16 @@ async def run_child(
     command: Sequence[str],
     order: BaseModel,
     log_path: Path,
-    on_progress: Callable[[JobProgress], None],
     *,
+    stages: Mapping[str, tuple[int, int]],
+    report: Callable[[float], None],
     within_s: float,
     stop_within_s: Callable[[], float],
 ) -> None:
     """Run a child to its end; its standard error is appended to `log_path`.
 
-    When the caller is cancelled the child is told to stop, and killed after `stop_within_s()`. Raises
+    `report` is called with the percentage done; `stages` says at which ones each stage begins and ends. When
+    the caller is cancelled the child is told to stop, and killed after `stop_within_s()`. Raises
     `ChildFailedError`, `ChildLostError` (its message is the last line of the log), `ChildTimeoutError` after
     `within_s`, and OSError when the child cannot be started.
     """
@@ -90,10 +92,11 @@ async def run_child(
 
     def heard(message: JobProgress | JobSucceeded | JobFailed) -> None:
         nonlocal last
-        if isinstance(message, JobProgress):
-            on_progress(message)
-        else:
+        if not isinstance(message, JobProgress):
             last = message
+        elif message.stage in stages:
+            begin, end = stages[message.stage]
+            report(begin + (end - begin) * min(message.done / max(message.of, 1), 1.0))
 
     child = ChildProcess(command, log_path, MESSAGES, heard)
     await child.start()

@@ -22,7 +22,7 @@ from cvi.errors import CviError
 from cvi.paths import home
 from cvi.rendering.request import FilmRequest
 from cvi.server.contract import both, iso
-from cvi.server.jobs.child import ChildLostError, JobProgress, run_child
+from cvi.server.jobs.child import ChildLostError, run_child
 from cvi.server.jobs.queue import JobHandler, JobQueue, JobRun
 from cvi.server.jobs.received_files import is_media
 from cvi.server.jobs.webhook_delivery import queue_webhook
@@ -128,7 +128,7 @@ def show_film(job: Job, url: str) -> dict[str, Any]:
             "download_url": page if ready else None,
             "stream_url": None,
             "hosted_url": page,
-            "generation_progress": f"{100 if ready else job.percent}/100",
+            "generation_progress": f"{job.percent}/100",
             "created_at": iso(job.created_at),
             "updated_at": iso(job.updated_at),
         }
@@ -170,15 +170,16 @@ class RenderJob(JobHandler):
             replica=order.replica,
             profile=self._profile,
         )
-
-        def heard(progress: JobProgress) -> None:
-            first, last = _STEPS[progress.stage]
-            run.report(first + (last - first) * min(progress.done / max(progress.of, 1), 1.0))
-
         log_path = film.parent / "render.log"
         try:
             await run_child(
-                self._command, request, log_path, heard, within_s=LONGEST_S, stop_within_s=lambda: 0.0
+                self._command,
+                request,
+                log_path,
+                stages=_STEPS,
+                report=run.report,
+                within_s=LONGEST_S,
+                stop_within_s=lambda: 0.0,
             )
         except ChildLostError as error:
             log.error("rendering ended without a word: %s", error, extra={"video_id": run.job.id})

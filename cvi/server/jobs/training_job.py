@@ -17,7 +17,7 @@ from cvi.files import write_text
 from cvi.paths import home
 from cvi.server.catalog.replica_store import ReplicaStore, StoredReplica, replica_id
 from cvi.server.contract import both
-from cvi.server.jobs.child import ChildLostError, ChildTimeoutError, JobProgress, run_child
+from cvi.server.jobs.child import ChildLostError, ChildTimeoutError, run_child
 from cvi.server.jobs.queue import JobHandler, JobRun, RetryPolicy, TryAgainError
 from cvi.server.jobs.received_files import (
     KEEP_UPLOADS_S,
@@ -88,17 +88,13 @@ class TrainingJob(JobHandler):
         order = TrainingOrder.model_validate(job.payload)
         task = await self._prepare(job.id, order)
         run.report(_STAGES["track"][0])
-
-        def heard(progress: JobProgress) -> None:
-            first, last = _STAGES[progress.stage]
-            run.report(first + (last - first) * min(progress.done / max(progress.of, 1), 1.0))
-
         try:
             await run_child(
                 self._command,
                 task,
                 task.folder / "worker.log",
-                heard,
+                stages=_STAGES,
+                report=run.report,
                 within_s=LONGEST_S,
                 stop_within_s=lambda: 0.0 if run.deleted else STOP_WITHIN_S,
             )

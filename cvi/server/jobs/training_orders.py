@@ -173,7 +173,7 @@ def show_training(job: Job) -> dict[str, Any]:
             "replica_name": job.name,
             "replica_type": "user",
             "status": "error" if job.state == "failed" else "started",
-            "training_progress": f"{job.percent if job.state == 'running' else 0}/100",
+            "training_progress": f"{job.percent}/100",
             "error_message": job.result if job.state == "failed" else None,
             "thumbnail_video_url": None,
             "thumbnail_image_url": None,

@@ -22,7 +22,8 @@ class Job:
     """One row. `id` is unique within its `kind`; `number` is its place in the order.
 
     `payload` says what to do, as JSON; `result` what came of the last attempt, in words. The next attempt is
-    not before `next_at`, and none is made after `until`. `percent` tells how far the running attempt is.
+    not before `next_at`, and none is made after `until`. `percent` is how far the running attempt is, 100 once
+    the job has succeeded, else 0.
     """
 
     number: int
@@ -127,21 +128,22 @@ def finish(
     connection: sqlite3.Connection, kind: str, id: str, state: State, result: str, now: float
 ) -> Job | None:
     """Note that the running attempt was the last one; None when it was cancelled or deleted meanwhile."""
-    change = "state = ?, result = ?, attempts = attempts + 1, finished_at = ?"
-    return _changed(connection, kind, id, "state = 'running'", now, change, state, result, now)
+    change = "state = ?, result = ?, percent = ?, attempts = attempts + 1, finished_at = ?"
+    percent = 100 if state == "succeeded" else 0
+    return _changed(connection, kind, id, "state = 'running'", now, change, state, result, percent, now)
 
 
 def try_again(
     connection: sqlite3.Connection, kind: str, id: str, result: str, now: float, next_at: float
 ) -> Job | None:
     """Note that the running attempt failed and the next one is due at `next_at`; None as `finish`."""
-    change = "state = 'queued', result = ?, attempts = attempts + 1, next_at = ?"
+    change = "state = 'queued', result = ?, percent = 0, attempts = attempts + 1, next_at = ?"
     return _changed(connection, kind, id, "state = 'running'", now, change, result, next_at)
 
 
 def requeue(connection: sqlite3.Connection) -> None:
     """Queue again whatever was running: its attempts were broken off, and do not count."""
-    connection.execute("UPDATE jobs SET state = 'queued' WHERE state = 'running'")
+    connection.execute("UPDATE jobs SET state = 'queued', percent = 0 WHERE state = 'running'")
 
 
 def restart(
@@ -149,7 +151,7 @@ def restart(
 ) -> bool:
     """Queue a job again as if it had just been added, in its old place; whether there is one."""
     until = None if keep_trying_s is None else now + keep_trying_s
-    change = "state = 'queued', attempts = 0, next_at = ?, until = ?, finished_at = NULL"
+    change = "state = 'queued', percent = 0, attempts = 0, next_at = ?, until = ?, finished_at = NULL"
     return _changed(connection, kind, id, "1", now, change, now, until) is not None
 
 

@@ -35,8 +35,9 @@ SELECT 'training', id, id, name, json_remove(document, '$.status', '$.attempts',
     CASE json_extract(document, '$.status') WHEN 'error' THEN updated_at END
 FROM resources WHERE kind = 'training' ORDER BY created_at, id;
 
-INSERT INTO jobs (kind, id, key, name, payload, state, result, created_at, updated_at, next_at, finished_at)
-SELECT 'film', id, id, name, json_remove(document, '$.status', '$.error', '$.details'),
+INSERT INTO jobs (kind, id, key, name, percent, payload, state, result, created_at, updated_at, next_at, finished_at)
+SELECT 'film', id, id, name, CASE json_extract(document, '$.status') WHEN 'ready' THEN 100 ELSE 0 END,
+    json_remove(document, '$.status', '$.error', '$.details'),
     CASE json_extract(document, '$.status') WHEN 'ready' THEN 'succeeded' WHEN 'error' THEN 'failed' ELSE 'queued' END,
     coalesce(json_extract(document, '$.error'), ''), created_at, updated_at, created_at,
     CASE WHEN json_extract(document, '$.status') IN ('ready', 'error') THEN updated_at END
