@@ -22,8 +22,8 @@ class Job:
     """One row. `id` is unique within its `kind`; `number` is its place in the order.
 
     `payload` says what to do, as JSON; `result` what came of the last attempt, in words. The next attempt is
-    not before `next_at`, and none is made after `until`. `percent` is how far the running attempt is, 100 once
-    the job has succeeded, else 0.
+    not before `next_at`, and none is made after `until`. `percent` is how far the running attempt is; 100
+    once the job has succeeded, else 0.
     """
 
     number: int
