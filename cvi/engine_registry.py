@@ -21,7 +21,7 @@ LAYERS = ("vad", "turns", "stt", "llm", "tts", "face")
 
 def names(layer: str) -> list[str]:
     """The engines installed for a layer, sorted."""
-    return sorted(point.name.split(".", 1)[1] for point in _points(layer))
+    return sorted({point.name.split(".", 1)[1] for point in _points(layer)})
 
 
 def factory(layer: str, name: str) -> Callable[[Any], Any]:

@@ -77,7 +77,7 @@ def _portrait(folder: Path, picture: Path, threads: int) -> None:
 
 
 def _needs(error: ImportError) -> MissingError:
-    return MissingError(f"Baking needs {error.name}.", "Install the train extra: pip install 'cvi[train]'")
+    return MissingError(f"Baking needs {error.name}.", "Install it with: pip install 'cvi-local[train]'")
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def generate_character(name: str, seed: int, like: str | None, threads: int) -> 
     """
     check_name(name)
     if find_spec("numba") is None:
-        raise MissingError("Baking a face needs numba.", "Install it with: pip install 'cvi[train]'")
+        raise MissingError("Baking a face needs numba.", "Install it with: pip install 'cvi-local[train]'")
     if not 1 <= threads <= 64:
         raise UsageError(f"--threads {threads} cannot be.", "Give a number from 1 to 64.")
     from cvi.characters.baker import BakeOptions, made_of

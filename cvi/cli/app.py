@@ -10,6 +10,7 @@ import typer
 
 from cvi import __version__
 from cvi.cli import bench, keys, models, persona, replica, webhooks
+from cvi.cli.demo import demo
 from cvi.cli.devices import devices
 from cvi.cli.doctor import doctor
 from cvi.cli.render import render
@@ -27,6 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help answers in half the time
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(demo)
 app.command()(talk)
 app.command()(render)
 app.command("train-replica")(train_replica)
@@ -56,6 +58,7 @@ def options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
+    """Options of every command."""
     if debug:
         os.environ["CVI_DEBUG"] = "1"
 

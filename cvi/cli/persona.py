@@ -17,12 +17,16 @@ Json = Annotated[bool, typer.Option("--json", help="Print a JSON document for ma
 
 @app.command()
 def check(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Persona files.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE|NAME...", help="Persona files, or personas by name.")
+    ],
     json: Json = False,
 ) -> None:
     """Say what is wrong in persona files, where, and how to mend it; exit status 2 for errors."""
-    from cvi.persona.loading import check_persona
+    from cvi.persona.loading import check_persona, find_persona
 
+    by_name = {file: not file.suffix and len(file.parts) == 1 and not file.exists() for file in files}
+    files = [find_persona(str(file)) if by_name[file] else file for file in files]
     findings = {file: check_persona(file) for file in files}
     errors = sum(finding.severity == "error" for found in findings.values() for finding in found)
     if json:

@@ -47,6 +47,7 @@ def print_latency(record: Record) -> None:
     console = Console(highlight=False)
     turns = turn_latencies(record.events)
     if not turns:
+        console.print("No latency: nobody spoke, or the conversation was typed.", style="dim")
         return
     table = Table(title="Latency, ms after the true end of speech in the waveform", title_justify="left")
     for column in ("step", "P50", "P95", "P99", "n"):
@@ -66,8 +67,9 @@ def print_latency(record: Record) -> None:
 
 
 def print_list(records: Sequence[Record]) -> None:
+    """One line a conversation: id, when, how long, with whom, which profile, how it ended."""
     console = Console(highlight=False)
-    table = Table()
+    table = Table(box=None, pad_edge=False)
     for column in ("conversation", "began", "length", "persona", "profile", "ended"):
         table.add_column(column, no_wrap=column in ("conversation", "began", "length"))
     for record in records:
@@ -76,9 +78,9 @@ def print_list(records: Sequence[Record]) -> None:
             record.conversation_id,
             started.began[:16].replace("T", " "),
             f"{record.duration_s:.0f} s",
-            escape(started.persona or "?"),
+            escape((started.persona or "?").split(",")[0]),
             escape(started.profile or "?"),
-            record.ended or "[yellow]cut short[/yellow]",
+            (record.ended or "[yellow]cut short[/yellow]").replace("_", " "),
         )
     console.print(table)
 

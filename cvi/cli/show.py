@@ -22,9 +22,12 @@ def show(
 
     Transcript, latency, events; also of a conversation that was cut short.
     """
-    from cvi.conversation.journal import load_record
+    from cvi.conversation.journal import list_ids, load_record
+    from cvi.errors import UsageError
     from cvi.paths import conversations_dir
 
+    if conversation == "last" and not list_ids(conversations_dir()):
+        raise UsageError("There is no conversation on this machine yet.", "Hold one with: cvi talk")
     record = load_record(conversations_dir(), conversation)
     if json:
         _print_json(_as_data(record))

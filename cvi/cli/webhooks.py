@@ -42,20 +42,13 @@ def list_all(
     if not messages:
         typer.echo("No webhooks. A conversation with a callback_url sends them.")
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    # What a person copies from here stays whole however narrow the terminal; eighty columns hold all of it.
-    for heading, least in (("id", 20), ("time", 11), ("of", 13), ("event", 8), ("state", 9), ("tries", 5)):
-        table.add_column(heading, no_wrap=True, min_width=least)
-    table.add_column("answer", min_width=8)
     for message in messages:
-        when = time.strftime("%m-%d %H:%M", time.localtime(message.created_at))
-        state_now = message.state.replace("_", " ")
-        row = (message.id, when, message.stream, message.event_type, state_now, str(message.attempts))
-        table.add_row(*row, message.last_answer)
-    Console(highlight=False, markup=False).print(table)
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(message.created_at))
+        tries = f"{message.attempts} {'try' if message.attempts == 1 else 'tries'}"
+        typer.echo(f"{message.id}  {when}  {message.state.replace('_', ' '):<9}  {tries}")
+        typer.echo(f"  {message.event_type} of {message.stream}")
+        if message.last_answer:
+            typer.echo(f"  last answer: {message.last_answer[:60]}")
 
 
 @app.command()

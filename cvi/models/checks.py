@@ -14,8 +14,9 @@ from typing import Literal
 
 from cvi import engine_registry
 from cvi.errors import CviError
-from cvi.models.hardware import GIB, detect, llama_offloads
+from cvi.models.hardware import GIB, detect, llama_offloads, llama_uses_amx
 from cvi.models.installed import Installed, list_installed
+from cvi.models.llama_build import REQUIREMENT, build_command
 from cvi.models.manifest import load_manifest
 from cvi.models.probes import Probe, ProbeResult, run_probes
 from cvi.models.profiles import CPU_CORES, NAMES, flite_loads, resolve_profile
@@ -127,7 +128,7 @@ def _replicas() -> Check:
     names = sorted({card.parent.name for place in places for card in place.glob("*/replica.yaml")})
     if names:
         return Check("face", "replicas", "ok", ", ".join(names), required=True)
-    return Check("face", "replicas", "missing", "none found", "pip install --force-reinstall cvi", True)
+    return Check("face", "replicas", "missing", "none found", "pip install --force-reinstall cvi-local-local", True)
 
 
 def _profiles() -> list[Check]:
@@ -237,12 +238,12 @@ _PACKAGES = {
     "onnxruntime": _Package("load('onnxruntime').__version__", "onnxruntime"),
     "pocketsphinx": _Package("load('pocketsphinx').get_model_path() and 'English model'", "pocketsphinx"),
     "faster_whisper": _Package("load('faster_whisper').__version__", "faster-whisper"),
-    "llama_cpp": _Package("load('llama_cpp').__version__", "llama-cpp-python==0.3.36"),
+    "llama_cpp": _Package("load('llama_cpp').__version__", REQUIREMENT),
     "espeakng_loader": _Package(
         "load('ctypes').CDLL(load('espeakng_loader').get_library_path()) and 'espeak-ng'", "espeakng-loader"
     ),
     "piper": _Package("load('piper').PiperVoice.__name__ and 'piper-tts'", "piper-tts"),
-    "pocket_tts": _Package("load('pocket_tts').TTSModel.__name__ and 'pocket-tts'", "'cvi[clone]'"),
+    "pocket_tts": _Package("load('pocket_tts').TTSModel.__name__ and 'pocket-tts'", "'cvi-local[clone]'"),
     "cv2": _Package("load('cv2').__version__", "opencv-python-headless"),
     "httpx": _Package("load('httpx').__version__", "httpx"),
 }
@@ -282,6 +283,8 @@ def check_engines(results: Mapping[str, ProbeResult]) -> list[Check]:
     lines.append(_any_voice(lines))
     if results["llama_cpp"].ok and _has_gpu_driver():
         lines.append(_llama_on_gpu())
+    if results["llama_cpp"].ok and llama_uses_amx():
+        lines.append(_llama_with_amx())
     return lines
 
 
@@ -297,7 +300,7 @@ def _check_engine(name: str, results: Mapping[str, ProbeResult]) -> Check:
         return Check("engines", name, "broken", f"{package} {results[package].fault}", remedy, required)
     if not code.ok:
         what = code.fault or f"the module {code.missing} is not installed"
-        remedy = f"pip install {code.missing}" if code.missing else "pip install --force-reinstall cvi"
+        remedy = f"pip install {code.missing}" if code.missing else "pip install --force-reinstall cvi-local-local"
         return Check("engines", name, "broken", what, remedy, required)
     lack = _lack(name)
     if lack:
@@ -365,7 +368,17 @@ def _llama_on_gpu() -> Check:
         "llama.cpp on the GPU",
         "missing",
         "it was built for the processor alone",
-        "CMAKE_ARGS=-DGGML_CUDA=on pip install --force-reinstall --no-cache-dir llama-cpp-python==0.3.36",
+        f"CMAKE_ARGS=-DGGML_CUDA=on pip install --force-reinstall --no-cache-dir {REQUIREMENT}",
+    )
+
+
+def _llama_with_amx() -> Check:
+    return Check(
+        "engines",
+        "llama.cpp's build",
+        "missing",
+        "built with AMX, which is slower where the system withholds it (most virtual machines)",
+        build_command(),
     )
 
 

@@ -44,6 +44,15 @@ def llama_offloads() -> bool:
     return bool(llama_cpp.llama_supports_gpu_offload())
 
 
+def llama_uses_amx() -> bool:
+    """Whether the installed llama.cpp was built with AMX. Imports it, which takes a second."""
+    try:
+        import llama_cpp
+    except (ImportError, OSError, RuntimeError):
+        return False
+    return b"AMX_INT8 = 1" in llama_cpp.llama_print_system_info()
+
+
 def _cores() -> int:
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota, _, period = _text("/sys/fs/cgroup/cpu.max").partition(" ")

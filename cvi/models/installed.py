@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from cvi.errors import CviError, MissingError, UsageError
 from cvi.files import locked, sha256_of, write_text
+from cvi.models.manifest import find_model
 from cvi.paths import models_dir
 
 CARD = "model.json"
@@ -129,8 +130,13 @@ def model_path(model_id: str) -> Path:
 
 
 def installed_card(model_id: str) -> Installed:
-    """The card of a model, even where files of it are missing. Raises MissingError without one."""
+    """The card of a model, even where files of it are missing.
+
+    Raises MissingError for a model that can be pulled and is not here, UsageError for an unknown one.
+    """
     card = read_card(model_id)
+    if card is None and find_model(model_id) is None:
+        raise UsageError(f"There is no model '{model_id}'.", "See: cvi models list")
     if card is None:
         raise MissingError(
             f"The model '{model_id}' is not installed.", f"Get it with: cvi models pull {model_id}"
@@ -147,7 +153,7 @@ def remove_model(model_id: str) -> None:
     """Delete a model, installed or unfinished. The originals of linked files stay. Raises MissingError."""
     folder = model_folder(model_id)
     if not folder.is_dir():
-        raise MissingError(f"The model '{model_id}' is not installed.", "See: cvi models list")
+        raise UsageError(f"The model '{model_id}' is not installed.", "See: cvi models list")
     with model_lock(model_id):
         # The card first: if the rest fails, what remains is no model.
         (folder / CARD).unlink(missing_ok=True)

@@ -95,6 +95,8 @@ def file_name(name: str) -> str:
 def new_persona(name: str, source: str, target: Path | None, force: bool) -> Path:
     """Write a copy of the persona `source` under a new name, complete or not at all.
 
+    Where its texts call the source by its first name, they call the copy by its own.
+
     `target` None is the folder of the user's personas. Raises `UsageError` when the file exists and
     `force` is not given, or when the source has errors, CviError where the file cannot be written.
     """
@@ -104,7 +106,7 @@ def new_persona(name: str, source: str, target: Path | None, force: bool) -> Pat
     persona, _ = examine(origin)
     if persona is None:
         raise UsageError(f"{origin} has errors.", f"See them with: cvi persona check {origin}")
-    text = _renamed(origin.read_text(encoding="utf-8-sig"), name)
+    text = _renamed(origin.read_text(encoding="utf-8-sig"), persona.persona_name, name)
     head = f"# {stem}: begun as a copy of {origin.stem}. Check it with: cvi persona check FILE\n"
     if path.exists() and not force:
         raise UsageError(f"{path} exists already.", "Choose another name or -o FILE, or add --force.")
@@ -113,11 +115,13 @@ def new_persona(name: str, source: str, target: Path | None, force: bool) -> Pat
     return path
 
 
-def _renamed(text: str, name: str) -> str:
-    """The text with its name replaced and the comment above it, which describes the source, removed."""
+def _renamed(text: str, old_name: str, name: str) -> str:
+    """The text with its names replaced and the comment above it, which describes the source, removed."""
     root, _ = parse(text)
     node = root.members.get("persona_name") or root.members["pal_name"]
     lines = text.splitlines(keepends=True)
     first = next((number for number, line in enumerate(lines) if not line.startswith("#")), 0)
     lines[node.key_line - 1] = f"persona_name: {json.dumps(name, ensure_ascii=False)}\n"
-    return "".join(lines[first:])
+    copied = "".join(lines[first:])
+    old, new = (re.split(r"[\s,]", full.strip(), maxsplit=1)[0] for full in (old_name, name))
+    return re.sub(rf"\b{re.escape(old)}\b", lambda _: new, copied) if old else copied

@@ -38,7 +38,8 @@ def run(settings: ServerSettings, ready: Callable[[str | None], None]) -> None:
         from cvi.server.logs import set_up
     except ImportError as error:
         raise MissingError(
-            f"The server needs the package {error.name}, which is not installed.", "pip install 'cvi[server]'"
+            f"The server needs the package {error.name}, which is not installed.",
+            "pip install 'cvi-local[server]'",
         ) from error
     with _alone(home() / "server.lock"):
         key = _first_key() if settings.asks_for_keys else None

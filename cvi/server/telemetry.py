@@ -118,7 +118,7 @@ def tracer() -> Tracer | None:
     except ImportError as error:
         raise MissingError(
             f"An OpenTelemetry endpoint is set and the package {error.name} is not installed.",
-            "pip install 'cvi[otel]', or unset OTEL_EXPORTER_OTLP_ENDPOINT.",
+            "pip install 'cvi-local[otel]', or unset OTEL_EXPORTER_OTLP_ENDPOINT.",
         ) from error
     about = Resource.create({"service.name": "cvi", "service.version": __version__})
     provider = TracerProvider(resource=about)

@@ -145,7 +145,7 @@ def load_model(folder: Path) -> PocketModel:
         from pocket_tts import TTSModel
     except ImportError as error:
         raise MissingError(
-            f"Pocket TTS is not installed ({error}).", "Install it with: pip install 'cvi[clone]'"
+            f"Pocket TTS is not installed ({error}).", "Install it with: pip install 'cvi-local[clone]'"
         ) from error
     with tempfile.TemporaryDirectory(prefix="cvi-pocket-") as work:
         config = Path(work) / CONFIG

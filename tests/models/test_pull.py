@@ -101,7 +101,7 @@ def test_remove_leaves_nothing(small_manifest: tuple[Model, ...]) -> None:
     (card,) = pull([small_manifest[0]])
     remove_model(card.id)
     assert not card.folder.exists()
-    with pytest.raises(MissingError):
+    with pytest.raises(UsageError):
         remove_model(card.id)
 
 

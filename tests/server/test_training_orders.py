@@ -303,7 +303,7 @@ async def test_a_server_without_training_packages_answers_501_with_the_remedy(
     monkeypatch.setattr("cvi.server.jobs.training_orders.find_spec", lambda name: None)
     body = {"train_video_url": "https://93.184.216.34/a.mp4"}
     answer = await client.post("/v2/replicas", json=body)
-    assert answer.status_code == 501 and "pip install 'cvi[train]'" in answer.json()["message"]
+    assert answer.status_code == 501 and "pip install 'cvi-local[train]'" in answer.json()["message"]
     monkeypatch.setattr("cvi.server.jobs.training_orders.find_spec", lambda name: object())
     monkeypatch.setenv("CVI_FACE_MESH", str(tmp_path / "nowhere"))
     answer = await client.post("/v2/replicas", json=body)

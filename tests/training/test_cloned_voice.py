@@ -12,7 +12,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-pytest.importorskip("pocket_tts", reason="Pocket TTS is not installed: pip install 'cvi[clone]'")
+pytest.importorskip("pocket_tts", reason="Pocket TTS is not installed: pip install 'cvi-local[clone]'")
 from tiny_pocket import make_model
 
 from cvi.audio.block import PLAYED_HZ

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("pocket_tts", reason="Pocket TTS is not installed: pip install 'cvi[clone]'")
+pytest.importorskip("pocket_tts", reason="Pocket TTS is not installed: pip install 'cvi-local[clone]'")
 from tiny_pocket import make_model
 
 from cvi.audio.block import PLAYED_HZ

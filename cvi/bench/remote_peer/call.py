@@ -56,7 +56,7 @@ class RemotePeerCall:
             from cvi.transport.webrtc.transport import WebRtcTransport
         except ImportError as error:
             raise MissingError(
-                "WebRTC cannot be measured: aiortc is not installed.", "pip install 'cvi[server]'"
+                "WebRTC cannot be measured: aiortc is not installed.", "pip install 'cvi-local[server]'"
             ) from error
         width, height = spec.size
         inner = WebRtcTransport(

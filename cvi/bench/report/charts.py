@@ -154,7 +154,7 @@ def _chart(says: str, size: tuple[float, float]) -> Iterator[tuple[Axes, list[st
         import matplotlib
         from matplotlib.figure import Figure as Canvas
     except ImportError as error:
-        raise MissingError("A report's charts need matplotlib.", "pip install 'cvi[bench]'") from error
+        raise MissingError("A report's charts need matplotlib.", "pip install 'cvi-local[bench]'") from error
     svg: list[str] = []
     with matplotlib.rc_context(_STYLE):
         canvas = Canvas(figsize=size, layout="constrained")

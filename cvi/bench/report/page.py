@@ -49,7 +49,7 @@ def render(analysis: Analysis) -> str:
     try:
         from jinja2 import Environment, StrictUndefined
     except ImportError as error:
-        raise MissingError("A report's page needs jinja2.", "pip install 'cvi[bench]'") from error
+        raise MissingError("A report's page needs jinja2.", "pip install 'cvi-local[bench]'") from error
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

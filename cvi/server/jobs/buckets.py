@@ -75,7 +75,9 @@ def bucket_asked_for(properties: Mapping[str, Any], allowed: Sequence[str]) -> B
     if "*" not in allowed and bucket.name not in allowed:
         raise HttpProblem(400, f"This server stores no recordings in the bucket '{bucket.name}'.")
     if find_spec("boto3") is None:
-        raise HttpProblem(501, "Recordings elsewhere need, on the server: pip install 'cvi[s3]'", "message")
+        raise HttpProblem(
+            501, "Recordings elsewhere need, on the server: pip install 'cvi-local[s3]'", "message"
+        )
     return bucket
 
 

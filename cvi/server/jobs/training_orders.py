@@ -67,7 +67,7 @@ def missing_for_training() -> str | None:
     """
     for name in NEEDED_PACKAGES:
         if find_spec(name) is None:
-            return f"Training a replica needs {name}, which the server has not got. pip install 'cvi[train]'"
+            return f"Training a replica needs {name}, which the server lacks. pip install 'cvi-local[train]'"
     try:
         find_packages()
     except MissingError as error:

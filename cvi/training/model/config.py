@@ -103,7 +103,7 @@ def choose_device(wanted: str = "auto", threads: int = 1) -> Device:
     except ImportError as error:
         raise MissingError(
             "Training a replica needs torch, which is not installed.",
-            "Install it with: pip install 'cvi[train]'",
+            "Install it with: pip install 'cvi-local[train]'",
         ) from error
     has_gpu = torch.cuda.is_available()
     if wanted == "cuda" and not has_gpu:
