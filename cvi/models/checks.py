@@ -128,6 +128,7 @@ def _replicas() -> Check:
     names = sorted({card.parent.name for place in places for card in place.glob("*/replica.yaml")})
     if names:
         return Check("face", "replicas", "ok", ", ".join(names), required=True)
+    again = "pip install --force-reinstall cvi-local"
     return Check("face", "replicas", "missing", "none found", "pip install --force-reinstall cvi-local-local", True)
 
 
