@@ -129,7 +129,7 @@ def _replicas() -> Check:
     if names:
         return Check("face", "replicas", "ok", ", ".join(names), required=True)
     again = "pip install --force-reinstall cvi-local"
-    return Check("face", "replicas", "missing", "none found", "pip install --force-reinstall cvi-local-local", True)
+    return Check("face", "replicas", "missing", "none found", again, True)
 
 
 def _profiles() -> list[Check]:
@@ -301,7 +301,7 @@ def _check_engine(name: str, results: Mapping[str, ProbeResult]) -> Check:
         return Check("engines", name, "broken", f"{package} {results[package].fault}", remedy, required)
     if not code.ok:
         what = code.fault or f"the module {code.missing} is not installed"
-        remedy = f"pip install {code.missing}" if code.missing else "pip install --force-reinstall cvi-local-local"
+        remedy = f"pip install {code.missing or '--force-reinstall cvi-local'}"
         return Check("engines", name, "broken", what, remedy, required)
     lack = _lack(name)
     if lack:
