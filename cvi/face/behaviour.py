@@ -7,7 +7,7 @@ settles and is then exactly still.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from cvi.face.base import NO_CUES, REST, Activity, Controls, Cues, MouthShape
 from cvi.face.expression import Expressions
@@ -49,15 +49,7 @@ class Behaviour:
         elif t_s > self._last_s:
             self._step(min(_LONGEST_STEP_S, t_s - self._last_s), activity, mouth, cues)
             self._last_s = t_s
-        return replace(
-            self._controls,
-            jaw=mouth.jaw,
-            wide=mouth.wide,
-            round=mouth.round,
-            press=mouth.press,
-            tuck=mouth.tuck,
-            tongue=mouth.tongue,
-        )
+        return replace(self._controls, **asdict(mouth))
 
     def _begin(self, activity: Activity) -> None:
         seeds = [hashed(self._seed, part) for part in range(6)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from dataclasses import astuple
 
 import numpy as np
 
@@ -90,14 +91,7 @@ class MouthDriver:
             shape = self._cut[1]
             if left == 0.0 or shape == REST:
                 return REST
-            return MouthShape(
-                shape.jaw * left,
-                shape.wide * left,
-                shape.round * left,
-                shape.press * left,
-                shape.tuck * left,
-                shape.tongue * left,
-            )
+            return MouthShape(*(value * left for value in astuple(shape)))
         return self._speaking(t_s, remember=True)
 
     def emphasis_at(self, t_s: float) -> float:
@@ -180,12 +174,8 @@ class MouthDriver:
         if self._join is not None and 0.0 <= t_s - self._join[0] < _JOIN_S:
             stay = fall(t_s - self._join[0], _JOIN_S)
             old = self._join[1]
-            smooth = (
-                smooth[0] + stay * (old[0] - smooth[0]),
-                smooth[1] + stay * (old[1] - smooth[1]),
-                smooth[2] + stay * (old[2] - smooth[2]),
-                smooth[3] + stay * (old[3] - smooth[3]),
-            )
+            jaw, wide, round_, tongue = (a + stay * (b - a) for a, b in zip(smooth, old, strict=True))
+            smooth = (jaw, wide, round_, tongue)
         if remember:
             self._last_query = (t_s, smooth)
         lips, teeth = self._from_sound(t_s)[4:]

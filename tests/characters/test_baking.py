@@ -21,6 +21,8 @@ from cvi.characters.face_hair import make_lashes
 from cvi.characters.head import RIM_BEND, RIM_Y, RIM_Z, head_distance
 from cvi.characters.kernel import SKIN
 from cvi.characters.mouth_model import lips_at
+from cvi.characters.scene import CELL, COARSE, LOW, resampled, sample_scene
+from cvi.characters.subject import MOUTH_BOX
 
 SHIPPED = sorted(
     path.parent for path in (Path(__file__).parents[2] / "replicas").glob("*/character.yaml")
@@ -64,7 +66,7 @@ def test_patches_have_whole_even_sides_at_every_height(height: int) -> None:
         assert np.all(sides % 2 == 0)
 
 
-def test_a_larger_picture_sees_the_same_eyeball() -> None:
+def test_eyeball_directions_agree_at_every_scale() -> None:
     p = make_params({})
     small, large = (atlas_patches.eyeball_directions(p, atlas_patches.EYES[1], 1, scale) for scale in (1.0, 2.0))
     assert large.shape == (2 * small.shape[0], 2 * small.shape[1], 3)
@@ -91,7 +93,7 @@ def bare_head() -> np.ndarray:
     return np.where(inside > 0, DISTANCE - 0.75 * np.sqrt(np.maximum(inside, 0)), 1e9)
 
 
-def test_a_turn_moves_glasses_as_one_piece() -> None:
+def test_a_turn_moves_glasses_rigidly() -> None:
     """All round a rim the depth is that of the rims' plane, so that a turn shifts them evenly."""
     worn = [load_character(f / "character.yaml").shape for f in SHIPPED]
     worn = [shape for shape in worn if shape.get("glasses")]
@@ -131,13 +133,24 @@ def seen_gap(family: str, jaw: float) -> tuple[float, float]:
     return float(inside * (heights[1] - heights[0])), gap_up + gap_down
 
 
+def test_a_resampled_box_holds_what_sampling_the_whole_field_does() -> None:
+    resting, posed = make_params({}), make_params({}, {"jaw": 0.5})
+    part, whole = resampled(sample_scene(resting), MOUTH_BOX, posed), sample_scene(posed)
+    inside = tuple(
+        slice(int((low - start) / CELL) + COARSE, int((high - start) / CELL) - COARSE)
+        for (low, high), start in zip(MOUTH_BOX, LOW, strict=True)
+    )
+    assert np.array_equal(part.grid[inside], whole.grid[inside])
+    assert not np.array_equal(part.grid[inside], sample_scene(resting).grid[inside])
+
+
 def test_lips_at_rest_touch() -> None:
     assert seen_gap("neutral", 0.0)[0] == 0
     assert seen_gap("press", 0.0)[0] == 0
 
 
 @pytest.mark.parametrize("family", ["neutral", "wide", "round", "neutral_smile"])
-def test_lips_part_as_soon_and_as_far_as_the_jaw_says(family: str) -> None:
+def test_modelled_lips_part_as_far_as_their_curves(family: str) -> None:
     seen = [seen_gap(family, jaw) for jaw in (0.05, 0.12, 0.22, 0.35, 0.5)]
     for modelled, told in seen:  # of wide lips, flesh covers a little
         assert modelled > 0 and abs(modelled - told) < 0.014
@@ -145,7 +158,7 @@ def test_lips_part_as_soon_and_as_far_as_the_jaw_says(family: str) -> None:
     assert opened == sorted(opened)
 
 
-def test_a_turn_does_not_stretch_what_is_near() -> None:
+def test_depth_is_flat_on_near_surfaces() -> None:
     """Where a face ends before hair, the depth falls away behind it and not in it."""
     cliff = np.full((HEIGHT_PX, WIDTH_PX), DISTANCE + 0.2)
     cliff[:, 560:720] = DISTANCE - 0.6
@@ -155,7 +168,7 @@ def test_a_turn_does_not_stretch_what_is_near() -> None:
     assert np.abs(depth[143:177] - (DISTANCE - 0.6)).max() < 0.06  # three coarse cells inside the edge
 
 
-def test_lashes_grow_where_the_lid_is_seen() -> None:
+def test_lashes_grow_on_the_visible_lid() -> None:
     """Flesh that hides a lid's end hides its lashes, as long as the eye is open."""
     hooded = make_params({"hood": 0.5, "eye_size": 0.83, "lid_open": 0.37})
     options = load_character(SHIPPED[0] / "character.yaml").lashes

@@ -52,7 +52,7 @@ def test_seeds_make_different_people_and_the_same_seed_the_same(bakes: list[int]
     assert people[0] == people[2] != people[1]
 
 
-def test_a_relative_is_named(bakes: list[int]) -> None:
+def test_the_varied_character_is_named_in_the_description(bakes: list[int]) -> None:
     folder = generate_character("jane", 3, "june", 1)
     assert "june" in load_replica_card(folder).description
     with pytest.raises(MissingError, match="junne"):
@@ -60,7 +60,7 @@ def test_a_relative_is_named(bakes: list[int]) -> None:
     assert "jack" not in list_replicas()
 
 
-def test_a_stopped_bake_is_no_replica_and_goes_on(bakes: list[int], home: Path) -> None:
+def test_an_interrupted_bake_is_not_a_replica_and_resumes(bakes: list[int], home: Path) -> None:
     bakes[:] = [130, 0]
     with pytest.raises(CviError, match="not finished"):
         generate_character("tess", 7, None, 1)
@@ -73,6 +73,6 @@ def test_a_stopped_bake_is_no_replica_and_goes_on(bakes: list[int], home: Path) 
 
 
 @pytest.mark.parametrize("name", ["", "Tess", "../tess", "a" * 80, "two words"])
-def test_names_that_cannot_be(bakes: list[int], name: str) -> None:
+def test_invalid_names_are_refused(bakes: list[int], name: str) -> None:
     with pytest.raises(UsageError, match="cannot be called"):
         generate_character(name, 7, None, 1)

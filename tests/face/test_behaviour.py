@@ -71,7 +71,7 @@ def blink_starts(shown: list[Controls], fps: int = FPS) -> list[float]:
 
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("activity", [*ACTIVITIES, conversation])
-def test_ten_minutes_hold_a_human_number_of_blinks(activity: Activity, seed: int) -> None:
+def test_blink_rate_is_human(activity: Activity, seed: int) -> None:
     starts = blink_starts(play(600.0, activity, cues=happenings, seed=seed))
     assert 12.0 <= len(starts) / 10 <= 20.0
     gaps = [b - a for a, b in pairwise(starts)]
@@ -130,7 +130,7 @@ def test_saccades_take_20_to_80_ms() -> None:
     assert max(runs) > 0.045
 
 
-def test_no_channel_jumps_whatever_the_state_does() -> None:
+def test_no_control_jumps_when_the_activity_changes() -> None:
     def speech(t: float) -> MouthShape:
         return MouthShape(jaw=abs((t * 4) % 2 - 1)) if conversation(t) == "speaking" else REST
 
@@ -142,7 +142,7 @@ def test_no_channel_jumps_whatever_the_state_does() -> None:
             assert max(steps) > 0.0, name
 
 
-def test_the_head_never_leaps() -> None:
+def test_the_head_moves_less_than_two_percent_of_a_face_per_frame() -> None:
     """Two percent of a face's width are 1.2 degrees; a frame at 25 fps must stay below."""
     for seed in range(4):
         shown = play(300.0, conversation, happenings, lambda t: MouthShape(jaw=0.5), seed=seed)
@@ -171,7 +171,7 @@ def test_stress_raises_brows_and_moves_the_head() -> None:
     assert travel(stressed) > 1.5 * travel(flat)
 
 
-def test_the_mouth_passes_untouched_and_at_rest_is_exactly_still() -> None:
+def test_the_mouth_passes_unchanged_and_is_still_at_rest() -> None:
     shown = play(60.0, conversation, lambda t: Cues(user_level=t % 1.0, emotion="neutral", emotion_level=1.0))
     mouths = {tuple(getattr(controls, name) for name in (*MOUTH, "smile")) for controls in shown}
     assert mouths == {(*[0.0] * 6, shown[0].smile)}
@@ -190,18 +190,18 @@ def test_a_smile_settles_and_is_then_still() -> None:
     ("emotion", "smiles"),
     [("happy", 1), ("Excited ", 1), ("sad", -1), ("angry", -1), ("nonsense", 0), ("", 0)],
 )
-def test_emotions_are_seen_and_unknown_words_are_neutral(emotion: str, smiles: int) -> None:
+def test_emotions_change_the_face_and_unknown_words_are_neutral(emotion: str, smiles: int) -> None:
     felt = play(4.0, "speaking", lambda t: Cues(emotion=emotion, emotion_level=1.0))[-1].smile
     plain = play(4.0, "speaking")[-1].smile
     assert (felt > plain) - (felt < plain) == smiles
 
 
-def test_the_same_seed_and_inputs_give_the_same_and_another_seed_another() -> None:
+def test_the_seed_and_the_inputs_decide_the_controls() -> None:
     assert play(60.0, conversation, happenings, seed=5) == play(60.0, conversation, happenings, seed=5)
     assert play(60.0, conversation, happenings, seed=5) != play(60.0, conversation, happenings, seed=6)
 
 
-def test_a_frame_drawn_again_changes_nothing_but_the_mouth() -> None:
+def test_repeated_time_changes_only_the_mouth() -> None:
     behaviour, plain = Behaviour(3), Behaviour(3)
     for index in range(500):
         t = index / FPS
@@ -213,7 +213,7 @@ def test_a_frame_drawn_again_changes_nothing_but_the_mouth() -> None:
         assert {**asdict(again), "jaw": 0.0} == asdict(first)
 
 
-def test_time_that_leaps_leaves_a_sane_face() -> None:
+def test_a_jump_in_time_advances_by_at_most_a_second() -> None:
     behaviour = Behaviour(4)
     behaviour.advance(0.0, "idle")
     before = behaviour.advance(0.04, "idle")
@@ -276,7 +276,7 @@ def test_drift_is_bounded_and_smooth(seed: int, t_s: float, hz: float) -> None:
     assert abs(there - here) <= 2 * 1.875 * hz * 0.001 + 1e-6
 
 
-def test_dice_are_fair_and_the_same_on_every_machine() -> None:
+def test_seeded_random_is_uniform_and_the_same_on_every_machine() -> None:
     rng = SeededRandom(42)
     rolls = [rng.random() for _ in range(4000)]
     assert 0.48 < sum(rolls) / len(rolls) < 0.52
@@ -284,7 +284,7 @@ def test_dice_are_fair_and_the_same_on_every_machine() -> None:
     assert [SeededRandom(42).random(), SeededRandom(43).random()] == [0.5074096602401498, 0.8862117123655464]
 
 
-def test_a_smile_is_answered_slowly_and_let_go_again() -> None:
+def test_the_participants_smile_is_mirrored_slowly() -> None:
     shown = play(9.0, "listening", lambda t: Cues(user_smile=1.0 if 2.0 < t < 5.0 else 0.0))
     before, during, after = shown[2 * FPS - 1], shown[5 * FPS - 1], shown[-1]
     assert during.smile > before.smile + 0.3 and during.cheek > before.cheek + 0.15
@@ -293,7 +293,7 @@ def test_a_smile_is_answered_slowly_and_let_go_again() -> None:
     assert max(abs(b.smile - a.smile) for a, b in pairwise(shown)) < LARGEST_STEP["smile"]
 
 
-def test_a_grave_face_hardly_answers_a_smile() -> None:
+def test_a_grave_face_hardly_mirrors_a_smile() -> None:
     def answer(emotion: str) -> float:
         def smile(user: float) -> float:
             cues = Cues(user_smile=user, emotion=emotion, emotion_level=1.0)
@@ -305,7 +305,7 @@ def test_a_grave_face_hardly_answers_a_smile() -> None:
     assert play(4.0, "idle", lambda t: Cues(user_smile=1.0, emotion="happy", emotion_level=1.0))[-1].smile <= 1.0
 
 
-def test_emotions_use_the_whole_face() -> None:
+def test_emotions_use_all_controls_of_the_face() -> None:
     def felt(emotion: str) -> Controls:
         return play(4.0, "speaking", lambda t: Cues(emotion=emotion, emotion_level=1.0))[-1]
 

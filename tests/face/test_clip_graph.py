@@ -14,7 +14,7 @@ from cvi.face.neural.clip_graph import CLIP_ACTIVITIES, MOODS, ClipGraph, ClipPl
 FPS, LONG, BRIDGE, EVERY = 25.0, 100, 4, 20
 
 
-def reel(*kinds: tuple[str, Mood], joined: bool = True) -> tuple[ClipGraph, int]:
+def film_of(*kinds: tuple[str, Mood], joined: bool = True) -> tuple[ClipGraph, int]:
     """Clips of LONG frames, left every EVERY frames for every other; and how many frames the film has."""
     clips = [
         (k * LONG, (k + 1) * LONG, CLIP_ACTIVITIES.index(doing), MOODS.index(mood))
@@ -40,22 +40,22 @@ def reel(*kinds: tuple[str, Mood], joined: bool = True) -> tuple[ClipGraph, int]
     ), end
 
 
-WHOLE = reel(("idle", "neutral"), ("listening", "neutral"), ("speaking", "neutral"), ("speaking", "happy"))
+WHOLE = film_of(("idle", "neutral"), ("listening", "neutral"), ("speaking", "neutral"), ("speaking", "happy"))
 
 
 def play(film: tuple[ClipGraph, int], script: list[tuple[float, Activity, dict[str, float]]]) -> list[int]:
-    walk, shown, at_s = ClipPlayer(*film, FPS), [], 0.0
+    player, shown, at_s = ClipPlayer(*film, FPS), [], 0.0
     for seconds, activity, more in script:
         for _ in range(round(seconds * FPS)):
-            shown.append(walk.at(Controls(activity=activity, moment_s=at_s, **more)))  # type: ignore[arg-type]
+            shown.append(player.at(Controls(activity=activity, moment_s=at_s, **more)))  # type: ignore[arg-type]
             at_s += 1 / FPS
     return shown
 
 
-def check_ways(film: tuple[ClipGraph, int], shown: list[int]) -> None:
-    ways = film[0].successors(film[1])
+def check_edges(film: tuple[ClipGraph, int], shown: list[int]) -> None:
+    successors = film[0].successors(film[1])
     for before, after in pairwise(shown):
-        assert after in ways[before], (before, after)
+        assert after in successors[before], (before, after)
 
 
 def clips_of(film: tuple[ClipGraph, int], shown: list[int]) -> np.ndarray:
@@ -65,12 +65,12 @@ def clips_of(film: tuple[ClipGraph, int], shown: list[int]) -> np.ndarray:
 HAPPY = {"smile": 0.8, "cheek": 0.75}
 
 
-def test_what_is_asked_is_shown_in_time_and_stayed_in() -> None:
+def test_a_requested_clip_is_reached_soon_and_kept() -> None:
     script: list[tuple[float, Activity, dict[str, float]]] = [
         (10, "idle", {}), (10, "listening", {}), (12, "speaking", {}), (12, "speaking", HAPPY), (8, "idle", {}),
     ]  # fmt: skip
     shown = play(WHOLE, script)
-    check_ways(WHOLE, shown)
+    check_edges(WHOLE, shown)
     clips = clips_of(WHOLE, shown)
     begin = 0
     for (seconds, _, _), wanted in zip(script, (0, 1, 2, 3, 0), strict=True):
@@ -78,16 +78,16 @@ def test_what_is_asked_is_shown_in_time_and_stayed_in() -> None:
         begin += len(part)
         soon = round(1.5 * FPS)
         assert wanted in part[:soon]
-        # Once there, only ways of its own kind are taken.
+        # Once there, only transitions of its own kind are taken.
         assert set(part[soon:].tolist()) <= {wanted, -1}
 
 
-def test_the_first_frame_is_of_what_is_asked() -> None:
-    walk = ClipPlayer(*WHOLE, FPS)
-    assert walk.at(Controls(activity="speaking", moment_s=7.0)) == 2 * LONG
+def test_playback_starts_in_a_requested_clip() -> None:
+    player = ClipPlayer(*WHOLE, FPS)
+    assert player.at(Controls(activity="speaking", moment_s=7.0)) == 2 * LONG
 
 
-def test_the_same_controls_give_the_same_frames_and_time_only_goes_on() -> None:
+def test_the_same_controls_give_the_same_frames_and_small_steps_back_repeat() -> None:
     behaviour = Behaviour(3)
     states: tuple[Activity, ...] = ("idle", "listening", "thinking", "speaking")
     asked = [
@@ -104,22 +104,22 @@ def test_the_same_controls_give_the_same_frames_and_time_only_goes_on() -> None:
         # A frame drawn again, or one a little late, changes nothing.
         assert other.at(controls) == other.at(asked[max(0, k - 3)]) == again[-1]
     assert again == frames
-    check_ways(WHOLE, frames)
+    check_edges(WHOLE, frames)
     assert len(set(clips_of(WHOLE, frames).tolist())) == 5
     # From far back it begins anew.
     assert [other.at(controls) for controls in asked] == frames
 
 
-def test_fewer_frames_a_second_show_the_same_film_faster() -> None:
-    walk = ClipPlayer(*WHOLE, 30.0)
-    shown = [walk.at(Controls(moment_s=k / 25)) for k in range(200)]
+def test_a_lower_frame_rate_skips_frames() -> None:
+    player = ClipPlayer(*WHOLE, 30.0)
+    shown = [player.at(Controls(moment_s=k / 25)) for k in range(200)]
     steps = np.diff(shown) % LONG
     assert set(steps.tolist()) <= {1, 2}
-    assert 0 <= walk.at(Controls(moment_s=1e6)) < WHOLE[1]
+    assert 0 <= player.at(Controls(moment_s=1e6)) < WHOLE[1]
 
 
-def test_what_is_not_in_the_reel_is_stood_for_by_the_nearest() -> None:
-    two = reel(("idle", "neutral"), ("speaking", "happy"))
+def test_a_missing_clip_is_replaced_by_the_nearest_kind() -> None:
+    two = film_of(("idle", "neutral"), ("speaking", "happy"))
     for activity, mood, clip in (
         ("listening", {}, 0), ("thinking", {}, 0), ("speaking", {}, 0), ("listening", HAPPY, 1), ("idle", {"worry": 0.9}, 0),
     ):  # fmt: skip
@@ -127,19 +127,19 @@ def test_what_is_not_in_the_reel_is_stood_for_by_the_nearest() -> None:
         assert set(clips_of(two, shown).tolist()) - {-1} == {clip}, (activity, mood)
 
 
-def test_nowhere_to_go_is_no_reason_to_jump() -> None:
-    apart = reel(("idle", "neutral"), ("speaking", "neutral"), joined=False)
+def test_without_transitions_playback_stays_in_its_clip() -> None:
+    apart = film_of(("idle", "neutral"), ("speaking", "neutral"), joined=False)
     shown = play(apart, [(6, "idle", {}), (20, "speaking", {})])
-    check_ways(apart, shown)
+    check_edges(apart, shown)
     assert set(clips_of(apart, shown).tolist()) == {0}
     shown = play(apart, [(20, "speaking", {}), (6, "idle", {})])
-    check_ways(apart, shown)
+    check_edges(apart, shown)
     assert set(clips_of(apart, shown).tolist()) == {1, -1} and max(shown) < LONG * 2 + BRIDGE
 
 
-def test_thinking_stays_with_the_head_it_finds() -> None:
+def test_thinking_continues_the_current_clip() -> None:
     shown = play(WHOLE, [(5, "listening", {}), (1.6, "thinking", {})])
-    check_ways(WHOLE, shown)
+    check_edges(WHOLE, shown)
     assert set(clips_of(WHOLE, shown).tolist()) == {1, -1}
 
 
@@ -148,7 +148,7 @@ def test_thinking_stays_with_the_head_it_finds() -> None:
     [("happy", "happy"), ("excited", "happy"), ("sad", "concerned"), ("concerned", "concerned"),
      ("surprised", "surprised"), ("angry", "neutral"), ("neutral", "neutral"), ("disgusted", "neutral")],
 )  # fmt: skip
-def test_moods_are_told_from_what_the_behaviour_asks(word: str, mood: Mood) -> None:
+def test_moods_follow_the_behaviours_emotions(word: str, mood: Mood) -> None:
     behaviour, moods = Behaviour(1), MoodTracker()
     found: list[Mood] = []
     for k in range(250):
@@ -158,7 +158,7 @@ def test_moods_are_told_from_what_the_behaviour_asks(word: str, mood: Mood) -> N
     assert set(found[60:120]) == {mood} and set(found[170:]) == {"neutral"}
 
 
-def test_a_mood_that_wavers_is_one_mood() -> None:
+def test_mood_has_hysteresis() -> None:
     moods = MoodTracker()
     assert [moods.advance(Controls(worry=level)) for level in (0.2, 0.31, 0.22, 0.33, 0.19, 0.1, 0.25)] == [
         "neutral", "concerned", "concerned", "concerned", "concerned", "neutral", "neutral",

@@ -48,7 +48,7 @@ def frames(driver: MouthDriver, end_s: float, step_s: float = 0.04, start_s: flo
 @pytest.mark.parametrize("consonant", ["p", "b", "m", "pʰ", "mʲ"])
 @pytest.mark.parametrize("length_s", [0.03, 0.06, 0.12])
 @pytest.mark.parametrize("phase_s", [0.0, 0.013, 0.027])
-def test_lips_close_on_a_frame_however_frames_fall(consonant: str, length_s: float, phase_s: float) -> None:
+def test_lips_close_in_some_frame_at_any_frame_phase(consonant: str, length_s: float, phase_s: float) -> None:
     driver = driven(timeline(("ɑ", 0.15), (consonant, length_s), ("ɑ", 0.2)))
     shapes = frames(driver, 0.5, start_s=phase_s)
     assert any(shape.jaw == 0.0 and shape.press > 0.85 for shape in shapes)
@@ -56,14 +56,14 @@ def test_lips_close_on_a_frame_however_frames_fall(consonant: str, length_s: flo
 
 
 @pytest.mark.parametrize("phase_s", [0.0, 0.013, 0.027])
-def test_lip_meets_teeth(phase_s: float) -> None:
+def test_the_lip_meets_the_teeth(phase_s: float) -> None:
     shapes = frames(driven(timeline(("ɑ", 0.15), ("v", 0.05), ("ɑ", 0.2))), 0.4, start_s=phase_s)
     assert any(shape.tuck == 1.0 and shape.press == 0.0 and shape.jaw < 0.2 for shape in shapes)
 
 
 @pytest.mark.parametrize("contact", ["p", "m", "f", "v"])
 @pytest.mark.parametrize("phase_s", [0.0, 0.01, 0.02, 0.03])
-def test_lips_part_and_close_no_faster_than_peoples(contact: str, phase_s: float) -> None:
+def test_lips_move_no_faster_than_peoples(contact: str, phase_s: float) -> None:
     """A jaw opened by 1 parts the lips by 3.2 cm of a face 14 cm wide: 0.42 m/s is 0.52 a frame."""
     driver = driven(timeline(("ɑ", 0.2), (contact, 0.07), ("ɑ", 0.2), (contact, 0.05), ("æ", 0.2)))
     shapes = frames(driver, 0.9, start_s=phase_s)
@@ -75,7 +75,7 @@ def test_lips_part_and_close_no_faster_than_peoples(contact: str, phase_s: float
 @pytest.mark.parametrize("first", ["m", "v"])
 @pytest.mark.parametrize("length_s", [0.05, 0.09])
 @pytest.mark.parametrize("phase_s", [0.0, 0.013, 0.027])
-def test_contacts_that_follow_each_other_are_both_reached(
+def test_consecutive_contacts_are_both_reached(
     first: str, length_s: float, phase_s: float
 ) -> None:
     second = {"m": "f", "v": "b"}[first]
@@ -93,7 +93,7 @@ def test_a_rounded_vowel_is_anticipated_through_its_consonants() -> None:
     assert before_u.mouth_at(0.32).round > 0.8
 
 
-def test_vowels_are_told_apart() -> None:
+def test_vowels_have_different_mouths() -> None:
     open_, spread, rounded = (driven(timeline((v, 0.3))).mouth_at(0.15) for v in ("ɑ", "i", "u"))
     assert open_.jaw > 0.65 > 0.35 > max(spread.jaw, rounded.jaw)
     assert spread.wide > 0.6 > 0.2 > max(open_.wide, rounded.wide)
@@ -128,7 +128,7 @@ def test_rest_is_exact_around_speech(last: str) -> None:
         assert driver.mouth_at(0.55 + late_s) is REST
 
 
-def test_a_pause_is_rest_and_lips_that_ended_it_shut_stay_shut() -> None:
+def test_a_pause_is_rest_and_closed_lips_stay_closed() -> None:
     driver = driven(timeline(("ɑ", 0.2), ("m", 0.1), ("", 0.5), ("m", 0.1), ("ɑ", 0.2)))
     assert all(shape.jaw == 0.0 for shape in (driver.mouth_at(0.26 + i * 0.005) for i in range(110)))
     assert driver.mouth_at(0.55) is REST
@@ -195,7 +195,7 @@ def test_sound_alone_drives_the_mouth_and_silence_does_not() -> None:
     assert quiet.mouth_at(0.2).jaw > 2 * quiet.mouth_at(0.6).jaw > 0.0
 
 
-def test_sound_alone_in_pieces_is_heard_as_one() -> None:
+def test_sound_in_pieces_gives_the_same_mouth() -> None:
     sound = tone(1.0, 0.3)
     whole, pieces = MouthDriver(), MouthDriver()
     whole.append((), sound, 0.0)
@@ -205,7 +205,7 @@ def test_sound_alone_in_pieces_is_heard_as_one() -> None:
         assert pieces.mouth_at(i * 0.04).jaw == pytest.approx(whole.mouth_at(i * 0.04).jaw, abs=0.15)
 
 
-def test_sound_alone_tells_bright_from_dark() -> None:
+def test_bright_and_dark_sounds_give_different_mouths() -> None:
     def vowel(formants: tuple[float, ...]) -> np.ndarray:
         t = np.arange(int(0.4 * PLAYED_HZ)) / PLAYED_HZ
         sound = np.zeros(len(t))
@@ -221,7 +221,7 @@ def test_sound_alone_tells_bright_from_dark() -> None:
     assert rounded.round > spread.round + 0.2
 
 
-def test_emphasis_and_phrase_ends_are_told() -> None:
+def test_emphasis_and_phrase_ends() -> None:
     sounds = (("ə", 0.1), ("ɑ", 0.2), ("t", 0.1), ("", 0.4), ("ə", 0.1), ("", 0.05), ("t", 0.1))
     driver = driven(timeline(*sounds))
     assert driver.emphasis_at(0.2) > 0.5 > driver.emphasis_at(0.02)
@@ -237,7 +237,7 @@ def test_emphasis_and_phrase_ends_are_told() -> None:
      ("n̩", 1), ("ˈɑː", 1), ("kʷ", 1), ("ç", 1), ("ᵻ", 1), ("aɪɚ", 3), ("ɑːɹ", 2), ("G", 1), ("ж", 1),
      ("ƛ", 1), ("˥", 0)],
 )  # fmt: skip
-def test_symbols_are_read_by_their_parts(ipa: str, count: int) -> None:
+def test_symbols_are_split_into_articulations(ipa: str, count: int) -> None:
     found = targets(ipa)
     assert len(found) == count
     assert not found or sum(target.share for target in found) == pytest.approx(1.0)
@@ -251,7 +251,7 @@ def test_marks_change_the_letter_they_follow() -> None:
 
 
 @given(st.text(max_size=6))
-def test_any_text_is_read(ipa: str) -> None:
+def test_any_text_gives_valid_targets(ipa: str) -> None:
     for target in targets(ipa):
         assert 0 <= target.jaw <= 1 and 0 <= target.wide <= 1 and 0 <= target.round <= 1 and target.share > 0
 

@@ -25,7 +25,7 @@ def zoe(home: Path, tmp_path: Path) -> Path:
     return tmp_path / "zoe.zip"
 
 
-def test_out_and_in_again(zoe: Path) -> None:
+def test_an_exported_replica_can_be_imported(zoe: Path) -> None:
     assert "zoe" not in list_replicas()
     card = import_replica(zoe)
     assert find_replica("zoe") == card.folder
@@ -34,7 +34,7 @@ def test_out_and_in_again(zoe: Path) -> None:
         import_replica(zoe)
 
 
-def test_one_that_is_here_already_is_not_overwritten_by_a_new_name(zoe: Path) -> None:
+def test_an_import_never_overwrites(zoe: Path) -> None:
     import_replica(zoe)
     before = load_replica_card(find_replica("zoe")).files
     with pytest.raises(UsageError):
@@ -45,7 +45,7 @@ def test_one_that_is_here_already_is_not_overwritten_by_a_new_name(zoe: Path) ->
 @pytest.mark.parametrize(
     "name", ["../evil.txt", "/etc/evil", "a/b.npz", "..", "C:\\evil", "a\\..\\b", "x" * 200, ".hidden"]
 )
-def test_a_path_that_leaves_the_folder_is_refused(home: Path, zoe: Path, name: str) -> None:
+def test_a_path_outside_the_folder_is_refused(home: Path, zoe: Path, name: str) -> None:
     with zipfile.ZipFile(zoe, "a") as archive:
         archive.writestr(name, b"evil")
     with pytest.raises(UsageError, match="no plain file"):
@@ -73,7 +73,7 @@ def test_a_changed_file_is_named_and_leaves_nothing(home: Path, zoe: Path, tmp_p
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip at all", b"PK\x03\x04 cut off"])
-def test_what_is_no_zip(home: Path, tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_zip(home: Path, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "bad.zip").write_bytes(content)
     with pytest.raises(UsageError, match="not a zip"):
         import_replica(tmp_path / "bad.zip")
@@ -104,7 +104,7 @@ def test_renaming(home: Path) -> None:
         rename_replica("ben", "../up")
 
 
-def test_shipped_ones_stay(home: Path, tmp_path: Path) -> None:
+def test_shipped_replicas_cannot_be_changed(home: Path, tmp_path: Path) -> None:
     shipped = find_replica(next(name for name, folder in list_replicas().items() if is_shipped(folder)))
     for change in (lambda: delete_replica(shipped.name), lambda: rename_replica(shipped.name, "mine")):
         with pytest.raises(UsageError, match="your own"):
@@ -112,7 +112,7 @@ def test_shipped_ones_stay(home: Path, tmp_path: Path) -> None:
     assert shipped.exists()
 
 
-def test_a_name_that_nobody_has(home: Path, tmp_path: Path) -> None:
+def test_unknown_names_and_bad_outputs(home: Path, tmp_path: Path) -> None:
     make(home / "replicas" / "zoe")
     with pytest.raises(MissingError, match="'zoe'"):
         delete_replica("zoee")

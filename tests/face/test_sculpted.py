@@ -87,7 +87,7 @@ def test_lips_part_as_soon_as_the_jaw_opens(face: FaceEngine) -> None:
     assert crease < 0.5 and openings[1] - crease >= 1.0 and openings[2] - crease >= 2.0
 
 
-def test_pressed_lips_are_shut_whatever_the_jaw_does(face: FaceEngine) -> None:
+def test_pressed_lips_stay_shut_at_any_jaw(face: FaceEngine) -> None:
     shut = luma(face, press=1.0)[MOUTH]
     assert gap(face, press=1.0) <= 4
     assert np.array_equal(luma(face, press=1.0, jaw=0.5)[MOUTH], shut)
@@ -141,7 +141,7 @@ def test_sizes(width: int, height: int) -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(641, 360), (20, 20), (480, 1280), (9000, 5000)])
-def test_sizes_that_cannot_be(width: int, height: int) -> None:
+def test_invalid_sizes_are_refused(width: int, height: int) -> None:
     with pytest.raises(UsageError, match=f"{width}x{height}"):
         build(FaceSettings(SHIPPED[0], width=width, height=height))
 
@@ -156,7 +156,7 @@ def test_a_changed_file_is_refused(tmp_path: Path) -> None:
         build(FaceSettings(copy))
 
 
-def test_a_closed_face_says_so() -> None:
+def test_a_closed_face_raises() -> None:
     face = build(FaceSettings(SHIPPED[0], width=640, height=360))
     face.close()
     face.close()
@@ -164,7 +164,7 @@ def test_a_closed_face_says_so() -> None:
         face.render(Controls())
 
 
-def test_drawing_needs_no_baker() -> None:
+def test_drawing_imports_no_baker() -> None:
     """numba and torch are not in the default install; a fresh interpreter must draw without them."""
     code = (
         "import sys\nfrom pathlib import Path\n"
@@ -189,7 +189,7 @@ def test_cheeks_push_the_lower_lids_and_leave_brows_and_lips(face: FaceEngine) -
 
 
 @pytest.mark.parametrize("background", ["blur", "greenscreen", "#20304a"])
-def test_the_room_can_be_another_and_the_person_stays(background: str) -> None:
+def test_another_background_leaves_the_person_unchanged(background: str) -> None:
     own = build(FaceSettings(SHIPPED[0], 640, 360))
     other = build(FaceSettings(SHIPPED[0], 640, 360, background=background))
     a, b = luma(own, jaw=0.3, yaw=4.0), luma(other, jaw=0.3, yaw=4.0)

@@ -99,7 +99,7 @@ def test_features_have_their_shapes_at_any_length() -> None:
 
 
 @pytest.mark.parametrize("name", ["musetalk_eng.wav", "sad_RD_Radio31_000.wav", "sad_RD_Radio34_002.wav"])
-def test_real_voices_move_it_and_their_pauses_rest_it(name: str) -> None:
+def test_real_voices_move_the_mouth_and_pauses_rest_it(name: str) -> None:
     if not (MEDIA / name).exists():
         pytest.skip(f"no test media: {MEDIA / name}")
     pcm = read_audio(MEDIA / name, PLAYED_HZ)[: 8 * PLAYED_HZ]

@@ -49,7 +49,7 @@ def middle_alone() -> SpeechMap:
     return SpeechMap(weights, np.zeros(len(SHAPES), np.float32))
 
 
-def test_features_are_read_at_the_moments_they_stand_for() -> None:
+def test_features_are_interpolated_at_their_times() -> None:
     features = Ramp().features(np.zeros(PLAYED_HZ, np.int16))
     times = np.array([0.3, 0.305, 0.5])
     seen = in_context(features, times)
@@ -59,7 +59,7 @@ def test_features_are_read_at_the_moments_they_stand_for() -> None:
     assert np.allclose(in_context(features, np.array([0.0, 1.0]))[:, 0], [0.01, 0.99 - 0.08 + 0.01], atol=0.011)
 
 
-def test_the_mouth_of_a_moment_is_the_maps_whole_or_in_pieces() -> None:
+def test_the_mouth_is_the_maps_output_in_one_piece_or_several() -> None:
     sound = to_int16(0.3 * np.sin(np.arange(3 * PLAYED_HZ) * 0.06))
     encoder = Ramp()
     whole, parts = (SoundMouth(SpeechMouth(encoder, middle_alone())) for _ in range(2))  # type: ignore[arg-type]
@@ -73,7 +73,7 @@ def test_the_mouth_of_a_moment_is_the_maps_whole_or_in_pieces() -> None:
     assert encoder.asked[-1] > 100
 
 
-def test_a_replica_has_its_own_map_or_the_shipped(tmp_path: Path) -> None:
+def test_a_replica_has_its_own_map_or_the_shipped_one(tmp_path: Path) -> None:
     assert load_speech_map(tmp_path) is None and best_reader(tmp_path, None) is None
     (tmp_path / SPEECH_MAP).write_bytes(map_bytes(middle_alone()))
     own = load_speech_map(tmp_path)
@@ -83,7 +83,7 @@ def test_a_replica_has_its_own_map_or_the_shipped(tmp_path: Path) -> None:
         load_speech_map(tmp_path)
 
 
-def test_what_is_no_encoder_is_named(tmp_path: Path) -> None:
+def test_another_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="is not here"):
         SpeechEncoder(tmp_path / "none.onnx")
     (tmp_path / "no.onnx").write_bytes(b"no network")
@@ -123,7 +123,7 @@ def test_features_do_not_depend_on_where_windows_lie(encoder: SpeechEncoder, spe
     assert np.corrcoef(mouths[0][:, 0], mouths[1][:, 0])[0, 1] > 0.95
 
 
-def test_a_voice_never_heard_opens_the_mouth_as_its_phones_do(encoder: SpeechEncoder, speech: Speech) -> None:
+def test_a_held_out_voice_gives_the_mouth_of_its_phones(encoder: SpeechEncoder, speech: Speech) -> None:
     by_phones, by_sound = MouthDriver(), MouthDriver(SpeechMouth(encoder, shipped_map()))
     by_phones.append(speech.phones, speech.pcm, 0.0)
     by_sound.append((), speech.pcm, 0.0)

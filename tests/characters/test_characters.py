@@ -27,7 +27,7 @@ SCULPTED = sorted(path.parent for path in SHIPPED.glob("*/character.yaml"))
 
 
 @pytest.mark.parametrize("folder", SCULPTED, ids=lambda folder: folder.name)
-def test_a_shipped_parameter_file_is_whole(folder: Path) -> None:
+def test_shipped_parameter_files_are_valid(folder: Path) -> None:
     character = load_character(folder / "character.yaml")
     assert make_params(character.shape)["smile"] > 0
     assert character.room.kind in KINDS
@@ -40,7 +40,7 @@ def test_shipped_atlases_are_small() -> None:
         load_replica_card(folder.parent)
 
 
-def test_shipped_people_differ() -> None:
+def test_shipped_characters_differ() -> None:
     shapes = [make_params(load_character(folder / "character.yaml").shape) for folder in SCULPTED]
     names = ("face_width", "face_length", "jaw_width", "nose_width", "nose_length", "eye_size", "lip_upper")
     bones = np.array([[shape[name] for name in names] for shape in shapes])
@@ -48,13 +48,13 @@ def test_shipped_people_differ() -> None:
     assert apart.min() > 0.1
 
 
-def test_the_same_seed_is_the_same_person() -> None:
+def test_the_same_seed_gives_the_same_parameters() -> None:
     assert generate_parameters(5) == generate_parameters(5)
     assert len({yaml.safe_dump(generate_parameters(seed)) for seed in range(40)}) == 40
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_an_invented_person_can_be_baked(seed: int, tmp_path: Path) -> None:
+def test_generated_parameters_can_be_baked(seed: int, tmp_path: Path) -> None:
     path = tmp_path / "character.yaml"
     path.write_text(yaml.safe_dump(generate_parameters(seed)))
     character = load_character(path)
@@ -63,7 +63,7 @@ def test_an_invented_person_can_be_baked(seed: int, tmp_path: Path) -> None:
     assert np.all(p["skin"] > 0) and np.all(p["skin"] < 0.75) and p["skin"][0] > p["skin"][2]
 
 
-def test_a_relative_takes_after_the_one_named() -> None:
+def test_a_varied_character_resembles_the_one_named() -> None:
     june = yaml.safe_load((find_replica("june") / "character.yaml").read_text())
     kin, stranger = generate_parameters(1, "june"), generate_parameters(1)
     assert kin != generate_parameters(2, "june")
@@ -72,7 +72,7 @@ def test_a_relative_takes_after_the_one_named() -> None:
         assert kin["shape"][name] == pytest.approx(june["shape"].get(name, 1.0), rel=0.2)
 
 
-def test_nobody_takes_after_a_stranger() -> None:
+def test_varying_an_unknown_replica_is_refused() -> None:
     with pytest.raises(MissingError, match="There is no replica 'nobody'"):
         generate_parameters(1, "nobody")
 
@@ -120,7 +120,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_stopped_bake_goes_on(folder: Path) -> None:
+def test_an_interrupted_bake_resumes(folder: Path) -> None:
     _Steps.stop_at = "eyes"
     with pytest.raises(KeyboardInterrupt):
         baker.bake(folder)
@@ -143,12 +143,12 @@ def test_a_bake_renews_the_card(folder: Path) -> None:
         assert str(atlas["made_of"]) == renewed.made_of
 
 
-def test_a_bake_out_of_time_says_so(folder: Path) -> None:
+def test_a_bake_stops_at_its_time_limit(folder: Path) -> None:
     assert baker.bake(folder, seconds=-1) is None
     assert _Steps.taken == [] and not (folder / "atlas.npz").exists()
 
 
-def test_a_changed_person_and_a_damaged_step_are_baked_anew(folder: Path) -> None:
+def test_changed_parameters_and_damaged_steps_are_baked_again(folder: Path) -> None:
     _Steps.stop_at = "eyes"
     with pytest.raises(KeyboardInterrupt):
         baker.bake(folder)
@@ -165,7 +165,7 @@ def test_a_changed_person_and_a_damaged_step_are_baked_anew(folder: Path) -> Non
     assert _Steps.taken[4:] == ["head", "head", "mouth", "eyes"]
 
 
-def test_brows_leave_glasses_still() -> None:
+def test_raised_brows_leave_glasses_still() -> None:
     worn = [
         path
         for path in list_replicas().values()

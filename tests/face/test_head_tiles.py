@@ -34,7 +34,7 @@ def drawn(tiles: HeadTiles, cover: np.ndarray, reach: float) -> Iterator[tuple[s
 
 
 @pytest.mark.parametrize("reach", [0.0, 3.0, 17.5, 40.0, 63.9, 120.0])
-def test_tiles_hold_what_can_be_seen(reach: float) -> None:
+def test_tiles_cover_all_visible_pixels(reach: float) -> None:
     cover = a_head()
     tiles = list(drawn(HeadTiles(cover, CELL), cover, reach))
     times = np.zeros(cover.shape, int)
@@ -51,7 +51,7 @@ def test_tiles_hold_what_can_be_seen(reach: float) -> None:
         assert sum(full[rows, tile.columns].size for rows, tile in tiles if tile.whole) > 15_000
 
 
-def test_a_band_that_moves_less_has_thinner_edges() -> None:
+def test_a_band_that_moves_less_has_narrower_edges() -> None:
     tiles = HeadTiles(a_head(), CELL)
 
     def blended(shoulders_move: float) -> list[int]:
@@ -64,7 +64,7 @@ def test_a_band_that_moves_less_has_thinner_edges() -> None:
     assert sum(near[4:]) < 0.8 * sum(far[4:])
 
 
-def test_a_head_that_fills_everything_and_one_that_is_not_there() -> None:
+def test_a_full_and_an_empty_cover() -> None:
     cover = np.full((98, 128), 255, np.uint8)
     filled = list(drawn(HeadTiles(cover, CELL), cover, 5.0))
     assert all(tile.whole and tile.columns == slice(0, 128) for _, tile in filled)
@@ -74,7 +74,7 @@ def test_a_head_that_fills_everything_and_one_that_is_not_there() -> None:
 
 
 @pytest.mark.parametrize("size", [(640, 360), (1280, 720), (1920, 1080)])
-def test_what_is_fetched_straight_is_what_would_be_blended(size: tuple[int, int]) -> None:
+def test_whole_tiles_equal_blended_ones(size: tuple[int, int]) -> None:
     face = build(FaceSettings(SHIPPED[0], *size))
     blended = build(FaceSettings(SHIPPED[0], *size))
     box = blended._pose.box  # type: ignore[attr-defined]

@@ -23,13 +23,13 @@ def mouth(gap: float, share: float = 1.0) -> Planes:
     return whole
 
 
-def test_the_narrower_the_darker() -> None:
+def test_narrower_gaps_are_darker() -> None:
     seen = [float(mouth(gap).luma[MIDDLE, 50]) for gap in (4, 8, 16, 24, 60)]
     assert seen == sorted(seen)
     assert seen[0] < 16 + (DARK + 0.15) * (TEETH - 16) and seen[-1] == TEETH
 
 
-def test_the_upper_lip_throws_the_shadow() -> None:
+def test_it_is_darkest_below_the_upper_lip() -> None:
     column = mouth(24.0).luma[MIDDLE - 10 : MIDDLE + 9, 50].astype(int)
     assert column[2] < column[9] - 10 and column[9] <= column[-1]
 
@@ -41,16 +41,16 @@ def test_nothing_beside_the_gap_changes() -> None:
     assert np.all(shaded.cb[:8] == 128) and np.all(shaded.cr[32:] == 128)
 
 
-def test_shut_lips_and_teeth_on_a_lip_are_left_alone() -> None:
+def test_shut_and_tucked_lips_are_not_shaded() -> None:
     assert np.all(mouth(0.0).luma == TEETH) and np.all(mouth(10.0, share=0.0).luma == TEETH)
 
 
-def test_a_slit_that_opens_does_so_without_a_step() -> None:
+def test_shading_changes_smoothly_with_the_gap() -> None:
     seen = [mouth(gap).luma.astype(float).mean() for gap in np.arange(0, 40, 0.25)]
     assert max(abs(b - a) for a, b in pairwise(seen)) < 0.6
 
 
-def test_lips_part_first_and_the_ends_stay() -> None:
+def test_drawn_jaw_is_ahead_of_small_jaws_and_keeps_the_ends() -> None:
     assert drawn_jaw(0.0) == 0.0 and drawn_jaw(1.0) == pytest.approx(1.0) and drawn_jaw(3.0) == drawn_jaw(1.0)
     drawn = [drawn_jaw(jaw) for jaw in np.linspace(0, 1, 201)]
     assert all(b > a for a, b in pairwise(drawn))
