@@ -19,7 +19,7 @@ from cvi.media.decode import read_audio, write_wav
 from cvi.rendering.film import render_film
 from cvi.rendering.output import captions
 from cvi.rendering.poses import frame_count, speech_poses
-from cvi.rendering.request import ResolvedFilm
+from cvi.rendering.request import FilmRequest, ResolvedFilm
 from cvi.rendering.speech_track import ScriptLine, SpeechTrack, TrackSegment, load_track, save_track
 from cvi.tts.base import Phone, Word
 
@@ -68,6 +68,19 @@ async def test_sound_and_picture_are_in_sync(tmp_path: Path) -> None:
     for second in range(1, 5):
         around = moves[second * FPS - 3 : second * FPS + 6].max()
         assert around > 5 * moves[second * FPS + 13 : second * FPS + 20].max()
+
+
+async def test_a_film_is_made_from_a_request_of_names(tmp_path: Path) -> None:
+    text = "Good morning. <emotion value='happy'/> Here is a line."
+    names = {"replica": "june", "profile": "embedded", "voice": "flite"}
+    wanted = FilmRequest(output=tmp_path / "film.mp4", text=text, width=320, height=180, captions=True, **names)
+    film = await render_film(wanted)
+    times, _ = decoded(film.path)
+    assert len(times) == film.frames == round(film.duration_s * FPS + 0.5)
+    assert [segment.text for segment in film.track.segments] == ["Good morning.", "Here is a line."]
+    assert film.captions is not None
+    written = film.captions.read_text(encoding="utf-8")
+    assert written.startswith("WEBVTT\n\n00:00:00.") and "\nGood morning.\n" in written
 
 
 async def test_a_resumed_film_equals_an_uninterrupted_one(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ class JobHandler:
         raise NotImplementedError
 
     def settled(self, connection: sqlite3.Connection, job: Job) -> None:
-        """Called in the transaction that stores the end of a job (succeeded or failed), on its thread."""
+        """Called in the transaction that stores that a job succeeded or failed, on the writer's thread."""
 
     async def clean_up(self, job: Job) -> None:
         """Called after a job succeeded or failed, to remove what is not needed any more."""
@@ -211,7 +211,7 @@ class JobQueue:
                 wait_s = min(wait_s, job.next_at - now)
             elif sum(kind == job.kind for kind, _ in self._attempts) < self._handlers[job.kind].at_once:
                 self._begin(job.kind, job.id)
-        if not self._attempts:
+        if not self._attempts and not self._woken.is_set():
             self._idle.set()
         return wait_s
 
@@ -222,7 +222,7 @@ class JobQueue:
             del self._attempts[kind, id]
             self._runs.pop((kind, id), None)
             if not done.cancelled() and done.exception() is not None:
-                log.error("an attempt could not be stored", exc_info=done.exception())
+                log.error("an attempt could not be finished", exc_info=done.exception())
                 asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self.wake)
             else:
                 self.wake()

@@ -156,9 +156,9 @@ class TrainingJob(JobHandler):
 
     async def _film(self, folder: Path, stem: str, address: str) -> Path:
         """The film at an address, in the folder; fetched once."""
-        kept = await asyncio.to_thread(find_film, folder, stem)
-        if kept is not None:
-            return kept
+        film = await asyncio.to_thread(find_film, folder, stem)
+        if film is not None:
+            return film
         if address.startswith(UPLOAD_SCHEME):
             raise FootageError(f"The uploaded {stem} is gone.", "Send it again.")
         await asyncio.to_thread(need_free_space)
