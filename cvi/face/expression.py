@@ -91,8 +91,8 @@ class Expressions:
 
     def advance(self, now_s: float, dt_s: float, activity: Activity, cues: Cues) -> Expression:
         """The expression after another `dt_s`; `now_s` is the time of the performance, seconds."""
-        felt = EMOTIONS.get(cues.emotion.strip().lower(), _NEUTRAL)
-        level = 0.0 if felt is _NEUTRAL else min(1.0, max(0.0, cues.emotion_level))
+        emotion = EMOTIONS.get(cues.emotion.strip().lower(), _NEUTRAL)
+        level = 0.0 if emotion is _NEUTRAL else min(1.0, max(0.0, cues.emotion_level))
         base = _BY_ACTIVITY[activity]
         raised = self._raise.follow(self._raise_target(now_s, activity, cues), dt_s)
         attentive = activity == "listening" and cues.user_speaking
@@ -100,16 +100,16 @@ class Expressions:
             0.06 + 0.12 * min(1.0, max(0.0, cues.user_level)) if attentive else 0.0, dt_s
         )
         up = raised + interest
-        left = self._left.follow(base.brow_left + level * felt.brow_left, dt_s) + up
-        right = self._right.follow(base.brow_right + level * felt.brow_right, dt_s) + 0.9 * up
-        smile = self._smile.follow(_limited(base.smile * (1.0 - level) + level * felt.smile, -1.0), dt_s)
+        left = self._left.follow(base.brow_left + level * emotion.brow_left, dt_s) + up
+        right = self._right.follow(base.brow_right + level * emotion.brow_right, dt_s) + 0.9 * up
+        smile = self._smile.follow(_limited(base.smile * (1.0 - level) + level * emotion.smile, -1.0), dt_s)
         mirrored = self._mirrored.follow(_MIRRORED * _limited(cues.user_smile, 0.0), dt_s)
         # Added in full to a friendly face and hardly to a grave one.
         mirrored *= min(1.0, max(0.15, 1.0 + 2.0 * smile)) * (1.0 - max(0.0, smile))
-        furrow = self._furrow.follow(_limited(base.furrow + level * felt.furrow, 0.0), dt_s)
-        lid = self._lid.follow(base.lid + level * felt.lid, dt_s)
-        worry = self._worry.follow(_limited(base.worry + level * felt.worry, 0.0), dt_s)
-        cheek = self._cheek.follow(_limited(base.cheek + level * felt.cheek, 0.0), dt_s)
+        furrow = self._furrow.follow(_limited(base.furrow + level * emotion.furrow, 0.0), dt_s)
+        lid = self._lid.follow(base.lid + level * emotion.lid, dt_s)
+        worry = self._worry.follow(_limited(base.worry + level * emotion.worry, 0.0), dt_s)
+        cheek = self._cheek.follow(_limited(base.cheek + level * emotion.cheek, 0.0), dt_s)
         return Expression(
             smile=_limited(smile + mirrored, -1.0),
             brow_left=_limited(left, -1.0),

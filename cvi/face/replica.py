@@ -50,17 +50,17 @@ def list_replicas() -> dict[str, Path]:
 
 
 def find_replica(name_or_path: str | Path) -> Path:
-    """The folder of a replica, given its name or a path to it. Raises MissingError."""
-    given = Path(name_or_path).expanduser()
-    if (given / CARD).is_file():
-        return given.absolute()
+    """The folder of a replica, by its name or its path. Raises MissingError."""
+    path = Path(name_or_path).expanduser()
+    if (path / CARD).is_file():
+        return path.absolute()
     known = list_replicas()
     name = str(name_or_path)
     if name in known:
         return known[name]
-    if given.is_dir():
+    if path.is_dir():
         raise MissingError(
-            f"{given} is no replica: it holds no {CARD}.", "Name a folder made by training or baking."
+            f"{path} is no replica: it holds no {CARD}.", "Name a folder made by training or baking."
         )
     near = get_close_matches(name.lower(), known, n=1)
     hint = f"Did you mean '{near[0]}'?" if near else f"Here are: {', '.join(known) or 'none'}."
@@ -114,10 +114,10 @@ def check_drawn_by(renderer: str, folder: Path, instead: str) -> None:
         )
 
 
-def _voices(card: Path, given: Any) -> dict[str, str]:
-    if not isinstance(given, dict):
+def _voices(card: Path, value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
         raise UsageError(f"{card}: 'voices' must map tts engines to voices.", "For example: {flite: slt}")
-    return {str(engine): str(voice) for engine, voice in given.items()}
+    return {str(engine): str(voice) for engine, voice in value.items()}
 
 
 def _check(folder: Path, name: str, expected: str) -> None:

@@ -82,9 +82,9 @@ class ClipGraph:
     def goals(self, activity: Activity, mood: Mood) -> list[frozenset[int]]:
         """Sets of clips that can show `activity` and `mood`, the best match first."""
         by_distance: dict[tuple[int, int], set[int]] = {}
-        for clip, (_, _, shown, felt) in enumerate(self.clips.tolist()):
-            by_mood = 0 if MOODS[felt] == mood else 1 if MOODS[felt] == "neutral" else 2
-            by_activity = _SUBSTITUTES[activity][CLIP_ACTIVITIES[shown]]
+        for clip, (_, _, activity_index, mood_index) in enumerate(self.clips.tolist()):
+            by_mood = 0 if MOODS[mood_index] == mood else 1 if MOODS[mood_index] == "neutral" else 2
+            by_activity = _SUBSTITUTES[activity][CLIP_ACTIVITIES[activity_index]]
             by_distance.setdefault((by_mood, by_activity), set()).add(clip)
         return [frozenset(by_distance[key]) for key in sorted(by_distance)]
 

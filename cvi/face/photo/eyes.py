@@ -56,13 +56,13 @@ class PhotoEye:
         closure = min(max(lid, -0.2), 1.0) - _FOLLOWS * (1 - shut) * gaze_y
         closure = round(float(min(max(closure, -0.22), 1.0)) / _STEP) * _STEP
         dx, dy = summed(self._fields, shares)
-        here = self._grid.backwards(dx, dy, _STEPS)
-        u, v = self._eye.axes.into(*here)
+        source = self._grid.backwards(dx, dy, _STEPS)
+        u, v = self._eye.axes.into(*source)
         lids = _lids(self._eye, u)
-        open_eye = self._places(here, *self._eyeball(u, v, lids, closure, gaze_x, gaze_y))
+        open_eye = self._places(source, *self._eyeball(u, v, lids, closure, gaze_x, gaze_y))
         picture = fetched(self._canvas.sheet, open_eye)
         if closure:
-            skin = self._places(here, u, self._skin(v, lids, closure))
+            skin = self._places(source, u, self._skin(v, lids, closure))
             edge = self._edge(dx, dy, closure)
             covered = np.clip(edge - self._y + 0.5, 0, 1).astype(np.float32)
             mix(picture, fetched(self._canvas.sheet, skin), covered)
@@ -71,14 +71,14 @@ class PhotoEye:
         for plane, target in zip(picture, frame.part(self._box), strict=True):
             target[:] = plane
 
-    def _places(self, here: Map, u: Floats, v: Floats) -> SheetPlaces:
+    def _places(self, source: Map, u: Floats, v: Floats) -> SheetPlaces:
         """Eye coordinates -> sheet pixels; what the eye does not move stays at
-        `here`."""
+        `source`."""
         axes = self._eye.axes
-        u0, v0 = axes.into(*here)
+        u0, v0 = axes.into(*source)
         du, dv = (u - u0) * axes.unit, (v - v0) * axes.unit
-        x = here[0] + du * axes.right[0] + dv * axes.down[0]
-        y = here[1] + du * axes.right[1] + dv * axes.down[1]
+        x = source[0] + du * axes.right[0] + dv * axes.down[0]
+        y = source[1] + du * axes.right[1] + dv * axes.down[1]
         return self._grid.spread(self._canvas.on_sheet((x.astype(np.float32), y.astype(np.float32))))
 
     def _skin(self, v: Floats, lids: tuple[Floats, Floats], closure: float) -> Floats:

@@ -131,8 +131,8 @@ def few(weights: Floats) -> Floats:
     win.
     """
     order = np.argsort(-weights, kind="stable")
-    kept, floor = order[:MOST], float(weights[order[MOST]]) if len(order) > MOST else 0.0
+    strongest, floor = order[:MOST], float(weights[order[MOST]]) if len(order) > MOST else 0.0
     shares = np.zeros_like(weights)
-    shares[kept] = np.square(np.maximum(weights[kept] - floor, 1e-3 * weights[kept]))
+    shares[strongest] = np.square(np.maximum(weights[strongest] - floor, 1e-3 * weights[strongest]))
     shares = np.maximum(shares / shares.sum() - FAINT, 0)
     return np.asarray(shares / shares.sum(), np.float32)

@@ -96,8 +96,8 @@ class PatchWarp:
         beside = ramps[1] * (1 - ramps[-2]) * reach if curves.sideways else None
         shared = None
         if self._residual is not None:
-            there = np.flatnonzero(weights > 1e-3)
-            shared = np.tensordot(weights[there], self._residual[there], 1)
+            used = np.flatnonzero(weights > 1e-3)
+            shared = np.tensordot(weights[used], self._residual[used], 1)
         made = []
         for patch in patches:
             own = self._framed(_sample(curves.y[patch], place))
