@@ -2,7 +2,8 @@
 
 Every ratio is of medians, B to A, with a bootstrapped 95 % interval; a difference is called real when
 the interval does not hold 1. Where both runs met the same tasks, the tasks are paired. Proportions are
-compared by their difference, whose interval must not hold 0.
+compared by their difference, whose interval must not hold 0. What a route to the system adds is a difference
+of percentiles, paired turn by turn.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from pydantic import Field
 from cvi.bench import fingerprint
 from cvi.bench.run import (
     SHARE,
+    TRANSPORTS,
     Figure,
     Run,
     TurnRecord,
     Variant,
     account_figures,
     measured_figures,
+    name_over,
     values_by_task,
 )
 from cvi.bench.statistics import (
@@ -32,14 +35,18 @@ from cvi.bench.statistics import (
     compare_intervals,
     compare_pairs,
     compare_shares,
+    percentile_difference,
 )
 from cvi.errors import UsageError
 
+QUANTITIES = {"first_audio_ms": "first sound", "first_frame_ms": "first moving mouth"}
 Finding = Literal["better", "worse", "no difference shown", "too few to tell"]
 # Both hold answers to a caller, measured the same way.
 _ANSWERING = frozenset({"latency", "ab"})
 # Of the smaller variant's tasks this share must be met by both for them to be paired.
 _PAIRED_SHARE = 0.8
+# Fewer pairs than this, and nothing is said of what a route adds.
+_FEWEST_PAIRS = 4
 # Options that say where, not what.
 _IMMATERIAL = frozenset({"output", "json", "folder"})
 
@@ -105,6 +112,41 @@ def ratio_to_cascade(run: Run, quantity: str = "first_audio_ms") -> Comparison |
     left, right = _answers(plain.turns, quantity), _answers(ours.turns, quantity)
     both = [(left[key], right[key]) for key in left if key in right]
     return compare_pairs(both) if both else compare(list(left.values()), list(right.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class AddedDelay:
+    """How much later answers came over one route than over another, ms, of `n` turns met on both.
+
+    `turn` is the median of the turns' own differences; `p50` and `p95` are differences of percentiles. All
+    with their 95 % intervals, bootstrapped over pairs."""
+
+    variant: str
+    plain: str
+    label: str
+    n: int
+    turn: Interval
+    p50: Interval
+    p95: Interval
+
+
+def added_delays(run: Run) -> list[AddedDelay]:
+    """Every variant over another route beside the same over the first one, quantity by quantity."""
+    found: list[AddedDelay] = []
+    for plain in run.variants:
+        for transport in TRANSPORTS:
+            other = run.variant(name_over(plain.name, transport))
+            if other is None:
+                continue
+            for name, label in QUANTITIES.items():
+                a, b = values_by_task(plain, name) or {}, values_by_task(other, name) or {}
+                pairs = [(a[key], b[key]) for key in sorted(a.keys() & b.keys())]
+                if len(pairs) < _FEWEST_PAIRS:
+                    continue
+                turn = percentile_difference([(0.0, after - before) for before, after in pairs], 50)
+                p50, p95 = percentile_difference(pairs, 50), percentile_difference(pairs, 95)
+                found.append(AddedDelay(other.name, plain.name, label, len(pairs), turn, p50, p95))
+    return found
 
 
 def _answers(turns: Iterable[TurnRecord], quantity: str) -> dict[str, float]:

@@ -22,6 +22,8 @@ FORMAT = 1
 
 # The unit of a proportion: a figure of ones and zeros, a value for each thing that was tried.
 SHARE = "share"
+# How a caller may reach the system.
+TRANSPORTS = ("file", "webrtc")
 MEASURED = {
     "first_audio_ms": "speech end to first sound",
     "first_frame_ms": "speech end to first moving mouth",
@@ -243,6 +245,11 @@ class Run:
     def agrees(self) -> bool:
         """Whether the program's own account agrees with the measurement everywhere."""
         return all(check.ok for check in self.agreement)
+
+
+def name_over(name: str, transport: str) -> str:
+    """What a variant is called over another route than the run's first: "cvi-webrtc"."""
+    return f"{name}-{transport}"
 
 
 _Task = TypeVar("_Task", TurnRecord, BargeInRecord)

@@ -9,8 +9,7 @@ from pathlib import Path
 from cvi.bench.callers.blocks import CallerBlock
 from cvi.bench.probe.evidence import Evidence
 from cvi.bench.probe.tap import MemorySink, MouthBox, RoomSound, Tap
-from cvi.bench.remote_peer.call import RemotePeerCall
-from cvi.bench.remote_peer.call_messages import RemotePeerCost, RemotePeerSpec
+from cvi.bench.remote_peer.call import RemotePeerCall, RemotePeerCost, RemotePeerSpec
 from cvi.bench.variants import CallerRoute, VariantSetup
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation

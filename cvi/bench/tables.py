@@ -9,8 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cvi.bench.compare import Row, RunComparison, ratio_to_cascade
-from cvi.bench.network_delay import QUANTITIES, added_delays
+from cvi.bench.compare import QUANTITIES, Row, RunComparison, added_delays, ratio_to_cascade
 from cvi.bench.run import ACCOUNT, Run, Variant
 from cvi.bench.statistics import Comparison, Interval, ShareComparison, summarize
 

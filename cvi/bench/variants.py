@@ -9,11 +9,10 @@ from typing import TypeVar
 
 from cvi.bench.callers.blocks import CallerBlock
 from cvi.bench.remote_peer.network_emulation import NetworkConditions
-from cvi.bench.run import Variant
+from cvi.bench.run import Variant, name_over
 from cvi.conversation.settings import ConversationSettings, SpeechEngines
 from cvi.tts.base import Speech, TtsEngine
 
-TRANSPORTS = ("file", "webrtc")
 # What a plain voice assistant waits before it takes a turn to be over.
 CASCADE_SILENCE_S = 0.8
 _ABOUT_CASCADE = (
@@ -25,8 +24,8 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, slots=True)
 class CallerRoute:
-    """How a caller reaches the system: one of TRANSPORTS. `film`: keep a film of each session too.
-    `network`: what lies between the ends of a network."""
+    """How a caller reaches the system: `transport` is one of `cvi.bench.run.TRANSPORTS`. `film`: keep a film
+    of each session too. `network`: what lies between the ends of a network."""
 
     transport: str = "file"
     width: int = 1280
@@ -65,11 +64,6 @@ def variant_setups(baseline: str | None, routes: Sequence[CallerRoute]) -> list[
             [replace(one, name=name_over(one.name, route.transport)) for one in plain] if number else plain
         )
     return made
-
-
-def name_over(name: str, transport: str) -> str:
-    """What a variant is called over another route than the run's first: "cvi-webrtc"."""
-    return f"{name}-{transport}"
 
 
 def interleaved(blocks: Sequence[CallerBlock], variants: Sequence[V]) -> Iterator[tuple[int, CallerBlock, V]]:

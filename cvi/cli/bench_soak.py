@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from cvi.bench.soak.process_samples import ProcessSample
+    from cvi.bench.soak.watch import ProcessSample
 
 
 def soak(
@@ -38,48 +38,32 @@ def soak(
     from rich.console import Console
 
     from cvi.bench.report.page import report_line
-    from cvi.bench.run_store import RUN_NAME, RunRecorder
+    from cvi.bench.run_store import RUN_NAME
     from cvi.bench.soak.soaked_process import SoakOptions
     from cvi.bench.soak.trend import growing_series, judge_series
-    from cvi.bench.soak.watch import soak
+    from cvi.bench.soak.watch import soak as soak_conversation
     from cvi.bench.tables import print_soak
     from cvi.cli.request import frame_rate, picture_size
     from cvi.errors import UsageError
 
     if not 0.5 <= minutes <= 24 * 60:
         raise UsageError(f"--minutes {minutes:g} is out of range.", "Choose from 0.5 to 1440.")
-    rate = frame_rate(fps)
+    frame_rate(fps)
     width, height = picture_size(size)
-    spoken = scenario or _questions()
     options = SoakOptions(
         minutes=minutes,
-        scenario=spoken,
+        scenario=scenario or _questions(),
         persona=persona,
         replica=replica,
         profile=profile,
         width=width,
         height=height,
-        fps=rate,
+        fps=fps,
         film=film,
         keep=keep,
     )
-    recorder = RunRecorder(
-        "soak",
-        {
-            "minutes": minutes,
-            "scenario": spoken.stem,
-            "persona": persona,
-            "replica": replica,
-            "profile": profile,
-            "size": size,
-            "fps": fps,
-            "film": film,
-        },
-        output=output,
-    )
-    folder = recorder.folder
     with _progress_bar(minutes * 60, Console(stderr=True, highlight=False)) as show:
-        run = soak(options, recorder, show)
+        run, folder = soak_conversation(options, output, show)
     report = report_line(folder, run)
     verdicts = judge_series(run.series, run.duration_s)
     if json:

@@ -12,11 +12,9 @@ pytest.importorskip("aiortc", reason="WebRTC comes with the extra 'server'")
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ
 from cvi.bench.callers.blocks import CallerTurn
-from cvi.bench.network_delay import route_figures
-from cvi.bench.probe.session_measurement import measure
+from cvi.bench.probe.session_measurement import measure, route_figures
 from cvi.bench.probe.tap import MemorySink, MouthBox, Tap
-from cvi.bench.remote_peer.call import RemotePeerCall
-from cvi.bench.remote_peer.call_messages import RemotePeerSpec
+from cvi.bench.remote_peer.call import RemotePeerCall, RemotePeerSpec
 from cvi.clock import Clock
 from cvi.errors import CviError
 from cvi.media.decode import read_audio, write_wav

@@ -18,13 +18,11 @@ from cvi.bench.probe import tap as tap_module
 from cvi.bench.probe.evidence import Evidence
 from cvi.bench.probe.tap import EvidenceSink, MemorySink, MouthBox, Tap
 from cvi.bench.probe.waveform import Span
-from cvi.bench.run_store import RunRecorder
 from cvi.bench.soak import spool as spool_module
-from cvi.bench.soak.process_samples import ProcessSample
 from cvi.bench.soak.soaked_process import SoakOptions, _end_with_watcher
 from cvi.bench.soak.spool import FLUSHES, SoakReading, SpoolSink, answers_ms, began_s, clear_spool, read_spool
 from cvi.bench.soak.trend import growing_series, judge_series
-from cvi.bench.soak.watch import lengthen_scenario, series_of, soak
+from cvi.bench.soak.watch import ProcessSample, lengthen_scenario, series_of, soak
 from cvi.cli.bench_soak import soak as command
 from cvi.errors import CviError, UsageError
 from cvi.media.decode import read_audio, write_wav
@@ -279,7 +277,7 @@ def test_a_conversation_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
     options = SoakOptions(minutes=0.5, scenario=tmp_path / "c.yaml", persona="nobody-of-that-name")
     with pytest.raises(CviError, match="nobody-of-that-name"):
-        soak(options, RunRecorder("soak", {}, output=tmp_path / "run"))
+        soak(options, tmp_path / "run")
 
 
 @pytest.mark.parametrize("wrong", [["--minutes", "0"], ["--fps", "23"], ["--size", "big"]])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +22,7 @@ from cvi.bench.probe.mouth_motion import (
     sync_points,
 )
 from cvi.bench.probe.waveform import Span, find_voice, speech_spans
-from cvi.bench.run import BargeInRecord, Gap, Mark, Outcome, Playout, SyncPoint, TurnRecord
+from cvi.bench.run import BargeInRecord, Figure, Gap, Mark, Outcome, Playout, SyncPoint, TurnRecord
 from cvi.errors import CviError
 
 # A turn's words must be this similar to the recording to count as found: in noise as loud as the voice 0.7.
@@ -35,6 +35,15 @@ _REPLY_REST_S = 0.60
 _YIELDS_WITHIN_S = 2.0
 # After a reply's end the mouth comes to rest within this; before a sound it may open this much earlier.
 _MOUTH_SETTLES_S, _MOUTH_LEADS_S = 1.5, 0.30
+_ROUTE_PARTS = {
+    "way_in_ms": "on the way in: spoken to given to the conversation",
+    "way_out_ms": "on the way out: handed over to heard",
+    "way_ms": "on both ways together",
+}
+_BOTH_ENDS = (
+    "The same words and the same reply found in what was recorded at both ends of the connection, on one "
+    "clock; the far end's buffer is in it."
+)
 # Sound that is missing for less than this is a rounding of the clock.
 _SHORTEST_GAP_S = 0.002
 
@@ -185,6 +194,28 @@ def playout_of(sessions: Sequence[MeasuredSession], drift: tuple[float, float, f
         sync=sync,
         sync_ms=float(np.median([point.offset_ms for point in sync])) if sync else None,
         drift_ms_per_min=drift,
+    )
+
+
+def route_figures(sessions: Iterable[tuple[MeasuredSession, MeasuredSession]]) -> tuple[Figure, ...]:
+    """The parts of the way, from sessions measured at the far end and at the near one."""
+    values: dict[str, list[float]] = {name: [] for name in _ROUTE_PARTS}
+    for far, near in sessions:
+        near_turns = {turn.id: turn for turn in near.turns}
+        for turn in far.turns:
+            other = near_turns.get(turn.id)
+            if other is None:
+                continue
+            in_ms = 1000 * (other.speech_end_s - turn.speech_end_s)
+            values["way_in_ms"].append(round(in_ms, 2))
+            if turn.first_audio_ms is not None and other.first_audio_ms is not None:
+                both_ms = turn.first_audio_ms - other.first_audio_ms
+                values["way_out_ms"].append(round(both_ms - in_ms, 2))
+                values["way_ms"].append(round(both_ms, 2))
+    return tuple(
+        Figure(name, label, "ms", tuple(values[name]), protocol=_BOTH_ENDS)
+        for name, label in _ROUTE_PARTS.items()
+        if values[name]
     )
 
 

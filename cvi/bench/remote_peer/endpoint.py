@@ -25,7 +25,7 @@ from cvi.audio.block import HEARD_HZ, PLAYED_HZ, Pcm
 from cvi.bench.probe.evidence import Evidence, Times, save_evidence, stacked
 from cvi.bench.probe.tap import MouthBox, RoomSound
 from cvi.bench.remote_peer.audio_receiver import PERIOD, PERIOD_S, AudioReceiver, RtpTimeline
-from cvi.bench.remote_peer.call_messages import (
+from cvi.bench.remote_peer.call import (
     TO_FAR_END,
     CallerOver,
     EndCall,

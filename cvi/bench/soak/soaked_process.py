@@ -51,6 +51,19 @@ class SoakOptions(BaseModel):
     film: bool = True
     keep: bool = False
 
+    def for_record(self) -> dict[str, str | float | None]:
+        """What matters for comparing two soaks."""
+        return {
+            "minutes": self.minutes,
+            "scenario": self.scenario.stem,
+            "persona": self.persona,
+            "replica": self.replica,
+            "profile": self.profile,
+            "size": f"{self.width}x{self.height}",
+            "fps": self.fps,
+            "film": self.film,
+        }
+
 
 class SoakStart(BaseModel):
     """To the process: `folder` takes the spool and the film; `scenario` lasts for all of the minutes."""

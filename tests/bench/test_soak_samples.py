@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cvi.bench.soak.process_samples import check_readable, sample_tree
+from cvi.bench.soak.watch import check_readable, sample_tree
 from cvi.errors import MissingError
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
