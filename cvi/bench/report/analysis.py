@@ -73,14 +73,14 @@ class VariantAnalysis:
 @dataclass(frozen=True, slots=True)
 class RunAnalysis:
     """`main` is the variant that the run is about, `against` its comparison with each other one (B is the
-    main one). `courses` are the series of a soak."""
+    main one). `series` are those of a soak."""
 
     name: str
     run: Run
     variants: tuple[VariantAnalysis, ...]
     main: VariantAnalysis | None
     against: tuple[Row, ...]
-    courses: tuple[SeriesVerdict, ...]
+    series: tuple[SeriesVerdict, ...]
 
     def measured(self) -> list[list[VariantFigure]]:
         """Each figure measured from outside, for the variants that have it."""
@@ -178,13 +178,13 @@ def _run_data(analysis: RunAnalysis) -> dict[str, Any]:
         "own_cost": {**asdict(run.own_cost), "share": run.own_cost.share},
         "trends": [
             {
-                "name": course.watched.name,
-                "unit": course.watched.unit,
-                "warm_up_s": course.warm_up_s,
-                "points": [list(point) for point in zip(course.at_s, course.values, strict=True)],
-                "trend_per_hour": asdict(course.trend) if course.trend else None,
+                "name": one.watched.name,
+                "unit": one.watched.unit,
+                "warm_up_s": one.warm_up_s,
+                "points": [list(point) for point in zip(one.at_s, one.values, strict=True)],
+                "trend_per_hour": asdict(one.trend) if one.trend else None,
             }
-            for course in analysis.courses
+            for one in analysis.series
         ],
     }
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from html import escape
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -69,60 +69,58 @@ def cumulative(figures: Sequence[VariantFigure]) -> str:
     figure = figures[0].data.figure
     values = [value for one in figures for value in one.data.figure.values]
     medians = "; ".join(f"{one.variant}: median {number(one.data.summary.p50.value)}" for one in figures)
-    with _chart(f"{figure.label}, cumulative distribution. {medians} {figure.unit}.", _WIDE) as (axes, svg):
-        for one in figures:
-            colour, summary = _colour(one.place), one.data.summary
-            axes.ecdf(one.data.figure.values, color=colour, ls=_dash(one.place), lw=1.6, label=one.variant)
-            for share, found in ((0.5, summary.p50), (0.9, summary.p90), (0.95, summary.p95)):
-                axes.hlines(share, found.low, found.high, color=colour, lw=4, alpha=0.3)
-                axes.plot(found.value, share, "o", color=colour, ms=5, clip_on=False)
-        end = _far_enough(figures)
-        axes.set_xlim(min(0.0, *values) if figure.unit == "ms" else min(values), None if end is None else end)
-        axes.set_ylim(0, 1.02)
-        axes.set_yticks([0, 0.25, 0.5, 0.75, 0.9, 1], ["0", "25", "50", "75", "90", "100 %"])
-        _write_medians(axes, figures)
-        if end is not None:
-            farther = f"{sum(value > end for value in values)} farther out"
-            axes.text(0.99, 0.03, farther, transform=axes.transAxes, ha="right", color=_SOFT)
-        _finish(axes, f"{figure.label}, {figure.unit}" if figure.unit else figure.label, len(figures))
-    return svg[0]
+    says = f"{figure.label}, cumulative distribution. {medians} {figure.unit}."
+    axes = _axes(_WIDE)
+    for one in figures:
+        colour, summary = _colour(one.place), one.data.summary
+        axes.ecdf(one.data.figure.values, color=colour, ls=_dash(one.place), lw=1.6, label=one.variant)
+        for share, found in ((0.5, summary.p50), (0.9, summary.p90), (0.95, summary.p95)):
+            axes.hlines(share, found.low, found.high, color=colour, lw=4, alpha=0.3)
+            axes.plot(found.value, share, "o", color=colour, ms=5, clip_on=False)
+    end = _far_enough(figures)
+    axes.set_xlim(min(0.0, *values) if figure.unit == "ms" else min(values), end)
+    axes.set_ylim(0, 1.02)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 0.9, 1], ["0", "25", "50", "75", "90", "100 %"])
+    _write_medians(axes, figures)
+    if end is not None:
+        farther = f"{sum(value > end for value in values)} farther out"
+        axes.text(0.99, 0.03, farther, transform=axes.transAxes, ha="right", color=_SOFT, size=9)
+    return _svg(axes, says, f"{figure.label}, {figure.unit}" if figure.unit else figure.label, len(figures))
 
 
 def tail(names: Sequence[str], values: Sequence[Sequence[float]], limit: float, limit_name: str) -> str:
     """The share of values above x, on a logarithmic axis down to one in ten thousand; `limit` is marked."""
     says = f"Share of frames handed over later than so many ms. The line marks {limit_name}."
-    with _chart(says, _LOW) as (axes, svg):
-        for place, (name, one) in enumerate(zip(names, values, strict=True)):
-            ordered = np.sort(np.asarray(one))
-            above = 1 - np.arange(1, len(ordered) + 1) / len(ordered)
-            shown = above >= _LEAST_SHARE
-            axes.step(
-                ordered[shown], above[shown], where="post", color=_colour(place), ls=_dash(place), label=name
-            )
-        axes.axvline(limit, color=_INK, lw=0.8, ls=":")
-        axes.text(limit, 1.2, f" {limit_name}", color=_SOFT, va="bottom")
-        axes.set_yscale("log")
-        axes.set_ylim(_LEAST_SHARE, 1)
-        axes.set_yticks([1e-4, 1e-3, 1e-2, 1e-1, 1], ["0.01", "0.1", "1", "10", "100 %"])
-        axes.minorticks_off()
-        axes.set_xlim(left=0)
-        _finish(axes, "handed over later than, ms", len(names))
-    return svg[0]
+    axes = _axes(_LOW)
+    for place, (name, one) in enumerate(zip(names, values, strict=True)):
+        ordered = np.sort(np.asarray(one))
+        above = 1 - np.arange(1, len(ordered) + 1) / len(ordered)
+        shown = above >= _LEAST_SHARE
+        axes.step(
+            ordered[shown], above[shown], where="post", color=_colour(place), ls=_dash(place), label=name
+        )
+    axes.axvline(limit, color=_INK, lw=0.8, ls=":")
+    axes.text(limit, 1.2, f" {limit_name}", color=_SOFT, va="bottom", size=9)
+    axes.set_yscale("log")
+    axes.set_ylim(_LEAST_SHARE, 1)
+    axes.set_yticks([1e-4, 1e-3, 1e-2, 1e-1, 1], ["0.01", "0.1", "1", "10", "100 %"])
+    axes.minorticks_off()
+    axes.set_xlim(left=0)
+    return _svg(axes, says, "handed over later than, ms", len(names))
 
 
 def scatter(points: Sequence[tuple[str, Sequence[tuple[float, float]]]], says: str, x_title: str) -> str:
     """Values over time: for each variant its (seconds, value)."""
-    with _chart(says, _LOW) as (axes, svg):
-        for place, (name, one) in enumerate(points):
-            minutes, values = np.asarray(one).T
-            axes.plot(minutes / 60, values, "o", color=_colour(place), ms=3, label=name)
-        low, high = axes.get_ylim()
-        axes.set_ylim(min(low, 0), max(high, 0))
-        _finish(axes, x_title, len(points))
-    return svg[0]
+    axes = _axes(_LOW)
+    for place, (name, one) in enumerate(points):
+        minutes, values = np.asarray(one).T
+        axes.plot(minutes / 60, values, "o", color=_colour(place), ms=3, label=name)
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, 0), max(high, 0))
+    return _svg(axes, says, x_title, len(points))
 
 
-def course(found: SeriesVerdict) -> str:
+def soak_series(found: SeriesVerdict) -> str:
     """A series of a soak: the warm-up shaded, the trend after it drawn.
 
     The axis does not begin at zero, where a leak of a few per cent would look flat, but spans at least 4 %
@@ -131,62 +129,64 @@ def course(found: SeriesVerdict) -> str:
     trend, unit = found.trend, found.watched.unit
     at_min, values = np.array(found.at_s) / 60, np.array(found.values)
     says = f"{found.watched.label} over {number(at_min.max())} minutes: {verdict_words(found)}."
-    with _chart(says, _SMALL) as (axes, svg):
-        axes.axvspan(0, found.warm_up_s / 60, color=_HAIR, lw=0)
-        axes.plot(at_min, values, ".-", color=_VARIANTS[0], lw=1.3, ms=4)
-        if trend is not None:
-            ends = np.array([trend.since_s, max(found.at_s)])
-            line = trend.level + trend.slope * (ends - ends.mean()) / 3600
-            colour = _BAD if trend.verdict == "growing" else _INK
-            axes.plot(ends / 60, line, color=colour, lw=1.2, ls=(0, (5, 4)))
-        low, high = values.min(), values.max()
-        room = max((high - low) * 0.25, 0.04 * abs(high), 0.5 if unit else 2.0)
-        axes.set_ylim(max(0.0, low - room) if low >= 0 else low - room, high + room)
-        axes.set_xlim(left=0)
-        _finish(axes, f"minutes{f'; {unit}' if unit else ''}", 1)
-    return svg[0]
+    axes = _axes(_SMALL)
+    axes.axvspan(0, found.warm_up_s / 60, color=_HAIR, lw=0)
+    axes.plot(at_min, values, ".-", color=_VARIANTS[0], lw=1.3, ms=4)
+    if trend is not None:
+        ends = np.array([trend.since_s, max(found.at_s)])
+        line = trend.level + trend.slope * (ends - ends.mean()) / 3600
+        colour = _BAD if trend.verdict == "growing" else _INK
+        axes.plot(ends / 60, line, color=colour, lw=1.2, ls=(0, (5, 4)))
+    low, high = values.min(), values.max()
+    room = max((high - low) * 0.25, 0.04 * abs(high), 0.5 if unit else 2.0)
+    axes.set_ylim(max(0.0, low - room) if low >= 0 else low - room, high + room)
+    axes.set_xlim(left=0)
+    return _svg(axes, says, f"minutes{f'; {unit}' if unit else ''}", 1)
 
 
-@contextmanager
-def _chart(says: str, size: tuple[float, float]) -> Iterator[tuple[Axes, list[str]]]:
-    """Axes to draw on; the list then holds the SVG. `says` describes it for those who do not see it."""
+def _style() -> AbstractContextManager[None]:
+    """How matplotlib draws meanwhile. Raises MissingError where it is not installed."""
     try:
         import matplotlib
-        from matplotlib.figure import Figure as Canvas
     except ImportError as error:
         raise MissingError("A report's charts need matplotlib.", "pip install 'cvi-local[bench]'") from error
-    svg: list[str] = []
-    with matplotlib.rc_context(_STYLE):
+    return matplotlib.rc_context(_STYLE)
+
+
+def _axes(size: tuple[float, float]) -> Axes:
+    with _style():
+        from matplotlib.figure import Figure as Canvas
+
         canvas = Canvas(figsize=size, layout="constrained")
-        canvas.patch.set_alpha(0)
         axes = canvas.subplots()
-        axes.patch.set_alpha(0)
-        yield axes, svg
-        drawn = io.StringIO()
+        numbers: Any = lambda value, _: number(round(value, 9))  # noqa: E731
+        axes.xaxis.set_major_formatter(numbers)
+        axes.yaxis.set_major_formatter(numbers)
+    for surface in (canvas.patch, axes.patch):
+        surface.set_alpha(0)
+    return axes
+
+
+def _svg(axes: Axes, says: str, x_title: str, variants: int) -> str:
+    """What was drawn as an element of a page, with ids of its own and the style sheet's colours.
+
+    `says` describes it for those who do not see it.
+    """
+    drawn = io.StringIO()
+    with _style():
+        axes.set_xlabel(x_title, loc="left")
+        if variants > 1:
+            axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, borderpad=0)
+        canvas = axes.get_figure(root=True)
+        assert canvas is not None
         canvas.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
-    svg.append(_inline(drawn.getvalue(), says))
-
-
-def _inline(svg: str, says: str) -> str:
-    """A document of matplotlib's as an element of a page: ids of its own, colours of the style sheet."""
-    chart = f"chart-{next(_number)}-"
-    body = _SUPERFLUOUS.sub("", svg[svg.index("<svg") :])
-    view_box = re.search(r'viewBox="[^"]*"', body)
+    svg = _SUPERFLUOUS.sub("", drawn.getvalue())
+    view_box = re.search(r'viewBox="[^"]*"', svg)
     assert view_box is not None
-    body = body[body.index(">") + 1 :]
-    body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{chart}", body)
+    body = svg[svg.index(">", svg.index("<svg")) + 1 :]
+    body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>chart-{next(_number)}-", body)
     body = re.sub(r"#[01]\d{5}", lambda m: f"var(--{_VARIABLES.get(m[0], 'soft')})", body)
     return f'<svg {view_box[0]} class="chart" role="img" aria-label="{escape(says)}">{body}'
-
-
-def _finish(axes: Axes, x_title: str, variants: int) -> None:
-    formatter: Any = lambda value, _: number(round(value, 9))  # noqa: E731
-    axes.xaxis.set_major_formatter(formatter)
-    if axes.get_yscale() == "linear" and axes.get_ylim()[1] != 1.02:
-        axes.yaxis.set_major_formatter(formatter)
-    axes.set_xlabel(x_title, loc="left")
-    if variants > 1:
-        axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, borderpad=0)
 
 
 def _colour(place: int) -> str:
@@ -215,6 +215,7 @@ def _write_medians(axes: Axes, figures: Sequence[VariantFigure]) -> None:
             ha="left" if side > 0 else "right",
             color=_colour(one.place),
             weight="bold",
+            size=9,
         )
 
 

@@ -60,7 +60,7 @@ def render(analysis: Analysis) -> str:
     page = template.render(
         analysis=analysis,
         style=here.joinpath("style.css").read_text(encoding="utf-8"),
-        course_chart=charts.course,
+        series_chart=charts.soak_series,
         headline=wording.headline,
         key_numbers=wording.key_numbers,
         measured=measured_section,

@@ -45,13 +45,13 @@ def between(interval: Interval, digits: int | None = None) -> str:
     return f"{number(interval.low)}{'–' if interval.low >= 0 else ' to '}{number(interval.high)}"
 
 
-def verdict_words(course: SeriesVerdict) -> str:
+def verdict_words(one: SeriesVerdict) -> str:
     """A soak series' verdict: "flat", "rose by 70 MiB, then level", "undecided: a longer run can tell"."""
-    trend = course.trend
+    trend = one.trend
     if trend is None:
         return "too short"
     if trend.verdict == "levelled":
-        return f"rose by {with_unit(trend.rise, course.watched.unit)}, then level"
+        return f"rose by {with_unit(trend.rise, one.watched.unit)}, then level"
     return "undecided: a longer run can tell" if trend.verdict == "undecided" else trend.verdict
 
 
@@ -89,7 +89,7 @@ def headline(analysis: RunAnalysis) -> str:
 def key_numbers(analysis: RunAnalysis) -> list[KeyNumber]:
     """At most six large numbers: answers and what they are compared with, or each series of a soak."""
     if analysis.run.kind == "soak":
-        return [_course_number(course) for course in analysis.courses][:6]
+        return [_series_number(one) for one in analysis.series][:6]
     return list(_measured_numbers(analysis))[:6]
 
 
@@ -126,26 +126,26 @@ def _figure_numbers(one: Summarized) -> Iterator[KeyNumber]:
         yield KeyNumber(f"{label}, {name}", with_unit(found.value, one.unit), between(found))
 
 
-def _course_number(course: SeriesVerdict) -> KeyNumber:
-    trend, unit, label = course.trend, course.watched.unit, course.watched.label.lower()
+def _series_number(one: SeriesVerdict) -> KeyNumber:
+    trend, unit, label = one.trend, one.watched.unit, one.watched.label.lower()
     if trend is None:
         return KeyNumber(label, "–", "too short")
     slope = f"{signed(trend.slope)} {unit}".strip()
-    detail = verdict_words(course) if trend.verdict == "levelled" else f"{slope} an hour"
+    detail = verdict_words(one) if trend.verdict == "levelled" else f"{slope} an hour"
     return KeyNumber(label, with_unit(trend.level, unit), detail, _TONES.get(trend.verdict, ""))
 
 
 def _soak_headline(analysis: RunAnalysis) -> str:
     minutes = number(round(analysis.run.duration_s / 60, 1))
-    if growing := growing_series(analysis.courses):
+    if growing := growing_series(analysis.series):
         return f"In {minutes} minutes, this grew: {_listed(growing)}."
-    undecided = [c for c in analysis.courses if c.trend is None or c.trend.verdict == "undecided"]
-    if undecided and len(undecided) == len(analysis.courses):
+    undecided = [c for c in analysis.series if c.trend is None or c.trend.verdict == "undecided"]
+    if undecided and len(undecided) == len(analysis.series):
         return f"{minutes} minutes are too short to tell whether anything grows."
     levelled = [
-        f"{course.watched.label.lower()} {verdict_words(course)}"
-        for course in analysis.courses
-        if course.trend is not None and course.trend.verdict == "levelled"
+        f"{one.watched.label.lower()} {verdict_words(one)}"
+        for one in analysis.series
+        if one.trend is not None and one.trend.verdict == "levelled"
     ]
     if undecided:
         findings = "; ".join([*levelled, f"undecided: {_listed(undecided)}"])
@@ -155,8 +155,8 @@ def _soak_headline(analysis: RunAnalysis) -> str:
     return f"In {minutes} minutes nothing grew."
 
 
-def _listed(courses: list[SeriesVerdict]) -> str:
-    return _joined([course.watched.label.lower() for course in courses])
+def _listed(all_series: list[SeriesVerdict]) -> str:
+    return _joined([one.watched.label.lower() for one in all_series])
 
 
 def _joined(names: list[str]) -> str:
