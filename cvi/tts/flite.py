@@ -27,18 +27,9 @@ from cvi.tts.normalization.spoken_text import SpokenText
 from cvi.tts.speech_timeline import speech, split_sounds, words_from_onsets
 
 _LETTERS = {
-    "ß": "s",
-    "æ": "e",
-    "Æ": "E",
-    "ø": "o",
-    "Ø": "O",
-    "œ": "e",
-    "ł": "l",
-    "Ł": "L",
-    "đ": "d",
-    "ð": "d",
+    "ß": "s", "æ": "e", "Æ": "E", "ø": "o", "Ø": "O", "œ": "e", "ł": "l", "Ł": "L", "đ": "d", "ð": "d",
     "þ": "t",
-}
+}  # fmt: skip
 _SLOWEST, _FASTEST = 0.4, 3.0
 VOICES = ("slt", "rms", "awb", "kal16")
 _REMEDY = "Install it with: apt install flite (Debian, Ubuntu), or choose the espeak voice."
