@@ -113,6 +113,7 @@ class Conversation:
             work = [self._listen(self._speech), self._speech.playout.render_ahead(), self._play()]
         else:
             work = [self._play()]
+            self._replies.warm()
         tasks = [asyncio.create_task(part) for part in work]
         waited: list[asyncio.Future[Any]] = [*tasks, self._context.ending]
         self._greet()
@@ -195,8 +196,6 @@ class Conversation:
 
     async def _play(self) -> None:
         """Let replies be heard or shown, one after the other, until cancelled."""
-        if self._speech is None:
-            await self._context.engines.llm.warm(self.history.recent)
         while True:
             self._finish(await self._output.next_finished())
 
@@ -243,12 +242,14 @@ class Conversation:
     def respond(self, text: str) -> None:
         """Answer `text` as if the participant had said it.
 
-        A spoken conversation answers now; a typed one when the turns before are answered. Raises UsageError
-        for more than MAX_WAITING of these.
+        A spoken conversation answers now; a typed one when the turns before are answered, and not after its
+        end. Raises UsageError for more than MAX_WAITING typed turns.
         """
         if self._speech is not None:
             self._make_way()
             self._answer(text)
+            return
+        if self._over:
             return
         if len(self._typed) >= MAX_WAITING:
             raise UsageError(f"{MAX_WAITING} turns wait to be answered.", "Wait for the replies.")

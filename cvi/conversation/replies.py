@@ -105,6 +105,10 @@ class Replies:
         if self._settings.speculative and not self._settings.echo:
             self._run(self._context.engines.llm.prefill(self._history.recent, ""))
 
+    def warm(self) -> None:
+        """Let the model get ready beside the greeting. An EngineError of it ends the conversation."""
+        self._run(self._context.engines.llm.warm(self._history.recent))
+
     async def wait_for_tasks(self) -> None:
         """Return when no task of a reply is running any more."""
         await asyncio.gather(*self._tasks, return_exceptions=True)

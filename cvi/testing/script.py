@@ -98,7 +98,10 @@ class ScriptedTransport:
 
 @dataclass(frozen=True)
 class ScriptOutcome:
-    """The outcome of a script: the journal's events, the units presented, the history, why it ended."""
+    """The outcome of a script: the journal's events, the units presented, the history, why it ended.
+
+    `notes` are the transport's notifications, (event, text) in order.
+    """
 
     events: list[Event]
     units: list[AVUnit]
@@ -106,6 +109,7 @@ class ScriptOutcome:
     reason: str
     llm: FakeLlm
     tts: FakeTts
+    notes: list[tuple[str, str]]
 
     def of(self, kind: type[E]) -> list[E]:
         """The events of one class of `cvi.conversation.events`, in order."""
@@ -188,6 +192,7 @@ class Script:
             reason = await running
             steering.cancel()
             record.close()
-            return ScriptOutcome(events, transport.units, conversation.history.messages, reason, llm, tts)
+            messages = conversation.history.messages
+            return ScriptOutcome(events, transport.units, messages, reason, llm, tts, transport.notes)
 
         return run_virtual(hold())

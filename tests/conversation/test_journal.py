@@ -74,7 +74,7 @@ def test_every_event_is_read_as_it_was_written(name: str, tmp_path: Path) -> Non
     assert event.__doc__ and not event.__doc__.startswith(type(event).__name__), "a docstring of its own"
 
 
-def test_numbers_and_times_are_the_journals(tmp_path: Path) -> None:
+def test_the_journal_sets_numbers_and_times(tmp_path: Path) -> None:
     started = events.ConversationStarted(conversation_id="c1")
     ended = events.ConversationEnded(reason="asked")
     path = tmp_path / "journal.jsonl"
@@ -116,7 +116,7 @@ def test_a_line_cut_short_at_the_end_is_left_out_and_one_inside_is_an_error(tmp_
             list(read_journal(path))
 
 
-def test_a_journal_of_a_later_version_is_told_of(tmp_path: Path) -> None:
+def test_a_journal_of_a_later_version_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     path.write_text(f'{{"seq": 0, "t": 0.0, "type": "conversation_began", "format": {FORMAT + 1}}}\n')
     with pytest.raises(CviError, match="later version"):

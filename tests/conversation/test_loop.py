@@ -1,4 +1,4 @@
-"""The loop, in virtual time."""
+"""Whole spoken conversations, in virtual time."""
 
 from __future__ import annotations
 
@@ -210,6 +210,8 @@ def test_a_short_noise_is_no_turn(seconds: float) -> None:
     assert len(outcome.of(TurnEmpty)) == 1
     assert [event.text for event in outcome.of(TurnCommitted)] == ["hi there you"]
     assert len(outcome.of(ReplyCommitted)) == 1
+    states = [text for event, text in outcome.notes if event == "state"]
+    assert states == ["listening", "idle", "listening", "thinking", "idle"], "a noise is not listened to for ever"
 
 
 def test_a_long_voice_without_a_word_is_asked_about() -> None:
@@ -237,7 +239,7 @@ def test_the_face_shows_the_emotion_of_the_words_that_are_heard() -> None:
     assert seen == [["happy", "sad"]]
 
 
-def test_a_first_sound_before_the_floor_is_a_fault_but_for_one_unit() -> None:
+def test_sound_before_the_commit_is_an_error_from_one_unit_on() -> None:
     from cvi.conversation.latency import turn_latencies
     from cvi.errors import CviError
 

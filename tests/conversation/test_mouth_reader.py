@@ -1,4 +1,4 @@
-"""A trained replica's own ear: it moves the mouth where speech comes without phone times, and nowhere else."""
+"""A trained replica's own mouth network: it moves the mouth where speech has no phone times, and only there."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from cvi.testing.script import Script, ScriptOutcome
 from cvi.tts.base import Speech
 
 
-def ear(jaw: float) -> MouthNetwork:
-    """Hears every sound as a jaw that far open, and nothing else."""
+def network(jaw: float) -> MouthNetwork:
+    """Reads every sound as a jaw that far open, and nothing else."""
     bias = np.full(len(SHAPES), -30.0, np.float32)
     bias[SHAPES.index("jaw")] = np.log(jaw / (1 - jaw))
     return replace(shipped_network(), out=np.zeros_like(shipped_network().out), out_bias=bias)
 
 
 class WordlessTts(FakeTts):
-    """A voice that does not tell when its sounds are."""
+    """A voice without phone times."""
 
     async def speak(self, text: str) -> AsyncIterator[Speech]:
         async for speech in super().speak(text):
@@ -43,28 +43,28 @@ def widest(outcome: ScriptOutcome) -> float:
     return max((int(unit.frame[:4].max()) - 16) / 219 for unit in outcome.units)
 
 
-def told(own: MouthNetwork | None, tts: FakeTts) -> ScriptOutcome:
+def played(own: MouthNetwork | None, tts: FakeTts) -> ScriptOutcome:
     script = Script()
     script.user_says(0.5, "what is your name")
     return script.play(FakeLlm(["My name is June and I live here."]), tts=tts, mouth_reader=own)
 
 
 @pytest.mark.parametrize("jaw", [0.3, 0.8])
-def test_a_reply_without_phones_moves_the_mouth_by_the_replicas_own_ear(jaw: float) -> None:
-    assert widest(told(ear(jaw), WordlessTts())) == pytest.approx(jaw, abs=0.02)
-    assert widest(told(None, WordlessTts())) == widest(told(shipped_network(), WordlessTts()))
+def test_a_reply_without_phones_moves_the_mouth_by_the_replicas_own_network(jaw: float) -> None:
+    assert widest(played(network(jaw), WordlessTts())) == pytest.approx(jaw, abs=0.02)
+    assert widest(played(None, WordlessTts())) == widest(played(shipped_network(), WordlessTts()))
 
 
-def test_sound_that_an_application_gives_is_heard_by_it_too() -> None:
+def test_it_reads_sound_that_an_application_gives_too() -> None:
     script = Script()
     tone = (8000 * np.sin(np.arange(2 * PLAYED_HZ) * 0.08)).astype(np.int16)
     script.app_does(0.5, lambda c: c.play(tone, PLAYED_HZ, "a", done=True))
-    assert widest(script.play(mouth_reader=ear(0.6))) == pytest.approx(0.6, abs=0.02)
+    assert widest(script.play(mouth_reader=network(0.6))) == pytest.approx(0.6, abs=0.02)
 
 
-def test_phones_are_not_heard_but_known() -> None:
-    with_ear, without = told(ear(0.99), FakeTts()), told(None, FakeTts())
-    frames = zip(with_ear.units, without.units, strict=True)
+def test_it_is_not_used_where_phones_are_known() -> None:
+    with_network, without = played(network(0.99), FakeTts()), played(None, FakeTts())
+    frames = zip(with_network.units, without.units, strict=True)
     assert all(np.array_equal(one.frame, other.frame) for one, other in frames)
 
 
@@ -79,7 +79,7 @@ class GreyFace:
         pass
 
 
-def test_the_engine_set_takes_the_ear_from_the_replicas_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_engine_set_takes_the_network_from_the_replicas_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = {
         "vad": FakeVad(), "stt": FakeStt(Vocabulary()), "llm": FakeLlm(), "tts": FakeTts(), "turns": FakeTurnModel(0.9),
         "face": GreyFace(),
@@ -89,7 +89,7 @@ def test_the_engine_set_takes_the_ear_from_the_replicas_folder(tmp_path: Path, m
     chosen = resolve(persona, replica="june", profile="embedded")
     chosen = replace(chosen, replica=replace(chosen.replica, folder=tmp_path))
 
-    def heard_by(with_face: bool = True) -> MouthNetwork | None:
+    def reader_of(with_face: bool = True) -> MouthNetwork | None:
         async def built() -> MouthNetwork | None:
             engines = await build_engine_set(chosen, conversation_settings(chosen, "x"), with_face=with_face)
             await engines.close()
@@ -97,12 +97,12 @@ def test_the_engine_set_takes_the_ear_from_the_replicas_folder(tmp_path: Path, m
 
         return asyncio.run(built())
 
-    assert heard_by() is None
-    own = ear(0.5)
+    assert reader_of() is None
+    own = network(0.5)
     np.savez(tmp_path / MOUTH_NETWORK, **{name: getattr(own, name) for name in MouthNetwork.__slots__})
-    found = heard_by()
+    found = reader_of()
     assert found is not None and np.array_equal(found.out_bias, own.out_bias) and load_mouth_network(tmp_path) is not None
     (tmp_path / MOUTH_NETWORK).write_bytes(b"nothing")
     with pytest.raises(UsageError, match="cannot be read"):
-        heard_by()
-    assert heard_by(with_face=False) is None, "nobody is seen"
+        reader_of()
+    assert reader_of(with_face=False) is None, "nobody is seen"

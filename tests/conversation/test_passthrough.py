@@ -1,4 +1,4 @@
-"""Speech that an application gives as sound, and a conversation that the model opens."""
+"""Audio passthrough, and conversations that the model opens."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_pieces_are_heard_as_one_and_the_mouth_moves() -> None:
     assert [event.utterance for event in outcome.of(ReplyGiven)] == ["a"]
     assert len(outcome.of(ReplyFirstAudio)) == len(outcome.of(ReplyFirstFrame)) == 1
     assert len(outcome.of(ReplyFinished)) == 1 and not outcome.of(SpeechGap)
-    assert not outcome.of(EngineFailed) and not transcript(outcome.events), "nobody knows its words"
+    assert not outcome.of(EngineFailed) and not transcript(outcome.events), "its words are unknown"
     assert [message.role for message in outcome.history] == ["system"]
 
 
@@ -85,7 +85,7 @@ def test_utterances_are_heard_one_after_the_other() -> None:
     assert loud_s(outcome) == pytest.approx(3.0, abs=0.1) and not outcome.of(ReplyInterrupted)
 
 
-def test_an_interrupt_drops_what_waits_and_what_still_comes_of_it() -> None:
+def test_an_interrupt_drops_waiting_utterances_and_their_later_sound() -> None:
     script = Script()
     give(script, 0.5, tone(3.0), "a", piece_s=0.5)
     give(script, 2.1, tone(1.0), "b")
@@ -96,7 +96,7 @@ def test_an_interrupt_drops_what_waits_and_what_still_comes_of_it() -> None:
     assert loud_s(outcome, 2.6, 5.0) == 0.0 and loud_s(outcome, 5.0) == pytest.approx(0.5, abs=0.05)
 
 
-def test_what_comes_late_of_a_dropped_one_cuts_nothing() -> None:
+def test_late_sound_of_a_dropped_utterance_cuts_nothing() -> None:
     script = Script()
     script.app_does(0.5, lambda c: c.play(tone(3.0), PLAYED_HZ, "a", done=False))
     script.app_does(1.5, lambda c: c.say("Just a moment please."))
@@ -106,7 +106,7 @@ def test_what_comes_late_of_a_dropped_one_cuts_nothing() -> None:
     assert [line.text for line in transcript(outcome.events)] == ["Just a moment please."]
 
 
-def test_it_takes_the_stage_from_a_reply_and_yields_to_a_voice() -> None:
+def test_it_replaces_a_reply_and_yields_to_a_voice() -> None:
     script = Script()
     script.app_does(0.2, lambda c: c.say("One two three four five six seven eight nine ten eleven twelve."))
     script.app_does(1.5, lambda c: c.play(tone(6.0), PLAYED_HZ, "a", done=True))
@@ -116,14 +116,14 @@ def test_it_takes_the_stage_from_a_reply_and_yields_to_a_voice() -> None:
     assert outcome.of(TurnCommitted)
 
 
-def test_an_empty_utterance_is_none() -> None:
+def test_an_empty_utterance_is_ignored() -> None:
     script = Script()
     script.app_does(0.5, lambda c: c.play(tone(0.0), PLAYED_HZ, "a", done=True))
     outcome = script.play()
     assert not outcome.of(ReplyGiven) and loud_s(outcome) == 0.0
 
 
-def test_bounds() -> None:
+def test_length_number_and_rate_are_limited() -> None:
     sound = PassthroughVoice("a", 8_000)
     with pytest.raises(UsageError, match="at most"):
         sound.push(np.zeros(int(MAX_UTTERANCE_S * 8_000) + 1, np.int16))
@@ -177,13 +177,13 @@ def test_a_greeting_of_the_model_yields_like_any_reply() -> None:
     assert [event.why for event in outcome.of(ReplyInterrupted)] == ["barge_in"]
 
 
-def test_a_greeting_that_is_given_comes_before_one_that_is_asked_for() -> None:
+def test_a_given_greeting_comes_before_one_of_the_model() -> None:
     settings = ConversationSettings("x", "", "Welcome.", opening=OPENING)
     outcome = Script().play(FakeLlm(["No."]), settings=settings)
     assert [line.text for line in transcript(outcome.events)] == ["Welcome."]
 
 
-def test_a_model_that_cannot_greet_is_stood_in_for() -> None:
+def test_without_the_models_greeting_a_fixed_one_is_spoken() -> None:
     class Broken(FakeLlm):
         def stream(self, messages: object, sampling: object):  # type: ignore[no-untyped-def]
             async def broken():  # type: ignore[no-untyped-def]

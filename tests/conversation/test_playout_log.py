@@ -1,4 +1,4 @@
-"""What is written down of a reply as it is seen and heard: each thing once, at the time it reached them."""
+"""The playout log writes each thing of a reply once, at the time it reaches eye and ear."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A conversation steered from outside: what an application may tell it while it runs."""
+"""A conversation steered by an application while it runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_say_speaks_exactly_the_text_and_it_is_history() -> None:
     assert outcome.sound_between(1.0, 2.0).any()
 
 
-def test_say_takes_the_stage_from_a_reply() -> None:
+def test_say_replaces_a_reply() -> None:
     script = Script()
     script.app_does(0.2, lambda c: c.say("One two three four five six seven eight nine ten eleven twelve."))
     script.app_does(2.0, lambda c: c.say("Something urgent."))
@@ -63,7 +63,7 @@ def test_interrupt_cuts_and_is_harmless_in_silence() -> None:
     assert not outcome.sound_between(2.3, 4.0).any()
 
 
-def test_a_greeting_may_be_one_that_words_over_it_do_not_end() -> None:
+def test_a_greeting_can_be_uninterruptible() -> None:
     greeting = "Welcome to the clinic, please listen to these words about your data before we begin."
     for interruptible in (True, False):
         script = Script()

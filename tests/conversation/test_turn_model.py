@@ -1,4 +1,4 @@
-"""What the conversation makes of a turn model, which hears in the voice whether a turn is over."""
+"""How the conversation uses a turn model, which judges from the voice whether a turn is over."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from cvi.testing.fakes import FakeTurnModel
 from cvi.testing.script import Script, ScriptOutcome
 
 
-def asked(model: FakeTurnModel | None, text: str = "i like tea") -> ScriptOutcome:
+def outcome_with(model: FakeTurnModel | None, text: str = "i like tea") -> ScriptOutcome:
     script = Script()
     script.user_says(0.5, text)
     return script.play(turns=model)
 
 
 def silence_ms(model: FakeTurnModel | None) -> int:
-    (committed,) = asked(model).of(TurnCommitted)
+    (committed,) = outcome_with(model).of(TurnCommitted)
     return int(committed.silence_ms)
 
 
@@ -26,11 +26,11 @@ def test_a_voice_that_goes_on_makes_the_floor_pass_later() -> None:
     assert silence_ms(FakeTurnModel(0.02)) > silence_ms(None)
 
 
-def test_both_witnesses_are_in_the_journal() -> None:
-    (scored,) = asked(FakeTurnModel(0.1)).of(TurnScored)
+def test_both_probabilities_are_in_the_journal() -> None:
+    (scored,) = outcome_with(FakeTurnModel(0.1)).of(TurnScored)
     assert scored.voice == 0.1
     assert scored.completeness < scored.words
-    (alone,) = asked(None).of(TurnScored)
+    (alone,) = outcome_with(None).of(TurnScored)
     assert alone.voice is None
 
 
@@ -41,8 +41,8 @@ def test_both_witnesses_are_in_the_journal() -> None:
         (FakeTurnModel(EngineError("It is broken.")), EngineFailed),
     ],
 )
-def test_a_model_that_stalls_or_fails_is_done_without(model: FakeTurnModel, event: type[JudgeLate] | type[EngineFailed]) -> None:
-    outcome = asked(model)
+def test_without_an_answer_of_the_model_the_words_decide(model: FakeTurnModel, event: type[JudgeLate] | type[EngineFailed]) -> None:
+    outcome = outcome_with(model)
     assert [e.layer for e in outcome.of(event)] == ["turns"]
     (scored,) = outcome.of(TurnScored)
     assert scored.voice is None
@@ -51,14 +51,14 @@ def test_a_model_that_stalls_or_fails_is_done_without(model: FakeTurnModel, even
 
 def test_the_model_hears_the_end_of_the_turn_and_no_more_than_it_looks_at() -> None:
     short, long = FakeTurnModel(0.9), FakeTurnModel(0.9)
-    asked(short, "yes")
-    asked(long, "one two three four five six seven eight nine ten eleven twelve")
+    outcome_with(short, "yes")
+    outcome_with(long, "one two three four five six seven eight nine ten eleven twelve")
     assert 0.25 * HEARD_HZ < short.heard[0] < 2.0 * HEARD_HZ
     assert long.heard == [2.0 * HEARD_HZ]
 
 
-def test_speech_that_goes_on_ends_the_question() -> None:
+def test_speech_that_goes_on_cancels_the_question() -> None:
     model = FakeTurnModel(0.9, delay_s=0.2)
-    outcome = asked(model, "i like tea ... and i like coffee")
+    outcome = outcome_with(model, "i like tea ... and i like coffee")
     assert len(model.heard) == 2
     assert [e.text for e in outcome.of(TurnCommitted)] == ["i like tea and i like coffee"]

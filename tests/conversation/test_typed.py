@@ -185,8 +185,9 @@ def test_a_model_that_cannot_be_warmed_ends_it() -> None:
         transport = TextTransport(lambda text: None)
         conversation = Conversation(JUNE, TextEngines(Down()), None, transport, Journal(None, clock), clock)
         running = asyncio.create_task(conversation.run())
-        assert not await conversation.answered()
         with pytest.raises(EngineError, match="down"):
             await running
+        conversation.respond("is anybody there")
+        assert not await conversation.answered()
 
     run_virtual(run())

@@ -1,3 +1,5 @@
+"""Voice activity by Silero VAD: speech is told from silence and noise."""
+
 import shutil
 import subprocess
 import wave
@@ -35,13 +37,13 @@ def test_speech_in_noise_begins_and_ends_where_it_does(speech):
     assert heard[-1] == pytest.approx(1.0 + len(speech) / 16_000, abs=0.3)
 
 
-def test_other_hops_are_refused():
+def test_hops_of_another_length_are_refused():
     engine = silero.build(VadSettings())
     with pytest.raises(ValueError, match="512"):
         engine.probability(np.zeros(480, np.int16))
 
 
-def test_weights_that_are_not_there_or_not_silero(monkeypatch, tmp_path):
+def test_missing_weights_and_other_networks_are_errors(monkeypatch, tmp_path):
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"not a network")
     with pytest.raises(EngineError, match=r"broken\.onnx"):

@@ -1,3 +1,5 @@
+"""Smart Turn: its features, and what it says of whole and half sentences."""
+
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +60,7 @@ async def test_a_sentence_is_over_at_its_end_and_not_in_its_middle():
     assert 0.0 <= broken_off < 0.3 < 0.7 < over <= 1.0
 
 
-def test_weights_that_are_not_there_or_something_else(tmp_path):
+def test_missing_weights_and_other_files_are_errors(tmp_path):
     with pytest.raises(MissingError, match="cvi models pull"):
         smart_turn.build(TurnModelSettings())
     with pytest.raises(MissingError, match=r"gone\.onnx"):
