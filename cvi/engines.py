@@ -17,11 +17,12 @@ from cvi.conversation.history import History
 from cvi.conversation.playout import Render
 from cvi.conversation.settings import ConversationSettings, SpeechEngines
 from cvi.engine_registry import build
-from cvi.errors import UsageError
+from cvi.errors import MissingError, UsageError
 from cvi.face.base import Controls, FaceEngine, FaceSettings
 from cvi.face.replica import ReplicaCard, find_replica, load_replica_card
 from cvi.face.sound_mouth import load_mouth_network
 from cvi.llm.base import LlmEngine, LlmSettings, Message, Sampling
+from cvi.llm.judge import JudgedLlm
 from cvi.media.frames import Frame
 from cvi.models.installed import find_installed, model_path
 from cvi.models.profiles import EngineChoice, Profile, Resolution, resolve_profile
@@ -41,6 +42,7 @@ SMALL_MODEL_TOKENS = 90
 # A small model repeats its earlier answers, so it is given none of them: only the persona's examples.
 SMALL_MODEL_TURNS = 0
 LARGE_MODEL_SENTENCES = 8
+JUDGE_CONTEXT_TOKENS = 1024
 LARGE_MODEL_TOKENS = 320
 
 
@@ -248,6 +250,7 @@ async def build_engine_set(
     async def ready(layer: str, engine_name: str, options: Any) -> Any:
         engine = await asyncio.to_thread(build, layer, engine_name, options)
         if layer == "llm":
+            engine = await _with_judge(config, settings, engine)
             history = History(settings.system, settings.recent_turns, settings.prelude)
             await engine.warm(history.recent)
         elif layer != "vad":
@@ -283,6 +286,21 @@ async def build_engine_set(
         raise errors[0]
     vad, stt, llm, tts, face, turns = results
     return EngineSet(SpeechEngines(vad, stt, llm, tts, turns, mouth_reader), face, face_thread)
+
+
+async def _with_judge(config: ResolvedConfig, settings: ConversationSettings, llm: LlmEngine) -> LlmEngine:
+    """The model with a small one beside it that judges turns, where it is not the small one itself.
+
+    The judge knows English alone; in other languages a local model judges itself, an endpoint by rules.
+    """
+    if config.small_model or config.language != "en" or not settings.judge_completeness:
+        return llm
+    small = LlmSettings(context_tokens=JUDGE_CONTEXT_TOKENS)
+    try:
+        judge: LlmEngine = await asyncio.to_thread(build, "llm", "llama-cpp", small)
+    except MissingError:
+        return llm  # the package with the small model is not installed: the large one judges
+    return JudgedLlm(llm, judge)
 
 
 async def _close_built(results: tuple[Any, ...]) -> None:

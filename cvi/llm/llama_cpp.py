@@ -35,6 +35,7 @@ thread."""
 RESERVE_TOKENS = 192
 """Room for a reply in every prompt, so that all calls of a turn cut a long history at the same place."""
 
+LARGE_MODEL_BYTES = 500_000_000
 _MOST_READ_AHEAD_TOKENS = 24
 
 # Probability of completeness = logistic(SLOPE * log-odds of an ending as next token + OFFSET).
@@ -79,7 +80,7 @@ class LlamaCpp:
         self._model = Gguf(
             path,
             context_tokens=settings.context_tokens,
-            threads=settings.threads or default_threads(),
+            threads=settings.threads or default_threads(path),
             gpu_layers=-1 if settings.gpu_layers is None else settings.gpu_layers,
         )
         self._prompt = ChatPrompt(
@@ -238,14 +239,23 @@ def calibrated(ending_probability: float) -> float:
     return 1 / (1 + math.exp(-(COMPLETENESS_SLOPE * math.log(p / (1 - p)) + COMPLETENESS_OFFSET)))
 
 
-def default_threads() -> int:
-    """One less than the number of cores, at most 4: a thread without a core of its own makes the others spin.
+def default_threads(model: Path) -> int:
+    """Threads for a model, by its size.
 
-    On two cores that others used too, two threads gave 2.6 tokens a second and 670 ms to the first
-    piece, one gave 15.6 and 193 ms; on the same cores idle 58 and 40 tokens a second
-    (SmolLM2-135M, `cvi bench llm --threads 1 --threads 2 --busy 0 --busy 1`).
+    A small model is limited by computing: one less than the number of cores, at most 4, because a thread
+    without a core of its own makes the others spin. On two cores that others used too, two threads gave
+    2.6 tokens a second and 670 ms to the first piece, one gave 15.6 and 193 ms; on the same cores idle 58
+    and 40 tokens a second (SmolLM2-135M, `cvi bench llm --threads 1 --threads 2 --busy 0 --busy 1`).
+
+    A large model is limited by memory, of which one thread reads half: two at least. With Qwen2.5-1.5B
+    and the face drawn beside it on two cores, two threads brought the first sound from 1.95 to 1.59 s and
+    no frame was late.
     """
-    return max(1, min(4, (os.cpu_count() or 1) - 1))
+    cores = os.cpu_count() or 1
+    size = model.stat().st_size if model.is_file() else 0
+    if size >= LARGE_MODEL_BYTES:
+        return min(6, max(2, cores - 1))
+    return max(1, min(4, cores - 1))
 
 
 class TokenTextReader:
