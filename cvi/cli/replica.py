@@ -1,4 +1,4 @@
-"""`cvi replica`: list, show, preview, new, rename, delete, export and import; footage in files of its own."""
+"""`cvi replica`: list, show, preview, new, rename, delete, export, import; footage is in `replica_*`."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def list_all(json: Json = False) -> None:
     for name, folder in sorted(list_replicas().items()):
         try:
             card = load_replica_card(folder)
-            what, state = card.description or card.kind, "ok"
+            description, state = card.description or card.kind, "ok"
         except CviError as error:
-            what, state = str(error.message), "damaged"
+            description, state = str(error.message), "damaged"
         rows.append(
             {
                 "name": name,
-                "description": what,
+                "description": description,
                 "state": state,
                 "shipped": is_shipped(folder),
                 "bytes": folder_size(folder),
@@ -211,10 +211,10 @@ def delete(
     name: Own, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
 ) -> None:
     """Remove a replica of your own for good."""
-    from cvi.face.replica import find_replica
-    from cvi.face.replica_store import delete_replica
+    from cvi.face.replica_store import delete_replica, own_replica
 
-    if not yes and not typer.confirm(f"Remove {find_replica(name)} for good?"):
+    folder = own_replica(name)
+    if not yes and not typer.confirm(f"Remove {folder} for good?"):
         raise typer.Exit(1)
     typer.echo(f"Removed {delete_replica(name)}")
 
@@ -230,13 +230,13 @@ def export(
     from cvi.face.replica import find_replica
     from cvi.face.replica_store import export_replica
 
-    to = output or Path(f"{find_replica(name).name}.zip")
-    export_replica(name, to)
-    typer.echo(str(to))
+    archive = output or Path(f"{find_replica(name).name}.zip")
+    export_replica(name, archive)
+    typer.echo(str(archive))
 
 
 @app.command("import")
-def bring_in(
+def import_archive(
     archive: Annotated[Path, typer.Argument(metavar="ZIP", help="What `cvi replica export` wrote.")],
     name: Annotated[str | None, typer.Option(help="What to call it here.")] = None,
 ) -> None:

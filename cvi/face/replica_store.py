@@ -51,9 +51,19 @@ def is_shipped(folder: Path) -> bool:
     return shared_dir("replicas").resolve() in folder.resolve().parents
 
 
+def own_replica(name: str) -> Path:
+    """The folder of one of the user's own replicas. Raises MissingError, and UsageError for a shipped one."""
+    folder = find_replica(name)
+    if is_shipped(folder) or folder.name not in list_replicas():
+        raise UsageError(
+            f"'{name}' is not a replica of your own.", "Shipped ones stay as they are."
+        )
+    return folder
+
+
 def rename_replica(name: str, new_name: str) -> Path:
     """Rename one of the user's own replicas; returns its new folder. Raises MissingError, UsageError."""
-    folder = _own(name)
+    folder = own_replica(name)
     new = free_folder(new_name)
     folder.rename(new)
     card = new / CARD
@@ -65,7 +75,7 @@ def rename_replica(name: str, new_name: str) -> Path:
 
 def delete_replica(name: str) -> Path:
     """Remove one of the user's own replicas; returns where it was. Raises MissingError, UsageError."""
-    folder = _own(name)
+    folder = own_replica(name)
     # Hidden in one step, so that a kill half-way leaves no half replica.
     hidden = folder.with_name(f".{folder.name}.{os.getpid()}.deleted")
     folder.rename(hidden)
@@ -145,15 +155,6 @@ def _extract(source: zipfile.ZipFile, member: zipfile.ZipInfo, to: Path) -> None
             if left < 0:
                 raise zipfile.BadZipFile(f"{member.filename} is larger than announced")
             file.write(block)
-
-
-def _own(name: str) -> Path:
-    folder = find_replica(name)
-    if is_shipped(folder) or folder.name not in list_replicas():
-        raise UsageError(
-            f"'{name}' is not a replica of your own.", "Shipped ones stay as they are."
-        )
-    return folder
 
 
 def folder_size(folder: Path) -> int:

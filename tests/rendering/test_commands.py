@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cvi.cli.app import app
-from cvi.errors import CviError
+from cvi.errors import CviError, UsageError
 from cvi.face.replica import find_replica
 
 
@@ -83,3 +83,8 @@ def test_replicas_are_exported_imported_renamed_and_deleted(home: Path, tmp_path
     assert run(app, ["replica", "delete", "jane"], input="n\n").exit_code == 1
     assert run(app, ["replica", "delete", "jane", "--yes"]).exit_code == 0
     assert not (home / "replicas" / "jane").exists()
+
+
+def test_deleting_a_shipped_replica_is_refused_without_a_question(home: Path) -> None:
+    result = CliRunner().invoke(app, ["replica", "delete", "june"], input="y\n")
+    assert isinstance(result.exception, UsageError) and "good?" not in result.output
