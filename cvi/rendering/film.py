@@ -212,7 +212,7 @@ class _SegmentDrawing:
     def _draw_with_own_face(self) -> None:
         try:
             face = _build_face(self._plan)
-        except BaseException:
+        except BaseException:  # raised again, after the other threads are told to stop
             self._stopped.set()
             raise
         try:
@@ -229,7 +229,7 @@ class _SegmentDrawing:
                     return
                 index, controls = segment
                 encode_segment(face, controls, self._plan.face.fps, self.paths[index], self._before_frame)
-        except BaseException:
+        except BaseException:  # raised again, after the other threads are told to stop
             self._stopped.set()
             raise
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import av
 import httpx
 import pytest
-from place import place
 from running import serving
+from web_stub import web_stub
 
 from cvi.server.jobs.render_job import COMMAND, RenderJob, film_path
 from cvi.server.jobs.webhook_delivery import list_webhooks
@@ -73,7 +73,7 @@ async def test_a_film_of_recorded_speech_is_fetched_first(home, monkeypatch: pyt
         "/large.wav": (200, b"RIFF" + b"x" * 5000, ""),
     }
     monkeypatch.setattr("cvi.server.jobs.render_job.MOST_SPEECH_BYTES", 4000)
-    async with place(answers) as url, serving(urls_to=("127.0.0.1",)) as client:
+    async with web_stub(answers) as url, serving(urls_to=("127.0.0.1",)) as client:
         made = {}
         for name in answers:
             answer = await client.post("/v2/videos", json={"replica_id": "june", "audio_url": url + name})

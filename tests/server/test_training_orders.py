@@ -15,8 +15,8 @@ from typing import Any
 
 import httpx
 import pytest
-from place import place
 from running import listening, serving, until
+from web_stub import web_stub
 
 from cvi.client import Client
 from cvi.client.client import ApiError
@@ -111,7 +111,7 @@ def leftovers(home: Path) -> list[str]:
 
 async def test_a_fetched_film_becomes_a_replica_and_the_callback_is_sent(home: Path) -> None:
     answers = {"/me.mp4": (200, film("good"), ""), "/moved": (302, b"", "/me.mp4"), "/yes.webm": (200, b"\x1aE\xdf\xa3" + film("yes"), "")}
-    async with place(answers) as url, serving(urls_to=("127.0.0.1",)) as client:
+    async with web_stub(answers) as url, serving(urls_to=("127.0.0.1",)) as client:
         films = {"train_video_url": f"{url}/moved", "consent_video_url": f"{url}/yes.webm"}
         made = await place_order(client, "faces", **films, callback_url=HOOK, model_name="phoenix-4")
         assert made["status"] == "started" and made["face_id"] == made["replica_id"]
@@ -204,7 +204,7 @@ async def test_a_failed_order_says_why_and_its_footage_is_removed(home: Path) ->
         "/dies.mp4": (200, film("dies"), ""),
     }
     words = {"bad": "nobody is in it", "list": "no film", "gone": "404", "inner": "10.0.0.1", "dies": "before its work"}
-    async with place(answers) as url, serving(urls_to=("127.0.0.1",)) as client:
+    async with web_stub(answers) as url, serving(urls_to=("127.0.0.1",)) as client:
         for path in answers:
             made = await place_order(client, train_video_url=url + path, callback_url=HOOK)
             done = await until_ended(client, made)

@@ -1,4 +1,4 @@
-"""A place in the web that answers what a test says."""
+"""A web server on loopback that answers what a test says."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 
 @asynccontextmanager
-async def place(answers: dict[str, tuple[int, bytes, str]]) -> AsyncIterator[str]:
+async def web_stub(answers: dict[str, tuple[int, bytes, str]]) -> AsyncIterator[str]:
     """Answers (status, body, where to go) by path; yields its address."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
