@@ -127,22 +127,19 @@ async def converse(
     peer: SpeechPeer,
     scenario: Scenario,
     clock: Clock,
-    *,
-    wait: bool = True,
     room: RoomSound | None = None,
-    progress: Callable[[float], None] = lambda now_s: None,
 ) -> PeerConversation:
     """Hold it to its end: the caller has said everything, and the last answer is over (or never came).
 
-    The peer is open. With `wait`, each segment starts 0.6 s after the answer to the one before is over,
-    or when there was none for 12 s; else the recording runs on at its own pace. `room` is what is heard
-    beside the caller. `clock` is restarted. Raises EngineError when the peer fails.
+    The peer is open. Each segment starts 0.6 s after the answer to the one before is over, or when there was
+    none for 12 s. `room` is what is heard beside the caller. `clock` is restarted. Raises EngineError when
+    the peer fails.
     """
     playback = PeerPlayback(peer.out_hz)
     sound = AudioReader(scenario.audio)  # blocks for milliseconds, before the clock starts
     try:
-        segments = (scenario.segments or split_by_silence(scenario.audio)) if wait else None
-        call = _Call(CallerTrack(sound, segments), playback, room or RoomSound(), wait)
+        segments = scenario.segments or split_by_silence(scenario.audio)
+        call = _Call(CallerTrack(sound, segments), playback, room or RoomSound())
         clock.restart()
         listening = asyncio.create_task(_listen(peer, playback, clock))
         try:
@@ -151,7 +148,6 @@ async def converse(
                 if listening.done():
                     listening.result()
                 await peer.hear(call.next_block(clock.now()))
-                progress(call.heard_to_s)
         finally:
             listening.cancel()
             with suppress(asyncio.CancelledError):
@@ -236,11 +232,10 @@ class PeerPlayback:
 class _Call:
     """Where the caller is in what it has to say, and whether it is answered."""
 
-    def __init__(self, track: CallerTrack, playback: PeerPlayback, room: RoomSound, wait: bool) -> None:
+    def __init__(self, track: CallerTrack, playback: PeerPlayback, room: RoomSound) -> None:
         self._track = track
         self._playback = playback
         self._room = room
-        self._wait = wait
         self._blocks: list[Pcm] = []
         self._answer_over = False
         self.worst_lag_s = 0.0
@@ -275,7 +270,7 @@ class _Call:
     def _follow_answer(self, now_s: float) -> None:
         """Tell the caller when something is heard, and when it has been over for a while."""
         voice_s = self._playback.last_voice_s(now_s)
-        if voice_s is None or not self._wait:
+        if voice_s is None:
             return
         if now_s - voice_s < REPLY_OVER_S:
             self._track.persona_heard(voice_s)
@@ -301,7 +296,7 @@ async def _hold(setup: PeerSetup, block: CallerBlock, ready_s: float) -> PeerCon
     try:
         await peer.open()
         await asyncio.sleep(ready_s)
-        return await converse(peer, block.scenario, Clock(), room=room)
+        return await converse(peer, block.scenario, Clock(), room)
     finally:
         await peer.close()
 

@@ -17,10 +17,10 @@ from cvi.testing.virtual_time import run_virtual
 from cvi.transport.scenario import Scenario
 
 
-def _talk(peer: ToyPeer, scenario: Scenario, *, wait: bool = True) -> PeerConversation:
+def _talk(peer: ToyPeer, scenario: Scenario) -> PeerConversation:
     async def hold() -> PeerConversation:
         try:
-            return await converse(peer, scenario, Clock(), wait=wait)
+            return await converse(peer, scenario, Clock())
         finally:
             await peer.close()
 
@@ -60,14 +60,6 @@ def test_the_caller_waits_for_the_answer_to_end(tmp_path: Path) -> None:
     caller_s = np.flatnonzero(np.abs(heard.caller.astype(int)) > 200) / HEARD_HZ
     peer_s = np.flatnonzero(np.abs(heard.peer.astype(int)) > 1000) / PLAYED_HZ
     assert not np.intersect1d((caller_s * 500).astype(int), (peer_s * 500).astype(int)).size
-
-
-def test_without_waiting_the_recording_keeps_its_pace(tmp_path: Path) -> None:
-    scenario = caller_file(tmp_path)
-    heard = _talk(ToyPeer(0.4, reply_s=3.0), scenario, wait=False)
-    first = np.flatnonzero(np.abs(heard.caller.astype(int)) > 200)[0] / HEARD_HZ
-    assert first == pytest.approx(0.5, abs=0.002)
-    assert len(heard.caller) / HEARD_HZ > scenario.segments[-1].end_s
 
 
 def test_a_peer_that_never_answers_leaves_the_caller_to_go_on(tmp_path: Path) -> None:

@@ -180,23 +180,20 @@ class _Delays:
     """How long packets were on their way, but for a constant, and how long to hold them for it."""
 
     def __init__(self) -> None:
-        self._recent: deque[tuple[float, float]] = deque()
-        self._fastest: deque[tuple[float, float]] = deque()
-        """Arrival and delay, delays growing: the first is the fastest of the last `_FASTEST_S`."""
+        self._arrivals: deque[tuple[float, float]] = deque()
+        """(arrival, delay) of the last `_FASTEST_S`."""
+        self._fastest_s = 0.0
         self.wanted_s = LEAST_HOLD_S
 
     def add(self, at_s: float, delay_s: float) -> None:
-        while self._fastest and self._fastest[-1][1] >= delay_s:
-            self._fastest.pop()
-        self._fastest.append((at_s, delay_s))
-        while self._fastest[0][0] < at_s - _FASTEST_S:
-            self._fastest.popleft()
-        self._recent.append((at_s, delay_s))
-        while self._recent[0][0] < at_s - _LATE_S:
-            self._recent.popleft()
-        late_s = float(np.percentile([delay for _, delay in self._recent], _IN_TIME)) - self._fastest[0][1]
+        self._arrivals.append((at_s, delay_s))
+        while self._arrivals[0][0] < at_s - _FASTEST_S:
+            self._arrivals.popleft()
+        self._fastest_s = min(delay for _, delay in self._arrivals)
+        recent = [delay for arrived_s, delay in self._arrivals if arrived_s >= at_s - _LATE_S]
+        late_s = float(np.percentile(recent, _IN_TIME)) - self._fastest_s
         self.wanted_s = max(LEAST_HOLD_S, late_s + MARGIN_S)
 
     def hold_s(self, at_s: float, position: int) -> float:
         """How much later than ever possible a sample is played at `at_s`."""
-        return at_s - position / PLAYED_HZ - self._fastest[0][1]
+        return at_s - position / PLAYED_HZ - self._fastest_s
