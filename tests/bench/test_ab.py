@@ -1,4 +1,4 @@
-"""What is measured of a peer is what the peer did: to 5 ms, in virtual time."""
+"""Toy peers with known delays are measured right to 5 ms, in virtual time."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_silence_is_unanswered_and_noted(tmp_path: Path) -> None:
     assert "mute: 3 of 3 turns got no answer of their own." in run.notes
 
 
-def test_words_over_a_reply_come_when_they_should_and_yielding_is_measured(tmp_path: Path) -> None:
+def test_words_over_a_reply_are_timed_and_yielding_is_measured(tmp_path: Path) -> None:
     caller = _caller(tmp_path, (0.9, 1.0))
     over = replace(caller.scenario.segments[1], into_reply_s=1.0)
     scenario = replace(caller.scenario, segments=(caller.scenario.segments[0], over))
@@ -124,7 +124,7 @@ def test_words_over_a_reply_come_when_they_should_and_yielding_is_measured(tmp_p
     assert cut.voice_at_s - reply_began_s == pytest.approx(1.0 + 0.1, abs=0.05)
 
 
-def test_recordings_and_record_are_kept(tmp_path: Path) -> None:
+def test_recordings_are_written(tmp_path: Path) -> None:
     run = _measured(tmp_path, _caller(tmp_path), ("toy", ToyPeer(0.5)))
     assert [len(read_audio(tmp_path / "run" / name)) > 16000 for name in run.files] == [True, True]
     assert run.kind == "ab"
@@ -164,7 +164,7 @@ def test_the_command_measures_a_program_end_to_end(tmp_path: Path) -> None:
     assert "toy" in (out / "report.html").read_text(encoding="utf-8")
 
 
-def test_two_peers_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_two_peers_with_one_name_are_refused(tmp_path: Path) -> None:
     app = typer.Typer()
     app.command()(command)
     found = CliRunner().invoke(app, ["ws://a", "ws://a"])

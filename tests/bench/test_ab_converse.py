@@ -38,7 +38,7 @@ def _answers_ms(heard: PeerConversation) -> list[float]:
 
 @pytest.mark.parametrize("delay_s", [0.3, 0.5123, 1.0, 2.75])
 @pytest.mark.parametrize("burst", [True, False])
-def test_an_answer_is_heard_when_it_was_given(tmp_path: Path, delay_s: float, burst: bool) -> None:
+def test_an_answer_is_heard_at_its_time(tmp_path: Path, delay_s: float, burst: bool) -> None:
     heard = _talk(ToyPeer(delay_s, burst=burst), caller_file(tmp_path))
     assert _answers_ms(heard) == pytest.approx([1000 * delay_s] * 3, abs=1)
     assert heard.worst_lag_ms < 1
@@ -50,7 +50,7 @@ def test_other_rates_are_heard_at_the_same_time(tmp_path: Path, out_hz: int) -> 
     assert _answers_ms(heard) == pytest.approx([600] * 3, abs=2)
 
 
-def test_a_line_that_sends_silence_all_the_time_is_heard_the_same(tmp_path: Path) -> None:
+def test_a_peer_that_sends_silence_is_measured_the_same(tmp_path: Path) -> None:
     heard = _talk(ToyPeer(0.5, silence=True), caller_file(tmp_path))
     assert _answers_ms(heard) == pytest.approx([500] * 3, abs=25)
 
@@ -62,7 +62,7 @@ def test_the_caller_waits_for_the_answer_to_end(tmp_path: Path) -> None:
     assert not np.intersect1d((caller_s * 500).astype(int), (peer_s * 500).astype(int)).size
 
 
-def test_a_peer_that_never_answers_leaves_the_caller_to_go_on(tmp_path: Path) -> None:
+def test_the_caller_goes_on_when_a_peer_never_answers(tmp_path: Path) -> None:
     class Mute(ToyPeer):
         async def _answer(self, at_s: float) -> None:
             return
@@ -73,7 +73,7 @@ def test_a_peer_that_never_answers_leaves_the_caller_to_go_on(tmp_path: Path) ->
     assert int((np.diff(caller) > 5 * HEARD_HZ).sum()) == 2
 
 
-def test_what_was_interrupted_is_not_heard(tmp_path: Path) -> None:
+def test_cleared_sound_is_not_heard(tmp_path: Path) -> None:
     whole = _talk(ToyPeer(0.5, reply_s=2.0), caller_file(tmp_path, (0.9,)))
     cut = _talk(ToyPeer(0.5, reply_s=2.0, interrupt_s=0.7), caller_file(tmp_path, (0.9,)))
     loud = [np.count_nonzero(np.abs(h.peer.astype(int)) > 1000) / PLAYED_HZ for h in (whole, cut)]
@@ -108,13 +108,13 @@ def test_pieces_play_one_after_the_other_and_late_ones_when_they_come() -> None:
     assert playback.last_voice_s(0.9) is None
 
 
-def test_a_hiss_is_no_voice() -> None:
+def test_faint_noise_is_no_voice() -> None:
     playback = PeerPlayback()
     playback.add((spoken(1.0, 0) // 400).astype(np.int16), 0.0)
     assert playback.last_voice_s(2.0) is None
 
 
-def test_addresses_find_their_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_addresses_choose_their_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(Path(__file__).parent)
     assert isinstance(peer_at("ws://127.0.0.1:1/x"), WebSocketPeer)
     assert isinstance(peer_at("./robot --fast"), CommandPeer)

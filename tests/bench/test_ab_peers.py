@@ -44,7 +44,7 @@ async def _gathered(peer: SpeechPeer, samples: int) -> Pcm:
     return np.concatenate(parts)
 
 
-async def test_a_program_hears_and_is_heard_sample_by_sample(tmp_path: Path) -> None:
+async def test_a_programs_input_and_output_are_exact_samples(tmp_path: Path) -> None:
     peer = CommandPeer(_program(tmp_path, ECHO))
     await peer.open()
     try:
@@ -56,7 +56,7 @@ async def test_a_program_hears_and_is_heard_sample_by_sample(tmp_path: Path) -> 
     assert np.array_equal(heard, np.tile(BLOCK, 20))
 
 
-async def test_a_program_that_dies_says_why(tmp_path: Path) -> None:
+async def test_a_program_that_exits_reports_its_stderr(tmp_path: Path) -> None:
     peer = CommandPeer(_program(tmp_path, "import sys; sys.exit('no model found')"))
     await peer.open()
     with pytest.raises(EngineError, match=r"status 1.*no model found"):
@@ -66,7 +66,7 @@ async def test_a_program_that_dies_says_why(tmp_path: Path) -> None:
     await peer.close()
 
 
-async def test_a_program_that_does_not_listen_is_found_out(tmp_path: Path) -> None:
+async def test_a_program_that_does_not_read_raises(tmp_path: Path) -> None:
     peer = CommandPeer(_program(tmp_path, "import time; print(end='', flush=True); time.sleep(60)"))
     await peer.open()
     try:
@@ -78,7 +78,7 @@ async def test_a_program_that_does_not_listen_is_found_out(tmp_path: Path) -> No
         await peer.close()
 
 
-async def test_a_program_that_is_not_there() -> None:
+async def test_a_missing_program_raises() -> None:
     with pytest.raises(MissingError, match="cannot be started"):
         await CommandPeer("/no/such/program").open()
 
@@ -102,7 +102,7 @@ async def _server(answer: str) -> AsyncIterator[str]:
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/talk"
 
 
-async def test_a_websocket_hears_and_is_heard_sample_by_sample() -> None:
+async def test_a_websockets_messages_are_exact_samples() -> None:
     async with _server("echo") as url:
         peer = WebSocketPeer(url)
         await peer.open()
@@ -115,7 +115,7 @@ async def test_a_websocket_hears_and_is_heard_sample_by_sample() -> None:
     assert np.array_equal(heard, np.tile(BLOCK, 10))
 
 
-async def test_a_clear_message_and_no_other_text_forgets() -> None:
+async def test_only_a_clear_message_discards_sound() -> None:
     async with _server("clear") as url:
         peer = WebSocketPeer(url)
         await peer.open()
@@ -128,7 +128,7 @@ async def test_a_clear_message_and_no_other_text_forgets() -> None:
             await peer.close()
 
 
-async def test_a_websocket_that_hangs_up_says_why() -> None:
+async def test_a_websocket_that_hangs_up_raises() -> None:
     async with _server("hang up") as url:
         peer = WebSocketPeer(url)
         await peer.open()
@@ -138,7 +138,7 @@ async def test_a_websocket_that_hangs_up_says_why() -> None:
         await peer.close()
 
 
-async def test_nobody_there() -> None:
+async def test_an_unreachable_websocket_raises() -> None:
     pytest.importorskip("websockets")
     with pytest.raises(EngineError, match="cannot be reached"):
         await WebSocketPeer("ws://127.0.0.1:9/").open()

@@ -86,7 +86,7 @@ def test_on_an_even_network_sound_comes_the_hold_after_its_packet() -> None:
     assert np.diff([at_s for at_s, _ in heard]).max() < 1.5 * PERIOD_S
 
 
-def test_a_process_that_wakes_late_hears_the_same() -> None:
+def test_a_process_that_wakes_late_plays_the_same() -> None:
     rng = np.random.default_rng(3)
     arrivals = packets(spoken((0.6, 1.4), (2.0, 2.6), seconds=4.0), rng.uniform(0, 0.05, 31).tolist())
     _, heard = listened(arrivals, 4.0)
@@ -110,7 +110,7 @@ def test_jitter_makes_the_hold_longer_until_nothing_is_missing() -> None:
     assert np.diff(late).max() < 1.5 * PERIOD_S
 
 
-def test_what_one_stall_cost_is_given_back_in_the_next_rest() -> None:
+def test_the_hold_of_one_stall_shrinks_in_the_next_silence() -> None:
     delays = [0.004] * 200
     delays[40:43] = [0.064, 0.044, 0.024]
     receiver, heard = listened(packets(spoken((0.5, 1.0), (2.0, 2.5), seconds=3.0), delays), 3.0)
@@ -131,7 +131,7 @@ def test_a_lost_packet_is_silence_in_its_place() -> None:
     assert end_s - 1.5 == pytest.approx(PACKET_S + 0.004 + LEAST_HOLD_S + 0.0065, abs=0.03)
 
 
-def test_a_sender_whose_time_jumps_is_heard_on() -> None:
+def test_a_jump_of_the_timestamps_is_followed() -> None:
     """Where a stall moved its clock by what is no whole packet."""
     arrivals = packets(spoken((0.5, 1.0), (1.5, 2.0), seconds=2.5), [0.004])
     jump_s, jump = 0.0333, round(0.0333 * RTP_HZ)
@@ -151,7 +151,7 @@ def test_positions_follow_the_stream_through_its_wrap() -> None:
     assert set(np.diff(began)) == {PERIOD}
 
 
-def test_reports_lay_two_streams_on_one_axis() -> None:
+def test_sender_reports_align_two_streams() -> None:
     sound, picture = RtpTimeline(48_000), RtpTimeline(90_000)
     assert sound.zero_s is None
     for axis, origin in ((sound, (1 << 32) - 1000), (picture, 77)):

@@ -1,4 +1,4 @@
-"""`cvi bench`: what it refuses, and that nothing of it is loaded before it is asked for."""
+"""`cvi bench`: what it refuses, lazy imports, and the loopback in virtual time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_help_imports_nothing_that_measures() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_every_command_is_there_and_says_what_it_is() -> None:
+def test_every_command_is_listed_and_documented() -> None:
     shown = cvi("bench", "--help").stdout
     for name, place in COMMANDS.items():
         module, function = place.split(":")
@@ -59,13 +59,13 @@ def test_every_command_is_there_and_says_what_it_is() -> None:
         (("--persona", "no-such-one"), "no-such-one"),
     ],
 )
-def test_a_wrong_request_is_misuse_in_one_line(words: tuple[str, ...], complaint: str) -> None:
+def test_an_invalid_option_exits_with_2(words: tuple[str, ...], complaint: str) -> None:
     done = cvi("bench", "latency", "--profile", "embedded", *words)
     assert done.returncode == 2
     assert complaint in done.stderr and "Traceback" not in done.stderr
 
 
-def test_a_folder_that_has_a_run_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_a_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(UsageError, match="holds a run already"):
         plan_latency(LatencyOptions(profile="embedded", turns=1, output=tmp_path))
@@ -73,7 +73,7 @@ def test_a_folder_that_has_a_run_is_left_alone(tmp_path: Path) -> None:
         load_run(tmp_path)
 
 
-def test_the_loopback_is_true_in_virtual_time(tmp_path: Path) -> None:
+def test_the_loopback_measures_its_delays_in_virtual_time(tmp_path: Path) -> None:
     """The same loop as `cvi bench loopback`, on a clock that jumps: no machine is too slow for it."""
     rng = np.random.default_rng(1)
     sound = np.zeros(6 * HEARD_HZ, np.int16)

@@ -1,4 +1,4 @@
-"""Callers made of recipes: their labels are true of their sound."""
+"""Callers made of recipes: the labels agree with the sound."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_words_and_pauses_have_times(blocks: list[CallerBlock]) -> None:
     assert level(blocks[0].voice(), end_s - 0.495, end_s - 0.005) == 0
 
 
-def test_a_transport_plays_them(blocks: list[CallerBlock]) -> None:
+def test_the_scenario_has_the_labelled_segments(blocks: list[CallerBlock]) -> None:
     scenario = blocks[0].scenario
     assert [segment.into_reply_s for segment in scenario.segments] == [None, None, 0.75]
     assert [segment.speech_end_s for segment in scenario.segments] == [
@@ -78,7 +78,7 @@ def test_a_transport_plays_them(blocks: list[CallerBlock]) -> None:
     ]
 
 
-def test_a_hall_rings_after_the_labelled_end(blocks: list[CallerBlock]) -> None:
+def test_reverberation_goes_on_after_the_labelled_end(blocks: list[CallerBlock]) -> None:
     dry, wet = blocks[0], blocks[1]
     turn = wet.turns[0]
     assert turn.speech_end_s - turn.speech_start_s == pytest.approx(
@@ -103,12 +103,12 @@ def test_the_same_recipe_gives_the_same_samples(blocks: list[CallerBlock], tmp_p
         assert block.turns == again.turns
 
 
-def test_fewer_turns_are_the_first_ones(blocks: list[CallerBlock], tmp_path: Path) -> None:
+def test_fewer_turns_are_a_prefix(blocks: list[CallerBlock], tmp_path: Path) -> None:
     (fewer,) = built(tmp_path, turns=2)
     assert fewer.turns == blocks[0].turns[:2]
 
 
-def test_the_shipped_set_is_large_and_mixed() -> None:
+def test_the_standard_recipe_has_all_kinds_of_turns() -> None:
     recipe = load_recipe(find_recipe("standard"))
     kinds = {turn.kind for turn in recipe.turns}
     assert len(recipe.turns) >= 60
@@ -128,7 +128,7 @@ def test_the_shipped_set_is_large_and_mixed() -> None:
         ("blocks:", "blocks: [", "is not YAML"),
     ],
 )
-def test_a_wrong_recipe_is_told_in_one_line(tmp_path: Path, old: str, new: str, complaint: str) -> None:
+def test_an_invalid_recipe_gives_a_one_line_error(tmp_path: Path, old: str, new: str, complaint: str) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_text(RECIPE.replace(old, new))
     with pytest.raises(UsageError, match=complaint) as told:
@@ -136,7 +136,7 @@ def test_a_wrong_recipe_is_told_in_one_line(tmp_path: Path, old: str, new: str, 
     assert "\n" not in told.value.message
 
 
-def test_echo_is_what_a_canceller_lets_back_and_more_of_it_has_callers_of_its_own() -> None:
+def test_echo_levels_of_the_standard_and_echo_recipes() -> None:
     def echoes(name: str) -> list[float]:
         blocks = load_recipe(find_recipe(name)).blocks
         return [block.room.echo_db for block in blocks if block.room.echo_db is not None]
@@ -145,12 +145,12 @@ def test_echo_is_what_a_canceller_lets_back_and_more_of_it_has_callers_of_its_ow
     assert echoes("echo") == [-46, -39, -32, -20, -46]
 
 
-def test_an_unknown_set() -> None:
+def test_an_unknown_recipe_is_refused() -> None:
     with pytest.raises(UsageError, match="no set of callers 'nobody'"):
         find_recipe("nobody")
 
 
-def test_noise_goes_round_without_a_seam() -> None:
+def test_noise_repeats_without_a_step() -> None:
     rng = np.random.default_rng(0)
     for kind in ("fan", "street"):
         sound = noise(kind, 3 * HEARD_HZ, rng)
@@ -159,7 +159,7 @@ def test_noise_goes_round_without_a_seam() -> None:
         assert float(np.sqrt(np.mean(sound**2))) == pytest.approx(1.0)
 
 
-def test_an_impulse_response_dies_away_as_asked() -> None:
+def test_an_impulse_response_has_the_requested_rt60() -> None:
     response = impulse_response(0.5, 3.0, np.random.default_rng(1))
     energy = np.cumsum((response[1:] ** 2)[::-1])[::-1]
     assert response[0] == 1.0
@@ -170,7 +170,7 @@ def test_an_impulse_response_dies_away_as_asked() -> None:
     assert early * 3 == pytest.approx(0.5, rel=0.25)
 
 
-def test_sound_in_a_room_is_the_sum_of_its_echoes() -> None:
+def test_convolution_adds_the_echoes() -> None:
     sound, response = np.array([1.0, 2.0, 0.0]), np.array([1.0, 0.0, 0.5])
     assert convolved(sound, response) == pytest.approx([1, 2, 0.5, 1, 0])
     assert levelled(np.zeros(5)).sum() == 0

@@ -1,4 +1,4 @@
-"""Ratios, what is called real, what is refused, and what is warned of."""
+"""Comparison of runs: ratios, findings, refusals and warnings."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _row(found: RunComparison, name: str) -> Any:
     return next(row for row in found.rows if row.name == name)
 
 
-def test_half_the_time_is_better_and_its_ratio_is_a_half() -> None:
+def test_half_the_time_is_better_with_ratio_one_half() -> None:
     found = compare_runs(_run("cvi", _answers(1, 1000)), _run("cvi", _answers(2, 500)))
     row = _row(found, "first_audio_ms")
     assert row.finding == "better"
@@ -52,7 +52,7 @@ def test_half_the_time_is_better_and_its_ratio_is_a_half() -> None:
     assert not found.warnings
 
 
-def test_more_of_what_should_be_low_is_worse_and_of_what_should_be_high_is_better() -> None:
+def test_the_finding_follows_lower_is_better() -> None:
     def with_figure(values: list[float | None], lower: bool) -> Run:
         run = _run("cvi", [500.0, 600.0])
         figure = Figure("rate", "rate", "1/s", tuple(v for v in values if v is not None), lower)
@@ -68,7 +68,7 @@ def test_the_same_distribution_drawn_twice_shows_no_difference() -> None:
     assert _row(found, "first_audio_ms").finding == "no difference shown"
 
 
-def test_pairs_show_what_independent_draws_cannot() -> None:
+def test_pairing_finds_a_difference_that_independent_samples_hide() -> None:
     base = [float(v) for v in np.linspace(300, 3000, 24)]
     slower = [value * 1.05 for value in base]
     paired = _row(compare_runs(_run("cvi", list(base)), _run("cvi", list(slower))), "first_audio_ms")
@@ -82,7 +82,7 @@ def test_pairs_show_what_independent_draws_cannot() -> None:
     assert independent.finding == "no difference shown"
 
 
-def test_unanswered_turns_are_left_out_and_repeated_ones_keep_apart() -> None:
+def test_unanswered_turns_are_skipped_and_repeated_ids_are_numbered() -> None:
     values: list[float | None] = [500.0, None, 600.0]
     run = _run("cvi", values)
     twice = replace(run.variants[0], turns=(*run.variants[0].turns, _turn(0, "cvi", 900.0)))
@@ -122,7 +122,7 @@ def test_shares_are_compared_as_shares() -> None:
     assert _row(compare_runs(missed(3, 20), missed(5, 20)), "missed").finding == "no difference shown"
 
 
-def test_one_number_a_run_shows_a_difference_only_with_intervals_that_lie_apart() -> None:
+def test_single_values_differ_only_with_disjoint_intervals() -> None:
     def rate(value: float, interval: tuple[float, float] | None) -> Run:
         return _with_figure(Figure("wer", "word error rate", "%", (value,), interval=interval))
 
@@ -134,7 +134,7 @@ def test_one_number_a_run_shows_a_difference_only_with_intervals_that_lie_apart(
     assert finding(rate(20.0, (17, 23)), rate(18.0, (15, 21))) == "no difference shown"
 
 
-def test_runs_of_different_kinds_are_refused_by_name() -> None:
+def test_runs_of_different_kinds_are_refused() -> None:
     with pytest.raises(UsageError, match=r"'latency' and B of 'soak'"):
         compare_runs(_run("cvi", [1.0]), _run("cvi", [1.0], kind="soak"))
 
@@ -144,7 +144,7 @@ def test_a_peer_is_compared_with_our_own_latency() -> None:
     assert _row(found, "first_audio_ms").variant_b == "their robot"
 
 
-def test_variants_are_chosen_by_name_and_unknown_ones_are_told() -> None:
+def test_variants_are_chosen_by_name_and_unknown_ones_refused() -> None:
     run = _run("cvi", _answers(1, 500))
     both = replace(run, variants=(*run.variants, _run("cascade", _answers(2, 1500)).variants[0]))
     row = _row(compare_runs(both, both, ("cascade", "cvi")), "first_audio_ms")
@@ -153,7 +153,7 @@ def test_variants_are_chosen_by_name_and_unknown_ones_are_told() -> None:
         compare_runs(both, both, ("cvi", "gone"))
 
 
-def test_other_machines_options_and_doubts_are_warned_of() -> None:
+def test_other_machines_options_and_disagreements_give_warnings() -> None:
     a = _run("cvi", [500.0, 600.0], options={"turns": 50})
     b = replace(a, fingerprint={"cpu": "Y"}, options={"turns": 24})
     warnings = "\n".join(compare_runs(a, b).warnings)
@@ -161,7 +161,7 @@ def test_other_machines_options_and_doubts_are_warned_of() -> None:
     assert "turns: 50 / 24" in warnings
 
 
-def test_nothing_in_common_is_told() -> None:
+def test_runs_without_a_common_figure_are_refused() -> None:
     with pytest.raises(UsageError, match="no figure in common"):
         compare_runs(_run("cvi", [500.0]), replace(_run("cvi", []), variants=(Variant("cvi"),)))
 
@@ -185,7 +185,7 @@ def test_the_command_prints_a_table_and_machine_readable_rows(tmp_path: Path) ->
     assert isinstance(wrong.exception, UsageError)
 
 
-def test_a_fingerprint_names_the_machine_and_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fingerprint_holds_no_personal_data(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USER", "somebody-by-name")
     found = take_fingerprint("embedded", {"stt": "pocketsphinx"})
     assert found["cores"] >= 1
@@ -201,12 +201,12 @@ def test_a_fingerprint_names_the_machine_and_nobody(monkeypatch: pytest.MonkeyPa
         assert socket.gethostname() not in text
 
 
-def test_the_load_of_the_moment_is_no_difference() -> None:
+def test_the_load_is_no_difference_between_fingerprints() -> None:
     assert differences({"cpu": "X", "load_1min": 0.1}, {"cpu": "X", "load_1min": 7.0}) == []
     assert differences({"gpu": ""}, {"gpu": "H200"}) == ["gpu: none / H200"]
 
 
-def test_the_command_prints_shares_in_points(tmp_path: Path) -> None:
+def test_the_command_prints_shares_in_percentage_points(tmp_path: Path) -> None:
     import typer
 
     app = typer.Typer()

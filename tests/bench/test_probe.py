@@ -1,4 +1,4 @@
-"""The probe on sound and pictures of which everything is known."""
+"""The probe on synthetic sound and pictures with known times."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def said(name: str) -> np.ndarray:
 
 @pytest.mark.parametrize("delay_ms", [0, 37, 250, 500, 1234])
 @pytest.mark.parametrize("jitter_s", [0.0, 0.008])
-def test_a_known_delay_is_found(delay_ms: int, jitter_s: float) -> None:
+def test_a_known_delay_is_measured(delay_ms: int, jitter_s: float) -> None:
     session = Session(16, jitter_s=jitter_s, start_s=0.3)
     turns = [turn("one", *SAID["one"]), turn("two", *SAID["two"])]
     for name, at_s in (("one", 1.7), ("two", 8.333)):
@@ -130,7 +130,7 @@ def test_a_known_delay_is_found(delay_ms: int, jitter_s: float) -> None:
     assert not measured.gaps and not measured.barge_ins
 
 
-def test_noise_around_the_caller_does_not_hide_the_words() -> None:
+def test_the_callers_words_are_found_in_noise() -> None:
     session = Session(8)
     session.caller_says(2.0, said("one"))
     session.caller = (session.caller + RNG.normal(0, 1500, len(session.caller))).astype(np.int16)
@@ -139,7 +139,7 @@ def test_noise_around_the_caller_does_not_hide_the_words() -> None:
     assert record.first_audio_ms == pytest.approx(800, abs=3)
 
 
-def test_an_answer_before_the_end_is_told_as_such() -> None:
+def test_an_answer_before_the_end_is_a_cut_in() -> None:
     session = Session(8)
     session.caller_says(2.0, said("three"))
     session.persona_says(2.8, voice(0.3, PLAYED_HZ))
@@ -149,14 +149,14 @@ def test_an_answer_before_the_end_is_told_as_such() -> None:
     assert record.first_audio_ms == pytest.approx(1000, abs=3)
 
 
-def test_silence_is_no_answer() -> None:
+def test_silence_is_unanswered() -> None:
     session = Session(8)
     session.caller_says(2.0, said("one"))
     (record,) = measure(session.evidence(), [turn("one", *SAID["one"])], recording(), "x").turns
     assert record.outcome == "unanswered" and record.first_audio_ms is None and record.first_frame_ms is None
 
 
-def test_words_that_were_never_played_end_the_measurement() -> None:
+def test_missing_words_raise_or_are_left_out() -> None:
     session = Session(8)
     session.caller_says(2.0, said("two"))
     with pytest.raises(CviError, match="not in the recording"):
@@ -186,7 +186,7 @@ def test_a_barge_in_is_measured_from_the_voice() -> None:
     assert measured.turns[1].first_audio_ms == pytest.approx(6000, abs=3)
 
 
-def test_who_carries_on_has_not_yielded() -> None:
+def test_a_reply_that_goes_on_has_carried_on() -> None:
     measured = over_a_reply("barge_in", 8.0)
     assert measured.turns[1].outcome == "carried_on"
     assert measured.barge_ins[0].silence_ms is None
@@ -194,7 +194,7 @@ def test_who_carries_on_has_not_yielded() -> None:
     assert heard_out.turns[1].outcome == "carried_on" and not heard_out.barge_ins
 
 
-def test_a_reply_that_was_over_before_was_missed() -> None:
+def test_words_after_a_replys_end_are_missed() -> None:
     assert over_a_reply("barge_in", 3.2).turns[1].outcome == "missed"
 
 
@@ -210,7 +210,7 @@ def test_a_late_unit_within_a_reply_is_a_gap_and_a_late_frame() -> None:
     assert playout.late == 2 and playout.frames == 250 and max(playout.lateness_ms) == pytest.approx(65)
 
 
-def test_what_was_flushed_was_not_heard() -> None:
+def test_flushed_sound_is_cut_from_the_track() -> None:
     session = Session(6)
     session.persona_says(2.0, voice(1.0, PLAYED_HZ))
     session.flushes = [2.510]
@@ -220,7 +220,7 @@ def test_what_was_flushed_was_not_heard() -> None:
 
 
 @pytest.mark.parametrize("late_s", [-0.08, 0.0, 0.04, 0.12])
-def test_a_picture_that_comes_late_is_seen_to(late_s: float) -> None:
+def test_the_picture_lag_is_measured(late_s: float) -> None:
     session = Session(20)
     for at_s in (2.0, 7.0, 13.0):
         session.persona_says(at_s, voice(3.0, PLAYED_HZ, round(at_s)))
@@ -234,7 +234,7 @@ def test_a_picture_that_comes_late_is_seen_to(late_s: float) -> None:
     assert found[0] == pytest.approx(late_s, abs=0.5 / FPS)
 
 
-def test_a_moving_head_is_no_moving_mouth() -> None:
+def test_head_motion_does_not_count_as_mouth_motion() -> None:
     """Twenty seconds of restless head: the mouth moves when it does, and only then."""
     session = Session(20)
     session.persona_says(12.0, voice(2.0, PLAYED_HZ))
@@ -251,7 +251,7 @@ def test_a_moving_head_is_no_moving_mouth() -> None:
     assert rest_s(distances, shown_s, threshold, 12.2, 13.5) is None
 
 
-def test_hand_overs_near_an_even_pace_are_even() -> None:
+def test_small_hand_over_delays_are_evened_out() -> None:
     pace = np.arange(200) * 0.04
     handed = pace + RNG.uniform(0, 0.015, 200)
     handed[50] = pace[50] + 0.1
@@ -270,7 +270,7 @@ def test_blocks_lie_where_they_were_handed_over() -> None:
     assert track.between(1.03, 1.04).tolist() == list(range(21, 31))
 
 
-def test_spans_of_sound_have_sharp_edges() -> None:
+def test_speech_spans_are_exact_to_2_ms() -> None:
     pcm = np.zeros(PLAYED_HZ * 4, np.int16)
     pcm[PLAYED_HZ : 2 * PLAYED_HZ] = voice(1.0, PLAYED_HZ)
     pcm[round(2.1 * PLAYED_HZ) : round(2.5 * PLAYED_HZ)] = voice(0.4, PLAYED_HZ)
@@ -282,7 +282,7 @@ def test_spans_of_sound_have_sharp_edges() -> None:
     assert speech_spans(SoundTrack(np.zeros(0, np.int16), 0.0, PLAYED_HZ)) == []
 
 
-def test_a_voice_is_found_to_the_sample() -> None:
+def test_a_voice_is_found_exact_to_a_sample() -> None:
     heard = np.zeros(5 * HEARD_HZ, np.int16)
     heard[33_333 : 33_333 + len(said("two"))] = said("two") // 3
     found = find_voice(said("two"), SoundTrack(heard, 2.0, HEARD_HZ), 2.0)
@@ -291,7 +291,7 @@ def test_a_voice_is_found_to_the_sample() -> None:
     assert find_voice(said("two"), SoundTrack(heard[:100], 0.0, HEARD_HZ), 0.0) is None
 
 
-def test_evidence_is_read_as_it_was_written(tmp_path) -> None:
+def test_evidence_round_trips(tmp_path) -> None:
     session = Session(2)
     session.persona_says(1.0, voice(0.5, PLAYED_HZ))
     evidence = session.evidence()

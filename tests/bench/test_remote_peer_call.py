@@ -77,7 +77,7 @@ async def answer(tap: Tap, clock: Clock) -> None:
     listening.cancel()
 
 
-async def test_what_is_said_and_answered_is_found_at_both_ends(tmp_path: Path) -> None:
+async def test_words_and_reply_are_found_at_both_ends(tmp_path: Path) -> None:
     caller = caller_file(tmp_path)
     (segment,) = caller.segments
     assert segment.speech_end_s is not None
@@ -116,7 +116,7 @@ async def test_what_is_said_and_answered_is_found_at_both_ends(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == [caller.audio], "nothing is left behind"
 
 
-async def test_a_far_end_that_fails_says_why(tmp_path: Path) -> None:
+async def test_a_failed_far_end_reports_its_error(tmp_path: Path) -> None:
     missing = Scenario(tmp_path / "no-such.wav", caller_file(tmp_path).segments)
     call = RemotePeerCall(spec_of(missing, tmp_path), clock=Clock())
     with pytest.raises(CviError, match=r"was not connected.*no-such\.wav"):

@@ -42,7 +42,7 @@ def example() -> Run:
     )  # fmt: skip
 
 
-def test_a_record_is_read_as_it_was_written(tmp_path) -> None:
+def test_a_run_round_trips(tmp_path) -> None:
     run = example()
     save_run(run, tmp_path)
     assert load_run(tmp_path) == run
@@ -72,19 +72,19 @@ def test_folders_are_named_by_time_and_kind(tmp_path) -> None:
         ('{"format": 1, "kind": 5}', "kind"),
     ],
 )
-def test_what_is_no_record_is_told_in_one_line(tmp_path, text, complaint) -> None:
+def test_an_invalid_record_gives_a_one_line_error(tmp_path, text, complaint) -> None:
     (tmp_path / RUN_NAME).write_text(text)
     with pytest.raises(UsageError, match=complaint) as told:
         load_run(tmp_path)
     assert "\n" not in told.value.message
 
 
-def test_a_folder_without_a_run(tmp_path) -> None:
+def test_a_folder_without_a_run_is_a_usage_error(tmp_path) -> None:
     with pytest.raises(UsageError, match="There is no run in"):
         load_run(tmp_path)
 
 
-def test_a_measurement_that_was_killed_is_told_apart(tmp_path) -> None:
+def test_an_interrupted_measurement_has_its_own_message(tmp_path) -> None:
     (tmp_path / "cvi-01.journal.jsonl").write_text("")
     with pytest.raises(UsageError, match="did not come to an end"):
         load_run(tmp_path)
@@ -94,7 +94,7 @@ def test_a_measurement_that_was_killed_is_told_apart(tmp_path) -> None:
         new_run_folder("latency", tmp_path / "cvi-01.journal.jsonl")
 
 
-def test_numbers_that_are_none_are_not_written(tmp_path) -> None:
+def test_nan_is_refused(tmp_path) -> None:
     """JSON has no NaN; a record with one could not be read elsewhere."""
     bad = Variant("cvi", figures=(Figure("x", "x", "ms", (float("nan"),)),))
     with pytest.raises(ValueError, match="JSON"):

@@ -83,7 +83,7 @@ def test_what_is_measured_is_what_the_journal_says() -> None:
     assert {"speech", "sound", "transcript", "judged", "draft", "floor passed", "first sound"} <= names
 
 
-def test_a_journal_that_is_wrong_is_found_out() -> None:
+def test_a_wrong_journal_fails_the_agreement() -> None:
     measured, events = hold(SAID)
     wrong = [
         replace(event, at_s=event.at_s - 0.2)
@@ -106,7 +106,7 @@ def test_a_journal_that_is_wrong_is_found_out() -> None:
     assert not check.ok and check.outside == 3 and check.median_ms == pytest.approx(200, abs=5)
 
 
-def test_the_plain_way_waits_and_writes_first() -> None:
+def test_the_cascade_waits_for_silence_and_the_whole_reply() -> None:
     ours, _ = hold(SAID)
     plain, events = hold(SAID, "cascade")
     for fast, slow in zip(ours.turns, plain.turns, strict=True):
@@ -149,7 +149,7 @@ def test_the_ratio_pairs_the_same_turns(capsys: pytest.CaptureFixture[str]) -> N
         judge_smoke(run)
 
 
-def test_smoke_fails_when_being_fast_is_broken() -> None:
+def test_smoke_fails_when_the_ratio_is_too_high() -> None:
     measured, _ = hold(SAID)
     turns = tuple(replace(turn, id=f"{turn.id}-{n}") for n in range(4) for turn in measured.turns)
     ours = Variant("cvi", turns=turns)
@@ -163,7 +163,7 @@ def test_smoke_fails_when_being_fast_is_broken() -> None:
         judge_smoke(against(2 * RECORDED_RATIO + 0.05))
 
 
-def test_a_room_adds_noise_and_the_personas_own_sound() -> None:
+def test_room_sound_adds_noise_and_echo() -> None:
     bed = np.arange(100, 400, dtype=np.int16)
     quiet = RoomSound(bed)
     heard = np.concatenate([quiet.add_to(np.zeros(160, np.int16)) for _ in range(4)])

@@ -1,4 +1,4 @@
-"""What passes a soak's tap is on disk as it was, and reads back as what it shows."""
+"""A soak: the spool on disk, the series read from it, the lengthened scenario, the command's options."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _voice(samples: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(0, 4000, samples).astype(np.int16)
 
 
-async def test_the_tap_hands_on_everything_and_keeps_it_all(tmp_path: Path) -> None:
+async def test_the_tap_forwards_and_records_everything(tmp_path: Path) -> None:
     inner = _Inner()
     times = iter(np.arange(100.0, 200.0, 0.04))
     tap = Tap(inner, SpoolSink(tmp_path, FPS, BOX), now=lambda: float(next(times)))
@@ -118,7 +118,7 @@ async def test_the_tap_hands_on_everything_and_keeps_it_all(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("make", ["spool", "probe"])
-async def test_no_whole_frame_waits_for_a_writer_that_is_behind(
+async def test_no_whole_frame_waits_for_a_slow_writer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: str
 ) -> None:
     """What a busy machine leaves waiting must not be what a soak would call a leak."""
@@ -166,7 +166,7 @@ async def test_a_conversation_ends_when_its_watcher_is_gone() -> None:
     assert Ending.reasons == ["stopped"]
 
 
-async def test_a_session_with_known_delays_reads_as_it_was(tmp_path: Path) -> None:
+async def test_a_spool_with_known_delays_is_read_back(tmp_path: Path) -> None:
     """Two minutes: answers 0.7 s after each question, a mouth 60 ms late, 15 late frames in the second."""
     frames = 120 * FPS
     at_s = np.arange(frames) / FPS
@@ -223,7 +223,7 @@ def _lay(sound: np.ndarray, rate_hz: int, at_s: float, pcm: np.ndarray) -> None:
     sound[start : start + len(pcm)] = pcm[: len(sound) - start]
 
 
-def test_a_stall_at_the_beginning_is_no_reason_to_fall_over() -> None:
+def test_a_stall_at_the_beginning_is_read() -> None:
     """Four frames at once, then an even pace: the fourth belongs before the first one's hand-over."""
     times_s = np.concatenate([[0.0, 0.0001, 0.0003, 0.0005], 0.04 * np.arange(4, 64) - 0.1208])
     pcm = np.stack([_voice(UNIT, number) for number in range(64)])
@@ -237,13 +237,13 @@ def test_a_stall_at_the_beginning_is_no_reason_to_fall_over() -> None:
     assert reading.playout().frames == 64
 
 
-def test_only_what_begins_after_the_end_is_an_answer() -> None:
+def test_only_sound_after_the_turns_end_is_an_answer() -> None:
     said = [Span(0, 2), Span(5, 6), Span(9, 10)]
     heard = [Span(1.5, 2.4), Span(2.7, 4), Span(9.5, 12), Span(30, 31)]
     assert answers_ms(said, heard) == [(2, 700.0)]
 
 
-def test_a_scenario_is_said_again_until_it_lasts(tmp_path: Path) -> None:
+def test_a_scenario_is_repeated_to_the_wanted_length(tmp_path: Path) -> None:
     write_wav(tmp_path / "c.wav", _voice(3 * HEARD_HZ, 1), HEARD_HZ)
     document = {
         "audio": "c.wav",
@@ -270,7 +270,7 @@ def test_samples_become_series_and_series_verdicts() -> None:
     assert trend.slope == pytest.approx(360, rel=0.01)
 
 
-def test_a_conversation_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_conversation_reports_its_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CVI_HOME", str(tmp_path / "home"))
     write_wav(tmp_path / "c.wav", _voice(3 * HEARD_HZ, 1), HEARD_HZ)
     document = {"audio": "c.wav", "segments": [{"start_s": 0.5, "end_s": 2.0}]}
@@ -281,7 +281,7 @@ def test_a_conversation_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("wrong", [["--minutes", "0"], ["--fps", "23"], ["--size", "big"]])
-def test_options_that_cannot_be_are_told_before_anything_is_loaded(wrong: list[str]) -> None:
+def test_invalid_options_are_refused(wrong: list[str]) -> None:
     app = typer.Typer()
     app.command()(command)
     assert isinstance(CliRunner().invoke(app, wrong).exception, UsageError)

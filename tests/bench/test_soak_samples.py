@@ -1,4 +1,4 @@
-"""What is read of a process tree, against a tree that the test itself grows."""
+"""Samples of a process tree that the test itself starts."""
 
 from __future__ import annotations
 
@@ -76,6 +76,6 @@ def test_own_processor_time_grows_with_work() -> None:
     assert after.cpu_s > before.cpu_s
 
 
-def test_without_proc_the_reason_is_told(tmp_path: Path) -> None:
+def test_without_proc_a_missing_error_is_raised(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="/proc"):
         check_readable(tmp_path)

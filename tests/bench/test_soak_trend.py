@@ -1,4 +1,4 @@
-"""The slope, its interval and the verdict."""
+"""A trend's slope, interval and verdict."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_level_noise_is_flat_and_a_leak_is_growing() -> None:
     assert found.slope == pytest.approx(120, rel=0.15)
 
 
-def test_growth_within_the_tolerance_is_flat_and_what_straddles_it_is_undecided() -> None:
+def test_growth_within_the_tolerance_is_flat_and_across_it_undecided() -> None:
     rng = np.random.default_rng(4)
     at_s = _minutes(30)
     small = trend(at_s, 500 + np.asarray(at_s) / 3600 * 5, tolerance=25)
@@ -48,7 +48,7 @@ def test_growth_within_the_tolerance_is_flat_and_what_straddles_it_is_undecided(
     assert noisy.verdict == "undecided"
 
 
-def test_what_may_fall_and_surely_does_not_grow_is_not_growing() -> None:
+def test_a_falling_series_with_a_wide_interval_is_not_growing() -> None:
     at_s = _minutes(30)
     falling = 500 - np.asarray(at_s) / 3600 * 25 + np.random.default_rng(4).normal(0, 2, 30)
     found = trend(at_s, falling, tolerance=25)
@@ -69,7 +69,7 @@ def _minute_by_minute(seed: int, *pieces: tuple[int, float, float]) -> list[floa
     return list(line + np.random.default_rng(seed).normal(0, 2, len(line)))
 
 
-def test_what_rose_while_the_machine_was_busy_and_then_stayed_is_no_leak() -> None:
+def test_a_step_that_stays_is_levelled() -> None:
     values = _minute_by_minute(6, (5, 580, 580), (9, 600, 795), (16, 795, 795))
     found = trend(_minutes(30), values, tolerance=35)
     assert found is not None
@@ -79,7 +79,7 @@ def test_what_rose_while_the_machine_was_busy_and_then_stayed_is_no_leak() -> No
     assert abs(found.slope) < 35
 
 
-def test_a_leak_is_called_one_though_it_began_with_a_step_or_late() -> None:
+def test_a_leak_after_a_step_or_late_is_growing() -> None:
     stepped = trend(_minutes(30), _minute_by_minute(7, (8, 580, 580), (22, 700, 760)), tolerance=35)
     late = trend(_minutes(30), _minute_by_minute(8, (17, 580, 580), (13, 580, 640)), tolerance=35)
     steady = trend(_minutes(30), _minute_by_minute(9, (30, 580, 620)), tolerance=35)
@@ -88,7 +88,7 @@ def test_a_leak_is_called_one_though_it_began_with_a_step_or_late() -> None:
     assert late.since_s > 0
 
 
-def test_a_rise_whose_end_is_not_in_sight_is_undecided_where_it_does_not_look_like_growth() -> None:
+def test_a_noisy_rise_is_undecided() -> None:
     rng = np.random.default_rng(10)
     values = [*np.linspace(580, 800, 15), *(800 + rng.normal(0, 60, 15))]
     found = trend(_minutes(30), values, tolerance=10)
@@ -96,7 +96,7 @@ def test_a_rise_whose_end_is_not_in_sight_is_undecided_where_it_does_not_look_li
     assert found.verdict == "undecided"
 
 
-def test_too_few_points_decide_nothing() -> None:
+def test_too_few_points_are_undecided() -> None:
     found = trend(_minutes(4), [1.0, 2.0, 3.0, 4.0], tolerance=0.1)
     assert found is not None
     assert found.verdict == "undecided"

@@ -24,7 +24,7 @@ def test_percentiles_of_known_values() -> None:
     assert summary.least == 0 and summary.most == 100
 
 
-def test_what_is_not_there_is_not_counted() -> None:
+def test_none_values_are_not_counted() -> None:
     summary = summarize([None, 3.0, None])
     assert summary is not None and summary.n == 1
     assert (summary.p99.low, summary.p99.value, summary.p99.high) == (3.0, 3.0, 3.0)
@@ -36,7 +36,7 @@ def test_the_same_values_give_the_same_interval() -> None:
     assert summarize(values) == summarize(values)
 
 
-def test_the_interval_of_the_median_holds_it_about_as_often_as_it_says() -> None:
+def test_the_medians_interval_covers_it_in_95_percent() -> None:
     rng = np.random.default_rng(3)
     held = 0
     for _ in range(200):
@@ -46,12 +46,12 @@ def test_the_interval_of_the_median_holds_it_about_as_often_as_it_says() -> None
     assert 0.88 <= held / 200 <= 0.99
 
 
-def test_many_values_are_drawn_in_pieces() -> None:
+def test_many_values_are_resampled_in_pieces() -> None:
     summary = summarize(list(np.arange(30_000.0)))
     assert summary is not None and summary.p50.low < 14_999.5 < summary.p50.high
 
 
-def test_a_real_difference_is_told_from_none() -> None:
+def test_a_real_difference_is_found() -> None:
     rng = np.random.default_rng(5)
     slow, fast = rng.normal(1000, 100, 50), rng.normal(450, 90, 50)
     found = compare(list(slow), list(fast))
@@ -60,7 +60,7 @@ def test_a_real_difference_is_told_from_none() -> None:
     assert found.difference.value == pytest.approx(found.median_b - found.median_a)
 
 
-def test_differences_of_nothing_are_rarely_called_real() -> None:
+def test_false_positives_are_rare() -> None:
     rng = np.random.default_rng(6)
     called = 0
     for _ in range(100):
@@ -69,7 +69,7 @@ def test_differences_of_nothing_are_rarely_called_real() -> None:
     assert called <= 12
 
 
-def test_pairs_show_what_two_heaps_hide() -> None:
+def test_pairing_narrows_the_interval() -> None:
     """Tasks differ a lot, the sides a little: only pairing shows it."""
     rng = np.random.default_rng(8)
     task = rng.uniform(200, 2000, 60)
@@ -80,12 +80,12 @@ def test_pairs_show_what_two_heaps_hide() -> None:
     assert paired.real and not apart.real
 
 
-def test_nothing_to_compare() -> None:
+def test_empty_values_compare_to_none() -> None:
     assert compare([], [1.0]) is None and compare([1.0], [None]) is None and compare([0.0], [1.0]) is None
     assert compare_pairs([]) is None
 
 
-def test_a_slope_that_a_few_wild_points_do_not_move() -> None:
+def test_the_slope_is_robust_to_outliers() -> None:
     x = np.arange(60.0)
     y = 3 + 0.5 * x + np.random.default_rng(2).normal(0, 0.2, 60)
     y[[5, 30, 55]] = 500
@@ -96,7 +96,7 @@ def test_a_slope_that_a_few_wild_points_do_not_move() -> None:
     assert theil_sen([(1.0, 1.0), (1.0, 2.0), (1.0, 3.0)]) is None
 
 
-def test_a_share_has_an_interval_even_at_its_ends() -> None:
+def test_wilson_intervals_at_0_and_1() -> None:
     none = share(0, 20)
     assert none is not None and none.value == 0 and none.low == 0 and 0.1 < none.high < 0.2
     half = share(50, 100)
@@ -104,7 +104,7 @@ def test_a_share_has_an_interval_even_at_its_ends() -> None:
     assert share(0, 0) is None
 
 
-def test_a_handful_of_values_is_never_a_real_difference() -> None:
+def test_fewer_than_six_values_are_never_a_real_difference() -> None:
     few = compare([100.0] * (FEWEST_TO_TELL - 1), [200.0] * 40)
     enough = compare([100.0] * FEWEST_TO_TELL, [200.0] * 40)
     assert few is not None and not few.real and not few.enough
@@ -113,7 +113,7 @@ def test_a_handful_of_values_is_never_a_real_difference() -> None:
     assert alone is not None and not alone.real
 
 
-def test_the_difference_of_two_shares_as_newcombe_gives_it() -> None:
+def test_newcombes_interval_of_two_shares() -> None:
     """Newcombe (1998), table II, method 10: 56/70 against 48/80, 9/10 against 3/10."""
     found = compare_shares(48, 80, 56, 70)
     assert found is not None
@@ -129,7 +129,7 @@ def test_the_difference_of_two_shares_as_newcombe_gives_it() -> None:
     assert compare_shares(0, 0, 1, 2) is None
 
 
-def test_single_numbers_differ_when_their_intervals_lie_apart() -> None:
+def test_disjoint_intervals_are_a_real_difference() -> None:
     apart = compare_intervals(Interval(20.0, 18.0, 22.0), Interval(10.0, 9.0, 12.0))
     near = compare_intervals(Interval(20.0, 18.0, 22.0), Interval(17.0, 15.0, 19.0))
     assert apart is not None and apart.real and apart.ratio.value == 0.5
@@ -137,7 +137,7 @@ def test_single_numbers_differ_when_their_intervals_lie_apart() -> None:
     assert compare_intervals(Interval(1.0, 0.0, 2.0), Interval(1.0, 0.5, 2.0)) is None
 
 
-def test_none_and_all_have_intervals_that_end_there_exactly() -> None:
+def test_intervals_of_0_and_1_end_exactly_there() -> None:
     none, every = share(0, 7), share(7, 7)
     assert none is not None and none.low == 0.0 and none.value == 0.0
     assert every is not None and every.high == 1.0

@@ -1,4 +1,4 @@
-"""One way beside another: who takes turns, what is added, and how far the program's account may be off."""
+"""Variants over several routes: their names, the delay a route adds, and the tolerances of the account."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run_of(*variants: Variant) -> Run:
     return Run("latency", (), "", 1.0, {}, variants)
 
 
-def test_the_first_way_keeps_the_plain_names() -> None:
+def test_variants_over_the_first_route_keep_plain_names() -> None:
     made = variant_setups("cascade", [CallerRoute("file"), CallerRoute("webrtc")])
     assert [variant.name for variant in made] == ["cvi", "cascade", "cvi-webrtc", "cascade-webrtc"]
     assert [variant.route.transport for variant in made] == ["file", "file", "webrtc", "webrtc"]
@@ -38,7 +38,7 @@ def test_the_first_way_keeps_the_plain_names() -> None:
     assert [variant.name for variant in variant_setups(None, [CallerRoute("webrtc")])] == ["cvi"]
 
 
-def test_what_is_added_is_paired_turn_by_turn(capsys: pytest.CaptureFixture[str]) -> None:
+def test_added_delay_is_paired_turn_by_turn(capsys: pytest.CaptureFixture[str]) -> None:
     """What is hard for both ways does not blur what one of them adds."""
     hard = [300.0, 340.0, 900.0, 420.0, 310.0, 1500.0, 380.0, 500.0]
     plain = Variant("cvi", turns=tuple(turn(n, ms) for n, ms in enumerate(hard)))
@@ -57,7 +57,7 @@ def test_what_is_added_is_paired_turn_by_turn(capsys: pytest.CaptureFixture[str]
     assert added_delays(run_of(plain)) == []
 
 
-def test_a_difference_of_percentiles_is_theirs() -> None:
+def test_percentile_difference_of_known_pairs() -> None:
     rng = np.random.default_rng(0)
     pairs = [(float(a), float(a) + 50) for a in rng.uniform(100, 900, 40)]
     for percent in (50, 95):
@@ -68,7 +68,7 @@ def test_a_difference_of_percentiles_is_theirs() -> None:
     assert found.low < found.value < found.high and found.excludes(-200)
 
 
-def test_over_a_network_the_account_may_be_off_by_what_cannot_be_known() -> None:
+def test_tolerances_are_wider_over_a_network() -> None:
     off = TOLERANCE_MS["first_audio"] + NETWORK_MS["first_audio"] - 1
     turns = [turn(number, 300.0, {"first_audio": off}) for number in range(6)]
     (near,), (far,) = agreements("cvi", turns), agreements("cvi", turns, jitter_ms=0.0)
@@ -78,7 +78,7 @@ def test_over_a_network_the_account_may_be_off_by_what_cannot_be_known() -> None
     assert agreements("cvi", beyond, jitter_ms=100.0)[0].ok
 
 
-def test_what_a_network_lost_of_an_answer_nobody_at_this_end_can_know() -> None:
+def test_only_speech_end_is_checked_on_a_lossy_network() -> None:
     turns = [turn(number, 300.0, {"speech_end": 900.0, "first_audio": 900.0}) for number in range(6)]
     (check,) = agreements("cvi", turns, jitter_ms=100.0, loses=True)
     assert check.quantity == "speech_end" and not check.ok, "what came in is checked all the same"
@@ -93,17 +93,17 @@ def test_what_a_network_lost_of_an_answer_nobody_at_this_end_can_know() -> None:
         ("40ms, 1000kbit", NetworkConditions(0.0, 0.04, 1_000_000)),
     ],
 )
-def test_a_network_is_written_as_people_write_it(text: str, wanted: NetworkConditions) -> None:
+def test_network_conditions_are_parsed(text: str, wanted: NetworkConditions) -> None:
     assert NetworkConditions.of_text(text) == wanted
 
 
 @pytest.mark.parametrize("text", ["", "fast", "5", "5%,6%", "-3%", "100%", "5%;100ms"])
-def test_what_is_no_network_is_refused(text: str) -> None:
+def test_invalid_network_conditions_are_refused(text: str) -> None:
     with pytest.raises(UsageError):
         NetworkConditions.of_text(text)
 
 
-def test_a_session_of_which_nothing_is_found_measures_nothing() -> None:
+def test_a_session_without_the_callers_words_has_no_turns() -> None:
     """As at the near end of a network that spoilt every word."""
     rng = np.random.default_rng(2)
     silence = Evidence(

@@ -25,14 +25,14 @@ def picture_of(timestamp: int, *parts: bytes) -> list[PicturePacket]:
     return [PicturePacket(timestamp, number + 1 == len(parts), part) for number, part in enumerate(parts)]
 
 
-def test_a_picture_is_whole_with_its_last_packet() -> None:
+def test_a_picture_is_complete_with_its_last_packet() -> None:
     pictures = PictureAssembler()
     pieces = [*picture_of(10, b"a", b"b"), *picture_of(20, b"c")]
     told = [pictures.add(0.0, number, piece) for number, piece in enumerate(pieces, 65_535)]
     assert told == [([], False), ([(10, b"ab")], False), ([(20, b"c")], False)]
 
 
-def test_packets_in_disorder_make_pictures_in_order() -> None:
+def test_reordered_packets_make_pictures_in_order() -> None:
     pictures = PictureAssembler()
     pieces = [*picture_of(10, b"a"), *picture_of(20, b"b", b"c"), *picture_of(30, b"d")]
     order = [0, 3, 2, 1]
@@ -43,7 +43,7 @@ def test_packets_in_disorder_make_pictures_in_order() -> None:
     assert pictures.lost == 0
 
 
-def test_a_hole_that_stays_is_given_up_and_a_key_frame_asked_for() -> None:
+def test_a_lasting_hole_asks_for_a_key_frame() -> None:
     pictures = PictureAssembler()
     pictures.add(0.0, 0, PicturePacket(0, True, b"first"))
     came_s = [0.04 * number for number in range(2, 16)]
@@ -53,7 +53,7 @@ def test_a_hole_that_stays_is_given_up_and_a_key_frame_asked_for() -> None:
     assert pictures.add(0.64, 16, PicturePacket(9, True, b"next"))[0] == [(9, b"next")]
 
 
-def test_a_hole_within_a_picture_is_given_up_like_one_before_it() -> None:
+def test_a_hole_within_a_picture_is_given_up_too() -> None:
     pictures = PictureAssembler()
     pieces = {0: PicturePacket(0, True, b"whole"), 1: PicturePacket(1, False, b"begun"), 3: PicturePacket(1, True, b"ended")}
     assert [pictures.add(0.0, number, piece)[1] for number, piece in pieces.items()] == [False] * 3
@@ -62,7 +62,7 @@ def test_a_hole_within_a_picture_is_given_up_like_one_before_it() -> None:
     assert pictures.lost == 1 and pictures.add(0.6, 7, PicturePacket(7, True, b"on"))[0] == [(7, b"on")]
 
 
-def test_patience_begins_anew_with_each_packet_that_is_missing() -> None:
+def test_each_missing_packet_has_its_own_timeout() -> None:
     pictures = PictureAssembler()
     pictures.add(0.0, 0, PicturePacket(0, True, b"a"))
     pictures.add(0.1, 2, PicturePacket(2, True, b"c"))
@@ -80,7 +80,7 @@ def face(brightness: int, width: int = 320, height: int = 180) -> np.ndarray:
 
 
 @pytest.mark.parametrize("codec", ["H264", "VP8"])
-def test_the_mouth_is_seen_in_every_picture_however_large(codec: Codec) -> None:
+def test_the_mouth_is_cut_from_pictures_of_any_size(codec: Codec) -> None:
     receiver = VideoReceiver(BOX, (320, 180))
     for shape in (EncodingSettings(320, 180, 25, 600_000), EncodingSettings(160, 90, 25, 600_000)):
         if receiver.seen or shape.width == 160:
@@ -98,7 +98,7 @@ def test_the_mouth_is_seen_in_every_picture_however_large(codec: Codec) -> None:
         assert seen == pytest.approx(wanted, abs=8)
 
 
-def test_what_cannot_be_decoded_is_counted() -> None:
+def test_undecodable_pictures_are_counted() -> None:
     receiver = VideoReceiver(BOX, (320, 180))
     receiver.show(0.0, "H264", 0, b"\x00\x00\x00\x01\x65garbage")
     receiver.close()
@@ -126,7 +126,7 @@ def test_after_a_hole_nothing_is_seen_before_the_next_key_frame(codec: Codec) ->
     assert [number for number, wish in enumerate(wishes) if wish] == [2], "again only after a while"
 
 
-def test_a_key_frame_that_does_not_come_is_asked_for_again() -> None:
+def test_a_missing_key_frame_is_asked_for_again() -> None:
     receiver = VideoReceiver(BOX, (320, 180))
     asked_s = [at_s for number in range(20) if receiver.takes_key_wish(at_s := 0.05 * number)]
     assert asked_s == pytest.approx([KEY_AGAIN_S * n for n in (1, 2, 3, 4)]), "the first is on its way by itself"

@@ -24,7 +24,7 @@ def play(answer: str, *, whole: bool) -> ScriptOutcome:
     return script.play(FakeLlm([answer], token_s=0.1), settings=settings)
 
 
-def test_nothing_is_spoken_before_all_is_written() -> None:
+def test_no_clause_is_spoken_before_all_are_written() -> None:
     plain, ours = play(ANSWER, whole=True), play(ANSWER, whole=False)
     started = [outcome.of(TurnCommitted)[0].t for outcome in (plain, ours)]
     spoken = [outcome.of(ReplyFirstSpeech)[0].t for outcome in (plain, ours)]
@@ -34,12 +34,12 @@ def test_nothing_is_spoken_before_all_is_written() -> None:
     assert plain.of(ReplyFinished)[0].text == ours.of(ReplyFinished)[0].text == ANSWER
 
 
-def test_the_clauses_are_one() -> None:
+def test_the_reply_is_one_clause() -> None:
     outcome = play(ANSWER, whole=True)
     assert outcome.of(ReplyFirstClause)[0].text == ANSWER
 
 
-def test_a_failure_in_the_middle_is_apologized_for() -> None:
+def test_a_failure_in_mid_reply_gets_an_apology() -> None:
     outcome = play("I can see you. !! never said", whole=True)
     assert outcome.of(EngineFailed)
     assert "Sorry" in outcome.of(ReplyFinished)[0].text

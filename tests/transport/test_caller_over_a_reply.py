@@ -25,7 +25,7 @@ def begins(laid: np.ndarray, value: int) -> float:
     return float(np.flatnonzero(laid == value)[0]) / HEARD_HZ
 
 
-def test_it_begins_so_long_after_the_persona_is_heard(tmp_path: Path) -> None:
+def test_words_over_a_reply_begin_at_their_time(tmp_path: Path) -> None:
     caller = track(tmp_path)
     caller.reply_ended(0.0)
     heard = caller.read(0, 2 * HEARD_HZ)
@@ -39,7 +39,7 @@ def test_it_begins_so_long_after_the_persona_is_heard(tmp_path: Path) -> None:
     assert abs(begins(after, 3000) - GAP_S) < 0.001
 
 
-def test_a_reply_that_ends_before_is_followed_as_any_other(tmp_path: Path) -> None:
+def test_a_reply_that_ends_first_is_followed_normally(tmp_path: Path) -> None:
     caller = track(tmp_path)
     caller.reply_ended(0.0)
     caller.read(0, 2 * HEARD_HZ)
