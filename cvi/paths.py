@@ -17,18 +17,22 @@ def home() -> Path:
 
 
 def models_dir() -> Path:
+    """Where `cvi models pull` puts models, one folder each."""
     return home() / "models"
 
 
 def conversations_dir() -> Path:
+    """One folder a conversation: its journal, and the recording where one was made."""
     return home() / "conversations"
 
 
 def personas_dir() -> Path:
+    """The user's own persona files."""
     return home() / "personas"
 
 
 def replicas_dir() -> Path:
+    """The user's own replicas, one folder each."""
     return home() / "replicas"
 
 

@@ -38,10 +38,12 @@ class Request:
 
 
 def is_scenario(caller: Path) -> bool:
+    """Whether the caller is a scenario file and not a recording, by its ending."""
     return caller.suffix.lower() in (".yaml", ".yml")
 
 
 def picture_size(text: str) -> tuple[int, int]:
+    """WIDTHxHEIGHT as (width, height), both even. Raises UsageError."""
     match = re.fullmatch(r"(\d{2,5})x(\d{2,5})", text)
     if match is None:
         raise UsageError(f"--size {text} is not a size.", "Write WIDTHxHEIGHT, for example 1280x720.")

@@ -37,5 +37,6 @@ class Stages:
         return begins
 
     def close(self) -> None:
+        """End the progress display."""
         if self._stage and self._console.is_terminal:
             self._bar.stop()

@@ -50,6 +50,7 @@ class Webcam:
             return self._latest
 
     def close(self) -> None:
+        """Stop capturing and let go of the device."""
         with self._changed:
             self._closed = True
         self._thread.join(timeout=5)

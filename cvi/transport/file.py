@@ -124,6 +124,7 @@ class FileTransport:
         self._track.reply_ended(self._clock.now())
 
     async def due(self, index: int) -> float:
+        """Return at `index / fps` seconds of the conversation, which is when the unit is seen and heard."""
         await self._clock.sleep_until(index / self.fps)
         return index / self.fps
 

@@ -45,6 +45,7 @@ class LiveRecording:
 
     @property
     def dropped_frames(self) -> int:
+        """Frames the recorder had no time for."""
         return self._recorder.dropped_frames if self._recorder else 0
 
     def heard(self, block: AudioBlock) -> None:
@@ -59,6 +60,8 @@ class LiveRecording:
         self._caller[at : at + len(block.pcm)] = block.pcm
 
     def presented(self, unit: AVUnit, heard_s: float) -> None:
+        """Keep a unit until it is known how much of it was heard, then record it. `heard_s` as in
+        `Transport`."""
         if self._recorder is None:
             return
         self._units.append(unit)
@@ -75,6 +78,7 @@ class LiveRecording:
         )
 
     def close(self) -> None:
+        """Record what is left, and make the output of the recording. Blocks. Raises CviError."""
         if self._recorder is None:
             return
         while self._units:

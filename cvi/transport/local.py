@@ -188,6 +188,7 @@ class LocalTransport:
         return self._clock.now() + self._speaker.waiting_s + self._speaker.latency_s
 
     def present(self, unit: AVUnit) -> None:
+        """Play the sound, and show the frame when the device plays it."""
         if self._closed:
             return
         delay_s = self._speaker.waiting_s + self._speaker.latency_s
@@ -209,6 +210,7 @@ class LocalTransport:
         self._speaker.write(unit.start_s, unit.pcm)
 
     def heard_s(self) -> float:
+        """The loudspeaker's position on the conversation's clock."""
         return self._speaker.heard_s()
 
     def flush(self) -> None:

@@ -137,6 +137,7 @@ class Loudspeaker:
                 self._waiting = fade
 
     def close(self) -> None:
+        """Stop the device. Safe to call twice."""
         if self._stream is not None:
             self._stream.close(ignore_errors=True)
             self._stream = None

@@ -76,6 +76,7 @@ class Microphone:
                 next_s += HOP_S
 
     def close(self) -> None:
+        """Stop the device; `blocks` ends."""
         self._closed = True
         self._wake.set()
         if self._stream is not None:

@@ -34,6 +34,7 @@ class Subtitles:
         self.notice = ""
 
     def say(self, event: str, text: str) -> None:
+        """Take an event of the conversation, as `Transport.notify` gives it."""
         if event == "state":
             self.state = text
         elif event == "persona":
@@ -46,9 +47,11 @@ class Subtitles:
             self.muted = bool(text)
 
     def snapshot(self) -> Subtitles:
+        """A copy that another thread may draw."""
         return copy(self)
 
     def draw(self, screen: pygame.Surface) -> None:
+        """Draw the words onto a pygame surface."""
         width, height = screen.get_size()
         edge = height // 40
         name, colour = STATES.get(self.state, STATES["idle"])

@@ -86,6 +86,7 @@ class Window:
         self._wake()
 
     def close(self) -> None:
+        """Close the window and end its thread."""
         self._closing = True
         self._wake()
         if self._thread.is_alive() and self._thread is not threading.current_thread():

@@ -91,6 +91,7 @@ class PersonaAudioTrack(MediaStreamTrack):
         return self._encoder.encode(pcm, start * RTP_HZ // PLAYED_HZ)
 
     def stop(self) -> None:
+        """End the track; a waiting `recv` raises MediaStreamError."""
         super().stop()
         self._wake.set()
 

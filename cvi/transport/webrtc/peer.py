@@ -55,11 +55,20 @@ ON_ITS_WAY_S = 0.1
 class PeerEvents(Protocol):
     """What a peer tells; on the event loop."""
 
-    def connected(self, peer: Peer) -> None: ...
-    def ended(self, peer: Peer) -> None: ...
-    def message(self, peer: Peer, text: str) -> None: ...
-    def channel_opened(self, peer: Peer) -> None: ...
-    def heard(self, peer: Peer, timestamp: int, payload: bytes) -> None: ...
+    def connected(self, peer: Peer) -> None:
+        """The connection is open, media flows."""
+
+    def ended(self, peer: Peer) -> None:
+        """The connection failed or was closed by the participant."""
+
+    def message(self, peer: Peer, text: str) -> None:
+        """Text came on the data channel."""
+
+    def channel_opened(self, peer: Peer) -> None:
+        """The data channel can be sent on."""
+
+    def heard(self, peer: Peer, timestamp: int, payload: bytes) -> None:
+        """An Opus packet of the participant's sound, with its RTP timestamp."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,11 @@ MOST_EVENTS = 256
 class WebRtcEvents(Protocol):
     """What the transport tells its owner; called on the event loop, must return at once."""
 
-    def presence(self, what: Presence, participant_id: str) -> None: ...
-    def message(self, participant_id: str, text: str) -> None: ...
+    def presence(self, what: Presence, participant_id: str) -> None:
+        """The participant joined, stalled, came back or left."""
+
+    def message(self, participant_id: str, text: str) -> None:
+        """Text came on the data channel."""
 
 
 class ParticipantConnection:
@@ -141,19 +144,23 @@ class ParticipantConnection:
     # -- what a connection tells (PeerEvents) -----------------------------------------------------
 
     def connected(self, peer: Peer) -> None:
+        """As in `PeerEvents`."""
         if peer is self.peer:
             self.flowing.set()
             self._tell("joined", peer.participant_id)
 
     def ended(self, peer: Peer) -> None:
+        """As in `PeerEvents`."""
         if peer is self.peer:
             self.leave()
 
     def message(self, peer: Peer, text: str) -> None:
+        """Text came on the data channel."""
         if peer is self.peer:
             self._owner.message(peer.participant_id, text)
 
     def channel_opened(self, peer: Peer) -> None:
+        """As in `PeerEvents`: what waited is sent."""
         if peer is self.peer:
             waiting = list(self._waiting)
             self._waiting.clear()
@@ -161,5 +168,6 @@ class ParticipantConnection:
                 self.send(event)
 
     def heard(self, peer: Peer, timestamp: int, payload: bytes) -> None:
+        """As in `PeerEvents`."""
         if peer is self.peer:
             self._heard(timestamp, payload)

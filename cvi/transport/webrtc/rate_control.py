@@ -54,6 +54,7 @@ class RateControl:
 
     @property
     def target_bps(self) -> int:
+        """Bits a second to send at now: the lower of both opinions, within the bounds."""
         remb = self.heard.remb_bps
         target = self._by_loss if remb is None else min(self._by_loss, remb * REMB_SHARE)
         return round(min(max(target, LEAST_BPS), self.most_bps))

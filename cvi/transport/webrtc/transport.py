@@ -221,6 +221,7 @@ class WebRtcTransport:
                 return index / self.fps + self._shift_s + self._delay_s
 
     def present(self, unit: AVUnit) -> None:
+        """Queue the sound for its time and the frame for the encoder."""
         peer = self._peer
         if self._closed:
             return

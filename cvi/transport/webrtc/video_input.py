@@ -57,4 +57,5 @@ class LatestFrame:
         return small.to_ndarray().astype("uint8", copy=False)
 
     def close(self) -> None:
+        """Stop reading the track."""
         self._newest = None

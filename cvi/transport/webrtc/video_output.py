@@ -100,6 +100,7 @@ class PersonaVideoTrack(MediaStreamTrack):
         return data, is_key, time.perf_counter() - began
 
     def stop(self) -> None:
+        """End the track and its encoder thread; a waiting `recv` raises MediaStreamError."""
         super().stop()
         self._wake.set()
         self._stage.close()
