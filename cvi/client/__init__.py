@@ -1,4 +1,7 @@
-"""A client of the server's API, and of Tavus's where both agree; and what a receiver of webhooks needs."""
+"""A client of the server's API (and of Tavus's where both agree), and the check of a webhook's signature.
+
+It imports nothing of cvi but the ground. Start with `client.py`.
+"""
 
 from cvi.client.client import Client
 from cvi.client.signature import WebhookError, sign, verify

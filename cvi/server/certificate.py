@@ -1,15 +1,15 @@
-"""A certificate for HTTPS without an authority: browsers give cameras to secure pages only."""
+"""A self-signed certificate for HTTPS: browsers give cameras to secure pages only."""
 
 from __future__ import annotations
 
 import ipaddress
-import os
 import socket
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cvi.errors import CviError
+from cvi.files import write_bytes
 from cvi.paths import home
 
 VALID_DAYS = 365
@@ -17,7 +17,9 @@ RENEW_DAYS = 14
 
 
 def certificate(names: Iterable[str]) -> tuple[Path, Path]:
-    """The certificate and key for these names and addresses, made anew when others are asked for.
+    """The certificate and key for these names and addresses.
+
+    They are made again when other names are asked for, or when the certificate is about to expire.
 
     They lie under `$CVI_HOME/tls`. Raises `CviError` when they cannot be written.
     """
@@ -27,12 +29,12 @@ def certificate(names: Iterable[str]) -> tuple[Path, Path]:
     if not (key.is_file() and _serves(cert, wanted)):
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _make(cert, key, wanted)
         except OSError as error:
             raise CviError(
                 f"No certificate can be written to {folder}: {error.strerror}.",
                 "Give --tls-cert and --tls-key.",
             ) from error
+        _make(cert, key, wanted)
     return cert, key
 
 
@@ -73,8 +75,8 @@ def _make(cert: Path, key: Path, names: list[str]) -> None:
     secret = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    _write(key, secret)
-    _write(cert, made.public_bytes(serialization.Encoding.PEM))
+    write_bytes(key, secret, mode=0o600)
+    write_bytes(cert, made.public_bytes(serialization.Encoding.PEM), mode=0o600)
 
 
 def _name(text: str):  # type: ignore[no-untyped-def] # one of cryptography's many name types
@@ -84,11 +86,3 @@ def _name(text: str):  # type: ignore[no-untyped-def] # one of cryptography's ma
         return x509.IPAddress(ipaddress.ip_address(text))
     except ValueError:
         return x509.DNSName(text)
-
-
-def _write(path: Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-    part.replace(path)

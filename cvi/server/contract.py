@@ -44,7 +44,7 @@ def not_found(what: str) -> HttpProblem:
 
 
 def not_here_yet(what: str, instead: str = "") -> HttpProblem:
-    """An honest 501: `what` would have to happen, and nothing here does it."""
+    """A 501 for an action of the contract that this version does not do."""
     return HttpProblem(501, f"{what} is not part of this version of cvi. {instead}".strip(), "message")
 
 
@@ -120,7 +120,7 @@ def empty(status: int = 204) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Let every error leave in the contract's shape, and none with a trace."""
+    """Answer every error in the contract's shape, and none with a traceback."""
 
     @app.exception_handler(HttpProblem)
     async def refused(request: Request, refusal: HttpProblem) -> Response:
@@ -131,7 +131,7 @@ def install(app: FastAPI) -> None:
         return JSONResponse({"error": validation_text(error.errors())}, 400)
 
     @app.exception_handler(CviError)
-    async def ours(request: Request, error: CviError) -> Response:
+    async def program_error(request: Request, error: CviError) -> Response:
         return JSONResponse({"error": str(error)}, 400 if isinstance(error, UsageError) else 503)
 
     @app.exception_handler(HTTPException)
@@ -158,33 +158,33 @@ TWINS = {
     "replica_type": "face_type",
     "default_replica_id": "default_face_id",
 }
-"""Our word -> the newer one."""
+"""The older name of a field, ours -> the newer one."""
 
 _OURS = {new: old for old, new in TWINS.items()}
 
 
-def both(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The document with every twin word beside its other form."""
-    said = dict(document)
+def in_both_vocabularies(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with each of those fields under both names."""
+    shown = dict(document)
     for old, new in TWINS.items():
-        if old in said:
-            said.setdefault(new, said[old])
-        elif new in said:
-            said[old] = said[new]
-    return said
+        if old in shown:
+            shown.setdefault(new, shown[old])
+        elif new in shown:
+            shown[old] = shown[new]
+    return shown
 
 
-def ours(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The document in the older vocabulary, which is the one of our files; the older word wins a quarrel."""
-    said = {key: value for key, value in document.items() if key not in _OURS}
+def in_our_vocabulary(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document in the older vocabulary, which our files use; of two words given the older one counts."""
+    shown = {key: value for key, value in document.items() if key not in _OURS}
     for new, old in _OURS.items():
-        if document.get(new) is not None and said.get(old) is None:
-            said[old] = document[new]
-    return said
+        if document.get(new) is not None and shown.get(old) is None:
+            shown[old] = document[new]
+    return shown
 
 
 class Body(BaseModel):
-    """A request's body: either vocabulary, unknown fields ignored, null as good as absent."""
+    """A request's body: either vocabulary, unknown fields ignored, null taken as absent."""
 
     model_config = ConfigDict(extra="ignore", use_attribute_docstrings=True)
 
@@ -193,4 +193,4 @@ class Body(BaseModel):
     def _one_vocabulary(cls, data: Any) -> Any:
         if not isinstance(data, Mapping):
             return data
-        return {key: value for key, value in ours(data).items() if value is not None}
+        return {key: value for key, value in in_our_vocabulary(data).items() if value is not None}

@@ -1,4 +1,4 @@
-"""STUN and TURN servers: as `cvi serve` is given them, and as one participant is told of them.
+"""STUN and TURN servers: as `cvi serve` is given them, and as one participant is given them.
 
 With the TURN server's secret each participant gets a name and password that expire, so that a room's address
 does not give away a relay (the "TURN REST API" draft, coturn's `use-auth-secret`).

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cvi.errors import CviError, MissingError, UsageError
+from cvi.files import locked
 from cvi.paths import home
 from cvi.server.settings import ServerSettings
 
@@ -41,7 +40,11 @@ def run(settings: ServerSettings, ready: Callable[[str | None], None]) -> None:
             f"The server needs the package {error.name}, which is not installed.",
             "pip install 'cvi-local[server]'",
         ) from error
-    with _alone(home() / "server.lock"):
+    # A second server on the data folder would end the first one's conversations.
+    busy = CviError(
+        f"Another server uses the data folder {home()}.", "Stop it, or set CVI_HOME to another one."
+    )
+    with locked(home() / "server.lock", busy):
         key = _first_key() if settings.asks_for_keys else None
         set_up()
         app = create_app(settings)
@@ -68,7 +71,7 @@ async def _serve(server: uvicorn.Server, listening: socket.socket) -> None:
 def _server(
     config: uvicorn.Config, app: FastAPI, drain_s: float, ready: Callable[[], None]
 ) -> uvicorn.Server:
-    """A server that empties its rooms before it stops listening: who is inside can still come back."""
+    """A server that drains its rooms before it stops listening, so that participants can still reconnect."""
     import uvicorn
 
     class Draining(uvicorn.Server):
@@ -112,21 +115,6 @@ def _listen(settings: ServerSettings) -> socket.socket:
             "Choose another one with --port.",
         ) from error
     return listening
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Two servers on one data folder would send every webhook twice and end each other's conversations."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise CviError(
-                f"Another server uses the data folder {lock.parent}.",
-                "Stop it, or set CVI_HOME to another one.",
-            ) from None
-        yield
 
 
 def _first_key() -> str | None:

@@ -1,4 +1,4 @@
-"""How a server is set up: everything `cvi serve` may be told."""
+"""How a server is set up: the options of `cvi serve`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Video:
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """How rooms look that say nothing else: `logo` is a picture's address, `accent` a CSS colour."""
+    """How rooms look by default: `logo` is a picture's address, `accent` a CSS colour."""
 
     name: str = "cvi"
     logo: str = ""

@@ -44,8 +44,8 @@ class Metrics:
         self._memory = Gauge("cvi_worker_peak_bytes", "The most memory a worker had.", registry=here)
         after = "after the true end of the participant's speech"
         self._steps = {
-            name: Histogram(f"cvi_{name}_seconds", f"{told} {after}.", buckets=_SECONDS, registry=here)
-            for name, told in (
+            name: Histogram(f"cvi_{name}_seconds", f"{meaning} {after}.", buckets=_SECONDS, registry=here)
+            for name, meaning in (
                 ("floor", "The floor passed,"),
                 ("transcript", "Final transcript,"),
                 ("first_token", "First word written,"),
@@ -127,7 +127,7 @@ def tracer() -> Tracer | None:
 
 
 def trace(tracer: Tracer, conversation_id: str, reason: str, events: Sequence[Event]) -> None:
-    """Make the spans of a conversation that has ended. Nothing is said of what was said."""
+    """Make the spans of a conversation that has ended. They hold no words of it."""
     zero = began_at(events)
     if not events or not zero:
         return

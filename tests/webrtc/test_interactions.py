@@ -25,12 +25,12 @@ from cvi.server.worker.commands import (
     ToolResult,
     read_command,
 )
-from cvi.server.worker.interactions import Interactions, Told
+from cvi.server.worker.interactions import Interactions, ProtocolMessage
 from cvi.testing.fakes import FakeLlm
 from cvi.testing.script import Script
 
 
-def told(*journal: Event) -> list[Told]:
+def told(*journal: Event) -> list[ProtocolMessage]:
     """The messages of these events, one a second."""
     protocol = Interactions("c1", now=lambda: 1000.5)
     return [
@@ -40,7 +40,7 @@ def told(*journal: Event) -> list[Told]:
     ]
 
 
-def of(messages: list[Told], kind: str) -> list[dict[str, Any]]:
+def of(messages: list[ProtocolMessage], kind: str) -> list[dict[str, Any]]:
     return [message["properties"] for message in messages if message["event_type"] == kind]
 
 

@@ -14,7 +14,7 @@ from cvi.errors import MissingError
 from cvi.face.base import Controls
 from cvi.media.frames import Frame
 from cvi.persona.schema import Persona
-from cvi.server.worker import casting
+from cvi.server.worker import session_engines as session_engines
 from cvi.server.worker.__main__ import main
 from cvi.testing.fakes import FakeLlm, FakeStt, FakeTts, Vocabulary
 from cvi.threads import NativeThread
@@ -71,8 +71,8 @@ async def llm(*_: Any) -> FakeLlm:
 
 
 if __name__ == "__main__":
-    casting.build_llm = llm  # type: ignore[assignment]
-    casting.resolve = resolve  # type: ignore[assignment]
-    casting.conversation_settings = settings  # type: ignore[assignment]
-    casting.build_engine_set = build_engine_set  # type: ignore[assignment]
+    session_engines.build_llm = llm  # type: ignore[assignment]
+    session_engines.resolve = resolve  # type: ignore[assignment]
+    session_engines.conversation_settings = settings  # type: ignore[assignment]
+    session_engines.build_engine_set = build_engine_set  # type: ignore[assignment]
     main()

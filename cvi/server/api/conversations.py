@@ -14,7 +14,17 @@ from starlette.responses import Response
 from cvi.conversation.journal import RECORDING_NAME
 from cvi.persona.effects import not_in_effect
 from cvi.server.api.creation import ConversationBody, create_conversation
-from cvi.server.contract import Body, HttpProblem, Page, both, empty, invalid, iso, listing, page_from_one
+from cvi.server.contract import (
+    Body,
+    HttpProblem,
+    Page,
+    empty,
+    in_both_vocabularies,
+    invalid,
+    iso,
+    listing,
+    page_from_one,
+)
 from cvi.server.json_bodies import JsonRoute
 from cvi.server.services import Services, ServicesDep
 from cvi.server.store import conversations
@@ -158,7 +168,7 @@ def _stored_only(row: ConversationRow) -> dict[str, Any]:
 
 def _shown(row: ConversationRow, services: Services) -> dict[str, Any]:
     url = f"{services.settings.url}/c/{row.id}"
-    return both(
+    return in_both_vocabularies(
         {
             "conversation_id": row.id,
             "conversation_name": row.name,

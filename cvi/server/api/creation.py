@@ -26,14 +26,14 @@ from cvi.server.worker.messages import IceServerEntry, SessionLimits, StartSessi
 
 LONGEST_CALL_S = 3600
 LATE_S = 3600.0
-"""A private room's token lives while the room waits for its participant, and at most so long."""
+"""A private room's token is valid while the room waits for its participant, and at most so long."""
 _Text = Annotated[str, Field(max_length=200_000)]
 _Name = Annotated[str, Field(max_length=255)]
 _Id = Annotated[str, Field(max_length=100)]
 
 
 class PropertiesBody(Body):
-    """What the contract keeps under `properties`."""
+    """The fields that the contract has under `properties`."""
 
     max_call_duration: Annotated[int, Field(ge=1)] = LONGEST_CALL_S
     """Seconds; at most 3600."""
@@ -44,7 +44,7 @@ class PropertiesBody(Body):
     enable_recording: bool = False
     auto_start_recording: bool = False
     enable_closed_captions: bool = True
-    """Whether the room shows captions at first; whoever is in it switches them as they like."""
+    """Whether the room shows captions at first; the participant can switch them."""
     apply_greenscreen: bool = False
     language: _Name = ""
     """An English name, a two-letter code, or multilingual."""
@@ -94,7 +94,10 @@ class ConversationBody(Body):
 async def create_conversation(
     body: ConversationBody, services: Services
 ) -> tuple[ConversationRow, str | None]:
-    """Check everything, take a place, open the room. Raises `HttpProblem`."""
+    """Check the request, reserve a place, open the room; returns its row and its token, if it is private.
+
+    Raises `HttpProblem`.
+    """
     _refuse_what_is_not_here(body)
     if not body.persona_id and not body.replica_id:
         raise HttpProblem(400, "Either persona_id or replica_id must be provided.")
@@ -171,7 +174,7 @@ def _language(text: str) -> str:
 
 
 async def _resolved(document: dict[str, Any], services: Services) -> dict[str, Any]:
-    """The persona with what its ids stand for written in place: objectives, guardrails, tools."""
+    """The persona with the objectives, guardrails and tools that it refers to by id written into it."""
 
     def look(kind: str, ids: list[str]) -> Any:
         return services.database.read(lambda connection: resources.get_many(connection, kind, ids))

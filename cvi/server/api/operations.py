@@ -26,12 +26,12 @@ async def readyz(services: ServicesDep) -> Response:
         ready = not services.rooms.draining
     except Exception:
         ready = False
-    said = {
+    state = {
         "status": "ready" if ready else "not ready",
         "conversations": services.rooms.count,
         "max_conversations": services.rooms.most,
     }
-    return JSONResponse(said, 200 if ready else 503)
+    return JSONResponse(state, 200 if ready else 503)
 
 
 @router.get("/metrics", summary="Figures for Prometheus", dependencies=[Depends(allowed)])

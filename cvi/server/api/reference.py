@@ -22,18 +22,18 @@ async def docs(request: Request) -> Response:
 def page(document: Mapping[str, Any]) -> str:
     """The HTML of an OpenAPI document: routes by tag, parameters and bodies in tables."""
     schemas = document.get("components", {}).get("schemas", {})
-    rooms: dict[str, list[str]] = {}
+    routes_by_tag: dict[str, list[str]] = {}
     for path, item in document["paths"].items():
         for method in _METHODS:
             if method in item:
                 about = item[method]
                 tag = (about.get("tags") or ["other"])[0]
-                rooms.setdefault(tag, []).append("".join(_route(method, path, about, schemas)))
+                routes_by_tag.setdefault(tag, []).append("".join(_route(method, path, about, schemas)))
     title = f"{escape(document['info']['title'])} {escape(document['info']['version'])}"
-    jumps = " · ".join(f'<a href="#{_anchor(tag)}">{escape(tag)}</a>' for tag in rooms)
+    jumps = " · ".join(f'<a href="#{_anchor(tag)}">{escape(tag)}</a>' for tag in routes_by_tag)
     parts = [
         f'<section id="{_anchor(tag)}"><h2>{escape(tag)}</h2>{"".join(routes)}</section>'
-        for tag, routes in rooms.items()
+        for tag, routes in routes_by_tag.items()
     ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -48,11 +48,11 @@ def page(document: Mapping[str, Any]) -> str:
 
 
 def _route(method: str, path: str, about: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterator[str]:
-    told = about.get("description", "")
+    description = about.get("description", "")
     yield f'<details><summary><b class="{method}">{method.upper()}</b> <code>{escape(path)}</code> '
     yield f"<span>{escape(about.get('summary', ''))}</span></summary>"
-    if told:
-        yield f"<p>{escape(told)}</p>"
+    if description:
+        yield f"<p>{escape(description)}</p>"
     rows = [
         (field["name"], field["in"], field.get("required", False), field.get("schema", {}))
         for field in about.get("parameters", [])
@@ -106,11 +106,11 @@ def _kind(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
 
 
 def _meaning(schema: Mapping[str, Any]) -> str:
-    said = str(schema.get("description", ""))
+    meaning = str(schema.get("description", ""))
     usual = schema.get("default")
     if usual not in (None, "", [], {}, False):
-        said = f"{said} Default: {usual}."
-    return said.strip()
+        meaning = f"{meaning} Default: {usual}."
+    return meaning.strip()
 
 
 def _anchor(tag: str) -> str:

@@ -136,11 +136,9 @@ def router_of(kind: ResourceKind, own: APIRouter | None = None) -> APIRouter:
             raise kind.missing()
         return empty()
 
-    # The models are known only here; FastAPI reads them from the annotations.
-    create.__annotations__["body"] = kind.body
-    is_patch = kind.changed == "json-patch"
-    patch.__annotations__["body"] = list[Document] if is_patch else kind.changed
-    form = "JSON Patch" if is_patch else "fields"
+    _set_body(create, kind.body)
+    _set_body(patch, list[Document] if kind.changed == "json-patch" else kind.changed)
+    form = "JSON Patch" if kind.changed == "json-patch" else "fields"
     for path, endpoint, method, summary, status in (
         ("", create, "POST", f"Create a {kind.name}", kind.created),
         ("", every, "GET", f"List {plural}", 200),
@@ -150,6 +148,11 @@ def router_of(kind: ResourceKind, own: APIRouter | None = None) -> APIRouter:
     ):
         router.add_api_route(path, endpoint, methods=[method], summary=summary, status_code=status)
     return router
+
+
+def _set_body(endpoint: Callable[..., object], model: object) -> None:
+    """Annotate an endpoint's body, from which FastAPI reads its model, with one known only at run time."""
+    endpoint.__annotations__["body"] = model
 
 
 async def _patched(kind: ResourceKind, found: Resource, body: list[Document], services: Services) -> Document:

@@ -1,4 +1,4 @@
-"""The resources that are stored and, as yet, hardly executed: a table of kinds, and the routes made from it.
+"""The resources that are stored and partly executed: a table of kinds, and the routes made from it.
 
 To add a resource: write its body, a check that turns a body into the document to store, and a row in `KINDS`.
 """
@@ -36,7 +36,7 @@ from cvi.server.contract import (
     Body,
     HttpProblem,
     Page,
-    both,
+    in_both_vocabularies,
     listing,
     not_found,
     not_here_yet,
@@ -67,7 +67,7 @@ class ObjectivesBody(Body):
 
 
 class GuardrailBody(Body):
-    """A rule, told by its `guardrail_name`; or a set of rules, told by its `data`."""
+    """A rule, recognized by its `guardrail_name`, or a set of rules, by its `data`."""
 
     guardrail_name: str = ""
     guardrail_prompt: str = ""
@@ -232,7 +232,7 @@ def _show_document(resource: Resource) -> Document:
 
 
 def _show_deployment(resource: Resource) -> Document:
-    return both({"deployment_id": resource.id, **resource.document, "name": resource.name})
+    return in_both_vocabularies({"deployment_id": resource.id, **resource.document, "name": resource.name})
 
 
 def _wholly(field: str, path: str) -> Callable[[Document], list[Document]]:

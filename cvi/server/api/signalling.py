@@ -1,4 +1,4 @@
-"""`/c/{conversation_id}`: what a room's page asks of the server. The token, not an API key, opens it."""
+"""`/c/{conversation_id}`: the requests of a room's page. They need the room's token, not an API key."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class LeaveBody(Body):
 async def config(
     conversation_id: str, request: Request, services: ServicesDep, t: Token = None
 ) -> dict[str, Any]:
-    """A private room tells a stranger only that it is one."""
+    """Without its token, a private room answers only that it is private."""
     _limit(request, services)
     row = await _row(conversation_id, services)
     room = services.rooms.get(row.id)
@@ -110,7 +110,7 @@ async def offer(
 async def leave(
     conversation_id: str, body: LeaveBody, request: Request, services: ServicesDep, t: Token = None
 ) -> Response:
-    """Said by a page as it closes. The participant's id, which nobody can guess, is enough."""
+    """Sent by a page as it closes. The participant's id, which nobody can guess, is enough."""
     _limit(request, services)
     room = services.rooms.get(conversation_id)
     if room is not None:

@@ -8,8 +8,6 @@ document that comes over the wire reads nothing of the environment and reaches n
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,12 +16,12 @@ import yaml
 from pydantic import ValidationError
 
 from cvi.endpoints.outbound import OutboundPolicy
-from cvi.errors import CviError
+from cvi.files import replacing
 from cvi.persona.effects import foreign_keys
 from cvi.persona.findings import examine
 from cvi.persona.schema import Persona
 from cvi.persona.section import Section, masked, references, section_of
-from cvi.server.contract import HttpProblem, ours
+from cvi.server.contract import HttpProblem, in_our_vocabulary
 
 NOT_STORED = frozenset(
     (
@@ -50,7 +48,7 @@ def known_part(document: Any, model: type[Section] = Persona, at: str = "") -> A
     if not isinstance(document, Mapping):
         return document
     foreign = foreign_keys(at)
-    kept: dict[str, Any] = {}
+    known: dict[str, Any] = {}
     for key, value in document.items():
         name = model.other_spellings.get(str(key), str(key))
         if value is None or (name not in model.model_fields and key not in foreign):
@@ -58,10 +56,10 @@ def known_part(document: Any, model: type[Section] = Persona, at: str = "") -> A
         part = section_of(model.model_fields[name].annotation) if name in model.model_fields else None
         inner = f"{at}.{name}".lstrip(".")
         if part is not None and isinstance(value, list):
-            kept[key] = [known_part(item, part, inner) for item in value]
+            known[key] = [known_part(item, part, inner) for item in value]
         else:
-            kept[key] = known_part(value, part, inner) if part is not None else value
-    return kept
+            known[key] = known_part(value, part, inner) if part is not None else value
+    return known
 
 
 def spelling(path: tuple[str, ...], parent: dict[str, Any], key: str) -> str:
@@ -77,9 +75,14 @@ def spelling(path: tuple[str, ...], parent: dict[str, Any], key: str) -> str:
     return next((each for each in same if each in parent), key)
 
 
+def without_bookkeeping(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document in our vocabulary, without what the server itself says of a persona."""
+    return {key: value for key, value in in_our_vocabulary(document).items() if key not in NOT_STORED}
+
+
 def accepted(body: Mapping[str, Any]) -> dict[str, Any]:
     """A client's document as it can be written. Raises `HttpProblem` with what is wrong in it."""
-    document = known_part({key: value for key, value in ours(body).items() if key not in NOT_STORED})
+    document = known_part(without_bookkeeping(body))
     if document.get("pipeline_mode") == "speech-to-speech":
         raise HttpProblem(501, "Speech-to-speech personas are not part of this version of cvi.", "message")
     check(document)
@@ -123,32 +126,17 @@ def write_persona(path: Path, document: Mapping[str, Any], *, new: bool) -> None
     Raises FileExistsError when `new` and there is one, `HttpProblem` for a document that no file can hold,
     `CviError` when it cannot be written.
     """
+    if new and path.exists():
+        raise FileExistsError(path)
     head = "# Written by the server; check it with: cvi persona check FILE\n"
     text = head + yaml.dump(dict(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, made = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        part = Path(made)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            persona, findings = examine(part)
-            if persona is None:
-                faults = [f for f in findings if f.severity == "error"]
-                raise HttpProblem(400, f"{faults[0].message}. {faults[0].remedy}".strip())
-            part.chmod(0o600 if _has_secrets(document) else 0o644)
-            if new:
-                os.link(part, path)
-            else:
-                part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except FileExistsError:
-        raise
-    except OSError as error:
-        raise CviError(f"{path} cannot be written: {error.strerror}.", "Free some space.") from error
+    mode = 0o600 if _has_secrets(document) else 0o644
+    with replacing(path, mode=mode, remedy="Free some space.") as part:
+        part.write_text(text, encoding="utf-8")
+        persona, findings = examine(part)
+        if persona is None:
+            faults = [finding for finding in findings if finding.severity == "error"]
+            raise HttpProblem(400, f"{faults[0].message}. {faults[0].remedy}".strip())
 
 
 def _has_secrets(document: Mapping[str, Any]) -> bool:

@@ -18,15 +18,21 @@ from cvi.paths import personas_dir
 from cvi.persona.effects import NotInEffect, not_in_effect
 from cvi.persona.loading import file_name, list_personas
 from cvi.persona.yaml_document import DocumentFault, parse
-from cvi.server.catalog.persona_document import NOT_STORED, accepted, check_references, shown, write_persona
+from cvi.server.catalog.persona_document import (
+    accepted,
+    check_references,
+    shown,
+    without_bookkeeping,
+    write_persona,
+)
 from cvi.server.catalog.replica_store import ReplicaStore
 from cvi.server.catalog.well_known_ids import PERSONAS
-from cvi.server.contract import HttpProblem, both, invalid, iso, ours
+from cvi.server.contract import HttpProblem, in_both_vocabularies, in_our_vocabulary, invalid, iso
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPersona:
-    """A persona at rest. `document` is what its file says, in our vocabulary; `path` None is a seed."""
+    """A persona's file. `document` is what it says, in our vocabulary; `path` None: it has no file."""
 
     id: str
     name: str
@@ -43,7 +49,7 @@ def persona_id(name: str) -> str:
 
 
 class PersonaStore:
-    """Reads files when they change, and writes those of the user. Blocks on the disk: call it on a thread."""
+    """Reads the files when they change and writes the user's own. Blocks on the disk: call it on a thread."""
 
     def __init__(self, replicas: ReplicaStore, *, small_model: bool = False) -> None:
         """`small_model`: the server's profile has a very small language model."""
@@ -79,9 +85,9 @@ class PersonaStore:
 
     def create(self, body: Mapping[str, Any]) -> StoredPersona:
         """Write a new persona's file. Raises `HttpProblem`."""
-        said = ours(body)
-        said["persona_name"] = said.get("persona_name") or "Persona"
-        document = self._with_replica(accepted(said))
+        given = in_our_vocabulary(body)
+        given["persona_name"] = given.get("persona_name") or "Persona"
+        document = self._with_replica(accepted(given))
         check_references(document, {})
         try:
             stem = file_name(str(document["persona_name"]))[:60].strip("_")
@@ -120,7 +126,7 @@ class PersonaStore:
         replica = self._replicas.find(str(document.get("default_replica_id", "")))
         if replica is not None:
             document["default_replica_id"] = replica.id
-        return both(
+        return in_both_vocabularies(
             {
                 "persona_id": item.id,
                 **shown(document),
@@ -162,7 +168,7 @@ class PersonaStore:
             return None
         item = None
         if isinstance(root.value, dict):
-            document = {key: value for key, value in ours(root.value).items() if key not in NOT_STORED}
+            document = without_bookkeeping(root.value)
             made = known[1].created_at if known and known[1] else min(status.st_mtime, status.st_ctime)
             item = StoredPersona(persona_id(name), name, path, shipped, document, made, status.st_mtime)
         self._read[path] = (mark, item)

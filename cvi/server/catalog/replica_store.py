@@ -17,15 +17,15 @@ from cvi.face.replica import CARD, list_replicas
 from cvi.files import write_bytes
 from cvi.paths import home, replicas_dir
 from cvi.server.catalog.well_known_ids import REPLICAS
-from cvi.server.contract import HttpProblem, both, invalid, iso
+from cvi.server.contract import HttpProblem, in_both_vocabularies, invalid, iso
 
 TRASH = ".deleted"
-"""Where a replica goes that is deleted without `hard`: a folder inside that of the replicas."""
+"""The folder, inside that of the replicas, for replicas that are deleted without `hard`."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredReplica:
-    """A replica at rest. `card` is what its `replica.yaml` says, hashes unchecked."""
+    """A replica's folder. `card` is what its `replica.yaml` says, hashes unchecked."""
 
     id: str
     name: str
@@ -41,9 +41,9 @@ class StoredReplica:
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits that change with any of its files, and that nobody guesses who has not got them."""
-        said = json.dumps([self.name, self.card.get("files")], sort_keys=True, default=str)
-        return hashlib.sha256(said.encode()).hexdigest()[:16]
+        """16 hex digits that change with any of its files and cannot be guessed without them."""
+        identity = json.dumps([self.name, self.card.get("files")], sort_keys=True, default=str)
+        return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
     @property
     def title(self) -> str:
@@ -87,7 +87,7 @@ class ReplicaStore:
         return found
 
     def taken(self) -> set[str]:
-        """The names that a new replica cannot have: of those here, put aside, or in the making."""
+        """The names that a new replica cannot have: those of existing, deleted and unfinished ones."""
         roots = (replicas_dir(), replicas_dir() / TRASH, home() / "training")
         folders = [folder for root in roots if root.is_dir() for folder in root.iterdir()]
         return {*list_replicas(), *(folder.name for folder in folders)}
@@ -102,7 +102,7 @@ class ReplicaStore:
             self._read.pop(item.folder, None)
 
     def delete(self, item: StoredReplica, hard: bool) -> None:
-        """Put it aside, or erase it. Raises `HttpProblem` for one that ships."""
+        """Move it to `TRASH`, or erase it. Raises `HttpProblem` for one that ships."""
         _own(item)
         with self._lock:
             if hard:
@@ -115,7 +115,7 @@ class ReplicaStore:
 
     def show(self, item: StoredReplica) -> dict[str, Any]:
         """The replica as the API answers it, in both vocabularies."""
-        return both(
+        return in_both_vocabularies(
             {
                 "replica_id": item.id,
                 "replica_name": item.title,

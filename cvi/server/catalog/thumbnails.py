@@ -1,4 +1,4 @@
-"""A small picture of each replica, drawn once by a process of its own and kept.
+"""A small picture of each replica, drawn once, by a process of its own.
 
 `python -m cvi.server.catalog.thumbnails FOLDER FILE` draws the picture of the replica in FOLDER.
 """

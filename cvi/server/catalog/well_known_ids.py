@@ -1,7 +1,7 @@
-"""Ids that published clients and examples have written into their code, and what they get here.
+"""Ids that published clients and examples use, and what they stand for here.
 
-`pipecat0` and the default PAL of LiveKit's plugin stand for personas that only lend their face and
-voice: what is said comes from the client. The others are examples of the contract's documentation.
+`pipecat0` and the default PAL of LiveKit's plugin stand for personas that only speak what the client sends.
+The others are examples of the contract's documentation.
 """
 
 from __future__ import annotations

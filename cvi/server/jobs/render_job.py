@@ -21,7 +21,7 @@ from cvi.endpoints.outbound import OutboundClient
 from cvi.errors import CviError
 from cvi.paths import home
 from cvi.rendering.request import FilmRequest
-from cvi.server.contract import both, iso
+from cvi.server.contract import in_both_vocabularies, iso
 from cvi.server.jobs.child import ChildLostError, run_child
 from cvi.server.jobs.queue import JobHandler, JobQueue, JobRun
 from cvi.server.jobs.received_files import is_media
@@ -116,7 +116,7 @@ def show_film(job: Job, url: str) -> dict[str, Any]:
     order = FilmOrder.model_validate(job.payload)
     ready = job.state == "succeeded"
     page = f"{url}/v2/videos/{job.id}/film"
-    return both(
+    return in_both_vocabularies(
         {
             "video_id": job.id,
             "video_name": job.name,

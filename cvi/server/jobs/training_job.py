@@ -16,7 +16,7 @@ from cvi.errors import CviError
 from cvi.files import write_text
 from cvi.paths import home
 from cvi.server.catalog.replica_store import ReplicaStore, StoredReplica, replica_id
-from cvi.server.contract import both
+from cvi.server.contract import in_both_vocabularies
 from cvi.server.jobs.child import ChildLostError, ChildTimeoutError, run_child
 from cvi.server.jobs.queue import JobHandler, JobRun, RetryPolicy, TryAgainError
 from cvi.server.jobs.received_files import (
@@ -117,7 +117,7 @@ class TrainingJob(JobHandler):
         else:
             answer |= {"status": "error", "error_message": job.result}
         url = TrainingOrder.model_validate(job.payload).callback_url
-        queue_webhook(connection, job.id, url, "replica", both(answer), self._wall())
+        queue_webhook(connection, job.id, url, "replica", in_both_vocabularies(answer), self._wall())
 
     async def clean_up(self, job: Job) -> None:
         """Remove the footage and the work, however it ended."""

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from cvi.errors import MissingError
 from cvi.server.catalog.replica_store import ReplicaStore, replica_id
-from cvi.server.contract import HttpProblem, both, iso
+from cvi.server.contract import HttpProblem, in_both_vocabularies, iso
 from cvi.server.jobs.queue import JobQueue
 from cvi.server.jobs.received_files import UPLOAD_SCHEME, Uploads, keep_film, make_footage_folder
 from cvi.server.store import jobs
@@ -167,7 +167,7 @@ class TrainingOrders:
 
 def show_training(job: Job) -> dict[str, Any]:
     """A replica in the making as the API answers it."""
-    return both(
+    return in_both_vocabularies(
         {
             "replica_id": job.id,
             "replica_name": job.name,

@@ -1,4 +1,4 @@
-"""Whether this machine can carry one more conversation, from what the running ones take.
+"""Admission control: whether this machine can carry one more conversation, from what the running ones use.
 
 Memory is counted hard: a machine that swaps stops every conversation at once. Processors are counted by
 what the conversations' own processes use, so that a moment's load of something else refuses nobody.
@@ -27,7 +27,7 @@ class _Seen:
 
 
 class AdmissionControl:
-    """Measures the workers now and then. `look` is called while conversations run; `refusal` before one."""
+    """Measures workers. `look` is called every few seconds, `refusal` before a conversation is opened."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What is told of a conversation: its events as stored, and the webhooks that carry them.
+"""The event store: what happened in a conversation, as stored and as sent by webhooks.
 
 An event and its webhook are written in one transaction: neither is there without the other.
 """
@@ -15,7 +15,7 @@ from cvi.conversation.events import ConversationStarted, Event, ReplyGiven
 from cvi.conversation.journal import JOURNAL_NAME, read_journal
 from cvi.conversation.transcript import TranscriptEntry, transcript
 from cvi.errors import CviError
-from cvi.server.contract import both, iso
+from cvi.server.contract import in_both_vocabularies, iso
 from cvi.server.jobs.recording_upload import queue_upload
 from cvi.server.jobs.webhook_delivery import queue_webhook
 from cvi.server.store import conversations
@@ -36,14 +36,14 @@ def add_event(
     `webhook_properties`: what the webhook says, where the contract lets it differ from the stored event.
     """
     conversations.add_event(connection, row.id, event_type, now, properties)
-    said = webhook_properties if webhook_properties is not None else properties
+    sent = webhook_properties if webhook_properties is not None else properties
     body = {
         "conversation_id": row.id,
         "event_type": event_type,
         "message_type": event_type.partition(".")[0],
         "timestamp": iso(now),
         "webhook_url": row.callback_url,
-        "properties": both({"replica_id": row.replica_id, **said}),
+        "properties": in_both_vocabularies({"replica_id": row.replica_id, **sent}),
     }
     queue_webhook(connection, row.id, row.callback_url, event_type, body, now)
 
@@ -59,7 +59,7 @@ def add_ending(
 ) -> bool:
     """Shutdown, transcript, recording, in this order. False when it had ended before.
 
-    A recording that belongs in a bucket is told of when it is there (`cvi.server.jobs.recording_upload`).
+    A recording that belongs in a bucket is announced once it is there (`cvi.server.jobs.recording_upload`).
     """
     if not conversations.end_conversation(connection, row.id, reason, now):
         return False
@@ -97,7 +97,7 @@ def transcript_lines(events: Iterable[Event]) -> list[dict[str, Any]]:
     given = {event.reply: event.utterance for event in events if isinstance(event, ReplyGiven)}
 
     def shown(line: TranscriptEntry) -> dict[str, Any]:
-        said = {
+        entry = {
             "role": line.role,
             "content": line.text,
             "timestamp": round(began + line.start_s, 3),
@@ -106,8 +106,8 @@ def transcript_lines(events: Iterable[Event]) -> list[dict[str, Any]]:
         }
         if line.role == "assistant":
             own = inference_id(conversation_id, "reply", line.number)
-            said["inference_id"] = given.get(line.number) or own
-        return said
+            entry["inference_id"] = given.get(line.number) or own
+        return entry
 
     return [shown(line) for line in transcript(events)]
 

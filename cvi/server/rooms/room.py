@@ -39,9 +39,9 @@ from cvi.server.worker.messages import (
 
 STARTUP_FAILED = "exception_encountered_during_conversation_startup"
 OFFER_WITHIN_S = 14.0
-"""Pages give up after 15 s."""
+"""A page gives up after 15 s."""
 OVERTIME_S = 20.0
-"""How long a worker may go on after the conversation's own limit, before it is ended from here."""
+"""How long a worker may run beyond the conversation's own limit before the server ends it."""
 END_WITHIN_S = 15.0
 ACCEPT_WITHIN_S = 5.0
 LOG_NAME = "worker.log"
@@ -62,7 +62,7 @@ class JoinAnswer:
 
 @dataclass(slots=True)
 class RoomOutcome:
-    """How a room ended: the worker's own account, as far as it gave one."""
+    """How a room ended, as far as its worker reported it."""
 
     reason: str
     crashed: bool = False
@@ -71,9 +71,9 @@ class RoomOutcome:
 
 
 class Room:
-    """Lives from the start of its worker to its end; `run` is that life.
+    """One conversation's room; `run` returns when its worker has ended.
 
-    `on_message` is called with what the worker tells of the conversation, in order.
+    `on_message` is called with the worker's messages about the conversation, in order.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Room:
         return self._process.pid if self._process.running else None
 
     async def run(self) -> RoomOutcome:
-        """Start the worker and see it to its end, whatever end that is."""
+        """Start the worker and wait for its end; returns how the room ended, after a crash too."""
         try:
             await self._process.start()
         except OSError as error:
@@ -134,7 +134,7 @@ class Room:
         return self._close(self._outcome or self._died(status))
 
     def _died(self, status: int) -> RoomOutcome:
-        """It is gone and never said why."""
+        """The outcome of a worker that ended without a word."""
         if self.state == "starting":
             return RoomOutcome(STARTUP_FAILED, crashed=True)
         if self._asked is not None:
@@ -153,7 +153,7 @@ class Room:
         return outcome
 
     async def _watch(self) -> None:
-        """The limits that hold even when the worker does not keep them."""
+        """Enforce the limits that the worker itself should keep."""
         try:
             async with asyncio.timeout(self._ready_within_s):
                 await self._ready.wait()
@@ -165,7 +165,7 @@ class Room:
         await self.end("max_call_duration")
 
     async def end(self, reason: str) -> None:
-        """Ask it to end, wait until it has, and make it when it does not."""
+        """Ask the worker to end and wait until it has; kill it when it does not."""
         await self._begun.wait()
         if self._asked is None:
             self._asked = reason
@@ -179,14 +179,14 @@ class Room:
         self._process.kill()
 
     def hurry(self) -> None:
-        """Kill it if it was asked to end already; else let it be asked first."""
+        """Kill the worker if it was asked to end before."""
         if self._asked is not None:
             self.kill()
 
     async def offer(
         self, sdp: str, name: str, participant_id: str | None, restart: bool = False
     ) -> JoinAnswer:
-        """Let somebody in, or in again; with `restart`, only find their connection another way.
+        """Let a participant join, or rejoin; with `restart`, do an ICE restart of their connection.
 
         Raises `HttpProblem`.
         """
@@ -235,11 +235,11 @@ class Room:
             raise _no_answer()
 
     def knows(self, participant_id: str | None) -> bool:
-        """Whether it is somebody who was let in before."""
+        """Whether this participant has joined before."""
         return participant_id in self._known
 
     def leave(self, participant_id: str) -> None:
-        """Let a participant out; nothing happens when they are not in."""
+        """A participant leaves; nothing happens for an unknown one."""
         if participant_id in self._known:
             self._process.send(Leave(participant_id=participant_id))
 
@@ -312,7 +312,7 @@ class Room:
 
 
 def ended() -> HttpProblem:
-    """What is answered to somebody who comes after the end."""
+    """The answer to a request that comes after the end."""
     return HttpProblem(410, "This conversation has ended.", "message")
 
 

@@ -1,4 +1,4 @@
-"""All live rooms: opened within what the machine carries, watched, ended, accounted for."""
+"""All live rooms: opened as far as the machine can carry them, watched, ended, and their end stored."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FULL = "User has reached maximum concurrent conversations"
 MEASURE_EVERY_S = 2.0
 STORED_EVENTS = ("application.", "conversation.objective.", "conversation.guardrail.")
-"""Live events that are part of the conversation's account, by the beginning of their names."""
+"""Live events that are stored and sent by webhooks, by the beginning of their names."""
 RESTARTED = "internal error occurred at step server"
 
 log = logging.getLogger("cvi.server.rooms")
@@ -53,7 +53,10 @@ class RoomOrder:
 
 
 class Rooms:
-    """Invariant: a conversation is active in the database exactly while its room is here or being made."""
+    """The live rooms of one server.
+
+    Invariant: a conversation is active in the database exactly while its room is here or being made.
+    """
 
     def __init__(
         self,
@@ -84,7 +87,7 @@ class Rooms:
         self.draining = False
 
     async def start(self) -> None:
-        """Close the accounts of rooms that an earlier server left open, then begin to measure."""
+        """Store the end of conversations that an earlier server left open, then begin to measure."""
         rows, _ = await self._database.read(
             lambda connection: conversations.list_conversations(connection, "active", -1, 0)
         )
@@ -122,7 +125,7 @@ class Rooms:
         self._reserved += 1
 
     def release(self) -> None:
-        """Give a reserved place back unused."""
+        """Give back a reserved place that was not used."""
         self._reserved -= 1
 
     async def open(self, order: RoomOrder) -> None:
@@ -217,7 +220,7 @@ class Rooms:
         task.add_done_callback(self._storing.discard)
 
     async def end(self, conversation_id: str, reason: str) -> None:
-        """End a room and wait until its end is told. Nothing happens when there is no such room."""
+        """End a room and wait until its end is stored. Nothing happens when there is no such room."""
         room, life = self._rooms.get(conversation_id), self._life_tasks.get(conversation_id)
         if room is not None:
             await room.end(reason)
@@ -239,14 +242,14 @@ class Rooms:
             await asyncio.wait(list(self._life_tasks.values()))
 
     def hurry(self) -> None:
-        """Cut a drain short: no conversation is waited for any more."""
+        """Cut a drain short: end conversations now; a second call kills their workers."""
         self._hurry.set()
         if self.draining:
             for room in self._rooms.values():
                 room.hurry()
 
     async def stop(self) -> None:
-        """Drained or not, nothing of a conversation is left behind."""
+        """Kill what still runs and wait until every end is stored."""
         if self._measuring is not None:
             self._measuring.cancel()
         for room in self._rooms.values():

@@ -1,6 +1,6 @@
-"""What the participant's side is told: the Interactions Protocol, read from the journal.
+"""The Interactions Protocol from the persona to the client, made from the journal's events.
 
-Shapes and names are those of the contract's section 9.2. Whatever the persona says is told twice, with
+Shapes and names are those of the contract's section 9.2. Whatever the persona says is sent twice, with
 role `pal` and with role `replica`: older clients count one, newer ones the other.
 """
 
@@ -16,7 +16,7 @@ from cvi.conversation import events
 from cvi.conversation.events import Event
 
 ROLES = ("pal", "replica")
-Told = dict[str, Any]
+ProtocolMessage = dict[str, Any]
 _IDS = uuid.UUID("6d1f0b0a-7c0e-5f64-9a51-0e6a3c2f9d11")
 
 
@@ -53,11 +53,11 @@ class Interactions:
         self._partials = 0
         self._replies: dict[int, _Reply] = {}
 
-    def read(self, event: Event) -> list[Told]:
+    def read(self, event: Event) -> list[ProtocolMessage]:
         """The messages one journal event makes, often none."""
         return list(self._messages(event))
 
-    def _messages(self, event: Event) -> Iterator[Told]:
+    def _messages(self, event: Event) -> Iterator[ProtocolMessage]:
         match event:
             case events.UserStartedSpeaking():
                 yield from self._user_started(event)
@@ -87,7 +87,7 @@ class Interactions:
             case events.ReplyInterrupted():
                 yield from self._interrupted(event)
 
-    def system(self, name: str, **properties: Any) -> Told:
+    def system(self, name: str, **properties: Any) -> ProtocolMessage:
         """`system.<name>`: that the replica joined, is present, that the room is closed."""
         return self._message("system", f"system.{name}", properties)
 
@@ -97,87 +97,87 @@ class Interactions:
 
     # -- the participant --------------------------------------------------------------------------
 
-    def _user_started(self, event: events.UserStartedSpeaking) -> Iterator[Told]:
+    def _user_started(self, event: events.UserStartedSpeaking) -> Iterator[ProtocolMessage]:
         self._turn = event.turn
         self._partials = 0
-        told = {"turn_idx": self._turn, "inference_id": self.inference_id("turn", self._turn)}
-        yield self._told("conversation.user.started_speaking", {}, **told)
-        yield self._told("conversation.started_speaking", {"role": "user"}, **told)
+        about = {"turn_idx": self._turn, "inference_id": self.inference_id("turn", self._turn)}
+        yield self._conversation("conversation.user.started_speaking", {}, **about)
+        yield self._conversation("conversation.started_speaking", {"role": "user"}, **about)
 
-    def _user_stopped(self, duration_s: float, **told: Any) -> Iterator[Told]:
+    def _user_stopped(self, duration_s: float, **about: Any) -> Iterator[ProtocolMessage]:
         duration = {"duration": round(max(duration_s, 0.0), 3)}
-        yield self._told("conversation.user.stopped_speaking", duration, **told)
+        yield self._conversation("conversation.user.stopped_speaking", duration, **about)
         whole = {"role": "user", **duration, "interrupted": False}
-        yield self._told("conversation.stopped_speaking", whole, **told)
+        yield self._conversation("conversation.stopped_speaking", whole, **about)
 
-    def _partial(self, event: events.TranscriptPartial) -> Iterator[Told]:
+    def _partial(self, event: events.TranscriptPartial) -> Iterator[ProtocolMessage]:
         inference_id = self.inference_id("turn", event.turn)
         yield self._user_streaming(event.text, False, turn_idx=event.turn, inference_id=inference_id)
 
-    def _user_streaming(self, text: str, final: bool, **told: Any) -> Told:
+    def _user_streaming(self, text: str, final: bool, **about: Any) -> ProtocolMessage:
         properties = {"role": "user", "speech": text, "content_index": self._partials, "final": final}
         self._partials += 1
-        return self._told("conversation.utterance.streaming", properties, **told)
+        return self._conversation("conversation.utterance.streaming", properties, **about)
 
-    def _committed(self, event: events.TurnCommitted) -> Iterator[Told]:
+    def _committed(self, event: events.TurnCommitted) -> Iterator[ProtocolMessage]:
         turn, text = event.turn, event.text
         stopped = {"turn_idx": turn, "inference_id": self.inference_id("turn", turn)}
         yield from self._user_stopped(event.speech_end_s - event.speech_start_s, **stopped)
-        said = {"turn_idx": turn, "inference_id": self.inference_id("reply", event.reply)}
-        yield self._user_streaming(text, True, **said)
-        yield self._told("conversation.utterance", {"role": "user", "speech": text}, **said)
+        about = {"turn_idx": turn, "inference_id": self.inference_id("reply", event.reply)}
+        yield self._user_streaming(text, True, **about)
+        yield self._conversation("conversation.utterance", {"role": "user", "speech": text}, **about)
 
-    def _typed(self, event: events.TurnTyped) -> Iterator[Told]:
+    def _typed(self, event: events.TurnTyped) -> Iterator[ProtocolMessage]:
         self._turn = event.turn
         # What was typed is answered by a reply of the same inference.
         self._replies[event.reply] = _Reply(self._turn)
-        told = {"turn_idx": self._turn, "inference_id": self.inference_id("reply", event.reply)}
-        yield self._told("conversation.utterance", {"role": "user", "speech": event.text}, **told)
+        about = {"turn_idx": self._turn, "inference_id": self.inference_id("reply", event.reply)}
+        yield self._conversation("conversation.utterance", {"role": "user", "speech": event.text}, **about)
 
-    def _no_turn(self, event: events.TurnEmpty | events.Backchannel) -> Iterator[Told]:
-        """A voice that was no bid for the floor, or said no word."""
-        told = {"turn_idx": event.turn, "inference_id": self.inference_id("turn", event.turn)}
-        yield from self._user_stopped(event.voice_s, **told)
+    def _no_turn(self, event: events.TurnEmpty | events.Backchannel) -> Iterator[ProtocolMessage]:
+        """A voice that was no bid for the floor, or held no word."""
+        about = {"turn_idx": event.turn, "inference_id": self.inference_id("turn", event.turn)}
+        yield from self._user_stopped(event.voice_s, **about)
 
     # -- the persona ------------------------------------------------------------------------------
 
     def _reply(self, number: int) -> _Reply:
         return self._replies.setdefault(number, _Reply(self._turn))
 
-    def _written(self, event: events.ReplyWritten) -> Iterator[Told]:
+    def _written(self, event: events.ReplyWritten) -> Iterator[ProtocolMessage]:
         reply = self._reply(event.reply)
         reply.intended = event.text
         if reply.began_s is not None:
             yield from self._utterance(event.reply)
 
-    def _began(self, event: events.ReplyFirstAudio) -> Iterator[Told]:
+    def _began(self, event: events.ReplyFirstAudio) -> Iterator[ProtocolMessage]:
         reply = self._reply(event.reply)
         reply.began_s = event.at_s
         yield self._of(event.reply, "conversation.replica.started_speaking", {})
         yield from self._both(event.reply, "conversation.started_speaking", {})
         yield from self._utterance(event.reply)
 
-    def _utterance(self, number: int) -> Iterator[Told]:
+    def _utterance(self, number: int) -> Iterator[ProtocolMessage]:
         """The full text, once: when it is known and its speech has begun."""
         reply = self._reply(number)
         if not reply.uttered and reply.intended:
             reply.uttered = True
             yield from self._both(number, "conversation.utterance", {"speech": reply.intended})
 
-    def _streaming(self, number: int, text: str, *, final: bool, **more: Any) -> Iterator[Told]:
+    def _streaming(self, number: int, text: str, *, final: bool, **more: Any) -> Iterator[ProtocolMessage]:
         reply = self._reply(number)
         properties = {"speech": text, "content_index": reply.parts, "final": final, **more}
         reply.parts += 1
         yield from self._both(number, "conversation.utterance.streaming", properties)
 
-    def _interrupted(self, event: events.ReplyInterrupted) -> Iterator[Told]:
+    def _interrupted(self, event: events.ReplyInterrupted) -> Iterator[ProtocolMessage]:
         if event.audible or event.heard:
             end_s = event.t if event.silent_s is None else event.silent_s
             yield from self._over(event.reply, event.heard, end_s, interrupted=True)
         else:
             self._replies.pop(event.reply, None)
 
-    def _over(self, number: int, heard: str, end_s: float, *, interrupted: bool) -> Iterator[Told]:
+    def _over(self, number: int, heard: str, end_s: float, *, interrupted: bool) -> Iterator[ProtocolMessage]:
         reply = self._reply(number)
         reply.intended = reply.intended or heard
         yield from self._utterance(number)
@@ -194,20 +194,20 @@ class Interactions:
 
     # -- envelopes --------------------------------------------------------------------------------
 
-    def _of(self, number: int, name: str, properties: dict[str, Any]) -> Told:
+    def _of(self, number: int, name: str, properties: dict[str, Any]) -> ProtocolMessage:
         """A message that belongs to a reply."""
         reply = self._reply(number)
         inference_id = reply.given or self.inference_id("reply", number)
-        return self._told(name, properties, turn_idx=reply.turn, inference_id=inference_id)
+        return self._conversation(name, properties, turn_idx=reply.turn, inference_id=inference_id)
 
-    def _both(self, number: int, name: str, properties: dict[str, Any]) -> Iterator[Told]:
+    def _both(self, number: int, name: str, properties: dict[str, Any]) -> Iterator[ProtocolMessage]:
         for role in ROLES:
             yield self._of(number, name, {"role": role, **properties})
 
-    def _told(self, name: str, properties: dict[str, Any], **told: Any) -> Told:
-        return self._message("conversation", name, properties, **told)
+    def _conversation(self, name: str, properties: dict[str, Any], **about: Any) -> ProtocolMessage:
+        return self._message("conversation", name, properties, **about)
 
-    def _message(self, kind: str, name: str, properties: dict[str, Any], **told: Any) -> Told:
+    def _message(self, kind: str, name: str, properties: dict[str, Any], **about: Any) -> ProtocolMessage:
         self._seq += 1
         return {
             "message_type": kind,
@@ -215,6 +215,6 @@ class Interactions:
             "conversation_id": self._conversation_id,
             "seq": self._seq,
             "timestamp": round(self._now(), 3),
-            **told,
+            **about,
             "properties": properties,
         }

@@ -161,7 +161,7 @@ class LiveEvent(_Part):
     event: ProtocolEvent
 
 
-class TranscriptEntry(_Part):
+class TranscriptLine(_Part):
     """What one side said, times in seconds; `inference_id` is that of the persona's live events."""
 
     role: str
@@ -177,7 +177,7 @@ class Stopped(_Part):
 
     type: Literal["stopped"] = "stopped"
     reason: str
-    transcript: list[TranscriptEntry] = Field(default_factory=list)
+    transcript: list[TranscriptLine] = Field(default_factory=list)
     recording: Path | None = None
     facts: dict[str, Any] = Field(default_factory=dict)
     """Figures about the playout and the recording."""

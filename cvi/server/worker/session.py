@@ -1,6 +1,6 @@
 """One conversation as its process holds it: engines, the participant's connection, limits, events.
 
-Engines are warm before anybody joins; the conversation begins when somebody does.
+The engines are loaded before the participant joins; the conversation begins when they do.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from cvi.conversation.events import Event
 from cvi.conversation.journal import JOURNAL_NAME, Journal
 from cvi.errors import CviError, UsageError
 from cvi.server.rooms.event_store import read_events, transcript_lines
-from cvi.server.worker.casting import Engines, build_engines
 from cvi.server.worker.commands import Command, CommandHandler, read_command, unsupported
 from cvi.server.worker.interactions import Interactions
 from cvi.server.worker.messages import (
@@ -39,8 +38,9 @@ from cvi.server.worker.messages import (
     ServerMessage,
     StartSession,
     Stopped,
-    TranscriptEntry,
+    TranscriptLine,
 )
+from cvi.server.worker.session_engines import SessionEngines, build_engines
 from cvi.transport.webrtc.peer import IceServer
 from cvi.transport.webrtc.presence import Presence
 from cvi.transport.webrtc.transport import WebRtcTransport
@@ -53,31 +53,34 @@ log = logging.getLogger("cvi.server.worker.session")
 
 
 class Session:
-    """Event loop only. `send` gives a message to the server; `handle` takes its messages."""
+    """One conversation from its start message to its last one. Event loop only.
 
-    def __init__(self, spec: StartSession, send: Send) -> None:
-        self._spec = spec
+    `send` gives a message to the server; `handle` takes the server's messages.
+    """
+
+    def __init__(self, start: StartSession, send: Send) -> None:
+        self._start = start
         self._send = send
         self._loop = asyncio.get_running_loop()
         self._clock = Clock()
-        self._interactions = Interactions(spec.conversation_id)
-        video = spec.video
+        self._interactions = Interactions(start.conversation_id)
+        video = start.video
         self._transport = WebRtcTransport(
             clock=self._clock,
             events=self,
             fps=video.fps,
             width=video.width,
             height=video.height,
-            audio_only=spec.audio_only or spec.chat,
+            audio_only=start.audio_only or start.chat,
             ice_servers=[
                 IceServer((s.urls,) if isinstance(s.urls, str) else tuple(s.urls), s.username, s.credential)
-                for s in spec.ice_servers
+                for s in start.ice_servers
             ],
-            recording=spec.recording,
+            recording=start.recording,
             stereo=True,
         )
         self._journal: Journal | None = None
-        self._engines: Engines | None = None
+        self._engines: SessionEngines | None = None
         self._conversation: Conversation | None = None
         self._commands: CommandHandler | None = None
         self._waiting: list[tuple[Command, str | None]] = []
@@ -101,11 +104,11 @@ class Session:
                 reason = self._reason
         finally:
             await self._close()
-        lines = transcript_lines(read_events(self._spec.journal_folder))
+        lines = transcript_lines(read_events(self._start.journal_folder))
         self._send(
             Stopped(
                 reason=reason,
-                transcript=[TranscriptEntry.model_validate(line) for line in lines],
+                transcript=[TranscriptLine.model_validate(line) for line in lines],
                 recording=self._recording(),
                 facts=self._facts(),
             )
@@ -132,17 +135,17 @@ class Session:
                 task.cancel()
 
     async def _prepare(self) -> None:
-        self._journal = Journal(self._spec.journal_folder / JOURNAL_NAME, self._clock)
+        self._journal = Journal(self._start.journal_folder / JOURNAL_NAME, self._clock)
         self._journal.subscribe(self._on_journal)
         await self._transport.open()
-        self._engines = await build_engines(self._spec)
+        self._engines = await build_engines(self._start)
 
     async def _hold(self) -> str:
-        limits = self._spec.limits
+        limits = self._start.limits
         self._limit("max_call_duration", limits.max_call_duration_s)
         self._limit("participant_absent_timeout", limits.participant_absent_timeout_s)
         # What is typed may come without anybody's connection.
-        if not self._spec.chat and not await self._unless_ended(self._joined.wait()):
+        if not self._start.chat and not await self._unless_ended(self._joined.wait()):
             assert self._reason is not None
             return self._reason
         beating = asyncio.create_task(self._beat())
@@ -187,7 +190,7 @@ class Session:
             self._journal.close()
 
     def _recording(self) -> Path | None:
-        path = self._spec.recording
+        path = self._start.recording
         return path if path is not None and path.is_file() else None
 
     def _facts(self) -> dict[str, Any]:
@@ -225,10 +228,10 @@ class Session:
             self._unlimit("participant_left_timeout")
             self._joined.set()
             self._send(Joined(participant_id=participant_id))
-            self._transport.send(self._interactions.system("replica_joined", replica_id=self._spec.replica))
+            self._transport.send(self._interactions.system("replica_joined", replica_id=self._start.replica))
         elif what == "left":
             self._send(Left(participant_id=participant_id))
-            self._limit("participant_left_timeout", self._spec.limits.participant_left_timeout_s)
+            self._limit("participant_left_timeout", self._start.limits.participant_left_timeout_s)
 
     def message(self, participant_id: str, text: str) -> None:
         """An event of the participant's, over the data channel."""
@@ -283,13 +286,13 @@ class Session:
             command = read_command(event)
         except UsageError as error:
             return str(error)
-        if self._spec.chat:
+        if self._start.chat:
             self._unlimit("participant_absent_timeout")
         if self._commands is not None:
             return self._carry_out(command)
         if len(self._waiting) >= MAX_WAITING:
             return f"{MAX_WAITING} events wait for somebody to join."
-        refusal = unsupported(command, typed=self._spec.chat)
+        refusal = unsupported(command, typed=self._start.chat)
         if refusal is None:
             self._waiting.append((command, participant_id))
         return refusal

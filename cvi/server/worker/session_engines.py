@@ -1,4 +1,4 @@
-"""From a spec to warm engines, and from those to a conversation, spoken or typed."""
+"""From a start message to warm engines, and from those to a conversation, spoken or typed."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from cvi.transport.base import Transport
 
 
 @dataclass(slots=True)
-class Engines:
+class SessionEngines:
     """Warm engines of one conversation: an engine set if spoken, a language model if typed."""
 
-    spec: StartSession
+    start: StartSession
     persona: Persona
     settings: ConversationSettings
     engines: EngineSet | None
@@ -38,13 +38,13 @@ class Engines:
         settings = replace(
             self.settings,
             facts=replace(self.settings.facts, began=began),
-            max_duration_s=self.spec.limits.max_call_duration_s,
+            max_duration_s=self.start.limits.max_call_duration_s,
         )
         if self.llm is not None:
             return Conversation(settings, TextEngines(self.llm), None, transport, journal, clock)
         engines = self.engines
         assert engines is not None
-        render = engines.render if engines.face is not None else _nothing(self.spec)
+        render = engines.render if engines.face is not None else _black_picture(self.start)
         return Conversation(settings, engines.layers, render, transport, journal, clock)
 
     async def close(self) -> None:
@@ -55,44 +55,44 @@ class Engines:
             await self.llm.close()
 
 
-async def build_engines(spec: StartSession) -> Engines:
+async def build_engines(start: StartSession) -> SessionEngines:
     """Raises MissingError, UsageError, EngineError."""
-    persona = _persona(spec)
-    chosen = resolve(persona, replica=spec.replica, profile=spec.profile)
+    persona = _persona(start)
+    chosen = resolve(persona, replica=start.replica, profile=start.profile)
     settings = conversation_settings(
         chosen,
-        spec.conversation_id,
-        conversational_context=spec.conversational_context,
-        greeting=spec.custom_greeting,
+        start.conversation_id,
+        conversational_context=start.conversational_context,
+        greeting=start.custom_greeting,
     )
-    if spec.dynamic_greeting and spec.custom_greeting is None:
+    if start.dynamic_greeting and start.custom_greeting is None:
         settings = replace(settings, greeting="", opening=OPENING)
-    if spec.chat:
-        return Engines(spec, persona, settings, None, await build_llm(chosen))
+    if start.chat:
+        return SessionEngines(start, persona, settings, None, await build_llm(chosen))
     engines = await build_engine_set(
         chosen,
         settings,
-        width=spec.video.width,
-        height=spec.video.height,
-        fps=spec.video.fps,
-        background="greenscreen" if spec.greenscreen else "room",
-        with_face=not spec.audio_only,
+        width=start.video.width,
+        height=start.video.height,
+        fps=start.video.fps,
+        background="greenscreen" if start.greenscreen else "room",
+        with_face=not start.audio_only,
     )
-    return Engines(spec, persona, settings, engines, None)
+    return SessionEngines(start, persona, settings, engines, None)
 
 
-def _persona(spec: StartSession) -> Persona:
-    document = {**spec.persona, "language": spec.language} if spec.language else spec.persona
+def _persona(start: StartSession) -> Persona:
+    document = {**start.persona, "language": start.language} if start.language else start.persona
     try:
         return Persona.model_validate(document)
     except ValueError as error:
         raise UsageError(f"The persona cannot be used: {error}.") from error
 
 
-def _nothing(spec: StartSession) -> Render:
+def _black_picture(start: StartSession) -> Render:
     """A black picture, for a recording without a face."""
-    frame = np.full((spec.video.height * 3 // 2, spec.video.width), 128, np.uint8)
-    frame[: spec.video.height] = 16
+    frame = np.full((start.video.height * 3 // 2, start.video.width), 128, np.uint8)
+    frame[: start.video.height] = 16
 
     async def draw(controls: Controls) -> Frame:
         return frame
