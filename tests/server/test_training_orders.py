@@ -144,7 +144,7 @@ async def test_an_upload_serves_one_order_and_a_text_can_be_the_consent(client: 
     await until_ended(client, made)
     order = client.app.state.services.replicas.find(made["replica_id"]).card["order"]
     assert (order["name"], order["consent"], order["consent_by"]) == ("replica", None, "the person in the footage")
-    assert leftovers(home) == []
+    await until(lambda: leftovers(home) == [])
 
 
 async def test_uploads_must_be_films_within_the_limits(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
