@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+
+# Options that several of the commands have.
+Persona = Annotated[str, typer.Option(help="A persona's name or file.")]
+Replica = Annotated[
+    str | None, typer.Option(help="A replica's name or folder, instead of the persona's own.")
+]
+Profile = Annotated[str, typer.Option(help="auto, embedded, cpu or workstation.")]
+Size = Annotated[str, typer.Option(help="Of the picture: WIDTHxHEIGHT.")]
+Fps = Annotated[int, typer.Option(help="Frames per second: 24, 25, 30 or 40.")]
+Output = Annotated[Path | None, typer.Option("-o", "--output", help="The run's folder; else out/bench/...")]
+Json = Annotated[bool, typer.Option("--json", help="Print the whole record for machines.")]
 
 # Subcommand -> where its function is, in the order `--help` shows them.
 COMMANDS: dict[str, str] = {
@@ -55,3 +67,8 @@ app = typer.Typer(
 @app.callback()
 def bench() -> None:
     """Measure: latency as heard and seen, turn-taking, engines, long runs; report and compare."""
+
+
+def print_record(folder: Path) -> None:
+    """Print a run's record for machines, as it is in its folder."""
+    typer.echo((folder / "run.json").read_text(encoding="utf-8"), nl=False)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cvi.cli.bench import Json, Output, print_record
+
 if TYPE_CHECKING:
     from cvi.bench.ab import PeerSetup
     from cvi.bench.callers.blocks import CallerBlock
@@ -31,10 +33,8 @@ def ab(
     ready_s: Annotated[
         float, typer.Option(min=0, max=600, help="Seconds from connecting to the caller's first sound.")
     ] = 2.0,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The run's folder; else out/bench/<time>-ab.")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the whole record for machines.")] = False,
+    output: Output = None,
+    json: Json = False,
 ) -> None:
     """Measure other systems as `cvi bench latency` measures cvi: same callers, same probe.
 
@@ -45,7 +45,7 @@ def ab(
 
     from cvi.bench.ab import measure_peers
     from cvi.bench.report.page import report_line
-    from cvi.bench.run_store import RUN_NAME, RunRecorder
+    from cvi.bench.run_store import RunRecorder
     from cvi.bench.tables import print_latency_run
 
     setups = _setups(peers, out_hz)
@@ -60,7 +60,7 @@ def ab(
     folder = recorder.folder
     report = report_line(folder, run)
     if json:
-        typer.echo((folder / RUN_NAME).read_text(encoding="utf-8"), nl=False)
+        print_record(folder)
         return
     print_latency_run(run, Console(highlight=False))
     typer.echo(report)

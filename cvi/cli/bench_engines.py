@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from cvi.cli.bench_layers import Data, Json, Limit, Output, Persona, Profile, read
+from cvi.cli.bench import Output
+from cvi.cli.bench_layers import Data, Json, Limit, Persona, Profile, read
 
 Engine = Annotated[str | None, typer.Option(help="Another engine than the profile's.")]
 Model = Annotated[str | None, typer.Option(help="Another model: a path, or a name the engine knows.")]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from cvi.cli.bench import Fps, Json, Output, Persona, Profile, Replica, Size, print_record
+
+if TYPE_CHECKING:
+    from cvi.bench.latency import LatencyOptions
+
 
 def latency(
-    persona: Annotated[str, typer.Option(help="A persona's name or file.")] = "guide",
-    replica: Annotated[
-        str | None, typer.Option(help="A replica's name or folder, instead of the persona's own.")
-    ] = None,
-    profile: Annotated[str, typer.Option(help="auto, embedded, cpu or workstation.")] = "auto",
+    persona: Persona = "guide",
+    replica: Replica = None,
+    profile: Profile = "auto",
     transport: Annotated[
         list[str] | None,
         typer.Option(
@@ -37,13 +39,11 @@ def latency(
         bool,
         typer.Option("--smoke", help="10 turns against the cascade; fails when far off the recorded ratio."),
     ] = False,
-    size: Annotated[str, typer.Option(help="Of the picture: WIDTHxHEIGHT.")] = "1280x720",
-    fps: Annotated[int, typer.Option(help="Frames per second: 24, 25, 30 or 40.")] = 25,
+    size: Size = "1280x720",
+    fps: Fps = 25,
     film: Annotated[bool, typer.Option(help="Keep a film of every session.")] = True,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The run's folder; else out/bench/<time>-latency.")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the whole record for machines.")] = False,
+    output: Output = None,
+    json: Json = False,
 ) -> None:
     """Measure from the end of a caller's speech to the first sound and the first moving mouth.
 
@@ -51,11 +51,7 @@ def latency(
     down outside the program's own bookkeeping and measured; then the two are compared. Exit status 1 when
     they disagree.
     """
-    from rich.console import Console
-
-    from cvi.bench.latency import LatencyOptions, check_latency, judge_smoke, measure_latency, plan_latency
-    from cvi.bench.run_store import RUN_NAME
-    from cvi.bench.tables import print_latency_run
+    from cvi.bench.latency import LatencyOptions
     from cvi.cli.request import frame_rate, picture_size
 
     options = LatencyOptions(
@@ -73,6 +69,15 @@ def latency(
         film=film,
         output=output,
     )
+    _measure(options, json)
+
+
+def _measure(options: LatencyOptions, json: bool) -> None:
+    from rich.console import Console
+
+    from cvi.bench.latency import check_latency, judge_smoke, measure_latency, plan_latency
+    from cvi.bench.tables import print_latency_run
+
     console = Console(highlight=False, stderr=json)
     with console.status("") as status:
         plan = plan_latency(options, progress=status.update)
@@ -81,11 +86,11 @@ def latency(
         run = asyncio.run(measure_latency(plan, progress=status.update))
     folder = plan.recorder.folder
     if json:
-        typer.echo((folder / RUN_NAME).read_text(encoding="utf-8"), nl=False)
+        print_record(folder)
     else:
         print_latency_run(run, console)
-        kept = f"Kept in {folder}; a page of it: cvi bench report {folder}"
-        console.print(kept, style="dim", soft_wrap=True)
+        place = f"Kept in {folder}; a page of it: cvi bench report {folder}"
+        console.print(place, style="dim", soft_wrap=True)
     check_latency(run, plan.turns, folder)
-    if smoke:
+    if options.smoke:
         console.print(judge_smoke(run))

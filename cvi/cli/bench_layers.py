@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cvi.cli.bench import Output
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
 
 Persona = Annotated[str, typer.Option(help="Whose engines and system prompt: a persona's name or file.")]
 Profile = Annotated[str, typer.Option(help="auto, embedded, cpu or workstation: which models to use.")]
-Output = Annotated[Path | None, typer.Option("-o", "--output", help="The run's folder; else out/bench/...")]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 Data = Annotated[
     str,

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from cvi.cli.bench import Fps, Json, Output, Size, print_record
 
 
 def loopback(
     replica: Annotated[str, typer.Option(help="Whose face answers.")] = "june",
     turns: Annotated[int, typer.Option(min=1, max=5, help="Answers for each delay.")] = 5,
-    size: Annotated[str, typer.Option(help="Of the picture: WIDTHxHEIGHT.")] = "1280x720",
-    fps: Annotated[int, typer.Option(help="Frames per second: 24, 25, 30 or 40.")] = 25,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The run's folder; else out/bench/<time>-loopback.")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the whole record for machines.")] = False,
+    size: Size = "1280x720",
+    fps: Fps = 25,
+    output: Output = None,
+    json: Json = False,
 ) -> None:
     """Measure a peer that answers after 0, 100, 250 and 500 ms, known to the sample, by the same probe.
 
@@ -26,7 +25,7 @@ def loopback(
     from rich.console import Console
 
     from cvi.bench.loopback import TOLERANCE_MS, judge_loopback, run_loopback
-    from cvi.bench.run_store import RUN_NAME, RunRecorder
+    from cvi.bench.run_store import RunRecorder
     from cvi.bench.tables import print_loopback
     from cvi.cli.request import picture_size
 
@@ -37,7 +36,7 @@ def loopback(
         run = run_loopback(replica, turns, width_height, fps, recorder, status.update)
         _, answers = asyncio.run(run)
     if json:
-        typer.echo((recorder.folder / RUN_NAME).read_text(encoding="utf-8"), nl=False)
+        print_record(recorder.folder)
     else:
         print_loopback(answers, TOLERANCE_MS, 1000 / fps, console)
         console.print(f"Kept in {recorder.folder}", style="dim", soft_wrap=True)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cvi.cli.bench import Fps, Json, Output, Persona, Profile, Replica, Size, print_record
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -17,18 +19,18 @@ if TYPE_CHECKING:
 
 def soak(
     minutes: Annotated[float, typer.Option(help="How long; half a minute at least.")] = 30.0,
-    persona: Annotated[str, typer.Option(help="A persona's name or file.")] = "guide",
-    replica: Annotated[str | None, typer.Option(help="A replica's name or folder.")] = None,
-    profile: Annotated[str, typer.Option(help="auto, embedded, cpu or workstation.")] = "auto",
+    persona: Persona = "guide",
+    replica: Replica = None,
+    profile: Profile = "auto",
     scenario: Annotated[
         Path | None, typer.Option(help="What the caller says, again and again: a scenario, or a recording.")
     ] = None,
-    size: Annotated[str, typer.Option(help="Of the picture: WIDTHxHEIGHT.")] = "1280x720",
-    fps: Annotated[int, typer.Option(help="Frames per second: 24, 25, 30 or 40.")] = 25,
+    size: Size = "1280x720",
+    fps: Fps = 25,
     film: Annotated[bool, typer.Option(help="Record the film meanwhile, as `cvi talk -o` does.")] = True,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the film.")] = False,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="The run's folder.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="The run's record, for machines.")] = False,
+    output: Output = None,
+    json: Json = False,
 ) -> None:
     """A conversation of many minutes: does anything grow, drift or fall behind?
 
@@ -38,7 +40,6 @@ def soak(
     from rich.console import Console
 
     from cvi.bench.report.page import report_line
-    from cvi.bench.run_store import RUN_NAME
     from cvi.bench.soak.soaked_process import SoakOptions
     from cvi.bench.soak.trend import growing_series, judge_series
     from cvi.bench.soak.watch import soak as soak_conversation
@@ -67,7 +68,7 @@ def soak(
     report = report_line(folder, run)
     verdicts = judge_series(run.series, run.duration_s)
     if json:
-        typer.echo((folder / RUN_NAME).read_text(encoding="utf-8"), nl=False)
+        print_record(folder)
     else:
         print_soak(run, verdicts, Console(highlight=False))
         typer.echo(report)
