@@ -18,7 +18,7 @@ def replica(
     from rich.console import Console
     from rich.progress import Progress
 
-    from cvi.cli.train_replica import tell
+    from cvi.cli.train_replica import print_result
     from cvi.face.replica import find_replica
     from cvi.files import write_bytes
     from cvi.training.evaluation.quality_report import report_page
@@ -34,4 +34,4 @@ def replica(
     folder = find_replica(name)
     if output is not None:
         write_bytes(output, report_page(folder.name, {"measured": "again"}, evaluation).encode())
-    tell(TrainedReplica(folder, evaluation), json)
+    print_result(TrainedReplica(folder, evaluation), json)

@@ -1,4 +1,4 @@
-"""`cvi train-replica PHOTO`: what is said when a replica is made of one photo."""
+"""`cvi train-replica PHOTO`: make a replica of one photo and print the result."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
     from cvi.training.photo.photo_replica import PhotoRequest
 
 
-def make(order: PhotoRequest, json: bool) -> None:
-    """Make it, and say where it is and what it cannot do."""
+def make(request: PhotoRequest, json: bool) -> None:
+    """Make it, and print where it is and what its limits are."""
     from rich.console import Console
 
     from cvi.training.photo.photo_replica import LIMITS, make_photo_replica
 
     with Console(stderr=True, quiet=json).status("finding the face"):
-        made = make_photo_replica(order)
+        replica = make_photo_replica(request)
     if json:
-        document = {"path": str(made.folder), "notes": list(made.notes), "limits": LIMITS}
+        document = {"path": str(replica.folder), "notes": list(replica.notes), "limits": LIMITS}
         typer.echo(jsonlib.dumps(document, indent=2, ensure_ascii=False))
         return
-    typer.echo(str(made.folder))
+    typer.echo(str(replica.folder))
     typer.echo(f"A replica of one photo. {LIMITS}")
-    for note in made.notes:
+    for note in replica.notes:
         typer.echo(f"Mind: {note}.")

@@ -41,7 +41,7 @@ def check(
     paths = _films(films)
     pages = [None if html is None else _page_path(html, path, several=len(paths) > 1) for path in paths]
     console = Console(stderr=True, quiet=json)
-    said = None if script is None else _coverage(script, language)
+    script_coverage = None if script is None else _coverage(script, language)
     rows: list[dict[str, Any]] = []
     grades: list[FootageGrade | None] = []
     for path, page in zip(paths, pages, strict=True):
@@ -56,9 +56,9 @@ def check(
             row["page"] = str(page)
         rows.append(row)
     if json:
-        _print_json({"films": rows, **({"script": said} if said else {})})
+        _print_json({"films": rows, **({"script": script_coverage} if script_coverage else {})})
     elif len(paths) == 1 and grades[0] is not None:
-        _print_grade(grades[0], rows[0], said)
+        _print_grade(grades[0], rows[0], script_coverage)
     else:
         _print_table(rows)
     if any(row["verdict"] in ("unusable", "unreadable") for row in rows):
@@ -163,7 +163,7 @@ def _page_path(html: Path, film: Path, *, several: bool) -> Path:
     return html
 
 
-def _print_grade(grade: FootageGrade, row: dict[str, Any], said: dict[str, Any] | None) -> None:
+def _print_grade(grade: FootageGrade, row: dict[str, Any], script_coverage: dict[str, Any] | None) -> None:
     from rich.console import Console
 
     from cvi.training.grading.grade_page import format_spans
@@ -179,9 +179,9 @@ def _print_grade(grade: FootageGrade, row: dict[str, Any], said: dict[str, Any] 
         console.print(f"  → {about.remedy}")
     if not grade.faults:
         console.print("  No fault was found.")
-    if said is not None:
+    if script_coverage is not None:
         console.print()
-        lacks = ", ".join(said["missing"])
+        lacks = ", ".join(script_coverage["missing"])
         console.print(f"The script: {'too few of ' + lacks if lacks else 'every sound often enough'}.")
     console.print()
     facts = grade.figures

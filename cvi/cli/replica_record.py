@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from cvi.training.recording.capture import SoundSource
-    from cvi.training.recording.recorder import PictureSource
+    from cvi.training.recording.recorder import CameraSource
 
 
 def record(
@@ -44,19 +44,19 @@ def record(
     for path in (output, output.with_suffix(".txt")):
         if path.exists() and not force:
             raise UsageError(f"{path} is there already.", "Choose another name, or add --force.")
-    sheet = load_reading_script(language_code(language_name(language) or "") or language)
+    script = load_reading_script(language_code(language_name(language) or "") or language)
     tracker = None
     if guide:
         try:
             tracker = build_tracker()
         except MissingError as error:
             typer.echo(f"{error.message} You film without a framing guide. {error.remedy}", err=True)
-    eye, ear = _eye(camera), _ear(microphone)
-    # After the camera is ours: nobody else is recording now.
+    camera_source, microphone_source = _camera(camera), _microphone(microphone)
+    # Opened first: while this process has the camera, no other one records.
     rescued = rescue_recording(output)
     if rescued is not None:
         typer.echo(f"An earlier recording was cut short; it is in {rescued}", err=True)
-    recorded = FootageRecorder(eye, ear, Teleprompter(sheet), tracker).run(output)
+    recorded = FootageRecorder(camera_source, microphone_source, Teleprompter(script), tracker).run(output)
     if recorded is None:
         typer.echo("Nothing was recorded.", err=True)
         raise typer.Exit(1)
@@ -73,7 +73,7 @@ def record(
     typer.echo(f"Look at it first: cvi replica check {recorded.film}")
 
 
-def _eye(name: str | None) -> PictureSource:
+def _camera(name: str | None) -> CameraSource:
     import time
 
     from cvi.errors import MissingError, UsageError
@@ -94,7 +94,7 @@ def _eye(name: str | None) -> PictureSource:
     return RecordingCamera(found[0].number)
 
 
-def _ear(name: str | None) -> SoundSource:
+def _microphone(name: str | None) -> SoundSource:
     import time
 
     from cvi.media.decode import read_audio

@@ -23,12 +23,12 @@ def script(
     from cvi.persona.language import language_code, language_name
     from cvi.training.recording.reading_script import load_reading_script
 
-    sheet = load_reading_script(language_code(language_name(language) or "") or language)
+    chosen = load_reading_script(language_code(language_name(language) or "") or language)
     counted = None
     if check:
         from cvi.training.recording.reading_script import NAMES, NEEDED, coverage
 
-        found = coverage(sheet.spoken_text, sheet.language)
+        found = coverage(chosen.spoken_text, chosen.language)
         counted = {
             "mouths": {NAMES[name]: [found.mouths[name], least] for name, least in NEEDED.items()},
             "phones": found.phones,
@@ -37,16 +37,16 @@ def script(
     if json:
         import json as jsonlib
 
-        document = {**asdict(sheet), "speech_s": sheet.speech_s, "duration_s": sheet.duration_s}
+        document = {**asdict(chosen), "speech_s": chosen.speech_s, "duration_s": chosen.duration_s}
         if counted:
             document["coverage"] = counted
         typer.echo(jsonlib.dumps(document, indent=2, ensure_ascii=False))
         return
     if text:
-        typer.echo(sheet.spoken_text)
+        typer.echo(chosen.spoken_text)
         return
     at_s = 0.0
-    for part in sheet.parts:
+    for part in chosen.parts:
         minutes, seconds = divmod(round(at_s), 60)
         feeling = f", {part.feeling}" if part.kind == "read" and part.feeling != "neutral" else ""
         typer.echo(f"[{minutes}:{seconds:02d}, {part.seconds:.0f} s{feeling}] {part.say}\n")
@@ -55,7 +55,7 @@ def script(
         if part.lines:
             typer.echo()
         at_s += part.seconds
-    typer.echo(f"{sheet.duration_s / 60:.1f} minutes, {sheet.speech_s / 60:.1f} of them speech.")
+    typer.echo(f"{chosen.duration_s / 60:.1f} minutes, {chosen.speech_s / 60:.1f} of them speech.")
     if counted:
         for name, (count, least) in counted["mouths"].items():  # type: ignore[attr-defined]
             typer.echo(f"{name:8} {count:4} (at least {least})")

@@ -60,8 +60,8 @@ def train_replica(
         from cvi.cli.photo_replica import make
         from cvi.training.photo.photo_replica import PhotoRequest, refuse_training_options
 
-        asked = {"--script": script, "--minutes": minutes, "--steps": steps, "--hold-out": hold_out}
-        refuse_training_options({**asked, "--anyway": anyway})
+        given = {"--script": script, "--minutes": minutes, "--steps": steps, "--hold-out": hold_out}
+        refuse_training_options({**given, "--anyway": anyway})
         make(PhotoRequest(video, name, consent, consent_by, glasses=glasses), json)
         return
     if glasses:
@@ -69,7 +69,7 @@ def train_replica(
 
     if minutes is not None and steps is not None:
         raise UsageError("Give --minutes or --steps, not both.", "")
-    order = TrainingRequest(
+    request = TrainingRequest(
         video=video,
         name=name,
         consent=consent,
@@ -85,12 +85,13 @@ def train_replica(
         anyway=anyway,
         encoder=installed_speech_encoder(),
     )
-    made = run(order, quiet=json)
-    tell(made, json)
+    trained = run(request, quiet=json)
+    print_result(trained, json)
 
 
-def run(order: TrainingRequest, quiet: bool) -> TrainedReplica:
-    """Make it with a progress bar; Ctrl-C and SIGTERM stop it between two steps, with all kept."""
+def run(request: TrainingRequest, quiet: bool) -> TrainedReplica:
+    """Train with a progress bar. Ctrl-C and SIGTERM stop between two steps with everything kept; exits with
+    130."""
     import signal
 
     from rich.console import Console
@@ -102,44 +103,44 @@ def run(order: TrainingRequest, quiet: bool) -> TrainedReplica:
 
     stopped = False
 
-    def ask(number: int, frame: object) -> None:
+    def interrupt(number: int, frame: object) -> None:
         nonlocal stopped
         if stopped:
             raise KeyboardInterrupt
         stopped = True
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     console = Console(stderr=True, quiet=quiet)
     stages = Stages(console)
 
     def progress(stage: str, done: int, of: int, note: str) -> None:
         if stages.show(STEPS[stage], done, of, note) and stage == "train":
-            console.print(f"How it looks: {home() / 'training' / order.name / PREVIEW}")
+            console.print(f"How it looks: {home() / 'training' / request.name / PREVIEW}")
         if stopped and stage != "train":
             raise KeyboardInterrupt
 
     try:
-        made = train_replica(order, progress, lambda: stopped)
+        trained = train_replica(request, progress, lambda: stopped)
     except KeyboardInterrupt:
-        made = None
+        trained = None
     finally:
         stages.close()
         for number, handler in before.items():
             signal.signal(number, handler)
-    if made is None:
+    if trained is None:
         console.print("Stopped. The same command goes on from here.")
         raise typer.Exit(130)
-    return made
+    return trained
 
 
-def tell(made: TrainedReplica, json: bool) -> None:
-    """The figures and where the report is."""
+def print_result(trained: TrainedReplica, json: bool) -> None:
+    """Print the figures, the replica's folder and the report's path."""
     from cvi.training.evaluation.quality_report import rows
     from cvi.training.pipeline import REPORT
 
-    figures = {} if made.evaluation is None else made.evaluation.figures
+    figures = {} if trained.evaluation is None else trained.evaluation.figures
     if json:
-        document = {"path": str(made.folder), "figures": figures}
+        document = {"path": str(trained.folder), "figures": figures}
         typer.echo(jsonlib.dumps(document, indent=2))
         return
     from rich.console import Console
@@ -153,6 +154,6 @@ def tell(made: TrainedReplica, json: bool) -> None:
         table.add_row(measure.mode, measure.label, f"{value:.{measure.digits}f}", measure.target, verdict)
     if figures:
         Console(highlight=False, markup=False).print(table)
-    typer.echo(str(made.folder))
-    if (made.folder / REPORT).is_file():
-        typer.echo(f"Report: {made.folder / REPORT}")
+    typer.echo(str(trained.folder))
+    if (trained.folder / REPORT).is_file():
+        typer.echo(f"Report: {trained.folder / REPORT}")

@@ -1,4 +1,10 @@
-"""Footage -> a replica: track, prepare, train, export, evaluate, store. Stopped anywhere, it goes on."""
+"""The training pipeline: footage -> a replica, in five stages. Interrupted anywhere, the same request
+continues.
+
+The stages `track` and `prepare` store their results in a workspace and `train` its checkpoint, so that a
+later run finds them; `export` and `evaluate` are done again. The finished folder is moved to the replicas
+whole.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +23,8 @@ from cvi.errors import UsageError
 from cvi.face.speech_mouth import SpeechEncoder
 from cvi.files import sha256_of, write_bytes
 from cvi.media.decode import read_audio
-from cvi.training.audio.mouth_controls import LearnedMouth, check_spoken
-from cvi.training.audio.speech import delayed_to_film, fit_audio, read_script, voiced_frames
+from cvi.training.audio.mouth_controls import check_spoken
+from cvi.training.audio.speech import FittedAudio, delayed_to_film, fit_audio, read_script, voiced_frames
 from cvi.training.clips.eye_region import eye_positions, find_eye_closures
 from cvi.training.clips.pose_features import pose_features_of
 from cvi.training.clips.selection import choose_clips
@@ -29,7 +35,12 @@ from cvi.training.evaluation.quality_report import report_page
 from cvi.training.footage.crop import covered
 from cvi.training.footage.face_geometry import filled
 from cvi.training.footage.mesh_tracker import build_tracker
-from cvi.training.footage.preparation import LEAST_TRAINING_S, PreparedFootage, load_prepared, prepare_footage
+from cvi.training.footage.preparation import (
+    LEAST_TRAINING_S,
+    PreparedFootage,
+    load_prepared,
+    prepare_footage,
+)
 from cvi.training.footage.reader import Footage, open_footage
 from cvi.training.footage.tracking import FaceTrack, FaceTracker
 from cvi.training.grading.grader import GRADE, clean_frames, refuse_unusable, track_and_grade
@@ -43,6 +54,7 @@ if TYPE_CHECKING:
 
 Stage = Literal["track", "prepare", "train", "export", "evaluate"]
 Progress = Callable[[Stage, int, int, str], None]
+"""Called with the stage, the units done in it, of how many, and a note."""
 
 METRICS, REPORT, SCRIPT = "metrics.json", "report.html", "script.txt"
 LONGEST_HELD_OUT_S = 15.0
@@ -51,10 +63,10 @@ _HELD_OUT_SHARE = 0.15
 
 @dataclass(frozen=True, slots=True)
 class TrainingRequest:
-    """What to make. `consent` is the wording, or the path of a text or film of it, by `consent_by` where it
-    does not say who. `minutes` of training in place of `steps`, which are the tier's where None;
-    `held_out_s` None is a share of the footage; `script` what was read in it; `anyway` trains on footage that
-    was graded unusable; `encoder` is what its sound is heard through (`cvi.face.speech_mouth`)."""
+    """What to train. `consent` is the wording, or the path of a text or film of it, given by `consent_by`
+    where it does not say who. `minutes` of training replace `steps`, which are the tier's where None;
+    `held_out_s` None is a share of the footage; `script` what is read in it; `anyway` trains on footage
+    graded unusable; `encoder` is the speech encoder's file, used where given."""
 
     video: Path
     name: str
@@ -74,233 +86,263 @@ class TrainingRequest:
 
 @dataclass(frozen=True, slots=True)
 class TrainedReplica:
-    """The replica's folder and how good it is; `evaluation` None where nothing was held out."""
+    """The replica's folder and its measurements; `evaluation` None where too little was held out."""
 
     folder: Path
     evaluation: Evaluation | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A request that was checked, with everything it names opened."""
+
+    request: TrainingRequest
+    workspace: TrainingWorkspace
+    footage: Footage
+    footage_sha256: str
+    consent: Consent
+    script: str | None
+    tier: QualityTier
+    device: Device
+    held_out_s: float
+
+
 def train_replica(
-    order: TrainingRequest,
+    request: TrainingRequest,
     progress: Progress = lambda stage, done, of, note: None,
     stop: Callable[[], bool] = lambda: False,
     tracker: Callable[[], FaceTracker] = build_tracker,
 ) -> TrainedReplica | None:
-    """Make it, or go on making it; None where `stop` ended the training, which goes on with the same order.
+    """Train a replica, or continue; None where `stop` ended the training, which the same request continues.
 
-    Raises UsageError, MissingError, EngineError and CviError, with all that was done kept.
+    `tracker` makes a face tracker for each sequence of frames. Raises UsageError, MissingError, EngineError
+    and CviError; the results of finished stages are kept.
     """
-    if order.quality not in TIERS:
-        raise UsageError(f"--quality {order.quality} is not known.", f"Choose one of: {', '.join(TIERS)}.")
-    shop = open_workspace(order.name)
-    footage = open_footage(order.video)
+    job = _checked(request)
+    with job.workspace.locked():
+        return _run_stages(job, progress, stop, tracker)
+
+
+def _checked(request: TrainingRequest) -> _Job:
+    """Everything that can be wrong with a request, found before anything is done. Raises UsageError,
+    MissingError."""
+    if request.quality not in TIERS:
+        raise UsageError(f"--quality {request.quality} is not known.", f"Choose one of: {', '.join(TIERS)}.")
+    workspace = open_workspace(request.name)
+    footage = open_footage(request.video)
     if not footage.has_sound:
-        raise UsageError(f"{order.video} has no sound.", "Film again with sound: it learns from speech.")
-    if order.held_out_s is not None and order.held_out_s + LEAST_TRAINING_S > footage.duration_s:
+        raise UsageError(f"{request.video} has no sound.", "Film again with sound: it learns from speech.")
+    held_out_s = request.held_out_s
+    if held_out_s is None:
+        held_out_s = round(min(LONGEST_HELD_OUT_S, _HELD_OUT_SHARE * footage.duration_s), 2)
+    elif held_out_s + LEAST_TRAINING_S > footage.duration_s:
         raise UsageError(
-            f"Of {footage.duration_s:.0f} s of footage, --hold-out {order.held_out_s:g} leaves too little.",
+            f"Of {footage.duration_s:.0f} s of footage, --hold-out {held_out_s:g} leaves too little.",
             "Hold out less, 0 for nothing, or give a longer film.",
         )
-    source = sha256_of(order.video)
-    consent = give_consent(order.consent, source, who=order.consent_by)
-    script = None if order.script is None else read_script(order.script)
-    device = choose_device(order.device, order.threads)
-    with shop.alone():
-        return _made(order, shop, footage, source, consent, script, device, progress, stop, tracker)
+    sha256 = sha256_of(request.video)
+    return _Job(
+        request=request,
+        workspace=workspace,
+        footage=footage,
+        footage_sha256=sha256,
+        consent=give_consent(request.consent, sha256, who=request.consent_by),
+        script=None if request.script is None else read_script(request.script),
+        tier=TIERS[request.quality],
+        device=choose_device(request.device, request.threads),
+        held_out_s=held_out_s,
+    )
 
 
-def _made(
-    order: TrainingRequest,
-    shop: TrainingWorkspace,
-    footage: Footage,
-    source: str,
-    consent: Consent,
-    script: str | None,
-    device: Device,
-    progress: Progress,
-    stop: Callable[[], bool],
-    tracker: Callable[[], FaceTracker],
+def _run_stages(
+    job: _Job, progress: Progress, stop: Callable[[], bool], tracker: Callable[[], FaceTracker]
 ) -> TrainedReplica | None:
-    """All stages, with what was found good."""
-    tier = TIERS[order.quality]
-    held_out_s = _held_out_s(order, footage)
-    shop.keep({"footage": source, "side": tier.most_side, "held_out_s": held_out_s})
-    track, grade = track_and_grade(
-        shop.folder, footage, tracker, lambda done, of: progress("track", done, of, "")
-    )
-    if not order.anyway:
+    """All stages in order."""
+    request, footage, work = job.request, job.footage, job.workspace.folder
+    side, held_out_s = job.tier.most_side, job.held_out_s
+    job.workspace.discard_outdated({"footage": job.footage_sha256, "side": side, "held_out_s": held_out_s})
+
+    track, grade = track_and_grade(work, footage, tracker, _within("track", progress))
+    if not request.anyway:
         refuse_unusable(footage, grade)
-    prepared = load_prepared(shop.folder)
+
+    prepared = load_prepared(work)
     if prepared is None:
-        prepared = prepare_footage(
-            footage.frames(footage.working_fps),
-            track,
-            shop.folder,
-            tier.most_side,
-            held_out_s,
-            clean_frames(track, grade),
-            lambda done, of: progress("prepare", done, of, ""),
-        )
-    sound = read_audio(order.video, PLAYED_HZ)
+        frames, clean = footage.frames(footage.working_fps), clean_frames(track, grade)
+        prepared = prepare_footage(frames, track, work, side, held_out_s, clean, _within("prepare", progress))
+    sound = read_audio(request.video, PLAYED_HZ)
     voiced = voiced_frames(sound, len(prepared), prepared.fps)
-    # Before the hours of training, which would be in vain.
+    # Before the hours of training, which need speech.
     check_spoken(int((prepared.train & voiced).sum()))
-    trained = _train(
-        shop.folder,
-        prepared,
-        tier,
-        device,
-        order,
-        lambda done, of, note: progress("train", done, of, note),
-        stop,
-    )
+
+    trained = _train(job, prepared, progress, stop)
     if trained is None:
         return None
-    progress("export", 0, 1, "hearing the film's sound")
-    encoder = None if order.encoder is None else SpeechEncoder(order.encoder)
-    heard = fit_audio(sound, script, prepared, voiced, encoder)
-    learned = heard.mouth
-    folder = _exported(shop, trained.network, prepared, track, learned, footage, voiced, progress)
-    asked = heard.by_script or heard.by_ear
-    spoken = [asked[index] for index in np.flatnonzero(prepared.train & voiced).tolist()]
-    gain = calibrate(folder, prepared, spoken, tracker)
-    evaluation = None
-    if prepared.test.sum() >= LEAST_FRAMES:
-        evaluation = evaluate(
-            folder,
-            prepared,
-            footage,
-            RequestedMouths(
-                delayed_to_film(heard.by_ear, learned.lag_frames),
-                heard.by_script and delayed_to_film(heard.by_script, learned.lag_frames),
-                [at_s + learned.lag_frames / prepared.fps for at_s in heard.closures_s],
-            ),
-            tracker,
-            lambda done, of: progress("evaluate", done, of, ""),
-        )
+
+    progress("export", 0, 1, "fitting the film's sound")
+    encoder = None if request.encoder is None else SpeechEncoder(request.encoder)
+    audio = fit_audio(sound, job.script, prepared, voiced, encoder)
+    folder = _export(job, prepared, track, voiced, trained, audio, progress)
+    requested = audio.from_script or audio.from_sound
+    spoken = [requested[index] for index in np.flatnonzero(prepared.train & voiced).tolist()]
+    jaw_gain = calibrate(folder, prepared, spoken, tracker)
+
+    evaluation = _evaluate(job, folder, prepared, audio, tracker, progress)
     facts = {
-        "footage": {"file": order.video.name, "sha256": source, "path": str(order.video.absolute())},
-        "quality": order.quality,
-        "side_px": prepared.side,
-        "steps": trained.steps,
-        "seed": order.seed,
-        "training_s": round(trained.took_s, 1),
-        "device": device.name,
-        "held_out_s": held_out_s,
+        **_facts(job, prepared, trained, audio),
         "graded": grade["verdict"],
-        "picture_behind_sound_frames": learned.lag_frames,
-        "smiles": learned.smiled,
-        "jaw_asked_more": round(gain, 3),
-        **heard.facts(),
+        "jaw_asked_more": round(jaw_gain, 3),
     }
-    film = consent_file(order.consent) if consent.kind == "film" else None
-    extra = list(save_consent(consent, folder, film))
-    write_bytes(folder / GRADE, json.dumps(grade, indent=1).encode())
-    extra += [GRADE, *heard.store(folder)]
-    if script is not None:
-        write_bytes(folder / SCRIPT, script.encode())
-        extra.append(SCRIPT)
-    _store(shop, folder, order, facts, evaluation, extra, voices_for(sound))
-    return TrainedReplica(shop.made, evaluation)
+    _package(job, folder, facts, grade, audio, evaluation, trained.validation, voices_for(sound))
+    return TrainedReplica(job.workspace.replica_folder, evaluation)
 
 
 def _train(
-    folder: Path,
-    prepared: PreparedFootage,
-    tier: QualityTier,
-    device: Device,
-    order: TrainingRequest,
-    progress: Callable[[int, int, str], None],
-    stop: Callable[[], bool],
+    job: _Job, prepared: PreparedFootage, progress: Progress, stop: Callable[[], bool]
 ) -> TrainedNetwork | None:
-    """The training stage; None where `stop` ended it. torch is imported here, after `choose_device` found
-    it."""
+    """The training stage; None where `stop` ended it. Imports torch, which `choose_device` found."""
     from cvi.training.model.loop import train_network
 
-    length = TrainingLength(order.steps or tier.steps, order.minutes)
-    return train_network(folder, prepared, tier, device, length, order.seed, progress, stop)
+    request = job.request
+    return train_network(
+        job.workspace.folder,
+        prepared,
+        job.tier,
+        job.device,
+        TrainingLength(request.steps or job.tier.steps, request.minutes),
+        request.seed,
+        lambda done, of, note: progress("train", done, of, note),
+        stop,
+    )
 
 
-def _exported(
-    shop: TrainingWorkspace,
-    network: Any,
+def _export(
+    job: _Job,
     prepared: PreparedFootage,
     track: FaceTrack,
-    learned: LearnedMouth,
-    footage: Footage,
     voiced: npt.NDArray[np.bool_],
+    trained: TrainedNetwork,
+    audio: FittedAudio,
     progress: Progress,
 ) -> Path:
+    """Choose the clips and write the replica's files, all but the card, into a folder of the workspace."""
     from cvi.training.package.export import export_replica
 
-    folder = shop.folder / "replica"
+    folder = job.workspace.folder / "replica"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    landmarks = filled(track.landmarks, track.present)
+    landmarks, matrices, train = filled(track.landmarks, track.present), prepared.matrices, prepared.train
     pieces = [(int(first), int(end)) for first, end in prepared.pieces]
-    awake, blink, shut = find_eye_closures(
-        landmarks, prepared.matrices, prepared.train, pieces, prepared.side, prepared.face_px, prepared.fps
+    side, fps = prepared.side, prepared.fps
+    open_eyes, blink, shut = find_eye_closures(
+        landmarks, matrices, train, pieces, side, prepared.face_px, fps
     )
-    bearing = pose_features_of(
-        landmarks,
-        prepared.train,
-        voiced,
-        prepared.opening,
-        shut,
-        covered(landmarks, prepared.matrices, prepared.reach, prepared.side),
-        pieces,
-        prepared.space.reference,
-        prepared.fps,
+    chin_opacity = covered(landmarks, matrices, prepared.reach, side)
+    reference = prepared.space.reference
+    features = pose_features_of(
+        landmarks, train, voiced, prepared.opening, shut, chin_opacity, pieces, reference, fps
     )
-    clips = choose_clips(bearing, prepared.train, pieces, prepared.fps)
+    clips = choose_clips(features, train, pieces, fps)
     export_replica(
         folder,
-        network,
+        trained.network,
         prepared,
-        plan_clip_graph(clips, bearing.place, prepared.fps),
-        learned.mouth,
-        footage,
-        awake,
+        plan_clip_graph(clips, features.pose, fps),
+        audio.mouth.mouth,
+        job.footage,
+        open_eyes,
         (blink, shut),
-        eye_positions(landmarks, prepared.matrices, prepared.train, awake.blinks, pieces),
-        lambda done, of: progress("export", done, of, ""),
+        eye_positions(landmarks, matrices, train, open_eyes.blinks, pieces),
+        _within("export", progress),
     )
     return folder
 
 
-def _store(
-    shop: TrainingWorkspace,
+def _evaluate(
+    job: _Job,
     folder: Path,
-    order: TrainingRequest,
+    prepared: PreparedFootage,
+    audio: FittedAudio,
+    tracker: Callable[[], FaceTracker],
+    progress: Progress,
+) -> Evaluation | None:
+    """Measure the replica on the held-out frames; None where there are too few."""
+    if prepared.test.sum() < LEAST_FRAMES:
+        return None
+    lag = audio.mouth.lag_frames
+    requested = RequestedMouths(
+        delayed_to_film(audio.from_sound, lag),
+        audio.from_script and delayed_to_film(audio.from_script, lag),
+        [at_s + lag / prepared.fps for at_s in audio.closures_s],
+    )
+    return evaluate(folder, prepared, job.footage, requested, tracker, _within("evaluate", progress))
+
+
+def _facts(
+    job: _Job, prepared: PreparedFootage, trained: TrainedNetwork, audio: FittedAudio
+) -> dict[str, Any]:
+    """What the card says about the training."""
+    video = job.request.video
+    return {
+        "footage": {"file": video.name, "sha256": job.footage_sha256, "path": str(video.absolute())},
+        "quality": job.request.quality,
+        "side_px": prepared.side,
+        "steps": trained.steps,
+        "seed": job.request.seed,
+        "training_s": round(trained.took_s, 1),
+        "device": job.device.name,
+        "held_out_s": job.held_out_s,
+        "picture_behind_sound_frames": audio.mouth.lag_frames,
+        "smiles": audio.mouth.smiled,
+        **audio.facts(),
+    }
+
+
+def _package(
+    job: _Job,
+    folder: Path,
     facts: dict[str, Any],
+    grade: dict[str, Any],
+    audio: FittedAudio,
     evaluation: Evaluation | None,
-    extra: list[str],
+    validation: tuple[tuple[int, float], ...],
     voices: dict[str, str],
 ) -> None:
-    """The card, the report, and the folder put where replicas are, whole."""
-    from cvi.training.package.export import ReplicaDescription, write_card
+    """Add consent, grade, models, measurements and the card, and move the folder to the replicas."""
+    from cvi.training.package.export import EXPORTED, ReplicaDescription, write_card
 
+    request = job.request
+    film = consent_file(request.consent) if job.consent.kind == "film" else None
+    files = [*EXPORTED, *save_consent(job.consent, folder, film), *audio.store(folder)]
+
+    def add(name: str, data: bytes) -> None:
+        write_bytes(folder / name, data)
+        files.append(name)
+
+    add(GRADE, json.dumps(grade, indent=1).encode())
+    if job.script is not None:
+        add(SCRIPT, job.script.encode())
     if evaluation is not None:
-        figures = {"frames": evaluation.frames, "figures": evaluation.figures}
-        write_bytes(folder / METRICS, json.dumps(figures, indent=1).encode())
+        metrics = {
+            "frames": evaluation.frames,
+            "figures": evaluation.figures,
+            "validation_loss": [list(point) for point in validation],
+        }
+        add(METRICS, json.dumps(metrics, indent=1).encode())
         about = {key: str(facts[key]) for key in ("quality", "side_px", "steps", "training_s", "device")}
-        write_bytes(folder / REPORT, report_page(order.name, about, evaluation).encode())
-        extra += [METRICS, REPORT]
-    story = ReplicaDescription(
-        name=order.name,
-        source=f"trained from {order.video.name}",
-        licence="the person's own, as far as their consent goes",
-        description=f"Trained from footage, {order.quality}.",
+        add(REPORT, report_page(request.name, about, evaluation, validation).encode())
+    description = ReplicaDescription(
+        name=request.name,
+        kind="trained",
+        renderer="neural",
+        source=f"trained from {request.video.name}",
+        text=f"Trained from footage, {request.quality}.",
         voices=voices,
         facts=facts,
     )
-    write_card(folder, story, extra)
-    shop.made.parent.mkdir(parents=True, exist_ok=True)
-    folder.rename(shop.made)
-    shop.clear()
+    write_card(folder, description, files)
+    job.workspace.finish(folder)
 
 
-def _held_out_s(order: TrainingRequest, footage: Footage) -> float:
-    if order.held_out_s is not None:
-        return order.held_out_s
-    return round(min(LONGEST_HELD_OUT_S, _HELD_OUT_SHARE * footage.duration_s), 2)
+def _within(stage: Stage, progress: Progress) -> Callable[[int, int], None]:
+    return lambda done, of: progress(stage, done, of, "")

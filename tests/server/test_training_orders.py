@@ -397,11 +397,11 @@ async def test_the_real_pipeline_is_stopped_resumed_and_finishes(
 # In the place of the network's training: a loop that ends when it is stopped.
 ENDLESS = """
 import time
-def train(folder, prepared, tier, device, request, progress, stop):
-    progress(1, 2, "")
+def train(job, prepared, progress, stop):
+    progress("train", 1, 2, "")
     while not stop():
         time.sleep(0.01)
-    (folder / "stopped").touch()
+    (job.workspace.folder / "stopped").touch()
 pipeline._train, pipeline.choose_device = train, lambda wanted, threads: None
 main()
 """

@@ -1,4 +1,4 @@
-"""Orders for a replica that cannot be: told in a sentence before the work, and nothing is lost or left."""
+"""Training requests that cannot be met are refused before the work, with a sentence; nothing is lost or left."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytest.importorskip("safetensors", reason="training needs safetensors, which is 
 
 from cvi.cli.app import app
 from cvi.errors import CviError, UsageError
-from cvi.training import pipeline as making
+from cvi.training import pipeline
 from cvi.training.footage.preparation import CROPS, prepare_footage
 from cvi.training.photo.photo_file import is_photo
 from cvi.training.pipeline import TrainingRequest, train_replica
@@ -78,12 +78,12 @@ def test_silence_is_told_before_training(
     tmp_path: Path, cvi_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     film = Puppet.make(6.0).write(tmp_path / "pia.mp4")
-    monkeypatch.setattr(making, "read_audio", lambda path, rate_hz: np.zeros(6 * rate_hz, np.int16))
+    monkeypatch.setattr(pipeline, "read_audio", lambda path, rate_hz: np.zeros(6 * rate_hz, np.int16))
 
     def trained(*_: object) -> None:
         raise AssertionError("hours of training, in vain")
 
-    monkeypatch.setattr(making, "_train", trained)
+    monkeypatch.setattr(pipeline, "_train", trained)
     with pytest.raises(UsageError, match="Hardly any speech"):
         train_replica(order(film), tracker=BlobTracker)
 
@@ -118,27 +118,27 @@ def test_the_name_of_a_stock_replica_cannot_be_freed(cvi_home: Path) -> None:
 
 
 def test_what_a_killed_process_left_half_written_goes(cvi_home: Path) -> None:
-    shop = open_workspace("pia")
-    with shop.alone():
-        (shop.folder / ".crops.npy.1234.part").write_bytes(b"half")
-        (shop.folder / "track.npz").write_bytes(b"whole")
-    with shop.alone():
-        assert [path.name for path in shop.folder.iterdir() if path.name != ".lock"] == ["track.npz"]
+    workspace = open_workspace("pia")
+    with workspace.locked():
+        (workspace.folder / ".crops.npy.1234.part").write_bytes(b"half")
+        (workspace.folder / "track.npz").write_bytes(b"whole")
+    with workspace.locked():
+        assert [path.name for path in workspace.folder.iterdir() if path.name != ".lock"] == ["track.npz"]
 
 
-def test_one_that_was_made_meanwhile_is_not_made_again(cvi_home: Path) -> None:
+def test_a_replica_finished_by_another_process_is_not_trained_again(cvi_home: Path) -> None:
     late = open_workspace("pia")
-    late.made.mkdir(parents=True)
-    (late.made / "replica.yaml").touch()
-    with pytest.raises(UsageError, match="already"), late.alone():
+    late.replica_folder.mkdir(parents=True)
+    (late.replica_folder / "replica.yaml").touch()
+    with pytest.raises(UsageError, match="already"), late.locked():
         raise AssertionError("it is there")
 
 
 @pytest.mark.parametrize("home", ["/proc/nowhere", "/dev/null"])
 def test_a_home_that_cannot_be_written_is_named(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CVI_HOME", home)
-    shop = open_workspace("pia")
-    with pytest.raises(CviError, match=f"{home}.* cannot be written") as caught, shop.alone():
+    workspace = open_workspace("pia")
+    with pytest.raises(CviError, match=f"{home}.* cannot be written") as caught, workspace.locked():
         raise AssertionError("nothing can be written")
     assert caught.value.exit_status == 1 and "CVI_HOME" in caught.value.remedy
 
@@ -158,9 +158,9 @@ def little_room() -> Iterator[None]:
 
 
 def test_a_full_disk_in_the_midst_of_the_work_is_a_sentence(cvi_home: Path, little_room: None) -> None:
-    shop = open_workspace("pia")
-    with pytest.raises(CviError, match="cannot be written: File too large") as caught, shop.alone():
-        (shop.folder / "features.npy").write_bytes(bytes(400_000))
+    workspace = open_workspace("pia")
+    with pytest.raises(CviError, match="cannot be written: File too large") as caught, workspace.locked():
+        (workspace.folder / "features.npy").write_bytes(bytes(400_000))
     assert "it goes on" in caught.value.remedy
 
 

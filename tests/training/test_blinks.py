@@ -14,8 +14,8 @@ from cvi.training.clips.eye_region import (
     EYES,
     LIDS,
     OpenEyes,
+    blink_patches,
     closure,
-    cut_lids,
     find_blinks,
     find_eye_closures,
 )
@@ -75,13 +75,13 @@ def test_blinks_are_found_with_their_depth(sitter: Sitter) -> None:
 
 
 def test_the_loop_is_kept_awake(sitter: Sitter) -> None:
-    awake, _, _ = sitter.watched()
-    assert awake.sources(39) == () and awake.sources(42) == (39, 46)
+    open_eyes, _, _ = sitter.watched()
+    assert open_eyes.sources(39) == () and open_eyes.sources(42) == (39, 46)
     kept = {index: sitter.frame(index) for index in range(38, 48)}
-    assert awake.show(39, kept) is kept[39]
+    assert open_eyes.show(39, kept) is kept[39]
     opened = sitter.brightness(kept[39], 39)
     for index in range(40, 46):
-        shown = awake.show(index, kept)
+        shown = open_eyes.show(index, kept)
         assert sitter.brightness(shown, index) > 0.9 * opened, index
         assert sitter.brightness(kept[42], 42) < 0.5 * opened, "the footage itself was changed"
         # The mouth is as it was.
@@ -89,9 +89,9 @@ def test_the_loop_is_kept_awake(sitter: Sitter) -> None:
 
 
 def test_eyes_shut_on_request_and_only_then(sitter: Sitter) -> None:
-    awake, frames, shut = sitter.watched()
+    open_eyes, frames, shut = sitter.watched()
     kept = {index: sitter.frame(index) for index in range(COUNT) if index in frames or index == 70}
-    lids = cut_lids(frames, shut, awake.eyes, sitter.matrices, kept)
+    lids = blink_patches(frames, shut, open_eyes.eyes, sitter.matrices, kept)
     assert lids.levels[-1] == 1.0 and (np.diff(lids.levels) > 0).all() and len(lids.levels) >= 3
     seen = []
     for wanted in (-0.2, 0.0, 0.05, 0.5, 1.0, 7.0):
@@ -103,8 +103,8 @@ def test_eyes_shut_on_request_and_only_then(sitter: Sitter) -> None:
 
 
 def test_who_never_blinks_cannot_be_asked_to() -> None:
-    awake, frames, _ = Sitter({}).watched()
-    assert frames == [] and awake.blinks == ()
+    open_eyes, frames, _ = Sitter({}).watched()
+    assert frames == [] and open_eyes.blinks == ()
     frame = Sitter({}).frame(3)
     shown = frame.copy()
     no_blink().draw(shown, Controls(lid_left=1.0, lid_right=1.0), np.eye(2, 3, dtype=np.float32))

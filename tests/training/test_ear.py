@@ -1,4 +1,4 @@
-"""A person's own ear: learned where it pays, and heard by the driver."""
+"""A person's own model: learned where it pays, and heard by the driver."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ def test_an_ear_hears_its_person_better_than_the_shipped_one(tmp_path: Path) -> 
     puppet = Puppet.make(24.0)
     jaw = shown(puppet)
     used = (speaking(np.arange(len(puppet)) / FPS) > 0) & (np.arange(len(puppet)) < 450)
-    ear = fit_band_model(puppet.sound(), jaw, used, FPS)
-    assert ear is not None and ear.agreement > ear.before and ear.agreement > 0.8
-    assert abs(ear.lag_frames) <= 1
+    model = fit_band_model(puppet.sound(), jaw, used, FPS)
+    assert model is not None and model.agreement > model.before and model.agreement > 0.8
+    assert abs(model.lag_frames) <= 1
     later = np.arange(475, len(puppet))
     heard = {}
-    for name, network in (("own", ear.network), ("shipped", None)):
+    for name, network in (("own", model.network), ("shipped", None)):
         controls = driver_controls(unscripted_segments(puppet.sound()), len(puppet), FPS, network)
         values = np.array([controls[index].jaw for index in later])
         heard[name] = float(np.corrcoef(values, jaw[later, 0])[0, 1])
     assert heard["own"] > max(heard["shipped"], 0.75)
     # What the footage does not show stays as it was.
     kept = [SHAPES.index(name) for name in SHAPES if name not in FITTED]
-    assert np.array_equal(ear.network.out[:, kept], shipped_network().out[:, kept])
-    (tmp_path / MOUTH_NETWORK).write_bytes(band_model_bytes(ear))
+    assert np.array_equal(model.network.out[:, kept], shipped_network().out[:, kept])
+    (tmp_path / MOUTH_NETWORK).write_bytes(band_model_bytes(model))
     again = load_mouth_network(tmp_path)
-    assert again is not None and np.array_equal(again.out, ear.network.out)
+    assert again is not None and np.array_equal(again.out, model.network.out)
 
 
 def test_a_late_picture_is_taken_out_of_what_is_heard() -> None:
     puppet = Puppet.make(24.0)
     used = np.ones(len(puppet), np.bool_)
-    ear = fit_band_model(puppet.sound(), np.roll(shown(puppet), 3, axis=0), used, FPS)
-    assert ear is not None and ear.lag_frames in (2, 3)
+    model = fit_band_model(puppet.sound(), np.roll(shown(puppet), 3, axis=0), used, FPS)
+    assert model is not None and model.lag_frames in (2, 3)
 
 
 def test_footage_that_teaches_nothing_leaves_the_shipped_ear() -> None:

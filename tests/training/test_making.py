@@ -21,9 +21,9 @@ from cvi.face.base import Controls, FaceSettings
 from cvi.face.neural.renderer import NeuralEngine
 from cvi.face.replica import load_replica_card
 from cvi.testing.contracts.face import check_face
-from cvi.training import pipeline as making
+from cvi.training import pipeline
 from cvi.training.evaluation.repeat import evaluate_again
-from cvi.training.model import config as tiers
+from cvi.training.model import config
 from cvi.training.model.checkpoint import peek_checkpoint
 from cvi.training.package.consent import check_consent
 from cvi.training.pipeline import TrainingRequest, train_replica
@@ -50,7 +50,7 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(tiers.TIERS, "tiny", tiers.QualityTier(96, (8, 12, 16, 16), 220, batch=4))
+    monkeypatch.setitem(config.TIERS, "tiny", config.QualityTier(96, (8, 12, 16, 16), 220, batch=4))
 
 
 def order(film: Path, **more: object) -> TrainingRequest:
@@ -61,16 +61,16 @@ def order(film: Path, **more: object) -> TrainingRequest:
 
 
 @pytest.fixture(scope="module")
-def made(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[making.TrainedReplica]:
+def made(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[pipeline.TrainedReplica]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CVI_HOME", str(tmp_path_factory.mktemp("home")))
-        patch.setitem(tiers.TIERS, "tiny", tiers.QualityTier(96, (8, 12, 16, 16), 220, batch=4))
+        patch.setitem(config.TIERS, "tiny", config.QualityTier(96, (8, 12, 16, 16), 220, batch=4))
         found = train_replica(order(film), tracker=BlobTracker)
         assert found is not None
         yield found
 
 
-def test_footage_becomes_a_replica_that_is_measured(made: making.TrainedReplica, film: Path) -> None:
+def test_footage_becomes_a_replica_that_is_measured(made: pipeline.TrainedReplica, film: Path) -> None:
     card = load_replica_card(made.folder)
     assert (card.kind, card.renderer, made.folder.name) == ("trained", "neural", "pia")
     told = yaml.safe_load((made.folder / "replica.yaml").read_text())["training"]
@@ -91,7 +91,7 @@ def test_footage_becomes_a_replica_that_is_measured(made: making.TrainedReplica,
     assert not (made.folder.parent.parent / "training" / "pia").exists()
 
 
-def test_it_is_a_face_engine_like_any_other(made: making.TrainedReplica) -> None:
+def test_it_is_a_face_engine_like_any_other(made: pipeline.TrainedReplica) -> None:
     face = NeuralEngine(FaceSettings(made.folder, 384, 320))
     check_face(face, moves=MOVES)
     still = face.render(Controls())
@@ -104,7 +104,7 @@ def test_it_is_a_face_engine_like_any_other(made: making.TrainedReplica) -> None
         NeuralEngine(FaceSettings(made.folder, 384, 320, background="greenscreen"))
 
 
-def test_the_same_controls_give_the_same_frames(made: making.TrainedReplica) -> None:
+def test_the_same_controls_give_the_same_frames(made: pipeline.TrainedReplica) -> None:
     asked = [Controls(moment_s=k / 25, activity="speaking" if 20 <= k < 60 else "idle") for k in range(90)]
     one, other = (NeuralEngine(FaceSettings(made.folder, 192, 160)) for _ in range(2))
     shown = [one.render(controls) for controls in asked]
@@ -117,7 +117,7 @@ def test_the_same_controls_give_the_same_frames(made: making.TrainedReplica) -> 
 
 
 def test_it_is_measured_again_with_the_same_result(
-    made: making.TrainedReplica, film: Path, tmp_path: Path
+    made: pipeline.TrainedReplica, film: Path, tmp_path: Path
 ) -> None:
     again = evaluate_again(str(made.folder), tracker=BlobTracker)
     assert made.evaluation is not None and again.figures == made.evaluation.figures
@@ -132,8 +132,8 @@ def test_killed_in_every_stage_it_goes_on_and_ends_the_same(
     short: Path, tmp_path: Path, cvi_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # How well it is trained does not matter here, nor who sounds like a puppet.
-    monkeypatch.setitem(tiers.TIERS, "tiny", tiers.QualityTier(96, (8, 12, 16, 16), 26, batch=4))
-    monkeypatch.setattr(making, "voices_for", lambda sound: {})
+    monkeypatch.setitem(config.TIERS, "tiny", config.QualityTier(96, (8, 12, 16, 16), 26, batch=4))
+    monkeypatch.setattr(pipeline, "voices_for", lambda sound: {})
     monkeypatch.setenv("CVI_HOME", str(tmp_path / "undisturbed"))
     made = train_replica(order(short), tracker=BlobTracker)
     assert made is not None
@@ -223,7 +223,7 @@ def test_footage_without_a_face_or_with_too_little_of_it_is_refused(
         train_replica(order(short, name="short"), tracker=BlobTracker)
 
 
-def test_the_engine_is_found_by_name_and_refuses_other_replicas(made: making.TrainedReplica) -> None:
+def test_the_engine_is_found_by_name_and_refuses_other_replicas(made: pipeline.TrainedReplica) -> None:
     from cvi.face.neural import build as build_neural
 
     face = build_neural(FaceSettings(made.folder, 192, 160))
@@ -236,10 +236,10 @@ def test_the_engine_is_found_by_name_and_refuses_other_replicas(made: making.Tra
 def test_the_command_line(short: Path, cvi_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from cvi.cli.app import app
 
-    monkeypatch.setattr(making, "voices_for", lambda sound: {})
-    monkeypatch.setattr(making, "build_tracker", BlobTracker)
+    monkeypatch.setattr(pipeline, "voices_for", lambda sound: {})
+    monkeypatch.setattr(pipeline, "build_tracker", BlobTracker)
     monkeypatch.setattr(
-        making.train_replica, "__defaults__", (*making.train_replica.__defaults__[:2], BlobTracker)
+        pipeline.train_replica, "__defaults__", (*pipeline.train_replica.__defaults__[:2], BlobTracker)
     )
     words = [
         "train-replica",

@@ -12,7 +12,7 @@ from puppet import FACE_PX, FPS, Puppet, posed, template
 from cvi.errors import UsageError
 from cvi.face.neural.clip_graph import UNREACHABLE, distances
 from cvi.face.planes import Planes, to_i420
-from cvi.training.clips.base_footage import FrameBlender
+from cvi.training.clips.film_writer import FrameBlender
 from cvi.training.clips.pose_features import FARTHEST, PoseFeatures, pose_distances, pose_features_of
 from cvi.training.clips.selection import Clip, choose_clips
 from cvi.training.clips.transitions import ClipGraphPlan, plan_clip_graph
@@ -36,22 +36,22 @@ def sitter(apart: float = 0.0) -> PoseFeatures:
     return PoseFeatures(place, speed, IDLE | LISTENING, nothing, nothing, joy, np.zeros(len(joy), np.bool_))
 
 
-def chosen(bearing: PoseFeatures, cut_s: float = 0.0) -> list[Clip]:
+def chosen(features: PoseFeatures, cut_s: float = 0.0) -> list[Clip]:
     cut = round(cut_s * FPS)
     return choose_clips(
-        bearing, np.ones(COUNT, np.bool_), [(0, cut), (cut, COUNT)] if cut else [(0, COUNT)], FPS
+        features, np.ones(COUNT, np.bool_), [(0, cut), (cut, COUNT)] if cut else [(0, COUNT)], FPS
     )
 
 
 def test_each_kind_is_taken_from_where_it_is_shown() -> None:
     clips = chosen(sitter())
-    assert [(clip.doing, clip.mood) for clip in clips] == [
+    assert [(clip.activity, clip.mood) for clip in clips] == [
         ("idle", "neutral"), ("speaking", "neutral"), ("listening", "neutral"), ("speaking", "happy"),
     ]  # fmt: skip
     for clip, where in zip(clips, (IDLE, SPEAKING, LISTENING, HAPPY), strict=True):
-        assert where[clip.order].mean() > 0.8, clip.doing
+        assert where[clip.order].mean() > 0.8, clip.activity
         # They sway round in 4 s; a feeling is not shown for so long.
-        assert clip.turns == (clip.mood == "happy")
+        assert clip.reverses == (clip.mood == "happy")
     shown = np.concatenate([np.unique(clip.order) for clip in clips])
     assert len(set(shown.tolist())) == len(shown) <= 31 * FPS
 
@@ -60,22 +60,22 @@ def test_each_kind_is_taken_from_where_it_is_shown() -> None:
 def test_speech_is_taken_from_where_the_jaw_has_not_fallen_far(begins: float) -> None:
     since = T - begins
     gaping = (since >= 0) & (since < 9) & (np.sin(9 * since) > 0)
-    clips = chosen(replace(sitter(), gaping=gaping))
-    (speaking,) = (clip for clip in clips if clip.doing == "speaking" and clip.mood == "neutral")
+    clips = chosen(replace(sitter(), wide_open=gaping))
+    (speaking,) = (clip for clip in clips if clip.activity == "speaking" and clip.mood == "neutral")
     assert not gaping[speaking.order].any() and SPEAKING[speaking.order].mean() > 0.8
 
 
 def test_a_silent_expression_is_for_listening_and_one_silence_serves_for_both() -> None:
-    bearing = sitter()
-    grave = replace(bearing, joy=0 * bearing.joy, worry=np.where(LISTENING, 0.02, 0.0).astype(np.float32))
-    kinds = [(clip.doing, clip.mood) for clip in chosen(grave)]
+    features = sitter()
+    grave = replace(features, joy=0 * features.joy, worry=np.where(LISTENING, 0.02, 0.0).astype(np.float32))
+    kinds = [(clip.activity, clip.mood) for clip in chosen(grave)]
     assert ("listening", "concerned") in kinds and ("listening", "neutral") not in kinds
 
 
 def test_who_never_stops_talking_idles_where_they_are_calmest() -> None:
-    bearing = replace(sitter(), silent=np.zeros(COUNT, np.bool_))
-    first = chosen(bearing)[0]
-    assert first.doing == "idle" and IDLE[first.order].all()
+    features = replace(sitter(), silent=np.zeros(COUNT, np.bool_))
+    first = chosen(features)[0]
+    assert first.activity == "idle" and IDLE[first.order].all()
 
 
 def test_cuts_and_unusable_frames_are_in_no_clip() -> None:
@@ -89,39 +89,39 @@ def test_cuts_and_unusable_frames_are_in_no_clip() -> None:
         choose_clips(sitter(), usable, [(0, COUNT)], FPS)
 
 
-def joins(plan: ClipGraphPlan, bearing: PoseFeatures) -> list[float]:
+def joins(plan: ClipGraphPlan, features: PoseFeatures) -> list[float]:
     """How far apart what each bridge joins is in its middle, widths of the face."""
     found = []
-    for _, first, end, _ in plan.reel.transitions.tolist():
+    for _, first, end, _ in plan.graph.transitions.tolist():
         if first < end:
             shot = plan.shots[(first + end) // 2]
             assert 0.3 < shot.share < 0.7
-            found.append(float(np.linalg.norm(bearing.place[shot.frame] - bearing.place[shot.other])))
+            found.append(float(np.linalg.norm(features.pose[shot.frame] - features.pose[shot.other])))
     return found
 
 
 def test_clips_are_joined_where_frames_match_and_every_kind_is_soon_reached() -> None:
-    bearing = sitter()
-    plan = plan_clip_graph(chosen(bearing), bearing.place, FPS)
-    assert len(plan.reel.clips) == 4 and max(joins(plan, bearing)) < FARTHEST
-    ways = plan.reel.successors(len(plan.shots))
-    clip_of = plan.reel.clip_of(len(plan.shots))
-    reachable = distances(ways, np.isin(np.arange(len(ways)), plan.reel.clips[:, 0])) < UNREACHABLE
+    features = sitter()
+    plan = plan_clip_graph(chosen(features), features.pose, FPS)
+    assert len(plan.graph.clips) == 4 and max(joins(plan, features)) < FARTHEST
+    ways = plan.graph.successors(len(plan.shots))
+    clip_of = plan.graph.clip_of(len(plan.shots))
+    reachable = distances(ways, np.isin(np.arange(len(ways)), plan.graph.clips[:, 0])) < UNREACHABLE
     for clip in range(4):
         far = distances(ways, clip_of == clip)[reachable]
         assert far.max() <= 1.5 * FPS + 12, clip
 
 
 def test_nothing_leaps_wherever_the_film_goes() -> None:
-    bearing = sitter()
-    plan = plan_clip_graph(chosen(bearing), bearing.place, FPS)
+    features = sitter()
+    plan = plan_clip_graph(chosen(features), features.pose, FPS)
     shown = np.array(
         [
-            bearing.place[shot.frame] * (1 - shot.share) + bearing.place[shot.other] * shot.share
+            features.pose[shot.frame] * (1 - shot.share) + features.pose[shot.other] * shot.share
             for shot in plan.shots
         ]
     )
-    for frame, following in enumerate(plan.reel.successors(len(plan.shots))):
+    for frame, following in enumerate(plan.graph.successors(len(plan.shots))):
         for after in following:
             # A third of the face's width a second: heads move so in speech.
             assert np.linalg.norm(shown[after] - shown[frame]) * FPS < 0.33, (frame, after)
@@ -129,20 +129,20 @@ def test_nothing_leaps_wherever_the_film_goes() -> None:
 
 
 def test_what_matches_nowhere_is_left_out() -> None:
-    bearing = sitter(apart=0.5)
-    plan = plan_clip_graph(chosen(bearing, cut_s=22.0), bearing.place, FPS)
-    assert plan.reel.clips[:, 2].tolist() == [0, 1], "idle and listening alone"
+    features = sitter(apart=0.5)
+    plan = plan_clip_graph(chosen(features, cut_s=22.0), features.pose, FPS)
+    assert plan.graph.clips[:, 2].tolist() == [0, 1], "idle and listening alone"
     assert {shot.frame < 22 * FPS for shot in plan.shots} == {True}
 
 
 def test_a_clip_alone_goes_round_or_forward_and_back() -> None:
-    bearing = sitter()
-    straight = bearing.place.copy()
+    features = sitter()
+    straight = features.pose.copy()
     straight[:, 0] = T * 0.05
-    for place, turns in ((bearing.place, False), (straight, True)):
+    for place, turns in ((features.pose, False), (straight, True)):
         clip = Clip(np.arange(0, 150, dtype=np.int32), "idle", "neutral", False)
         plan = plan_clip_graph([clip], place, FPS)
-        ways = plan.reel.successors(len(plan.shots))
+        ways = plan.graph.successors(len(plan.shots))
         frame, seen = 0, []
         for _ in range(1000):
             (frame,) = ways[frame][:1]
@@ -186,7 +186,7 @@ def test_bearing_is_read_from_landmarks() -> None:
     assert found.silent[10:90].all() and not found.silent[100:200].any() and found.silent[220:380].all()
     assert not found.silent[393:].any(), "an open mouth without a voice"
     assert found.brows[raised].min() > found.brows[~raised].max() + 0.01
-    step = np.abs(np.diff(found.place[:, :2], axis=0)).max()
+    step = np.abs(np.diff(found.pose[:, :2], axis=0)).max()
     assert 0 < step < 0.02
 
 
@@ -200,7 +200,7 @@ def test_a_bridge_shows_one_outline_that_moves() -> None:
     before, after = ball(58), ball(66)
     morph = FrameBlender()
     for share in (0.25, 0.5, 0.75):
-        shown, truth = Planes.of(morph.between(before, after, share)).luma, Planes.of(ball(58 + 8 * share)).luma
+        shown, truth = Planes.of(morph.blend(before, after, share)).luma, Planes.of(ball(58 + 8 * share)).luma
         mixed = (1 - share) * Planes.of(before).luma + share * Planes.of(after).luma
         bent, faded = (np.abs(picture - truth.astype(float))[28:68].mean() for picture in (shown, mixed))
         assert bent < 0.5 * faded, share
@@ -211,9 +211,9 @@ def test_the_puppet_gives_a_reel() -> None:
     track = puppet.track()
     usable, none = np.ones(len(puppet), np.bool_), np.zeros(len(puppet), np.float32)
     voiced = puppet.opening > 0.01
-    bearing = pose_features_of(
+    features = pose_features_of(
         track.landmarks, usable, voiced, puppet.opening.astype(np.float32), none, none + 1, [(0, len(puppet))],
         template(0.0), FPS,
     )  # fmt: skip
-    plan = plan_clip_graph(choose_clips(bearing, usable, [(0, len(puppet))], FPS), bearing.place, FPS)
-    assert plan.reel.clips[0, 2] == 0 and len(plan.shots) >= 5 * FPS
+    plan = plan_clip_graph(choose_clips(features, usable, [(0, len(puppet))], FPS), features.pose, FPS)
+    assert plan.graph.clips[0, 2] == 0 and len(plan.shots) >= 5 * FPS

@@ -10,7 +10,7 @@ from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.face.base import Controls
 from cvi.face.sound_mouth import SHAPES
 from cvi.face.speech_mouth import LAYERS, RATE_HZ, WIDTH, SpeechMap, in_context
-from cvi.training.audio import audio_to_mouth as speech_ear
+from cvi.training.audio import audio_to_mouth
 from cvi.training.audio.audio_to_mouth import FITTED, FOLDS, fit_encoder_model
 
 SECONDS = 40
@@ -45,7 +45,7 @@ def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
     nothing = SpeechMap(
         np.zeros((7 * len(LAYERS) * WIDTH, len(SHAPES)), np.float32), np.full(6, 0.1, np.float32)
     )
-    monkeypatch.setattr(speech_ear, "shipped_map", lambda: nothing)
+    monkeypatch.setattr(audio_to_mouth, "shipped_map", lambda: nothing)
 
 
 def foretold(mapping: SpeechMap, encoder: Encoder, frames: np.ndarray) -> np.ndarray:
@@ -56,10 +56,10 @@ def test_it_foretells_what_it_never_saw_and_moves_as_much() -> None:
     encoder, times = Encoder(), (np.arange(COUNT) + 0.5) / FPS
     shown = told(times).astype(np.float32)
     used = np.arange(COUNT) < 0.8 * COUNT
-    ear = fit_encoder_model(encoder, SOUND, shown, used, FPS)  # type: ignore[arg-type]
-    assert ear is not None and ear.lag_frames == 0 and ear.agreement > 0.8 > ear.before
+    model = fit_encoder_model(encoder, SOUND, shown, used, FPS)  # type: ignore[arg-type]
+    assert model is not None and model.lag_frames == 0 and model.agreement > 0.8 > model.before
     later = np.flatnonzero(~used)
-    heard = foretold(ear.mapping, encoder, later)
+    heard = foretold(model.mapping, encoder, later)
     for column, name in enumerate(FITTED):
         mine, truth = heard[:, SHAPES.index(name)], shown[later, column]
         assert np.corrcoef(mine, truth)[0, 1] > 0.75, name
@@ -72,12 +72,12 @@ def test_it_foretells_what_it_never_saw_and_moves_as_much() -> None:
 def test_a_picture_behind_its_sound_is_taken_out() -> None:
     encoder, times = Encoder(), (np.arange(COUNT) + 0.5) / FPS
     late = told(times - 2 / FPS).astype(np.float32)
-    ear = fit_encoder_model(encoder, SOUND, late, np.ones(COUNT, np.bool_), FPS)  # type: ignore[arg-type]
-    assert ear is not None and ear.lag_frames == 2
+    model = fit_encoder_model(encoder, SOUND, late, np.ones(COUNT, np.bool_), FPS)  # type: ignore[arg-type]
+    assert model is not None and model.lag_frames == 2
     # The map speaks in time.
     frames = np.arange(50, COUNT - 50)
     assert (
-        np.corrcoef(foretold(ear.mapping, encoder, frames)[:, 0], told((frames + 0.5) / FPS)[:, 0])[0, 1]
+        np.corrcoef(foretold(model.mapping, encoder, frames)[:, 0], told((frames + 0.5) / FPS)[:, 0])[0, 1]
         > 0.9
     )
 
@@ -87,17 +87,17 @@ def test_what_is_learned_from_its_hearing_is_not_learned_from_lips_it_knows() ->
     encoder, times = Encoder(noise=0.0), (np.arange(COUNT) + 0.5) / FPS
     encoder._made = np.random.default_rng(9).normal(0, 1, encoder._made.shape).astype(np.float32)
     shown = told(times).astype(np.float32)
-    ear = fit_encoder_model(encoder, SOUND, shown, np.ones(COUNT, np.bool_), FPS)  # type: ignore[arg-type]
-    assert ear is not None and ear.agreement < 0.3
+    model = fit_encoder_model(encoder, SOUND, shown, np.ones(COUNT, np.bool_), FPS)  # type: ignore[arg-type]
+    assert model is not None and model.agreement < 0.3
 
     def by(mapping: SpeechMap) -> list[Controls]:
         return [Controls(jaw=float(row[0])) for row in foretold(mapping, encoder, np.arange(COUNT))]
 
-    knowing = np.array([c.jaw for c in by(ear.mapping)])
-    unknowing = np.array([c.jaw for c in ear.unknowing(by)])
+    knowing = np.array([c.jaw for c in by(model.mapping)])
+    held_out = np.array([c.jaw for c in model.held_out(by)])
     assert np.corrcoef(knowing, shown[:, 0])[0, 1] > 0.6
-    assert np.corrcoef(unknowing, shown[:, 0])[0, 1] < 0.3
-    assert sorted(set(ear.fold.tolist())) == list(range(FOLDS))
+    assert np.corrcoef(held_out, shown[:, 0])[0, 1] < 0.3
+    assert sorted(set(model.fold.tolist())) == list(range(FOLDS))
 
 
 def test_a_jaw_taken_more_or_less() -> None:

@@ -1,7 +1,7 @@
 """Phones with times from a known script: forced alignment, sentence by sentence.
 
-Free recognition of phones is poor; with the words known it is good (word boundaries within about 25 ms).
-Where in the film each sentence is read is found from the pauses and from how long the sentences must be.
+Free recognition of phones is poor; with known words it is good (word boundaries within about 25 ms). Where in
+the film each sentence is read follows from the pauses and from how long the sentences must be.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from cvi.audio.block import HEARD_HZ, Pcm, to_float
 from cvi.errors import MissingError
+from cvi.training.footage.spans import runs
 from cvi.tts.base import Phone
 from cvi.tts.ipa import ARPABET
 
@@ -22,20 +23,20 @@ _FRAME_S = 0.010
 _PAUSE_S, _SHORTEST_S = 0.30, 0.12
 _QUIET_DB = 26.0
 _PHONE_S = 0.085
-"""How long a sound lasts when one reads aloud; only ratios matter."""
+"""Length of a phone in reading; only ratios matter."""
 _MARGIN_S = 0.15
 _MOST_SENTENCES, _MOST_STRETCHES = 3, 8
 _SKIP_STRETCH, _SKIP_SENTENCE = 0.9, 1.2
-"""What it costs not to use a second of speech, or a sound of the script."""
+"""Cost of leaving out a second of speech, or of the script."""
 _JOINED = 0.4
-"""What it costs that a sentence follows another without a pause."""
-# Wide beams: the words are known, so that little else is searched.
+"""Cost of a sentence that follows another without a pause."""
+# Wide beams are affordable since the words are known.
 _BEAMS = (1e-60, 1e-100)
 
 
 @dataclass(frozen=True, slots=True)
 class AlignedSentence:
-    """A stretch of the film, [start_s, end_s), with the phones said in it, times counted from `start_s`."""
+    """A stretch of the film, [start_s, end_s), with its phones, whose times count from `start_s`."""
 
     text: str
     start_s: float
@@ -44,7 +45,7 @@ class AlignedSentence:
 
 
 def sentences(script: str) -> list[str]:
-    """A script as sentences of plain lower-case words; what is in brackets or a mark-up tag is not read."""
+    """A script as sentences of plain lower-case words, without what stands in brackets or tags."""
     plain = re.sub(r"\[[^\]]*\]|\([^)]*\)|<[^>]*>|^#.*$", " ", script, flags=re.MULTILINE)
     out: list[str] = []
     for part in re.split(r"[.!?;:]+\s|\n", plain + "\n"):
@@ -56,12 +57,12 @@ def sentences(script: str) -> list[str]:
 
 
 def align(pcm: Pcm, script: str) -> list[AlignedSentence]:
-    """`pcm` int16 at HEARD_HZ, the whole film; the sentences that could be aligned, in order of time.
+    """The sentences that could be aligned with `pcm` (int16 at HEARD_HZ, the whole film), in order of time.
 
-    English alone: the acoustic model is. A sentence with an unknown word, left out or read otherwise is
-    left out here too. Raises MissingError without pocketsphinx.
+    For English, the acoustic model's language. Sentences with an unknown word, and those not read as written,
+    are left out. Raises MissingError without pocketsphinx.
     """
-    decoder = _Decoder()
+    decoder = _Aligner()
     found: list[AlignedSentence] = []
     for texts, start_s, end_s in _placed(decoder.known(script), _stretches(pcm)):
         first = max(0, round((start_s - _MARGIN_S) * HEARD_HZ))
@@ -76,8 +77,8 @@ def align(pcm: Pcm, script: str) -> list[AlignedSentence]:
 
 
 def known_sentences(script: str) -> list[str]:
-    """The sentences that `align` would look for. Raises MissingError without pocketsphinx."""
-    return [text for text, _ in _Decoder().known(script)]
+    """The sentences `align` looks for: those of known words. Raises MissingError without pocketsphinx."""
+    return [text for text, _ in _Aligner().known(script)]
 
 
 def _stretches(pcm: Pcm) -> list[tuple[float, float]]:
@@ -90,29 +91,28 @@ def _stretches(pcm: Pcm) -> list[tuple[float, float]]:
     voiced = level > np.percentile(level, 95) - _QUIET_DB
     reach = round(_PAUSE_S / _FRAME_S / 2)
     near = np.convolve(voiced, np.ones(2 * reach + 1), "same") > 0
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], near.astype(int), [0]])))
     out = []
-    for start, end in zip(edges[::2], edges[1::2], strict=True):
+    for start, end in runs(near):
         start, end = start + reach, end - reach
         if (end - start) * _FRAME_S >= _SHORTEST_S:
-            out.append((float(start * _FRAME_S), float(end * _FRAME_S)))
+            out.append((start * _FRAME_S, end * _FRAME_S))
     return out
 
 
 def _placed(
     known: Sequence[tuple[str, int]], stretches: Sequence[tuple[float, float]]
 ) -> list[tuple[list[str], float, float]]:
-    """Which sentences are read in which stretches: the cheapest way through both, in order."""
+    """Which sentences are read in which stretches, by dynamic programming over both in order."""
     rate = _pace(known, stretches)
     rows, columns = len(known) + 1, len(stretches) + 1
     cost = np.full((rows, columns), np.inf)
     cost[0, 0] = 0.0
     back: dict[tuple[int, int], tuple[int, int]] = {}
 
-    def reach(here: tuple[int, int], there: tuple[int, int], price: float) -> None:
-        total = cost[here] + price
-        if total < cost[there]:
-            cost[there], back[there] = total, here
+    def reach(source: tuple[int, int], target: tuple[int, int], price: float) -> None:
+        total = cost[source] + price
+        if total < cost[target]:
+            cost[target], back[target] = total, source
 
     for i in range(rows):
         for j in range(columns):
@@ -143,14 +143,14 @@ def _placed(
 
 
 def _pace(known: Sequence[tuple[str, int]], stretches: Sequence[tuple[float, float]]) -> float:
-    """Seconds a sound, of this reader: all speech over all sounds, within what is human."""
+    """This reader's seconds a phone: all speech over all phones, within plausible bounds."""
     sounds = sum(count for _, count in known)
     spoken_s = sum(end - start for start, end in stretches)
     return min(max(spoken_s / max(sounds, 1), 0.7 * _PHONE_S), 1.4 * _PHONE_S)
 
 
-class _Decoder:
-    """pocketsphinx with its English model, told the words."""
+class _Aligner:
+    """pocketsphinx with its English model."""
 
     def __init__(self) -> None:
         try:
@@ -165,12 +165,12 @@ class _Decoder:
         self._words = self._with(_BEAMS[0])
 
     def known(self, script: str) -> list[tuple[str, int]]:
-        """The sentences of which every word is in the dictionary, and how many sounds each has."""
+        """The sentences of which every word is in the dictionary, and how many phones each has."""
         counted = [(text, self.count(text)) for text in sentences(script)]
         return [(text, sounds) for text, sounds in counted if sounds]
 
     def count(self, text: str) -> int:
-        """How many sounds a sentence has; 0 where a word is not in the dictionary."""
+        """How many phones a sentence has; 0 where a word is not in the dictionary."""
         total = 0
         for word in text.split():
             sounds = self._words.lookup_word(word)
@@ -180,17 +180,17 @@ class _Decoder:
         return total
 
     def align(self, pcm: Pcm, text: str) -> list[Phone]:
-        """Phones with times in `pcm`; [] where the words are not found there."""
+        """Phones with times in `pcm`; [] where the words are not found in it."""
         data = pcm.tobytes()
         for beam in _BEAMS:
             decoder = self._with(beam)
             try:
                 decoder.set_align_text(text)
-                self._hear(decoder, data)
+                self._process(decoder, data)
                 if not decoder.hyp():
                     continue
                 decoder.set_alignment()
-                self._hear(decoder, data)
+                self._process(decoder, data)
                 alignment = decoder.get_alignment()
             except (RuntimeError, ValueError):
                 continue  # not found with this beam
@@ -206,14 +206,14 @@ class _Decoder:
         return self._decoders[beam]
 
     @staticmethod
-    def _hear(decoder: Any, data: bytes) -> None:
+    def _process(decoder: Any, data: bytes) -> None:
         decoder.start_utt()
         decoder.process_raw(data, full_utt=True)
         decoder.end_utt()
 
 
 def _phones(alignment: Any) -> list[Phone]:
-    """Sounds alone; silence and noises are gaps between them."""
+    """The phones, without silences and noises."""
     found: list[Phone] = []
     for word in alignment:
         for sound in word:

@@ -1,16 +1,10 @@
-"""How one person's mouth sounds: the sound-driven mouth, its last layer learned anew from their footage.
+"""Audio-to-mouth models fitted to one person: from band levels, and from a speech recognizer's encoder.
 
-The mouth that is read from sound alone (`cvi.face.sound_mouth`) was learned from synthetic voices. What it
-has learned to hear serves for everybody; what it makes of that is fitted here to one person, not farther from
-the shipped weights than pays on stretches of the footage that were left out of the fit.
-
-
-TODO How one person's mouth sounds, read through a speech recognizer's encoder.
-
-A ridge regression on the encoder's features and on what the shipped map hears in them, to what the footage
-shows. It foretells lips on stretches left out of the fit much better than the last layer of a small network
-can (`cvi.training.audio.audio_to_mouth`); that one is learned as well, for conversations and for where the
-encoder is not.
+The shipped models (`cvi.face.sound_mouth`, `cvi.face.speech_mouth`) were learned from synthetic voices. Of
+the band model only the last layer is fitted anew, held near the shipped weights by a strength that is chosen
+on stretches left out of the fit. The encoder model is a ridge regression on the encoder's features and on the
+shipped map's predictions; it predicts the lips of unheard stretches much better. The band model serves live
+conversations, and machines without the encoder.
 """
 
 from __future__ import annotations
@@ -30,7 +24,7 @@ from cvi.face.speech_mouth import SpeechEncoder, SpeechMap, in_context, shipped_
 from cvi.training.evaluation.quality_metrics import correlation
 
 FITTED = ("jaw", "wide", "round")
-"""What footage shows plainly. Tongue and contacts stay as they were shipped."""
+"""Controls that footage shows clearly. Tongue and lip contacts keep the shipped weights."""
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -38,23 +32,32 @@ Bools = npt.NDArray[np.bool_]
 
 _COLUMNS = [SHAPES.index(name) for name in FITTED]
 _STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03)
-"""How dearly a weight pays for leaving its shipped value: the best is chosen for each person."""
+"""Penalties for leaving the shipped weights; the best is chosen for each person."""
 _LAGS = (-3, -2, -1, 0, 1, 2, 3)
 _LEAST_LAG_GAIN = 0.03
-"""So much correlation a lag must bring: mouths shape a sound a little before it is heard, which is no lag."""
+"""Correlation that a lag must add: mouths shape a sound a little before it is heard, without any lag."""
 _FOLDS = 6
 _STEPS = 8
 _KERNEL = (0.309, 0.79, 1.0, 0.79, 0.309)
 """As `SoundMouth.at` weighs the frames of 10 ms around a moment."""
 _LEAST_FRAMES = 200
-"""Frames."""
 _MOST_STRETCH = 2.0
+FOLDS = 4
+"""Parts of the film in the encoder model's cross-validation."""
+_RIDGES = (0.3, 1.0, 3.0)
+_SHIPPED_WEIGHT = 10.0
+"""Weight of the shipped map's predictions among the inputs: of 0, 3, 10 and 30 the one that predicted
+held-out lips of three real speakers best (`scripts/measure_ears FILM --tune`)."""
+_LEAST_ENCODER_LAG_GAIN = 0.02
+_MOST_FRAMES = 3000
+"""Of more frames than this an evenly spaced part is taken."""
+_MOST_ENCODER_STRETCH = 1.8
 
 
 @dataclass(frozen=True, slots=True)
 class BandMouthModel:
-    """`network` in place of the shipped one; `agreement` the correlation of heard and shown jaw on stretches
-    left out of the fit, `before` the shipped network's there; `lag_frames` the picture lies behind the
+    """`network` replaces the shipped one; `agreement` the correlation of predicted and shown jaw on stretches
+    left out of the fit, `before` the shipped network's; `lag_frames` by which the picture is behind the
     sound."""
 
     network: MouthNetwork
@@ -65,17 +68,17 @@ class BandMouthModel:
 
 def fit_band_model(pcm: Pcm, shown: Floats, used: Bools, fps: float) -> BandMouthModel | None:
     """`pcm` the film's sound, int16 at PLAYED_HZ; `shown` (n, FITTED) what the mouth did in each frame, 0..1;
-    `used` (n,) frames with speech to learn from. None where there are too few or where it brings nothing."""
+    `used` (n,) frames with speech to fit to. None where they are too few or the fit is no better."""
     frames = np.flatnonzero(used)
     if len(frames) < _LEAST_FRAMES:
         return None
     network = shipped_network()
-    heard = _heard(pcm, len(shown), fps, network)
+    hidden = _hidden_layer(pcm, len(shown), fps, network)
     folds = np.minimum(np.arange(len(frames)) * _FOLDS // len(frames), _FOLDS - 1)
     start = np.vstack([network.out, network.out_bias])[:, _COLUMNS].astype(np.float64)
 
     def score(lag: int, strength: float | None) -> float:
-        x = _shifted(heard, lag)[frames]
+        x = _shifted(hidden, lag)[frames]
         y = shown[frames]
         values = np.empty(len(frames))
         for fold in range(_FOLDS):
@@ -89,23 +92,23 @@ def fit_band_model(pcm: Pcm, shown: Floats, used: Bools, fps: float) -> BandMout
     agreement, before = score(lag, strength), score(lag, None)
     if not agreement > before:
         return None
-    x = _shifted(heard, lag)[frames]
+    x = _shifted(hidden, lag)[frames]
     weights = _spread(x, shown[frames], _fitted(x, shown[frames], start, strength))
     out, bias = network.out.copy(), network.out_bias.copy()
     out[:, _COLUMNS], bias[_COLUMNS] = weights[:-1], weights[-1]
     return BandMouthModel(replace(network, out=out, out_bias=bias), agreement, before, lag)
 
 
-def band_model_bytes(ear: BandMouthModel) -> bytes:
-    """As it is stored."""
+def band_model_bytes(model: BandMouthModel) -> bytes:
+    """The network as an .npz file."""
     stream = io.BytesIO()
-    parts = {name: np.asarray(getattr(ear.network, name), np.float32) for name in MouthNetwork.__slots__}
+    parts = {name: np.asarray(getattr(model.network, name), np.float32) for name in MouthNetwork.__slots__}
     np.savez_compressed(stream, **parts)  # type: ignore[arg-type]
     return stream.getvalue()
 
 
-def _heard(pcm: Pcm, count: int, fps: float, network: MouthNetwork) -> Doubles:
-    """The hidden layer at each frame's middle, and a one: (count, hidden + 1)."""
+def _hidden_layer(pcm: Pcm, count: int, fps: float, network: MouthNetwork) -> Doubles:
+    """The hidden layer at each frame's middle, and a constant 1: (count, hidden + 1)."""
     levels = band_levels_db(np.concatenate([np.zeros(WINDOW // 2, np.int16), pcm]))
     reference = ReferenceLevel().update(loudness_db(levels).astype(np.float64))
     inner = np.tanh(inputs(levels, reference) @ network.hidden + network.hidden_bias)
@@ -116,27 +119,27 @@ def _heard(pcm: Pcm, count: int, fps: float, network: MouthNetwork) -> Doubles:
     return np.hstack([total / sum(_KERNEL), np.ones((count, 1))])
 
 
-def _shifted(heard: Doubles, lag: int) -> Doubles:
-    """What was heard `lag` frames before."""
-    return heard[np.clip(np.arange(len(heard)) - lag, 0, len(heard) - 1)]
+def _shifted(hidden: Doubles, lag: int) -> Doubles:
+    """The rows of `lag` frames before."""
+    return hidden[np.clip(np.arange(len(hidden)) - lag, 0, len(hidden) - 1)]
 
 
 def _fitted(x: Doubles, y: Floats, start: Doubles, strength: float) -> Doubles:
-    """Least squares through the sigmoid by Gauss and Newton, held back towards `start`."""
+    """Gauss-Newton least squares through the sigmoid, regularized towards `start`."""
     weights = start.copy()
-    hold = strength * np.eye(x.shape[1])
+    penalty = strength * np.eye(x.shape[1])
     for _ in range(_STEPS):
         answer = _sigmoid(x @ weights)
         for column in range(y.shape[1]):
             slope = x * (answer[:, column] * (1 - answer[:, column]))[:, None]
             pull = slope.T @ (y[:, column] - answer[:, column]) / len(x)
             pull -= strength * (weights[:, column] - start[:, column])
-            weights[:, column] += np.linalg.solve(slope.T @ slope / len(x) + hold, pull)
+            weights[:, column] += np.linalg.solve(slope.T @ slope / len(x) + penalty, pull)
     return weights
 
 
 def _spread(x: Doubles, y: Floats, weights: Doubles) -> Doubles:
-    """The weights so stretched that each answer varies as much as the truth, about the truth's mean."""
+    """The weights scaled so that each output varies as much as the truth, about the truth's mean."""
     out = weights.copy()
     for column in range(y.shape[1]):
         for _ in range(6):
@@ -155,36 +158,24 @@ def _sigmoid(x: Doubles) -> Doubles:
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(x, -30, 30))))
 
 
-_RIDGES = (0.3, 1.0, 3.0)
-_HEARD = 10.0
-"""How much cheaper it is to follow what the shipped map hears than any feature: of 0, 3, 10 and 30 the one
-that foretold held-out lips of three real speakers best (`scripts/measure_ears FILM --tune`)."""
-_LEAST_ENCODER_LAG_GAIN = 0.02
-FOLDS = 4
-_MOST_FRAMES = 3000
-"""Of more frames than this an evenly spaced part is taken."""
-_MOST_ENCODER_STRETCH = 1.8
-
-
 @dataclass(frozen=True, slots=True)
 class EncoderMouthModel:
-    """`mapping` in place of the shipped one; `agreement` the correlation of heard and shown jaw on stretches
-    left out of the fit, `before` the shipped map's there; `lag_frames` the picture lies behind the sound.
+    """`mapping` replaces the shipped one; `agreement` the correlation of predicted and shown jaw on stretches
+    left out of the fit, `before` the shipped map's; `lag_frames` by which the picture is behind the sound.
 
-    `apart`: FOLDS maps, each fitted without its part of the film, and `fold` (n,) which part a frame is in:
-    what is learned from their hearing is not learned from lips that they know.
+    `fold_mappings`: FOLDS maps, each fitted without one part of the film; `fold` (n,) the part a frame is in.
     """
 
     mapping: SpeechMap
     agreement: float
     before: float
     lag_frames: int
-    apart: tuple[SpeechMap, ...]
+    fold_mappings: tuple[SpeechMap, ...]
     fold: npt.NDArray[np.intp]
 
-    def unknowing(self, hear: Callable[[SpeechMap], list[Controls]]) -> list[Controls]:
-        """What `hear` makes of each frame by the map that was fitted without it."""
-        parts = [hear(mapping) for mapping in self.apart]
+    def held_out(self, controls_of: Callable[[SpeechMap], list[Controls]]) -> list[Controls]:
+        """The controls of each frame by the map that was fitted without it."""
+        parts = [controls_of(mapping) for mapping in self.fold_mappings]
         return [parts[number][index] for index, number in enumerate(self.fold.tolist())]
 
 
@@ -192,7 +183,7 @@ def fit_encoder_model(
     encoder: SpeechEncoder, pcm: Pcm, shown: Floats, used: Bools, fps: float
 ) -> EncoderMouthModel | None:
     """`pcm` the film's sound, int16 at PLAYED_HZ; `shown` (n, FITTED) what the mouth did in each frame, 0..1;
-    `used` (n,) frames with speech to learn from. None where there are too few."""
+    `used` (n,) frames with speech to fit to. None where they are too few."""
     count = len(shown)
     frames = np.flatnonzero(used)
     if len(frames) < _LEAST_FRAMES:
@@ -203,70 +194,78 @@ def fit_encoder_model(
         fold[part[0] :] = number
     features = encoder.features(pcm)
     seen = in_context(features, (np.arange(count) + 0.5) / fps)
-    fit = _Fit(seen[frames], shipped_map())
-    here = fold[frames]
+    fit = _RidgeFit(seen[frames], shipped_map())
+    frame_fold = fold[frames]
 
-    def answers(lag: int) -> Floats:
+    def targets(lag: int) -> Floats:
         return shown[np.clip(frames + lag, 0, count - 1)]
 
-    lags = {lag: fit.left_out(answers(lag), here, _RIDGES[1]) for lag in _LAGS}
+    lags = {lag: fit.left_out(targets(lag), frame_fold, _RIDGES[1]) for lag in _LAGS}
 
-    def worth(lag: int) -> float:
-        return correlation(lags[lag][:, 0], answers(lag)[:, 0]) - (_LEAST_ENCODER_LAG_GAIN if lag else 0.0)
+    def score_of(lag: int) -> float:
+        return correlation(lags[lag][:, 0], targets(lag)[:, 0]) - (_LEAST_ENCODER_LAG_GAIN if lag else 0.0)
 
-    lag = max(_LAGS, key=worth)
-    wanted = answers(lag)
-    foretold = {ridge: fit.left_out(wanted, here, ridge) for ridge in _RIDGES}
-    ridge = max(_RIDGES, key=lambda ridge: correlation(foretold[ridge][:, 0], wanted[:, 0]))
-    heard = foretold[ridge]
-    # What was never heard is foretold too meekly: stretched to move as much as the truth.
-    stretch = np.clip(wanted.std(0) / np.maximum(heard.std(0), 1e-6), 1.0, _MOST_ENCODER_STRETCH)
+    lag = max(_LAGS, key=score_of)
+    truth = targets(lag)
+    predicted = {ridge: fit.left_out(truth, frame_fold, ridge) for ridge in _RIDGES}
+    ridge = max(_RIDGES, key=lambda ridge: correlation(predicted[ridge][:, 0], truth[:, 0]))
+    best = predicted[ridge]
+    # Predictions for unheard sound vary too little: scaled to vary as much as the truth.
+    stretch = np.clip(truth.std(0) / np.maximum(best.std(0), 1e-6), 1.0, _MOST_ENCODER_STRETCH)
     return EncoderMouthModel(
-        mapping=fit.mapping(wanted, np.ones(len(frames), np.bool_), ridge, stretch),
-        agreement=correlation(heard[:, 0], wanted[:, 0]),
-        before=correlation(fit.shipped[:, 0], wanted[:, 0]),
+        mapping=fit.mapping(truth, np.ones(len(frames), np.bool_), ridge, stretch),
+        agreement=correlation(best[:, 0], truth[:, 0]),
+        before=correlation(fit.shipped[:, 0], truth[:, 0]),
         lag_frames=lag,
-        apart=tuple(fit.mapping(wanted, here != k, ridge, stretch) for k in range(FOLDS)),
+        fold_mappings=tuple(fit.mapping(truth, frame_fold != k, ridge, stretch) for k in range(FOLDS)),
         fold=fold,
     )
 
 
-class _Fit:
-    """Ridge regressions of many answers on one sound (m, d): its Gram matrix is made once."""
+class _RidgeFit:
+    """Ridge regressions of several targets on one sound's features (m, d), whose Gram matrix is computed
+    once."""
 
     def __init__(self, seen: Floats, start: SpeechMap) -> None:
         self._start = start
         self.shipped = seen @ start.weights + start.bias
         self._mean, self._spread = seen.mean(0), seen.std(0) + 1e-3
-        self._heard_mean, self._heard_spread = self.shipped.mean(0), self.shipped.std(0) + 1e-3
-        self._seen = (seen - self._mean) / self._spread
-        self._heard = _HEARD * (self.shipped - self._heard_mean) / self._heard_spread
+        self._shipped_mean, self._shipped_spread = self.shipped.mean(0), self.shipped.std(0) + 1e-3
+        self._scaled = (seen - self._mean) / self._spread
+        self._scaled_shipped = _SHIPPED_WEIGHT * (self.shipped - self._shipped_mean) / self._shipped_spread
         width = seen.shape[1]
-        self._gram = ((self._seen @ self._seen.T + self._heard @ self._heard.T) / width).astype(np.float64)
+        self._gram = (
+            (self._scaled @ self._scaled.T + self._scaled_shipped @ self._scaled_shipped.T) / width
+        ).astype(np.float64)
         self._width = width
 
-    def left_out(self, answers: Floats, fold: npt.NDArray[np.intp], ridge: float) -> Doubles:
-        """What is foretold of each row by a fit without its fold, (m, k)."""
-        out = np.empty(answers.shape)
+    def left_out(self, targets: Floats, fold: npt.NDArray[np.intp], ridge: float) -> Doubles:
+        """The prediction of each row by a fit without its fold, (m, k)."""
+        out = np.empty(targets.shape)
         for number in range(FOLDS):
             rest, part = fold != number, fold == number
-            solved, middle = self._solved(answers, rest, ridge)
+            solved, middle = self._solved(targets, rest, ridge)
             out[part] = self._gram[np.ix_(part, rest)] @ solved + middle
         return out
 
-    def mapping(self, answers: Floats, rows: Bools, ridge: float, stretch: Doubles) -> SpeechMap:
-        """The fit as a map of plain features; what is not fitted stays as shipped."""
-        solved, middle = self._solved(answers, rows, ridge)
-        direct = self._seen[rows].T @ solved / self._width / self._spread[:, None]
-        through = _HEARD * (self._heard[rows].T @ solved) / self._width / self._heard_spread[:, None]
+    def mapping(self, targets: Floats, rows: Bools, ridge: float, stretch: Doubles) -> SpeechMap:
+        """The fit as a map of the features; controls that are not fitted keep the shipped weights."""
+        solved, middle = self._solved(targets, rows, ridge)
+        direct = self._scaled[rows].T @ solved / self._width / self._spread[:, None]
+        through = (
+            _SHIPPED_WEIGHT
+            * (self._scaled_shipped[rows].T @ solved)
+            / self._width
+            / self._shipped_spread[:, None]
+        )
         whole = (direct + self._start.weights @ through) * stretch
         at_mean = self._mean @ whole
         weights, bias = self._start.weights.copy(), self._start.bias.copy()
         weights[:, _COLUMNS], bias[_COLUMNS] = whole, middle - at_mean
         return SpeechMap(weights.astype(np.float32), bias.astype(np.float32))
 
-    def _solved(self, answers: Floats, rows: Bools, ridge: float) -> tuple[Doubles, Doubles]:
-        chosen = answers[rows].astype(np.float64)
+    def _solved(self, targets: Floats, rows: Bools, ridge: float) -> tuple[Doubles, Doubles]:
+        chosen = targets[rows].astype(np.float64)
         middle = chosen.mean(0)
         gram = self._gram[np.ix_(rows, rows)] + ridge * np.eye(int(rows.sum()))
         return np.linalg.solve(gram, chosen - middle), middle

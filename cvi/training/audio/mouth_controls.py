@@ -1,10 +1,9 @@
-"""What the control vector means for one person: learned from their footage.
+"""What the control vector means for one person, learned from their footage.
 
-How far the jaw opens and the corners spread is seen in the footage itself; which mouth goes with that is a
-small regression on it, through the resting mouth. The sound (or the phones, where the script is known) gives
-what the driver asks of any face: its requests are so scaled that this mouth moves as much as the person's
-does. Closed lips are not left to a regression: where the driver has them met, they are this person's closed
-lips.
+How far the jaw opens and the corners spread is measured in the footage; the mouth's coefficients are a small
+linear regression on that, through the resting mouth. The sound, or the script's phones, gives the controls
+that the driver asks of any face; they are scaled so that this mouth moves as much as the person's does.
+Closed lips are not regressed: where the driver asks for contact, the mouth is this person's closed lips.
 """
 
 from __future__ import annotations
@@ -27,32 +26,32 @@ Bools = npt.NDArray[np.bool_]
 _RIDGE = 0.02
 _MOST_LAG_FRAMES = 4
 _LAG_PAYS = 0.02
-"""So much less a lag must leave unexplained: mouths shape a sound a little before it is heard."""
+"""Share of the residual that a lag must remove: mouths shape a sound a little before it is heard."""
 _FULL, _FEW = 0.98, 0.02
-"""Quantiles of what the footage shows that count as a mouth wide open, spread and pursed."""
+"""Quantiles of the footage that count as a mouth wide open, spread and pursed."""
 _OPEN_ASKED = 0.8
-"""What the driver asks for an open vowel that is stressed; `jaw` 1 is a shout."""
-_HELD = 0.1
-"""How dearly the regression on teeth and tongue pays: they are hardly seen."""
+"""The driver's `jaw` for a stressed open vowel; 1 is a shout."""
+_HINT_RIDGE = 0.1
+"""Penalty of the regression on teeth and tongue, which footage hardly shows."""
 _LEAST_SMILE = 0.012
-"""Of the face's width: corners that rise less in all the footage are no smile."""
-_UNHEARD = 0.87
-"""An ear that fits frames it was not fitted to opened lips 0.89, 1.24 and 1.34 times as far as the truth's in
-what was held out of three films."""
-_LEAST_SPOKEN, _LEAST_REST = 25, 6
-"""Frames."""
+"""Face widths that the mouth's corners must rise by for a smile."""
+_HELD_OUT_GAIN = 0.87
+"""A model scaled to frames it was not fitted to opened lips 0.89, 1.24 and 1.34 times as far as the truth in
+the held-out parts of three films."""
+_LEAST_SPOKEN_FRAMES, _LEAST_REST_FRAMES = 25, 6
 _TOGETHER = 0.12
-"""Of the way from closed lips to wide open: lips nearer than this count as together."""
+"""Of the way from closed lips to wide open: lips nearer than this count as closed."""
 _ANY, _OWN = (4.0, 0.3), (1.2, 0.2)
-"""The largest gain and floor of the jaw. An ear that moves as much as the person needs little: unbounded,
-lips opened 1.15 and 1.36 times as far as the truth's in unheard speech of two of three films."""
+"""The largest gain and floor of the jaw: for any driver, and for a model fitted to this person, which needs
+little: unbounded, lips opened 1.15 and 1.36 times as far as the truth in held-out speech of two of three
+films."""
 
 
 @dataclass(frozen=True, slots=True)
 class LearnedMouth:
-    """`lag_frames` the picture lies behind the sound in the footage; `agreement` correlation of the asked
-    and the shown opening in training; `smiled` whether the footage showed a smile. A jaw asked for is taken
-    `gain` times, and `floor` more wherever anything is said."""
+    """`lag_frames` by which the picture is behind the sound; `agreement` the correlation of requested and
+    shown opening in training; `smiled` whether the footage has a smile. The requested jaw is multiplied by
+    `gain`, and `floor` is added while anything is said."""
 
     mouth: MouthMap
     lag_frames: int
@@ -63,8 +62,8 @@ class LearnedMouth:
 
 
 def check_spoken(frames: int) -> None:
-    """Raises UsageError where too few frames are spoken to learn a mouth from."""
-    if frames < _LEAST_SPOKEN:
+    """Raise UsageError where too few frames have speech to learn a mouth from."""
+    if frames < _LEAST_SPOKEN_FRAMES:
         raise UsageError(
             "Hardly any speech is heard in this footage.",
             "Film a minute of clear speech, near the microphone.",
@@ -79,8 +78,9 @@ def learn_mouth(
     voiced: Bools,
     own: bool = False,
 ) -> LearnedMouth:
-    """`mouth` (n, k) coefficients shown, `controls` n asked, `train` and `voiced` bool (n,). `own` says that
-    what is asked is in this person's terms already (`shown_controls`), and needs little scaling.
+    """Fit the map from controls to mouths. `mouth` (n, k) coefficients shown, `controls` n requested, `train`
+    and `voiced` bool (n,). `own` says that the controls come from a model fitted to this person
+    (`shown_controls`) and need little scaling.
 
     Raises UsageError for footage in which hardly anything is said.
     """
@@ -89,7 +89,7 @@ def learn_mouth(
     gauge = shown_controls(space, mouth, train, rest)
     x = np.stack([terms(control) for control in controls])
     lag = _lag(x, mouth - rest, train & voiced)
-    # Row i of the asked belongs to frame i + lag of the shown.
+    # Request i belongs to shown frame i + lag.
     frames = np.flatnonzero(train & voiced)
     frames = frames[(frames - lag >= 0) & (frames - lag < len(x))]
     check_spoken(len(frames))
@@ -105,7 +105,7 @@ def learn_mouth(
         most=_edge(mouth[train], 0.998, 0.15),
         reach=_reach(mouth[train], rest, closed),
     )
-    gain, floor = _opened(drawn, near, space, shown[frames], *(_OWN if own else _ANY))
+    gain, floor = _jaw_scale(drawn, near, space, shown[frames], *(_OWN if own else _ANY))
     drawn = replace(drawn, weights=scaled_jaw(drawn.weights, gain, floor))
     drawn = _hinted(drawn, near, mouth[frames])
     smile = _smile(space, mouth[train], shown[train])
@@ -117,19 +117,19 @@ def learn_mouth(
 def jaw_scale_for(
     learned: LearnedMouth, space: MouthSpace, mouth: Floats, controls: Sequence[Controls], used: Bools
 ) -> tuple[float, float]:
-    """Gain and floor of the jaw that an ear should ask for of a mouth that was learned for phones: its lips
-    open as far as the person's in the frames `used` (n,), about the same mean."""
+    """Gain and floor of the jaw for an audio-to-mouth model whose controls go to a mouth learned from phones:
+    the lips then open as far as the person's in the frames `used` (n,), about the same mean."""
     frames = np.flatnonzero(used)
     frames = frames[(frames - learned.lag_frames >= 0) & (frames - learned.lag_frames < len(controls))]
     near = [controls[int(frame) - learned.lag_frames] for frame in frames]
     moves = float(_openings(learned.mouth, near, space).std())
     fits = float(opening(space.decode(mouth[frames])).std()) / max(moves, 1e-6)
-    gain = _UNHEARD * min(max(fits, 0.7), _OWN[0])
+    gain = _HELD_OUT_GAIN * min(max(fits, 0.7), _OWN[0])
     return gain, (1 - gain) * float(np.mean([control.jaw for control in near]))
 
 
 def shown_controls(space: MouthSpace, mouth: Floats, train: Bools, rest: Floats) -> Floats:
-    """What the mouth did in each frame in the driver's own terms, (n, 3): `jaw`, `wide` and `round`."""
+    """What the mouth did in each frame, as the driver's controls `jaw`, `wide` and `round`: (n, 3), 0..1."""
     points = space.decode(mouth)
     still = space.decode(rest[None])
     gap, across = opening(points), width(points)
@@ -144,18 +144,18 @@ def shown_controls(space: MouthSpace, mouth: Floats, train: Bools, rest: Floats)
 
 
 def resting_mouth(space: MouthSpace, mouth: Floats, train: Bools, voiced: Bools) -> Floats:
-    """The mouth that waits, (k,)."""
+    """The resting mouth's coefficients, (k,)."""
     return _rest(mouth, opening(space.decode(mouth)), train, voiced)
 
 
 def _ridge(x: Floats, y: Floats) -> npt.NDArray[np.float64]:
-    """Through the origin: no asking is rest."""
+    """Ridge regression through the origin: zero controls are the resting mouth."""
     x, y = x.astype(np.float64), y.astype(np.float64)
     return np.asarray(np.linalg.solve(x.T @ x + _RIDGE * len(x) * np.eye(x.shape[1]), x.T @ y))
 
 
 def _lag(x: Floats, y: Floats, used: Bools) -> int:
-    """The shift at which the asked explains the shown best."""
+    """The lag at which the requested controls explain the shown mouths best."""
     scores: list[tuple[float, int, int]] = []
     none = 1 - _LAG_PAYS
     for lag in range(-_MOST_LAG_FRAMES, _MOST_LAG_FRAMES + 1):
@@ -163,13 +163,13 @@ def _lag(x: Floats, y: Floats, used: Bools) -> int:
         frames = frames[(frames - lag >= 0) & (frames - lag < len(x))]
         if len(frames) < 20:
             return 0
-        here, there = x[frames - lag], y[frames]
-        left = there - here @ _ridge(here, there)
-        scores.append((float((left**2).sum()) / len(frames) * (none if lag == 0 else 1.0), abs(lag), lag))
+        requested, shown = x[frames - lag], y[frames]
+        residual = shown - requested @ _ridge(requested, shown)
+        scores.append((float((residual**2).sum()) / len(frames) * (none if lag == 0 else 1.0), abs(lag), lag))
     return min(scores)[2]
 
 
-def _opened(
+def _jaw_scale(
     mouth: MouthMap,
     controls: Sequence[Controls],
     space: MouthSpace,
@@ -177,8 +177,7 @@ def _opened(
     most_gain: float,
     most_floor: float,
 ) -> tuple[float, float]:
-    """Gain and floor for a driver that asks for more or less than the person shows: with them lips open as
-    far, and as far in the mean, as the person's."""
+    """Gain and floor with which the lips vary as much, and open as far in the mean, as the person's."""
     gain, floor = 1.0, 0.0
     fitted = mouth
     for _ in range(8):
@@ -187,7 +186,6 @@ def _opened(
         gain = min(gain * min(max(factor, 0.7), 1.4), most_gain)
         fitted = replace(mouth, weights=scaled_jaw(mouth.weights, gain, floor))
         openings = _openings(fitted, controls, space)
-        # Of the whole opening the jaw's linear term makes the most.
         higher = replace(mouth, weights=scaled_jaw(mouth.weights, gain, floor + 0.05))
         slope = float((_openings(higher, controls, space) - openings).mean()) / 0.05
         if slope > 1e-6:
@@ -198,7 +196,7 @@ def _opened(
 
 
 def scaled_jaw(weights: Floats, gain: float, floor: float) -> Floats:
-    """The weights with `jaw` taken `gain` times, and `floor` of it wherever anything is said."""
+    """The map's weights with `jaw` multiplied by `gain`, and `floor` of it added while anything is said."""
     jaw = np.zeros(TERMS, np.float32)
     jaw[list(JAW_TERMS)] = 1.0
     squares = np.zeros(TERMS, np.float32)
@@ -209,11 +207,11 @@ def scaled_jaw(weights: Floats, gain: float, floor: float) -> Floats:
 
 
 def _hinted(mouth: MouthMap, controls: Sequence[Controls], shown: Floats) -> MouthMap:
-    """With what is left for the lip at the teeth and the tongue to explain."""
+    """The map with the residual regressed on the lip at the teeth and the tongue."""
     rows = list(HINTS)
     x = np.stack([terms(control) for control in controls])[:, rows].astype(np.float64)
-    left = shown - np.stack([mouth(control) for control in controls])
-    found = np.linalg.solve(x.T @ x + _HELD * len(x) * np.eye(len(rows)), x.T @ left)
+    residual = shown - np.stack([mouth(control) for control in controls])
+    found = np.linalg.solve(x.T @ x + _HINT_RIDGE * len(x) * np.eye(len(rows)), x.T @ residual)
     weights = mouth.weights.copy()
     weights[rows] = found
     return replace(mouth, weights=weights)
@@ -229,32 +227,30 @@ def _openings(mouth: MouthMap, controls: Sequence[Controls], space: MouthSpace) 
 
 
 def _rest(mouth: Floats, shown: Floats, train: Bools, voiced: Bools) -> Floats:
-    """The mouth that waits: lips together and still, in silence where the footage has it.
-
-    Who draws breath between two sentences is silent with parted lips: that is no rest.
-    """
+    """The resting mouth: lips closed and still, in silence where the footage has it. Silence alone is not
+    enough, since lips are parted while drawing breath."""
     frames = np.flatnonzero(train)
     low, high = np.quantile(shown[frames], (0.02, 0.98))
     together = frames[shown[frames] <= low + _TOGETHER * (high - low)]
     silent = together[~voiced[together]]
-    chosen = silent if len(silent) >= _LEAST_REST else together
+    chosen = silent if len(silent) >= _LEAST_REST_FRAMES else together
     moving = np.zeros(len(shown))
     moving[1:-1] = np.abs(shown[2:] - shown[:-2])
-    few = max(_LEAST_REST, len(chosen) // 3)
+    few = max(_LEAST_REST_FRAMES, len(chosen) // 3)
     stillest = chosen[np.argsort(moving[chosen], kind="stable")[:few]]
     return np.asarray(np.median(mouth[stillest], axis=0), np.float32)
 
 
 def _closed(mouth: Floats, shown: Floats, train: Bools) -> Floats:
-    """Lips together: the frames where they are nearest."""
+    """Closed lips: the mean of the frames in which they are nearest."""
     frames = np.flatnonzero(train)
     nearest = frames[np.argsort(shown[frames], kind="stable")[: max(5, len(frames) // 50)]]
     return np.asarray(mouth[nearest].mean(0), np.float32)
 
 
 def _smile(space: MouthSpace, mouth: Floats, shown: Floats) -> Floats:
-    """From an ordinary mouth to the broadest smile of the footage, at lips about as near; zeros where the
-    footage shows none."""
+    """The difference from a neutral mouth to the broadest smiles, at nearly closed lips; zeros where the
+    footage has no smile."""
     calm = shown <= np.percentile(shown, 40)
     if calm.sum() < 40:
         return np.zeros(mouth.shape[1], np.float32)
@@ -268,7 +264,7 @@ def _smile(space: MouthSpace, mouth: Floats, shown: Floats) -> Floats:
 
 
 def _reach(mouth: Floats, rest: Floats, closed: Floats) -> Floats:
-    """How far from rest this person's mouths go; closed lips are always within."""
+    """How far from rest this person's mouths go, (1,); closed lips are always within."""
     far = float(np.quantile(np.linalg.norm(mouth - rest, axis=1), 0.95))
     return np.array([max(far, 1.001 * float(np.linalg.norm(closed - rest)))], np.float32)
 

@@ -1,9 +1,6 @@
-"""A film's speech as the face's driver takes it, and what it asks of the face in each frame.
-
-TODO A film's sound with its script: phones where a sentence was found, the bare sound elsewhere.
-
-TODO What the film's sound asks of the face, frame by frame, by ear and by its script; and what asking means
-for this person's mouth."""
+"""A film's sound as the face's driver takes it, what it asks of the face in each frame, and the fit of all
+models of the sound to one person.
+"""
 
 from __future__ import annotations
 
@@ -48,28 +45,29 @@ _VOICED_DB, _QUIET_DB = -26.0, -50.0
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechSegment:
-    """Sound from `start_s` on, with its phones' times counted from there; no phones: the sound alone."""
+class FilmSpeech:
+    """Sound from `start_s` on, with its phones, whose times count from there; without phones, the sound
+    alone."""
 
     start_s: float
     pcm: Pcm
     phones: tuple[Phone, ...] = ()
 
 
-def unscripted_segments(pcm: Pcm) -> list[SpeechSegment]:
-    """The film's sound without a script: one long utterance, read by ear."""
+def unscripted_segments(pcm: Pcm) -> list[FilmSpeech]:
+    """The film's sound without a script: one segment, or none where the film is shorter than 0.1 s."""
     assert pcm.ndim == 1
-    return [SpeechSegment(0.0, pcm)] if len(pcm) > PLAYED_HZ // 10 else []
+    return [FilmSpeech(0.0, pcm)] if len(pcm) > PLAYED_HZ // 10 else []
 
 
 def driver_controls(
-    utterances: Sequence[SpeechSegment], count: int, fps: float, ear: MouthReader | None = None
+    segments: Sequence[FilmSpeech], count: int, fps: float, reader: MouthReader | None = None
 ) -> list[Controls]:
-    """What the driver asks of a face in each of `count` frames, of their middles. `ear` is the person's own,
-    for utterances without phones."""
-    driver = MouthDriver(ear)
-    for utterance in utterances:
-        driver.append(utterance.phones, utterance.pcm, utterance.start_s)
+    """What the driver asks of a face in the middle of each of `count` frames. `reader` is the audio-to-mouth
+    model for segments without phones, the shipped one where None."""
+    driver = MouthDriver(reader)
+    for segment in segments:
+        driver.append(segment.phones, segment.pcm, segment.start_s)
     shapes = [driver.mouth_at((index + 0.5) / fps) for index in range(count)]
     return [
         Controls(jaw=s.jaw, wide=s.wide, round=s.round, press=s.press, tuck=s.tuck, tongue=s.tongue)
@@ -78,17 +76,15 @@ def driver_controls(
 
 
 def delayed_to_film(controls: Sequence[Controls], lag_frames: int) -> list[Controls]:
-    """What is asked for in each picture of footage whose picture lies `lag_frames` behind its sound.
-
-    A film's own offset is none of the replica's, which speaks in time: to be compared with the film it is
-    shown as late.
-    """
+    """The controls delayed controls_of `lag_frames`, as the film's picture is behind its sound, for
+    comparison with it."""
     last = len(controls) - 1
     return [controls[min(max(index - lag_frames, 0), last)] for index in range(len(controls))]
 
 
 def voiced_frames(pcm: Pcm, count: int, fps: float) -> Bools:
-    """In which frames the person speaks; `pcm` at PLAYED_HZ. Gaps shorter than 0.2 s count as speech."""
+    """In which of `count` frames the person speaks, (count,); `pcm` at PLAYED_HZ. Gaps under 0.2 s count as
+    speech."""
     levels = levels_db(pcm)
     out = np.zeros(count, np.bool_)
     if not len(levels):
@@ -107,8 +103,8 @@ _LIPS_MEET = frozenset("pbm")
 
 
 def read_script(path: Path) -> str:
-    """What was read in a film. Raises UsageError for what is no text, or none that can be found in sound;
-    MissingError without the aligner."""
+    """The text that was read in a film. Raises UsageError for a file that is no text or has no sentence that
+    can be aligned, MissingError without the aligner."""
     if not path.is_file():
         raise UsageError(f"There is no script {path}.", "Check the path.")
     try:
@@ -125,18 +121,18 @@ def read_script(path: Path) -> str:
     return text
 
 
-def scripted_segments(sound: Pcm, script: str) -> tuple[list[SpeechSegment], list[float]]:
-    """`sound` at PLAYED_HZ, the whole film. The utterances in order, and the middles of all P, B and M that
-    were found, seconds. Raises MissingError without the aligner."""
-    utterances: list[SpeechSegment] = []
+def scripted_segments(sound: Pcm, script: str) -> tuple[list[FilmSpeech], list[float]]:
+    """The film's sound (PLAYED_HZ) in segments, with phones where a sentence of the script was found; and the
+    middles of all P, B and M, seconds. Raises MissingError without the aligner."""
+    segments: list[FilmSpeech] = []
     closures_s: list[float] = []
     at = 0
     for sentence in align(resample(sound, PLAYED_HZ, HEARD_HZ), script):
         first, end = round(sentence.start_s * PLAYED_HZ), round(sentence.end_s * PLAYED_HZ)
-        # Sentences are cut with a margin, and so may share a little silence.
+        # Sentences have margins, and so may overlap in silence.
         if first > at:
-            utterances.append(SpeechSegment(at / PLAYED_HZ, sound[at:first]))
-        utterances.append(SpeechSegment(sentence.start_s, sound[first:end], sentence.phones))
+            segments.append(FilmSpeech(at / PLAYED_HZ, sound[at:first]))
+        segments.append(FilmSpeech(sentence.start_s, sound[first:end], sentence.phones))
         closures_s += [
             sentence.start_s + (phone.start_s + phone.end_s) / 2
             for phone in sentence.phones
@@ -144,41 +140,44 @@ def scripted_segments(sound: Pcm, script: str) -> tuple[list[SpeechSegment], lis
         ]
         at = end
     if at < len(sound):
-        utterances.append(SpeechSegment(at / PLAYED_HZ, sound[at:]))
-    return utterances, closures_s
+        segments.append(FilmSpeech(at / PLAYED_HZ, sound[at:]))
+    return segments, closures_s
 
 
 @dataclass(frozen=True, slots=True)
 class FittedAudio:
-    """What is asked for in each frame: `by_ear`, of the bare sound, by the best ear there is; `by_script`, of
-    the phones where sentences of the script were found, None without one. `mouth` is what that means for this
-    person. `closures_s` the middles of the P, B and M that are known to be said; `sentences` how many were
-    found of the script. `ear` and `speech_ear` are None where too little was said; `speech_map` is what the
-    second asks of this mouth."""
+    """Everything fitted to one film's sound.
 
-    by_ear: list[Controls]
-    by_script: list[Controls] | None
+    `from_sound` and `from_script` are the controls asked for in each frame, controls_of the best
+    audio-to-mouth model and controls_of the phones of the script (None without one); `mouth` what controls
+    mean for this person; `closures_s` the middles of the P, B and M of the script; `sentences` how many of it
+    were found. `band_model` and `encoder_model` are None where there was too little speech; `speech_map` is
+    the encoder's map, scaled to this mouth.
+    """
+
+    from_sound: list[Controls]
+    from_script: list[Controls] | None
     mouth: LearnedMouth
     closures_s: list[float]
     sentences: int
-    ear: BandMouthModel | None
-    speech_ear: EncoderMouthModel | None
+    band_model: BandMouthModel | None
+    encoder_model: EncoderMouthModel | None
     speech_map: SpeechMap | None
 
     def facts(self) -> dict[str, Any]:
-        """For the replica's card."""
+        """Figures for the replica's card."""
         out: dict[str, Any] = {"script_sentences": self.sentences}
-        for name, ear in (("bands", self.ear), ("encoder", self.speech_ear)):
-            if ear is not None:
-                told = {"own": round(ear.agreement, 3), "shipped": round(ear.before, 3)}
-                out.setdefault("heard_jaw_correlation", {})[name] = told
+        for name, model in (("bands", self.band_model), ("encoder", self.encoder_model)):
+            if model is not None:
+                correlations = {"own": round(model.agreement, 3), "shipped": round(model.before, 3)}
+                out.setdefault("heard_jaw_correlation", {})[name] = correlations
         return out
 
     def store(self, folder: Path) -> list[str]:
-        """Write the ears into a replica's folder; the files' names."""
+        """Write the models into a replica's folder; returns the names of the files."""
         names = []
-        if self.ear is not None:
-            write_bytes(folder / MOUTH_NETWORK, band_model_bytes(self.ear))
+        if self.band_model is not None:
+            write_bytes(folder / MOUTH_NETWORK, band_model_bytes(self.band_model))
             names.append(MOUTH_NETWORK)
         if self.speech_map is not None:
             write_bytes(folder / SPEECH_MAP, map_bytes(self.speech_map))
@@ -189,43 +188,46 @@ class FittedAudio:
 def fit_audio(
     sound: Pcm, script: str | None, prepared: PreparedFootage, voiced: Bools, encoder: SpeechEncoder | None
 ) -> FittedAudio:
-    """`sound` int16 at PLAYED_HZ, the whole film; `voiced` (n,) frames in which somebody speaks.
+    """Fit the models to `sound` (int16 at PLAYED_HZ, the whole film); `voiced` (n,) frames with speech.
 
-    Raises MissingError without the aligner, where there is a script, and UsageError where hardly anything is
-    said.
+    With `encoder` its model is fitted too, and preferred. Raises MissingError where there is a script and no
+    aligner, UsageError where hardly anything is said.
     """
     count, fps = len(prepared), prepared.fps
     space, train = prepared.space, prepared.train
     rest = resting_mouth(space, prepared.mouth, train, voiced)
-    gauge = shown_controls(space, prepared.mouth, train, rest)
-    ear = fit_band_model(sound, gauge, train & voiced, fps)
-    speech_ear = None if encoder is None else fit_encoder_model(encoder, sound, gauge, train & voiced, fps)
-    bare = unscripted_segments(sound)
-    reader: MouthReader | None = None if ear is None else ear.network
-    by_script, sentences = None, 0
+    shown = shown_controls(space, prepared.mouth, train, rest)
+    band_model = fit_band_model(sound, shown, train & voiced, fps)
+    encoder_model = None if encoder is None else fit_encoder_model(encoder, sound, shown, train & voiced, fps)
+    unscripted = unscripted_segments(sound)
+    reader: MouthReader | None = None if band_model is None else band_model.network
+    from_script, sentences = None, 0
     closures_s: list[float] = []
     if script is not None:
-        utterances, closures_s = scripted_segments(sound, script)
-        sentences = sum(bool(utterance.phones) for utterance in utterances)
-        by_script = driver_controls(utterances, count, fps, reader)
-    if encoder is None or speech_ear is None:
-        by_ear = driver_controls(bare, count, fps, reader)
-        learned = learn_mouth(space, prepared.mouth, by_script or by_ear, train, voiced)
-        return FittedAudio(by_ear, by_script, learned, closures_s, sentences, ear, None, None)
+        segments, closures_s = scripted_segments(sound, script)
+        sentences = sum(bool(segment.phones) for segment in segments)
+        from_script = driver_controls(segments, count, fps, reader)
+    if encoder is None or encoder_model is None:
+        from_sound = driver_controls(unscripted, count, fps, reader)
+        learned = learn_mouth(space, prepared.mouth, from_script or from_sound, train, voiced)
+        return FittedAudio(from_sound, from_script, learned, closures_s, sentences, band_model, None, None)
 
-    def by(mapping: SpeechMap) -> list[Controls]:
-        return driver_controls(bare, count, fps, SpeechMouth(encoder, mapping))
+    def controls_of(mapping: SpeechMap) -> list[Controls]:
+        return driver_controls(unscripted, count, fps, SpeechMouth(encoder, mapping))
 
-    # What is learned is learned from each frame as an ear hears it that was fitted without it.
-    mapping = speech_ear.mapping
-    if by_script is None:
-        unknowing = speech_ear.unknowing(by)
-        learned = learn_mouth(space, prepared.mouth, unknowing, train, voiced, own=True)
+    # The mouth is learned from controls that a model predicts which was fitted without the frame.
+    mapping = encoder_model.mapping
+    if from_script is None:
+        held_out = encoder_model.held_out(controls_of)
+        learned = learn_mouth(space, prepared.mouth, held_out, train, voiced, own=True)
     else:
-        learned = learn_mouth(space, prepared.mouth, by_script, train, voiced)
-        # The mouth was learned for what phones ask; what is heard is the person's own jaw already.
+        learned = learn_mouth(space, prepared.mouth, from_script, train, voiced)
+        # The mouth was learned for what phones ask for; the encoder's model predicts this person's jaw
+        # already.
         own = 1 / learned.gain, -learned.floor / learned.gain
-        unknowing = speech_ear.unknowing(lambda apart: by(apart.with_jaw(*own)))
-        scale = jaw_scale_for(learned, space, prepared.mouth, unknowing, train & voiced)
+        held_out = encoder_model.held_out(lambda mapping: controls_of(mapping.with_jaw(*own)))
+        scale = jaw_scale_for(learned, space, prepared.mouth, held_out, train & voiced)
         mapping = mapping.with_jaw(*own).with_jaw(*scale)
-    return FittedAudio(by(mapping), by_script, learned, closures_s, sentences, ear, speech_ear, mapping)
+    return FittedAudio(
+        controls_of(mapping), from_script, learned, closures_s, sentences, band_model, encoder_model, mapping
+    )

@@ -1,10 +1,9 @@
-"""A person's blinks: found in the footage, cut out to be shown on request, and taken out of the clips.
+"""The eyes in the footage: blinks are found, cut out to be shown on request and removed from the clips; and
+where the eyes are and how far they look aside is measured.
 
-A clip that blinks by itself would blink at the same moments of every round, and again whenever the face is
-asked to: so the clips' eyes are kept open, and all blinks are asked for.
-
-
-TODO Where a person's eyes are in their footage, and how far they were seen to look."""
+A clip with a blink would blink at the same moment of every loop, beside the blinks the controls ask for. So
+the clips' eyes are kept open, and all blinks are requested.
+"""
 
 from __future__ import annotations
 
@@ -24,27 +23,37 @@ from cvi.training.footage.face_geometry import moved, smoothed
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
+EDGES = (
+    ((33, 246, 161, 160, 159, 158, 157, 173, 133), (33, 7, 163, 144, 145, 153, 154, 155, 133)),
+    ((362, 398, 384, 385, 386, 387, 388, 466, 263), (362, 382, 381, 380, 374, 373, 390, 249, 263)),
+)
+"""Edges of each eye's upper and lower lid, from the viewer's left to the right."""
+RINGS = ((468, 469, 470, 471, 472), (473, 474, 475, 476, 477))
+"""The middle of each iris, and four points on its edge."""
+_STEADY_FRAMES = 1.0
+_RARE = 0.01
+"""The share of frames in which the eyes may look farther aside than is shown, as tracking errors."""
 LIDS = ((159, 145), (386, 374))
 EYES = ((33, 133), (362, 263))
 _USUAL_S = 1.0
-"""Over this long the usual opening of the eyes is taken: it changes with the head's nod and the mood."""
+"""Window over which the usual opening of the eyes is measured; it changes with nods and the mood."""
 _SHUT, _BEGUN = 0.7, 0.15
-"""A blink reaches the first, and lasts as long as the eyes are more shut than the second."""
+"""A blink reaches the first closure and lasts while the closure is above the second."""
 _LONGEST_S = 0.6
-_APART = 0.1
-"""Levels of a blink nearer than this to each other are one."""
-# Widths of the face. The window is square, around the middle between the eyes.
+_LEVEL_STEP = 0.1
+"""Closure between two levels of a blink that are stored."""
 _WINDOW = 0.86
+"""Face widths: the side of the square window around the middle between the eyes."""
 _WIDE, _HIGH = 0.72, 0.62
-"""What is drawn of an eye: half axes of an ellipse, in lengths of the eye."""
+"""Half axes of the ellipse that is drawn of an eye, in lengths of the eye."""
 _FEATHER, _RING = 0.45, 1.3
-_STILL = 3.0
-"""What a face width a second of the head's movement costs a blink that might be chosen, in closure."""
+_SPEED_PENALTY = 3.0
+"""Head speed, face widths a second, that weighs as much as a whole closure when a blink is chosen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blink:
-    """Frames [first, end), eyes most shut in `peak`."""
+    """Frames [first, end); the eyes are most closed in `peak`."""
 
     first: int
     peak: int
@@ -52,18 +61,18 @@ class Blink:
 
 
 def closure(landmarks: Floats, pieces: Sequence[tuple[int, int]], fps: float) -> Floats:
-    """How far shut the eyes are, (n,), about 0 open to 1 shut; `landmarks` (n, 478, 3), gaps filled."""
-    high = np.mean([_apart(landmarks, *pair) for pair in LIDS], axis=0)
-    long = np.mean([_apart(landmarks, *pair) for pair in EYES], axis=0)
+    """How far the eyes are closed, (n,), about 0 open to 1 closed; `landmarks` (n, 478, 3), gaps filled."""
+    high = np.mean([_distance(landmarks, *pair) for pair in LIDS], axis=0)
+    long = np.mean([_distance(landmarks, *pair) for pair in EYES], axis=0)
     opened = high / np.maximum(long, 1e-6)
     shut = float(np.quantile(opened, 0.003))
     out = np.zeros(len(opened), np.float32)
     reach = max(1, round(_USUAL_S * fps))
     for first, end in pieces:
         for index in range(first, end):
-            around = opened[max(first, index - reach) : min(end, index + reach + 1)]
-            usual = float(np.quantile(around, 0.7))
-            # Eyes that never shut in the film have no blink, however they flutter.
+            window = opened[max(first, index - reach) : min(end, index + reach + 1)]
+            usual = float(np.quantile(window, 0.7))
+            # The lower bound keeps fluttering from counting as blinks where the eyes never close.
             span = max(usual - shut, 0.45 * usual)
             out[index] = (usual - opened[index]) / max(span, 1e-6)
     return np.clip(out, 0, 1)
@@ -92,8 +101,8 @@ def find_blinks(shut: Floats, pieces: Sequence[tuple[int, int]], fps: float) -> 
 
 @dataclass(frozen=True, slots=True)
 class EyeWindow:
-    """Where the eyes are cut: `side` of the window, pixels; `place` (2, 3) from the lower face's crop to it;
-    `mask`, `ring` (side, side) as in `BlinkPatches`."""
+    """The window that both eyes are cut from: `side` in pixels; `place` (2, 3) from the lower face's crop to
+    it; `mask`, `ring` (side, side) as in `BlinkPatches`."""
 
     side: int
     place: Floats
@@ -102,8 +111,8 @@ class EyeWindow:
 
 
 def eye_window(landmarks: Floats, matrices: Floats, crop_side: int, face_px: float) -> EyeWindow:
-    """From frames with open eyes (n, 478, 3) and their matrices to crops of `crop_side` pixels; the window
-    has about the footage's own pixels."""
+    """The window, from frames with open eyes (n, 478, 3) and their matrices to crops of `crop_side` pixels;
+    its resolution is about the footage's."""
     corners = [point for eye in EYES for point in eye]
     spots = moved(landmarks[:, corners, :2], matrices).mean(0)
     middle = spots.mean(0)
@@ -114,8 +123,8 @@ def eye_window(landmarks: Floats, matrices: Floats, crop_side: int, face_px: flo
     )
     y, x = np.mgrid[:side, :side].astype(np.float32)
     far = np.full((side, side), np.inf, np.float32)
-    there = spots @ place[:, :2].T + place[:, 2]
-    for left, right in (there[:2], there[2:]):
+    corners_in_window = spots @ place[:, :2].T + place[:, 2]
+    for left, right in (corners_in_window[:2], corners_in_window[2:]):
         centre, along = (left + right) / 2, right - left
         length = float(np.linalg.norm(along))
         u, v = along / length, np.array([-along[1], along[0]]) / length
@@ -137,32 +146,32 @@ def choose_blink(
     face_px: float,
     fps: float,
 ) -> Blink | None:
-    """The one that shuts the eyes most while the head moves least."""
+    """The blink that closes the eyes most while the head moves least; None where no whole blink is usable."""
 
-    def worth(blink: Blink) -> float:
+    def score(blink: Blink) -> float:
         nose = landmarks[blink.first : blink.end + 1, 168, :2] / face_px
         speed = float(np.linalg.norm(np.diff(nose, axis=0), axis=1).mean()) * fps
-        return float(shut[blink.peak]) - speed / _STILL
+        return float(shut[blink.peak]) - speed / _SPEED_PENALTY
 
     whole = [blink for blink in blinks if usable[blink.first - 1 : blink.end + 1].all()]
-    return max(whole, key=worth, default=None)
+    return max(whole, key=score, default=None)
 
 
 def closure_levels(blink: Blink, shut: Floats) -> list[int]:
-    """The frames of a blink that show its levels, the least shut first."""
+    """Frames of a blink at increasing closure, `_LEVEL_STEP` apart."""
     order = sorted(range(blink.first, blink.end), key=lambda index: float(shut[index]))
     kept: list[int] = []
     for index in reversed(order):
-        if not kept or shut[kept[-1]] - shut[index] >= _APART:
+        if not kept or shut[kept[-1]] - shut[index] >= _LEVEL_STEP:
             kept.append(index)
     return kept[::-1]
 
 
-def cut_lids(
+def blink_patches(
     frames: Sequence[int], shut: Floats, eyes: EyeWindow, matrices: Floats, kept: dict[int, Bytes]
 ) -> BlinkPatches:
-    """`frames` as `closure_levels` gave them, `kept` their pictures, I420; `matrices` of the lower face's
-    crops."""
+    """Patches of the eyes at increasing closure. `frames` as `closure_levels` gives them, `kept` their
+    pictures, I420; `matrices` of the lower face's crops."""
     if not frames:
         return no_blink()
     patches = [
@@ -174,24 +183,24 @@ def cut_lids(
 
 @dataclass(frozen=True, slots=True)
 class OpenEyes:
-    """Keeps the eyes of the clips open: in a blink they are those of the frames before and after it."""
+    """Removes blinks: in one, the eyes are those of the frames before and after it."""
 
     blinks: tuple[Blink, ...]
     eyes: EyeWindow
     matrices: Floats
 
     def sources(self, index: int) -> tuple[int, ...]:
-        """The frames that are needed to show frame `index` awake, itself aside."""
+        """The other frames that are needed to show frame `index` with open eyes."""
         blink = self._blink(index)
         return () if blink is None else (blink.first - 1, blink.end)
 
     def show(self, index: int, kept: dict[int, Bytes]) -> Bytes:
-        """The frame, I420, awake; `kept` holds it and its sources."""
+        """Frame `index`, I420, with open eyes; `kept` holds it and its sources."""
         blink = self._blink(index)
         if blink is None:
             return kept[index]
         before, after = (self._eyes(source, kept[source]) for source in self.sources(index))
-        # Over three frames at the most shut, where in truth nobody sees the eyes.
+        # Cross-faded over three frames around the peak.
         share = min(max((index - blink.peak + 2) / 4, 0.0), 1.0)
         shown = kept[index].copy()
         drawn = before * np.float32(1 - share) + after * np.float32(share)
@@ -215,8 +224,8 @@ def find_eye_closures(
     face_px: float,
     fps: float,
 ) -> tuple[OpenEyes, list[int], Floats]:
-    """What keeps the clips awake, the frames of the blink to be shown on request (none where the footage
-    has none), and how far shut the eyes are in each frame."""
+    """What removes the blinks from the clips, the frames of the blink to be shown on request (none where the
+    footage has none), and how far the eyes are closed in each frame, (n,)."""
     shut = closure(landmarks, pieces, fps)
     blinks = find_blinks(shut, pieces, fps)
     opened = usable & (shut < _BEGUN)
@@ -227,21 +236,9 @@ def find_eye_closures(
     return OpenEyes(tuple(blinks), eyes, matrices), closure_levels(best, shut) if best else [], shut
 
 
-def _apart(landmarks: Floats, one: int, other: int) -> npt.NDArray[np.float64]:
+def _distance(landmarks: Floats, one: int, other: int) -> npt.NDArray[np.float64]:
     gap = landmarks[:, one] - landmarks[:, other]
     return np.asarray(np.linalg.norm(gap, axis=1), np.float64)
-
-
-EDGES = (
-    ((33, 246, 161, 160, 159, 158, 157, 173, 133), (33, 7, 163, 144, 145, 153, 154, 155, 133)),
-    ((362, 398, 384, 385, 386, 387, 388, 466, 263), (362, 382, 381, 380, 374, 373, 390, 249, 263)),
-)
-"""Of each eye the upper and the lower lid's edge, from the viewer's left to the right."""
-RINGS = ((468, 469, 470, 471, 472), (473, 474, 475, 476, 477))
-"""Middle of each iris, and four points on its edge."""
-_STEADY_FRAMES = 1.0
-_RARE = 0.01
-"""The share of frames in which the eyes look farther aside than is shown: trackers err."""
 
 
 def eye_positions(
@@ -251,9 +248,9 @@ def eye_positions(
     blinks: Sequence[Blink],
     pieces: Sequence[tuple[int, int]],
 ) -> FilmEyes:
-    """Of every frame of the footage. `landmarks` (n, 478, 3), gaps filled; `matrices` (n, 2, 3) of the lower
-    face's crops; `usable` (n,) frames that may be shown; `blinks`, which are shown open; `pieces` as in
-    `Prepared`."""
+    """Lids and irises in every frame, and how far the person looks aside. `landmarks` (n, 478, 3), gaps
+    filled; `matrices` (n, 2, 3) of the lower face's crops; `usable` (n,) frames that may be shown; `blinks`
+    are shown open; `pieces` as in `PreparedFootage`."""
     points = [point for eye in EDGES for edge in eye for point in edge] + [
         point for ring in RINGS for point in ring
     ]
@@ -261,7 +258,7 @@ def eye_positions(
     opened = usable.copy()
     for blink in blinks:
         opened[blink.first : blink.end] = False
-        # As what is shown of them: the eyes before and after, held by the head.
+        # Interpolated as `OpenEyes` shows them.
         before, after = spots[blink.first - 1], spots[min(blink.end, len(spots) - 1)]
         for index in range(blink.first, blink.end):
             share = (index - blink.first + 1) / (blink.end - blink.first + 1)
@@ -281,7 +278,8 @@ def eye_positions(
 
 
 def _looks(lids: Floats, middles: Floats) -> Floats:
-    """(n, 2) right and down from the middle between the corners, half lengths of the eye, both eyes' mean."""
+    """Gaze (n, 2), right and down from the middle between the eye's corners, in half lengths of the eye; mean
+    of both eyes."""
     left, right = lids[:, :, :, 0].mean(2), lids[:, :, :, -1].mean(2)
     along = (right - left) / 2
     square = (along**2).sum(2)

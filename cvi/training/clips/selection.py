@@ -1,9 +1,8 @@
-"""Which stretches of the footage the replica lives in: some of each kind the person showed.
+"""Which stretches of the footage the replica plays: one of each kind the person showed.
 
-Nobody labels them: what is silence is known from the voice and the lips, what is calm from the head, and what
-is felt from brows and cheeks. Each is a stretch that can be played round and round: best one whose end looks
-like its beginning; where there is none, a calm one that is played forward and back, turned where the head
-hardly moves.
+Nothing is labelled by hand: silence follows from the voice and the lips, calm from the head's speed, mood
+from brows, cheeks and the mouth's corners. Each stretch can be looped: preferably one whose end matches its
+beginning, else a calm one that is played forward and back, reversing where the head hardly moves.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from cvi.errors import UsageError
 from cvi.face.neural.clip_graph import ClipActivity, Mood
 from cvi.training.clips.pose_features import FARTHEST, PoseFeatures
 from cvi.training.footage.face_geometry import smoothed
+from cvi.training.footage.spans import runs
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -26,52 +26,52 @@ Ints = npt.NDArray[np.int32]
 
 SHORTEST_S = 1.5
 _LENGTH_S: dict[str, tuple[float, float]] = {
-    "idle": (5.0, 8.0), "listening": (3.0, 6.0), "speaking": (5.0, 8.0), "felt": (2.4, 3.6),
+    "idle": (5.0, 8.0), "listening": (3.0, 6.0), "speaking": (5.0, 8.0), "mood": (2.4, 3.6),
 }  # fmt: skip
-"""The shortest and longest that is looked for: shorter ones are felt as loops. Together about 30 s."""
+"""Shortest and longest clip of a kind: viewers notice the repetition of shorter ones. About 30 s together."""
 _ALIKE = 0.03
-"""Widths of the face: how far apart a loop's ends may lie, which a bridge then brings together."""
-_MOSTLY = {"idle": 0.95, "listening": 0.95, "speaking": 0.8, "felt": 0.8}
+"""Face widths between a loop's ends that a transition can hide."""
+_MOSTLY = {"idle": 0.95, "listening": 0.95, "speaking": 0.8, "mood": 0.8}
 """The least share of a clip's frames that are of its kind."""
-_FELT: dict[Mood, float] = {"happy": 0.006, "concerned": 0.005, "surprised": 0.012}
-"""Widths of the face from the usual, in the mean of a second, that make another expression: what the stock
-characters' faces show when they feel so, as the face tracker sees it (`scripts/make_footage`)."""
+_MOODS: dict[Mood, float] = {"happy": 0.006, "concerned": 0.005, "surprised": 0.012}
+"""Face widths from the person's usual, averaged over a second, that count as the mood: measured by the face
+tracker on the stock characters when they show it (`scripts/make_footage`)."""
 _STANDS_OUT = 2.0
-"""It must also exceed the usual coming and going of that measure by so much, in standard deviations."""
+"""The measure must also exceed its usual variation by this many standard deviations."""
 _NEARNESS = 3.0
-"""What passing by the first clip counts, beside being of the kind and being liked."""
-_SHUT = 4.0
-"""What a jaw counts that has not fallen far."""
+"""Weight of being near the first clip, against 1 for being of the kind."""
+_JAW_WEIGHT = 4.0
+"""Weight of a jaw that is not wide open."""
 _ABOUT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """`order` int32 (n,): frame numbers in the order they are played. One that `turns` is played forward and
-    back, and after its last frame comes its first; another needs a jump back."""
+    """`order` int32 (n,): frame numbers in the order they are played. With `reverses` it runs forward and
+    back, and its first frame follows its last; without, it needs a transition to loop."""
 
     order: Ints
-    doing: ClipActivity
+    activity: ClipActivity
     mood: Mood
-    turns: bool
+    reverses: bool
 
 
 def choose_clips(
-    bearing: PoseFeatures, usable: Bools, pieces: Sequence[tuple[int, int]], fps: float
+    features: PoseFeatures, usable: Bools, pieces: Sequence[tuple[int, int]], fps: float
 ) -> list[Clip]:
-    """The clips, the first the calmest: the one to come back to. `usable` (n,) frames that may be shown;
-    `pieces` as in `Prepared`. Raises UsageError where nothing is long enough."""
-    runs = _runs(usable, pieces, max(2, round(SHORTEST_S * fps)))
-    if not runs:
+    """The clips; the first is the calmest, to which the others return. `usable` (n,) frames that may be
+    shown; `pieces` as in `PreparedFootage`. Raises UsageError where no stretch is long enough."""
+    stretches = _usable_runs(usable, pieces, max(2, round(SHORTEST_S * fps)))
+    if not stretches:
         raise UsageError(
             f"Nowhere in the footage is one face seen for {SHORTEST_S} s without a break.",
             "Film at least half a minute, sitting still and facing the camera.",
         )
-    finder = _Finder(bearing, runs, fps)
-    felt = _felt(bearing, usable, pieces, fps)
-    calm = np.exp(-bearing.speed / max(float(np.median(bearing.speed[usable])), 1e-6))
-    plain = felt == 0
-    silent = bearing.silent
+    finder = _ClipFinder(features, stretches, fps)
+    mood_index = _mood_of_frames(features, usable, pieces, fps)
+    calm = np.exp(-features.speed / max(float(np.median(features.speed[usable])), 1e-6))
+    plain = mood_index == 0
+    silent = features.silent
     quiet = silent if finder.has(silent & plain, "idle") else np.ones_like(silent)
     first = finder.find(quiet & plain, calm, "idle") or finder.find(quiet, calm, "idle")
     clips = [Clip(first[0], "idle", "neutral", first[1])] if first else [finder.anything()]
@@ -80,92 +80,95 @@ def choose_clips(
         (~silent & plain, "speaking", "neutral", "speaking"),
         (silent & plain, "listening", "neutral", "listening"),
     ]
-    names: list[Mood] = list(_FELT)
-    wanted += [(felt == k + 1, "speaking", mood, "felt") for k, mood in enumerate(names)]
-    for mask, doing, mood, kind in wanted:
+    names: list[Mood] = list(_MOODS)
+    wanted += [(mood_index == k + 1, "speaking", mood, "mood") for k, mood in enumerate(names)]
+    for mask, activity, mood, kind in wanted:
         found = finder.find(mask, 1 - calm if kind == "listening" else np.ones_like(calm), kind)
         if found is not None:
-            order, turns = found
-            if kind == "felt" and silent[order].mean() > 0.5:
-                doing = "listening"
-            clips.append(Clip(order, doing, mood, turns))
+            order, reverses = found
+            if kind == "mood" and silent[order].mean() > 0.5:
+                activity = "listening"
+            clips.append(Clip(order, activity, mood, reverses))
     return clips
 
 
-class _Finder:
-    """Looks for stretches; none is given twice."""
+class _ClipFinder:
+    """Finds stretches of frames; none overlaps one that was found before."""
 
-    def __init__(self, bearing: PoseFeatures, runs: list[tuple[int, int]], fps: float) -> None:
-        self._place, self._speed, self._runs, self._fps = bearing.place, bearing.speed, runs, fps
-        self._taken = np.zeros(len(bearing.speed), np.bool_)
-        self._near = np.ones(len(bearing.speed), np.float32)
-        self._shut = 1 - bearing.gaping.astype(np.float32)
+    def __init__(self, features: PoseFeatures, stretches: list[tuple[int, int]], fps: float) -> None:
+        self._pose, self._speed, self._fps = features.pose, features.speed, fps
+        self._stretches = stretches
+        self._taken = np.zeros(len(features.speed), np.bool_)
+        self._near = np.ones(len(features.speed), np.float32)
+        self._jaw_up = 1 - features.wide_open.astype(np.float32)
 
     def has(self, mask: Bools, kind: str) -> bool:
-        """Is there a stretch of this kind?"""
-        return bool(self._windows(mask, kind))
+        """Whether there is a stretch of this kind."""
+        return bool(self._candidates(mask, kind))
 
     def near(self, clip: Clip) -> None:
-        """Prefer from now on what passes by the frames of this clip: there it can be come to."""
-        places = np.unique(clip.order).astype(np.int32)
-        home = self._place[places]
-        nearest = np.array([np.sqrt(((home - place) ** 2).sum(1)).min() for place in self._place])
+        """From now on prefer stretches that come near frames of this clip, so that transitions exist."""
+        frames = np.unique(clip.order).astype(np.int32)
+        clip_poses = self._pose[frames]
+        nearest = np.array([np.sqrt(((clip_poses - pose) ** 2).sum(1)).min() for pose in self._pose])
         close = np.clip((FARTHEST - nearest) / (FARTHEST - _ALIKE), 0, 1).astype(np.float32)[None]
         self._near = np.asarray(cv2.dilate(close, np.ones((1, round(self._fps)), np.uint8))[0], np.float32)
 
-    def find(self, mask: Bools, liked: Floats, kind: str) -> tuple[Ints, bool] | None:
-        """The best stretch whose frames are mostly of `mask` (n,), `liked` (n,) 0..1 the more the better:
-        its order, and whether it turns."""
+    def find(self, mask: Bools, preference: Floats, kind: str) -> tuple[Ints, bool] | None:
+        """The best stretch whose frames are mostly in `mask` (n,): its order, and whether it reverses.
+        `preference` (n,) 0..1 is added for each frame."""
         best: tuple[float, int, int] | None = None
-        share = np.cumsum(np.concatenate([[0.0], liked + _NEARNESS * self._near + _SHUT * self._shut + mask]))
-        for first, end in self._windows(mask, kind):
-            worth = float(share[end] - share[first]) / (end - first) + 0.3 * (end - first) / self._most(kind)
-            worth -= 0.25 * min(self._closing(first, end) / _ALIKE, 2.0)
-            if best is None or worth > best[0]:
-                best = worth, first, end
+        share = np.cumsum(
+            np.concatenate([[0.0], preference + _NEARNESS * self._near + _JAW_WEIGHT * self._jaw_up + mask])
+        )
+        for first, end in self._candidates(mask, kind):
+            score = float(share[end] - share[first]) / (end - first) + 0.3 * (end - first) / self._most(kind)
+            score -= 0.25 * min(self._end_gap(first, end) / _ALIKE, 2.0)
+            if best is None or score > best[0]:
+                best = score, first, end
         if best is None:
             return None
         _, first, end = best
         self._taken[first:end] = True
         forward = np.arange(first, end, dtype=np.int32)
-        if self._closing(first, end) < _ALIKE:
+        if self._end_gap(first, end) < _ALIKE:
             return forward, False
-        return self._turned(first, end), True
+        return self._reversing(first, end), True
 
     def anything(self) -> Clip:
-        """The longest stretch, forward and back."""
-        first, end = max(self._runs, key=lambda run: run[1] - run[0])
-        return Clip(self._turned(first, min(end, first + self._most("idle"))), "idle", "neutral", True)
+        """The longest stretch of any kind, forward and back."""
+        first, end = max(self._stretches, key=lambda run: run[1] - run[0])
+        return Clip(self._reversing(first, min(end, first + self._most("idle"))), "idle", "neutral", True)
 
     def _most(self, kind: str) -> int:
         return round(_LENGTH_S[kind][1] * self._fps)
 
-    def _windows(self, mask: Bools, kind: str) -> list[tuple[int, int]]:
+    def _candidates(self, mask: Bools, kind: str) -> list[tuple[int, int]]:
         least, most = round(_LENGTH_S[kind][0] * self._fps), self._most(kind)
         known = np.cumsum(np.concatenate([[0], mask]))
         taken = np.cumsum(np.concatenate([[0], self._taken]))
         step = max(1, round(self._fps / 4))
         return [
             (start, start + length)
-            for first, end in self._runs
+            for first, end in self._stretches
             for length in range(least, most + 1, 2 * step)
             for start in range(first, end - length + 1, step)
             if known[start + length] - known[start] >= _MOSTLY[kind] * length
             and taken[start + length] == taken[start]
         ]
 
-    def _closing(self, first: int, end: int) -> float:
-        """How far apart beginning and end are where they meet best: about, for many are looked at."""
+    def _end_gap(self, first: int, end: int) -> float:
+        """Face widths between beginning and end where they match best; approximate, for speed."""
         margin = max(2, (end - first) // 5)
-        head, tail = self._place[first : first + margin : 2], self._place[end - margin : end : 2]
-        speed = self._place[first + 1 : first + margin + 1 : 2] - head
-        speeds = self._place[end - margin - 1 : end - 1 : 2]
+        head, tail = self._pose[first : first + margin : 2], self._pose[end - margin : end : 2]
+        speed = self._pose[first + 1 : first + margin + 1 : 2] - head
+        speeds = self._pose[end - margin - 1 : end - 1 : 2]
         states = np.concatenate([head, 2 * speed], 1)
         others = np.concatenate([tail, 2 * (tail - speeds[: len(tail)])], 1)
         return float(np.sqrt(((states[:, None] - others[None]) ** 2).sum(2).min()))
 
-    def _turned(self, first: int, end: int) -> Ints:
-        """Forward and back, turned at the stillest moments near both ends."""
+    def _reversing(self, first: int, end: int) -> Ints:
+        """Forward and back, reversing at the stillest moments near both ends."""
         quarter = max(1, (end - first) // 4)
         start = first + int(np.argmin(self._speed[first : first + quarter]))
         stop = end - quarter + int(np.argmin(self._speed[end - quarter : end]))
@@ -173,23 +176,19 @@ class _Finder:
         return np.concatenate([forward, forward[-2:0:-1]]).astype(np.int32)
 
 
-def _felt(bearing: PoseFeatures, usable: Bools, pieces: Sequence[tuple[int, int]], fps: float) -> Ints:
-    """(n,) 0 where the face is as usual, else 1 + the place among `_FELT` of the expression it shows most."""
-    measures = np.stack([bearing.joy, bearing.worry, bearing.brows], 1)
+def _mood_of_frames(
+    features: PoseFeatures, usable: Bools, pieces: Sequence[tuple[int, int]], fps: float
+) -> Ints:
+    """(n,) 0 where the expression is the usual one, else 1 + the index in `_MOODS` of the strongest mood."""
+    measures = np.stack([features.joy, features.worry, features.brows], 1)
     measures = smoothed(measures, list(pieces), _ABOUT_S * fps / 2)
     usual = 1.48 * np.median(np.abs(measures[usable]), axis=0)
-    level = measures / np.maximum(list(_FELT.values()), _STANDS_OUT * usual)
+    level = measures / np.maximum(list(_MOODS.values()), _STANDS_OUT * usual)
     return np.where(level.max(1) > 1, level.argmax(1) + 1, 0).astype(np.int32)
 
 
-def _runs(usable: Bools, pieces: Sequence[tuple[int, int]], least: int) -> list[tuple[int, int]]:
+def _usable_runs(usable: Bools, pieces: Sequence[tuple[int, int]], least: int) -> list[tuple[int, int]]:
     """Stretches of usable frames within one piece, [first, end)."""
-    runs: list[tuple[int, int]] = []
-    for first, end in pieces:
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], usable[first:end], [False]]).astype(int)))
-        runs += [
-            (int(first + a), int(first + b))
-            for a, b in zip(edges[::2], edges[1::2], strict=True)
-            if b - a >= least
-        ]
-    return runs
+    return [
+        (first + a, first + b) for first, end in pieces for a, b in runs(usable[first:end]) if b - a >= least
+    ]

@@ -1,4 +1,4 @@
-"""The ways between the chosen clips: jumps where two frames match, and the frames that lead over."""
+"""The transitions between the chosen clips: pairs of frames that match, and the blended frames in between."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
 
 _NEAR, _SOON_S = 0.05, 1.2
-"""Where frames no farther apart than the first, widths of the face, come within the second, none that are
-farther apart are joined."""
+"""Face widths and seconds: frames farther apart than the first are joined only where none nearer follow
+within the second."""
 _SLOW = 0.005
-"""Widths of the face a frame that a bridge may move what it joins; heads move so in ordinary speech."""
+"""Face widths a frame that a transition may move the head; heads move so in ordinary speech."""
 _SHORTEST_S, _LONGEST_S = 0.16, 0.56
 _EVERY_S = 0.8
-"""Each clip is left for each other at least so often, where it can be."""
+"""Each clip gets a transition to each other one at least this often, where frames match."""
 _TRIED = 60
-"""So many pairs of each stretch are looked at, the nearest first, for one with room for a bridge."""
+"""Pairs of each stretch that are tried, the nearest first, for one with room for a transition."""
 _MEETS = 0.03
-"""Widths of the face: the ends of a clip that goes round."""
+"""Face widths between the ends of a clip that loops."""
 _SHORTER = 0.02
-"""What a round that shrinks to nothing costs, in widths of the face."""
-_LEAST_ROUND = 0.7
-"""Of a clip: a round that leaves more of it out is none."""
+"""Face widths that a loop's length is worth: what a loop of length zero costs against the whole clip."""
+_LEAST_LOOP = 0.7
+"""Of a clip: the share that a loop must contain."""
 
 
 @dataclass(frozen=True, slots=True)
 class FilmShot:
-    """One frame of the film: that of the footage, or where `share` is above 0 so much of the way from
-    `frame` to `other`."""
+    """One frame of the film: frame `frame` of the footage, or, where `share` is above 0, a blend that is this
+    share of the way from `frame` to `other`."""
 
     frame: int
     other: int
@@ -44,38 +44,40 @@ class FilmShot:
 
 @dataclass(frozen=True, slots=True)
 class ClipGraphPlan:
-    """The film to be written, frame by frame; its `reel`; `keys`, the frames that are jumped to."""
+    """The base film to be written, frame by frame; its `graph`; `keys`, the frames that must be key frames
+    since playback seeks to them."""
 
     shots: tuple[FilmShot, ...]
-    reel: ClipGraph
+    graph: ClipGraph
     keys: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Side:
-    """A clip as it is played: its `number`, its `order`, `cyclic` where after the last frame comes the first;
-    `last` is the place beyond which it is only seen in bridges."""
+class _PlayedClip:
+    """A clip as it is played: its `number`, its `order`, `cyclic` where the first frame follows the last;
+    frames after position `last` are seen in transitions only."""
 
     number: int
     order: Ints
     cyclic: bool
     last: int
 
-    def wrapped(self, place: int) -> int:
-        return place % len(self.order) if self.cyclic else place
+    def wrapped(self, position: int) -> int:
+        """The position within the order, for one beyond a cyclic clip's end."""
+        return position % len(self.order) if self.cyclic else position
 
-    def ahead(self, place: int, other: int) -> int:
-        """Steps from one place to another."""
-        return self.wrapped(other - place)
+    def ahead(self, position: int, other: int) -> int:
+        """Steps from one position to another."""
+        return self.wrapped(other - position)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Jump:
-    """After place `leave` of `one`, in `length` steps, to place `arrive` of `other`; `gap` in widths of the
-    face."""
+class _Transition:
+    """After position `leave` of `one`, in `length` steps, to position `arrive` of `other`; `gap` in face
+    widths."""
 
-    one: _Side
-    other: _Side
+    one: _PlayedClip
+    other: _PlayedClip
     leave: int
     arrive: int
     length: int
@@ -83,95 +85,109 @@ class _Jump:
 
     @property
     def has_room(self) -> bool:
-        """Are there frames to make the bridge of, and is what it joins ever shown?"""
-        goes_on = self.one.cyclic or self.leave + self.length <= len(self.one.order)
-        comes_from = self.other.cyclic or self.arrive - self.length + 1 >= 0
-        return goes_on and comes_from and 0 <= self.leave <= self.one.last and self.arrive < self.other.last
+        """Whether both clips have the frames to blend, and both ends are ever shown."""
+        has_after = self.one.cyclic or self.leave + self.length <= len(self.one.order)
+        has_before = self.other.cyclic or self.arrive - self.length + 1 >= 0
+        return has_after and has_before and 0 <= self.leave <= self.one.last and self.arrive < self.other.last
 
 
-def plan_clip_graph(clips: list[Clip], place: Floats, fps: float) -> ClipGraphPlan:
-    """Lay out the clips and every good way between them. Clips that cannot be come to from the first and left
-    for it again are left out. `place` as in `Bearing`."""
-    rounds = [_round(number, clip, place, fps) for number, clip in enumerate(clips)]
-    jumps = [
-        jump
-        for one, _ in rounds
-        for other, _ in rounds
+def plan_clip_graph(clips: list[Clip], pose: Floats, fps: float) -> ClipGraphPlan:
+    """Lay out the clips and every good transition between them. Clips that cannot be reached from the first
+    one and left for it again are left out. `pose` as in `PoseFeatures`."""
+    loops = [_loop(number, clip, pose, fps) for number, clip in enumerate(clips)]
+    transitions = [
+        transition
+        for one, _ in loops
+        for other, _ in loops
         if one.number != other.number
-        for jump in _between(one, other, place, fps)
+        for transition in _transitions_between(one, other, pose, fps)
     ]
-    kept = [rounds[number] for number in _joined(len(clips), jumps)]
+    connected = [loops[number] for number in _connected(len(clips), transitions)]
     shots: list[FilmShot] = []
-    begins: dict[int, int] = {}
-    for side, _ in kept:
-        begins[side.number] = len(shots)
-        shots += [FilmShot(frame, frame, 0.0) for frame in side.order.tolist()]
-    used = [turn for _, turn in kept]
-    used += [jump for jump in jumps if jump.one.number in begins and jump.other.number in begins]
-    table = np.array([_laid(jump, begins, shots) for jump in used], np.int32)
-    listed = [
-        (
-            begins[side.number],
-            begins[side.number] + len(side.order),
-            CLIP_ACTIVITIES.index(clips[side.number].doing),
-            MOODS.index(clips[side.number].mood),
-        )
-        for side, _ in kept
+    starts: dict[int, int] = {}
+    for played, _ in connected:
+        starts[played.number] = len(shots)
+        shots += [FilmShot(frame, frame, 0.0) for frame in played.order.tolist()]
+    used = [loop for _, loop in connected]
+    used += [
+        transition
+        for transition in transitions
+        if transition.one.number in starts and transition.other.number in starts
     ]
-    reel = ClipGraph(np.array(listed, np.int32), table, np.arange(len(kept), dtype=np.int32))
-    bridges = [first for _, first, end, _ in table.tolist() if first < end]
-    keys = {*begins.values(), *table[:, 3].tolist(), *bridges}
-    return ClipGraphPlan(tuple(shots), reel, frozenset(keys))
+    table = np.array([_append_transition(transition, starts, shots) for transition in used], np.int32)
+    clip_rows = [
+        (
+            starts[played.number],
+            starts[played.number] + len(played.order),
+            CLIP_ACTIVITIES.index(clips[played.number].activity),
+            MOODS.index(clips[played.number].mood),
+        )
+        for played, _ in connected
+    ]
+    graph = ClipGraph(np.array(clip_rows, np.int32), table, np.arange(len(connected), dtype=np.int32))
+    blended = [first for _, first, end, _ in table.tolist() if first < end]
+    keys = {*starts.values(), *table[:, 3].tolist(), *blended}
+    return ClipGraphPlan(tuple(shots), graph, frozenset(keys))
 
 
-def _laid(jump: _Jump, begins: dict[int, int], shots: list[FilmShot]) -> tuple[int, int, int, int]:
-    """Put the jump's bridge at the film's end; its row of `ClipGraph.transitions`."""
-    before, after = jump.one.order, jump.other.order
+def _append_transition(
+    transition: _Transition, starts: dict[int, int], shots: list[FilmShot]
+) -> tuple[int, int, int, int]:
+    """Append the transition's frames to the film; its row of `ClipGraph.transitions`."""
+    before, after = transition.one.order, transition.other.order
     first = len(shots)
-    for step in range(1, jump.length):
-        x = step / jump.length
-        leaving = int(before[(jump.leave + step) % len(before)])
-        coming = int(after[(jump.arrive - jump.length + step) % len(after)])
-        shots.append(FilmShot(leaving, coming, x * x * (3 - 2 * x)))
-    return begins[jump.one.number] + jump.leave, first, len(shots), begins[jump.other.number] + jump.arrive
+    for step in range(1, transition.length):
+        x = step / transition.length
+        leaving = int(before[(transition.leave + step) % len(before)])
+        arriving = int(after[(transition.arrive - transition.length + step) % len(after)])
+        shots.append(FilmShot(leaving, arriving, x * x * (3 - 2 * x)))
+    return (
+        starts[transition.one.number] + transition.leave,
+        first,
+        len(shots),
+        starts[transition.other.number] + transition.arrive,
+    )
 
 
-def _round(number: int, clip: Clip, place: Floats, fps: float) -> tuple[_Side, _Jump]:
-    """A clip, and the jump by which it goes round. One whose ends do not meet is made to turn."""
+def _loop(number: int, clip: Clip, pose: Floats, fps: float) -> tuple[_PlayedClip, _Transition]:
+    """A clip, and the transition that loops it. One whose ends do not match is played forward and back."""
     order = clip.order
-    if not clip.turns:
-        found = pose_distances(place, order, order, fps, (False, False))
+    if not clip.reverses:
+        found = pose_distances(pose, order, order, fps, (False, False))
         index = np.arange(len(order))
-        found[index[:, None] - index[None] < _LEAST_ROUND * len(order)] = np.inf
-        # A round that is hardly shorter is worth more than one that meets a little better.
+        found[index[:, None] - index[None] < _LEAST_LOOP * len(order)] = np.inf
+        # A longer loop is preferred to a slightly better match.
         found += _SHORTER * (1 - (index[:, None] - index[None]) / len(order))
-        whole = _Side(number, order, False, len(order) - 1)
-        jumps = _best(found, whole, whole, [(0, len(order))], fps)
-        if jumps and jumps[0].gap < _MEETS:
-            return replace(whole, last=jumps[0].leave), jumps[0]
+        whole = _PlayedClip(number, order, False, len(order) - 1)
+        transitions = _best(found, whole, whole, [(0, len(order))], fps)
+        if transitions and transitions[0].gap < _MEETS:
+            return replace(whole, last=transitions[0].leave), transitions[0]
         order = np.concatenate([order, order[-2:0:-1]])
-    side = _Side(number, order, True, len(order) - 1)
-    return side, _Jump(side, side, len(order) - 1, 0, 1, 0.0)
+    played = _PlayedClip(number, order, True, len(order) - 1)
+    return played, _Transition(played, played, len(order) - 1, 0, 1, 0.0)
 
 
-def _between(one: _Side, other: _Side, place: Floats, fps: float) -> list[_Jump]:
-    """The best jumps from one clip to another, one for each stretch of the first that has any."""
-    found = pose_distances(place, one.order, other.order, fps, (one.cyclic, other.cyclic))
+def _transitions_between(one: _PlayedClip, other: _PlayedClip, pose: Floats, fps: float) -> list[_Transition]:
+    """The best transitions from one clip to another, at most one for each stretch of the first."""
+    found = pose_distances(pose, one.order, other.order, fps, (one.cyclic, other.cyclic))
     every = max(1, round(_EVERY_S * fps))
     blocks = [(first, min(first + every, len(one.order))) for first in range(0, len(one.order), every)]
-    jumps = _best(found, one, other, blocks, fps)
-    good = [jump.leave for jump in jumps if jump.gap <= _NEAR]
+    transitions = _best(found, one, other, blocks, fps)
+    good = [transition.leave for transition in transitions if transition.gap <= _NEAR]
     soon = round(_SOON_S * fps)
     return [
-        jump
-        for jump in jumps
-        if jump.gap <= _NEAR or not any(0 < one.ahead(jump.leave, leave) <= soon for leave in good)
+        transition
+        for transition in transitions
+        if transition.gap <= _NEAR
+        or not any(0 < one.ahead(transition.leave, leave) <= soon for leave in good)
     ]
 
 
-def _best(found: Floats, one: _Side, other: _Side, blocks: list[tuple[int, int]], fps: float) -> list[_Jump]:
-    """For each block of rows the nearest pair, where one is near enough and there is room for the bridge."""
-    jumps: list[_Jump] = []
+def _best(
+    found: Floats, one: _PlayedClip, other: _PlayedClip, blocks: list[tuple[int, int]], fps: float
+) -> list[_Transition]:
+    """For each block of rows the nearest pair that is near enough and has room for the transition."""
+    transitions: list[_Transition] = []
     for first, end in blocks:
         block = found[first:end]
         for pick in np.argsort(block, axis=None)[:_TRIED].tolist():
@@ -180,27 +196,27 @@ def _best(found: Floats, one: _Side, other: _Side, blocks: list[tuple[int, int]]
             if gap > FARTHEST:
                 break
             half = round(min(max(gap / _SLOW / fps, _SHORTEST_S), _LONGEST_S) * fps / 2)
-            # The bridge's middle is where the two are nearest.
+            # The two are nearest in the transition's middle.
             leave, arrive = one.wrapped(first + row - half), other.wrapped(column + half)
-            jump = _Jump(one, other, leave, arrive, 2 * half, gap)
-            if jump.has_room:
-                jumps.append(jump)
+            transition = _Transition(one, other, leave, arrive, 2 * half, gap)
+            if transition.has_room:
+                transitions.append(transition)
                 break
-    return jumps
+    return transitions
 
 
-def _joined(count: int, jumps: list[_Jump]) -> list[int]:
-    """The clips that can be come to from the first and left for it again."""
+def _connected(count: int, transitions: list[_Transition]) -> list[int]:
+    """The clips that can be reached from the first one and left for it again."""
 
-    def reached(ways: list[tuple[int, int]]) -> set[int]:
+    def reached(edges: list[tuple[int, int]]) -> set[int]:
         seen, waiting = {0}, [0]
         while waiting:
-            here = waiting.pop()
-            new = {b for a, b in ways if a == here} - seen
+            clip = waiting.pop()
+            new = {b for a, b in edges if a == clip} - seen
             seen |= new
             waiting += new
         return seen
 
-    there = reached([(jump.one.number, jump.other.number) for jump in jumps])
-    back = reached([(jump.other.number, jump.one.number) for jump in jumps])
-    return [clip for clip in range(count) if clip in there & back]
+    forward = reached([(transition.one.number, transition.other.number) for transition in transitions])
+    back = reached([(transition.other.number, transition.one.number) for transition in transitions])
+    return [clip for clip in range(count) if clip in forward & back]

@@ -1,11 +1,10 @@
-"""How good a replica is, measured on seconds it never learned from.
+"""Measuring a replica on frames it was not trained on, in two ways.
 
-Two modes: *pasted*, the lower face drawn anew into the held-out frames themselves, once with the mouth the
-person really made and once with the mouth their sound asks for; and *idle*, the replica as it is used, its
-clips of speech speaking the held-out sound. What the lips do is measured by tracking the result's own pixels.
-
-
-TODO One evaluation at work: each mode is drawn, tracked and measured in one pass over the held-out frames."""
+*Pasted*: the lower face drawn anew into the held-out frames themselves, with the true mouth, with the one
+predicted from the sound, and with the script's. *Idle*: the replica as it is used, its clips speaking the
+held-out sound. The movement of the lips is tracked in the resulting pictures. Each mode is drawn, tracked and
+measured in one pass over the held-out frames.
+"""
 
 from __future__ import annotations
 
@@ -45,17 +44,17 @@ LEAST_FRAMES = 25
 
 @dataclass(frozen=True, slots=True)
 class RequestedMouths:
-    """What is asked for in each frame of the footage: `by_ear`, of its bare sound, and `by_script`, of the
-    phones of what was read, where that is known; `closures_s` the middles of the P, B and M in it."""
+    """Controls for each frame of the footage: `from_sound`, and `from_script` where the script is known;
+    `closures_s` the middles of its P, B and M."""
 
-    by_ear: Sequence[Controls]
-    by_script: Sequence[Controls] | None = None
+    from_sound: Sequence[Controls]
+    from_script: Sequence[Controls] | None = None
     closures_s: Sequence[float] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """`figures`: mode -> measure -> value; `frames` held-out frames measured; `samples` to look at."""
+    """`figures`: mode -> measure -> value; `frames` held-out frames measured; `samples` for the report."""
 
     figures: dict[str, dict[str, float]]
     frames: int
@@ -66,11 +65,11 @@ def evaluate(
     folder: Path,
     prepared: PreparedFootage,
     footage: Footage,
-    asked: RequestedMouths,
+    requested: RequestedMouths,
     tracker: Callable[[], FaceTracker],
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Evaluation:
-    """`tracker` makes a new one for each sequence.
+    """Measure the replica in `folder`; `tracker` makes a face tracker for each sequence of frames.
 
     Raises UsageError where fewer than `LEAST_FRAMES` frames were held out.
     """
@@ -80,14 +79,18 @@ def evaluate(
             f"Only {len(chosen)} frames were held out; {LEAST_FRAMES} are the least to measure.",
             "Train with a larger --hold-out.",
         )
-    modes = 4 if asked.by_script is None else 5
-    measuring = HeldOutMeasurement(folder, prepared, footage, asked.by_ear, chosen, tracker, progress, modes)
+    sequences = 4 if requested.from_script is None else 5
+    measuring = HeldOutMeasurement(
+        folder, prepared, footage, requested.from_sound, chosen, tracker, progress, sequences
+    )
     truth = measuring.track(measuring.true_frames())
     pasted = measuring.pasted("pasted", prepared.mouth[chosen], truth)
-    from_sound = measuring.pasted("from sound", measuring.mouths(asked.by_ear), truth)
+    from_sound = measuring.pasted("from sound", measuring.mouths(requested.from_sound), truth)
     by_script = {}
-    if asked.by_script is not None:
-        by_script = {"by script": measuring.pasted("by script", measuring.mouths(asked.by_script), truth)}
+    if requested.from_script is not None:
+        by_script = {
+            "by script": measuring.pasted("by script", measuring.mouths(requested.from_script), truth)
+        }
     idle = measuring.idle(truth)
     figures = {
         "pasted": pasted,
@@ -97,7 +100,7 @@ def evaluate(
         "swap": measuring.swapped(truth),
         "rest": measuring.rest(),
     }
-    near = (round(at * prepared.fps - 0.5) for at in asked.closures_s)
+    near = (round(at * prepared.fps - 0.5) for at in requested.closures_s)
     spots = [spot for spot in near if prepared.test[_in(spot, prepared)]]
     if spots:
         for mode in ("truth", "pasted", "from sound", *by_script, "idle"):
@@ -115,9 +118,9 @@ Bytes = npt.NDArray[np.uint8]
 
 SWAPS = 60
 _HEAD = 1.25
-"""Widths of the face from the base of the nose to each side of the head's box."""
+"""Face widths from the base of the nose to each side of the head's box."""
 _CLOSED = 0.15
-"""Of the way from closed lips to the person's widest: what is less counts as closed."""
+"""Of the way from closed lips to the person's widest opening: less counts as closed."""
 _CLOSURE_S = 0.040
 _SHOWN = 6
 
@@ -136,7 +139,7 @@ class ReportSample:
 
 
 class HeldOutMeasurement:
-    """Its state. The modes are asked for one after the other, `pasted` for the true mouth first."""
+    """One evaluation. Its modes are measured one after the other, the true frames and `pasted` first."""
 
     def __init__(
         self,
@@ -147,15 +150,15 @@ class HeldOutMeasurement:
         chosen: npt.NDArray[np.intp],
         tracker: Callable[[], FaceTracker],
         progress: Callable[[int, int], None],
-        modes: int,
+        sequences: int,
     ) -> None:
-        """`controls` of each frame of the footage, for the replica as it is used; `modes` sequences of all
-        held-out frames are looked at, the true ones among them."""
+        """`controls` of each frame of the footage, for the replica as it is used; `chosen` the held-out
+        frames; `sequences` of all of them will be tracked."""
         self._folder, self._prepared, self._footage = folder, prepared, footage
         self._controls, self._chosen, self._tracker = controls, chosen, tracker
         self._painter = FrameInpainter(folder, prepared.side)
         self.mouth: MouthMap = load_rig(folder / RIG).mouth
-        self._progress, self._done, self._all = progress, 0, modes * len(chosen) + SWAPS
+        self._progress, self._done, self._all = progress, 0, sequences * len(chosen) + SWAPS
         self._openings: dict[str, Floats] = {}
         picks = np.linspace(0, len(chosen) - 1, _SHOWN + 2).astype(int)[1:-1]
         self._picks = {int(pick): [] for pick in picks}  # type: dict[int, list[Bytes]]
@@ -181,11 +184,11 @@ class HeldOutMeasurement:
         return np.stack(rows)
 
     def mouths(self, controls: Sequence[Controls]) -> Floats:
-        """What the map makes of what is asked in each held-out frame, (n, k)."""
+        """The mouths (n, k) of the controls of each held-out frame."""
         return np.stack([self.mouth(controls[int(index)]) for index in self._chosen])
 
     def pasted(self, mode: str, mouths: Floats, truth: Floats) -> dict[str, float]:
-        """The lower face drawn into each held-out frame with the mouths given (n, k)."""
+        """Figures of the lower face drawn into each held-out frame with `mouths` (n, k)."""
         prepared = self._prepared
         box = prepared.lip_box
         sums: dict[str, list[float]] = {}
@@ -224,7 +227,7 @@ class HeldOutMeasurement:
         return figures
 
     def idle(self, truth: Floats) -> dict[str, float]:
-        """The replica as it is used: its own clips, the held-out sound."""
+        """Figures of the replica as it is used: its own clips, the held-out sound."""
         face = NeuralEngine(FaceSettings(self._folder, *self._prepared.size, round(self._prepared.fps)))
 
         def draw() -> Iterator[Bytes]:
@@ -245,20 +248,21 @@ class HeldOutMeasurement:
         return self._moves(found, truth)
 
     def swapped(self, truth: Floats) -> dict[str, float]:
-        """Base of one frame, mouth of another: whom do the lips follow?"""
+        """Correlations of the lips with the requested mouth and with the frame beneath, which shows another
+        one."""
         count = min(SWAPS, len(self._chosen))
         true = self._opened(truth)
         bases, mouths = uncorrelated_pairs(true, count)
-        asked = dict(zip(bases.tolist(), mouths.tolist(), strict=True))
+        mouth_of = dict(zip(bases.tolist(), mouths.tolist(), strict=True))
 
         def draw() -> Iterator[Bytes]:
             for place, frame in enumerate(self._frames()):
-                if place not in asked:
+                if place not in mouth_of:
                     continue
                 matrix = self._prepared.matrices[frame.index]
-                told = self._prepared.mouth[int(self._chosen[asked[place]])]
+                mouth = self._prepared.mouth[int(self._chosen[mouth_of[place]])]
                 reach = self._prepared.reach[frame.index]
-                drawn = self._painter.draw(self._painter.crop(frame.rgb, matrix), reach, told)
+                drawn = self._painter.draw(self._painter.crop(frame.rgb, matrix), reach, mouth)
                 whole = to_i420(frame.rgb)
                 self._painter.paste(whole, drawn, matrix, reach)
                 yield to_rgb(whole)
@@ -271,14 +275,13 @@ class HeldOutMeasurement:
         }
 
     def rest(self) -> dict[str, float]:
-        """How far the lips move when nothing is said, in the head's own frame: the coefficients are constant,
-        so what the network is told moves 0; told here as a check of the map."""
+        """How far the requested coefficients move in silence; 0, since the map does not depend on time."""
         still = [self.mouth(Controls(moment_s=moment)) for moment in (0.0, 1.0, 2.0)]
         gaps = [float(np.abs(a - still[0]).max()) for a in still]
         return {"asked_movement": max(gaps)}
 
     def closure(self, mode: str, spots: Sequence[int]) -> float:
-        """Of the P, B and M, how many have closed lips within 40 ms."""
+        """The share of P, B and M (`spots` frames) with closed lips within 40 ms."""
         opened = self._openings[mode]
         true = self._openings["truth"]
         low, high = np.nanpercentile(true, [2, 95])
@@ -292,6 +295,7 @@ class HeldOutMeasurement:
         return met / len(spots)
 
     def samples(self) -> Iterator[ReportSample]:
+        """Some held-out frames in all modes, for the report."""
         for pick, parts in sorted(self._picks.items()):
             truth, pasted, frame, whole, _, from_sound, *_, idle = parts
             time_s = int(self._chosen[pick]) / self._prepared.fps
@@ -319,7 +323,7 @@ class HeldOutMeasurement:
         )
 
     def _lips(self, found: Floats, truth: Floats) -> dict[str, float]:
-        """Movement, and how far the lips lie from where they should, scaled to a head of 512 px."""
+        """The lips' movement, and their distance from the truth, scaled to a head of 512 px."""
         both = np.isfinite(found[:, 0, 0]) & np.isfinite(truth[:, 0, 0])
         gap = np.linalg.norm(found[both][:, list(LIPS), :2] - truth[both][:, list(LIPS), :2], axis=-1)
         return {
@@ -335,14 +339,14 @@ class HeldOutMeasurement:
         return {
             "opening_correlation": correlation(true[both], shown[both]),
             "opening_amplitude": amplitude(true[both], shown[both]),
-            "jitter": self._trembling(found) / max(self._trembling(truth), 1e-9),
+            "jitter": self._jitter(found) / max(self._jitter(truth), 1e-9),
             "lag_frames": float(lag),
             "correlation_at_lag": best,
             "faces_found": float(np.isfinite(found[:, 0, 0]).mean()),
         }
 
-    def _trembling(self, landmarks: Floats) -> float:
-        """Second difference of the lips in the head's own frame."""
+    def _jitter(self, landmarks: Floats) -> float:
+        """Second difference of the lips in time, the head's pose removed."""
         good = landmarks[np.isfinite(landmarks[:, 0, 0])]
         return jitter(frontal(good, self._prepared.space.reference)[0][:, list(LIPS), :2])
 
@@ -350,12 +354,12 @@ class HeldOutMeasurement:
 def uncorrelated_pairs(
     openings: Floats, count: int, tries: int = 300
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """`count` frames and as many others, such that the openings of the two hardly correlate: otherwise who
-    follows the one would seem to follow the other. `openings` (n,), NaN where there is no face."""
-    dice = np.random.default_rng(5)
+    """`count` frames and as many others whose openings hardly correlate, so that lips that follow the one do
+    not seem to follow the other. `openings` (n,), NaN without a face. Best of `tries` draws."""
+    rng = np.random.default_rng(5)
     seen = np.flatnonzero(np.isfinite(openings))
     pool = seen if len(seen) >= count else np.arange(len(openings))
-    bases = np.sort(dice.choice(pool, count, replace=False))
-    draws = [dice.choice(pool, count, replace=False) for _ in range(tries)]
+    bases = np.sort(rng.choice(pool, count, replace=False))
+    draws = [rng.choice(pool, count, replace=False) for _ in range(tries)]
     best = min(draws, key=lambda draw: abs(correlation(openings[draw], openings[bases])))
     return bases, best

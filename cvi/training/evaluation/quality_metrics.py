@@ -1,7 +1,7 @@
-"""Measures of pictures and movements, by their plain names.
+"""Measures of pictures and movements, by their standard names.
 
-Pictures are uint8 or float of 0..255, (h, w, 3) or (h, w). None of these is LPIPS or a sync network's
-confidence: their weights are not here.
+Pictures are uint8 or float of 0..255, (h, w, 3) or (h, w). LPIPS and sync-network confidence are not among
+them: their weights are not distributed with this program.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def ms_ssim(a: Picture, b: Picture) -> float:
 
 
 def gradient_similarity(a: Picture, b: Picture) -> float:
-    """How alike edges are, 0..1: 2 |Ga||Gb| / (|Ga|^2 + |Gb|^2) of Scharr gradients of the luma, mean
+    """Similarity of edges, 0..1: 2 |Ga||Gb| / (|Ga|^2 + |Gb|^2) of Scharr gradients of the luma, mean
     (after Liu et al. 2012)."""
     ga, gb = (_gradient(x) for x in (a, b))
     steady = 170.0
@@ -53,27 +53,28 @@ def gradient_similarity(a: Picture, b: Picture) -> float:
 
 
 def sharpness(a: Picture) -> float:
-    """Mean strength of edges, levels a pixel; compare it with the truth's alone."""
+    """Mean gradient strength, levels a pixel; meaningful relative to the truth's."""
     return float(_gradient(a).mean())
 
 
 def correlation(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> float:
-    """Pearson's; 0 where one of them does not move."""
-    # Single precision makes a constant's deviation a little more than nothing.
+    """Pearson correlation; 0 where one of them is constant."""
+    # In single precision a constant's deviation is not exactly 0.
     if len(a) < 3 or float(np.std(a)) < 1e-6 or float(np.std(b)) < 1e-6:
         return 0.0
     return float(np.corrcoef(a, b)[0, 1])
 
 
 def jitter(points: Floats) -> float:
-    """Mean length of the second difference in time of points (n, k, 2): how much a mouth trembles."""
+    """Mean length of the second difference in time of points (n, k, 2)."""
     if len(points) < 3:
         return 0.0
     return float(np.linalg.norm(np.diff(points, n=2, axis=0), axis=-1).mean())
 
 
 def lag_frames(truth: Floats, result: Floats, most: int = 8) -> tuple[int, float]:
-    """By how many frames `result` comes later than `truth`, and their correlation there."""
+    """By how many frames `result` is later than `truth`, at most `most`, and their correlation at that
+    lag."""
     found: list[tuple[float, int]] = []
     for lag in range(-most, most + 1):
         a = truth[max(0, -lag) : len(truth) - max(0, lag)]
@@ -84,7 +85,7 @@ def lag_frames(truth: Floats, result: Floats, most: int = 8) -> tuple[int, float
 
 
 def amplitude(truth: Floats, result: Floats) -> float:
-    """The spread of a movement over the true one's."""
+    """The standard deviation of a movement over the truth's."""
     return float(np.std(result) / max(float(np.std(truth)), 1e-9))
 
 

@@ -1,10 +1,10 @@
-"""The page that says how good a replica is: figures against targets, truth beside result."""
+"""The HTML report of a replica: measures with their targets, the validation loss, truth beside result."""
 
 from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """How a figure is called and what is asked of it: at `least`, at `most`, either or none."""
+    """A figure's label and target: at `least`, at `most`, both or none."""
 
     mode: str
     key: str
@@ -28,6 +28,7 @@ class Measure:
 
     @property
     def target(self) -> str:
+        """The target in words; "" where there is none."""
         if self.least is not None and self.most is not None:
             return f"{self.least:g} to {self.most:g}"
         if self.least is not None:
@@ -35,6 +36,7 @@ class Measure:
         return f"at most {self.most:g}" if self.most is not None else ""
 
     def met(self, value: float) -> bool | None:
+        """Whether `value` meets the target; None without one."""
         if self.least is None and self.most is None:
             return None
         return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
@@ -71,35 +73,62 @@ MEASURES = (
     Measure("idle", "lag_frames", "picture behind sound, frames", -1, 1, 0),
     Measure("idle", "closure_share", "P, B, M closed within 40 ms", least=0.95),
     Measure("idle", "faces_found", "frames in which a face is found", least=0.99),
-    Measure("swap", "follows_asked", "lips follow the mouth asked for", least=0.9, digits=3),
+    Measure("swap", "follows_asked", "lips follow the requested mouth", least=0.9, digits=3),
     Measure("swap", "follows_base", "lips follow the frame beneath", most=0.15, digits=3),
-    Measure("rest", "asked_movement", "mouth at rest: movement asked of it", most=0.0),
+    Measure("rest", "asked_movement", "mouth at rest: requested movement", most=0.0),
 )
 MODES = {
     "pasted": "Pasted back, the true mouth",
-    "from sound": "Pasted back, the mouth their bare sound asks for",
-    "by script": "Pasted back, the mouth the sounds of their script ask for",
-    "idle": "As it is used: its own clips, unheard sound",
+    "from sound": "Pasted back, the mouth predicted from the sound",
+    "by script": "Pasted back, the mouth of the script's phones",
+    "idle": "As it is used: its own clips, held-out sound",
     "swap": "One frame's face, another's mouth",
-    "rest": "Nothing said",
+    "rest": "Silence",
 }
 
 
 def rows(figures: dict[str, dict[str, float]]) -> Iterable[tuple[Measure, float]]:
-    """The measures that there are, in order."""
+    """The measures that have a value, in order."""
     for measure in MEASURES:
         value = figures.get(measure.mode, {}).get(measure.key)
         if value is not None:
             yield measure, value
 
 
-def report_page(name: str, about: dict[str, str], evaluation: Evaluation) -> str:
-    """A whole HTML document that needs nothing else. `about` are facts for the head of the page."""
+def report_page(
+    name: str,
+    about: dict[str, str],
+    evaluation: Evaluation,
+    validation: Sequence[tuple[int, float]] = (),
+) -> str:
+    """A self-contained HTML document. `about` are facts for its head; `validation` (step, loss) pairs."""
     facts = "".join(f"<dt>{html.escape(key)}</dt><dd>{html.escape(text)}</dd>" for key, text in about.items())
     tables = "".join(_table(mode, title, evaluation) for mode, title in MODES.items())
     shots = "".join(_figure(sample) for sample in evaluation.samples)
     return _PAGE.format(
-        name=html.escape(name), facts=facts, tables=tables, shots=shots, frames=evaluation.frames
+        name=html.escape(name),
+        facts=facts,
+        tables=tables,
+        loss=_loss_curve(validation),
+        shots=shots,
+        frames=evaluation.frames,
+    )
+
+
+def _loss_curve(validation: Sequence[tuple[int, float]]) -> str:
+    """The validation loss over the steps, on a logarithmic scale; "" without any."""
+    if not validation:
+        return ""
+    steps, losses = np.array([step for step, _ in validation]), np.array([loss for _, loss in validation])
+    height = np.log(losses / losses.min()) / max(float(np.log(losses.max() / losses.min())), 1e-9)
+    points = " ".join(
+        f"{x:.1f},{y:.1f}" for x, y in zip(steps / steps[-1] * 600, 118 - 116 * height, strict=True)
+    )
+    return (
+        f"<h2>Loss on held-out frames</h2><svg class=loss viewBox='0 0 600 120' role=img "
+        f"aria-label='loss over training steps'><polyline points='{points}'/></svg>"
+        f"<p>{losses[0]:.4f} after {steps[0]} steps, {losses[-1]:.4f} after {steps[-1]}; "
+        f"lowest {losses.min():.4f} after {steps[losses.argmin()]}.</p>"
     )
 
 
@@ -154,15 +183,18 @@ table {{ border-collapse: collapse; width: 100%; max-width: 46rem }}
 td, th {{ padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); text-align: left }}
 .n {{ text-align: right; font-variant-numeric: tabular-nums }}
 .yes {{ color: var(--yes) }} .no {{ color: var(--no) }}
+.loss {{ width: 100%; max-width: 46rem; border: 1px solid var(--line) }}
+.loss polyline {{ fill: none; stroke: currentColor; stroke-width: 1.5 }}
 .row {{ display: flex; flex-wrap: wrap; gap: .6rem; margin-bottom: .6rem }}
 figure {{ margin: 0; flex: 1 1 16rem; min-width: 0 }} img {{ width: 100%; border-radius: 6px }}
 figcaption {{ font-size: .85rem; opacity: .7 }}
 </style>
 <h1>{name}</h1>
 <dl>{facts}</dl>
-<p>Measured on {frames} held-out frames, which training never saw. What the lips do was read from the
-result's own pixels.</p>
+<p>Measured on {frames} held-out frames, which training never saw. The movement of the lips was tracked in the
+resulting pictures.</p>
 {tables}
+{loss}
 <h2>Truth and result</h2>
 {shots}
 </html>

@@ -1,4 +1,4 @@
-"""The evaluation of a finished replica, once more: the same footage, the same held-out seconds."""
+"""Evaluate a finished replica again, on the same footage and the same held-out seconds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cvi.files import sha256_of
 from cvi.media.decode import read_audio
 from cvi.models.installed import installed_speech_encoder
 from cvi.training.audio.speech import (
-    SpeechSegment,
+    FilmSpeech,
     delayed_to_film,
     driver_controls,
     scripted_segments,
@@ -37,20 +37,21 @@ def evaluate_again(
     progress: Callable[[int, int], None] = lambda done, of: None,
     tracker: Callable[[], FaceTracker] = build_tracker,
 ) -> Evaluation:
-    """`footage` where the film has been moved since. Raises MissingError for a replica or a film that is not
-    here, UsageError for one that was not trained or another film."""
+    """The evaluation of replica `name`; `footage` is the film's path where it has been moved. Raises
+    MissingError for a replica or a film that does not exist, UsageError for an untrained replica or another
+    film."""
     card = load_replica_card(find_replica(name))
     if card.renderer != "neural":
         raise UsageError(
             f"The replica {card.name} was not trained from footage.", "Measure it with: cvi bench lips"
         )
-    told = _training(card.folder)
-    film = footage or Path(str(told.get("path", "")))
+    training = _training(card.folder)
+    film = footage or Path(str(training.get("path", "")))
     if not film.is_file():
         raise MissingError(
             f"The footage {film} the replica was trained from is not here.", "Say where it is with --footage."
         )
-    if sha256_of(film) != told.get("sha256"):
+    if sha256_of(film) != training.get("sha256"):
         raise UsageError(f"{film} is not the film the replica was trained from.", "Give that one.")
     prepared = load_prepared(card.folder, with_crops=False)
     if prepared is None:
@@ -58,23 +59,25 @@ def evaluate_again(
     script = card.folder / SCRIPT
     text = script.read_text(encoding="utf-8") if script.is_file() else None
     sound = read_audio(film, PLAYED_HZ)
-    lag = int(told.get("lag_frames", 0))
+    lag = int(training.get("lag_frames", 0))
     encoder = installed_speech_encoder()
     reader = best_reader(card.folder, None if encoder is None else SpeechEncoder(encoder))
 
-    def heard(utterances: list[SpeechSegment]) -> list[Controls]:
-        return delayed_to_film(driver_controls(utterances, len(prepared), prepared.fps, reader), lag)
+    def requested(segments: list[FilmSpeech]) -> list[Controls]:
+        return delayed_to_film(driver_controls(segments, len(prepared), prepared.fps, reader), lag)
 
-    by_script, closures_s = None, list[float]()
+    from_script, closures_s = None, list[float]()
     if text is not None:
-        utterances, closures_s = scripted_segments(sound, text)
-        by_script = heard(utterances)
+        segments, closures_s = scripted_segments(sound, text)
+        from_script = requested(segments)
     return evaluate(
         card.folder,
         prepared,
         open_footage(film),
         RequestedMouths(
-            heard(unscripted_segments(sound)), by_script, [at_s + lag / prepared.fps for at_s in closures_s]
+            requested(unscripted_segments(sound)),
+            from_script,
+            [at_s + lag / prepared.fps for at_s in closures_s],
         ),
         tracker,
         progress,
@@ -82,10 +85,10 @@ def evaluate_again(
 
 
 def _training(folder: Path) -> dict[str, Any]:
-    """What the card tells of the footage, and its `lag_frames`."""
+    """What the card says about the footage, and its `lag_frames`."""
     data = yaml.safe_load((folder / CARD).read_text(encoding="utf-8"))
-    told = data.get("training")
-    found = told.get("footage") if isinstance(told, dict) else None
+    training = data.get("training")
+    found = training.get("footage") if isinstance(training, dict) else None
     if not isinstance(found, dict):
         return {}
-    return {**found, "lag_frames": told.get("picture_behind_sound_frames", 0)}
+    return {**found, "lag_frames": training.get("picture_behind_sound_frames", 0)}

@@ -199,7 +199,7 @@ def track_and_grade(
     track = _at_size(measures.track, footage)
     if not track.present.any():
         raise UsageError(
-            f"No face is picture in {footage.path}.", "Film one person, facing the camera, in good light."
+            f"No face is seen in {footage.path}.", "Film one person, facing the camera, in good light."
         )
     grade = grade_as_data(grade_measures(footage, measures, GradingLimits()))
     write_bytes(folder / GRADE, json.dumps(grade, indent=1).encode())

@@ -1,7 +1,8 @@
-"""A replica's own voice, cloned from a recording of the person with their consent, kept with the replica.
+"""A replica's own voice, cloned from a recording of the person with their consent and stored with the
+replica.
 
-`voice.json` says from what it was made and binds it to the consent; without a consent that fits, no voice is
-made, and none is spoken with.
+`voice.json` says what it was made from and binds it to the consent. Without a matching consent no voice is
+made, and a stored one is not used.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from cvi.training.package.consent import TEXTS, Consent, consent_file, give_cons
 from cvi.tts.base import TtsSettings
 from cvi.tts.cloning import Cloning, reference
 
-STORY = "voice.json"
+ORIGIN = "voice.json"
 PURPOSE = "a voice cloned for a replica's conversations"
 _VOICE_IS_NAMED = re.compile(r"\b(voice|stimme|voz|voix|voce|stem)\b", re.IGNORECASE)
 _ASK = (
@@ -36,7 +37,7 @@ _ASK = (
 
 
 def cloning(engine: str) -> Cloning:
-    """The cloner of this name. Raises UsageError for a name nobody announced, MissingError."""
+    """The cloner of this name. Raises UsageError for an unknown name, MissingError."""
     found: Any = factory("cloner", engine)
     checked: Cloning = found
     return checked
@@ -50,11 +51,11 @@ def clone_voice(
     engine: str = "pocket",
     model: str | None = None,
 ) -> Path:
-    """Give one's own replica the voice heard in a recording (a film or sound); the voice's file.
+    """Give a replica of one's own the voice in a recording (a film or sound); the voice's file.
 
-    The footage the replica was made from needs no other consent than its own, where that names the voice;
-    any other recording needs `consent`, a wording of the person. Raises UsageError, MissingError, EngineError
-    and CviError; the replica is then as it was.
+    For the footage the replica was made from its own consent suffices, where that names the voice; any other
+    recording needs `consent`, a wording of the person. Raises UsageError, MissingError, EngineError and
+    CviError; the replica is then unchanged.
     """
     folder = find_replica(name)
     if is_shipped(folder):
@@ -74,35 +75,37 @@ def clone_voice(
     finally:
         cloner.close()
     file = f"voice-{chosen.engine}.safetensors"
-    story = {
+    origin = {
         "engine": chosen.engine,
         "recording": {"file": recording.name, "sha256": source},
         "voice_sha256": hashlib.sha256(voice).hexdigest(),
         "consent": asdict(agreed),
     }
     if file in card.files:
-        # Killed while files and card are changed one after the other, the replica must still be whole.
-        _note(card, chosen.engine, None)
+        # The replica must be valid even if the process is killed between the changes of files and card.
+        _set_voice(card, chosen.engine, None)
     write_bytes(folder / file, voice)
-    write_bytes(folder / STORY, json.dumps(story, indent=2, ensure_ascii=False).encode())
-    _note(card, chosen.engine, file)
+    write_bytes(folder / ORIGIN, json.dumps(origin, indent=2, ensure_ascii=False).encode())
+    _set_voice(card, chosen.engine, file)
     return folder / file
 
 
 def voice_of(card: ReplicaCard, engine: str) -> str | None:
-    """The voice that suits a replica, as the engine takes it: a name, or the path of a cloned one.
+    """A replica's voice as the engine takes it: a name, or the path of a cloned one; None where the card has
+    none.
 
     Raises UsageError for a cloned voice without the consent it was made with.
     """
     voice = card.voices.get(engine)
     if voice is None or voice not in card.files:
         return voice
-    _check_story(card, voice)
+    _check_origin(card, voice)
     return str(card.folder / voice)
 
 
 def spoken_clone(card: ReplicaCard, language: str) -> tuple[str, str] | None:
-    """Engine and voice file of a clone that can be spoken here and now in a language (ISO 639-1), or None."""
+    """Engine and file of a cloned voice that can speak a language (ISO 639-1) on this machine now, or
+    None."""
     for engine, voice in card.voices.items():
         if voice in card.files and engine in names("cloner"):
             chosen = cloning(engine)
@@ -114,7 +117,7 @@ def spoken_clone(card: ReplicaCard, language: str) -> tuple[str, str] | None:
 
 
 def _consent(folder: Path, source: str, given: str | None) -> Consent:
-    """The consent to a voice from this recording: what is given, or the replica's own."""
+    """The consent to a voice from this recording: the given one, or the replica's own."""
     if given is not None:
         file = consent_file(given)
         if file is not None and file.suffix.lower() not in TEXTS:
@@ -129,31 +132,31 @@ def _consent(folder: Path, source: str, given: str | None) -> Consent:
     return consent
 
 
-def _check_story(card: ReplicaCard, voice: str) -> None:
+def _check_origin(card: ReplicaCard, voice: str) -> None:
     remedy = "Clone it again, with the person's consent: cvi replica voice NAME RECORDING --consent ..."
     try:
-        story = json.loads((card.folder / STORY).read_text(encoding="utf-8"))
-        consent = Consent(**story["consent"])
-        fits = story["voice_sha256"] == card.files[voice] and consent.footage_sha256 == _made_from(story)
+        origin = json.loads((card.folder / ORIGIN).read_text(encoding="utf-8"))
+        consent = Consent(**origin["consent"])
+        fits = origin["voice_sha256"] == card.files[voice] and consent.footage_sha256 == _made_from(origin)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"The voice of {card.name} comes without a consent.", remedy) from error
     if not fits or not consent.whole:
         raise UsageError(f"The voice of {card.name} is not the one that was agreed to.", remedy)
 
 
-def _made_from(story: dict[str, Any]) -> str:
-    return str(story["recording"]["sha256"])
+def _made_from(origin: dict[str, Any]) -> str:
+    return str(origin["recording"]["sha256"])
 
 
-def _note(card: ReplicaCard, engine: str, file: str | None) -> None:
-    """Name the voice in the card, with the hashes of its files; None: take out the one that is named."""
+def _set_voice(card: ReplicaCard, engine: str, file: str | None) -> None:
+    """Put the voice and the hashes of its files into the card; None removes the present one."""
     path = card.folder / CARD
     data = yaml.safe_load(path.read_text(encoding="utf-8"))
     voices = dict(data.get("voices") or {})
-    gone = (voices.pop(engine, None), STORY)
-    hashes = {name: value for name, value in data["files"].items() if name not in gone}
+    removed = (voices.pop(engine, None), ORIGIN)
+    hashes = {name: value for name, value in data["files"].items() if name not in removed}
     if file is not None:
         voices[engine] = file
-        hashes |= {name: sha256_of(card.folder / name) for name in (file, STORY)}
+        hashes |= {name: sha256_of(card.folder / name) for name in (file, ORIGIN)}
     data["voices"], data["files"] = voices, dict(sorted(hashes.items()))
     write_bytes(path, yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100).encode())

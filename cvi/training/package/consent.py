@@ -1,8 +1,8 @@
-"""Whose face and voice this is, and that they agreed: asked before anything is made, and kept with it.
+"""Whose face and voice this is, and their agreement: required before anything is made, and stored with it.
 
-A consent is a text or a film in which the person says so. It is kept with the replica, bound by its own
-hash and the footage's: another film, or another wording, is another consent. It proves nothing in court;
-it makes sure that nobody makes a replica without having been asked, and that the answer can be looked up.
+A consent is a text or a film in which the person agrees. It is bound by hashes to its own wording and to the
+footage: another film or another wording needs another consent. It is no proof in court; it makes sure that
+the person was asked, and that the answer can be looked up.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from cvi.errors import CviError, UsageError
+from cvi.errors import UsageError
+from cvi.files import replacing, sha256_of, write_text
 from cvi.training.footage.reader import open_footage
 
 CARD = "consent.json"
@@ -35,7 +36,7 @@ _REMEDY = (
     'Give --consent with a text, "I, <name>, am the person in this footage and agree that a replica of my '
     'face and voice is made from it, for <purpose>.", a text file, or a film in which they say so.'
 )
-# Of the languages that footage is read in here, and of some neighbours: others agree in a film.
+# In the languages of the reading scripts and some others; people who speak none of them agree in a film.
 _AGREES = (
     r"(?:agree|consent|permit|allow|authori[sz]e|give (?:my )?permission"
     r"|stimm|zustimm|zugestimm|einverstanden|einverständnis|einwillig|willige|erlaub|gestatte"
@@ -53,11 +54,11 @@ _REFUSED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """`who` agreed to what is made (`purpose`), `when` (ISO 8601, UTC); `kind` "text" or "film".
+    """`who` agreed to `purpose`, `when` (ISO 8601, UTC); `kind` "text" or "film".
 
-    `text` is the wording, of a text. `evidence_sha256` is of the wording's UTF-8 or of the film's bytes,
-    `footage_sha256` of the film the replica is made from; `recorded_by` is who gave the command;
-    `binding` holds all of it together.
+    `text` is the wording of a text. `evidence_sha256` is the hash of the wording's UTF-8 or of the film,
+    `footage_sha256` that of the film the replica is made from; `recorded_by` the user who gave the command;
+    `binding` the hash of all other fields.
     """
 
     who: str
@@ -73,7 +74,7 @@ class Consent:
 
     @property
     def whole(self) -> bool:
-        """Nothing in it was changed after it was given."""
+        """Whether no field was changed after the consent was given."""
         wording = self.kind == "film" or _sha(self.text) == self.evidence_sha256
         return wording and _bound(self).binding == self.binding
 
@@ -86,10 +87,10 @@ def give_consent(
     purpose: str = "a replica for conversations",
     now: datetime | None = None,
 ) -> Consent:
-    """Read what was given as --consent: a film's or text file's path, or the wording itself.
+    """The consent given as --consent: the path of a film or text file, or the wording itself.
 
-    `who` is needed with a film; from a wording it is read ("I, Anna Example, ..."). Raises UsageError
-    where there is no consent, or none that says who agrees.
+    `who` is needed with a film; a wording names the person ("I, Anna Example, ..."). Raises UsageError where
+    there is no consent, or none that says who agrees.
     """
     if given is None or not given.strip():
         raise UsageError("A replica is made only of somebody who agreed to it.", _REMEDY)
@@ -109,7 +110,7 @@ def give_consent(
         sha256 = hashlib.sha256(text.encode()).hexdigest()
     else:
         assert path is not None
-        sha256 = _digest(path)
+        sha256 = sha256_of(path)
     if not who:
         raise UsageError(
             "The consent does not say who agrees.",
@@ -131,8 +132,8 @@ def give_consent(
 
 
 def consent_file(given: str) -> Path | None:
-    """The file that --consent names; None where it is the wording itself. Raises UsageError for a path at
-    which nothing is."""
+    """The file that --consent names; None where it is the wording itself. Raises UsageError for a path that
+    does not exist."""
     name = given.strip()
     if "\n" in given:
         return None
@@ -141,7 +142,7 @@ def consent_file(given: str) -> Path | None:
         if path.is_file():
             return path
     except (OSError, RuntimeError):
-        return None  # longer than any path, or at home with a user nobody knows: a wording
+        return None  # too long for a path, or an unknown user's home: a wording
     like_a_path = len(name.split()) == 1 and (os.sep in name or bool(path.suffix))
     if like_a_path or path.suffix.lower() in _FILES:
         raise UsageError(f"There is no consent at {path}.", "Check the path, or write the wording itself.")
@@ -149,42 +150,24 @@ def consent_file(given: str) -> Path | None:
 
 
 def save_consent(consent: Consent, folder: Path, film: Path | None = None) -> tuple[str, ...]:
-    """Keep a consent in a replica's folder, with the film where it is one; the names of the files.
+    """Store a consent in a replica's folder, with its film; the names of the files.
 
     Raises UsageError for a film that is not the one consented with, CviError when the disk refuses.
     """
     names = [CARD]
-    try:
-        if consent.kind == "film":
-            if film is None or _digest(film) != consent.evidence_sha256:
-                raise UsageError("This is not the film the consent was given in.", "Give that very film.")
-            name = f"consent{film.suffix.lower()}"
-            part = folder / f".{name}.{os.getpid()}.part"
-            try:
-                shutil.copyfile(film, part)
-                part.replace(folder / name)
-            finally:
-                part.unlink(missing_ok=True)
-            names.append(name)
-        document = json.dumps({"format": FORMAT, **asdict(consent)}, indent=2, ensure_ascii=False)
-        part = folder / f".{CARD}.{os.getpid()}.part"
-        try:
-            part.write_text(document + "\n", encoding="utf-8")
-            part.replace(folder / CARD)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise CviError(
-            f"The consent cannot be kept in {folder}: {error.strerror or error}.", "Free some space."
-        ) from error
+    if consent.kind == "film":
+        if film is None or sha256_of(film) != consent.evidence_sha256:
+            raise UsageError("This is not the film the consent was given in.", "Give that very film.")
+        names.append(f"consent{film.suffix.lower()}")
+        with replacing(folder / names[1]) as part:
+            shutil.copyfile(film, part)
+    document = json.dumps({"format": FORMAT, **asdict(consent)}, indent=2, ensure_ascii=False)
+    write_text(folder / CARD, document + "\n")
     return tuple(names)
 
 
 def load_consent(folder: Path) -> Consent:
-    """Read a replica's consent and check that nothing in it was changed.
-
-    Raises UsageError for one that is missing, unreadable, or not the one that was given.
-    """
+    """Read a replica's consent. Raises UsageError for one that is missing, unreadable or was changed."""
     path = folder / CARD
     try:
         data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -203,7 +186,7 @@ def load_consent(folder: Path) -> Consent:
 
 
 def check_consent(folder: Path, footage_sha256: str) -> Consent:
-    """The consent of a replica, given for exactly this footage. Raises UsageError."""
+    """The consent of a replica, if given for exactly this footage; else raises UsageError."""
     consent = load_consent(folder)
     if consent.footage_sha256 != footage_sha256:
         raise UsageError(
@@ -213,18 +196,13 @@ def check_consent(folder: Path, footage_sha256: str) -> Consent:
 
 
 def _bound(consent: Consent) -> Consent:
-    told = {name: value for name, value in asdict(consent).items() if name != "binding"}
-    binding = _sha(json.dumps(told, sort_keys=True, ensure_ascii=False))
-    return Consent(**told, binding=binding)
+    fields = {name: value for name, value in asdict(consent).items() if name != "binding"}
+    binding = _sha(json.dumps(fields, sort_keys=True, ensure_ascii=False))
+    return Consent(**fields, binding=binding)
 
 
 def _sha(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_text(path: Path) -> str:
@@ -250,13 +228,13 @@ def _shortened(text: str, most: int = 60) -> str:
 
 
 def _check_film(path: Path) -> None:
-    """A consent that is a film shows and says something."""
+    """Raise UsageError for a film without picture or sound."""
     if not open_footage(path).has_sound:
         raise UsageError(f"{path} has no sound: nobody says that they agree.", "Film the consent with sound.")
 
 
 def _name_in(text: str) -> str | None:
-    """The name in "I, Anna Example, ..." or "Ich, Anna Beispiel, ...": what stands between two commas."""
+    """The name between the first two commas, as in "I, Anna Example, ..." or "Ich, Anna Beispiel, ..."."""
     parts = text.split(",", 2)
     if len(parts) == 3 and len(parts[0].split()) == 1 and 0 < len(parts[1].strip()) <= 80:
         name = parts[1].strip()

@@ -1,9 +1,9 @@
-"""A trained network -> a replica's folder: networks, cached features, base footage, rig, card."""
+"""A trained network -> a replica's folder: networks, cached features, base film, rig, card."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ from cvi.face.neural.rig import BASE, DECODER, FEATURES, RIG, NeuralRig, rig_byt
 from cvi.face.planes import to_rgb
 from cvi.face.replica import CARD
 from cvi.files import sha256_of, write_bytes
-from cvi.training.clips.base_footage import FrameBlender, fetch_frames, write_base_film
-from cvi.training.clips.eye_region import OpenEyes, cut_lids
+from cvi.training.clips.eye_region import OpenEyes, blink_patches
+from cvi.training.clips.film_writer import FrameBlender, fetch_frames, write_base_film
 from cvi.training.clips.transitions import ClipGraphPlan, FilmShot
 from cvi.training.footage.crop import crop
 from cvi.training.footage.preparation import PREPARED, PreparedFootage, begin_array, prepared_bytes
@@ -32,17 +32,20 @@ from cvi.training.model.network import InpaintingNetwork
 from cvi.training.model.onnx_network import ENCODER, OnnxEncoder, decoder_bytes, encoder_bytes
 
 WEIGHTS = "weights.safetensors"
+EXPORTED = (BASE, DECODER, ENCODER, FEATURES, PREPARED, RIG, WEIGHTS)
+"""The files of `export_replica`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicaDescription:
-    """What the card tells of where a replica comes from. `voices` suit it, by engine; `facts` are plain
-    values for `training`."""
+    """Where a replica comes from, for its card. `voices` suit it, by engine; `facts` are plain values stored
+    under `training`."""
 
     name: str
+    kind: str
+    renderer: str
     source: str
-    licence: str
-    description: str = ""
+    text: str
     voices: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -54,16 +57,15 @@ def export_replica(
     plan: ClipGraphPlan,
     mouth: MouthMap,
     footage: Footage,
-    awake: OpenEyes,
+    open_eyes: OpenEyes,
     lids: tuple[list[int], np.ndarray],
     eyes: EyeTrack,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> None:
-    """Write everything but the card into an empty folder. `awake` and `lids` are what `blinks.watch` found,
-    `eyes` those of every frame of the footage.
-    Raises CviError where the disk refuses.
+    """Write everything but the card into an empty folder. `open_eyes` and `lids` as `find_eye_closures`
+    returns them, `eyes` of every frame of the footage. Raises CviError where the disk refuses.
 
-    Features are made from the base film as it will be decoded, so that the drawing's colours are its.
+    Features are computed from the decoded base film, so that the drawing has its colours.
     """
     from safetensors.torch import save
 
@@ -72,15 +74,19 @@ def export_replica(
     write_bytes(folder / ENCODER, encoder_bytes(network))
     write_bytes(folder / DECODER, decoder_bytes(network))
     shots = plan.shots
-    asked = {index for shot in shots for index in (shot.frame, shot.other)}
-    wanted = {*asked, *lids[0], *(source for index in asked for source in awake.sources(index))}
-    kept = fetch_frames(footage.frames(prepared.fps), wanted, folder)
-    morph = FrameBlender()
+    shown = {index for shot in shots for index in (shot.frame, shot.other)}
+    wanted = {*shown, *lids[0], *(source for index in shown for source in open_eyes.sources(index))}
+    pictures = fetch_frames(footage.frames(prepared.fps), wanted, folder)
+    blender = FrameBlender()
 
     def show(place: int) -> np.ndarray:
         shot = shots[place]
-        picture = awake.show(shot.frame, kept)
-        return picture if not shot.share else morph.between(picture, awake.show(shot.other, kept), shot.share)
+        picture = open_eyes.show(shot.frame, pictures)
+        return (
+            picture
+            if not shot.share
+            else blender.blend(picture, open_eyes.show(shot.other, pictures), shot.share)
+        )
 
     write_base_film(folder / BASE, len(shots), show, prepared.fps, plan.keys)
     frames = [shot.frame for shot in shots if not shot.share]
@@ -89,23 +95,23 @@ def export_replica(
     rig = NeuralRig(
         size=np.asarray(prepared.size, np.int32),
         fps=prepared.fps,
-        matrices=np.stack([_between(prepared.matrices, shot) for shot in shots]),
+        matrices=np.stack([_interpolated_matrix(prepared.matrices, shot) for shot in shots]),
         features=np.array([(rows[shot.frame], rows[shot.other]) for shot in shots], np.int32),
         shares=np.array([shot.share for shot in shots], np.float32),
-        reach=np.stack([_mixed(prepared.reach, shot) for shot in shots]),
+        reach=np.stack([_interpolated(prepared.reach, shot) for shot in shots]),
         side=prepared.side,
         mouth=mouth,
-        blink=cut_lids(lids[0], lids[1], awake.eyes, prepared.matrices, kept),
+        blink=blink_patches(lids[0], lids[1], open_eyes.eyes, prepared.matrices, pictures),
         eyes=replace(
             eyes,
-            lids=np.stack([_mixed(eyes.lids, shot) for shot in shots]),
-            irises=np.stack([_mixed(eyes.irises, shot) for shot in shots]),
+            lids=np.stack([_interpolated(eyes.lids, shot) for shot in shots]),
+            irises=np.stack([_interpolated(eyes.irises, shot) for shot in shots]),
         ),
-        clips=plan.reel,
+        clips=plan.graph,
         scales=scales,
     )
     write_bytes(folder / RIG, rig_bytes(rig))
-    # What evaluation needs to know of the footage, without the pictures.
+    # For evaluating again: the footage without its pictures.
     write_bytes(folder / PREPARED, prepared_bytes(prepared))
 
 
@@ -123,7 +129,7 @@ def _write_features(
     low: np.ndarray = np.array(np.inf, np.float16)
     high = -low
     try:
-        # Half precision aside first: what a byte means is known at the end.
+        # In half precision first: the scales of the bytes are known at the end only.
         with tempfile.TemporaryFile(dir=folder) as file:
             for place, shot in enumerate(shots):
                 if shot.share or rows[shot.frame] < done:
@@ -136,10 +142,10 @@ def _write_features(
                 progress(done, len(rows))
             file.flush()
             scales = feature_scales(low.astype(np.float32), high.astype(np.float32), encoder.shapes)
-            aside = np.memmap(file, np.float16, "r", shape=(done, len(low)))
+            rows_f16 = np.memmap(file, np.float16, "r", shape=(done, len(low)))
             with (folder / FEATURES).open("wb") as out:
-                begin_array(out, aside.shape)
-                for row in aside:
+                begin_array(out, rows_f16.shape)
+                for row in rows_f16:
                     out.write(scales.bytes_of(row).tobytes())
     except OSError as error:
         raise CviError(
@@ -150,37 +156,35 @@ def _write_features(
     return scales
 
 
-def _mixed(values: np.ndarray, shot: FilmShot) -> np.ndarray:
-    """Of two frames' values, as far as the shot is from the one to the other."""
+def _interpolated(values: np.ndarray, shot: FilmShot) -> np.ndarray:
+    """The values (n, ...) of a shot, interpolated between its two frames."""
     mixed = values[shot.frame] * (1 - shot.share) + values[shot.other] * shot.share
     return np.asarray(mixed, np.float32)
 
 
-def _between(matrices: np.ndarray, shot: FilmShot) -> np.ndarray:
-    """From the shot to the crop: points of the crop go straight from the one place to the other."""
+def _interpolated_matrix(matrices: np.ndarray, shot: FilmShot) -> np.ndarray:
+    """Frame -> crop (2, 3) of a shot, such that points of the crop move linearly between its two frames."""
     if not shot.share:
         return np.asarray(matrices[shot.frame], np.float32)
-    there, back = (
+    one, other = (
         cv2.invertAffineTransform(matrices[index].astype(np.float64)) for index in (shot.frame, shot.other)
     )
-    mixed = there * (1 - shot.share) + back * shot.share
+    mixed = one * (1 - shot.share) + other * shot.share
     return np.asarray(cv2.invertAffineTransform(mixed), np.float32)
 
 
-def write_card(folder: Path, story: ReplicaDescription, extra: list[str]) -> None:
-    """`replica.yaml` with the hash of every file; with it the replica is whole. `extra` are files beside the
-    ones `export_replica` makes."""
-    names = [BASE, DECODER, ENCODER, FEATURES, PREPARED, RIG, WEIGHTS, *extra]
+def write_card(folder: Path, description: ReplicaDescription, files: Iterable[str]) -> None:
+    """Write `replica.yaml` with the hash of each of `files`, which makes the replica complete."""
     card = {
-        "name": story.name,
-        "kind": "trained",
-        "renderer": "neural",
-        "description": story.description,
-        "source": story.source,
-        "licence": story.licence,
-        "voices": story.voices,
-        "training": story.facts,
-        "files": {name: sha256_of(folder / name) for name in sorted(names)},
+        "name": description.name,
+        "kind": description.kind,
+        "renderer": description.renderer,
+        "description": description.text,
+        "source": description.source,
+        "licence": "the person's own, as far as their consent goes",
+        "voices": description.voices,
+        "training": description.facts,
+        "files": {name: sha256_of(folder / name) for name in sorted(files)},
     }
     text = yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=100)
     write_bytes(folder / CARD, text.encode())

@@ -1,9 +1,7 @@
-"""The installed voice that is most like a person's: by pitch, pace and timbre.
+"""The installed voice most similar to a person's, by pitch and timbre: matching, not cloning.
 
-This is matching, not cloning: the replica speaks with a voice that is here, chosen so that it fits the face.
-
-
-TODO Every installed voice, heard once, against a person's: which to speak with, by engine."""
+Every candidate voice speaks one sentence, which is compared with the film's sound.
+"""
 
 from __future__ import annotations
 
@@ -25,22 +23,28 @@ Doubles = npt.NDArray[np.float64]
 _LOWEST_HZ, _HIGHEST_HZ = 65.0, 400.0
 _HOP, _WINDOW = 480, 1440
 _VOICED = 0.45
-"""Of the energy that must repeat after a period."""
+"""The share of energy that must repeat after one period."""
 _LONGEST_S = 60.0
 _OCTAVE, _TIMBRE = 4.0, 0.12
-"""What an octave and a decibel (root mean square over the bands) of difference count."""
+"""Weights of an octave and of a decibel (root mean square over the bands) of difference."""
+CANDIDATES: dict[str, tuple[str, ...]] = {
+    "flite": ("slt", "rms", "awb", "kal16"),
+    "espeak": tuple(f"en-us+{kind}{n}" for kind, most in (("m", 7), ("f", 5)) for n in range(1, most + 1)),
+}
+"""Engine -> voices that need neither network nor download; espeak's are variants of one voice."""
+_SENTENCE = "The early morning sun shone over the quiet harbour, and nobody was in a hurry to leave."
 
 
 @dataclass(frozen=True, slots=True)
 class VoicePrint:
     """`pitch_hz` median of the voiced parts, 0 where nothing is voiced; `timbre` (BANDS,) dB, mean of the
-    loud parts, its own level taken out."""
+    loud parts relative to their level."""
 
     pitch_hz: float
     timbre: Doubles
 
     def distance(self, other: VoicePrint) -> float:
-        """How unlike two voices are; 0 for the same. A voice an octave off is farther than any timbre."""
+        """How different two voices are, 0 for the same; an octave of pitch outweighs any timbre."""
         apart = 0.0
         if self.pitch_hz > 0 and other.pitch_hz > 0:
             apart = abs(float(np.log2(self.pitch_hz / other.pitch_hz)))
@@ -49,7 +53,7 @@ class VoicePrint:
 
 
 def print_of(pcm: Pcm) -> VoicePrint:
-    """`pcm` int16 at PLAYED_HZ; its first minute is heard."""
+    """The print of a voice, from the first minute of `pcm` (int16 at PLAYED_HZ)."""
     pcm = pcm[: round(_LONGEST_S * PLAYED_HZ)]
     levels = band_levels_db(pcm)
     timbre = np.zeros(BANDS)
@@ -61,7 +65,7 @@ def print_of(pcm: Pcm) -> VoicePrint:
 
 
 def nearest(voice: VoicePrint, others: Iterable[tuple[str, VoicePrint]]) -> str | None:
-    """The name of the voice that is most like it; None where there is none."""
+    """The name of the most similar of `others`; None without any."""
     ranked = sorted((voice.distance(other), name) for name, other in others)
     return ranked[0][1] if ranked else None
 
@@ -77,15 +81,15 @@ def _pitch_hz(pcm: Pcm) -> float:
     size = 4096
     spectrum = np.abs(np.fft.rfft((frames - frames.mean(1, keepdims=True)) * window, size)) ** 2
     own = np.abs(np.fft.rfft(window, size)) ** 2
-    # A window weakens long periods; what it would do to any sound is divided out.
+    # Divided by the window's own autocorrelation, which weakens long periods.
     shape = np.fft.irfft(own)[:_WINDOW]
     repeats = np.fft.irfft(spectrum)[:, :_WINDOW] / np.maximum(shape / shape[0], 0.05)
     shortest, longest = round(PLAYED_HZ / _HIGHEST_HZ), round(PLAYED_HZ / _LOWEST_HZ)
     inner = repeats[:, shortest:longest] / np.maximum(repeats[:, :1], 1e-12)
-    # Two periods repeat as well as one: the shortest that is nearly the best counts.
+    # Two periods repeat as well as one: the shortest that is nearly the best is chosen.
     best = inner.max(1)
     first = (inner >= 0.9 * best[:, None]).argmax(1)
-    # Up from the first that is good enough to the peak it lies on.
+    # From the first good enough period to its peak.
     peaks = [int(np.argmax(row[at : at + 12])) + int(at) for row, at in zip(inner, first, strict=True)]
     voiced = best > _VOICED
     if voiced.sum() < 5:
@@ -93,17 +97,8 @@ def _pitch_hz(pcm: Pcm) -> float:
     return float(np.median(PLAYED_HZ / (np.array(peaks)[voiced] + shortest)))
 
 
-# Engines whose voices can be heard without a network or a pull; espeak's are variants of one.
-CANDIDATES: dict[str, tuple[str, ...]] = {
-    "flite": ("slt", "rms", "awb", "kal16"),
-    "espeak": tuple(f"en-us+{kind}{n}" for kind, most in (("m", 7), ("f", 5)) for n in range(1, most + 1)),
-}
-_SAYS = "The early morning sun shone over the quiet harbour, and nobody was in a hurry to leave."
-
-
 def voices_for(pcm: Pcm) -> dict[str, str]:
-    """Engine -> voice for somebody who sounds like `pcm` (int16, PLAYED_HZ). Engines that are not installed
-    are left out."""
+    """Engine -> the most similar voice to `pcm` (int16, PLAYED_HZ), for installed engines."""
     wanted = print_of(pcm)
     if wanted.pitch_hz == 0.0:
         return {}
@@ -116,18 +111,18 @@ def voices_for(pcm: Pcm) -> dict[str, str]:
 
 
 def _prints(engine: str, names: tuple[str, ...]) -> list[tuple[str, VoicePrint]]:
-    heard: list[tuple[str, VoicePrint]] = []
+    prints: list[tuple[str, VoicePrint]] = []
     for name in names:
         try:
-            heard.append((name, print_of(asyncio.run(_said(engine, name)))))
+            prints.append((name, print_of(asyncio.run(_spoken(engine, name)))))
         except CviError:
             continue  # this voice is not installed here
-    return heard
+    return prints
 
 
-async def _said(engine: str, voice: str) -> Pcm:
+async def _spoken(engine: str, voice: str) -> Pcm:
     speaker = build("tts", engine, TtsSettings(voice=voice))
     try:
-        return np.concatenate([piece.pcm async for piece in speaker.speak(_SAYS)])
+        return np.concatenate([piece.pcm async for piece in speaker.speak(_SENTENCE)])
     finally:
         speaker.close()

@@ -1,6 +1,6 @@
-"""Whether a photo will do: one face, near, straight, with shut lips and open eyes.
-
-TODO What a photo says of the mouth it does not show: where the lips meet, and the colours of its light."""
+"""The face in a photo: whether it is suitable (one face, near, straight, lips closed, eyes open), and what
+the photo shows of the mouth: where the lips meet, and the colours of its light.
+"""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from cvi.training.grading.face_measures import face_width, head_pose, mouth_open
 
 LEAST_WIDTH_PX = 120.0
 SOFT_WIDTH_PX = 220.0
-"""A narrower face is enlarged a good deal in a picture of 720 lines, and looks soft there."""
+"""A narrower face is enlarged in a picture of 720 lines, and looks soft."""
 MOST_TURN_DEGREES = 14.0
 MOST_ROLL_DEGREES = 20.0
 MOST_PARTED = 0.028
-"""Of the inner lips, in face widths: what looks shut lies under 0.02, teeth are seen from 0.04."""
+"""Face widths between the inner lips: closed lips lie under 0.02, teeth are visible from 0.04."""
 LEAST_EYE = 0.16
-"""Distance of the lids to half the eye's length; open eyes lie above 0.4, shut ones under 0.12."""
-_LOOKS = 4
-"""The tracker refines what it found on the same picture."""
+"""Distance of the lids over half the eye's length; open eyes lie above 0.4, closed ones under 0.12."""
+_PASSES = 4
+"""The tracker refines its result on the same picture."""
 _EYES = ((159, 145, 33, 133), (386, 374, 362, 263))
 
 
 @dataclass(frozen=True, slots=True)
-class PhotoFace:
-    """`landmarks` (478, 3) pixels of the photo; `notes`: what will be seen of it, in words."""
+class CheckedFace:
+    """`landmarks` (478, 3) pixels of the photo; `notes` on what its quality will show."""
 
     landmarks: Floats
     notes: tuple[str, ...] = ()
 
 
-def find_face(photo: Rgb, tracker: FaceTracker) -> PhotoFace:
-    """The one face of a photo, uint8 RGB (h, w, 3). Raises UsageError, in words, where it will not do."""
+def find_face(photo: Rgb, tracker: FaceTracker) -> CheckedFace:
+    """The one face of a photo, uint8 RGB (h, w, 3). Raises UsageError where it is not suitable."""
     seen = FaceDetection(None, 0)
-    for _ in range(_LOOKS):
+    for _ in range(_PASSES):
         seen = tracker.see(photo)
     if seen.landmarks is None:
         raise UsageError(
@@ -54,7 +54,7 @@ def find_face(photo: Rgb, tracker: FaceTracker) -> PhotoFace:
         )
     points = np.asarray(seen.landmarks, np.float32)
     assert points.shape == (POINTS, 3)
-    return PhotoFace(points, _checked(points, photo))
+    return CheckedFace(points, _checked(points, photo))
 
 
 def _checked(points: Floats, photo: Rgb) -> tuple[str, ...]:
@@ -95,7 +95,7 @@ def _checked(points: Floats, photo: Rgb) -> tuple[str, ...]:
 
 
 def _check_inside(points: Floats, photo: Rgb) -> None:
-    """Hair and chin must be in the picture: a face that is cut off cannot turn."""
+    """The whole face must be in the picture, since one that is cut off cannot turn."""
     height, width = photo.shape[:2]
     low, high = points[:, :2].min(0), points[:, :2].max(0)
     if low.min() < 0 or high[0] > width - 1 or high[1] > height - 1:
@@ -111,17 +111,18 @@ UPPER_INNER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
 LOWER_INNER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
 _CHEEKS = (50, 280, 205, 425)
 _LINE_POINTS = 41
-_REACH = 0.055
-"""How far from the mesh's line the lips' line is looked for, mouth widths."""
+_SEARCH = 0.055
+"""Mouth widths around the mesh's line in which the lips' line is searched."""
 _OFFSETS = 23
 _BEND = 1.2
-"""What a step between neighbouring columns costs, of the line's contrast."""
+"""Cost of a step between neighbouring columns, in shares of the line's contrast."""
 _TOOTH = np.array([1.0, 0.97, 0.91])
-"""Against the white of the eye: enamel is a little yellower."""
+"""Enamel relative to the white of the eye."""
 
 
 def read_face(photo: Rgb, landmarks: Floats, glasses: bool = False) -> PhotoRig:
-    """`photo` uint8 RGB (h, w, 3), `landmarks` (478, 3) its pixels; `glasses`: they are worn."""
+    """The rig of a photo, uint8 RGB (h, w, 3), with `landmarks` (478, 3) in its pixels; `glasses` are
+    worn."""
     skin = _mean_at(photo, landmarks, _CHEEKS)
     teeth = _teeth(_white_of_eyes(photo, landmarks), skin)
     return PhotoRig(
@@ -136,11 +137,8 @@ def read_face(photo: Rgb, landmarks: Floats, glasses: bool = False) -> PhotoRig:
 
 
 def lip_line(photo: Rgb, landmarks: Floats) -> Floats:
-    """Where shut lips meet, (n, 2) pixels, from the viewer's left corner to the right one.
-
-    The mesh knows it to a few pixels; the line itself is darker than the lips on either side, and the darkest
-    smooth path near the mesh's line is taken.
-    """
+    """Where closed lips meet, (n, 2) pixels, from the viewer's left corner to the right one: the darkest
+    smooth path near the mesh's line, which is exact to a few pixels only."""
     middle = (landmarks[list(UPPER_INNER), :2] + landmarks[list(LOWER_INNER), :2]) / 2
     across = middle[-1] - middle[0]
     right = across / np.linalg.norm(across)
@@ -149,8 +147,8 @@ def lip_line(photo: Rgb, landmarks: Floats) -> Floats:
     along = (middle - middle[0]) @ right
     place = np.linspace(0, along[-1], _LINE_POINTS)
     rough = np.interp(place, along, (middle - middle[0]) @ down)
-    offsets = np.linspace(-_REACH, _REACH, _OFFSETS) * width
-    # (offsets, columns): how bright it is around the rough line.
+    offsets = np.linspace(-_SEARCH, _SEARCH, _OFFSETS) * width
+    # Brightness around the rough line, (offsets, columns).
     heights = rough[None] + offsets[:, None]
     x = middle[0, 0] + place[None] * right[0] + heights * down[0]
     y = middle[0, 1] + place[None] * right[1] + heights * down[1]

@@ -1,4 +1,4 @@
-"""Reading a photo: what is one, how large it may be, and its pixels upright."""
+"""Reading a photo: which files are one, how large it may be, and its pixels upright."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from cvi.training.footage.reader import Rgb
 MOST_BYTES = 64 << 20
 MOST_PIXELS = 100_000_000
 LARGEST_SIDE_PX = 2560
-"""Larger photos are kept smaller: a frame of 1080p at half as fine again."""
+"""Larger photos are scaled down: this is 1.3 times the width of a 1080p frame."""
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".avif", ".gif", ".bmp", ".tif", ".tiff")
 _HEAD = 32
 _NO_JPEG = "Save it as JPEG or PNG and give that."
 
 
 def is_photo(path: Path) -> bool:
-    """Whether a file is, or is called, a picture and no film."""
+    """Whether a file is a picture by its content or its name."""
     if not path.is_file():
         return path.suffix.lower() in _SUFFIXES
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)
     except OSError:
-        head = b""  # whoever reads it says why that cannot be
+        head = b""  # reading it raises the reason
     return _kind(head) is not None or path.suffix.lower() in _SUFFIXES
 
 
 def read_photo(path: Path) -> Rgb:
     """The photo upright, uint8 RGB (h, w, 3), its longer side at most `LARGEST_SIDE_PX`.
 
-    What is not opaque lies on grey. Raises UsageError for what is no JPEG, PNG or WebP, is damaged, or is
-    too large to be a photo.
+    Transparent parts become grey. Raises UsageError for a file that is no JPEG, PNG or WebP, is damaged, or
+    is too large.
     """
     import cv2
 
@@ -55,7 +55,7 @@ def read_photo(path: Path) -> Rgb:
             f"{path} has {size[0]} x {size[1]} pixels.", f"At most {MOST_PIXELS // 1_000_000} million."
         )
     try:
-        # Turned as the camera noted.
+        # Applies the EXIF orientation.
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
         whole = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if kind != "jpeg" else None
     except cv2.error as error:
@@ -75,7 +75,7 @@ def read_photo(path: Path) -> Rgb:
 
 
 def picture_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height by a JPEG's, PNG's or WebP's own word, before anything is decoded; None for others."""
+    """Width and height from the header of a JPEG, PNG or WebP, without decoding; None for other data."""
     try:
         return {"png": _png, "jpeg": _jpeg, "webp": _webp}[_kind(data[:_HEAD]) or ""](data)
     except (KeyError, struct.error, IndexError):
@@ -123,7 +123,7 @@ def _jpeg(data: bytes) -> tuple[int, int] | None:
 
 
 def _webp(data: bytes) -> tuple[int, int] | None:
-    """Of the three kinds of chunk a file can begin with (RFC 9649)."""
+    """From the three kinds of chunk a file can begin with (RFC 9649)."""
     if len(data) < 30:
         return None
     chunk = data[12:16]

@@ -1,6 +1,4 @@
-"""The camera at its best: the largest picture it gives fast enough.
-
-TODO The microphone while recording: everything it hears at 48 kHz, and how loud it is now."""
+"""What the recorder films and hears: a camera and a microphone, or a film and a sound file in their place."""
 
 from __future__ import annotations
 
@@ -23,18 +21,17 @@ START_TIMEOUT_S = 6.0
 
 
 class RecordingCamera:
-    """Camera number `device`; frames are RGB, the newest wins. Raises MissingError.
-
-    A thread of its own reads; `latest` may be called from any thread.
-    """
+    """A camera at the largest picture that it delivers fast enough. A thread of its own reads frames and
+    keeps the newest; `latest` may be called from any thread."""
 
     def __init__(self, device: int) -> None:
+        """`device` is the camera's number. Raises MissingError."""
         import cv2
 
         self._changed = threading.Condition()
         self._latest: Rgb | None = None
         self._closed = False
-        # What it would print of a camera that cannot be opened is said below, in a sentence.
+        # Its messages about a camera that cannot be opened are replaced by the error below.
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self._capture: Any = cv2.VideoCapture(device)
         if not self._capture.isOpened():
@@ -62,7 +59,7 @@ class RecordingCamera:
 
     @property
     def over(self) -> bool:
-        """The camera was unplugged."""
+        """The camera was closed or unplugged."""
         return self._closed
 
     def latest(self, now_s: float) -> Rgb | None:
@@ -71,6 +68,7 @@ class RecordingCamera:
             return self._latest
 
     def close(self) -> None:
+        """Stop reading and release the camera."""
         self._closed = True
         self._thread.join(timeout=5)
 
@@ -78,8 +76,8 @@ class RecordingCamera:
         import cv2
 
         while not self._closed:
-            there, image = self._capture.read()
-            if not there:
+            grabbed, image = self._capture.read()
+            if not grabbed:
                 break
             rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
             with self._changed:
@@ -92,10 +90,10 @@ class RecordingCamera:
 
 
 class FilmCamera:
-    """A film in the camera's place, frame by frame as its time comes, for trying things out."""
+    """A film in the camera's place, frame by frame at its time."""
 
     def __init__(self, frames: Iterator[FootageFrame], began_s: float = 0.0) -> None:
-        """`began_s`: the booth's time at which the film begins."""
+        """`began_s` is the recorder's time at which the film begins."""
         self._frames = frames
         self._began_s = began_s
         self._now = next(self._frames, None)
@@ -103,14 +101,17 @@ class FilmCamera:
 
     @property
     def over(self) -> bool:
+        """The film has ended."""
         return self._next is None
 
     def latest(self, now_s: float) -> Rgb | None:
+        """The film's frame at `now_s` of the recorder's time."""
         while self._next is not None and self._next.time_s <= now_s - self._began_s:
             self._now, self._next = self._next, next(self._frames, None)
         return None if self._now is None else self._now.rgb
 
     def close(self) -> None:
+        """End the film."""
         self._next = None
 
 
@@ -118,19 +119,21 @@ Sound = npt.NDArray[np.float32]
 
 
 class SoundSource(Protocol):
-    """`level_db` of the last moment, 0 full scale; `take` what came since the last call, float32 (n,) at
-    48 kHz."""
+    """A microphone, or a sound file in its place."""
 
     @property
-    def level_db(self) -> float: ...
+    def level_db(self) -> float:
+        """The level of the last block; 0 is full scale."""
 
-    def take(self, now_s: float) -> Sound: ...
+    def take(self, now_s: float) -> Sound:
+        """The sound since the last call, float32 (n,) at 48 kHz."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Release the device."""
 
 
 class RecordingMicrophone:
-    """An input device. PortAudio's thread hands over; `take` and `level_db` from any other thread."""
+    """An input device. PortAudio's thread delivers; `take` and `level_db` may be called from any other."""
 
     def __init__(self, device: Device) -> None:
         """Raises MissingError, UsageError."""
@@ -150,9 +153,11 @@ class RecordingMicrophone:
 
     @property
     def level_db(self) -> float:
+        """The level of the last block; 0 is full scale."""
         return self._level_db
 
     def take(self, now_s: float) -> Sound:
+        """The sound since the last call, float32 (n,) at 48 kHz."""
         with self._lock:
             blocks, self._blocks = self._blocks, []
         if not blocks or self._resampler is None:
@@ -161,6 +166,7 @@ class RecordingMicrophone:
         return pcm.astype(np.float32) / np.float32(32768)
 
     def close(self) -> None:
+        """Close the device."""
         self._stream.close(ignore_errors=True)
 
     def _hand_over(self, data: npt.NDArray[np.int16], count: int, times: Any, status: Any) -> None:
@@ -171,10 +177,10 @@ class RecordingMicrophone:
 
 
 class RecordedSound:
-    """Sound from a file in the microphone's place, as its time comes."""
+    """A sound file in the microphone's place, at its time."""
 
     def __init__(self, pcm: npt.NDArray[np.int16], began_s: float = 0.0) -> None:
-        """`pcm` int16 at 48 kHz; `began_s` the booth's time of its first sample."""
+        """`pcm` int16 at 48 kHz; `began_s` is the recorder's time of its first sample."""
         self._pcm = pcm
         self._began_s = began_s
         self._at = 0
@@ -182,9 +188,11 @@ class RecordedSound:
 
     @property
     def level_db(self) -> float:
+        """The level of the last block; 0 is full scale."""
         return self._level_db
 
     def take(self, now_s: float) -> Sound:
+        """The sound up to `now_s`, float32 (n,) at 48 kHz."""
         upto = min(max(round((now_s - self._began_s) * SOUND_HZ), self._at), len(self._pcm))
         block = self._pcm[self._at : upto]
         self._at = upto
@@ -193,4 +201,5 @@ class RecordedSound:
         return block.astype(np.float32) / np.float32(32768)
 
     def close(self) -> None:
+        """End the sound."""
         self._at = len(self._pcm)

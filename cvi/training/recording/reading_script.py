@@ -1,12 +1,9 @@
-"""The reading script: what to say, what to feel and when to be silent, about two minutes of speech in all.
+"""The reading script and its teleprompter: what to say, which mood to show, when to be silent.
 
-TODO What a text asks of the mouth: how often it closes, rounds and bites its lip, and which sounds occur.
-
-Sounds are told by what the mouth does (`cvi.face.phonetics`), so that any language the voice espeak can
-pronounce is checked by the same rule.
-
-
-TODO Which words stand on the screen when: the script as a row of cues that the reader walks through."""
+Scripts are YAML files in `reading_scripts`, about two minutes of speech each. `coverage` counts what a text
+asks of the mouth, by what the mouth does for each sound (`cvi.face.phonetics`): the same for every language
+that espeak can pronounce. `Teleprompter` walks through a script as a row of cues.
+"""
 
 from __future__ import annotations
 
@@ -27,15 +24,15 @@ from cvi.tts.base import Phone, TtsEngine, TtsSettings
 Kind = Literal["still", "read", "listen"]
 
 WORDS_PER_S = 2.3
-"""Of somebody who reads aloud without hurry."""
+"""Of unhurried reading aloud."""
 LINE_PAUSE_S = 0.8
 _FOLDER = Path(__file__).parent / "reading_scripts"
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptPart:
-    """One stretch of the script. `kind`: "read" the `lines`, or be "still" or "listen" for `seconds`;
-    `say` is told to the reader, `feeling` is what the face shows meanwhile."""
+    """One stretch of the script. `kind`: "read" the `lines`, or be "still" or "listen" for `seconds`; `say`
+    is the instruction to the reader, `feeling` the mood to show."""
 
     kind: Kind
     say: str
@@ -46,7 +43,7 @@ class ScriptPart:
 
 @dataclass(frozen=True, slots=True)
 class ReadingScript:
-    """A whole script. `language` is its code, `name` the language's own name of itself."""
+    """A whole script. `language` is its code, `name` the language's own name."""
 
     language: str
     name: str
@@ -54,26 +51,27 @@ class ReadingScript:
 
     @property
     def speech_s(self) -> float:
-        """About how long somebody reads, pauses included."""
+        """About how long the reading takes, pauses included."""
         return sum(part.seconds for part in self.parts if part.kind == "read")
 
     @property
     def duration_s(self) -> float:
+        """About how long all parts take."""
         return sum(part.seconds for part in self.parts)
 
     @property
     def spoken_text(self) -> str:
-        """Everything that is said, a line each; what `--script` of `cvi train-replica` takes."""
+        """Everything that is read, one line each, as `--script` of `cvi train-replica` takes it."""
         return "\n".join(line for part in self.parts for line in part.lines)
 
 
 def languages() -> tuple[str, ...]:
-    """Codes of the languages there is a script in."""
+    """Codes of the languages that have a script."""
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
 
 
 def load_reading_script(language: str) -> ReadingScript:
-    """The script of a language, by its code. Raises UsageError for one there is none in."""
+    """The script of a language, by its code. Raises UsageError for a language without one."""
     code = language.strip().lower().replace("_", "-").split("-")[0]
     if code not in languages():
         raise UsageError(
@@ -100,8 +98,8 @@ CLOSED, BITTEN, ROUNDED, OPEN, SPREAD, TONGUE = (
     "lips closed", "lip to teeth", "lips rounded", "mouth open", "mouth spread", "tongue seen"
 )  # fmt: skip
 NEEDED = {CLOSED: 40, BITTEN: 12, ROUNDED: 20, OPEN: 20, SPREAD: 15, TONGUE: 10}
-"""How often each should occur in the footage: some five examples of each for every neighbour that matters.
-Chosen by judgement; `cvi replica script --check` prints what the shipped scripts have."""
+"""How often each should occur in the footage: about five examples for every neighbour that matters, chosen by
+judgement. `cvi replica script --check` prints the counts of the shipped scripts."""
 NAMES = {
     CLOSED: "P, B, M",
     BITTEN: "F, V",
@@ -121,7 +119,7 @@ class Coverage:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """What occurs too seldom, keys of NEEDED."""
+        """Keys of NEEDED that occur too seldom."""
         return tuple(name for name, least in NEEDED.items() if self.mouths.get(name, 0) < least)
 
 
@@ -136,7 +134,7 @@ def coverage(text: str, language: str = "en") -> Coverage:
 
 
 def count_phones(phones: list[Phone]) -> Coverage:
-    """The same for sounds that are known."""
+    """The coverage of known phones."""
     mouths: Counter[str] = Counter(dict.fromkeys(NEEDED, 0))
     symbols: Counter[str] = Counter()
     for phone in phones:
@@ -179,8 +177,8 @@ LEAST_NOTE_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class PrompterCue:
-    """One screenful. `kind` "note" is read silently (what comes next), the others as in the script;
-    `seconds` how long it stays unless the reader goes on earlier."""
+    """One screenful. `kind` "note" announces what comes next, the others are those of the script; it stays
+    for `seconds` unless the reader continues earlier."""
 
     kind: Kind | str
     text: str
@@ -189,7 +187,7 @@ class PrompterCue:
 
 
 def cues(sheet: ReadingScript) -> tuple[PrompterCue, ...]:
-    """The script in order: before every part a note that says what to do, then its lines."""
+    """The script in order: each part's instruction as a note, then its lines."""
     found: list[PrompterCue] = []
     for part in sheet.parts:
         note_s = max(LEAST_NOTE_S, len(part.say.split()) / NOTE_WORDS_PER_S)
@@ -213,16 +211,17 @@ class Teleprompter:
 
     @property
     def over(self) -> bool:
+        """All cues were shown."""
         return self._index >= len(self._cues)
 
     @property
     def cue(self) -> PrompterCue | None:
-        """What stands on the screen; None when all is done."""
+        """The cue on the screen; None when all are done."""
         return None if self.over else self._cues[self._index]
 
     @property
     def coming(self) -> str:
-        """The line after this one, for a glance ahead; "" at a part's end."""
+        """The next line, as a preview; "" at a part's end."""
         after = self._index + 1
         if after < len(self._cues) and self._cues[after].kind == "read":
             return self._cues[after].text
@@ -230,12 +229,12 @@ class Teleprompter:
 
     @property
     def spoken(self) -> str:
-        """The lines shown so far: what was said, if it was read."""
+        """The lines shown so far."""
         return "\n".join(cue.text for cue in self._cues[: self._index] if cue.kind == "read")
 
     @property
     def left_s(self) -> float:
-        """About how long it still takes."""
+        """About how many seconds remain."""
         return sum(cue.seconds for cue in self._cues[self._index :])
 
     def share(self, now_s: float) -> float:
@@ -252,13 +251,13 @@ class Teleprompter:
         return self.cue
 
     def skip(self, now_s: float) -> None:
-        """The reader is done with this one."""
+        """Continue with the next cue."""
         if not self.over:
             self._index += 1
             self._since_s = now_s
 
     def again(self, now_s: float) -> None:
-        """The reader stumbled: this line once more; at its very beginning the one before."""
+        """Repeat this line; at its beginning the one before."""
         if self.share(now_s) < 0.15 and self._index > 0:
             self._index -= 1
         self._since_s = now_s

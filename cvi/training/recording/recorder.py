@@ -1,11 +1,9 @@
-"""The recording booth: one loop that films, hears, shows the words and takes the keys.
+"""The footage recorder: one loop that films, records sound, shows the script and handles the keys.
 
-The film grows in a fragmented MP4, so that whatever happens all of it up to the last half second is there;
-at the end it is copied into an ordinary one. One thread does everything: a late screen costs nothing, since
-each frame of the film is the newest at its time.
-
-
-TODO A recording that was cut short, by a power cut or a kill, is a film all the same."""
+The film grows as a fragmented MP4, so that everything but the last half second survives any end; when the
+recording is over it is copied into an ordinary MP4. One thread does everything: each frame of the film is the
+newest at its time, so a slow screen delays nothing. What a killed recorder left behind can be recovered.
+"""
 
 from __future__ import annotations
 
@@ -36,20 +34,24 @@ WINDOW = (1280, 860)
 _BEFORE, _DURING = "Space starts · Q leaves", "Space next · R again · Q stops and keeps all"
 
 
-class PictureSource(Protocol):
+class CameraSource(Protocol):
     """A camera, or a film in its place."""
 
     @property
-    def over(self) -> bool: ...
+    def over(self) -> bool:
+        """No more frames will come."""
 
-    def latest(self, now_s: float) -> Rgb | None: ...
+    def latest(self, now_s: float) -> Rgb | None:
+        """The newest frame, uint8 [height, width, 3] RGB; None before the first."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Release the camera."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedFootage:
-    """`film` and, beside it, the lines that were read; `complete` whether the script was gone through."""
+    """`film` and, beside it, `script`, the lines that were read; `complete` whether that was all of the
+    script."""
 
     film: Path
     script: Path
@@ -58,18 +60,18 @@ class RecordedFootage:
 
 
 class FootageRecorder:
-    """`run` blocks until the script is over or the reader stops. Not to be used twice."""
+    """Records one film; `run` blocks until the script is over or the reader stops. Used once."""
 
     def __init__(
         self,
-        eye: PictureSource,
-        ear: SoundSource,
+        camera: CameraSource,
+        microphone: SoundSource,
         prompter: Teleprompter,
         tracker: FaceTracker | None,
         now_s: Callable[[], float] = time.monotonic,
         start_at_once: bool = False,
     ) -> None:
-        self._eye, self._ear, self._prompter = eye, ear, prompter
+        self._camera, self._microphone, self._prompter = camera, microphone, prompter
         self._now_s = now_s
         self._advisor = None if tracker is None else _Advisor(tracker)
         self._start_at_once = start_at_once
@@ -82,9 +84,9 @@ class FootageRecorder:
         """Record into `output` (.mp4); None when the reader left before starting.
 
         Ctrl-C in the terminal is the same as Q. Raises MissingError without a display, CviError when the disk
-        refuses (what was filmed until then is kept and named).
+        refuses; the error names the file with everything filmed until then.
         """
-        # Its greeting would stand in what this command prints.
+        # Keeps pygame's greeting out of the command's output.
         os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
         import pygame
 
@@ -98,14 +100,14 @@ class FootageRecorder:
         finally:
             if self._advisor is not None:
                 self._advisor.close()
-            self._eye.close()
-            self._ear.close()
+            self._camera.close()
+            self._microphone.close()
             if not isinstance(screen, pygame.Surface):
                 pygame.display.quit()
         if self._file is None:
             return None
         script = output.with_suffix(".txt")
-        with self._kept(part):
+        with self._naming(part):
             self._file.close()
             remux(part, output)
         part.unlink(missing_ok=True)
@@ -122,12 +124,12 @@ class FootageRecorder:
         import pygame
 
         assert isinstance(surface, pygame.Surface)
-        while not (self._left or self._prompter.over or self._eye.over):
+        while not (self._left or self._prompter.over or self._camera.over):
             now_s = self._now_s()
             if pygame.display.get_init():
                 for event in pygame.event.get():
                     self._handle(event, now_s)
-            rgb = self._eye.latest(now_s)
+            rgb = self._camera.latest(now_s)
             if self._start_at_once and self._began_s is None and rgb is not None:
                 self._start(now_s)
             if rgb is not None:
@@ -135,36 +137,36 @@ class FootageRecorder:
                     self._advisor.look(rgb, now_s)
                 if self._began_s is not None:
                     self._film(rgb, now_s, part)
-            heard = self._ear.take(now_s)
-            if self._file is not None and len(heard):
-                with self._kept(part):
-                    self._hear(heard)
-            draw_view(surface, self._scene(rgb, now_s))
+            sound = self._microphone.take(now_s)
+            if self._file is not None and len(sound):
+                with self._naming(part):
+                    self._add_sound(sound)
+            draw_view(surface, self._view(rgb, now_s))
             if pygame.display.get_init():
                 pygame.display.flip()
-            self._rest(now_s)
+            self._wait(now_s)
 
     def _start(self, now_s: float) -> None:
         self._began_s = now_s
-        self._ear.take(now_s)  # what was heard before is not in the film
+        self._microphone.take(now_s)  # what came before is not in the film
         self._prompter.again(now_s)
 
     def _film(self, rgb: Rgb, now_s: float, part: Path) -> None:
         assert self._began_s is not None
         self._prompter.at(now_s)
         if self._file is None:
-            height, width = _filmed(rgb)
+            height, width = _film_size(rgb)
             self._file = FragmentedMp4(part, width=width, height=height, fps=FPS, channels=1)
         due = int((now_s - self._began_s) * FPS)
         if due >= self._frames:
-            # On a machine that is too slow the frame before simply stays: encoding it again would cost more.
-            with self._kept(part):
+            # A machine that is too slow skips frames; the one before is shown longer.
+            with self._naming(part):
                 self._file.picture(_i420(rgb), due)
             self._frames = due + 1
 
     @contextmanager
-    def _kept(self, part: Path) -> Iterator[None]:
-        """When the disk refuses, what is whole of the film stays, and is named."""
+    def _naming(self, part: Path) -> Iterator[None]:
+        """Where the disk refuses, keep the part of the film that is whole and name it in the error."""
         assert self._file is not None
         try:
             yield
@@ -173,25 +175,25 @@ class FootageRecorder:
             remedy = f"{error.remedy} What was filmed until then is in {part}; recording again rescues it."
             raise CviError(error.message, remedy) from error
 
-    def _hear(self, heard: np.ndarray) -> None:
-        """Append sound; a microphone that began late, or lost blocks, is caught up with by silence."""
+    def _add_sound(self, sound: np.ndarray) -> None:
+        """Append sound, with silence for what a microphone that began late or lost blocks did not deliver."""
         assert self._file is not None
-        missing = round(self._frames / FPS * SOUND_HZ) - self._samples - len(heard)
+        missing = round(self._frames / FPS * SOUND_HZ) - self._samples - len(sound)
         if missing > SOUND_HZ // 5:
             self._file.sound(np.zeros((missing, 1), np.float32))
             self._samples += missing
-        self._file.sound(heard[:, None])
-        self._samples += len(heard)
+        self._file.sound(sound[:, None])
+        self._samples += len(sound)
 
-    def _scene(self, rgb: Rgb | None, now_s: float) -> RecorderView:
+    def _view(self, rgb: Rgb | None, now_s: float) -> RecorderView:
         started = self._began_s is not None
         return RecorderView(
             rgb=rgb,
             cue=self._prompter.cue,
             coming=self._prompter.coming,
             share=self._prompter.share(now_s) if started else 0.0,
-            level_db=self._ear.level_db,
-            advice="" if self._advisor is None else self._advisor.said,
+            level_db=self._microphone.level_db,
+            advice="" if self._advisor is None else self._advisor.advice,
             elapsed_s=None if self._began_s is None else now_s - self._began_s,
             left_s=self._prompter.left_s,
             hint=_DURING if started else _BEFORE,
@@ -214,25 +216,25 @@ class FootageRecorder:
             elif event.key in (pygame.K_r, pygame.K_LEFT) and self._began_s is not None:
                 self._prompter.again(now_s)
 
-    def _rest(self, began_s: float) -> None:
-        """Until the next frame is due; nothing to do meanwhile."""
+    def _wait(self, began_s: float) -> None:
+        """Wait until the next frame is due."""
         left_s = 1 / FPS - (self._now_s() - began_s)
         if left_s > 0 and self._now_s is time.monotonic:
             time.sleep(left_s)
 
 
 class _Advisor:
-    """Looks at the face now and then on a thread of its own, so that the film never waits for it."""
+    """Tracks the face now and then on a thread of its own, so that the film never waits for it."""
 
     def __init__(self, tracker: FaceTracker) -> None:
-        self.said = ""
+        self.advice = ""
         self._tracker = tracker
         self._last_s = -ADVICE_EVERY_S
         self._shape: tuple[int, ...] | None = None
         self._busy: threading.Thread | None = None
 
     def look(self, rgb: Rgb, now_s: float) -> None:
-        """Take this frame if it is time, and the last one was seen."""
+        """Track this frame if it is time and the last one is done."""
         if now_s - self._last_s < ADVICE_EVERY_S or (self._busy is not None and self._busy.is_alive()):
             return
         if self._shape is not None and rgb.shape != self._shape:
@@ -250,22 +252,22 @@ class _Advisor:
         try:
             seen = self._tracker.see(rgb)
         except CviError as error:
-            self.said = str(error.message)
+            self.advice = str(error.message)
             return
-        self.said = framing_advice(seen, rgb.shape[1], rgb.shape[0])
+        self.advice = framing_advice(seen, rgb.shape[1], rgb.shape[0])
 
 
-def _filmed(rgb: Rgb) -> tuple[int, int]:
-    """Height and width of the film: multiples of 4, which spares `av_frame` a copy."""
+def _film_size(rgb: Rgb) -> tuple[int, int]:
+    """Height and width of the film: multiples of 4, for which `av_frame` needs no copy."""
     return rgb.shape[0] // 4 * 4, rgb.shape[1] // 4 * 4
 
 
 def _i420(rgb: Rgb) -> np.ndarray:
-    """RGB -> I420, BT.709 limited range, of the size `_filmed`."""
+    """RGB -> I420, BT.709 limited range, of the film's size."""
     import av
     from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
-    height, width = _filmed(rgb)
+    height, width = _film_size(rgb)
     whole = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb[:height, :width]), format="rgb24")
     return (
         VideoReformatter()
@@ -302,15 +304,15 @@ def _open_window() -> object:
 
 
 def recording_path(output: Path) -> Path:
-    """Where a film grows until it is whole."""
+    """The file that a film is recorded into before it is finished."""
     return output.with_name(f".{output.stem}.recording.mp4")
 
 
 def rescue_recording(output: Path) -> Path | None:
-    """Make what an earlier recording of this name left behind into a film beside it; its path.
+    """Make a film of what an interrupted recording of this name left behind; its path, beside `output`.
 
-    None where nothing was left, or nothing that shows a picture (that is removed). Raises CviError when the
-    disk refuses; what was left is then still there.
+    None where nothing was left, or nothing with a picture, which is removed. Raises CviError when the disk
+    refuses; what was left is then kept.
     """
     left = recording_path(output)
     if not left.is_file():

@@ -1,7 +1,5 @@
-"""The booth's screen: the reader as in a mirror, the oval to sit in, the words near the lens, the level.
-
-TODO Whether the face stands well in the camera's picture: one short advice at a time, the weightiest
-first."""
+"""The recorder's screen: the reader mirrored, an oval to sit in, the script near the lens, the level, one
+advice."""
 
 from __future__ import annotations
 
@@ -20,26 +18,25 @@ from cvi.training.footage.tracking import FaceDetection
 from cvi.training.grading.face_measures import CHIN, LEFT, RIGHT, TOP, face_width, head_pose
 
 OVAL_X, OVAL_Y, OVAL_HEIGHT, OVAL_SHAPE = 0.5, 0.45, 0.56, 0.78
-"""The oval to sit in: its middle in shares of the picture's width and height, its height in shares of the
-picture's, and its width in shares of its height."""
+"""The oval: its centre in shares of the picture's width and height, its height in shares of the picture's
+height, its width in shares of its own height."""
 LEAST_PX, MOST_HEIGHT = 200.0, 0.62
 _ASIDE, _HIGH = 0.10, 0.12
 _TURN_DEGREES = 12.0
 
 
-def framing_advice(seen: FaceDetection, width: int, height: int, turn_bias: float = 0.0) -> str:
-    """What to do, or "" when all is well. Left and right are the reader's own, as in a mirror.
-
-    `width` and `height` of the picture, pixels.
-    """
-    if seen.landmarks is None:
+def framing_advice(detection: FaceDetection, width: int, height: int, turn_bias: float = 0.0) -> str:
+    """One advice on the face's position, the most important first; "" when all is well. Left and right are
+    the reader's own; `width` and `height` of the picture, pixels; `turn_bias` degrees that count as
+    straight."""
+    if detection.landmarks is None:
         return "I cannot see your face"
-    if seen.faces > 1:
+    if detection.faces > 1:
         return "There is a second face in the picture"
-    face = seen.landmarks[None]
+    face = detection.landmarks[None]
     wide = float(face_width(face)[0])
-    tall = float(seen.landmarks[CHIN, 1] - seen.landmarks[TOP, 1])
-    middle = (seen.landmarks[LEFT, :2] + seen.landmarks[RIGHT, :2]) / 2
+    tall = float(detection.landmarks[CHIN, 1] - detection.landmarks[TOP, 1])
+    middle = (detection.landmarks[LEFT, :2] + detection.landmarks[RIGHT, :2]) / 2
     x, y = float(middle[0]) / width - OVAL_X, float(middle[1]) / height - OVAL_Y
     if wide < LEAST_PX:
         return "Come closer"
@@ -66,9 +63,8 @@ _FEELINGS = {"happy": (250, 200, 80), "concerned": (130, 170, 250), "surprised":
 
 @dataclass(frozen=True, slots=True)
 class RecorderView:
-    """Everything one picture of the screen depends on. `share` of the cue's time that is over, 0..1;
-    `level_db` of the microphone; `framing_advice` from the guide; `elapsed_s` None before the recording
-    began."""
+    """Everything that one picture of the screen shows. `share` of the cue's time that is over, 0..1;
+    `level_db` of the microphone; `elapsed_s` None before the recording begins."""
 
     rgb: Rgb | None
     cue: PrompterCue | None
@@ -81,31 +77,31 @@ class RecorderView:
     hint: str
 
 
-def draw_view(screen: pygame.Surface, scene: RecorderView) -> None:
-    """Draw the scene over the whole surface. `pygame.font` must be initialized."""
+def draw_view(screen: pygame.Surface, view: RecorderView) -> None:
+    """Draw the view over the whole surface; `pygame.font` must be initialized."""
     import pygame
 
     width, height = screen.get_size()
     screen.fill(PAPER)
-    band = round(height * 0.3)  # the words: at the top, where laptops have their lens
+    band = round(height * 0.3)  # the script is at the top, near a laptop's lens
     picture = pygame.Rect(0, band, width, height - band)
-    shown = _picture(screen, picture, scene.rgb)
-    if scene.elapsed_s is None or scene.advice:
-        _oval(screen, shown, ALERT if scene.advice else GOOD)
-    _words(screen, pygame.Rect(0, 0, width, band), scene)
-    _level(screen, pygame.Rect(shown.right - 26, shown.top + 12, 14, shown.height - 24), scene.level_db)
+    shown = _picture(screen, picture, view.rgb)
+    if view.elapsed_s is None or view.advice:
+        _oval(screen, shown, ALERT if view.advice else GOOD)
+    _words(screen, pygame.Rect(0, 0, width, band), view)
+    _level(screen, pygame.Rect(shown.right - 26, shown.top + 12, 14, shown.height - 24), view.level_db)
     small = _font(height, 0.030)
-    if scene.level_db > TOO_LOUD_DB:
+    if view.level_db > TOO_LOUD_DB:
         room = small.size(TOO_LOUD)[0] // 2 + 54
         _tag(screen, TOO_LOUD, small, (shown.right - room, shown.top + 24), ALERT)
-    if scene.advice:
-        _tag(screen, scene.advice, small, (shown.centerx, shown.bottom - round(height * 0.10)), ALERT)
-    _tag(screen, scene.hint, small, (shown.centerx, shown.bottom - round(height * 0.035)), PAPER)
-    if scene.elapsed_s is not None:
+    if view.advice:
+        _tag(screen, view.advice, small, (shown.centerx, shown.bottom - round(height * 0.10)), ALERT)
+    _tag(screen, view.hint, small, (shown.centerx, shown.bottom - round(height * 0.035)), PAPER)
+    if view.elapsed_s is not None:
         pygame.draw.circle(screen, ALERT, (shown.left + 20, shown.top + 24), 8)
-        said = f"{_clock(scene.elapsed_s)}   {_clock(scene.left_s)} left"
-        middle = shown.left + 46 + small.size(said)[0] // 2, shown.top + 24
-        _tag(screen, said, small, middle, PAPER)
+        text = f"{_clock(view.elapsed_s)}   {_clock(view.left_s)} left"
+        middle = shown.left + 46 + small.size(text)[0] // 2, shown.top + 24
+        _tag(screen, text, small, middle, PAPER)
 
 
 def _picture(screen: pygame.Surface, room: pygame.Rect, rgb: Rgb | None) -> pygame.Rect:
@@ -138,28 +134,28 @@ def _oval(screen: pygame.Surface, shown: pygame.Rect, colour: tuple[int, int, in
     pygame.draw.ellipse(screen, colour, oval, 3)
 
 
-def _words(screen: pygame.Surface, room: pygame.Rect, scene: RecorderView) -> None:
+def _words(screen: pygame.Surface, room: pygame.Rect, view: RecorderView) -> None:
     import pygame
 
-    if scene.cue is None:
+    if view.cue is None:
         return
-    cue, height = scene.cue, screen.get_height()
+    cue, height = view.cue, screen.get_height()
     note = cue.kind != "read"
     colour = NOTE if note else _FEELINGS.get(cue.feeling, INK)
     if not note and cue.feeling != "neutral":
         _tag(screen, cue.feeling, _font(height, 0.03), (room.centerx, room.top + 20), PAPER, colour)
     lines, font = _fitted(cue.text, height, 0.048 if note else 0.062, room.width * 0.92)
-    # A glance ahead stands below, a feeling above.
-    y = room.centery - len(lines) * font.get_linesize() // 2 - (round(0.01 * height) if scene.coming else 0)
+    # The next line stands below, the mood above.
+    y = room.centery - len(lines) * font.get_linesize() // 2 - (round(0.01 * height) if view.coming else 0)
     for line in lines:
         label = font.render(line, True, colour)
         screen.blit(label, ((room.width - label.get_width()) // 2, y))
         y += font.get_linesize()
-    if scene.coming:
-        (ahead, *_), font = _fitted(scene.coming, height, 0.028, room.width * 0.96)
+    if view.coming:
+        (ahead, *_), font = _fitted(view.coming, height, 0.028, room.width * 0.96)
         label = font.render(ahead, True, SOFT)
         screen.blit(label, ((room.width - label.get_width()) // 2, room.bottom - label.get_height() - 9))
-    pygame.draw.rect(screen, SOFT, (0, room.bottom - 4, round(room.width * scene.share), 4))
+    pygame.draw.rect(screen, SOFT, (0, room.bottom - 4, round(room.width * view.share), 4))
 
 
 def _fitted(text: str, height: int, size: float, room: float) -> tuple[list[str], pygame.font.Font]:

@@ -1,9 +1,5 @@
-"""Footage as a film the live face can play: constant rate, no reordering, a key frame where one jumps.
-
-TODO A frame between two that look much alike: both are bent to meet on the way, then mixed.
-
-A mere cross-fade would show two outlines wherever the two differ by more than a pixel. How pixels correspond
-is found by dense inverse search (Kroeger et al. 2016).
+"""The base film that the live face plays: frames of the footage and blends of two, at a constant rate,
+without reordering, with key frames where playback seeks.
 """
 
 from __future__ import annotations
@@ -26,32 +22,33 @@ from cvi.training.footage.reader import FootageFrame
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
-_LONGER_PX = 640
-"""Correspondences are looked for in pictures whose longer side is at most this."""
+_FLOW_SIDE_PX = 640
+"""Optical flow is computed on pictures whose longer side is at most this."""
 
 
 class FrameBlender:
-    """Holds what finding correspondences needs. One thread."""
+    """Blends two similar frames by warping both towards each other, since a cross-fade shows two outlines
+    where they differ by more than a pixel. Flow by dense inverse search (Kroeger et al. 2016). One thread."""
 
     def __init__(self) -> None:
         self._search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
-    def between(self, before: Bytes, after: Bytes, share: float) -> Bytes:
+    def blend(self, before: Bytes, after: Bytes, share: float) -> Bytes:
         """The I420 frame that is `share` of the way from the one to the other."""
         shown = np.empty_like(before)
         one, other = Planes.of(before).luma, Planes.of(after).luma
-        forth, back = self._flow(one, other), self._flow(other, one)
+        forward, back = self._flow(one, other), self._flow(other, one)
         for plane, source, goal in zip(Planes.of(shown), Planes.of(before), Planes.of(after), strict=True):
             step = one.shape[1] // plane.shape[1]
-            left = _bent(source, forth, share, step)
-            right = _bent(goal, back, 1 - share, step)
+            left = _warped(source, forward, share, step)
+            right = _warped(goal, back, 1 - share, step)
             plane[:] = cv2.addWeighted(left, 1 - share, right, share, 0.0)
         return shown
 
     def _flow(self, one: Bytes, other: Bytes) -> Floats:
-        """Where each pixel of `one` is in `other`, less where it is: (h, w, 2) pixels."""
+        """The displacement of each pixel of `one` in `other`, (h, w, 2) pixels."""
         height, width = one.shape
-        scale = min(1.0, _LONGER_PX / max(height, width))
+        scale = min(1.0, _FLOW_SIDE_PX / max(height, width))
         size = round(width * scale), round(height * scale)
         small = [cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in (one, other)]
         flow = self._search.calc(*small, None)
@@ -59,16 +56,16 @@ class FrameBlender:
         return np.asarray(large / scale, np.float32)
 
 
-def _bent(plane: Bytes, flow: Floats, share: float, step: int) -> Bytes:
-    """A plane gone `share` of its way; `step` pixels of the flow are one of the plane."""
+def _warped(plane: Bytes, flow: Floats, share: float, step: int) -> Bytes:
+    """A plane warped by `share` of the flow; `step` pixels of the flow are one of the plane."""
     height, width = plane.shape
-    way = flow if step == 1 else cv2.resize(flow, (width, height), interpolation=cv2.INTER_AREA) / step
+    scaled = flow if step == 1 else cv2.resize(flow, (width, height), interpolation=cv2.INTER_AREA) / step
     y, x = np.mgrid[:height, :width].astype(np.float32)
     return np.asarray(
         cv2.remap(
             plane,
-            x - np.float32(share) * way[..., 0],
-            y - np.float32(share) * way[..., 1],
+            x - np.float32(share) * scaled[..., 0],
+            y - np.float32(share) * scaled[..., 1],
             cv2.INTER_CUBIC,
             borderMode=cv2.BORDER_REPLICATE,
         ),
@@ -80,7 +77,7 @@ _X264 = {"preset": "medium", "crf": "15", "bf": "0", "tune": "film"}
 
 
 def fetch_frames(frames: Iterable[FootageFrame], wanted: Collection[int], folder: Path) -> dict[int, Frame]:
-    """The frames of these numbers, I420; they are many, and lie in a nameless file in `folder`.
+    """The frames of these numbers, I420, mapped from a nameless file in `folder` since they are many.
 
     Raises UsageError where the footage has fewer, CviError where the disk refuses.
     """
@@ -112,8 +109,8 @@ def fetch_frames(frames: Iterable[FootageFrame], wanted: Collection[int], folder
 def write_base_film(
     path: Path, count: int, show: Callable[[int], Frame], fps: float, keys: Collection[int] = ()
 ) -> None:
-    """Encode `count` frames, which `show` gives by number, I420; about 0.3 MB a second at 720p. `keys` can be
-    shown without those before them.
+    """Encode `count` frames that `show` gives by number, I420; about 0.3 MB a second at 720p. `keys` become
+    key frames.
 
     Raises CviError where the disk refuses.
     """
