@@ -13,10 +13,10 @@ from cvi.errors import UsageError
 from cvi.face.base import Controls
 from cvi.face.replica import find_replica
 from cvi.testing.footage.anchors import PLACES, Anchors
+from cvi.testing.footage.faulty_film import FAULTS, add_fault
 from cvi.testing.footage.film import FilmPlan, HeadTurn, make_film
 from cvi.testing.footage.labels import blinks_of, load_labels
 from cvi.testing.footage.plans import PLANS, good_plan
-from cvi.testing.footage.spoil import SPOILERS, spoil
 from cvi.training.footage.reader import open_footage
 
 TEXT = (
@@ -78,11 +78,11 @@ def _edges(rgb: np.ndarray) -> float:
     return float(np.abs(np.diff(rgb.astype(int), axis=1)).mean())
 
 
-@pytest.mark.parametrize("kind", list(SPOILERS))
+@pytest.mark.parametrize("kind", list(FAULTS))
 def test_a_spoilt_film_has_its_fault_where_the_labels_say(good: Path, tmp_path: Path, kind: str) -> None:
     before = load_labels(good)
     film = tmp_path / f"{kind}.mp4"
-    labels = spoil(good, kind, 5, film)
+    labels = add_fault(good, kind, 5, film)
     assert labels == load_labels(film)
     assert [fault.kind for fault in labels.faults] == [kind]
     footage = open_footage(film)
@@ -111,7 +111,7 @@ def test_a_spoilt_film_has_its_fault_where_the_labels_say(good: Path, tmp_path: 
 
 def test_an_unknown_fault_and_a_film_without_labels_are_told(good: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no fault 'ugly'"):
-        spoil(good, "ugly", 1, tmp_path / "a.mp4")
+        add_fault(good, "ugly", 1, tmp_path / "a.mp4")
     with pytest.raises(UsageError, match="no labels"):
         load_labels(tmp_path / "b.mp4")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from cvi.face.neural.decoder import FeatureRows, LowerFaceDecoder, feature_scale
 from cvi.face.neural.rig import DECODER, FEATURES  # noqa: E402
 from cvi.training.evaluation.quality_metrics import correlation  # noqa: E402
 from cvi.training.footage.preparation import PreparedFootage, load_prepared, prepare_footage  # noqa: E402
+from cvi.training.model import loop  # noqa: E402
 from cvi.training.model.augmentation import MouthSwaps  # noqa: E402
 from cvi.training.model.checkpoint import CHECKPOINT, peek_checkpoint  # noqa: E402
 from cvi.training.model.config import (  # noqa: E402
@@ -24,7 +26,7 @@ from cvi.training.model.config import (  # noqa: E402
     TrainingConfig,
     choose_device,
 )
-from cvi.training.model.loop import Trainer  # noqa: E402
+from cvi.training.model.loop import Trainer, learning_rate  # noqa: E402
 from cvi.training.model.network import InpaintingNetwork, masked_input  # noqa: E402
 from cvi.training.model.onnx_network import ENCODER, OnnxEncoder, decoder_bytes, encoder_bytes  # noqa: E402  # noqa: E402
 
@@ -73,13 +75,45 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(prepared: PreparedFoot
     assert not same(state(other), state(whole))
 
 
-def test_another_plan_begins_anew_and_a_damaged_checkpoint_is_named(
+def test_the_learning_rate_warms_up_and_decays_to_a_hundredth() -> None:
+    rates = [learning_rate(step, 1000, 2e-3) for step in range(1000)]
+    assert rates[0] == pytest.approx(2e-5, rel=0.02) and max(rates) < 2.02e-3
+    assert rates.index(max(rates)) == 99
+    assert all(later < earlier for earlier, later in pairwise(rates[99:]))
+    assert learning_rate(1000, 1000, 2e-3) == pytest.approx(2e-5)
+
+
+def test_the_validation_loss_changes_no_weight_and_is_kept_over_a_stop(
+    prepared: PreparedFootage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "_VALIDATE_EVERY", 2)
+    device = choose_device("cpu")
+    for name in ("with", "without", "stopped"):
+        (tmp_path / name).mkdir()
+    validated = Trainer(prepared, plan(prepared, 5), tmp_path / "with", device)
+    shown: list[float | None] = []
+    validated.run(lambda reached: shown.append(reached.validation_loss))
+    assert [step for step, _ in validated.validation] == [2, 4, 5]
+    assert shown[0] is None and shown[-1] == validated.validation[-1][1] > 0
+    nothing_held_out = replace(prepared, test=np.zeros_like(prepared.test))
+    plain = Trainer(nothing_held_out, plan(prepared, 5), tmp_path / "without", device)
+    plain.run()
+    assert plain.validation == [] and same(state(plain), state(validated))
+    first = Trainer(prepared, plan(prepared, 5), tmp_path / "stopped", device)
+    first.run(stop=lambda: first.step >= 3)
+    resumed = Trainer(prepared, plan(prepared, 5), tmp_path / "stopped", device)
+    resumed.run()
+    assert resumed.validation == validated.validation
+
+
+def test_another_configuration_starts_over_and_a_damaged_checkpoint_is_named(
     prepared: PreparedFootage, tmp_path: Path
 ) -> None:
     device = choose_device("cpu")
     Trainer(prepared, plan(prepared, 3), tmp_path, device).run()
     assert Trainer(prepared, plan(prepared, 3), tmp_path, device).done
-    assert Trainer(prepared, plan(prepared, 4), tmp_path, device).step == 0
+    other = Trainer(prepared, plan(prepared, 4), tmp_path, device)
+    assert other.step == 0 and other.discarded
     kept = (tmp_path / CHECKPOINT).read_bytes()
     (tmp_path / CHECKPOINT).write_bytes(kept[: len(kept) // 2])
     with pytest.raises(UsageError, match="cannot be continued from"):

@@ -1,4 +1,4 @@
-"""Points fixed to the skull of a sculpted head: where the frame shows them, exactly, in any pose."""
+"""Points fixed to the skull of a sculpted head: where a frame shows them, exactly, in any pose."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ PLACES = {
     "nose right": (0.16, 0.02),
     "mouth at rest": (0.0, -0.52),
 }
-"""Head units, x to the viewer's right, y up; the skin's depth there comes from the bake. All of them turn
-with the head wholly, and lie where neither brows nor cheeks move them. Lips leave the last one behind."""
+"""Head units, x to the viewer's right, y up; the skin's depth there comes from the baked character. All of
+them move with the head alone; brows, cheeks and lips do not move them."""
 
 
 class Anchors:

@@ -1,4 +1,4 @@
-"""A good training film of a stock character, from a plan; the same plan makes the same film."""
+"""A good training film of a stock character, from a plan; the same plan gives the same film."""
 
 from __future__ import annotations
 
@@ -23,20 +23,22 @@ from cvi.rendering.output import encode_segment, join_segments
 from cvi.rendering.poses import speech_poses
 from cvi.rendering.speech_track import SpeechTrack, load_track, read_script, save_track, synthesize
 from cvi.testing.footage.anchors import PLACES, Anchors
-from cvi.testing.footage.labels import KnownFault, Labels, Span, blinks_of, row, save_labels
+from cvi.testing.footage.labels import KnownFault, Labels, blinks_of, control_row, save_labels
 from cvi.training.footage.reader import Rgb
+from cvi.training.footage.spans import Span
 from cvi.tts.base import Phone, TtsSettings
 
 SEGMENT_FRAMES = 250
 TURN_RAMP_S = 0.4
 LEAST_FAULT_S = 1.5
-"""A planned fault of which the film would hold less is not called one."""
+"""A planned fault that the film would contain less of is left out of the labels."""
 X264 = {"preset": "ultrafast", "crf": "17", "bf": "0"}
 
 
 @dataclass(frozen=True, slots=True)
 class HeadTurn:
-    """The head looks aside from `start_s` to `end_s`, by this much more than the performance asks for."""
+    """The head turns aside from `start_s` to `end_s` by `yaw` and `pitch` degrees, added to the
+    performance."""
 
     start_s: float
     end_s: float
@@ -49,7 +51,7 @@ class FilmPlan:
     """What to film. `text` as of `cvi render`, with <break time="5s"/> and <emotion value="happy"/>.
 
     `voice` is a tts engine and voice, "espeak/en-us+f3"; None is the replica's own of flite, or of espeak
-    where flite is not installed. `turns` and `faults` make a bad film: the faults are only noted.
+    where flite is not installed. `turns` make a faulty film; `faults` only label it.
     """
 
     replica: str
@@ -67,9 +69,9 @@ class FilmPlan:
 def make_film(
     plan: FilmPlan, to: Path, progress: Callable[[int, int], None] = lambda done, of: None
 ) -> Labels:
-    """Render the plan into `to` (.mp4), with its labels beside it. Stopped, the same call goes on.
+    """Render the plan into `to` (.mp4), with its labels beside it. Interrupted, the same call continues.
 
-    `progress` is told (frames done, of). Raises CviError, MissingError, UsageError.
+    `progress` is called with (frames done, of). Raises CviError, MissingError, UsageError.
     """
     card = load_replica_card(find_replica(plan.replica))
     key = hashlib.sha256(json.dumps([asdict(plan), card.files], sort_keys=True).encode()).hexdigest()[:16]
@@ -183,7 +185,7 @@ def _labels(plan: FilmPlan, track: SpeechTrack, controls: Sequence[Controls], an
     )
     speech: list[Span] = [(piece.start_s, piece.end_s) for piece in track.segments]
     assert len(track.pcm) <= (len(controls) + 1) * PLAYED_HZ // plan.fps
-    # A plan does not know how long its text takes: what would come after the end is not in the film.
+    # The length of the speech is not known to the plan: faults after the film's end are dropped.
     end_s = len(controls) / plan.fps
     faults = tuple(
         replace(fault, end_s=min(fault.end_s, end_s))
@@ -199,7 +201,7 @@ def _labels(plan: FilmPlan, track: SpeechTrack, controls: Sequence[Controls], an
         height=plan.height,
         frames=len(controls),
         phones=phones,
-        controls=tuple(row(pose) for pose in controls),
+        controls=tuple(control_row(pose) for pose in controls),
         blinks=blinks_of(controls, plan.fps),
         anchor_names=tuple(PLACES),
         anchors=tuple(anchors.at(pose) for pose in controls),

@@ -1,4 +1,4 @@
-"""What is known of a synthetic film: sounds, controls, blinks, points of the head, and its faults."""
+"""The labels of a synthetic film: sounds, controls, blinks, points of the head, and its faults."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cvi.errors import UsageError
 from cvi.face.base import Controls
 from cvi.files import write_bytes
+from cvi.training.footage.spans import Span, runs
 from cvi.tts.base import Phone
 
 CONTROL_NAMES = tuple(item.name for item in fields(Controls) if item.name != "activity")
-"""The numbers of a pose."""
+"""The numeric fields of a control vector."""
 SHUT = 0.5
-"""Lids further down than this are a blink."""
+"""Lids lower than this are a blink."""
 
-Span = tuple[float, float]
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class KnownFault:
-    """A fault put into a film on purpose: its kind as the grader names it, where (seconds), and how much."""
+    """A fault added to a film: its kind as the grader names it, where (seconds), and how much."""
 
     kind: str
     start_s: float
@@ -60,19 +62,22 @@ class Labels:
 
     @property
     def duration_s(self) -> float:
+        """Length of the film."""
         return self.frames / self.fps
 
     def controls_at(self, frame: int) -> Controls:
+        """The control vector of a frame."""
         pose: dict[str, Any] = dict(zip(CONTROL_NAMES, self.controls[frame], strict=True))
         return Controls(**pose)
 
     def without(self, first: int, last: int) -> Labels:
-        """The labels of the film with frames [first, last) cut out; sounds that are cut in two go."""
+        """The labels of the film without frames [first, last); phones, blinks and speech that overlap them
+        are dropped."""
         gap, start_s, end_s = (last - first) / self.fps, first / self.fps, last / self.fps
 
         def moved(spans: Sequence[Span]) -> tuple[Span, ...]:
-            kept = [span for span in spans if span[1] <= start_s or span[0] >= end_s]
-            return tuple((a - gap, b - gap) if a >= end_s else (a, b) for a, b in kept)
+            remaining = [span for span in spans if span[1] <= start_s or span[0] >= end_s]
+            return tuple((a - gap, b - gap) if a >= end_s else (a, b) for a, b in remaining)
 
         phones = [phone for phone in self.phones if phone.end_s <= start_s or phone.start_s >= end_s]
         return replace(
@@ -92,25 +97,18 @@ class Labels:
 
 
 def blinks_of(controls: Sequence[Controls], fps: int) -> tuple[Span, ...]:
-    """Where the lids are down."""
-    found: list[Span] = []
-    since: int | None = None
-    for index, pose in enumerate([*controls, Controls()]):
-        down = max(pose.lid_left, pose.lid_right) > SHUT
-        if down and since is None:
-            since = index
-        elif not down and since is not None:
-            found.append((since / fps, index / fps))
-            since = None
-    return tuple(found)
+    """Spans in which the lids are down."""
+    down = np.array([max(pose.lid_left, pose.lid_right) > SHUT for pose in controls], np.bool_)
+    return tuple((first / fps, end / fps) for first, end in runs(down))
 
 
-def row(controls: Controls) -> tuple[float, ...]:
-    """A pose as a row of the labels."""
+def control_row(controls: Controls) -> tuple[float, ...]:
+    """A control vector as a row of the labels."""
     return tuple(round(float(getattr(controls, name)), 4) for name in CONTROL_NAMES)
 
 
 def labels_path(film: Path) -> Path:
+    """Where a film's labels are stored."""
     return film.with_suffix(".json")
 
 

@@ -1,6 +1,6 @@
-"""What the films are of: a good reading, the whole script, and three that no good film can be made into.
+"""Which films are made: a good reading, the whole script, and three with a fault of the performance.
 
-`lines` takes only the first lines of the text: shorter films, too short for the grader's own standard.
+`lines` takes only the first lines of the text, for short films, which the grader finds too short.
 """
 
 from __future__ import annotations
@@ -64,22 +64,21 @@ def good_text(lines: tuple[str, ...] = GOOD_LINES, still: bool = True) -> str:
 
 
 def good_plan(character: str, seed: int, lines: int | None = None) -> FilmPlan:
+    """A faultless reading with three silences."""
     return FilmPlan(character, seed, good_text(GOOD_LINES[:lines]))
 
 
 def reading_plan(character: str, seed: int, lines: int | None = None) -> FilmPlan:
-    """The script of `cvi replica script` as a person would film it, feelings and all: what to train on.
-
-    Silences stand after every sixth line. A film neither begins nor ends with one, and nobody listens in it.
-    """
+    """The script of `cvi replica script` with its moods: a film to train on. A silence follows every sixth
+    line; the parts for listening are left out."""
     said = [(line, part.feeling) for part in load_reading_script("en").parts for line in part.lines][:lines]
-    text, felt = "", "neutral"
+    text, mood_set = "", "neutral"
     for number, (line, feeling) in enumerate(said):
         if number:
             text += f"\n\n{STILL}\n\n" if number % 6 == 0 else "\n\n"
-        if feeling != felt:
+        if feeling != mood_set:
             text += f'<emotion value="{feeling}"/>'
-            felt = feeling
+            mood_set = feeling
         text += line
     return FilmPlan(character, seed, text)
 

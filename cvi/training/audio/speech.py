@@ -90,9 +90,9 @@ def voiced_frames(pcm: Pcm, count: int, fps: float) -> Bools:
     if not len(levels):
         return out
     loud = float(np.percentile(levels, 90))
-    heard = levels > max(loud + _VOICED_DB, _QUIET_DB)
+    voiced = levels > max(loud + _VOICED_DB, _QUIET_DB)
     reach = round(0.1 / FRAME_S)
-    near = np.convolve(heard, np.ones(2 * reach + 1), "same") > 0
+    near = np.convolve(voiced, np.ones(2 * reach + 1), "same") > 0
     for index in range(count):
         first, end = round(index / fps / FRAME_S), round((index + 1) / fps / FRAME_S)
         out[index] = bool(near[first:end].any())

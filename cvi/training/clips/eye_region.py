@@ -160,22 +160,22 @@ def choose_blink(
 def closure_levels(blink: Blink, shut: Floats) -> list[int]:
     """Frames of a blink at increasing closure, `_LEVEL_STEP` apart."""
     order = sorted(range(blink.first, blink.end), key=lambda index: float(shut[index]))
-    kept: list[int] = []
+    levels: list[int] = []
     for index in reversed(order):
-        if not kept or shut[kept[-1]] - shut[index] >= _LEVEL_STEP:
-            kept.append(index)
-    return kept[::-1]
+        if not levels or shut[levels[-1]] - shut[index] >= _LEVEL_STEP:
+            levels.append(index)
+    return levels[::-1]
 
 
 def blink_patches(
-    frames: Sequence[int], shut: Floats, eyes: EyeWindow, matrices: Floats, kept: dict[int, Bytes]
+    frames: Sequence[int], shut: Floats, eyes: EyeWindow, matrices: Floats, pictures: dict[int, Bytes]
 ) -> BlinkPatches:
-    """Patches of the eyes at increasing closure. `frames` as `closure_levels` gives them, `kept` their
+    """Patches of the eyes at increasing closure. `frames` as `closure_levels` gives them, `pictures` their
     pictures, I420; `matrices` of the lower face's crops."""
     if not frames:
         return no_blink()
     patches = [
-        crop(to_rgb(kept[index]), composed(matrices[index], eyes.place), eyes.side) for index in frames
+        crop(to_rgb(pictures[index]), composed(matrices[index], eyes.place), eyes.side) for index in frames
     ]
     levels = shut[list(frames)] / float(shut[frames[-1]])
     return BlinkPatches(levels.astype(np.float32), np.stack(patches), eyes.mask, eyes.ring, eyes.place)
@@ -194,15 +194,15 @@ class OpenEyes:
         blink = self._blink(index)
         return () if blink is None else (blink.first - 1, blink.end)
 
-    def show(self, index: int, kept: dict[int, Bytes]) -> Bytes:
-        """Frame `index`, I420, with open eyes; `kept` holds it and its sources."""
+    def show(self, index: int, pictures: dict[int, Bytes]) -> Bytes:
+        """Frame `index`, I420, with open eyes; `pictures` holds it and its sources."""
         blink = self._blink(index)
         if blink is None:
-            return kept[index]
-        before, after = (self._eyes(source, kept[source]) for source in self.sources(index))
+            return pictures[index]
+        before, after = (self._eyes(source, pictures[source]) for source in self.sources(index))
         # Cross-faded over three frames around the peak.
         share = min(max((index - blink.peak + 2) / 4, 0.0), 1.0)
-        shown = kept[index].copy()
+        shown = pictures[index].copy()
         drawn = before * np.float32(1 - share) + after * np.float32(share)
         paste(shown, drawn, composed(self.matrices[index], self.eyes.place), self.eyes.mask, self.eyes.ring)
         return shown

@@ -98,12 +98,12 @@ def fetch_frames(frames: Iterable[FootageFrame], wanted: Collection[int], folder
                     "The footage has fewer frames than before.", "Give the film it was prepared from."
                 )
             file.flush()
-            kept = np.memmap(file, np.uint8, "r", shape=(len(found), *shape))
+            frames_of = np.memmap(file, np.uint8, "r", shape=(len(found), *shape))
     except OSError as error:
         raise CviError(
             f"{folder} cannot be written to: {error.strerror or error}.", "Free some space and go on."
         ) from error
-    return {index: kept[place] for place, index in enumerate(found)}
+    return {index: frames_of[place] for place, index in enumerate(found)}
 
 
 def write_base_film(

@@ -142,12 +142,12 @@ def measure_offset(track: FaceTrack, pcm: Pcm, speech: tuple[Span, ...]) -> Sync
         return SyncOffset(0.0, False, 0.0, 0.0)
     mouth = _mouth(track)
     sound = _steady(log_mel(pcm, np.arange(count) / fps + 0.5 / fps), round(2 * fps))
-    heard = sound[rows]
-    heard = (heard - heard.mean(0)) / (heard.std(0) + 1e-6)
+    features = sound[rows]
+    features = (features - features.mean(0)) / (features.std(0) + 1e-6)
     lags = np.arange(-reach, reach + 1)
     # The mouth at row - lag beside the sound at row: late sound belongs to an earlier mouth.
     shapes = np.concatenate([mouth[rows - lag] for lag in lags], axis=1)
-    found = _predictability(heard, shapes).reshape(len(lags), mouth.shape[1]).mean(1)
+    found = _predictability(features, shapes).reshape(len(lags), mouth.shape[1]).mean(1)
     best = int(np.argmax(found))
     late = float(lags[best])
     if 0 < best < len(lags) - 1:

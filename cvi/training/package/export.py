@@ -67,12 +67,7 @@ def export_replica(
 
     Features are computed from the decoded base film, so that the drawing has its colours.
     """
-    from safetensors.torch import save
-
-    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    write_bytes(folder / WEIGHTS, save(state, {"side": str(network.size.side)}))
-    write_bytes(folder / ENCODER, encoder_bytes(network))
-    write_bytes(folder / DECODER, decoder_bytes(network))
+    _write_networks(folder, network)
     shots = plan.shots
     shown = {index for shot in shots for index in (shot.frame, shot.other)}
     wanted = {*shown, *lids[0], *(source for index in shown for source in open_eyes.sources(index))}
@@ -82,11 +77,9 @@ def export_replica(
     def show(place: int) -> np.ndarray:
         shot = shots[place]
         picture = open_eyes.show(shot.frame, pictures)
-        return (
-            picture
-            if not shot.share
-            else blender.blend(picture, open_eyes.show(shot.other, pictures), shot.share)
-        )
+        if not shot.share:
+            return picture
+        return blender.blend(picture, open_eyes.show(shot.other, pictures), shot.share)
 
     write_base_film(folder / BASE, len(shots), show, prepared.fps, plan.keys)
     frames = [shot.frame for shot in shots if not shot.share]
@@ -113,6 +106,15 @@ def export_replica(
     write_bytes(folder / RIG, rig_bytes(rig))
     # For evaluating again: the footage without its pictures.
     write_bytes(folder / PREPARED, prepared_bytes(prepared))
+
+
+def _write_networks(folder: Path, network: InpaintingNetwork) -> None:
+    from safetensors.torch import save
+
+    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    write_bytes(folder / WEIGHTS, save(state, {"side": str(network.size.side)}))
+    write_bytes(folder / ENCODER, encoder_bytes(network))
+    write_bytes(folder / DECODER, decoder_bytes(network))
 
 
 def _write_features(
