@@ -173,10 +173,10 @@ class AudioDevice:
 
 
 class RemotePeer:
-    """Event loop only. `join`, then `reply_ended` as often as it happens, `leave`, then `evidence`.
+    """A participant like a browser: `join`, then `reply_ended` as often as it happens, `leave`, `evidence`.
 
-    Times are `time.monotonic`'s, which on one machine all processes share. Raises UsageError for a sound
-    that cannot be read.
+    Event loop only. Times are `time.monotonic`'s, which on one machine all processes share. Raises UsageError
+    for a sound that cannot be read.
     """
 
     def __init__(self, spec: RemotePeerSpec, on_over: Callable[[], None]) -> None:
@@ -283,12 +283,23 @@ class RemotePeer:
     def _on_track(self, track: MediaStreamTrack) -> None:
         receiver = next(one for one in self._pc.getReceivers() if one.track is track)
         assert hasattr(receiver, _BUFFER), "this version of aiortc keeps its jitter buffer elsewhere"
-        if track.kind == "audio":
-            setattr(receiver, _BUFFER, _SoundPackets(self.audio))
-            _note_reports(receiver, self.audio.timeline)
-        else:
-            setattr(receiver, _BUFFER, _PicturePackets(self.pictures, self.video, self._codec))
-            _note_reports(receiver, self.video.timeline)
+        is_audio = track.kind == "audio"
+        setattr(receiver, _BUFFER, _PacketSink(self._on_sound if is_audio else self._on_picture))
+        _note_reports(receiver, self.audio.timeline if is_audio else self.video.timeline)
+
+    def _on_sound(self, packet: Any) -> bool:
+        self.audio.arrived(time.monotonic(), packet.timestamp, packet._data)
+        return False
+
+    def _on_picture(self, packet: Any) -> bool:
+        now_s = time.monotonic()
+        piece = PicturePacket(packet.timestamp, bool(packet.marker), packet._data)
+        complete, lost = self.pictures.add(now_s, packet.sequence_number, piece)
+        for timestamp, data in complete:
+            self.video.show(now_s, self._codec(), timestamp, data)
+        if lost:
+            self.video.lost(now_s)
+        return self.video.takes_key_wish(now_s)
 
     def _codec(self) -> Codec:
         """The persona's picture's, as it was answered."""
@@ -299,34 +310,15 @@ class RemotePeer:
         return codec  # type: ignore[return-value]
 
 
-class _SoundPackets:
-    """In the place of a receiver's jitter buffer: packets go to the audio receiver, aiortc decodes none."""
+class _PacketSink:
+    """In the place of a receiver's jitter buffer: `take` gets the packets and aiortc decodes none. What it
+    returns asks the sender for a key frame."""
 
-    def __init__(self, receiver: AudioReceiver) -> None:
-        self._receiver = receiver
-
-    def add(self, packet: Any) -> tuple[bool, None]:
-        self._receiver.arrived(time.monotonic(), packet.timestamp, packet._data)
-        return False, None
-
-
-class _PicturePackets:
-    """The same for pictures; the first value asks the sender for a key frame."""
-
-    def __init__(
-        self, pictures: PictureAssembler, receiver: VideoReceiver, codec: Callable[[], Codec]
-    ) -> None:
-        self._pictures, self._receiver, self._codec = pictures, receiver, codec
+    def __init__(self, take: Callable[[Any], bool]) -> None:
+        self._take = take
 
     def add(self, packet: Any) -> tuple[bool, None]:
-        now_s = time.monotonic()
-        piece = PicturePacket(packet.timestamp, bool(packet.marker), packet._data)
-        whole, lost = self._pictures.add(now_s, packet.sequence_number, piece)
-        for timestamp, data in whole:
-            self._receiver.show(now_s, self._codec(), timestamp, data)
-        if lost:
-            self._receiver.lost(now_s)
-        return self._receiver.takes_key_wish(now_s), None
+        return self._take(packet), None
 
 
 def _note_reports(receiver: Any, timeline: RtpTimeline) -> None:
