@@ -33,6 +33,7 @@ from cvi.bench.layers.landmarks import (
     track,
 )
 from cvi.bench.layers.measurement import proportion
+from cvi.bench.probe.mouth_motion import parabola_peak
 from cvi.bench.run import Figure, Variant
 from cvi.engine_registry import build
 from cvi.errors import MissingError
@@ -250,9 +251,10 @@ def lag_ms(measured: FilmMeasurement, part: slice) -> float:
     for lag_s in steps:
         asked = np.array([driver.mouth_at((k + 0.5) / fps - lag_s).jaw for k in frames])
         scores.append(float((centred * (asked - asked.mean())).sum() / (asked.std() + 1e-9)))
-    picture_s = _peak(steps, np.array(scores))
+    best = int(np.argmax(scores))
+    picture_s = steps[best] + parabola_peak(np.array(scores), best) * (steps[1] - steps[0])
     first, last = int(frames[0] / fps * PLAYED_HZ), int((frames[-1] + 1) / fps * PLAYED_HZ)
-    return 1000 * (picture_s - _sound_lag_s(measured.sound, measured.track.pcm, first, last))
+    return 1000 * float(picture_s - _sound_lag_s(measured.sound, measured.track.pcm, first, last))
 
 
 def _sound_lag_s(heard: Pcm, sent: Pcm, first: int, last: int) -> float:
@@ -265,15 +267,6 @@ def _sound_lag_s(heard: Pcm, sent: Pcm, first: int, last: int) -> float:
     spectrum = np.fft.rfft(nearby, size) * np.conj(np.fft.rfft(middle, size))
     scores = np.fft.irfft(spectrum, size)[: 2 * reach + 1]
     return (int(np.argmax(scores)) - reach) / PLAYED_HZ
-
-
-def _peak(steps: Track, scores: Track) -> float:
-    """The place of the maximum, between the steps by a parabola."""
-    k = int(np.clip(np.argmax(scores), 1, len(scores) - 2))
-    below, top, above = scores[k - 1 : k + 2]
-    bend = below - 2 * top + above
-    shift = 0.5 * (below - above) / bend if bend else 0.0
-    return float(steps[k] + shift * (steps[1] - steps[0]))
 
 
 # -- drift ------------------------------------------------------------------------------------------

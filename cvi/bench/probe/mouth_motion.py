@@ -229,7 +229,7 @@ def picture_lag(
     best = int(np.argmax(correlation))
     if correlation[best] < _LEAST_CORRELATION:
         return None
-    return float(shifts[best] + _peak(correlation, best) * _STEP_S), float(correlation[best])
+    return float(shifts[best] + parabola_peak(correlation, best) * _STEP_S), float(correlation[best])
 
 
 def sync_points(
@@ -247,7 +247,7 @@ def sync_points(
     return points
 
 
-def _peak(values: Distances, best: int) -> float:
+def parabola_peak(values: Distances, best: int) -> float:
     """Where a parabola through the largest value and its neighbours has its top, in steps from it."""
     if best in (0, len(values) - 1):
         return 0.0
