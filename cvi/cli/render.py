@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from cvi.rendering.film import RenderedFilm
-    from cvi.rendering.request import ResolvedFilm
+    from cvi.rendering.film_request import ResolvedFilm
+    from cvi.rendering.render_film import RenderedFilm
 
 
 def render(
@@ -46,7 +46,7 @@ def render(
     """
     from cvi.cli.request import picture_size
     from cvi.errors import UsageError
-    from cvi.rendering.request import FilmRequest, resolve_film
+    from cvi.rendering.film_request import FilmRequest, resolve_film
 
     if (text is None) == (audio is None):
         raise UsageError("Give either a text or --audio.", 'For example: cvi render "Hello." -o hello.mp4')
@@ -118,7 +118,7 @@ def make_film(request: ResolvedFilm, quiet: bool = False) -> RenderedFilm:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from cvi.rendering.film import forget_old_films, render_film
+    from cvi.rendering.render_film import forget_old_films, render_film
 
     forget_old_films()
     console = Console(stderr=True, quiet=quiet)

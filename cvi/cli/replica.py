@@ -13,7 +13,7 @@ from cvi.cli.replica_script import script
 from cvi.cli.replica_voice import voice
 
 if TYPE_CHECKING:
-    from cvi.rendering.request import ResolvedFilm
+    from cvi.rendering.film_request import ResolvedFilm
 
 app = typer.Typer(no_args_is_help=True, help="Replicas, the faces: look at them, make, keep and share them.")
 app.command()(script)
@@ -123,7 +123,7 @@ def preview(
     from cvi.face.replica import find_replica, load_replica_card
     from cvi.files import write_bytes
     from cvi.rendering.contact_sheet import as_png, contact_sheet
-    from cvi.rendering.request import FilmRequest, resolve_film
+    from cvi.rendering.film_request import FilmRequest, resolve_film
 
     width, height = picture_size(size)
     folder = output or Path()

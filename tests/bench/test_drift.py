@@ -12,8 +12,8 @@ from cvi.bench.layers.lips import FilmTimestamps, cut, read_timestamps, timestam
 from cvi.face.base import FaceSettings
 from cvi.face.replica import find_replica
 from cvi.media.decode import write_wav
-from cvi.rendering.film import render_film
-from cvi.rendering.request import ResolvedFilm
+from cvi.rendering.film_request import ResolvedFilm
+from cvi.rendering.render_film import render_film
 from cvi.rendering.speech_track import SpeechTrack, TrackSegment
 
 

@@ -16,10 +16,10 @@ from cvi.errors import CviError, UsageError
 from cvi.face.base import FaceSettings
 from cvi.face.replica import find_replica
 from cvi.media.decode import read_audio, write_wav
-from cvi.rendering.film import render_film
+from cvi.rendering.film_request import FilmRequest, ResolvedFilm
 from cvi.rendering.output import captions
 from cvi.rendering.poses import frame_count, speech_poses
-from cvi.rendering.request import FilmRequest, ResolvedFilm
+from cvi.rendering.render_film import render_film
 from cvi.rendering.speech_track import ScriptLine, SpeechTrack, TrackSegment, load_track, save_track
 from cvi.tts.base import Phone, Word
 
@@ -130,7 +130,7 @@ async def test_an_impossible_picture_is_refused_before_speech_is_made(
     async def synthesize(*_: object) -> SpeechTrack:
         pytest.fail("the speech was made for nothing")
 
-    monkeypatch.setattr("cvi.rendering.film.synthesize", synthesize)
+    monkeypatch.setattr("cvi.rendering.render_film.synthesize", synthesize)
     line = ScriptLine("Good morning.", 0.0)
     wanted = request(tmp_path, audio=None, script=(line,), voice_engine="flite")
     for face in (

@@ -20,7 +20,7 @@ from cvi.child_process import module_command
 from cvi.endpoints.outbound import OutboundClient
 from cvi.errors import CviError
 from cvi.paths import home
-from cvi.rendering.request import FilmRequest
+from cvi.rendering.film_request import FilmRequest
 from cvi.server.contract import in_both_vocabularies, iso
 from cvi.server.jobs.child import ChildLostError, run_child
 from cvi.server.jobs.queue import JobHandler, JobQueue, JobRun

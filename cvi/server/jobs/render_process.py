@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from cvi.rendering.film import forget_old_films, render_film
-from cvi.rendering.request import FilmRequest
+from cvi.rendering.film_request import FilmRequest
+from cvi.rendering.render_film import forget_old_films, render_film
 from cvi.server.jobs.child import Report, serve_child
 
 

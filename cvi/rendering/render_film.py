@@ -28,9 +28,9 @@ from cvi.face.speech_mouth import SpeechEncoder, best_reader
 from cvi.files import sha256_of
 from cvi.media.encode import check_output
 from cvi.paths import home
+from cvi.rendering.film_request import FilmRequest, ResolvedFilm, resolve_film
 from cvi.rendering.output import encode_segment, join_segments, write_captions
 from cvi.rendering.poses import frame_count, speech_poses
-from cvi.rendering.request import FilmRequest, ResolvedFilm, resolve_film
 from cvi.rendering.speech_track import SpeechTrack, load_track, recorded_track, save_track, synthesize
 from cvi.threads import NativeThread
 
