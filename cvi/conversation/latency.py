@@ -8,7 +8,7 @@ the participant's speech, but for the barge-in ones, which count from the onset 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -131,16 +131,17 @@ def _turn_latency(
 def barge_ins(events: Iterable[Event]) -> list[BargeInLatency]:
     """Every reply that was cut because the participant spoke."""
     found: list[BargeInLatency] = []
-    turn, onset_s, resting = 0, 0.0, True
+    turn, onset_s, mouth_moves = 0, 0.0, False
     for event in events:
         match event:
             case BargeIn():
-                turn, onset_s, resting = event.turn, event.voice_at_s, False
+                turn, onset_s = event.turn, event.voice_at_s
             case ReplyInterrupted(why="barge_in", silent_s=float(silent_s)):
                 found.append(BargeInLatency(turn, _ms(silent_s - onset_s), None))
-            case MouthAtRest() if not resting:
-                found[-1] = BargeInLatency(turn, found[-1].silence, _ms(event.at_s - onset_s))
-                resting = True
+                mouth_moves = True
+            case MouthAtRest() if mouth_moves:
+                found[-1] = replace(found[-1], mouth_at_rest=_ms(event.at_s - onset_s))
+                mouth_moves = False
     return found
 
 

@@ -79,9 +79,9 @@ class UserTurn:
         self.completeness: float | None = None
         self.draft: Reply | None = None
         self.drafts = 0
-        self._keep = round(keep_s * HEARD_HZ)
-        self._kept: deque[Pcm] = deque()
-        self._kept_samples = 0
+        self._recent: deque[Pcm] = deque()
+        self._recent_samples = 0
+        self._max_samples = round(keep_s * HEARD_HZ)
         self._judging: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
 
@@ -92,16 +92,16 @@ class UserTurn:
     def hear(self, pcm: Pcm) -> None:
         """Give the recognizer sound of the turn, 16 kHz int16."""
         self.stream.feed(pcm)
-        if self._keep:
-            self._kept.append(pcm)
-            self._kept_samples += len(pcm)
-            while self._kept_samples - len(self._kept[0]) >= self._keep:
-                self._kept_samples -= len(self._kept.popleft())
+        if self._max_samples:
+            self._recent.append(pcm)
+            self._recent_samples += len(pcm)
+            while self._recent_samples - len(self._recent[0]) >= self._max_samples:
+                self._recent_samples -= len(self._recent.popleft())
 
     def recent(self) -> Pcm:
         """The last `keep_s` of its sound, pauses included."""
-        kept = np.concatenate(self._kept) if self._kept else np.zeros(0, np.int16)
-        return kept[-self._keep :] if self._keep else kept
+        recent = np.concatenate(self._recent) if self._recent else np.zeros(0, np.int16)
+        return recent[-self._max_samples :] if self._max_samples else recent
 
     def judge(self, work: Coroutine[Any, Any, None]) -> None:
         """Start judging the pause; only the newest pause is judged."""
