@@ -1,4 +1,4 @@
-"""Keys, origins, limits, headers, and what the log does not say."""
+"""Keys, origins, limits, headers, and what the log leaves out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cvi.server.store.database import connect, database_path, transact
 from cvi.server.store.keys import create_key, find_key, list_keys, revoke_key
 
 
-async def test_here_no_key_elsewhere_a_key(home: Path) -> None:
+async def test_no_key_is_needed_on_this_machine_and_one_is_elsewhere(home: Path) -> None:
     connection = connect(database_path())
     key, text = transact(connection, lambda there: create_key(there, "mine", 0.0))
     async with serving() as client:
@@ -49,13 +49,13 @@ async def test_here_no_key_elsewhere_a_key(home: Path) -> None:
         {"sec-fetch-site": "cross-site"},
     ],
 )
-async def test_pages_of_others_cannot_use_the_open_door_of_this_machine(
+async def test_pages_of_other_origins_cannot_call_the_api_without_a_key(
     client: httpx.AsyncClient, headers: dict
 ) -> None:
     assert (await client.get("/v2/personas", headers=headers)).status_code == 401
 
 
-async def test_our_own_pages_can(client: httpx.AsyncClient) -> None:
+async def test_own_pages_can_call_the_api(client: httpx.AsyncClient) -> None:
     own = {"origin": "http://127.0.0.1:8787", "sec-fetch-site": "same-origin"}
     assert (await client.get("/v2/personas", headers=own)).status_code == 200
 
@@ -73,7 +73,7 @@ async def test_configured_origins_may_call_the_api_and_others_not(home: Path) ->
         assert anyone.headers["access-control-allow-origin"] == "https://other.example"
 
 
-async def test_answers_carry_what_keeps_pages_safe(home: Path) -> None:
+async def test_answers_carry_security_headers(home: Path) -> None:
     async with serving(frame_ancestors=("https://app.example",)) as client:
         made = await create(client)
         page = await client.get(f"/c/{made['conversation_id']}")
@@ -83,7 +83,7 @@ async def test_answers_carry_what_keeps_pages_safe(home: Path) -> None:
         assert (await client.get("/v2/personas")).headers["cache-control"] == "no-store"
 
 
-async def test_bodies_have_a_limit_however_they_come(home: Path) -> None:
+async def test_bodies_are_limited_with_and_without_a_content_length(home: Path) -> None:
     async def endless():
         while True:
             yield b" " * 65536
@@ -94,7 +94,7 @@ async def test_bodies_have_a_limit_however_they_come(home: Path) -> None:
         assert (await client.post("/v2/personas", content=endless())).status_code == 413
 
 
-async def test_a_caller_that_is_too_fast_waits(home: Path) -> None:
+async def test_a_caller_beyond_the_rate_limit_gets_429(home: Path) -> None:
     async with serving(rate_per_minute=60) as client:
         statuses = [(await client.get("/healthz")).status_code for _ in range(12)]
         assert statuses[:10] == [200] * 10 and 429 in statuses
@@ -102,7 +102,7 @@ async def test_a_caller_that_is_too_fast_waits(home: Path) -> None:
         assert other.status_code == 429, "a new name is no new caller"
 
 
-def test_callers_are_told_apart_by_what_they_cannot_choose() -> None:
+def test_callers_are_distinguished_by_address_alone() -> None:
     def who(address: str) -> str:
         return caller_of({"headers": [(b"x-api-key", address.encode())], "client": (address, 1)})
 
@@ -115,7 +115,7 @@ def test_callers_are_told_apart_by_what_they_cannot_choose() -> None:
     "body",
     [b"{", b"nonsense", b'{"persona_name": NaN}', b'{"a": "\\ud800"}', b"\xff", b"[" * 100_000, b'{"a": 1e999}', b"null", b"[]"],
 )
-async def test_what_is_no_json_is_400(client: httpx.AsyncClient, body: bytes) -> None:
+async def test_invalid_json_is_400(client: httpx.AsyncClient, body: bytes) -> None:
     for path in ("/v2/personas", "/v2/conversations", "/v2/tools"):
         answer = await client.post(path, content=body, headers={"content-type": "application/json"})
         assert answer.status_code == 400, answer.text
@@ -126,7 +126,7 @@ async def test_both_slash_forms_are_served_and_never_redirected(client: httpx.As
         assert (await client.get(path)).status_code == 200
 
 
-async def test_readiness_and_figures(client: httpx.AsyncClient) -> None:
+async def test_readiness_and_metrics(client: httpx.AsyncClient) -> None:
     assert (await client.get("/readyz")).json()["status"] == "ready"
     made = await create(client)
     await client.post(f"/v2/conversations/{made['conversation_id']}/end")
@@ -138,7 +138,7 @@ async def test_readiness_and_figures(client: httpx.AsyncClient) -> None:
     assert "cvi_first_audio_seconds_bucket" in text
 
 
-async def test_the_log_is_json_and_tells_nothing_of_people(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_log_holds_no_personal_data(home: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="cvi.server")
     async with serving() as client:
         made = await create(client, require_auth=True, conversational_context="SECRET-CONTEXT")
@@ -177,13 +177,13 @@ def test_a_database_of_a_later_version_is_left_alone(home: Path) -> None:
         connect(database_path())
 
 
-def test_a_file_that_is_no_database_is_told_in_one_line(home: Path) -> None:
+def test_a_file_that_is_no_database_is_reported_in_one_line(home: Path) -> None:
     database_path().write_text("this is no database, but it is long enough to be looked at" * 20)
     with pytest.raises(CviError, match="cannot be used"):
         connect(database_path())
 
 
-def test_settings_that_cannot_be() -> None:
+def test_invalid_settings_are_refused() -> None:
     with pytest.raises(UsageError, match="no address"):
         ServerSettings(public_url="talk.example.org")
     with pytest.raises(UsageError, match="at least 1"):

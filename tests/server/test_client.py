@@ -45,7 +45,7 @@ async def test_a_conversation_from_beginning_to_end(home) -> None:
         await asyncio.to_thread(talk, url)
 
 
-def test_a_server_that_is_not_there_is_said_in_words() -> None:
+def test_an_unreachable_server_is_an_api_error_with_a_remedy() -> None:
     with Client("http://127.0.0.1:1/v2/") as client, pytest.raises(ApiError, match="cannot be reached") as caught:
         client.conversation("c1")
     assert caught.value.status == 0 and "cvi serve" in caught.value.remedy

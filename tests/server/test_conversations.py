@@ -48,7 +48,7 @@ async def test_created_joined_and_ended_with_its_transcript(client: httpx.AsyncC
     assert gone.status_code == 410 and "ended" in gone.json()["message"]
 
 
-async def test_the_worker_is_given_what_was_asked_for(client: httpx.AsyncClient, home: Path) -> None:
+async def test_the_workers_start_message_holds_what_was_asked_for(client: httpx.AsyncClient, home: Path) -> None:
     made = await create(
         client,
         conversational_context="It rains.",
@@ -92,14 +92,14 @@ async def test_both_vocabularies_create(client: httpx.AsyncClient) -> None:
         ({"replica_id": "june", "callback_url": "ftp://example.org/x"}, "no web address"),
     ],
 )
-async def test_wrong_requests_are_told_what_is_wrong(client: httpx.AsyncClient, body: dict, told: str) -> None:
+async def test_wrong_requests_are_answered_with_what_is_wrong(client: httpx.AsyncClient, body: dict, told: str) -> None:
     answer = await client.post("/v2/conversations", json=body)
     assert answer.status_code == 400 and told in answer.json()["error"]
     assert client.app.state.services.rooms.count == 0
 
 
 @pytest.mark.parametrize("extra", [{"meeting_url": "https://x.org"}, {"properties": {"livekit_ws_url": "ws://x"}}])
-async def test_what_cannot_be_done_is_an_honest_501(client: httpx.AsyncClient, extra: dict) -> None:
+async def test_actions_that_do_not_exist_here_are_501(client: httpx.AsyncClient, extra: dict) -> None:
     answer = await client.post("/v2/conversations", json={"replica_id": "june", **extra})
     assert answer.status_code == 501 and "not part of this version" in answer.json()["message"]
 
@@ -140,7 +140,7 @@ async def test_hard_deletion_erases_the_journal(client: httpx.AsyncClient, home:
     assert (await client.get(f"/v2/conversations/{made['conversation_id']}")).status_code == 400
 
 
-async def test_a_crash_ends_its_own_conversation_only(client: httpx.AsyncClient, home: Path) -> None:
+async def test_a_crash_ends_one_conversation_only(client: httpx.AsyncClient, home: Path) -> None:
     calm = await create(client)
     wild = await create(client, "crash-when-joined")
     await until(lambda: room(client, wild["conversation_id"]).state == "ready")
@@ -154,7 +154,7 @@ async def test_a_crash_ends_its_own_conversation_only(client: httpx.AsyncClient,
     assert answer.json()["sdp"] == "answer to still here"
 
 
-async def test_workers_killed_again_and_again_take_nothing_with_them(client: httpx.AsyncClient, home: Path) -> None:
+async def test_repeatedly_killed_workers_leave_the_server_running(client: httpx.AsyncClient, home: Path) -> None:
     calm = await create(client)
     for _ in range(4):
         made = await create(client)
@@ -170,14 +170,14 @@ async def test_workers_killed_again_and_again_take_nothing_with_them(client: htt
 
 
 @pytest.mark.parametrize("mood", ["crash-at-start", "fail"])
-async def test_a_worker_that_cannot_start_says_so(client: httpx.AsyncClient, mood: str) -> None:
+async def test_a_worker_that_cannot_start_ends_the_conversation(client: httpx.AsyncClient, mood: str) -> None:
     made = await create(client, mood)
     done = await ended(client, made["conversation_id"])
     assert done["shutdown_reason"] == "exception_encountered_during_conversation_startup"
     assert client.app.state.services.rooms.count == 0
 
 
-async def test_a_worker_that_is_never_ready_is_not_waited_for(home: Path) -> None:
+async def test_a_worker_that_is_not_ready_in_time_is_killed(home: Path) -> None:
     async with serving(ready_within_s=0.2) as client:
         made = await create(client, "never-ready")
         done = await ended(client, made["conversation_id"])
@@ -196,7 +196,7 @@ async def test_a_worker_that_hangs_is_killed(client: httpx.AsyncClient, monkeypa
         os.kill(pid, 0)
 
 
-async def test_nonsense_from_a_worker_is_ignored(client: httpx.AsyncClient) -> None:
+async def test_invalid_messages_of_a_worker_are_ignored(client: httpx.AsyncClient) -> None:
     made = await create(client, "noise")
     await until(lambda: room(client, made["conversation_id"]).state == "ready")
     answer = await client.post(f"/c/{made['conversation_id']}/offer", json={"sdp": "x"})
@@ -216,7 +216,7 @@ async def test_twenty_at_once_beyond_the_limit_are_refused_cleanly(home: Path) -
         assert (await client.post("/v2/conversations", json=body)).status_code == 200
 
 
-async def test_a_server_that_stops_ends_its_rooms_and_the_next_one_knows(home: Path) -> None:
+async def test_after_a_restart_conversations_of_the_stopped_server_are_ended(home: Path) -> None:
     async with serving() as client:
         made = await create(client)
         await until(lambda: room(client, made["conversation_id"]).state == "ready")
@@ -228,7 +228,7 @@ async def test_a_server_that_stops_ends_its_rooms_and_the_next_one_knows(home: P
         assert (done["status"], done["shutdown_reason"]) == ("ended", "server_shutdown")
 
 
-async def test_a_draining_server_takes_nobody_new_and_lets_the_others_finish(client: httpx.AsyncClient) -> None:
+async def test_a_draining_server_refuses_new_conversations_and_lets_others_finish(client: httpx.AsyncClient) -> None:
     made = await create(client)
     await until(lambda: room(client, made["conversation_id"]).state == "ready")
     rooms = client.app.state.services.rooms
@@ -244,7 +244,7 @@ async def test_a_draining_server_takes_nobody_new_and_lets_the_others_finish(cli
     assert (await details(client, made["conversation_id"]))["shutdown_reason"] == "end_conversation_endpoint_hit"
 
 
-async def test_events_handed_in_reach_the_worker_and_its_own_are_kept(client: httpx.AsyncClient) -> None:
+async def test_events_reach_the_worker_and_its_own_are_stored(client: httpx.AsyncClient) -> None:
     made = await create(client)
     body = {"event_type": "conversation.respond", "properties": {"text": "hello"}}
     assert (await client.post(f"/v2/conversations/{made['conversation_id']}/interactions", json=body)).status_code == 202
@@ -291,7 +291,7 @@ async def test_what_the_worker_cannot_do_is_refused_with_its_reason(client: http
     assert (answer.status_code, answer.json()) == (400, {"error": "That cannot be done."})
 
 
-async def test_a_worker_that_does_not_answer_is_not_taken_for_one_that_did(
+async def test_an_event_that_the_worker_does_not_answer_is_503(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cvi.server.rooms.room.ACCEPT_WITHIN_S", 0.05)

@@ -1,4 +1,4 @@
-"""Personas and replicas through the API, and the same files through the command line's eyes."""
+"""Personas and replicas through the API, and the same files read by the command line."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def test_a_persona_is_a_file_that_the_command_line_reads(client: httpx.Asy
     assert "sk-secret" not in str(found) and found["layers"]["llm"]["api_key"] == "********"
 
 
-async def test_names_that_are_taken_get_another_file_and_ids_stay(client: httpx.AsyncClient, home: Path) -> None:
+async def test_a_taken_name_gets_another_file_and_ids_stay(client: httpx.AsyncClient, home: Path) -> None:
     first, second = await made(client), await made(client)
     assert first["persona_id"] != second["persona_id"]
     assert sorted(path.name for path in (home / "personas").iterdir()) == ["ada.yaml", "ada_2.yaml"]
@@ -108,14 +108,14 @@ async def test_a_patch_finds_the_key_whichever_way_the_file_spells_it(client: ht
     assert persona.layers.conversational_flow.replica_interruptibility == "low"
 
 
-async def test_a_masked_secret_that_is_sent_back_is_not_taken(client: httpx.AsyncClient) -> None:
+async def test_a_masked_secret_that_is_sent_back_changes_nothing(client: httpx.AsyncClient) -> None:
     ada = await made(client, layers={"llm": {"api_key": "sk-secret"}})
     body = [{"op": "replace", "path": "/layers/llm/api_key", "value": "********"}]
     assert (await client.patch(f"/v2/personas/{ada['persona_id']}", json=body)).status_code == 304
     assert load_persona("ada").layers.llm.api_key.get_secret_value() == "sk-secret"
 
 
-async def test_shipped_ones_stay_and_own_ones_go(client: httpx.AsyncClient, home: Path) -> None:
+async def test_only_own_personas_can_be_deleted(client: httpx.AsyncClient, home: Path) -> None:
     ada = await made(client)
     assert (await client.delete(f"/v2/personas/{ada['persona_id']}")).status_code == 204
     assert not list((home / "personas").iterdir())
@@ -142,12 +142,12 @@ async def test_wrong_personas_are_refused_and_leave_no_file(client: httpx.AsyncC
     assert not (home / "personas").exists() or not list((home / "personas").iterdir())
 
 
-async def test_speech_to_speech_is_not_here(client: httpx.AsyncClient) -> None:
+async def test_speech_to_speech_is_501(client: httpx.AsyncClient) -> None:
     body = {"persona_name": "Ada", "pipeline_mode": "speech-to-speech"}
     assert (await client.post("/v2/personas", json=body)).status_code == 501
 
 
-async def test_ids_that_clients_hard_code_are_there(client: httpx.AsyncClient) -> None:
+async def test_well_known_ids_exist(client: httpx.AsyncClient) -> None:
     for id in PERSONAS:
         found = await client.get(f"/v2/personas/{id}")
         assert found.status_code == 200 and found.json()["persona_id"] == id
@@ -198,7 +198,7 @@ async def test_own_replicas_are_renamed_and_deleted(client: httpx.AsyncClient, h
         ({"train_video_url": "http://169.254.169.254/a.mp4"}, 400, "private network"),
     ],
 )
-async def test_training_requests_that_cannot_be(client: httpx.AsyncClient, body: dict, status: int, told: str) -> None:
+async def test_invalid_training_requests_are_refused(client: httpx.AsyncClient, body: dict, status: int, told: str) -> None:
     answer = await client.post("/v2/replicas", json=body)
     assert answer.status_code == status and told in answer.json()["error"]
 
@@ -212,7 +212,7 @@ async def test_voices_and_replica_filters(client: httpx.AsyncClient) -> None:
     assert (await client.get("/v2/replicas?replica_ids=june,nothing")).json()["total_count"] == 1
 
 
-async def test_objectives_rules_and_tools_reach_the_worker(client: httpx.AsyncClient, home: Path) -> None:
+async def test_objectives_guardrails_and_tools_reach_the_worker(client: httpx.AsyncClient, home: Path) -> None:
     import json
 
     from running import until
@@ -258,7 +258,7 @@ async def test_the_servers_environment_is_not_read_for_a_client(client: httpx.As
     assert (await client.patch("/v2/personas/mine", json=removed)).status_code == 200
 
 
-async def test_endpoints_of_a_client_from_elsewhere_are_no_private_ones(home: Path) -> None:
+async def test_remote_clients_cannot_name_private_endpoints(home: Path) -> None:
     body = {"persona_name": "Eve", "system_prompt": "You are Eve."}
     inner = {"layers": {"llm": {"base_url": "http://169.254.169.254/v1", "model": "m"}}}
     async with serving() as client:

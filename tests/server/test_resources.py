@@ -1,4 +1,4 @@
-"""What the contract stores: objectives, guardrails, tools, documents, dictionaries and the rest."""
+"""Stored resources: objectives, guardrails, tools, documents, dictionaries, deployments, skills."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ async def test_created_found_listed_and_deleted(
         [5],
     ],
 )
-async def test_objectives_that_contradict_themselves(client: httpx.AsyncClient, data: list) -> None:
+async def test_contradictory_objectives_are_refused(client: httpx.AsyncClient, data: list) -> None:
     for path in ("/v2/objectives", "/v2/objectives/validate"):
         assert (await client.post(path, json={"data": data})).status_code == 400
     assert (await client.get("/v2/objectives")).json()["total_count"] == 0
 
 
-async def test_circles_are_allowed_on_request(client: httpx.AsyncClient) -> None:
+async def test_loops_of_objectives_are_allowed_on_request(client: httpx.AsyncClient) -> None:
     data = [
         {**STEP, "next_required_objective": "b"},
         {"objective_name": "b", "objective_prompt": "x", "next_required_objective": "ask"},
@@ -122,11 +122,11 @@ async def test_a_tools_secrets_are_masked_and_survive_a_patch(client: httpx.Asyn
         {"description": "x" * 10_001},
     ],
 )
-async def test_wrong_tools(client: httpx.AsyncClient, change: dict) -> None:
+async def test_invalid_tools_are_refused(client: httpx.AsyncClient, change: dict) -> None:
     assert (await client.post("/v2/tools", json={**TOOL, **change})).status_code == 400
 
 
-async def test_documents_are_kept_and_nothing_claims_to_have_read_them(client: httpx.AsyncClient) -> None:
+async def test_documents_are_stored_and_stay_unread(client: httpx.AsyncClient) -> None:
     made = (await client.post("/v2/documents", json=PAGE)).json()
     assert (made["status"], made["document_name"], made["progress"]) == ("started", "manual.pdf", 0)
     where = f"/v2/documents/{made['document_id']}"
@@ -154,7 +154,7 @@ async def test_dictionaries_change_by_name_and_rules_alone(client: httpx.AsyncCl
     assert (await client.post("/v2/pronunciation-dictionaries", json=twice)).status_code == 400
 
 
-async def test_deployments_are_kept_and_not_live(client: httpx.AsyncClient) -> None:
+async def test_deployments_are_stored_and_stay_inactive(client: httpx.AsyncClient) -> None:
     body = {"pal_id": "guide", "channel": "embed", "name": "Site", "status": "active"}
     made = (await client.post("/v2/deployments", json=body)).json()
     assert made["status"] == "inactive" and made["pal_id"].startswith("p")

@@ -1,4 +1,4 @@
-"""Who gets into a room, and what a page is told."""
+"""Who may join a room, and the configuration of its page; admission control."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def offer(client: httpx.AsyncClient, made: dict, query: str = "", **fields
 
 
 @pytest.mark.parametrize("where", ["top", "properties"])
-async def test_a_private_room_opens_to_its_token_alone(client: httpx.AsyncClient, where: str) -> None:
+async def test_a_private_room_needs_its_token(client: httpx.AsyncClient, where: str) -> None:
     fields = {"require_auth": True} if where == "top" else {"properties": {"require_auth": True}}
     made = await ready(client, **fields)
     token = made["meeting_token"]
@@ -49,7 +49,7 @@ async def test_a_private_room_opens_to_its_token_alone(client: httpx.AsyncClient
     assert token not in shown
 
 
-async def test_what_a_page_is_told(home) -> None:
+async def test_the_configuration_for_a_rooms_page(home) -> None:
     brand = Brand("Acme", "https://acme.example/logo.svg", "#0a7d6c")
     turn = {"urls": ["turn:t.example:3478"], "username": "u", "credential": "p"}
     async with serving(brand=brand, ice_servers=(turn,), relay_only=True) as client:
@@ -71,12 +71,12 @@ async def test_what_a_page_is_told(home) -> None:
     "wrong",
     [{"relay_only": True}, {"relay_only": True, "ice_servers": ({"urls": ["stun:s.example:1"]},)}],
 )
-def test_without_a_turn_server_nobody_is_sent_through_one(wrong: dict) -> None:
+def test_relay_only_needs_a_turn_server(wrong: dict) -> None:
     with pytest.raises(UsageError, match="TURN"):
         ServerSettings(**wrong)
 
 
-async def test_with_the_relays_secret_everybody_gets_a_password_of_their_own(home) -> None:
+async def test_with_the_turn_secret_each_participant_gets_a_password(home) -> None:
     servers = ({"urls": ["stun:s.example:3478"]}, {"urls": ["turn:t.example:3478"], "username": "all", "credential": "same"})
     async with serving(ice_servers=servers, turn_secret="north") as client:
         made = await ready(client)
@@ -90,12 +90,12 @@ async def test_with_the_relays_secret_everybody_gets_a_password_of_their_own(hom
 
 
 @pytest.mark.parametrize("wrong", [{"logo": "javascript:alert(1)"}, {"accent": "red; background: url(x)"}])
-def test_a_brand_that_is_none(wrong: dict) -> None:
+def test_an_invalid_brand_is_refused(wrong: dict) -> None:
     with pytest.raises(UsageError, match="brand"):
         Brand(**wrong)
 
 
-async def test_a_restart_is_passed_on_for_those_who_are_inside(client: httpx.AsyncClient, home: Path) -> None:
+async def test_an_ice_restart_is_passed_on_for_participants_only(client: httpx.AsyncClient, home: Path) -> None:
     made = await ready(client)
     mine = (await offer(client, made)).json()["participant_id"]
     assert (await offer(client, made, participant_id=mine, restart=True)).json()["participant_id"] == mine
@@ -105,7 +105,7 @@ async def test_a_restart_is_passed_on_for_those_who_are_inside(client: httpx.Asy
     assert [json.loads(line)["restart"] for line in offers] == [False, True, False]
 
 
-async def test_an_old_token_lets_back_in_only_who_was_in(client: httpx.AsyncClient) -> None:
+async def test_an_expired_token_readmits_participants_only(client: httpx.AsyncClient) -> None:
     made = await ready(client, require_auth=True, properties={"participant_absent_timeout": 60})
     token = made["meeting_token"]
     inside = (await offer(client, made, token=token)).json()["participant_id"]
@@ -117,7 +117,7 @@ async def test_an_old_token_lets_back_in_only_who_was_in(client: httpx.AsyncClie
     assert back.status_code == 200 and back.json()["participant_id"] == inside
 
 
-async def test_a_full_room_and_coming_back(client: httpx.AsyncClient) -> None:
+async def test_a_full_room_refuses_others_and_readmits_its_participant(client: httpx.AsyncClient) -> None:
     made = await ready(client, max_participants=2)
     first = await offer(client, made)
     await until(lambda: room(client, made).present)
@@ -134,7 +134,7 @@ async def test_a_full_room_and_coming_back(client: httpx.AsyncClient) -> None:
     assert (await offer(client, made)).status_code == 200
 
 
-async def test_what_the_worker_refuses_is_passed_on(client: httpx.AsyncClient) -> None:
+async def test_the_workers_refusal_of_an_offer_is_passed_on(client: httpx.AsyncClient) -> None:
     made = await ready(client)
     answer = await offer(client, made, sdp="refuse me")
     assert answer.status_code == 422 and answer.json() == {"message": "This is no offer."}
@@ -145,7 +145,7 @@ async def test_an_offer_waits_for_the_worker_to_be_ready(client: httpx.AsyncClie
     assert (await offer(client, made)).status_code == 200
 
 
-async def test_while_it_ends_a_page_is_told_why(client: httpx.AsyncClient) -> None:
+async def test_a_page_sees_why_a_conversation_is_ending(client: httpx.AsyncClient) -> None:
     made = await create(client, "hang-at-end")
     await until(lambda: client.app.state.services.rooms.get(made["conversation_id"]).state == "ready")
     ending = asyncio.create_task(client.post(f"/v2/conversations/{made['conversation_id']}/end"))
@@ -163,7 +163,7 @@ async def test_an_unknown_room_is_404(client: httpx.AsyncClient) -> None:
         assert answer.status_code == 404 and "no such conversation" in answer.json()["message"]
 
 
-async def test_guessing_is_slowed_down(home) -> None:
+async def test_guessing_tokens_is_rate_limited(home) -> None:
     async with serving(joins_per_minute=6) as client:
         made = await ready(client, require_auth=True)
         statuses = [(await offer(client, made, token=str(number))).status_code for number in range(3)]
@@ -172,7 +172,7 @@ async def test_guessing_is_slowed_down(home) -> None:
         assert int(answer.headers["retry-after"]) >= 1
 
 
-def test_a_bucket_fills_again() -> None:
+def test_a_token_bucket_refills() -> None:
     now = [0.0]
     limit = RateLimit(60, clock=lambda: now[0])
     assert [limit.take("a") for _ in range(10)] == [0.0] * 10
@@ -182,14 +182,14 @@ def test_a_bucket_fills_again() -> None:
     assert limit.take("a") == 0.0 and limit.take("a") > 0
 
 
-def test_memory_decides_first() -> None:
+def test_admission_needs_free_memory() -> None:
     tight = AdmissionControl(8, available_bytes=lambda: KEEP_FREE_BYTES + 100 * MIB, usage=lambda pid: None)
     assert "memory" in str(tight.refusal(0, 0))
     roomy = AdmissionControl(8, available_bytes=lambda: 64 << 30, usage=lambda pid: None)
     assert roomy.refusal(3, 1) is None
 
 
-def test_processors_are_measured_on_what_runs() -> None:
+def test_admission_needs_free_processors() -> None:
     used = {1: 0.0}
     head = AdmissionControl(2, available_bytes=lambda: 64 << 30, usage=lambda pid: (400 * MIB, used[pid]))
     head.look([1], 0.0)
@@ -205,7 +205,7 @@ def test_processors_are_measured_on_what_runs() -> None:
     assert head.load == 0.0  # a new worker with an old number, until it was seen twice
 
 
-def test_loading_models_is_no_conversations_load() -> None:
+def test_loading_models_does_not_count_as_load() -> None:
     used = {1: (900 * MIB, 0.0)}
     head = AdmissionControl(2, available_bytes=lambda: 64 << 30, usage=lambda pid: used[pid])
     head.look([], 0.0, starting=[1])
@@ -218,7 +218,7 @@ def test_loading_models_is_no_conversations_load() -> None:
     assert head.refusal(1, 0) is None
 
 
-def test_this_machine_can_be_measured() -> None:
+def test_memory_and_processes_of_this_machine_are_measured() -> None:
     import os
 
     usage = process_usage(os.getpid())
@@ -227,14 +227,14 @@ def test_this_machine_can_be_measured() -> None:
     assert memory_available() > MIB
 
 
-async def test_beyond_the_headroom_the_contracts_400(client: httpx.AsyncClient) -> None:
+async def test_beyond_the_machines_capacity_the_answer_is_400(client: httpx.AsyncClient) -> None:
     client.app.state.services.rooms._admission._available = lambda: 100 * MIB
     answer = await client.post("/v2/conversations", json={"replica_id": "june"})
     assert answer.status_code == 400
     assert answer.json() == {"message": "User has reached maximum concurrent conversations"}
 
 
-async def test_many_in_turn_leave_nothing_behind(client: httpx.AsyncClient) -> None:
+async def test_ended_conversations_leave_no_tasks_or_files_open(client: httpx.AsyncClient) -> None:
     import os
 
     async def one() -> None:

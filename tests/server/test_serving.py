@@ -82,7 +82,7 @@ def test_keys_are_made_listed_and_revoked(home: Path) -> None:
     assert wrong.returncode == 2 and "There is no key" in wrong.stderr
 
 
-def test_a_certificate_serves_its_names_and_is_kept(home: Path) -> None:
+def test_a_certificate_holds_its_names_and_is_reused(home: Path) -> None:
     cert, key = certificate(["talk.example.org", "10.0.0.5"])
     made = cert.read_bytes()
     assert certificate(["talk.example.org"])[0].read_bytes() == made
@@ -93,7 +93,7 @@ def test_a_certificate_serves_its_names_and_is_kept(home: Path) -> None:
     assert certificate(["other.example.org"])[0].read_bytes() != made
 
 
-def test_ice_servers_are_read() -> None:
+def test_ice_servers_are_parsed() -> None:
     assert parse_ice_servers(["stun:s.org:3478"]) == ({"urls": ["stun:s.org:3478"]},)
     turn = {"urls": ["turn:t.org:3478?transport=tcp"], "username": "u", "credential": "p:@w"}
     assert parse_ice_servers(["turn:u:p:@w@t.org:3478?transport=tcp"]) == (turn,)

@@ -67,7 +67,7 @@ def test_without_an_endpoint_nothing_is_traced(monkeypatch: pytest.MonkeyPatch) 
     assert telemetry.tracer() is None
 
 
-def test_an_endpoint_without_the_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endpoint_without_the_package_is_an_error_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")

@@ -1,4 +1,4 @@
-"""A picture of each replica, drawn once."""
+"""A thumbnail of each replica, drawn once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_a_picture_is_drawn_once_and_needs_no_key(home: Path) -> None:
         assert (await client.get(url)).content == b"picture"
 
 
-async def test_only_who_knows_the_replica_knows_its_pictures_address(client: httpx.AsyncClient) -> None:
+async def test_a_thumbnails_address_needs_the_replicas_fingerprint(client: httpx.AsyncClient) -> None:
     url = await address(client)
     id = url.rpartition("/")[2].partition("-")[0]
     for wrong in (f"/thumbnails/{id}.jpg", f"/thumbnails/{id}-0000000000000000.jpg", "/thumbnails/rnobody-1.jpg", "/thumbnails/..%2f..%2fx.jpg"):
@@ -39,7 +39,7 @@ async def test_only_who_knows_the_replica_knows_its_pictures_address(client: htt
     assert await address(client, "marcus") != url
 
 
-async def test_one_that_cannot_be_drawn_is_not_there(client: httpx.AsyncClient) -> None:
+async def test_a_thumbnail_that_cannot_be_drawn_is_404(client: httpx.AsyncClient) -> None:
     client.app.state.services.thumbnails = Thumbnails((sys.executable, "-c", FAIL))
     assert (await client.get(await address(client))).status_code == 404
 

@@ -5,35 +5,43 @@ To add a resource: write its body, a check that turns a body into the document t
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
 from cvi.persona.effects import EFFECTS, not_in_effect
-from cvi.server.api.policy_resources import (
+from cvi.server.api.resource_bodies import (
+    DeploymentBody,
+    DictionaryBody,
+    DocumentBody,
+    DocumentChange,
+    GuardrailBody,
+    ObjectivesBody,
+    RecrawlBody,
+    ToolBody,
+    check_deployment,
+    check_dictionary,
+    check_document,
     check_guardrail,
     check_objectives,
     check_tool,
     masked_tool,
     objective_operation,
+    only_name_and_rules,
     unmasked,
 )
 from cvi.server.api.resource_routes import (
     Document,
     ResourceKind,
     Wanted,
-    checked_by,
     is_named,
     is_tagged,
     router_of,
     tags_of,
 )
 from cvi.server.contract import (
-    Body,
     HttpProblem,
     Page,
     in_both_vocabularies,
@@ -44,148 +52,12 @@ from cvi.server.contract import (
     page_from_zero,
 )
 from cvi.server.json_bodies import JsonRoute
-from cvi.server.services import Services, ServicesDep
+from cvi.server.services import ServicesDep
 from cvi.server.store.resources import Resource
 
-_Tags = Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=100)]
-_Text = Annotated[str, Field(max_length=255)]
-_Url = Annotated[str, Field(max_length=2048)]
 _Type = Annotated[Literal["user", "system", "all"], Query(description="None are shipped.")]
 _TagQuery = Annotated[str, Query(description="Any of these, separated by commas.")]
 DEPLOYMENTS_STAY = "deployments are not served in this version"
-
-
-# -- bodies ---------------------------------------------------------------------------------------
-
-
-class ObjectivesBody(Body):
-    """A set of objectives; each item as in a persona's file."""
-
-    name: Annotated[str, Field(max_length=100)] = ""
-    data: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=50)]
-    allow_loops: bool = False
-
-
-class GuardrailBody(Body):
-    """A rule, recognized by its `guardrail_name`, or a set of rules, by its `data`."""
-
-    guardrail_name: str = ""
-    guardrail_prompt: str = ""
-    modality: str = "verbal"
-    callback_url: str = ""
-    tool_call: dict[str, Any] | None = None
-    app_message: bool = True
-    tags: list[str] = Field(default_factory=list)
-    name: Annotated[str, Field(max_length=100)] = ""
-    data: Annotated[list[dict[str, Any]], Field(max_length=50)] | None = None
-
-
-class ToolBody(Body):
-    """A tool as in a persona's file; see `cvi persona schema`."""
-
-    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
-
-    name: str = ""
-    description: str = ""
-
-
-class PronunciationRule(Body):
-    """How one text is spoken."""
-
-    text: Annotated[str, Field(min_length=1, max_length=200)]
-    pronunciation: Annotated[str, Field(min_length=1, max_length=500)]
-    type: Literal["alias", "ipa"]
-    case_sensitive: bool = False
-    word_boundaries: bool = True
-
-
-class DictionaryBody(Body):
-    """Rules by which a voice speaks words."""
-
-    name: Annotated[str, Field(min_length=1, max_length=255)]
-    rules: Annotated[list[PronunciationRule], Field(max_length=10_000)] = Field(default_factory=list)
-
-
-class Crawl(Body):
-    """How far a website is read."""
-
-    depth: Annotated[int, Field(ge=1, le=10)] = 1
-    max_pages: Annotated[int, Field(ge=1, le=100)] = 10
-
-
-class DocumentBody(Body):
-    """A document that personas shall know."""
-
-    document_url: Annotated[str, Field(min_length=1, max_length=2048)]
-    document_name: _Text = ""
-    callback_url: _Url = ""
-    tags: _Tags = Field(default_factory=list)
-    participant_tags: _Tags = Field(default_factory=list)
-    crawl: Crawl | None = None
-    custom_description: Annotated[str, Field(max_length=10_000)] = ""
-
-
-class DocumentChange(Body):
-    """What can be changed of a document."""
-
-    document_name: Annotated[str, Field(min_length=1, max_length=255)] | None = None
-    tags: _Tags | None = None
-
-
-class RecrawlBody(Body):
-    """How a website is read again."""
-
-    crawl: Crawl | None = None
-
-
-class DeploymentBody(Body):
-    """A place where a persona shall be offered."""
-
-    persona_id: Annotated[str, Field(min_length=1, max_length=100)]
-    channel: Literal["landing-page", "embed", "widget"]
-    name: _Text = ""
-    allowed_origins: Annotated[list[str], Field(max_length=100)] = Field(default_factory=list)
-    limits: dict[str, Any] = Field(default_factory=dict)
-    customization: dict[str, Any] = Field(default_factory=dict)
-
-
-# -- checks ---------------------------------------------------------------------------------------
-
-
-async def _check_dictionary(document: Document, services: Services) -> Document:
-    body: DictionaryBody = checked_by(DictionaryBody, document)
-    texts = [rule.text for rule in body.rules]
-    if len(set(texts)) < len(texts):
-        raise HttpProblem(400, "The same text stands in two rules.")
-    return body.model_dump()
-
-
-async def _check_document(document: Document, services: Services) -> Document:
-    if "crawl_config" in document:  # stored before, its addresses too
-        return document
-    body: DocumentBody = checked_by(DocumentBody, document)
-    for url in filter(None, (body.document_url, body.callback_url)):
-        await services.guard.vet(url)
-    last = body.document_url.split("?")[0].rstrip("/").rpartition("/")[2]
-    return {
-        **body.model_dump(exclude={"crawl"}),
-        "document_name": body.document_name or last or "document",
-        "crawl_config": body.crawl.model_dump() if body.crawl else None,
-    }
-
-
-async def _check_deployment(document: Document, services: Services) -> Document:
-    body: DeploymentBody = checked_by(DeploymentBody, document)
-    id = body.persona_id
-    if "status" not in document:
-        id = (await asyncio.to_thread(services.personas.get, id)).id
-    return {**body.model_dump(), "persona_id": id, "name": body.name or "Deployment", "status": "inactive"}
-
-
-def _only_name_and_rules(operation: Document) -> Document:
-    if not str(operation.get("path", "")).startswith(("/name", "/rules")):
-        raise HttpProblem(422, "Only /name and /rules can be changed.", "message")
-    return operation
 
 
 # -- how they are shown ---------------------------------------------------------------------------
@@ -359,14 +231,14 @@ DICTIONARIES = ResourceKind(
     parameter="dictionary_id",
     prefix="pd_",
     body=DictionaryBody,
-    check=_check_dictionary,
+    check=check_dictionary,
     title=lambda document: str(document["name"]),
     show=_show_dictionary,
     summarize=_summarize_dictionary,
     not_in_effect=_wholly("rules", "layers.tts.pronunciation_dictionary_id"),
     missing=lambda: not_found("Pronunciation dictionary"),
     page=page_from_zero,
-    patch_path=_only_name_and_rules,
+    patch_path=only_name_and_rules,
     echoes_page=True,
     created=201,
 )
@@ -377,7 +249,7 @@ DOCUMENTS = ResourceKind(
     parameter="document_id",
     prefix="d",
     body=DocumentBody,
-    check=_check_document,
+    check=check_document,
     title=lambda document: str(document["document_name"]),
     show=_show_document,
     not_in_effect=_wholly("document_url", "knowledge.documents"),
@@ -394,7 +266,7 @@ DEPLOYMENTS = ResourceKind(
     parameter="deployment_id",
     prefix="dep",
     body=DeploymentBody,
-    check=_check_deployment,
+    check=check_deployment,
     title=lambda document: str(document["name"]),
     show=_show_deployment,
     not_in_effect=lambda document: [

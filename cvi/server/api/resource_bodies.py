@@ -1,10 +1,11 @@
-"""Objectives, guardrails and tools as clients send them: what is wrong with them, and how they are stored."""
+"""Stored resources as clients send them: their bodies, what is wrong with them, and how they are stored."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from cvi.persona.policy import Objective, Tool
 from cvi.persona.section import MASK, masked
@@ -15,6 +16,100 @@ from cvi.server.services import Services
 MAX_OBJECTIVES = 50
 MAX_TOOL_CHARS = 10_000
 _SECRETS = ("token", "password", "value", "secret", "client_secret")
+_Tags = Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=100)]
+_Text = Annotated[str, Field(max_length=255)]
+_Url = Annotated[str, Field(max_length=2048)]
+
+
+class ObjectivesBody(Body):
+    """A set of objectives; each item as in a persona's file."""
+
+    name: Annotated[str, Field(max_length=100)] = ""
+    data: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=50)]
+    allow_loops: bool = False
+
+
+class GuardrailBody(Body):
+    """A rule, recognized by its `guardrail_name`, or a set of rules, by its `data`."""
+
+    guardrail_name: str = ""
+    guardrail_prompt: str = ""
+    modality: str = "verbal"
+    callback_url: str = ""
+    tool_call: dict[str, Any] | None = None
+    app_message: bool = True
+    tags: list[str] = Field(default_factory=list)
+    name: Annotated[str, Field(max_length=100)] = ""
+    data: Annotated[list[dict[str, Any]], Field(max_length=50)] | None = None
+
+
+class ToolBody(Body):
+    """A tool as in a persona's file; see `cvi persona schema`."""
+
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
+
+    name: str = ""
+    description: str = ""
+
+
+class PronunciationRule(Body):
+    """How one text is spoken."""
+
+    text: Annotated[str, Field(min_length=1, max_length=200)]
+    pronunciation: Annotated[str, Field(min_length=1, max_length=500)]
+    type: Literal["alias", "ipa"]
+    case_sensitive: bool = False
+    word_boundaries: bool = True
+
+
+class DictionaryBody(Body):
+    """Rules by which a voice speaks words."""
+
+    name: Annotated[str, Field(min_length=1, max_length=255)]
+    rules: Annotated[list[PronunciationRule], Field(max_length=10_000)] = Field(default_factory=list)
+
+
+class Crawl(Body):
+    """How far a website is read."""
+
+    depth: Annotated[int, Field(ge=1, le=10)] = 1
+    max_pages: Annotated[int, Field(ge=1, le=100)] = 10
+
+
+class DocumentBody(Body):
+    """A document that personas shall know."""
+
+    document_url: Annotated[str, Field(min_length=1, max_length=2048)]
+    document_name: _Text = ""
+    callback_url: _Url = ""
+    tags: _Tags = Field(default_factory=list)
+    participant_tags: _Tags = Field(default_factory=list)
+    crawl: Crawl | None = None
+    custom_description: Annotated[str, Field(max_length=10_000)] = ""
+
+
+class DocumentChange(Body):
+    """What can be changed of a document."""
+
+    document_name: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    tags: _Tags | None = None
+
+
+class RecrawlBody(Body):
+    """How a website is read again."""
+
+    crawl: Crawl | None = None
+
+
+class DeploymentBody(Body):
+    """A place where a persona shall be offered."""
+
+    persona_id: Annotated[str, Field(min_length=1, max_length=100)]
+    channel: Literal["landing-page", "embed", "widget"]
+    name: _Text = ""
+    allowed_origins: Annotated[list[str], Field(max_length=100)] = Field(default_factory=list)
+    limits: dict[str, Any] = Field(default_factory=dict)
+    customization: dict[str, Any] = Field(default_factory=dict)
 
 
 class GuardrailRule(Body):
@@ -159,3 +254,43 @@ def unmasked(given: Any, before: Any) -> Any:
 
 def _dumped(model: BaseModel) -> Document:
     return model.model_dump(mode="json", exclude_none=True, context={"secrets": True})
+
+
+async def check_dictionary(document: Document, services: Services) -> Document:
+    """A dictionary as it is stored. Raises `HttpProblem`."""
+    body: DictionaryBody = checked_by(DictionaryBody, document)
+    texts = [rule.text for rule in body.rules]
+    if len(set(texts)) < len(texts):
+        raise HttpProblem(400, "The same text stands in two rules.")
+    return body.model_dump()
+
+
+async def check_document(document: Document, services: Services) -> Document:
+    """A document as it is stored; its addresses are checked the first time. Raises `HttpProblem`."""
+    if "crawl_config" in document:  # stored before, its addresses too
+        return document
+    body: DocumentBody = checked_by(DocumentBody, document)
+    for url in filter(None, (body.document_url, body.callback_url)):
+        await services.guard.vet(url)
+    last = body.document_url.split("?")[0].rstrip("/").rpartition("/")[2]
+    return {
+        **body.model_dump(exclude={"crawl"}),
+        "document_name": body.document_name or last or "document",
+        "crawl_config": body.crawl.model_dump() if body.crawl else None,
+    }
+
+
+async def check_deployment(document: Document, services: Services) -> Document:
+    """A deployment as it is stored, always inactive. Raises `HttpProblem`."""
+    body: DeploymentBody = checked_by(DeploymentBody, document)
+    id = body.persona_id
+    if "status" not in document:
+        id = (await asyncio.to_thread(services.personas.get, id)).id
+    return {**body.model_dump(), "persona_id": id, "name": body.name or "Deployment", "status": "inactive"}
+
+
+def only_name_and_rules(operation: Document) -> Document:
+    """An operation of a JSON Patch on a dictionary. Raises `HttpProblem` for any other path."""
+    if not str(operation.get("path", "")).startswith(("/name", "/rules")):
+        raise HttpProblem(422, "Only /name and /rules can be changed.", "message")
+    return operation

@@ -1,4 +1,4 @@
-"""The ways that packets take between a real browser and our own transport: lost, found again, through TURN."""
+"""Paths of packets between a real browser and our transport: lost, restored by ICE restart, through TURN."""
 
 from __future__ import annotations
 
