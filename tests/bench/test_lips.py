@@ -29,7 +29,7 @@ from cvi.tts.base import Phone
 FPS = 25
 
 
-def track() -> SpeechTrack:
+def speech_track() -> SpeechTrack:
     """Ten times "ma pa ba": shut and open."""
     phones, at = [], 0.0
     for _ in range(10):
@@ -55,7 +55,7 @@ def mesh(openings: list[float]) -> Landmarks:
 
 
 def measured(late_frames: int = 0, late_sound_s: float = 0.0) -> FilmMeasurement:
-    said = track()
+    said = speech_track()
     asked = tuple(speech_poses(said, FPS, 1))
     openings = [asked_opening(pose) for pose in asked]
     openings = [0.0] * late_frames + openings[: len(openings) - late_frames]
@@ -85,7 +85,7 @@ def test_late_pictures_and_late_sound_are_measured(frames: int) -> None:
 def test_lips_that_stay_open_are_not_shut() -> None:
     film = measured()
     ajar = mesh([0.5 + 0.5 * asked_opening(pose) if k % 7 else 0.0 for k, pose in enumerate(film.asked)])
-    wrong = FilmMeasurement(ajar, film.sound, film.track, film.asked, FPS)
+    wrong = FilmMeasurement(ajar, film.sound, film.speech, film.asked, FPS)
     assert np.mean(closures(wrong)) < 0.7
 
 

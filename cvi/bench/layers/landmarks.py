@@ -21,7 +21,7 @@ from cvi.training.footage.reader import Footage, open_footage
 Points = npt.NDArray[np.float32]
 Rgb = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
-Track = npt.NDArray[np.float64]
+PerFrame = npt.NDArray[np.float64]
 
 UPPER_LIP, LOWER_LIP = 13, 14  # the inner edges, in the middle
 LEFT_CORNER, RIGHT_CORNER = 61, 291
@@ -59,19 +59,19 @@ class Landmarks:
         return float(np.nanmedian(np.hypot(across[:, 0], across[:, 1])))
 
     @property
-    def gap_px(self) -> Track:
+    def gap_px(self) -> PerFrame:
         """Distance of the inner lips, (n,)."""
         gap = np.linalg.norm(self.points[:, LOWER_LIP] - self.points[:, UPPER_LIP], axis=-1)
         return np.asarray(gap, np.float64)
 
     @property
-    def opening(self) -> Track:
+    def opening(self) -> PerFrame:
         """Distance of the inner lips over that of the eyes, (n,)."""
         eyes = np.linalg.norm(self.points[:, RIGHT_EYE] - self.points[:, LEFT_EYE], axis=-1)
         return np.asarray(self.gap_px / eyes, np.float64)
 
 
-def track(pictures: Iterable[Rgb]) -> Landmarks:
+def find_landmarks(pictures: Iterable[Rgb]) -> Landmarks:
     """Find the face in each picture (RGB, all of one size).
 
     Raises MissingError without the mesh, EngineError when it fails.
@@ -116,7 +116,7 @@ def measure_film(path: Path, seconds: float) -> Variant:
     """
     footage = open_footage(path)
     fps = footage.working_fps
-    landmarks = track(_distinct_frames(footage, fps, seconds))
+    landmarks = find_landmarks(_distinct_frames(footage, fps, seconds))
     figures = (
         proportion("face_found", "frames in which the face is found", landmarks.found, lower_is_better=False),
         *move_figures(landmarks, counted_steps(landmarks, ~blinking(landmarks))),
@@ -138,18 +138,18 @@ def move_figures(landmarks: Landmarks, steps: Bools) -> Iterator[Figure]:
     yield Figure("opening_step_percent", "lips part or close in a frame by", face, tuple(opening.tolist()))
 
 
-def steady_moves(landmarks: Landmarks) -> Track:
+def steady_moves(landmarks: Landmarks) -> PerFrame:
     """The largest move of a place that neither speech nor blinks move, (n - 1,), percent of the face's
     width."""
     return _largest_moves(landmarks.points, STEADY, landmarks.face_width)
 
 
-def lip_moves(landmarks: Landmarks) -> Track:
+def lip_moves(landmarks: Landmarks) -> PerFrame:
     """The largest move of the lips without the head's own, (n - 1,), percent of the face's width."""
     return _largest_moves(without_head_motion(landmarks), LIPS, landmarks.face_width)
 
 
-def opening_steps(landmarks: Landmarks) -> Track:
+def opening_steps(landmarks: Landmarks) -> PerFrame:
     """How much the distance of the inner lips changes in a frame, (n - 1,), percent of the face's width."""
     return np.asarray(100 * np.abs(np.diff(landmarks.gap_px)) / landmarks.face_width, np.float64)
 
@@ -175,7 +175,7 @@ def blinking(landmarks: Landmarks) -> Bools:
     return np.asarray(lower_eye < BLINK * np.nanmedian(lower_eye), np.bool_)
 
 
-def _largest_moves(points: Points, places: Sequence[int], width: float) -> Track:
+def _largest_moves(points: Points, places: Sequence[int], width: float) -> PerFrame:
     moved = np.linalg.norm(np.diff(points[:, list(places)], axis=0), axis=-1)
     return np.asarray(100 * moved.max(1) / width, np.float64)
 

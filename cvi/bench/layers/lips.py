@@ -25,12 +25,12 @@ from cvi.bench.layers.landmarks import (
     LIPS,
     Bools,
     Landmarks,
+    PerFrame,
     Rgb,
-    Track,
     counted_steps,
+    find_landmarks,
     move_figures,
     steady_moves,
-    track,
 )
 from cvi.bench.layers.measurement import proportion
 from cvi.bench.probe.mouth_motion import parabola_peak
@@ -70,12 +70,12 @@ HEAD_PERCENT_PER_DEGREE = 1.7
 
 @dataclass(frozen=True, slots=True)
 class FilmMeasurement:
-    """What a film showed: `landmarks` per frame and its `sound`; and what was to be shown: the speech `track`
+    """What a film showed: `landmarks` per frame and its `sound`; and what was to be shown: the `speech`
     and the pose `asked` for each frame."""
 
     landmarks: Landmarks
     sound: Pcm
-    track: SpeechTrack
+    speech: SpeechTrack
     asked: tuple[Controls, ...]
     fps: int
 
@@ -135,7 +135,7 @@ def closures(measured: FilmMeasurement) -> list[bool]:
     rest = float(np.nanpercentile(opening, 5))
     limit = rest + SHUT * (float(np.nanpercentile(opening, 95)) - rest)
     found = []
-    for piece in measured.track.segments:
+    for piece in measured.speech.segments:
         for phone in piece.phones:
             if phone.ipa[:1] not in ("p", "b", "m"):
                 continue
@@ -152,7 +152,7 @@ def open_eyed(asked: tuple[Controls, ...]) -> Bools:
     return np.array([max(pose.lid_left, pose.lid_right) <= 0.3 for pose in asked])
 
 
-def head_moves(asked: tuple[Controls, ...]) -> Track:
+def head_moves(asked: tuple[Controls, ...]) -> PerFrame:
     """How far the head is asked to move from frame to frame, (n - 1,), percent of the face's width."""
     degrees = np.array([(pose.yaw, pose.pitch, pose.roll) for pose in asked])
     return np.asarray(HEAD_PERCENT_PER_DEGREE * np.linalg.norm(np.diff(degrees, axis=0), axis=1))
@@ -171,7 +171,7 @@ def resting_moves(face: FaceSettings, engine: str) -> Figure:
         frames = [renderer.render(pose) for pose in still]
     finally:
         renderer.close()
-    spots = track(_rgb(frame) for frame in frames[:5]).points[:, LIPS]
+    spots = find_landmarks(_rgb(frame) for frame in frames[:5]).points[:, LIPS]
     left, top = (int(value) for value in np.nanmin(spots, axis=(0, 1)))
     right, bottom = (int(value) + 1 for value in np.nanmax(spots, axis=(0, 1)))
     lips = [frame[top:bottom, left:right] for frame in frames]
@@ -195,9 +195,9 @@ def _film(
     speech = asyncio.run(render_film(request)).track
     say("finding the landmarks")
     return FilmMeasurement(
-        landmarks=track(pictures(path)),
+        landmarks=find_landmarks(pictures(path)),
         sound=read_audio(path, PLAYED_HZ),
-        track=speech,
+        speech=speech,
         asked=tuple(speech_poses(speech, face.fps, SEED)),
         fps=face.fps,
     )
@@ -223,7 +223,7 @@ def _rgb(frame: npt.NDArray[np.uint8]) -> Rgb:
     return np.asarray(cv2.cvtColor(frame, cv2.COLOR_YUV2RGB_I420), np.uint8)
 
 
-def _rank(a: Track, b: Track) -> float:
+def _rank(a: PerFrame, b: PerFrame) -> float:
     """Spearman's correlation: whether what is asked to be wider is wider."""
     first, second = (np.argsort(np.argsort(values, kind="stable"), kind="stable") for values in (a, b))
     return float(np.corrcoef(first, second)[0, 1])
@@ -244,7 +244,7 @@ def lag_ms(measured: FilmMeasurement, part: slice) -> float:
     opening = measured.landmarks.opening
     opening = np.where(np.isnan(opening), np.nanmedian(opening), opening)
     frames = np.arange(len(opening))[part]
-    driver = mouth_driver(measured.track)
+    driver = mouth_driver(measured.speech)
     steps = np.arange(-0.120, 0.1201, 0.004)
     centred = opening[part] - opening[part].mean()
     scores = []
@@ -254,7 +254,7 @@ def lag_ms(measured: FilmMeasurement, part: slice) -> float:
     best = int(np.argmax(scores))
     picture_s = steps[best] + parabola_peak(np.array(scores), best) * (steps[1] - steps[0])
     first, last = int(frames[0] / fps * PLAYED_HZ), int((frames[-1] + 1) / fps * PLAYED_HZ)
-    return 1000 * float(picture_s - _sound_lag_s(measured.sound, measured.track.pcm, first, last))
+    return 1000 * float(picture_s - _sound_lag_s(measured.sound, measured.speech.pcm, first, last))
 
 
 def _sound_lag_s(heard: Pcm, sent: Pcm, first: int, last: int) -> float:
@@ -361,7 +361,7 @@ def _lips(path: Path, speech: SpeechTrack, fps: int) -> list[Figure]:
     for first in (0, len(asked) - length):
         part = cut(speech, first / fps, (first + length) / fps)
         heard: Pcm = sound[round(first / fps * PLAYED_HZ) :][: len(part.pcm)]
-        seen = track(islice(pictures(path, first, fps), length))
+        seen = find_landmarks(islice(pictures(path, first, fps), length))
         film = FilmMeasurement(seen, heard, part, asked[first : first + length], fps)
         ends.append(lag_ms(film, slice(None)))
     return [
@@ -370,12 +370,12 @@ def _lips(path: Path, speech: SpeechTrack, fps: int) -> list[Figure]:
     ]
 
 
-def cut(track: SpeechTrack, first_s: float, last_s: float) -> SpeechTrack:
-    """What of a track lies wholly within these seconds, its times counted from `first_s`."""
+def cut(speech: SpeechTrack, first_s: float, last_s: float) -> SpeechTrack:
+    """What of a speech track lies wholly within these seconds, its times counted from `first_s`."""
     first, last = round(first_s * PLAYED_HZ), round(last_s * PLAYED_HZ)
     pieces = tuple(
         replace(piece, start=piece.start - first)
-        for piece in track.segments
+        for piece in speech.segments
         if first <= piece.start and piece.start + piece.length <= last
     )
-    return SpeechTrack(track.pcm[first:last], pieces)
+    return SpeechTrack(speech.pcm[first:last], pieces)
