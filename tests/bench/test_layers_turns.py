@@ -30,7 +30,8 @@ from cvi.bench.layers.turns import (
     score_detections,
     turn_variants,
 )
-from cvi.bench.recordings.labels import Dialogue, LabelledTurn, Overlap, Silence, SpeakerEvents, TimeSpan
+from cvi.bench.probe.waveform import TimeSpan
+from cvi.bench.recordings.labels import Dialogue, LabelledTurn, Overlap, Silence, SpeakerEvents
 from cvi.conversation.events import BargeIn
 from cvi.conversation.settings import ConversationSettings
 from cvi.testing.fakes import FakeLlm, FakeStt, FakeVad, Vocabulary

@@ -17,7 +17,7 @@ from cvi.audio.block import HEARD_HZ, HOP_SAMPLES, PLAYED_HZ, AudioBlock
 from cvi.bench.probe import tap as tap_module
 from cvi.bench.probe.evidence import Evidence
 from cvi.bench.probe.tap import EvidenceSink, MemorySink, MouthBox, Tap
-from cvi.bench.probe.waveform import Span
+from cvi.bench.probe.waveform import TimeSpan
 from cvi.bench.soak import spool as spool_module
 from cvi.bench.soak.soaked_process import SoakOptions, _end_with_watcher
 from cvi.bench.soak.spool import FLUSHES, SoakReading, SpoolSink, answers_ms, began_s, clear_spool, read_spool
@@ -238,8 +238,8 @@ def test_a_stall_at_the_beginning_is_read() -> None:
 
 
 def test_only_sound_after_the_turns_end_is_an_answer() -> None:
-    said = [Span(0, 2), Span(5, 6), Span(9, 10)]
-    heard = [Span(1.5, 2.4), Span(2.7, 4), Span(9.5, 12), Span(30, 31)]
+    said = [TimeSpan(0, 2), TimeSpan(5, 6), TimeSpan(9, 10)]
+    heard = [TimeSpan(1.5, 2.4), TimeSpan(2.7, 4), TimeSpan(9.5, 12), TimeSpan(30, 31)]
     assert answers_ms(said, heard) == [(2, 700.0)]
 
 

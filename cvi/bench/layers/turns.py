@@ -35,7 +35,8 @@ from cvi.bench.layers.measurement import (
     show_progress,
 )
 from cvi.bench.layers.simulation import HeardPause, SimulatedLoop, converse, hear_pauses, run_simulated
-from cvi.bench.recordings.labels import Dialogue, LabelledTurn, Recordings, TimeSpan
+from cvi.bench.probe.waveform import TimeSpan
+from cvi.bench.recordings.labels import Dialogue, LabelledTurn, Recordings
 from cvi.bench.run import Figure, Variant
 from cvi.bench.run_store import RunRecorder
 from cvi.bench.statistics import Interval

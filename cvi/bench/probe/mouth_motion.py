@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from cvi.bench.probe.evidence import MOUTH_STEPS, Mouths, SoundTrack, Times
 from cvi.bench.probe.tap import MouthBox
-from cvi.bench.probe.waveform import Span, envelope
+from cvi.bench.probe.waveform import TimeSpan, envelope
 from cvi.bench.run import SyncPoint
 from cvi.face.base import Controls
 from cvi.files import replacing
@@ -134,7 +134,7 @@ def find_mouth(render: Callable[[Controls], Frame], width: int, height: int) -> 
 
 
 def mouth_motion(
-    mouths: Mouths, times_s: Times, sounds: Sequence[Span], appearance: MouthAppearance | None = None
+    mouths: Mouths, times_s: Times, sounds: Sequence[TimeSpan], appearance: MouthAppearance | None = None
 ) -> Distances:
     """How far each mouth is from any at rest: grey levels, root mean square over the picture.
 
@@ -153,7 +153,7 @@ def mouth_motion(
     return MouthAppearance(nowhere, *_subspace(rest, min(_COMPONENTS, len(rest) // 4))).distances(mouths)
 
 
-def _quiet(times_s: Times, sounds: Sequence[Span]) -> npt.NDArray[np.bool_]:
+def _quiet(times_s: Times, sounds: Sequence[TimeSpan]) -> npt.NDArray[np.bool_]:
     """Which frames are far from any sound of the persona."""
     quiet = np.ones(len(times_s), bool)
     for span in sounds:
@@ -161,7 +161,7 @@ def _quiet(times_s: Times, sounds: Sequence[Span]) -> npt.NDArray[np.bool_]:
     return quiet
 
 
-def move_threshold(distances: Distances, times_s: Times, sounds: Sequence[Span]) -> float:
+def move_threshold(distances: Distances, times_s: Times, sounds: Sequence[TimeSpan]) -> float:
     """How much farther from rest than just before is a movement, grey levels."""
     still = distances[_quiet(times_s, sounds)]
     if len(still) < _FEWEST_REST_FRAMES:
@@ -203,7 +203,7 @@ def rest_s(
 
 
 def picture_lag(
-    track: SoundTrack, distances: Distances, shown_s: Times, fps: float, spans: Sequence[Span]
+    track: SoundTrack, distances: Distances, shown_s: Times, fps: float, spans: Sequence[TimeSpan]
 ) -> tuple[float, float] | None:
     """(seconds, correlation): the shift at which the mouth's motion follows the sound's loudness best, over
     all `spans` together; positive where the picture is late. None where they have nothing in common.
@@ -233,7 +233,12 @@ def picture_lag(
 
 
 def sync_points(
-    track: SoundTrack, distances: Distances, shown_s: Times, fps: float, spans: Sequence[Span], session: str
+    track: SoundTrack,
+    distances: Distances,
+    shown_s: Times,
+    fps: float,
+    spans: Sequence[TimeSpan],
+    session: str,
 ) -> list[SyncPoint]:
     """One point for every stretch of speech that is long enough to tell."""
     points: list[SyncPoint] = []

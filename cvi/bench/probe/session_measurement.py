@@ -21,7 +21,7 @@ from cvi.bench.probe.mouth_motion import (
     rest_s,
     sync_points,
 )
-from cvi.bench.probe.waveform import Span, find_voice, speech_spans
+from cvi.bench.probe.waveform import TimeSpan, find_voice, speech_spans
 from cvi.bench.run import BargeInRecord, Figure, Gap, Mark, Outcome, Playout, SyncPoint, TurnRecord
 from cvi.errors import CviError
 
@@ -291,9 +291,9 @@ def _over_a_reply(
     )
 
 
-def _marks(placed: _PlacedTurn, words: Sequence[Span]) -> tuple[Mark, ...]:
+def _marks(placed: _PlacedTurn, words: Sequence[TimeSpan]) -> tuple[Mark, ...]:
     """What was measured around one turn, for its lanes."""
-    pauses = [Span(a + placed.shift_s, b + placed.shift_s) for a, b in placed.turn.pauses]
+    pauses = [TimeSpan(a + placed.shift_s, b + placed.shift_s) for a, b in placed.turn.pauses]
     near = [span for span in words if span.end_s > placed.start_s and span.start_s < placed.until_s]
     return (
         Mark("caller", "speech", round(placed.start_s, 4), round(placed.end_s, 4), placed.turn.text),

@@ -21,7 +21,7 @@ JOIN_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TimeSpan:
     """From `start_s` to `end_s` on the session's axis."""
 
     start_s: float
@@ -36,7 +36,7 @@ class VoiceMatch:
     similarity: float
 
 
-def speech_spans(track: SoundTrack, *, join_s: float = JOIN_S) -> list[Span]:
+def speech_spans(track: SoundTrack, *, join_s: float = JOIN_S) -> list[TimeSpan]:
     """When somebody speaks on the track: runs of loud 5 ms windows, joined over rests shorter than `join_s`.
 
     Edges are good to a millisecond on clean sound. A noisy track's floor is taken from its quietest tenth.
@@ -53,13 +53,13 @@ def speech_spans(track: SoundTrack, *, join_s: float = JOIN_S) -> list[Span]:
     loud = np.flatnonzero(level > threshold)
     if not len(loud):
         return []
-    spans: list[Span] = []
+    spans: list[TimeSpan] = []
     breaks = np.flatnonzero(np.diff(loud) > join_s / _CELL_S) + 1
     for run in np.split(loud, breaks):
         first = int(run[0]) + _edge(energy[run[0] : run[0] + _WINDOW_CELLS], threshold, last=False)
         last = int(run[-1]) + _edge(energy[run[-1] : run[-1] + _WINDOW_CELLS], threshold, last=True) + 1
         if len(run) * _CELL_S >= _SHORTEST_S:
-            spans.append(Span(track.time_s(first * cell), track.time_s(last * cell)))
+            spans.append(TimeSpan(track.time_s(first * cell), track.time_s(last * cell)))
     return spans
 
 

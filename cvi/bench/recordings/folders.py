@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from cvi.audio.block import HEARD_HZ, Pcm, to_float, to_int16
+from cvi.bench.probe.waveform import TimeSpan
 from cvi.bench.recordings.labels import (
     SHORTEST_SILENCE_S,
     Dialogue,
@@ -25,7 +26,6 @@ from cvi.bench.recordings.labels import (
     Overlap,
     Recordings,
     Silence,
-    TimeSpan,
     floor_events,
 )
 from cvi.errors import UsageError

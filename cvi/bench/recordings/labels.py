@@ -10,20 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from cvi.audio.block import Pcm
+from cvi.bench.probe.waveform import TimeSpan
 
 SHORTEST_SILENCE_S = 0.1
 BACKCHANNEL_MAX_S = 1.2
 """A sound within the other speaker's speech that is longer than this is no backchannel."""
 GIVES_WAY_S = 2.0
 """An interrupted speaker stops within this; one who goes on longer was not interrupted."""
-
-
-@dataclass(frozen=True, slots=True)
-class TimeSpan:
-    """From `start_s` to `end_s`."""
-
-    start_s: float
-    end_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,7 +171,7 @@ class RemotePeerCall:
         await self._inner.open()
         try:
             await self._connect()
-        except BaseException:
+        except BaseException:  # a cancelled call too must leave no process behind
             self._closed = True
             await self._stop()
             await self._hang_up()

@@ -19,7 +19,7 @@ from cvi.bench.probe.evidence import Evidence, Times
 from cvi.bench.probe.mouth_motion import MouthAppearance
 from cvi.bench.probe.session_measurement import MeasuredSession, measure, playout_of
 from cvi.bench.probe.tap import MOUTH_SHAPE, BackgroundThread, MouthBox, shrink
-from cvi.bench.probe.waveform import Span, speech_spans
+from cvi.bench.probe.waveform import TimeSpan, speech_spans
 from cvi.bench.run import Playout
 from cvi.bench.statistics import theil_sen
 from cvi.media.frames import AVUnit, Frame
@@ -163,7 +163,7 @@ class SoakReading:
             self.hand_over_ms.append((at_s, round(float(np.percentile(inside, 95)) * 1000, 2)))
 
 
-def answers_ms(turns: Sequence[Span], replies: Iterable[Span]) -> list[tuple[float, float]]:
+def answers_ms(turns: Sequence[TimeSpan], replies: Iterable[TimeSpan]) -> list[tuple[float, float]]:
     """(seconds, ms): each turn that was answered before the next one, from its end to the first sound after
     it. What the persona was saying already is no answer."""
     found: list[tuple[float, float]] = []
