@@ -1,4 +1,4 @@
-"""What invented people are made of: lineages, hair, beards, clothes, rooms and lamps that go together."""
+"""Appearance of generated characters: lineages, hair, beards, clothes, rooms and lamps that go together."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def _stored_parameters(folder: Path) -> str | None:
 
 Parameters = dict[str, Any]
 # Standard deviations of a varied character's features about those of the one named.
-KIN_SPREAD = {"factor": 0.045, "amount": 0.14}
+VARIATION_SPREAD = {"factor": 0.045, "amount": 0.14}
 _AMOUNTS = (
     "jaw_angle chin_out cheekbone temple brow_ridge cheek_fat ear_out nose_out nose_hump nose_up hood "
     "eye_depth eye_round crease"
@@ -101,7 +101,7 @@ def generate_parameters(seed: int, like: str | None = None) -> Parameters:
     are new. Raises MissingError for an unknown replica, UsageError for one that was not sculpted.
     """
     rng = Random(f"cvi person {seed}")
-    return _person(rng) if like is None else _relative(rng, like)
+    return _new_character(rng) if like is None else _variation(rng, like)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class _Build:
         return min(max((self.years - 38) / 30, 0.0), 1.0)
 
 
-def _person(rng: Random) -> Parameters:
+def _new_character(rng: Random) -> Parameters:
     woman = rng.random() < 0.5
     years = min(max(rng.gauss(40, 15), 20), 75)
     strong = min(max(rng.gauss(0.25 if woman else 0.70, 0.13), 0.0), 1.0)
@@ -209,7 +209,7 @@ def _colours(rng: Random, build: _Build, lineage: Lineage) -> Parameters:
 def _dressed(rng: Random, build: _Build, lineage: Lineage, shape: Parameters) -> Parameters:
     """Add hair, clothes, glasses, room and light to `shape`."""
     hair, look, scalp = hair_of(rng, build.woman, build.years, lineage)
-    if scalp[0] > 0.26:  # under light hair one sees skin
+    if scalp[0] > 0.26:  # under light hair skin shows
         scalp = (shape["skin"][0] * 0.72, shape["skin"][1] * 0.72, shape["skin"][2] * 0.72)
     beard = beard_of(rng, build.woman, build.years)
     shape = {**shape, **clothes_of(rng, build.woman), "scalp": [round(c, 3) for c in scalp]}
@@ -224,7 +224,7 @@ def _dressed(rng: Random, build: _Build, lineage: Lineage, shape: Parameters) ->
             frame=rng.choice([[0.02, 0.016, 0.014], [0.10, 0.035, 0.015], [0.03, 0.04, 0.09]]),
         )
     kind = rng.choice(sorted(ROOMS))
-    person = {
+    parameters = {
         "shape": shape,
         "hair": hair,
         "look": look,
@@ -238,19 +238,19 @@ def _dressed(rng: Random, build: _Build, lineage: Lineage, shape: Parameters) ->
             "mirror": rng.random() < 0.5,
         },
     }
-    return person if beard is None else {**person, "beard": beard}
+    return parameters if beard is None else {**parameters, "beard": beard}
 
 
-def _relative(rng: Random, like: str) -> Parameters:
+def _variation(rng: Random, like: str) -> Parameters:
     path = find_replica(like) / PARAMETERS_FILE
     if not path.is_file():
         raise UsageError(f"The replica '{like}' was not modelled by parameters.", "Choose a stock one.")
     known: Parameters = yaml.safe_load(path.read_text(encoding="utf-8"))
     shape: Parameters = dict(known.get("shape") or {})
     for name in _FACTORS:
-        shape[name] = round(float(shape.get(name, 1.0)) * (1 + rng.gauss(0, KIN_SPREAD["factor"])), 3)
+        shape[name] = round(float(shape.get(name, 1.0)) * (1 + rng.gauss(0, VARIATION_SPREAD["factor"])), 3)
     for name in _AMOUNTS:
-        moved = float(shape.get(name, 0.4)) + rng.gauss(0, KIN_SPREAD["amount"])
+        moved = float(shape.get(name, 0.4)) + rng.gauss(0, VARIATION_SPREAD["amount"])
         shape[name] = round(min(max(moved, 0.0), 1.0), 3)
     tone = rng.uniform(0.92, 1.08)
     if "skin" in shape:

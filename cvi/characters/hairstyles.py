@@ -217,7 +217,7 @@ def _bun(o: HairOptions, rng: np.random.Generator, p: Params, grid: Grid) -> Gro
     clearance = 0.006 + rng.uniform(0.02, 1, n) * o.volume * np.where(wisp, 2.0, 1.0)
     grown = grow(roots, heading, points, length / (points - 1), clearance, pull, 0.75, grid)
     strands, guide = grown.copy(), np.zeros(n, np.int64)
-    # what hangs is no part of what is combed up, or the two would be drawn into loops
+    # hanging strands are clumped apart from those combed up, which would pull them into loops
     strands[~wisp], guide[~wisp] = clump(grown[~wisp], rng, o.guides, 0.35, o.curl, o.turns, o.frizz)
     guide[wisp] = guide.max() + 1 + np.arange(wisp.sum()) % 8
     count = max(o.count // 4, 1)
@@ -226,7 +226,7 @@ def _bun(o: HairOptions, rng: np.random.Generator, p: Params, grid: Grid) -> Gro
 
 
 def _knot(rng: np.random.Generator, middle: Array, count: int, points: int) -> Grown:
-    """Locks wound round a ball."""
+    """Strands wound around a ball."""
     lanes = 26
     lane = rng.integers(0, lanes, count)
     axis = unit(rng.normal(size=(lanes, 3)) + np.array([0, 1.5, 0.3]))[lane]

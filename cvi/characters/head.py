@@ -1,4 +1,4 @@
-"""The head as one signed-distance field: skull, ears, nose, eyes, lips, mouth, glasses."""
+"""The head as one signed-distance field: skull, ears, nose, eyes, lips, mouth, glasses, earrings."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def with_mouth(d: float, x: float, sx: float, y: float, z: float, p: Params) -> 
 
 @kernel
 def glasses(sx: float, y: float, z: float, p: Params) -> float:
-    """Rims of a rounded shape, bridge and temples."""
+    """Distance to glasses: rounded rims, bridge and temples."""
     wide, high, power = 0.225 * p.glasses_width, 0.175 * p.glasses_height, p.glasses_round
     centre = p.eye_x + 0.03 + 0.12 * (p.glasses_width - 1)
     gx, gy = sx - centre, y - p.eye_y - RIM_Y

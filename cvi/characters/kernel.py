@@ -1,4 +1,8 @@
-"""The decorator of every compiled function, and the type of what they share."""
+"""Compiled functions: their decorator and shared types, primitives of signed distance, and noise.
+
+Distances after I. Quilez, "Distance functions" and "Smooth minimum" (polynomial, quadratic). Noise comes from
+integer hashes, so that every machine bakes the same skin.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,11 @@ EMPTY, SKIN, EYE, TEETH, TONGUE, CLOTH, METAL, GLASSES, UNDERSHIRT = -1, 0, 1, 2
 
 
 def kernel(function: Function) -> Function:
-    """Compile with numba: fast arithmetic, no GIL, cached on disk."""
+    """Compile `function` with numba: fast arithmetic, no GIL, cached on disk.
+
+    The cache of a function is not renewed when one it calls changes in another file: delete
+    `__pycache__/*.nb*` then.
+    """
     return cast(Function, numba.njit(fastmath=True, cache=True, nogil=True)(function))
 
 

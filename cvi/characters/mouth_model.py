@@ -13,7 +13,7 @@ PARTED = 0.010  # gap from which on the lips do not press into each other
 
 @kernel
 def lip_middle(gap: float) -> float:
-    """Where a lip's tube has its middle, in tube radii from its inner edge, at a gap between the lips.
+    """The middle of a lip's tube, tube radii from its inner edge, at a `gap` between the lips.
 
     Lips that rest are pressed flat against each other; ones that part are round.
     """

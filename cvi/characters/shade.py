@@ -92,6 +92,78 @@ def rim_share(x: float, y: float, z: float, eye: float, p: Params) -> float:
 
 
 @kernel
+def _with_fine_relief(
+    x: float, y: float, z: float, nx: float, ny: float, nz: float, bx: float, by: float, lip: float, p: Params
+) -> tuple[float, float, float, float, float]:
+    """The normal, and x and y of the blue normal, with pores or the lips' lines, and wrinkles."""
+    pore = noise3(x * 95, y * 95, z * 95)
+    px = noise3(x * 95 + 0.35, y * 95, z * 95) - pore
+    py = noise3(x * 95, y * 95 + 0.35, z * 95) - pore
+    depth = (0.085 + 0.040 * p.age) * (1 - lip)
+    if lip > 0.01:
+        px = (noise3((x + 0.004) * 70, y * 7, 3.0) - noise3(x * 70, y * 7, 3.0)) * 2.0 * lip
+        depth = 0.06
+    nx += depth * px
+    ny += depth * py
+    if p.age > 0.0 and z > 0.3:
+        wx, wy = wrinkle(x, y, z, p)
+        nx, ny = nx + wx, ny + wy
+        bx, by = bx + 0.5 * wx, by + 0.5 * wy
+    scale = 1 / math.sqrt(nx * nx + ny * ny + nz * nz)
+    nx, ny, nz = nx * scale, ny * scale, nz * scale
+    return nx, ny, nz, bx, by
+
+
+@kernel
+def _lamps_on_skin(
+    x: float, y: float, z: float, dx: float, dy: float, dz: float,
+    normal: Colour, red: Colour, blue: Colour,
+    ambient: float, rough: float, f0: float, thin: float, behind: float,
+    p: Params, grid: Grid, hair: Array, lights: Array, start: float,
+) -> tuple[float, float, float, float, float, float]:  # fmt: skip
+    """Diffuse and specular light (r, g, b each) of the four lamps on skin with the normals of fine relief,
+    red and blue.
+
+    `thin`: how much of the light behind passes an ear; `behind`: `rim_share`.
+    """
+    nx, ny, nz = normal
+    rx, ry, rz = red
+    bx, by, bz = blue
+    r, g, b, sr, sg, sb = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for i in range(4):
+        lamp = lights[i]
+        soft = rx * lamp[0] + ry * lamp[1] + rz * lamp[2]
+        firm = bx * lamp[0] + by * lamp[1] + bz * lamp[2]
+        if thin == 0.0 and soft < -0.34 and firm < -0.16 and nx * lamp[0] + ny * lamp[1] + nz * lamp[2] < 0:
+            continue  # a rim behind a cheek: nothing of it arrives
+        if i == 1:
+            lit = (
+                0.35 + 0.65 * transmittance(hair, x, y, z, lamp[0], lamp[1], lamp[2], 1.2, start)
+            ) * ambient
+        else:
+            hard, off = (4.0, 0.02) if i == 0 else (5.0, 0.055)
+            lit = soft_shadow(
+                x + bx * off, y + by * off, z + bz * off, lamp[0], lamp[1], lamp[2], hard, grid
+            )
+            lit *= transmittance(hair, x, y, z, lamp[0], lamp[1], lamp[2], 2.2 if i == 0 else 4.0, start)
+            lit *= 1.0 if i == 0 else behind
+        some = max(lit, 1e-6)
+        r += lamp[3] * max((soft + 0.34) / 1.34, 0.0) * some**0.62
+        g += lamp[4] * max((0.45 * soft + 0.55 * firm + 0.16) / 1.16, 0.0) * some**0.88
+        b += lamp[5] * max((firm + 0.08) / 1.08, 0.0) * lit
+        if thin > 0.0 and i > 0:
+            through = thin * max(-soft + 0.3, 0.0)
+            r, g = r + 0.40 * lamp[3] * through, g + 0.10 * lamp[4] * through
+        s = (
+            0.85 * highlight(nx, ny, nz, dx, dy, dz, lamp, rough, f0)
+            + 0.13 * p.oil * highlight(nx, ny, nz, dx, dy, dz, lamp, 0.62 * rough, f0)
+        ) * lit
+        s *= 1.0 if i < 2 else 0.65  # at grazing angles skin scatters what metal would mirror
+        sr, sg, sb = sr + lamp[3] * s, sg + lamp[4] * s, sb + lamp[5] * s
+    return r, g, b, sr, sg, sb
+
+
+@kernel
 def shade_skin(
     x: float, y: float, z: float, dx: float, dy: float, dz: float, plain: bool,
     p: Params, grid: Grid, hair: Array, lights: Array, start: float,
@@ -124,56 +196,15 @@ def shade_skin(
         rough = rough * (1 - lip) + 0.37 * lip
         f0 = (f0 * (1 - lip) + 0.040 * lip) * (1 - 0.8 * seam)
         f0 *= 1 - 0.9 * step(0.75, 0.97, t) * step(0.09, 0.05, abs(y - lips_at(x, p)[1]))  # no wet corners
-    pore = noise3(x * 95, y * 95, z * 95)
-    px = noise3(x * 95 + 0.35, y * 95, z * 95) - pore
-    py = noise3(x * 95, y * 95 + 0.35, z * 95) - pore
-    depth = (0.085 + 0.040 * p.age) * (1 - lip)
-    if lip > 0.01:
-        px = (noise3((x + 0.004) * 70, y * 7, 3.0) - noise3(x * 70, y * 7, 3.0)) * 2.0 * lip
-        depth = 0.06
-    nx += depth * px
-    ny += depth * py
-    if p.age > 0.0 and z > 0.3:
-        wx, wy = wrinkle(x, y, z, p)
-        nx, ny = nx + wx, ny + wy
-        bx, by = bx + 0.5 * wx, by + 0.5 * wy
-    scale = 1 / math.sqrt(nx * nx + ny * ny + nz * nz)
-    nx, ny, nz = nx * scale, ny * scale, nz * scale
+    nx, ny, nz, bx, by = _with_fine_relief(x, y, z, nx, ny, nz, bx, by, lip, p)
     thin = 0.0
     if abs(x) > 0.6 and abs(y) < 0.45:  # ears let the rims' light through
         thin = step(-0.10, -0.01, distance_at(x - nx * 0.07, y - ny * 0.07, z - nz * 0.07, grid))
     behind = rim_share(x, y, z, eye, p)
-    r, g, b, sr, sg, sb = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    for i in range(4):
-        lamp = lights[i]
-        soft = rx * lamp[0] + ry * lamp[1] + rz * lamp[2]
-        firm = bx * lamp[0] + by * lamp[1] + bz * lamp[2]
-        if thin == 0.0 and soft < -0.34 and firm < -0.16 and nx * lamp[0] + ny * lamp[1] + nz * lamp[2] < 0:
-            continue  # a rim behind a cheek: nothing of it arrives
-        if i == 1:
-            lit = (
-                0.35 + 0.65 * transmittance(hair, x, y, z, lamp[0], lamp[1], lamp[2], 1.2, start)
-            ) * ambient
-        else:
-            hard, off = (4.0, 0.02) if i == 0 else (5.0, 0.055)
-            lit = soft_shadow(
-                x + bx * off, y + by * off, z + bz * off, lamp[0], lamp[1], lamp[2], hard, grid
-            )
-            lit *= transmittance(hair, x, y, z, lamp[0], lamp[1], lamp[2], 2.2 if i == 0 else 4.0, start)
-            lit *= 1.0 if i == 0 else behind
-        some = max(lit, 1e-6)
-        r += lamp[3] * max((soft + 0.34) / 1.34, 0.0) * some**0.62
-        g += lamp[4] * max((0.45 * soft + 0.55 * firm + 0.16) / 1.16, 0.0) * some**0.88
-        b += lamp[5] * max((firm + 0.08) / 1.08, 0.0) * lit
-        if thin > 0.0 and i > 0:
-            through = thin * max(-soft + 0.3, 0.0)
-            r, g = r + 0.40 * lamp[3] * through, g + 0.10 * lamp[4] * through
-        s = (
-            0.85 * highlight(nx, ny, nz, dx, dy, dz, lamp, rough, f0)
-            + 0.13 * p.oil * highlight(nx, ny, nz, dx, dy, dz, lamp, 0.62 * rough, f0)
-        ) * lit
-        s *= 1.0 if i < 2 else 0.65  # at grazing angles skin scatters what metal would mirror
-        sr, sg, sb = sr + lamp[3] * s, sg + lamp[4] * s, sb + lamp[5] * s
+    r, g, b, sr, sg, sb = _lamps_on_skin(
+        x, y, z, dx, dy, dz, (nx, ny, nz), (rx, ry, rz), (bx, by, bz), ambient, rough, f0, thin, behind,
+        p, grid, hair, lights, start,
+    )  # fmt: skip
     open_sky = 0.35 + 0.65 * transmittance(hair, x, y, z, bx * 0.7, by * 0.7 + 0.3, bz * 0.7, 0.9, start)
     around = ambient_light(y, bx, by, bz, p, lights)
     r += around[0] * ambient**0.70 * open_sky

@@ -17,6 +17,39 @@ def jaw_share(y: float, z: float) -> float:
 
 
 @kernel
+def _flesh(
+    d: float, x: float, sx: float, y: float, z: float, qy: float, qz: float, chin_y: float, p: Params
+) -> float:
+    """Cheeks, jowls, double chin, mouth and brow ridge added to the distance `d` of the bones."""
+    width, jaw_width = p.face_width, p.jaw_width * p.face_width
+    fat, smile = p.cheek_fat, p.smile
+    d = smooth_min(
+        d,
+        ellipsoid(
+            sx - (0.315 + 0.02 * smile) * width, y + 0.32 - 0.10 * max(smile, 0.0), z - 0.42 - 0.02 * smile,
+            0.15 + 0.07 * fat, 0.16 + 0.05 * fat, 0.16 + 0.07 * fat + 0.02 * max(smile, 0.0),
+        ),
+        0.22,
+    )  # fmt: skip
+    if p.jowl > 0.0:
+        jowl = ellipsoid(sx - 0.29 * jaw_width, qy + 0.78, qz - 0.36, 0.13, 0.12, 0.15)
+        d = smooth_min(d, jowl + 0.045 * (1 - p.jowl), 0.20)
+    if p.double_chin > 0.0 and y < -0.6:
+        d = smooth_min(
+            d, ellipsoid(x, qy - chin_y + 0.06, qz - 0.30, 0.32, 0.13, 0.24), 0.06 + 0.16 * p.double_chin
+        )
+    d = smooth_min(d, ellipsoid(x, qy + 0.53, qz - 0.46, 0.27, 0.22, 0.265 + 0.03 * p.mouth_out), 0.20)
+    if z > 0.15 and -0.3 < y < 0.75:
+        raised = 0.5 * (p.brow_left + p.brow_right)
+        ridge = capsule(
+            sx, y, z, 0.07, 0.19 + 0.03 * raised, 0.645 + 0.03 * p.brow_ridge,
+            0.45 * width, 0.215 + 0.04 * raised, 0.50, 0.045 + 0.04 * p.brow_ridge, 0.05,
+        )  # fmt: skip
+        d = smooth_min(d, ridge, 0.20)
+    return d
+
+
+@kernel
 def skull(x: float, sx: float, y: float, z: float, p: Params) -> float:
     """Distance to the head without ears, nose, eyes and lips; `sx` is |x| without its kink."""
     share = p.jaw * jaw_share(y, z)
@@ -61,32 +94,7 @@ def skull(x: float, sx: float, y: float, z: float, p: Params) -> float:
     d = smooth_min(
         d, ellipsoid(x, qy - chin_y - 0.03, qz - chin_z, 0.155 * p.chin_width, 0.115, 0.11), 0.20
     )
-    # flesh
-    fat, smile = p.cheek_fat, p.smile
-    d = smooth_min(
-        d,
-        ellipsoid(
-            sx - (0.315 + 0.02 * smile) * width, y + 0.32 - 0.10 * max(smile, 0.0), z - 0.42 - 0.02 * smile,
-            0.15 + 0.07 * fat, 0.16 + 0.05 * fat, 0.16 + 0.07 * fat + 0.02 * max(smile, 0.0),
-        ),
-        0.22,
-    )  # fmt: skip
-    if p.jowl > 0.0:
-        jowl = ellipsoid(sx - 0.29 * jaw_width, qy + 0.78, qz - 0.36, 0.13, 0.12, 0.15)
-        d = smooth_min(d, jowl + 0.045 * (1 - p.jowl), 0.20)
-    if p.double_chin > 0.0 and y < -0.6:
-        d = smooth_min(
-            d, ellipsoid(x, qy - chin_y + 0.06, qz - 0.30, 0.32, 0.13, 0.24), 0.06 + 0.16 * p.double_chin
-        )
-    d = smooth_min(d, ellipsoid(x, qy + 0.53, qz - 0.46, 0.27, 0.22, 0.265 + 0.03 * p.mouth_out), 0.20)
-    if z > 0.15 and -0.3 < y < 0.75:
-        raised = 0.5 * (p.brow_left + p.brow_right)
-        ridge = capsule(
-            sx, y, z, 0.07, 0.19 + 0.03 * raised, 0.645 + 0.03 * p.brow_ridge,
-            0.45 * width, 0.215 + 0.04 * raised, 0.50, 0.045 + 0.04 * p.brow_ridge, 0.05,
-        )  # fmt: skip
-        d = smooth_min(d, ridge, 0.20)
-    return d + relief(x, sx, y, z, qy, p)
+    return _flesh(d, x, sx, y, z, qy, qz, chin_y, p) + relief(x, sx, y, z, qy, p)
 
 
 @kernel
