@@ -273,7 +273,7 @@ def test_without_its_packages_the_page_says_what_installs_them(
     for package in ("jinja2", "matplotlib"):
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, package, None)
-            with pytest.raises(MissingError, match=rf"needs? {package}.*\[bench\]"):
-                write_report([(tmp_path, latency_run(6))], tmp_path / "report.html")
-            assert "[bench]" in report_line(tmp_path, latency_run(6))
+            with pytest.raises(MissingError, match=rf"needs {package}.*\[bench\]"):
+                write_report([(tmp_path, latency_run(1))], tmp_path / "report.html")
+            assert "[bench]" in report_line(tmp_path, latency_run(1))
     assert list(tmp_path.iterdir()) == []

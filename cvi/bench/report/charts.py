@@ -1,4 +1,4 @@
-"""Charts of a run as inline SVG, drawn by matplotlib.
+"""Charts of a run as inline SVG, drawn by matplotlib, which must be installed.
 
 Text stays text, and every colour is a variable of the page's style sheet, so that a chart follows light and
 dark mode. Charts are drawn about as wide as a phone's screen and scaled up where there is more room.
@@ -19,7 +19,6 @@ import numpy as np
 from cvi.bench.report.analysis import VariantFigure
 from cvi.bench.report.wording import number, verdict_words
 from cvi.bench.soak.trend import SeriesVerdict
-from cvi.errors import MissingError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -145,11 +144,9 @@ def soak_series(found: SeriesVerdict) -> str:
 
 
 def _style() -> AbstractContextManager[None]:
-    """How matplotlib draws meanwhile. Raises MissingError where it is not installed."""
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise MissingError("A report's charts need matplotlib.", "pip install 'cvi-local[bench]'") from error
+    """How matplotlib draws meanwhile."""
+    import matplotlib
+
     return matplotlib.rc_context(_STYLE)
 
 

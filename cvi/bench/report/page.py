@@ -47,9 +47,11 @@ def report_line(folder: Path, run: Run) -> str:
 def render(analysis: Analysis) -> str:
     """The whole document. Raises MissingError without jinja2 or matplotlib."""
     try:
+        import matplotlib  # noqa: F401 - for the charts
         from jinja2 import Environment, StrictUndefined
     except ImportError as error:
-        raise MissingError("A report's page needs jinja2.", "pip install 'cvi-local[bench]'") from error
+        remedy = "pip install 'cvi-local[bench]'"
+        raise MissingError(f"A report's page needs {error.name}.", remedy) from error
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
