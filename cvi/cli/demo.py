@@ -12,7 +12,13 @@ def demo(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="The film of the conversation.")
     ] = Path("cvi-demo.mp4"),
-    profile: Annotated[str, typer.Option(help="auto or a profile's name: which models to use.")] = "embedded",
+    profile: Annotated[
+        str,
+        typer.Option(envvar="CVI_PROFILE", help="auto, embedded, cpu or workstation: which models to use."),
+    ] = "auto",
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Fetch missing models of the profile without asking.")
+    ] = False,
     replica: Annotated[str | None, typer.Option(help="A replica's name or folder.")] = None,
     live: Annotated[
         bool, typer.Option("--live", help="Talk yourself: camera, microphone, loudspeaker and a window.")
@@ -29,11 +35,11 @@ def demo(
     from cvi.errors import UsageError
 
     if live:
-        talk(persona="guide", replica=replica, profile=profile, headphones=headphones)
+        talk(persona="guide", replica=replica, profile=profile, yes=yes, headphones=headphones)
         return
     if headphones:
         raise UsageError("--headphones is for live conversations.", "Add --live, or leave it out.")
     scenario = Path(__file__).parents[1] / "bench" / "scenarios" / "demo.yaml"
     output.absolute().parent.mkdir(parents=True, exist_ok=True)
-    talk(caller=scenario, output=output, persona="guide", replica=replica, profile=profile)
+    talk(caller=scenario, output=output, persona="guide", replica=replica, profile=profile, yes=yes)
     typer.echo(f"\nWatch {output}. To talk yourself: cvi demo --live")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from cvi.models.installed import Installed
     from cvi.models.manifest import Model, ModelFile
-    from cvi.models.profiles import Profile
+    from cvi.models.profiles import Profile, Resolution
 
 app = typer.Typer(no_args_is_help=True, help="The models of the better profiles: get, check, remove.")
 
@@ -172,6 +172,27 @@ def offer_download(profile: Profile, size: int) -> bool:
     """Ask the person at the terminal whether to download a better profile (`resolve_profile`'s `ask`)."""
     needs = f"The profile '{profile.name}' ({profile.title}) needs {_size_text(size)} of models."
     return typer.confirm(f"{needs} Download now?", default=True, err=True)
+
+
+def profile_of(name: str, *, yes: bool = False) -> Resolution:
+    """The profile `name` or, for "auto", the best for this machine, with its models fetched where they
+    are missing.
+
+    A person at the terminal is asked first, unless `yes`; where nobody is, one line says what is fetched.
+    Without a network the best profile that is installed is used, which its note says. Raises as
+    `resolve_profile` does.
+    """
+    import sys
+
+    from cvi.models.profiles import resolve_profile
+
+    def announce(profile: Profile, size: int) -> bool:
+        typer.echo(f"Fetching the models of the profile '{profile.name}', once: {_size_text(size)}", err=True)
+        return True
+
+    person_is_there = sys.stdin.isatty() and sys.stderr.isatty()
+    ask = announce if yes or not person_is_there else offer_download
+    return resolve_profile(name, ask=ask, fetch=pull_with_progress)
 
 
 def pull_with_progress(models: Sequence[Model], source: str | None = None) -> list[Installed]:

@@ -28,7 +28,9 @@ def render(
     voice: Annotated[
         str | None, typer.Option(help="A voice, an engine, or both: rms, espeak, flite/rms.")
     ] = None,
-    profile: Annotated[str, typer.Option(help="auto, embedded, cpu or workstation.")] = "auto",
+    profile: Annotated[
+        str, typer.Option(envvar="CVI_PROFILE", help="auto, embedded, cpu or workstation.")
+    ] = "auto",
     size: Annotated[str, typer.Option(help="Of the picture: WIDTHxHEIGHT.")] = "1280x720",
     fps: Annotated[int, typer.Option(help="Frames per second: 24, 25, 30 or 40.")] = 25,
     background: Annotated[

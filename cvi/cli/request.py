@@ -35,6 +35,7 @@ class Request:
     headphones: bool
     window: bool
     context: str
+    yes: bool = False
 
 
 def is_scenario(caller: Path) -> bool:

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8787,
-    profile: Annotated[str, typer.Option(help="auto, embedded, cpu or workstation.")] = "auto",
+    profile: Annotated[
+        str, typer.Option(envvar="CVI_PROFILE", help="auto, embedded, cpu or workstation.")
+    ] = "auto",
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Fetch missing models of the profile without asking.")
+    ] = False,
     max_conversations: Annotated[
         int | None, typer.Option(help="At most so many at once; else one for every two processors.")
     ] = None,
@@ -70,6 +75,7 @@ def serve(
     Only this machine can reach it unless told otherwise; from anywhere else every request of the API
     needs a key (`cvi keys create`).
     """
+    from cvi.cli.models import profile_of
     from cvi.cli.request import picture_size
     from cvi.server.ice_servers import parse_ice_servers
     from cvi.server.serving import run, secret_in, with_certificate
@@ -96,6 +102,9 @@ def serve(
         drain_s=drain,
     )
     settings = with_certificate(settings, tls, tls_cert, tls_key)
+    note = profile_of(profile, yes=yes).note  # so that no conversation waits for a download
+    if note:
+        typer.echo(note, err=True)
     run(settings, lambda key: _print_links(settings, key))
 
 

@@ -24,8 +24,12 @@ def talk(
         str | None, typer.Option(help="A replica's name or folder, instead of the persona's own.")
     ] = None,
     profile: Annotated[
-        str, typer.Option(help="auto, embedded, cpu or workstation: which models to use.")
+        str,
+        typer.Option(envvar="CVI_PROFILE", help="auto, embedded, cpu or workstation: which models to use."),
     ] = "auto",
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Fetch missing models of the profile without asking.")
+    ] = False,
     text: Annotated[
         bool, typer.Option("--text", help="Type instead of speaking; no sound, no face.")
     ] = False,
@@ -84,5 +88,6 @@ def talk(
             headphones=headphones,
             window=window,
             context=context,
+            yes=yes,
         )
     )

@@ -8,11 +8,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
-from cvi.cli.models import offer_download, pull_with_progress
+from cvi.cli.models import profile_of
 from cvi.cli.report import print_latency, print_transcript
 from cvi.cli.request import Request, check_caller, check_options, is_scenario, picture_size
 from cvi.cli.typed import type_conversation
@@ -22,7 +23,6 @@ from cvi.conversation.journal import JOURNAL_NAME, RECORDING_NAME, Journal, load
 from cvi.conversation.settings import ConversationSettings
 from cvi.engines import ResolvedConfig, build_engine_set, conversation_settings, resolve
 from cvi.errors import CviError, UsageError
-from cvi.models.profiles import Resolution, resolve_profile
 from cvi.paths import conversations_dir
 from cvi.persona.effects import not_in_effect
 from cvi.persona.loading import load_document, load_persona
@@ -39,7 +39,8 @@ def run_talk(request: Request) -> None:
     if request.caller is not None and not is_scenario(request.caller):
         check_caller(request.caller)
     persona = load_persona(request.persona)
-    chosen = resolve(persona, replica=request.replica, profile=request.profile, profile_of=_resolve)
+    find_profile = partial(profile_of, yes=request.yes)
+    chosen = resolve(persona, replica=request.replica, profile=request.profile, profile_of=find_profile)
     if chosen.note:
         console.print(chosen.note, style="yellow")
     _say_what_does_nothing(request.persona, chosen, console)
@@ -61,13 +62,6 @@ def _say_what_does_nothing(name: str, chosen: ResolvedConfig, console: Console) 
         fields.setdefault(each.why, []).append(each.field)
     for why, names in fields.items():
         console.print(f"No effect here: {', '.join(names)} ({why})", style="dim", markup=False)
-
-
-def _resolve(profile: str) -> Resolution:
-    person_is_there = sys.stdin.isatty() and sys.stderr.isatty()
-    return resolve_profile(
-        profile, ask=offer_download if person_is_there else None, fetch=pull_with_progress
-    )
 
 
 async def _speak(

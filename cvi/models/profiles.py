@@ -80,10 +80,14 @@ def resolve_profile(
 
     `auto` takes the best one that is installed and fits the machine. Where a better one would fit and `ask`
     is given, `ask(profile, bytes_to_download)` offers it; on True, `fetch` downloads its models (blocking),
-    on False it is not offered again. Raises UsageError for an unknown name, MissingError for a named profile
-    whose models are not installed.
+    on False it is not offered again. A named profile whose models are not installed is offered likewise.
+    Raises UsageError for an unknown name, MissingError for a named profile whose models are not installed.
     """
     if requested != AUTO:
+        if requested in NAMES and _absent(requested) and ask is not None:
+            models = expand([requested])
+            if ask(build_profile(requested), missing_bytes(models)):
+                fetch(models)
         return Resolution(_named(requested))
     machine = machine or Machine()
     hardware = machine.hardware()

@@ -71,7 +71,7 @@ def test_a_whole_conversation_into_a_film(caller: Path, tmp_path: Path) -> None:
         at = round(line["start_s"] * sound.rate)
         assert np.abs(heard[channel, at : at + sound.rate]).max() > 0.02
         assert np.abs(heard[1 - channel, at : at + sound.rate]).max() < 0.02
-    assert cvi("list", home=tmp_path).stdout.count("caller_over") == 1
+    assert cvi("list", home=tmp_path).stdout.count("caller over") == 1
 
 
 def test_after_kill_the_transcript_and_the_film_are_there(caller: Path, tmp_path: Path) -> None:

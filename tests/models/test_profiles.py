@@ -140,8 +140,18 @@ def test_a_gpu_that_cannot_be_used_does_not_count(plain: Machine) -> None:
 def test_a_named_profile_without_its_models_says_how_to_get_them(small_manifest: tuple[Model, ...]) -> None:
     pull(small_manifest[:2])
     with pytest.raises(MissingError, match="tiny-voice") as failure:
-        resolve_profile("cpu", ask=never)
+        resolve_profile("cpu")
     assert failure.value.remedy == "Get them with: cvi models pull cpu"
+    asked: list[tuple[str, int]] = []
+    with pytest.raises(MissingError, match="tiny-voice"):
+        resolve_profile("cpu", ask=answering(False, asked))
+    assert asked == [("cpu", small_manifest[2].size)]
+
+
+def test_a_named_profile_is_fetched_on_yes(small_manifest: tuple[Model, ...]) -> None:
+    found = resolve_profile("cpu", ask=lambda *_: True)
+    assert found.profile.name == "cpu"
+    resolve_profile("cpu", ask=never)
 
 
 def test_an_unknown_profile_is_misuse() -> None:
