@@ -49,7 +49,7 @@ class Services:
     rooms: Rooms
     jobs: JobQueue
     caller: OutboundClient
-    guard: OutboundPolicy
+    url_policy: OutboundPolicy
     personas: PersonaStore
     replicas: ReplicaStore
     films: FilmOrders
@@ -80,8 +80,8 @@ async def open_services(settings: ServerSettings, metrics: Metrics) -> Services:
     hardware = await asyncio.to_thread(detect)
     database = Database(database_path())
     await database.open()
-    guard = OutboundPolicy(settings.urls_to)
-    caller = OutboundClient(guard)
+    url_policy = OutboundPolicy(settings.urls_to)
+    caller = OutboundClient(url_policy)
     replicas = ReplicaStore(settings.url)
     llm = resolution.profile.choices["llm"]
     personas = PersonaStore(replicas, small_model=llm.engine == "llama-cpp" and llm.model is None)
@@ -112,7 +112,7 @@ async def open_services(settings: ServerSettings, metrics: Metrics) -> Services:
         rooms=rooms,
         jobs=jobs,
         caller=caller,
-        guard=guard,
+        url_policy=url_policy,
         personas=personas,
         replicas=replicas,
         films=FilmOrders(database, jobs, settings.url),

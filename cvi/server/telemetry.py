@@ -17,7 +17,7 @@ from cvi import __version__
 from cvi.conversation.events import Event, TurnCommitted
 from cvi.conversation.latency import TurnLatency, barge_ins, turn_latencies
 from cvi.errors import CviError, MissingError
-from cvi.server.rooms.event_store import began_at
+from cvi.server.worker.transcripts import began_at
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer

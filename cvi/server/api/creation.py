@@ -114,7 +114,7 @@ async def create_conversation(
             f"too small for what is at stake. On the server: cvi models pull {checked.least_profile}",
         )
     if body.callback_url:
-        await services.guard.vet(body.callback_url)
+        await services.url_policy.vet(body.callback_url)
     now = services.wall()
     waits_s = body.properties.participant_absent_timeout or LATE_S
     token = new_token() if body.private else None

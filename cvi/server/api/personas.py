@@ -131,7 +131,7 @@ async def change(persona_id: str, operations: list[dict[str, Any]], services: Se
 async def _vet(document: Mapping[str, Any], before: Mapping[str, Any], services: Services) -> None:
     """Where only this machine can reach the server, its user may name endpoints of this machine."""
     if services.settings.asks_for_keys:
-        await vet_endpoints(document, before, services.guard)
+        await vet_endpoints(document, before, services.url_policy)
 
 
 def _without_masks(operations: list[dict[str, Any]]) -> list[dict[str, Any]]:

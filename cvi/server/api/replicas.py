@@ -67,7 +67,7 @@ async def train(body: TrainingBody, services: ServicesDep) -> dict[str, Any]:
     if body.train_image_url and not body.voice_name:
         raise HttpProblem(400, "voice_name is required with train_image_url.")
     if body.train_image_url:
-        services.guard.read(body.train_image_url)
+        services.url_policy.read(body.train_image_url)
         raise not_here_yet("Training a replica from an image", "Give a film: train_video_url.")
     if body.properties.get("background_green_screen"):
         raise not_here_yet("Training before a green screen", "Leave out background_green_screen.")
@@ -77,7 +77,7 @@ async def train(body: TrainingBody, services: ServicesDep) -> dict[str, Any]:
         raise HttpProblem(400, "Only one of consent_video_url and consent_text can be provided.")
     films = [url for url in (body.train_video_url, consent_film) if not url.startswith(UPLOAD_SCHEME)]
     for url in filter(None, (*films, body.callback_url)):
-        await services.guard.vet(url)
+        await services.url_policy.vet(url)
     title = body.replica_name.strip() or "Replica"
     by = body.consent_by.strip()
     if body.consent_text:

@@ -143,7 +143,7 @@ async def check_guardrail(document: Any, services: Services) -> Document:
 async def _check_rule(item: Any, services: Services) -> Document:
     rule: GuardrailRule = checked_by(GuardrailRule, item, "message")
     if rule.callback_url:
-        await services.guard.vet(rule.callback_url)
+        await services.url_policy.vet(rule.callback_url)
     return rule.model_dump(exclude_none=True)
 
 
@@ -164,7 +164,7 @@ async def check_objectives(document: Any, services: Services) -> Document:
             if follower not in names:
                 raise HttpProblem(400, f"There is no objective named '{follower}'.", "message")
         if item.callback_url:
-            await services.guard.vet(item.callback_url)
+            await services.url_policy.vet(item.callback_url)
     loops = bool(document.get("allow_loops"))
     if not loops:
         _refuse_loops({item.objective_name: item.followers for item in items})
@@ -223,7 +223,7 @@ async def check_tool(document: Any, services: Services) -> Document:
     if isinstance(properties, dict) and any(str(name).startswith("tavus_") for name in properties):
         raise HttpProblem(400, "Parameters whose names begin with tavus_ are reserved.")
     if tool.delivery.api is not None:
-        services.guard.read(tool.delivery.api.url.replace("{", "").replace("}", ""))
+        services.url_policy.read(tool.delivery.api.url.replace("{", "").replace("}", ""))
     return _dumped(tool)
 
 
@@ -271,7 +271,7 @@ async def check_document(document: Document, services: Services) -> Document:
         return document
     body: DocumentBody = checked_by(DocumentBody, document)
     for url in filter(None, (body.document_url, body.callback_url)):
-        await services.guard.vet(url)
+        await services.url_policy.vet(url)
     last = body.document_url.split("?")[0].rstrip("/").rpartition("/")[2]
     return {
         **body.model_dump(exclude={"crawl"}),

@@ -42,10 +42,10 @@ async def create(body: VideoBody, services: ServicesDep) -> dict[str, Any]:
     if bool(body.script.strip()) == bool(body.audio_url):
         raise HttpProblem(400, "Exactly one of script and audio_url must be provided.")
     if body.audio_url:
-        await services.guard.vet(body.audio_url)
+        await services.url_policy.vet(body.audio_url)
     replica = await asyncio.to_thread(services.replicas.get, body.replica_id)
     if body.callback_url:
-        await services.guard.vet(body.callback_url)
+        await services.url_policy.vet(body.callback_url)
     order = FilmOrder(
         replica_id=replica.id,
         replica=replica.name,

@@ -21,6 +21,7 @@ from cvi.server.store import conversations
 from cvi.server.store.conversations import ConversationRow
 from cvi.server.store.database import Database
 from cvi.server.telemetry import Metrics, trace
+from cvi.server.worker import transcripts
 from cvi.server.worker.messages import Joined, Left, LiveEvent, Ready, StartSession
 
 if TYPE_CHECKING:
@@ -166,8 +167,8 @@ class Rooms:
 
     async def _account(self, row: ConversationRow, outcome: RoomOutcome, system_prompt: str) -> None:
         folder = self.folder(row.id)
-        events = await asyncio.to_thread(event_store.read_events, folder)
-        lines = outcome.transcript or event_store.transcript_lines(events)
+        events = await asyncio.to_thread(transcripts.read_events, folder)
+        lines = outcome.transcript or transcripts.transcript_lines(events)
         recording = self._recording(row, outcome, events[-1].t if events else 0.0)
         now = self._wall()
         await self._database.write(

@@ -19,7 +19,6 @@ from cvi.conversation.conversation import Conversation
 from cvi.conversation.events import Event
 from cvi.conversation.journal import JOURNAL_NAME, Journal
 from cvi.errors import CviError, UsageError
-from cvi.server.rooms.event_store import read_events, transcript_lines
 from cvi.server.worker.commands import Command, CommandHandler, read_command, unsupported
 from cvi.server.worker.interactions import Interactions
 from cvi.server.worker.messages import (
@@ -41,6 +40,7 @@ from cvi.server.worker.messages import (
     TranscriptLine,
 )
 from cvi.server.worker.session_engines import SessionEngines, build_engines
+from cvi.server.worker.transcripts import read_events, transcript_lines
 from cvi.transport.webrtc.peer import IceServer
 from cvi.transport.webrtc.presence import Presence
 from cvi.transport.webrtc.transport import WebRtcTransport
