@@ -12,7 +12,7 @@ from cvi.cli.bench import Output
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cvi.bench.recordings.labels import Recordings
+    from cvi.bench.recordings.labelled_recordings import Recordings
 
 Persona = Annotated[str, typer.Option(help="Whose engines and system prompt: a persona's name or file.")]
 Profile = Annotated[str, typer.Option(help="auto, embedded, cpu or workstation: which models to use.")]
@@ -85,7 +85,7 @@ def barge_in(
 
     Read from the sound that was heard, while the persona talks in one steady voice.
     """
-    from cvi.bench.layers.barge_in import measure_barge_in
+    from cvi.bench.layers.barge_in_reactions import measure_barge_in
 
     measure_barge_in(
         read(data, limit),
@@ -103,7 +103,7 @@ def read(data: str, limit: int | None) -> Recordings:
     """The labelled recordings of a folder, or a recipe's by its name."""
     from cvi.bench.recordings.callers import read_callers
     from cvi.bench.recordings.folders import read_recordings
-    from cvi.bench.recordings.labels import Recordings
+    from cvi.bench.recordings.labelled_recordings import Recordings
 
     there = Path(data)
     if there.is_dir() or "/" in data:

@@ -20,7 +20,7 @@ from cvi.bench.layers.measurement import finish, print_run, proportion
 from cvi.bench.layers.simulation import run_simulated
 from cvi.bench.layers.stt import error_rate, normalized, recognize, stt_variant, word_errors
 from cvi.bench.layers.tts import SENTENCES, time_voice
-from cvi.bench.recordings.labels import LabelledUtterance
+from cvi.bench.recordings.labelled_recordings import LabelledUtterance
 from cvi.bench.run import Figure, Variant
 from cvi.bench.run_store import RunRecorder, load_run
 from cvi.cli.app import main

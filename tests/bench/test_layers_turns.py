@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ
-from cvi.bench.layers.barge_in import barge_in_variant, react, voice_reaction
+from cvi.bench.layers.barge_in_reactions import barge_in_variant, react, voice_reaction
 from cvi.bench.layers.decisions import (
     Decision,
     HeardTurns,
@@ -31,7 +31,7 @@ from cvi.bench.layers.turns import (
     turn_variants,
 )
 from cvi.bench.probe.waveform import TimeSpan
-from cvi.bench.recordings.labels import Dialogue, LabelledTurn, Overlap, Silence, SpeakerEvents
+from cvi.bench.recordings.labelled_recordings import Dialogue, LabelledTurn, Overlap, Silence, SpeakerEvents
 from cvi.conversation.events import BargeIn
 from cvi.conversation.settings import ConversationSettings
 from cvi.testing.fakes import FakeLlm, FakeStt, FakeVad, Vocabulary

@@ -8,7 +8,7 @@ from cvi.audio.block import HEARD_HZ
 from cvi.bench.probe.waveform import TimeSpan
 from cvi.bench.recordings.callers import read_callers
 from cvi.bench.recordings.folders import read_recordings
-from cvi.bench.recordings.labels import Silence, floor_events
+from cvi.bench.recordings.labelled_recordings import Silence, floor_events
 from cvi.errors import CviError, UsageError
 from cvi.media.decode import write_wav
 from cvi.models.profiles import flite_loads

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from cvi.bench.layers.measurement import wins
 from cvi.bench.layers.simulation import HeardPause
-from cvi.bench.recordings.labels import LabelledTurn, Silence
+from cvi.bench.recordings.labelled_recordings import LabelledTurn, Silence
 from cvi.bench.statistics import Interval
 from cvi.turns.base import VAD_HOP_S
 from cvi.turns.completeness import OFFSET, VOICE_WEIGHT, WORDS_WEIGHT, blend, log_odds

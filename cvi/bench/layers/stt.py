@@ -20,7 +20,7 @@ from cvi.bench.layers.measurement import (
     show_progress,
 )
 from cvi.bench.layers.simulation import SimulatedLoop, run_simulated
-from cvi.bench.recordings.labels import LabelledUtterance, Recordings
+from cvi.bench.recordings.labelled_recordings import LabelledUtterance, Recordings
 from cvi.bench.run import Figure, Variant
 from cvi.bench.statistics import RESAMPLES, Interval
 from cvi.errors import UsageError

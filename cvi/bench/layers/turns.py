@@ -36,7 +36,7 @@ from cvi.bench.layers.measurement import (
 )
 from cvi.bench.layers.simulation import HeardPause, SimulatedLoop, converse, hear_pauses, run_simulated
 from cvi.bench.probe.waveform import TimeSpan
-from cvi.bench.recordings.labels import Dialogue, LabelledTurn, Recordings
+from cvi.bench.recordings.labelled_recordings import Dialogue, LabelledTurn, Recordings
 from cvi.bench.run import Figure, Variant
 from cvi.bench.run_store import RunRecorder
 from cvi.bench.statistics import Interval

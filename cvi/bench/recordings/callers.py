@@ -14,7 +14,7 @@ import numpy as np
 from cvi.audio.block import HEARD_HZ, Pcm
 from cvi.bench.callers.blocks import CallerBlock, CallerTurn, build_blocks
 from cvi.bench.callers.recipe import find_recipe, load_recipe
-from cvi.bench.recordings.labels import (
+from cvi.bench.recordings.labelled_recordings import (
     SHORTEST_SILENCE_S,
     LabelledTurn,
     LabelledUtterance,

@@ -18,7 +18,7 @@ import numpy as np
 
 from cvi.audio.block import HEARD_HZ, Pcm, to_float, to_int16
 from cvi.bench.probe.waveform import TimeSpan
-from cvi.bench.recordings.labels import (
+from cvi.bench.recordings.labelled_recordings import (
     SHORTEST_SILENCE_S,
     Dialogue,
     LabelledTurn,

@@ -23,7 +23,7 @@ from cvi.bench.layers.measurement import (
 )
 from cvi.bench.layers.simulation import TONE, converse, run_simulated
 from cvi.bench.layers.turns import ONE_CORE_EACH
-from cvi.bench.recordings.labels import Overlap, Recordings
+from cvi.bench.recordings.labelled_recordings import Overlap, Recordings
 from cvi.bench.run import Variant
 from cvi.bench.run_store import RunRecorder
 from cvi.errors import UsageError
