@@ -1,4 +1,4 @@
-"""Small films made by the tests: frames of one colour that tell their number, and a tone."""
+"""Small films made by the tests: frames whose colour encodes their number, and a tone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A face drawn on paper whose landmarks are known, and trackers that see it, or something else."""
+"""A drawn face with known landmarks, and trackers that see it or something else."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Points = npt.NDArray[np.float32]
 def landmarks(opening: float = 0.0, lids: float = 0.10, face: float = FACE) -> Points:
     """(478, 3): a frontal face `face` pixels wide, its inner lips `opening` and its lids `lids` face widths
     apart."""
-    dice = np.random.default_rng(5)
+    rng = np.random.default_rng(5)
     points = np.zeros((478, 3))
-    angle, radius = dice.uniform(0, 2 * np.pi, 478), np.sqrt(dice.uniform(0, 1, 478))
+    angle, radius = rng.uniform(0, 2 * np.pi, 478), np.sqrt(rng.uniform(0, 1, 478))
     points[:, 0], points[:, 1] = 0.48 * radius * np.cos(angle), 0.62 * radius * np.sin(angle)
     points[[CHEEK_LEFT, CHEEK_RIGHT], :2] = [[-0.5, 0], [0.5, 0]]
     points[[CROWN, CHIN], :2] = [[0, -0.65], [0, 0.65]]

@@ -26,9 +26,9 @@ _MOUTH = np.array([0.0, 0.22])
 
 def template(opening: float) -> npt.NDArray[np.float32]:
     """Landmarks (478, 3) of a face that looks ahead, its inner lips `opening` apart; widths of the face."""
-    dice = np.random.default_rng(3)
+    rng = np.random.default_rng(3)
     points = np.zeros((478, 3))
-    points[:, :2] = dice.uniform(-0.4, 0.4, (478, 2)) * [1, 1.2]
+    points[:, :2] = rng.uniform(-0.4, 0.4, (478, 2)) * [1, 1.2]
     points[:, 2] = 1.2 * (points[:, 0] ** 2 + points[:, 1] ** 2)
     points[2] = [0, 0, -0.1]
     points[[234, 454], :2] = [[-0.5, -0.1], [0.5, -0.1]]

@@ -1,4 +1,4 @@
-"""A script found again in its speech."""
+"""Forced alignment of a script with its sound."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def lips(found: list[AlignedSentence]) -> list[float]:
     ]
 
 
-def test_phones_are_found_where_they_were_said(read: tuple[np.ndarray, list[Phone]]) -> None:
+def test_phones_are_aligned_with_the_sound(read: tuple[np.ndarray, list[Phone]]) -> None:
     sound, phones = read
     found = align(resample(sound, PLAYED_HZ, HEARD_HZ), SCRIPT)
     assert [one.text for one in found] == sentences(SCRIPT)
@@ -72,7 +72,7 @@ def test_phones_are_found_where_they_were_said(read: tuple[np.ndarray, list[Phon
     assert np.median(gaps) < 0.030 and np.mean(np.array(gaps) < 0.060) > 0.9
 
 
-def test_a_sentence_left_out_leaves_the_others_where_they_are(
+def test_a_sentence_that_is_not_read_does_not_shift_the_others(
     read: tuple[np.ndarray, list[Phone]],
 ) -> None:
     sound, _ = read
@@ -86,7 +86,7 @@ def test_a_sentence_left_out_leaves_the_others_where_they_are(
     assert any(text.endswith("the weather is warm") for text in texts)
 
 
-def test_what_is_not_aligned_is_heard(read: tuple[np.ndarray, list[Phone]]) -> None:
+def test_unaligned_sound_is_read_by_the_audio_model(read: tuple[np.ndarray, list[Phone]]) -> None:
     sound, _ = read
     utterances, closures_s = scripted_segments(sound, SCRIPT)
     assert len(closures_s) >= 6 and closures_s == sorted(closures_s)

@@ -1,4 +1,4 @@
-"""Blinks: found, taken out of the loop, and shown when they are asked for."""
+"""Blinks: found, removed from the clips, and shown on request."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHUT = {40: 0.3, 41: 0.8, 42: 1.0, 43: 0.9, 44: 0.5, 45: 0.2, 100: 0.6, 101: 1.0
 """How far shut the eyes are in the frames of two blinks; 1 is shut."""
 
 
-class Sitter:
+class Subject:
     """The puppet with eyes that are white and go dark as they shut, and lids among its landmarks."""
 
     def __init__(self, shut: dict[int, float]) -> None:
@@ -60,12 +60,12 @@ class Sitter:
 
 
 @pytest.fixture(scope="module")
-def sitter() -> Sitter:
-    return Sitter(SHUT)
+def subject() -> Subject:
+    return Subject(SHUT)
 
 
-def test_blinks_are_found_with_their_depth(sitter: Sitter) -> None:
-    shut = closure(sitter.points, [(0, COUNT)], FPS)
+def test_blinks_are_found_with_their_depth(subject: Subject) -> None:
+    shut = closure(subject.points, [(0, COUNT)], FPS)
     blinks = find_blinks(shut, [(0, COUNT)], FPS)
     assert [(blink.first, blink.peak, blink.end) for blink in blinks] == [(40, 42, 46), (100, 101, 104)]
     asked = np.array([SHUT.get(index, 0.0) for index in range(COUNT)])
@@ -74,44 +74,44 @@ def test_blinks_are_found_with_their_depth(sitter: Sitter) -> None:
     assert len(find_blinks(shut, [(0, 43), (43, COUNT)], FPS)) == 1
 
 
-def test_the_loop_is_kept_awake(sitter: Sitter) -> None:
-    open_eyes, _, _ = sitter.watched()
+def test_clips_show_open_eyes(subject: Subject) -> None:
+    open_eyes, _, _ = subject.watched()
     assert open_eyes.sources(39) == () and open_eyes.sources(42) == (39, 46)
-    kept = {index: sitter.frame(index) for index in range(38, 48)}
+    kept = {index: subject.frame(index) for index in range(38, 48)}
     assert open_eyes.show(39, kept) is kept[39]
-    opened = sitter.brightness(kept[39], 39)
+    opened = subject.brightness(kept[39], 39)
     for index in range(40, 46):
         shown = open_eyes.show(index, kept)
-        assert sitter.brightness(shown, index) > 0.9 * opened, index
-        assert sitter.brightness(kept[42], 42) < 0.5 * opened, "the footage itself was changed"
+        assert subject.brightness(shown, index) > 0.9 * opened, index
+        assert subject.brightness(kept[42], 42) < 0.5 * opened, "the footage itself was changed"
         # The mouth is as it was.
         assert np.array_equal(Planes.of(shown).luma[90:], Planes.of(kept[index]).luma[90:])
 
 
-def test_eyes_shut_on_request_and_only_then(sitter: Sitter) -> None:
-    open_eyes, frames, shut = sitter.watched()
-    kept = {index: sitter.frame(index) for index in range(COUNT) if index in frames or index == 70}
-    lids = blink_patches(frames, shut, open_eyes.eyes, sitter.matrices, kept)
+def test_eyes_close_on_request_only(subject: Subject) -> None:
+    open_eyes, frames, shut = subject.watched()
+    kept = {index: subject.frame(index) for index in range(COUNT) if index in frames or index == 70}
+    lids = blink_patches(frames, shut, open_eyes.eyes, subject.matrices, kept)
     assert lids.levels[-1] == 1.0 and (np.diff(lids.levels) > 0).all() and len(lids.levels) >= 3
     seen = []
     for wanted in (-0.2, 0.0, 0.05, 0.5, 1.0, 7.0):
         shown = kept[70].copy()
-        lids.draw(shown, Controls(lid_left=wanted, lid_right=min(wanted, 0.0)), sitter.matrices[70])
-        seen.append(sitter.brightness(shown, 70))
-    assert seen[0] == seen[1] == seen[2] == sitter.brightness(kept[70], 70)
+        lids.draw(shown, Controls(lid_left=wanted, lid_right=min(wanted, 0.0)), subject.matrices[70])
+        seen.append(subject.brightness(shown, 70))
+    assert seen[0] == seen[1] == seen[2] == subject.brightness(kept[70], 70)
     assert seen[2] > seen[3] + 20 > seen[4] + 40 and seen[5] == seen[4]
 
 
-def test_who_never_blinks_cannot_be_asked_to() -> None:
-    open_eyes, frames, _ = Sitter({}).watched()
+def test_without_a_blink_in_the_footage_requests_change_nothing() -> None:
+    open_eyes, frames, _ = Subject({}).watched()
     assert frames == [] and open_eyes.blinks == ()
-    frame = Sitter({}).frame(3)
+    frame = Subject({}).frame(3)
     shown = frame.copy()
     no_blink().draw(shown, Controls(lid_left=1.0, lid_right=1.0), np.eye(2, 3, dtype=np.float32))
     assert np.array_equal(frame, shown)
 
 
-def test_places_follow_each_other() -> None:
+def test_affine_maps_compose() -> None:
     first = np.array([[2, 0, 5], [0, 2, -1]], np.float32)
     then = np.array([[0, -1, 3], [1, 0, 4]], np.float32)
     spot = np.array([7.0, 11.0, 1.0])

@@ -1,4 +1,4 @@
-"""A replica that draws less than it is asked for is asked for more."""
+"""Calibration: a replica that draws less than requested gets a larger jaw gain."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class StandIn:
 
 
 @pytest.mark.parametrize(("drawn", "wanted"), [(0.8, 1.25), (1.0, 1.0), (1.2, 1.0), (0.4, 1.35)])
-def test_the_jaw_is_asked_for_as_much_more_as_the_lips_fall_short(
+def test_the_jaw_is_scaled_by_what_the_lips_fall_short(
     drawn: float, wanted: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     puppet = Puppet.make(4.0)

@@ -1,4 +1,4 @@
-"""A replica's own voice: cloned with consent, spoken with where it can be, and else not."""
+"""A replica's own voice: cloned with consent, and used only with it."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def guide(**tts: object) -> Persona:
     return Persona.model_validate({**document, "layers": layers})
 
 
-def test_a_cloned_voice_is_kept_with_its_consent_and_spoken_with(
+def test_a_cloned_voice_is_stored_with_its_consent_and_used(
     replica: Path, recording: Path, installed: Path
 ) -> None:
     before = resolve(guide(), replica="paula", profile_of=embedded)
@@ -158,7 +158,7 @@ def test_a_voice_that_was_not_agreed_to_is_not_spoken(
     assert voice_of(load_replica_card(replica), "pocket") == str(replica / "voice-pocket.safetensors")
 
 
-def test_what_cannot_be_is_told(replica: Path, recording: Path, cvi_home: Path, tmp_path: Path) -> None:
+def test_invalid_requests_are_refused(replica: Path, recording: Path, cvi_home: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="no Pocket TTS model"):
         clone_voice("paula", recording, consent=VOICE)
     with pytest.raises(UsageError, match="stock replica"):
@@ -173,7 +173,7 @@ def test_what_cannot_be_is_told(replica: Path, recording: Path, cvi_home: Path, 
         clone_voice("paula", short, consent=VOICE)
 
 
-def test_it_travels_with_the_replica(replica: Path, recording: Path, installed: Path, tmp_path: Path) -> None:
+def test_the_voice_is_exported_with_the_replica(replica: Path, recording: Path, installed: Path, tmp_path: Path) -> None:
     clone_voice("paula", recording, consent=VOICE)
     export_replica("paula", tmp_path / "paula.zip")
     card = import_replica(tmp_path / "paula.zip", "paula2")
@@ -192,7 +192,7 @@ def test_a_film_is_no_consent_to_a_voice(
 
 
 @pytest.mark.parametrize("writes", [0, 1, 2, 3])
-def test_killed_while_a_voice_takes_anothers_place_the_replica_is_whole(
+def test_the_replica_is_valid_when_killed_while_a_voice_is_replaced(
     replica: Path, recording: Path, installed: Path, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
     from cvi.training.package import cloned_voice

@@ -94,7 +94,7 @@ def test_another_footage_is_another_consent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "", "{}", "[]", '{"format": 1}'])
-def test_a_missing_or_broken_consent_is_told(tmp_path: Path, content: str | None) -> None:
+def test_a_missing_or_damaged_consent_is_reported(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / CARD).write_text(content)
     with pytest.raises(UsageError):
@@ -146,6 +146,6 @@ def test_a_long_wording_is_no_path() -> None:
 
 
 @pytest.mark.parametrize("path", ["/nowhere/consent", "agreed.avi", "my consent.mp4", "folder/consent"])
-def test_a_path_at_which_nothing_is_is_told_as_one(path: str) -> None:
+def test_a_path_that_does_not_exist_is_reported(path: str) -> None:
     with pytest.raises(UsageError, match="There is no consent at"):
         give_consent(path, FOOTAGE, who="Anna")

@@ -90,7 +90,7 @@ def test_frames_are_decoded_one_at_a_time(tmp_path: Path) -> None:
     ("content", "said"),
     [(None, "no file"), (b"", "empty"), (b"not a film at all" * 99, "not a film")],
 )
-def test_what_is_no_film_is_told(tmp_path: Path, content: bytes | None, said: str) -> None:
+def test_other_files_are_refused_as_films(tmp_path: Path, content: bytes | None, said: str) -> None:
     path = tmp_path / "a.mp4"
     if content is not None:
         path.write_bytes(content)
@@ -143,7 +143,7 @@ def test_a_film_that_does_not_say_how_long_it_is_is_measured_no_further_than_nee
     assert len(read) < 25
 
 
-def test_4k_at_60_frames_becomes_what_is_worked_with(tmp_path: Path) -> None:
+def test_4k_at_60_frames_is_scaled_and_halved(tmp_path: Path) -> None:
     film = make_film(tmp_path / "a.mp4", [n / 60 for n in range(6)], size=(3840, 2160), rate=60)
     footage = open_footage(film)
     assert (footage.width, footage.height, footage.working_fps) == (3840, 2160, 30)
@@ -151,7 +151,7 @@ def test_4k_at_60_frames_becomes_what_is_worked_with(tmp_path: Path) -> None:
     assert len(frames) == 3 and frames[0].rgb.shape == (1080, 1920, 3)
 
 
-def test_sound_in_a_codec_nobody_knows_is_no_sound(tmp_path: Path) -> None:
+def test_sound_in_an_unknown_codec_counts_as_none(tmp_path: Path) -> None:
     film = make_film(tmp_path / "a.mp4", [n / 25 for n in range(25)], sound_s=1.0)
     film.write_bytes(film.read_bytes().replace(b"mp4a", b"zzzz").replace(b"esds", b"zzzy"))
     footage = open_footage(film)
@@ -170,7 +170,7 @@ def test_a_film_cut_off_in_the_middle_ends_there(tmp_path: Path) -> None:
     assert 0 < len(found) < 50
 
 
-def test_a_codec_nobody_knows_is_told(tmp_path: Path) -> None:
+def test_an_unknown_codec_is_reported(tmp_path: Path) -> None:
     film = make_film(tmp_path / "a.mp4", [n / 25 for n in range(5)])
     film.write_bytes(film.read_bytes().replace(b"avc1", b"zzzz").replace(b"avcC", b"zzzC"))
     with pytest.raises(UsageError) as caught:

@@ -1,4 +1,4 @@
-"""EyeTrack of a trained replica: turned to where the controls look, and nothing but them."""
+"""Gaze of a trained replica: the irises move to where the controls look, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def dark_at(frame: np.ndarray, side: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("look", "wanted"), [(-0.5, -0.17), (0.3, 0.102), (1.0, 0.2)])
-def test_irises_go_where_they_are_asked_as_far_as_they_were_seen(look: float, wanted: float) -> None:
+def test_irises_move_as_requested_within_the_range_seen(look: float, wanted: float) -> None:
     frame, eyes = face()
     shown = frame.copy()
     eyes.turn(shown, Controls(gaze_x=look), 0)
@@ -99,7 +99,7 @@ def test_nothing_outside_the_opening_changes() -> None:
     assert np.array_equal(Planes.of(shown).cb[coarse == 0], Planes.of(frame).cb[coarse == 0])
 
 
-def test_eyes_that_look_ahead_are_left_alone_however_the_head_is_asked_to_turn() -> None:
+def test_a_gaze_ahead_changes_nothing_whatever_the_head() -> None:
     frame, eyes = face()
     behaviour = Behaviour(4)
     rested = 0
@@ -114,7 +114,7 @@ def test_eyes_that_look_ahead_are_left_alone_however_the_head_is_asked_to_turn()
     assert rested > 200
 
 
-def test_who_looks_aside_already_goes_no_farther_but_back() -> None:
+def test_eyes_that_look_aside_move_back_only() -> None:
     frame, eyes = face(aside=0.25)
     own = np.array([0.25, 0.0], np.float32)
     assert eyes.shift(Controls(gaze_x=0.9), own) == (0.0, 0.0)
@@ -125,14 +125,14 @@ def test_who_looks_aside_already_goes_no_farther_but_back() -> None:
     assert dark_at(shown, 1)[0] < dark_at(frame, 1)[0] - 3
 
 
-def test_the_way_grows_smoothly() -> None:
+def test_the_displacement_grows_smoothly() -> None:
     _, eyes = face()
     own = np.zeros(2, np.float32)
     ways = np.array([eyes.shift(Controls(gaze_x=x), own)[0] for x in np.linspace(0, 1, 201)])
     assert ways[:7].max() == 0.0 and (np.diff(ways) >= 0).all() and np.diff(ways).max() < 0.005
 
 
-def test_an_eye_at_the_frame_s_border_is_no_trouble() -> None:
+def test_an_eye_at_the_border_of_the_frame_is_drawn() -> None:
     frame, eyes = face()
     for shift in ((-70, 0), (-1000, 0), (0, 70), (70, -70)):
         moved = EyeTrack(

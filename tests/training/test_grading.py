@@ -1,4 +1,4 @@
-"""The grader names what is wrong and nothing else, on tracks that are made of numbers."""
+"""The grader finds each fault and no other, on generated tracks."""
 
 from __future__ import annotations
 
@@ -305,7 +305,7 @@ def test_the_heads_turn_is_read_from_its_points(yaw: float) -> None:
     assert mouth_opening(landmarks)[0] == pytest.approx(0, abs=1e-3)
 
 
-def test_a_blurred_picture_is_told_from_a_sharp_one() -> None:
+def test_blur_is_measured() -> None:
     rng = np.random.default_rng(0)
     picture = cv2.resize(rng.integers(0, 255, (40, 40)).astype(np.uint8), (160, 160))
     values = [blur_of(cv2.GaussianBlur(picture, (0, 0), sigma)) for sigma in (0.5, 2.0, 5.0)]
@@ -313,7 +313,7 @@ def test_a_blurred_picture_is_told_from_a_sharp_one() -> None:
     assert blur_of(np.full((64, 64), 128, np.uint8)) == 1.0
 
 
-def test_writing_is_told_from_a_mouth() -> None:
+def test_text_is_distinguished_from_a_mouth() -> None:
     plain = np.full((220, 192), 140, np.uint8)
     cv2.ellipse(plain, (96, 150), (30, 14), 0, 0, 360, 60, -1)  # an open mouth
     cv2.rectangle(plain, (75, 143), (117, 149), 230, -1)  # teeth
@@ -332,13 +332,13 @@ def test_spans_bridge_and_forget() -> None:
     assert moving_median(np.array([1.0, 9.0, 1.0, 1.0]), 1).tolist() == [9.0, 1.0, 1.0, 1.0]
 
 
-def test_times_are_told_in_words() -> None:
+def test_spans_are_formatted_in_words() -> None:
     assert format_spans([(0.0, 10.0)], 10.0) == "all of it"
     assert format_spans([(1.0, 2.25), (61.0, 61.0)], 90.0) == "0:01.0–0:02.2, 1:01.0"
     assert format_spans([(n, n) for n in range(9)], 90.0).endswith("and 3 more")
 
 
-def test_a_hand_for_a_seventh_of_a_short_film_is_not_taken_for_usual() -> None:
+def test_a_hand_in_a_seventh_of_a_short_film_is_found() -> None:
     """It moves and is shaded: enough for components of its own, were they learned where it is."""
     looks, _ = good()
     n = 36 * FPS
@@ -360,7 +360,7 @@ def test_a_hand_for_a_seventh_of_a_short_film_is_not_taken_for_usual() -> None:
     assert strange[~covered].max() < GradingLimits().most_strange
 
 
-def test_speech_that_something_else_spoils_is_told_apart(tmp_path: Path) -> None:
+def test_speech_within_other_faults_is_reported_as_such(tmp_path: Path) -> None:
     looks, pcm = spoilt("turned")
     n = len(looks.track)
     looks = changed(looks, landmarks=lambda a: turn(a[at(n, 10.0, 40.0)], 25.0))
@@ -373,7 +373,7 @@ def test_speech_that_something_else_spoils_is_told_apart(tmp_path: Path) -> None
     assert "<code>cvi replica script</code>" in told
 
 
-def test_the_page_says_everything_and_loads_nothing(tmp_path: Path) -> None:
+def test_the_page_is_complete_and_self_contained(tmp_path: Path) -> None:
     looks, pcm = spoilt("turned")
     grade = replace(graded(tmp_path, looks, pcm), film="<b>me</b>.mp4")
     path = tmp_path / "film.mp4"

@@ -1,4 +1,4 @@
-"""A replica of one photo: how it moves, and which photos will not do."""
+"""A replica of one photo: how it moves, and which photos are refused."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_it_is_stored_as_a_replica_with_its_consent(made: PhotoReplica) -> None:
     assert [path for path in made.folder.parent.iterdir() if path.name.startswith(".")] == []
 
 
-def test_it_keeps_every_promise_of_a_face(face: FaceEngine) -> None:
+def test_it_passes_the_contract_of_face_engines(face: FaceEngine) -> None:
     more = ("tuck", "tongue", "brow_left", "brow_right", "furrow", "worry", "cheek", "breath", "gaze_y")
     check_face(face, tuple(name for name in (*EVERYTHING, *more) if name != "tongue"))
     spoken = face.render(Controls(jaw=0.6))
@@ -235,7 +235,7 @@ def test_the_lip_line_is_found_where_the_mesh_is_off() -> None:
         (paper.PaperTracker(paper.landmarks() - np.float32([250, 0, 0])), "cut off"),
     ],
 )
-def test_photos_that_will_not_do(
+def test_unsuitable_photos_are_refused(
     tracker: paper.PaperTracker, said: str, cvi_home: Path, tmp_path: Path
 ) -> None:
     photo = write(tmp_path / "photo.jpg", paper.picture())
@@ -245,7 +245,7 @@ def test_photos_that_will_not_do(
     assert not (cvi_home / "replicas").exists() or not list((cvi_home / "replicas").iterdir())
 
 
-def test_consent_and_name_are_asked_first(cvi_home: Path, tmp_path: Path) -> None:
+def test_consent_and_name_are_checked_first(cvi_home: Path, tmp_path: Path) -> None:
     photo = write(tmp_path / "photo.png", paper.picture())
 
     def see() -> paper.PaperTracker:
@@ -260,7 +260,7 @@ def test_consent_and_name_are_asked_first(cvi_home: Path, tmp_path: Path) -> Non
         make_photo_replica(order(photo, name="../x"), see)
 
 
-def test_what_is_no_photo(tmp_path: Path) -> None:
+def test_other_files_are_refused_as_photos(tmp_path: Path) -> None:
     whole = cv2.imencode(".png", paper.picture())[1].tobytes()
     vast = whole[:16] + (20_000).to_bytes(4, "big") * 2 + whole[24:]
     cases = {
@@ -322,7 +322,7 @@ def test_a_rig_of_another_make_is_refused(made: PhotoReplica, tmp_path: Path) ->
         load_rig(tmp_path / RIG)
 
 
-def test_other_engines_and_backgrounds_are_refused_in_words(made: PhotoReplica) -> None:
+def test_other_engines_and_backgrounds_are_refused(made: PhotoReplica) -> None:
     with pytest.raises(UsageError, match="drawn by 'photo'"):
         build("face", "neural", FaceSettings(made.folder, 640, 360))
     with pytest.raises(UsageError, match="drawn by 'sculpted'"):
@@ -333,7 +333,7 @@ def test_other_engines_and_backgrounds_are_refused_in_words(made: PhotoReplica) 
         build("face", "photo", FaceSettings(made.folder, 641, 360))
 
 
-def test_the_command_refuses_what_means_nothing(cvi_home: Path, tmp_path: Path) -> None:
+def test_the_command_refuses_options_of_training(cvi_home: Path, tmp_path: Path) -> None:
     photo = write(tmp_path / "photo.png", paper.picture())
     words = ["train-replica", str(photo), "--name", "paula", "--consent", CONSENT]
     outcome = RUN.invoke(app, [*words, "--minutes", "3"])

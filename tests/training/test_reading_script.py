@@ -1,4 +1,4 @@
-"""The reading scripts ask for every mouth often enough, in every language there is one in."""
+"""The reading scripts contain every mouth shape often enough, in every language."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_script_covers_the_sounds(language: str) -> None:
     assert len(found.phones) > 25
 
 
-def test_a_text_without_lips_is_seen_to_lack_them() -> None:
+def test_a_text_without_labials_is_found() -> None:
     found = coverage("\n".join(LIPLESS_LINES))
     assert CLOSED in found.missing and found.mouths[CLOSED] == 0
 
@@ -59,7 +59,7 @@ def test_sounds_are_counted_by_what_the_mouth_does() -> None:
     assert "" not in found.phones
 
 
-def test_the_prompter_walks_by_the_clock_and_by_hand() -> None:
+def test_the_teleprompter_advances_by_time_and_by_hand() -> None:
     prompter = Teleprompter(load_reading_script("en"))
     first = prompter.at(0.0)
     assert first is not None and first.kind == "note"

@@ -1,4 +1,4 @@
-"""The booth films what it sees and hears, shows the words, and gives advice."""
+"""The recorder films picture and sound, shows the script, and gives advice."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def face(width: float, x: float = 640.0, y: float = 324.0, nose: float = 0.0) ->
         (face(280), ""),
     ],
 )
-def test_the_guide_says_the_one_thing_to_do(seen: FaceDetection, said: str) -> None:
+def test_the_guide_gives_one_advice(seen: FaceDetection, said: str) -> None:
     told = framing_advice(seen, 1280, 720)
     assert said in told and bool(said) == bool(told)
 
@@ -74,7 +74,7 @@ class Looking:
         self.closed = True
 
 
-def test_the_booth_records_picture_sound_and_what_was_read(tmp_path: Path) -> None:
+def test_the_recorder_writes_picture_sound_and_the_lines_read(tmp_path: Path) -> None:
     pygame.font.init()
     source = make_film(tmp_path / "source.mp4", [n / 25 for n in range(300)], sound_s=12.0)
     now = 100.0
@@ -87,8 +87,8 @@ def test_the_booth_records_picture_sound_and_what_was_read(tmp_path: Path) -> No
     tracker = Looking()
     eye = FilmCamera(open_footage(source).frames(FPS), now)
     ear = RecordedSound(read_audio(source, SOUND_HZ), now)
-    booth = FootageRecorder(eye, ear, Teleprompter(SHEET), tracker, now_s=clock, start_at_once=True)
-    made = booth.run(tmp_path / "me.mp4", screen=pygame.Surface((640, 430)))
+    recorder = FootageRecorder(eye, ear, Teleprompter(SHEET), tracker, now_s=clock, start_at_once=True)
+    made = recorder.run(tmp_path / "me.mp4", screen=pygame.Surface((640, 430)))
     assert made is not None and tracker.closed
     film = open_footage(made.film)
     assert film.fps == pytest.approx(FPS) and film.has_sound
@@ -108,8 +108,8 @@ def test_a_reader_who_leaves_before_starting_leaves_nothing(tmp_path: Path) -> N
     eye = FilmCamera(open_footage(source).frames(FPS), 0.0)
     ear = RecordedSound(np.zeros(10, np.int16))
     ticks = iter(range(1000))
-    booth = FootageRecorder(eye, ear, Teleprompter(SHEET), None, now_s=lambda: next(ticks) * 0.04)
-    assert booth.run(tmp_path / "me.mp4", screen=pygame.Surface((320, 215))) is None
+    recorder = FootageRecorder(eye, ear, Teleprompter(SHEET), None, now_s=lambda: next(ticks) * 0.04)
+    assert recorder.run(tmp_path / "me.mp4", screen=pygame.Surface((320, 215))) is None
     assert [path.name for path in tmp_path.iterdir()] == ["source.mp4"]
 
 
@@ -128,8 +128,8 @@ class Interrupting(FilmCamera):
         return super().latest(now_s)
 
 
-def booth_until(tmp_path: Path, looks: int, what: BaseException) -> FootageRecorder:
-    """A booth that records from its first look on, at 20 ms a look."""
+def recorder_until(tmp_path: Path, looks: int, what: BaseException) -> FootageRecorder:
+    """A recorder that records from its first look on, at 20 ms a look."""
     pygame.font.init()
     source = make_film(tmp_path / "source.mp4", [n / 25 for n in range(300)], sound_s=12.0)
     now = 100.0
@@ -145,7 +145,7 @@ def booth_until(tmp_path: Path, looks: int, what: BaseException) -> FootageRecor
 
 
 def test_ctrl_c_keeps_what_was_filmed(tmp_path: Path) -> None:
-    made = booth_until(tmp_path, 150, KeyboardInterrupt()).run(
+    made = recorder_until(tmp_path, 150, KeyboardInterrupt()).run(
         tmp_path / "me.mp4", pygame.Surface((320, 215))
     )
     assert made is not None and not made.complete
@@ -154,17 +154,17 @@ def test_ctrl_c_keeps_what_was_filmed(tmp_path: Path) -> None:
     )
     assert not recording_path(made.film).exists()
     with pytest.raises(KeyboardInterrupt):  # nothing was filmed: then it is what it always is
-        booth_until(tmp_path, 1, KeyboardInterrupt()).run(tmp_path / "you.mp4", pygame.Surface((320, 215)))
+        recorder_until(tmp_path, 1, KeyboardInterrupt()).run(tmp_path / "you.mp4", pygame.Surface((320, 215)))
 
 
 class Killed(BaseException):
     pass
 
 
-def test_a_recording_that_was_killed_is_rescued_by_the_next(tmp_path: Path) -> None:
+def test_an_interrupted_recording_is_recovered_by_the_next(tmp_path: Path) -> None:
     output = tmp_path / "me.mp4"
     with pytest.raises(Killed):
-        booth_until(tmp_path, 200, Killed()).run(output, pygame.Surface((320, 215)))
+        recorder_until(tmp_path, 200, Killed()).run(output, pygame.Surface((320, 215)))
     assert recording_path(output).exists() and not output.exists()
     rescued = rescue_recording(output)
     assert rescued == tmp_path / "me-rescued.mp4"
@@ -174,11 +174,11 @@ def test_a_recording_that_was_killed_is_rescued_by_the_next(tmp_path: Path) -> N
     recording_path(output).write_bytes(b"")  # killed before the first half second: nothing in it
     assert rescue_recording(output) is None and not recording_path(output).exists()
     with pytest.raises(Killed):
-        booth_until(tmp_path, 200, Killed()).run(output, pygame.Surface((320, 215)))
+        recorder_until(tmp_path, 200, Killed()).run(output, pygame.Surface((320, 215)))
     assert rescue_recording(output) == tmp_path / "me-rescued-2.mp4" and rescued.exists()
 
 
-def test_a_full_disk_is_told_with_where_the_film_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_with_the_films_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from cvi.training.recording import recorder as module
 
     def full(recording: Path, output: Path) -> None:
@@ -187,7 +187,7 @@ def test_a_full_disk_is_told_with_where_the_film_is(tmp_path: Path, monkeypatch:
     output = tmp_path / "me.mp4"
     with monkeypatch.context() as patched, pytest.raises(CviError, match="No space left") as caught:
         patched.setattr(module, "remux", full)
-        booth_until(tmp_path, 150, KeyboardInterrupt()).run(output, pygame.Surface((320, 215)))
+        recorder_until(tmp_path, 150, KeyboardInterrupt()).run(output, pygame.Surface((320, 215)))
     assert str(recording_path(output)) in caught.value.remedy
     film = rescue_recording(output)
     assert film is not None and open_footage(film).duration_s > 2

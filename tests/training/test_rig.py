@@ -1,4 +1,4 @@
-"""What a trained replica keeps beside its networks: read as it was written, and never an older one."""
+"""The rig of a trained replica: read as it was written; older and damaged ones are refused."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ COUNT = 6
 
 
 def rig() -> NeuralRig:
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     shapes = {"weights": (TERMS, 4), "reach": (1,)}
     mouth = {
-        field.name: dice.normal(size=shapes.get(field.name, (4,))).astype(np.float32)
+        field.name: rng.normal(size=shapes.get(field.name, (4,))).astype(np.float32)
         for field in fields(MouthMap)
     }
     return NeuralRig(
         size=np.array([192, 160], np.int32),
         fps=25.0,
-        matrices=dice.normal(size=(COUNT, 2, 3)).astype(np.float32),
-        features=dice.integers(0, 5, (COUNT, 2), np.int32),
+        matrices=rng.normal(size=(COUNT, 2, 3)).astype(np.float32),
+        features=rng.integers(0, 5, (COUNT, 2), np.int32),
         shares=np.linspace(0, 1, COUNT, dtype=np.float32),
         reach=np.ones((COUNT, 48), np.float32),
         side=96,
@@ -77,10 +77,10 @@ def test_an_older_one_and_a_damaged_one_are_refused(tmp_path: Path) -> None:
 
 
 def test_eight_bits_keep_each_channel_to_its_own_range(tmp_path: Path) -> None:
-    dice = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     shapes = [(1, 2, 4, 4), (1, 3, 2, 2)]
     reach = np.repeat([0.01, 100.0, 1.0, 5.0, 0.0], [16, 16, 4, 4, 4])
-    rows = (dice.uniform(-1, 1, (20, 44)) * reach).astype(np.float16)
+    rows = (rng.uniform(-1, 1, (20, 44)) * reach).astype(np.float16)
     scales = feature_scales(rows.min(0).astype(np.float32), rows.max(0).astype(np.float32), shapes)
     np.save(tmp_path / "features.npy", np.stack([scales.bytes_of(row) for row in rows]))
     features = FeatureRows(tmp_path / "features.npy", scales, 44)

@@ -1,4 +1,4 @@
-"""What is seen between the lips is told apart: teeth above, tongue below, dark, and nothing behind shut lips."""
+"""The mouth's interior: teeth above, tongue below, darkness, and nothing behind closed lips."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def mouth(opening: float, upper: int, lower: int) -> tuple[npt.NDArray[np.uint8]
     return picture, points
 
 
-def test_teeth_and_dark_are_told_apart_whatever_the_outline() -> None:
+def test_teeth_and_darkness_differ_at_the_same_outline() -> None:
     shapes = [
         (0.16, 220, 30),
         (0.16, 30, 30),
@@ -49,7 +49,7 @@ def test_teeth_and_dark_are_told_apart_whatever_the_outline() -> None:
     assert abs(found[0, 0] - found[3, 0]) < 0.4
 
 
-def test_lips_that_never_part_tell_nothing() -> None:
+def test_closed_lips_have_no_interior() -> None:
     picture, points = mouth(0.0, 220, 220)
     found = mouth_interior(
         picture[None], points[None], np.eye(2, 3, dtype=np.float32)[None], np.ones(1, np.bool_)

@@ -1,4 +1,4 @@
-"""Crops held still, mouths told apart from heads, the map from controls to a person's mouth."""
+"""Stable crops, mouth coefficients without the head's pose, the map from controls to a person's mouth."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def turned(points: np.ndarray, yaw: float, pitch: float) -> np.ndarray:
 
 
 def heads(openings: np.ndarray, seed: int = 0) -> np.ndarray:
-    dice = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     return np.stack(
         [
-            turned(template(float(gap)), *dice.uniform(-0.3, 0.3, 2)) * dice.uniform(80, 120)
-            + np.array([*dice.uniform(50, 100, 2), 0], np.float32)
+            turned(template(float(gap)), *rng.uniform(-0.3, 0.3, 2)) * rng.uniform(80, 120)
+            + np.array([*rng.uniform(50, 100, 2), 0], np.float32)
             for gap in openings
         ]
     ).astype(np.float32)
@@ -44,7 +44,7 @@ def test_similarities_undo_turn_size_and_shift() -> None:
     assert back == pytest.approx(np.stack([reference, reference]), abs=1e-4)
 
 
-def test_gaps_are_bridged() -> None:
+def test_missing_frames_are_interpolated() -> None:
     points = np.arange(12, dtype=np.float32).reshape(6, 2)
     holed = points.copy()
     holed[2:4] = np.nan
@@ -52,7 +52,7 @@ def test_gaps_are_bridged() -> None:
     assert filled(holed, present) == pytest.approx(points)
 
 
-def test_turned_heads_are_told_apart_from_open_mouths() -> None:
+def test_a_turned_head_is_no_open_mouth() -> None:
     gaps = 0.08 * (1 + np.sin(np.arange(60)))
     landmarks = heads(gaps)
     space = learn_space(landmarks, 4)
@@ -96,7 +96,7 @@ def reach_of(track: FaceTrack, matrices: np.ndarray, side: int) -> np.ndarray:
     return reaches(track.landmarks, matrices, [(0, len(track))], train, reference, side)
 
 
-def test_what_is_hidden_goes_with_the_head_and_never_with_the_mouth() -> None:
+def test_the_hidden_region_follows_the_head_and_not_the_mouth() -> None:
     """Two films of one head, moved alike, one of them silent but for one wide open mouth."""
     talks = Puppet.make(3.0)
     wide = np.zeros(len(talks))
@@ -117,7 +117,7 @@ def test_what_is_hidden_goes_with_the_head_and_never_with_the_mouth() -> None:
     assert np.abs(rows[0] - rows[1]).max() < 0.02
 
 
-def test_cuts_part_the_footage_and_the_last_seconds_are_kept_away() -> None:
+def test_cuts_divide_the_footage_and_the_last_seconds_are_held_out() -> None:
     track = Puppet.make(8.0).track()
     track.landmarks[80:] += 12.0
     track.landmarks[120] = np.nan
@@ -137,8 +137,8 @@ def learned(seconds: float = 10.0) -> tuple[object, ...]:
     space = learn_space(landmarks, 6)
     mouth = space.encode(landmarks)
     # A driver that is right but says less than there is, and is never quite sure.
-    dice = np.random.default_rng(1)
-    asked = np.clip(puppet.opening / 0.16 * 0.6 + 0.05 * dice.standard_normal(len(puppet)), 0, 1)
+    rng = np.random.default_rng(1)
+    asked = np.clip(puppet.opening / 0.16 * 0.6 + 0.05 * rng.standard_normal(len(puppet)), 0, 1)
     spoken = speaking(np.arange(len(puppet)) / FPS) > 0
     asked[~spoken] = 0
     controls = [Controls(jaw=float(value)) for value in asked]
@@ -158,7 +158,7 @@ def test_a_person_opens_as_far_as_they_do_and_rests_exactly() -> None:
     assert float(opening(space.decode(rest[None]))[0]) < 0.01
 
 
-def test_lips_that_meet_are_closed_whatever_else_is_asked() -> None:
+def test_requested_contact_closes_the_lips_whatever_else_is_requested() -> None:
     _, space, _, _, found = learned()
     for jaw in (0.0, 0.5, 1.0):
         met = found.mouth(Controls(jaw=jaw, round=0.8, press=0.92))
@@ -179,7 +179,7 @@ def test_no_request_makes_a_mouth_the_footage_never_showed() -> None:
         assert (asked >= found.mouth.least - 1e-4).all() and (asked <= found.mouth.most + 1e-4).all()
 
 
-def test_what_the_corners_of_the_mouth_did_can_be_asked_for() -> None:
+def test_the_footages_smile_can_be_requested() -> None:
     """Wide and round are told apart from the jaw, in a person who spreads and purses their lips."""
     puppet = Puppet.make(12.0)
     count = len(puppet)
@@ -224,7 +224,7 @@ def test_a_film_is_compared_with_its_own_offset() -> None:
     )
 
 
-def test_swaps_are_of_frames_that_have_nothing_to_do_with_each_other() -> None:
+def test_swapped_frames_are_uncorrelated() -> None:
     openings = np.abs(np.sin(np.arange(200) * 0.1)).astype(np.float32)
     openings[7] = np.nan
     bases, mouths = uncorrelated_pairs(openings, 60)

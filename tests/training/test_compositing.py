@@ -1,4 +1,4 @@
-"""The drawn lower face in the frame, the footage under it, the measures."""
+"""Compositing of the drawn lower face, the base film beneath it, and the quality metrics."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def laid(scene: tuple[np.ndarray, np.ndarray, object], change: float) -> tuple[n
     return before, after
 
 
-def test_what_is_the_same_is_not_seen(scene: tuple[np.ndarray, np.ndarray, object]) -> None:
+def test_pasting_the_same_picture_changes_nothing(scene: tuple[np.ndarray, np.ndarray, object]) -> None:
     before, after = laid(scene, 0.0)
     assert metrics.psnr(to_rgb(before), to_rgb(after)) > 36
     assert not np.array_equal(before, after)
 
 
-def test_a_chin_that_has_fallen_far_is_known_not_to_be_covered() -> None:
+def test_a_wide_open_jaw_is_not_covered() -> None:
     puppet = replace(Puppet.make(4.0), opening=np.linspace(0, 0.16, 100))
     track = puppet.track()
     pieces, often = [(0, len(track))], puppet.opening < 0.1
@@ -138,10 +138,10 @@ def test_sizes_that_cannot_be_are_named() -> None:
         Framing(SIZE, 33, 90, (1.0, 1.0))
 
 
-def test_measures_know_what_they_measure() -> None:
-    dice = np.random.default_rng(0)
-    picture = cv2.GaussianBlur(dice.uniform(0, 255, (64, 64, 3)).astype(np.float32), (0, 0), 2)
-    noisy = picture + 10 * dice.standard_normal(picture.shape)
+def test_quality_metrics() -> None:
+    rng = np.random.default_rng(0)
+    picture = cv2.GaussianBlur(rng.uniform(0, 255, (64, 64, 3)).astype(np.float32), (0, 0), 2)
+    noisy = picture + 10 * rng.standard_normal(picture.shape)
     assert metrics.psnr(picture, picture) == 100.0
     assert metrics.psnr(picture, noisy) == pytest.approx(10 * np.log10(255**2 / 100), abs=0.3)
     for measure in (metrics.ssim, metrics.ms_ssim, metrics.gradient_similarity):

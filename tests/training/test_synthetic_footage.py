@@ -1,4 +1,4 @@
-"""Synthetic films are what their labels say."""
+"""Synthetic films agree with their labels."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_film_and_its_labels_agree(good: Path) -> None:
     assert labels.controls_at(37).yaw > 6
 
 
-def test_anchors_go_where_the_head_goes() -> None:
+def test_anchors_follow_the_head() -> None:
     anchors = Anchors(find_replica("june"), 1280, 720)
     names = list(PLACES)
     rest = dict(zip(names, anchors.at(Controls()), strict=True))
@@ -79,7 +79,7 @@ def _edges(rgb: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("kind", list(FAULTS))
-def test_a_spoilt_film_has_its_fault_where_the_labels_say(good: Path, tmp_path: Path, kind: str) -> None:
+def test_a_faulty_film_has_its_fault_where_the_labels_say(good: Path, tmp_path: Path, kind: str) -> None:
     before = load_labels(good)
     film = tmp_path / f"{kind}.mp4"
     labels = add_fault(good, kind, 5, film)
@@ -109,7 +109,7 @@ def test_a_spoilt_film_has_its_fault_where_the_labels_say(good: Path, tmp_path: 
         assert np.median(inside) > 2 * np.percentile(before_it, 95)
 
 
-def test_an_unknown_fault_and_a_film_without_labels_are_told(good: Path, tmp_path: Path) -> None:
+def test_an_unknown_fault_and_a_film_without_labels_are_refused(good: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no fault 'ugly'"):
         add_fault(good, "ugly", 1, tmp_path / "a.mp4")
     with pytest.raises(UsageError, match="no labels"):

@@ -1,4 +1,4 @@
-"""A person's map of a speech encoder's features: learned where it pays, and never judged by what it knows."""
+"""The encoder model fitted to a person, and its cross-validation."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Encoder:
     """Features of which some follow the mouth, under noise, and most tell nothing."""
 
     def __init__(self, late_s: float = 0.0, noise: float = 0.6) -> None:
-        dice = np.random.default_rng(4)
+        rng = np.random.default_rng(4)
         times = (np.arange(SECONDS * RATE_HZ) + 0.5) / RATE_HZ
         mouths = told(times - late_s)
-        self._made = dice.normal(0, 1, (len(times), len(LAYERS) * WIDTH)).astype(np.float32)
-        directions = dice.normal(0, 1, (3, 40)) / 3
+        self._made = rng.normal(0, 1, (len(times), len(LAYERS) * WIDTH)).astype(np.float32)
+        directions = rng.normal(0, 1, (3, 40)) / 3
         self._made[:, 100:140] = mouths @ directions * 6 + noise * self._made[:, 100:140]
 
     def features(self, pcm: Pcm, first: int = 0) -> np.ndarray:
@@ -52,7 +52,7 @@ def foretold(mapping: SpeechMap, encoder: Encoder, frames: np.ndarray) -> np.nda
     return mapping(in_context(encoder.features(SOUND), (frames + 0.5) / FPS))
 
 
-def test_it_foretells_what_it_never_saw_and_moves_as_much() -> None:
+def test_it_predicts_held_out_lips_and_moves_as_much() -> None:
     encoder, times = Encoder(), (np.arange(COUNT) + 0.5) / FPS
     shown = told(times).astype(np.float32)
     used = np.arange(COUNT) < 0.8 * COUNT
@@ -69,7 +69,7 @@ def test_it_foretells_what_it_never_saw_and_moves_as_much() -> None:
     assert np.allclose(heard[:, kept], 0.1)
 
 
-def test_a_picture_behind_its_sound_is_taken_out() -> None:
+def test_a_picture_behind_its_sound_is_found_as_a_lag() -> None:
     encoder, times = Encoder(), (np.arange(COUNT) + 0.5) / FPS
     late = told(times - 2 / FPS).astype(np.float32)
     model = fit_encoder_model(encoder, SOUND, late, np.ones(COUNT, np.bool_), FPS)  # type: ignore[arg-type]
@@ -82,7 +82,7 @@ def test_a_picture_behind_its_sound_is_taken_out() -> None:
     )
 
 
-def test_what_is_learned_from_its_hearing_is_not_learned_from_lips_it_knows() -> None:
+def test_held_out_controls_come_from_models_fitted_without_the_frame() -> None:
     # Features that tell nothing: whoever knew the answers would seem to hear them.
     encoder, times = Encoder(noise=0.0), (np.arange(COUNT) + 0.5) / FPS
     encoder._made = np.random.default_rng(9).normal(0, 1, encoder._made.shape).astype(np.float32)
@@ -100,7 +100,7 @@ def test_what_is_learned_from_its_hearing_is_not_learned_from_lips_it_knows() ->
     assert sorted(set(model.fold.tolist())) == list(range(FOLDS))
 
 
-def test_a_jaw_taken_more_or_less() -> None:
+def test_the_jaw_of_a_map_is_scaled() -> None:
     encoder = Encoder()
     weights = np.zeros((7 * len(LAYERS) * WIDTH, len(SHAPES)), np.float32)
     weights[100, 0] = 0.01

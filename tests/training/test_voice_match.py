@@ -1,4 +1,4 @@
-"""A voice is known by its pitch and timbre, and the nearest installed one is found."""
+"""Voices are compared by pitch and timbre, and the nearest installed one is found."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def buzz(pitch_hz: float, fall: float, seconds: float = 2.0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("pitch_hz", [85.0, 120.0, 210.0, 330.0])
-def test_pitch_is_heard(pitch_hz: float) -> None:
+def test_pitch_is_measured(pitch_hz: float) -> None:
     for fall in (0.6, 1.3):
         assert print_of(buzz(pitch_hz, fall)).pitch_hz == pytest.approx(pitch_hz, rel=0.03)
 

@@ -1,4 +1,4 @@
-"""Clips: chosen by what they show, joined only where frames match, led over without an outline seen twice."""
+"""Clips are chosen by what they show and joined where frames match; blends show no double outline."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from cvi.training.clips.transitions import ClipGraphPlan, plan_clip_graph
 
 COUNT = round(50 * FPS)
 T = np.arange(COUNT) / FPS
-# What the sitter does: idles, listens, speaks, speaks happily.
+# What the subject does: idles, listens, speaks, speaks happily.
 IDLE, LISTENING, SPEAKING, HAPPY = (T < 9), (T >= 9) & (T < 22), (T >= 22) & (T < 40), T >= 40
 
 
-def sitter(apart: float = 0.0) -> PoseFeatures:
+def subject(apart: float = 0.0) -> PoseFeatures:
     """Sways round and round by a tenth of the face, more when something goes on; `apart` lifts the head while
     speaking, in widths of the face."""
     place = np.zeros((COUNT, 14), np.float32)
@@ -44,7 +44,7 @@ def chosen(features: PoseFeatures, cut_s: float = 0.0) -> list[Clip]:
 
 
 def test_each_kind_is_taken_from_where_it_is_shown() -> None:
-    clips = chosen(sitter())
+    clips = chosen(subject())
     assert [(clip.activity, clip.mood) for clip in clips] == [
         ("idle", "neutral"), ("speaking", "neutral"), ("listening", "neutral"), ("speaking", "happy"),
     ]  # fmt: skip
@@ -57,23 +57,23 @@ def test_each_kind_is_taken_from_where_it_is_shown() -> None:
 
 
 @pytest.mark.parametrize("begins", [22.0, 31.0])
-def test_speech_is_taken_from_where_the_jaw_has_not_fallen_far(begins: float) -> None:
+def test_speaking_clips_avoid_a_wide_open_jaw(begins: float) -> None:
     since = T - begins
     gaping = (since >= 0) & (since < 9) & (np.sin(9 * since) > 0)
-    clips = chosen(replace(sitter(), wide_open=gaping))
+    clips = chosen(replace(subject(), wide_open=gaping))
     (speaking,) = (clip for clip in clips if clip.activity == "speaking" and clip.mood == "neutral")
     assert not gaping[speaking.order].any() and SPEAKING[speaking.order].mean() > 0.8
 
 
 def test_a_silent_expression_is_for_listening_and_one_silence_serves_for_both() -> None:
-    features = sitter()
+    features = subject()
     grave = replace(features, joy=0 * features.joy, worry=np.where(LISTENING, 0.02, 0.0).astype(np.float32))
     kinds = [(clip.activity, clip.mood) for clip in chosen(grave)]
     assert ("listening", "concerned") in kinds and ("listening", "neutral") not in kinds
 
 
-def test_who_never_stops_talking_idles_where_they_are_calmest() -> None:
-    features = replace(sitter(), silent=np.zeros(COUNT, np.bool_))
+def test_without_silence_the_calmest_stretch_is_for_idling() -> None:
+    features = replace(subject(), silent=np.zeros(COUNT, np.bool_))
     first = chosen(features)[0]
     assert first.activity == "idle" and IDLE[first.order].all()
 
@@ -82,15 +82,15 @@ def test_cuts_and_unusable_frames_are_in_no_clip() -> None:
     usable = np.ones(COUNT, np.bool_)
     usable[round(5 * FPS) : round(5.2 * FPS)] = False
     cut = round(30 * FPS)
-    for clip in choose_clips(sitter(), usable, [(0, cut), (cut, COUNT)], FPS):
+    for clip in choose_clips(subject(), usable, [(0, cut), (cut, COUNT)], FPS):
         assert usable[clip.order].all() and len({bool(frame < cut) for frame in clip.order}) == 1
     usable[:] = False
     with pytest.raises(UsageError, match="Nowhere"):
-        choose_clips(sitter(), usable, [(0, COUNT)], FPS)
+        choose_clips(subject(), usable, [(0, COUNT)], FPS)
 
 
 def joins(plan: ClipGraphPlan, features: PoseFeatures) -> list[float]:
-    """How far apart what each bridge joins is in its middle, widths of the face."""
+    """Distance between the two frames of each transition in its middle, face widths."""
     found = []
     for _, first, end, _ in plan.graph.transitions.tolist():
         if first < end:
@@ -101,7 +101,7 @@ def joins(plan: ClipGraphPlan, features: PoseFeatures) -> list[float]:
 
 
 def test_clips_are_joined_where_frames_match_and_every_kind_is_soon_reached() -> None:
-    features = sitter()
+    features = subject()
     plan = plan_clip_graph(chosen(features), features.pose, FPS)
     assert len(plan.graph.clips) == 4 and max(joins(plan, features)) < FARTHEST
     ways = plan.graph.successors(len(plan.shots))
@@ -112,8 +112,8 @@ def test_clips_are_joined_where_frames_match_and_every_kind_is_soon_reached() ->
         assert far.max() <= 1.5 * FPS + 12, clip
 
 
-def test_nothing_leaps_wherever_the_film_goes() -> None:
-    features = sitter()
+def test_no_path_through_the_film_jumps() -> None:
+    features = subject()
     plan = plan_clip_graph(chosen(features), features.pose, FPS)
     shown = np.array(
         [
@@ -128,15 +128,15 @@ def test_nothing_leaps_wherever_the_film_goes() -> None:
             assert after == frame + 1 or after in plan.keys
 
 
-def test_what_matches_nowhere_is_left_out() -> None:
-    features = sitter(apart=0.5)
+def test_clips_without_transitions_are_left_out() -> None:
+    features = subject(apart=0.5)
     plan = plan_clip_graph(chosen(features, cut_s=22.0), features.pose, FPS)
     assert plan.graph.clips[:, 2].tolist() == [0, 1], "idle and listening alone"
     assert {shot.frame < 22 * FPS for shot in plan.shots} == {True}
 
 
-def test_a_clip_alone_goes_round_or_forward_and_back() -> None:
-    features = sitter()
+def test_a_single_clip_loops_or_reverses() -> None:
+    features = subject()
     straight = features.pose.copy()
     straight[:, 0] = T * 0.05
     for place, turns in ((features.pose, False), (straight, True)):
@@ -153,7 +153,7 @@ def test_a_clip_alone_goes_round_or_forward_and_back() -> None:
             assert set(np.abs(np.diff([shot.frame for shot in seen])).tolist()) == {1}
 
 
-def test_gaps_know_speed_and_the_ends() -> None:
+def test_pose_distances_include_speed_and_end_at_clip_ends() -> None:
     place = np.zeros((40, 14), np.float32)
     place[:20, 0] = np.arange(20) * 0.01
     place[20:, 0] = 0.19 - np.arange(20) * 0.01
@@ -165,17 +165,17 @@ def test_gaps_know_speed_and_the_ends() -> None:
     assert np.isfinite(pose_distances(place, there, there, FPS, (True, True))).all()
 
 
-def test_bearing_is_read_from_landmarks() -> None:
+def test_pose_features_are_read_from_landmarks() -> None:
     """Silence needs closed lips and no voice; lifted brows are seen, a nod is none."""
     count = 400
-    dice = np.random.default_rng(2)
+    rng = np.random.default_rng(2)
     nose = np.stack([96 + 3 * np.sin(np.arange(count) / 9), 74 + 3 * np.cos(np.arange(count) / 7)], 1)
     raised = np.arange(count) >= 300
     voiced = (np.arange(count) >= 100) & (np.arange(count) < 200)
     opening = np.where(voiced, 0.1 * (np.arange(count) % 10 < 5), 0.1 * (np.arange(count) > 390))
     points = []
     for index in range(count):
-        face = template(float(opening[index])) + dice.normal(0, 0.0005, (478, 3)).astype(np.float32)
+        face = template(float(opening[index])) + rng.normal(0, 0.0005, (478, 3)).astype(np.float32)
         face[[105, 66, 107, 334, 296, 336], 1] -= 0.03 * raised[index]
         points.append(posed(face.astype(np.float32), nose[index], 0.04 * np.sin(index / 11), FACE_PX))
     landmarks = np.stack(points)
@@ -190,7 +190,7 @@ def test_bearing_is_read_from_landmarks() -> None:
     assert 0 < step < 0.02
 
 
-def test_a_bridge_shows_one_outline_that_moves() -> None:
+def test_a_blend_shows_one_moving_outline() -> None:
     def ball(x: float) -> np.ndarray:
         rgb = np.full((96, 128, 3), 90, np.uint8)
         rgb[:, :, 1] += (40 * np.random.default_rng(0).random((96, 128))).astype(np.uint8)
@@ -206,7 +206,7 @@ def test_a_bridge_shows_one_outline_that_moves() -> None:
         assert bent < 0.5 * faded, share
 
 
-def test_the_puppet_gives_a_reel() -> None:
+def test_the_puppet_gives_a_clip_graph() -> None:
     puppet = Puppet.make(16.0)
     track = puppet.track()
     usable, none = np.ones(len(puppet), np.bool_), np.zeros(len(puppet), np.float32)

@@ -1,4 +1,4 @@
-"""Whole runs: footage in, a replica that speaks out; stopped at every stage, and fed what cannot be."""
+"""Whole runs of the pipeline: footage to a replica, interrupted in every stage, and invalid requests."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_the_same_controls_give_the_same_frames(made: pipeline.TrainedReplica) -
         face.close()
 
 
-def test_it_is_measured_again_with_the_same_result(
+def test_evaluating_again_gives_the_same_figures(
     made: pipeline.TrainedReplica, film: Path, tmp_path: Path
 ) -> None:
     again = evaluate_again(str(made.folder), tracker=BlobTracker)
@@ -128,7 +128,7 @@ def test_it_is_measured_again_with_the_same_result(
         evaluate_again("june", tracker=BlobTracker)
 
 
-def test_killed_in_every_stage_it_goes_on_and_ends_the_same(
+def test_a_run_killed_in_every_stage_gives_the_same_replica(
     short: Path, tmp_path: Path, cvi_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # How well it is trained does not matter here, nor who sounds like a puppet.
@@ -180,7 +180,7 @@ def test_killed_in_every_stage_it_goes_on_and_ends_the_same(
         train_replica(order(short), tracker=BlobTracker)
 
 
-def test_what_cannot_be_is_said_before_anything_is_done(film: Path, tmp_path: Path, cvi_home: Path) -> None:
+def test_invalid_requests_are_refused_before_any_work(film: Path, tmp_path: Path, cvi_home: Path) -> None:
     silent = Puppet.make(1.0).write(tmp_path / "silent.mp4", with_sound=False)
     text = tmp_path / "film.mp4"
     text.write_text("not a film")

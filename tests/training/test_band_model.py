@@ -1,4 +1,4 @@
-"""A person's own model: learned where it pays, and heard by the driver."""
+"""The band model fitted to a person, and its use by the driver."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def shown(puppet: Puppet) -> np.ndarray:
     return np.stack([jaw, np.zeros(len(jaw)), np.zeros(len(jaw))], 1).astype(np.float32)
 
 
-def test_an_ear_hears_its_person_better_than_the_shipped_one(tmp_path: Path) -> None:
+def test_a_fitted_model_predicts_its_person_better_than_the_shipped_one(tmp_path: Path) -> None:
     puppet = Puppet.make(24.0)
     jaw = shown(puppet)
     used = (speaking(np.arange(len(puppet)) / FPS) > 0) & (np.arange(len(puppet)) < 450)
@@ -44,14 +44,14 @@ def test_an_ear_hears_its_person_better_than_the_shipped_one(tmp_path: Path) -> 
     assert again is not None and np.array_equal(again.out, model.network.out)
 
 
-def test_a_late_picture_is_taken_out_of_what_is_heard() -> None:
+def test_a_late_picture_is_found_as_a_lag() -> None:
     puppet = Puppet.make(24.0)
     used = np.ones(len(puppet), np.bool_)
     model = fit_band_model(puppet.sound(), np.roll(shown(puppet), 3, axis=0), used, FPS)
     assert model is not None and model.lag_frames in (2, 3)
 
 
-def test_footage_that_teaches_nothing_leaves_the_shipped_ear() -> None:
+def test_footage_without_information_gives_no_model() -> None:
     puppet = Puppet.make(24.0)
     used = np.zeros(len(puppet), np.bool_)
     assert fit_band_model(puppet.sound(), shown(puppet), used, FPS) is None
@@ -59,14 +59,14 @@ def test_footage_that_teaches_nothing_leaves_the_shipped_ear() -> None:
     assert fit_band_model(puppet.sound(), shown(puppet), used, FPS) is None
 
 
-def test_a_replica_without_an_ear_has_none_and_a_damaged_one_is_named(tmp_path: Path) -> None:
+def test_a_missing_model_is_none_and_a_damaged_one_is_reported(tmp_path: Path) -> None:
     assert load_mouth_network(tmp_path) is None
     (tmp_path / MOUTH_NETWORK).write_bytes(b"nothing")
     with pytest.raises(UsageError, match="cannot be read"):
         load_mouth_network(tmp_path)
 
 
-def test_a_driver_without_an_ear_hears_as_shipped() -> None:
+def test_a_driver_without_a_model_uses_the_shipped_one() -> None:
     puppet = Puppet.make(2.0)
     deaf = replace(shipped_network(), out=0 * shipped_network().out, out_bias=shipped_network().out_bias - 30)
     drivers = [MouthDriver(), MouthDriver(shipped_network()), MouthDriver(deaf)]

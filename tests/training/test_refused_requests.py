@@ -58,7 +58,7 @@ def order(film: Path, **more: object) -> TrainingRequest:
     ],
     ids=["missing", "empty", "blank", "no text", "chinese", "german", "dots"],
 )
-def test_a_script_that_is_of_no_use_is_told_before_training(
+def test_a_useless_script_is_refused_before_training(
     film: Path, tmp_path: Path, cvi_home: Path, text: bytes | None, said: str
 ) -> None:
     pytest.importorskip("pocketsphinx", reason="pocketsphinx is not installed")
@@ -69,12 +69,12 @@ def test_a_script_that_is_of_no_use_is_told_before_training(
         train_replica(order(film, script=script), tracker=never)
 
 
-def test_holding_out_all_of_it_is_told_before_tracking(film: Path, cvi_home: Path) -> None:
+def test_holding_out_everything_is_refused_before_tracking(film: Path, cvi_home: Path) -> None:
     with pytest.raises(UsageError, match="--hold-out 20 leaves too little"):
         train_replica(order(film, held_out_s=20.0), tracker=never)
 
 
-def test_silence_is_told_before_training(
+def test_silence_is_refused_before_training(
     tmp_path: Path, cvi_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     film = Puppet.make(6.0).write(tmp_path / "pia.mp4")
@@ -88,7 +88,7 @@ def test_silence_is_told_before_training(
         train_replica(order(film), tracker=BlobTracker)
 
 
-def test_a_refused_order_says_why_and_nothing_else(film: Path, cvi_home: Path) -> None:
+def test_the_command_prints_the_reason_alone(film: Path, cvi_home: Path) -> None:
     words = ["train-replica", str(film), "--name", "pia", "--consent", "yes"]
     found = CliRunner().invoke(app, words)
     assert isinstance(found.exception, UsageError) and found.output == ""
@@ -97,7 +97,7 @@ def test_a_refused_order_says_why_and_nothing_else(film: Path, cvi_home: Path) -
         assert CliRunner().invoke(app, [*words, "--seed", seed]).exit_code == 2
 
 
-def test_a_file_that_may_not_be_read_is_told_by_whoever_reads_it(
+def test_an_unreadable_file_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*_: object, **__: object) -> None:
@@ -117,7 +117,7 @@ def test_the_name_of_a_stock_replica_cannot_be_freed(cvi_home: Path) -> None:
     assert "delete" not in caught.value.remedy
 
 
-def test_what_a_killed_process_left_half_written_goes(cvi_home: Path) -> None:
+def test_partly_written_files_of_a_killed_process_are_removed(cvi_home: Path) -> None:
     workspace = open_workspace("pia")
     with workspace.locked():
         (workspace.folder / ".crops.npy.1234.part").write_bytes(b"half")
@@ -157,21 +157,21 @@ def little_room() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_in_the_midst_of_the_work_is_a_sentence(cvi_home: Path, little_room: None) -> None:
+def test_a_full_disk_during_the_work_is_reported(cvi_home: Path, little_room: None) -> None:
     workspace = open_workspace("pia")
     with pytest.raises(CviError, match="cannot be written: File too large") as caught, workspace.locked():
         (workspace.folder / "features.npy").write_bytes(bytes(400_000))
     assert "it goes on" in caught.value.remedy
 
 
-def test_crops_on_a_full_disk_are_told_and_leave_nothing(tmp_path: Path, little_room: None) -> None:
+def test_crops_on_a_full_disk_are_reported_and_removed(tmp_path: Path, little_room: None) -> None:
     puppet = Puppet.make(6.0)
     with pytest.raises(CviError, match="cannot be written") as caught:
         prepare_footage(puppet.frames(), puppet.track(), tmp_path, 96, 0.0)
     assert "MB" in caught.value.remedy and not list(tmp_path.iterdir())
 
 
-def test_crops_take_their_room_as_they_are_written(tmp_path: Path) -> None:
+def test_crops_are_written_row_by_row(tmp_path: Path) -> None:
     # A mapped file takes it page by page, and a full disk then ends the process by a signal.
     puppet = Puppet.make(6.0)
     sizes: list[int] = []

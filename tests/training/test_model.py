@@ -1,4 +1,4 @@
-"""The network learns, the same way each time, stopped or not; ONNX gives what torch gave."""
+"""Training is deterministic, interrupted or not; the ONNX networks give torch's results."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_another_configuration_starts_over_and_a_damaged_checkpoint_is_named(
         Trainer(prepared, plan(prepared, 3), tmp_path, device)
 
 
-def test_the_lips_follow_the_mouth_asked_for_and_not_the_frame(
+def test_the_lips_follow_the_requested_mouth_and_not_the_frame(
     prepared: PreparedFootage, tmp_path: Path
 ) -> None:
     trainer = Trainer(prepared, plan(prepared, 240), tmp_path, choose_device("cpu"))
@@ -137,7 +137,7 @@ def test_the_lips_follow_the_mouth_asked_for_and_not_the_frame(
     assert abs(correlation(dark, prepared.opening[bases])) < 0.45
 
 
-def test_a_transplant_is_the_donors_mouth_in_the_other_frame(prepared: PreparedFootage) -> None:
+def test_a_swap_shows_the_donors_mouth_in_the_other_frame(prepared: PreparedFootage) -> None:
     swaps, rng = MouthSwaps(prepared), np.random.default_rng(0)
     rows, columns = prepared.lip_box
     frames = np.flatnonzero(prepared.train)[5::17]

@@ -1,4 +1,4 @@
-"""Tracks are kept as plain arrays; the tracker's process is started, asked and mourned."""
+"""Tracks are stored as plain arrays; the tracker's process starts, answers and ends in order."""
 
 from __future__ import annotations
 
@@ -85,14 +85,14 @@ def test_a_track_with_objects_in_it_is_not_opened(tmp_path: Path) -> None:
         load_track(path)
 
 
-def test_the_tracker_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_tracker_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CVI_FACE_MESH", str(tmp_path))
     with pytest.raises(MissingError) as caught:
         build_tracker()
     assert "cvi replica setup" in caught.value.remedy
 
 
-def test_a_process_that_dies_is_told_with_its_last_words(
+def test_a_tracker_that_dies_is_reported_with_its_last_message(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     worker = tmp_path / "worker.py"
@@ -178,7 +178,7 @@ def test_a_program_that_is_killed_leaves_no_tracker_and_no_file(tmp_path: Path) 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ended", "worker.py"]
 
 
-def test_a_full_disk_is_told_before_the_tracker_starts(
+def test_a_full_disk_is_reported_before_the_tracker_starts(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     class Full:
@@ -199,7 +199,7 @@ def test_a_full_disk_is_told_before_the_tracker_starts(
     tracker.close()
 
 
-def test_python_without_packages_for_it_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_unsupported_python_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CVI_FACE_MESH", str(tmp_path))
     version = type("Version", (tuple,), {"minor": 13})((3, 13))
     monkeypatch.setattr(mesh_tracker, "sys", SimpleNamespace(version_info=version))
