@@ -135,8 +135,9 @@ def test_a_film_that_does_not_say_how_long_it_is_is_measured_no_further_than_nee
     film.write_bytes(data)
     assert open_footage(film).duration_s == pytest.approx(10.0, abs=0.3)
     read = []
-    counted = footage_module._next_packet
-    monkeypatch.setattr(footage_module, "_next_packet", lambda packets: read.append(1) or counted(packets))
+    packets = footage_module.packets
+    counted = lambda film, stream: (read.append(1) or packet for packet in packets(film, stream))  # noqa: E731
+    monkeypatch.setattr(footage_module, "packets", counted)
     monkeypatch.setattr(footage_module, "LONGEST_S", 2.0)
     with pytest.raises(UsageError, match="minutes long or more"):
         open_footage(film)

@@ -1,28 +1,23 @@
 """Films as training wants them: upright frames with square pixels at a fixed rate, and the sound beside them.
 
 Phones film at a varying rate and mark the picture's rotation in the file; some cameras have pixels that are
-not square. Both are undone while decoding, one frame at a time, so that memory does not grow with the film.
+not square. `cvi.media.video` undoes both while decoding, one frame at a time, so that memory does not grow
+with the film; here frames are chosen at the fixed rate, and unsuitable films are refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from cvi.audio.block import HEARD_HZ, Pcm
 from cvi.errors import UsageError
-from cvi.media.decode import opened, read_audio
-
-if TYPE_CHECKING:
-    from av.container import InputContainer
-    from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
+from cvi.media.decode import opened, packets, picture_track, read_audio
+from cvi.media.video import UprightConverter, decoded_frames, rotation_of, upright_size
 
 Rgb = npt.NDArray[np.uint8]
 
@@ -32,7 +27,6 @@ MOST_SIDE_PX = 1920
 """Larger pictures are scaled down while decoding: replicas go up to 1080p."""
 SMALLEST_SIDE_PX = 64
 _ANOTHER = "Give an mp4, mov, mkv or webm film that plays elsewhere."
-_ITU709, _ITU601, _UNKNOWN = 1, 5, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,27 +83,25 @@ class Footage:
 
         A film that is cut off or damaged ends there. Raises UsageError when no frame can be decoded.
         """
-        width, height = self.frame_size(most_side_px)
         wanted = int(np.ceil(start_s * fps - 1e-6))
-        convert = _Converter(width, height, self.rotation)
-        before: VideoFrame | None = None
-        before_s = 0.0
-        for frame, source_s in self._decoded(start_s):
+        convert = UprightConverter(*self.frame_size(most_side_px))
+        before, rgb = None, None
+        for decoded in decoded_frames(self.path, start_s):
             if before is not None:
-                while (at_s := wanted / fps) < (before_s + source_s) / 2 and at_s < end_s:
-                    yield FootageFrame(wanted, at_s, before_s, convert.rgb(before))
+                nearest_until_s = (before.time_s + decoded.time_s) / 2
+                while (at_s := wanted / fps) < nearest_until_s and at_s < end_s:
+                    rgb = _read_only(convert.rgb(before.image)) if rgb is None else rgb
+                    yield FootageFrame(wanted, at_s, before.time_s, rgb)
                     wanted += 1
-            before, before_s = frame, source_s
+            before, rgb = decoded, None
             if wanted / fps >= end_s:
                 return
         if before is None:
-            raise UsageError(
-                f"Not one frame of {self.path} can be decoded ({self.codec}).",
-                "Convert it to H.264 in an mp4, for example by exporting it from a video editor.",
-            )
-        last_s = min(before_s + 1 / max(self.fps, 1.0) - 1e-3, end_s)
+            raise _undecodable(self.path, self.codec)
+        last_s = min(before.time_s + 1 / max(self.fps, 1.0) - 1e-3, end_s)
         while (at_s := wanted / fps) < last_s:
-            yield FootageFrame(wanted, at_s, before_s, convert.rgb(before))
+            rgb = _read_only(convert.rgb(before.image)) if rgb is None else rgb
+            yield FootageFrame(wanted, at_s, before.time_s, rgb)
             wanted += 1
 
     def sound(self) -> Pcm:
@@ -117,55 +109,22 @@ class Footage:
         film without sound."""
         return read_audio(self.path, HEARD_HZ, LONGEST_S + 60.0)
 
-    def _decoded(self, start_s: float) -> Iterator[tuple[VideoFrame, float]]:
-        import av
-
-        with opened(self.path, "film") as film:
-            stream = _picture(film, self.path)
-            began_s = film.start_time / 1e6 if film.start_time is not None else 0.0
-            stream.codec_context.thread_count = 1
-            if start_s > 2.0:
-                film.seek(int((start_s - 1.0 + began_s) * 1e6), backward=True)
-            latest_s = -np.inf
-            packets = film.demux(stream)
-            while (packet := _next_packet(packets)) is not None:
-                try:
-                    frames = packet.decode()
-                except av.error.InvalidDataError:
-                    continue  # one damaged packet; the next may be whole
-                except av.error.FFmpegError:
-                    return
-                for frame in frames:
-                    source_s = (frame.time or 0.0) - began_s
-                    if source_s <= latest_s:
-                        continue  # time stamps that step back are wrong
-                    latest_s = source_s
-                    yield frame, source_s
-
 
 def open_footage(path: Path) -> Footage:
     """Read a film's properties. Raises UsageError, with a remedy, for a file that is no film, cannot be
     decoded, or is too long or too small."""
+    first = next(decoded_frames(path), None)
     with opened(path, "film") as film:
-        stream = _picture(film, path)
-        context = stream.codec_context
-        context.thread_count = 1
-        codec = context.codec.name
-        first = _first_frame(film, stream)
+        stream = picture_track(film)
+        assert stream is not None  # or `decoded_frames` has raised
+        codec = stream.codec_context.codec.name
         if first is None:
-            raise UsageError(
-                f"Not one frame of {path} can be decoded ({codec}).",
-                "Convert it to H.264 in an mp4, for example by exporting it from a video editor.",
-            )
-        rotation = round(float(first.rotation) / 90) * 90 % 360
-        ratio = stream.sample_aspect_ratio or 1
-        width, height = first.width * float(ratio), float(first.height)
-        if rotation in (90, 270):
-            width, height = height, width
+            raise _undecodable(path, codec)
         # Phones add tracks in formats that cannot be decoded; those have no codec context.
         has_sound = any(track.codec_context is not None and track.rate for track in film.streams.audio)
         rate = float(stream.average_rate or stream.guessed_rate or 25)
         duration_s = float(film.duration / 1e6) if film.duration else 0.0
+    width, height = upright_size(first.image, first.pixel_aspect)
     more = ""
     if duration_s <= 0.0:
         duration_s, more = _counted_duration_s(path), " or more"
@@ -182,87 +141,10 @@ def open_footage(path: Path) -> Footage:
         width=round(width),
         height=round(height),
         fps=rate,
-        rotation=rotation,
+        rotation=rotation_of(first.image),
         codec=codec,
         has_sound=has_sound,
     )
-
-
-class _Converter:
-    """Decoded frames -> upright RGB of one size; caches the last one, which often repeats."""
-
-    def __init__(self, width: int, height: int, rotation: int) -> None:
-        from av.video.reformatter import VideoReformatter
-
-        lying = rotation in (90, 270)
-        self._size = (height, width) if lying else (width, height)
-        self._turns = rotation // 90
-        self._reformatter = VideoReformatter()
-        self._last: tuple[Any, Rgb] | None = None
-
-    def rgb(self, frame: VideoFrame) -> Rgb:
-        if self._last is not None and self._last[0] is frame:
-            return self._last[1]
-        from av.video.reformatter import ColorRange, Colorspace
-
-        space = int(frame.colorspace)
-        if space == _UNKNOWN:
-            # For files without a colour space, what players assume by size.
-            space = _ITU709 if min(frame.width, frame.height) >= 720 else _ITU601
-        full = frame.format.name.startswith("yuvj") or int(frame.color_range) == int(ColorRange.JPEG)
-        converted = self._reformatter.reformat(
-            frame,
-            *self._size,
-            "rgb24",
-            src_colorspace=Colorspace.ITU709 if space == _ITU709 else Colorspace.ITU601,
-            src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
-            dst_color_range=ColorRange.JPEG,
-        ).to_ndarray()
-        upright = np.ascontiguousarray(np.rot90(converted, self._turns)) if self._turns else converted
-        rgb = np.asarray(upright, np.uint8)
-        rgb.setflags(write=False)
-        self._last = frame, rgb
-        return rgb
-
-
-def _picture(film: InputContainer, path: Path) -> VideoStream:
-    """The first video stream that is not a cover picture."""
-    from av.stream import Disposition
-
-    tracks = [one for one in film.streams.video if not one.disposition & Disposition.attached_pic]
-    if not tracks:
-        raise UsageError(f"{path} has no picture in it.", "Give a film of a face, with sound.")
-    if tracks[0].codec_context is None:
-        raise UsageError(
-            f"The picture of {path} is in a format that cannot be decoded here.",
-            "Convert it to H.264 in an mp4, for example by exporting it from a video editor.",
-        )
-    return tracks[0]
-
-
-def _first_frame(film: InputContainer, stream: VideoStream) -> VideoFrame | None:
-    import av
-
-    packets = film.demux(stream)
-    while (packet := _next_packet(packets)) is not None:
-        try:
-            frames = packet.decode()
-        except av.error.FFmpegError:
-            continue
-        if frames:
-            first: VideoFrame = frames[0]
-            return first
-    return None
-
-
-def _next_packet(packets: Iterator[Any]) -> Any | None:
-    """The next packet; None at the end, and where the file is cut off."""
-    import av
-
-    try:
-        return next(packets, None)
-    except av.error.FFmpegError:
-        return None
 
 
 def _counted_duration_s(path: Path) -> float:
@@ -270,12 +152,27 @@ def _counted_duration_s(path: Path) -> float:
     end_s = 0.0
     with opened(path, "film") as film:
         began_s = film.start_time / 1e6 if film.start_time is not None else 0.0
-        for packet in iter(partial(_next_packet, film.demux(_picture(film, path))), None):
+        stream = picture_track(film)
+        assert stream is not None
+        for packet in packets(film, stream):
             if packet.pts is not None and packet.time_base is not None:
                 end_s = max(end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base) - began_s)
             if end_s > LONGEST_S:
                 break
     return end_s
+
+
+def _read_only(rgb: Rgb) -> Rgb:
+    """Frames that repeat share one array."""
+    rgb.setflags(write=False)
+    return rgb
+
+
+def _undecodable(path: Path, codec: str) -> UsageError:
+    return UsageError(
+        f"Not one frame of {path} can be decoded ({codec}).",
+        "Convert it to H.264 in an mp4, for example by exporting it from a video editor.",
+    )
 
 
 def _even(side: float) -> int:
