@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from cvi.audio.block import PLAYED_HZ
 from cvi.errors import UsageError
 from cvi.face.speech_mouth import SpeechEncoder
 from cvi.files import sha256_of, write_bytes
 from cvi.media.decode import read_audio
+from cvi.training.arrays import Bools
 from cvi.training.audio.mouth_controls import check_spoken
 from cvi.training.audio.speech import FittedAudio, delayed_to_film, fit_audio, read_script, voiced_frames
 from cvi.training.clips.eye_region import eye_positions, find_eye_closures
@@ -35,12 +35,7 @@ from cvi.training.evaluation.quality_report import report_page
 from cvi.training.footage.crop import covered
 from cvi.training.footage.face_geometry import filled
 from cvi.training.footage.mesh_tracker import build_tracker
-from cvi.training.footage.preparation import (
-    LEAST_TRAINING_S,
-    PreparedFootage,
-    load_prepared,
-    prepare_footage,
-)
+from cvi.training.footage.preparation import LEAST_TRAINING_S, PreparedFootage, load_prepared, prepare_footage
 from cvi.training.footage.reader import Footage, open_footage
 from cvi.training.footage.tracking import FaceTrack, FaceTracker
 from cvi.training.grading.grader import GRADE, clean_frames, refuse_unusable, track_and_grade
@@ -220,7 +215,7 @@ def _export(
     job: _Job,
     prepared: PreparedFootage,
     track: FaceTrack,
-    voiced: npt.NDArray[np.bool_],
+    voiced: Bools,
     trained: TrainedNetwork,
     audio: FittedAudio,
     progress: Progress,

@@ -21,14 +21,12 @@ from cvi.face.base import Controls
 from cvi.face.sound_features import HOP_S, WINDOW, ReferenceLevel, band_levels_db, inputs, loudness_db
 from cvi.face.sound_mouth import SHAPES, MouthNetwork, shipped_network
 from cvi.face.speech_mouth import SpeechEncoder, SpeechMap, in_context, shipped_map
+from cvi.training.arrays import Bools, Doubles, Floats
 from cvi.training.evaluation.quality_metrics import correlation
 
 FITTED = ("jaw", "wide", "round")
 """Controls that footage shows clearly. Tongue and lip contacts keep the shipped weights."""
 
-Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 _COLUMNS = [SHAPES.index(name) for name in FITTED]
 _STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03)

@@ -12,16 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from cvi.errors import UsageError
 from cvi.face.base import Controls
 from cvi.face.neural.mouth_map import HINTS, JAW_SQUARED, JAW_TERMS, SPOKEN_TERM, TERMS, MouthMap, terms
+from cvi.training.arrays import Bools, Doubles, Floats
 from cvi.training.evaluation.quality_metrics import correlation
 from cvi.training.footage.mouth_space import MouthSpace, corner_lift, opening, width
-
-Floats = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
 
 _RIDGE = 0.02
 _MOST_LAG_FRAMES = 4
@@ -148,7 +145,7 @@ def resting_mouth(space: MouthSpace, mouth: Floats, train: Bools, voiced: Bools)
     return _rest(mouth, opening(space.decode(mouth)), train, voiced)
 
 
-def _ridge(x: Floats, y: Floats) -> npt.NDArray[np.float64]:
+def _ridge(x: Floats, y: Floats) -> Doubles:
     """Ridge regression through the origin: zero controls are the resting mouth."""
     x, y = x.astype(np.float64), y.astype(np.float64)
     return np.asarray(np.linalg.solve(x.T @ x + _RIDGE * len(x) * np.eye(x.shape[1]), x.T @ y))

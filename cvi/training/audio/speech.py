@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ, Pcm
 from cvi.audio.resample import resample
@@ -21,6 +20,7 @@ from cvi.face.sound_features import FRAME_S, levels_db
 from cvi.face.sound_mouth import MOUTH_NETWORK, MouthReader
 from cvi.face.speech_mouth import SPEECH_MAP, SpeechEncoder, SpeechMap, SpeechMouth, map_bytes
 from cvi.files import write_bytes
+from cvi.training.arrays import Bools
 from cvi.training.audio.alignment import align, known_sentences
 from cvi.training.audio.audio_to_mouth import (
     BandMouthModel,
@@ -38,8 +38,6 @@ from cvi.training.audio.mouth_controls import (
 )
 from cvi.training.footage.preparation import PreparedFootage
 from cvi.tts.base import Phone
-
-Bools = npt.NDArray[np.bool_]
 
 _VOICED_DB, _QUIET_DB = -26.0, -50.0
 

@@ -11,17 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from cvi.face.neural.compose import paste
 from cvi.face.neural.eyes import BlinkPatches, composed, no_blink
 from cvi.face.neural.eyes import EyeTrack as FilmEyes
 from cvi.face.planes import to_rgb
+from cvi.training.arrays import Bools, Bytes, Doubles, Floats
 from cvi.training.footage.crop import crop
 from cvi.training.footage.face_geometry import moved, smoothed
-
-Floats = npt.NDArray[np.float32]
-Bytes = npt.NDArray[np.uint8]
 
 EDGES = (
     ((33, 246, 161, 160, 159, 158, 157, 173, 133), (33, 7, 163, 144, 145, 153, 154, 155, 133)),
@@ -142,7 +139,7 @@ def choose_blink(
     blinks: Sequence[Blink],
     shut: Floats,
     landmarks: Floats,
-    usable: npt.NDArray[np.bool_],
+    usable: Bools,
     face_px: float,
     fps: float,
 ) -> Blink | None:
@@ -218,7 +215,7 @@ class OpenEyes:
 def find_eye_closures(
     landmarks: Floats,
     matrices: Floats,
-    usable: npt.NDArray[np.bool_],
+    usable: Bools,
     pieces: Sequence[tuple[int, int]],
     crop_side: int,
     face_px: float,
@@ -236,7 +233,7 @@ def find_eye_closures(
     return OpenEyes(tuple(blinks), eyes, matrices), closure_levels(best, shut) if best else [], shut
 
 
-def _distance(landmarks: Floats, one: int, other: int) -> npt.NDArray[np.float64]:
+def _distance(landmarks: Floats, one: int, other: int) -> Doubles:
     gap = landmarks[:, one] - landmarks[:, other]
     return np.asarray(np.linalg.norm(gap, axis=1), np.float64)
 
@@ -244,7 +241,7 @@ def _distance(landmarks: Floats, one: int, other: int) -> npt.NDArray[np.float64
 def eye_positions(
     landmarks: Floats,
     matrices: Floats,
-    usable: npt.NDArray[np.bool_],
+    usable: Bools,
     blinks: Sequence[Blink],
     pieces: Sequence[tuple[int, int]],
 ) -> FilmEyes:

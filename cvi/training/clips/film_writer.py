@@ -12,15 +12,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from cvi.errors import CviError, UsageError
 from cvi.face.planes import Planes, to_i420
 from cvi.media.frames import Frame, av_frame
+from cvi.training.arrays import Bytes, Floats
 from cvi.training.footage.reader import FootageFrame
-
-Bytes = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
 
 _FLOW_SIDE_PX = 640
 """Optical flow is computed on pictures whose longer side is at most this."""

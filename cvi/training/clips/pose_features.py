@@ -12,14 +12,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from cvi.training.arrays import Bools, Floats, Ints
 from cvi.training.clips.eye_region import EYES, LIDS
 from cvi.training.footage.face_geometry import CHEEKS, CORNERS, NOSE_BASE, face_width, frontal, smoothed
-
-Floats = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int32]
 
 IRISES = (468, 473)
 HEAD_COLUMNS = 8

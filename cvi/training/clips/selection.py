@@ -12,17 +12,13 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from cvi.errors import UsageError
 from cvi.face.neural.clip_graph import ClipActivity, Mood
+from cvi.training.arrays import Bools, Floats, Ints
 from cvi.training.clips.pose_features import FARTHEST, PoseFeatures
 from cvi.training.footage.face_geometry import smoothed
 from cvi.training.footage.spans import runs
-
-Floats = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int32]
 
 SHORTEST_S = 1.5
 _LENGTH_S: dict[str, tuple[float, float]] = {

@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from cvi.face.neural.clip_graph import CLIP_ACTIVITIES, MOODS, ClipGraph
+from cvi.training.arrays import Floats, Ints
 from cvi.training.clips.pose_features import FARTHEST, pose_distances
 from cvi.training.clips.selection import Clip
-
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int32]
 
 _NEAR, _SOON_S = 0.05, 1.2
 """Face widths and seconds: frames farther apart than the first are joined only where none nearer follow

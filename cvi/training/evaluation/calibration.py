@@ -12,13 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from cvi.face.base import Controls, FaceSettings
 from cvi.face.neural.renderer import NeuralEngine
 from cvi.face.neural.rig import RIG, load_rig, rig_bytes
 from cvi.face.planes import to_rgb
 from cvi.files import write_bytes
+from cvi.training.arrays import Floats
 from cvi.training.audio.mouth_controls import scaled_jaw
 from cvi.training.footage.mouth_space import opening, upright_opening
 from cvi.training.footage.preparation import PreparedFootage
@@ -41,8 +41,8 @@ def calibrate(
     rig = load_rig(folder / RIG)
     face = NeuralEngine(FaceSettings(folder, int(rig.size[0]), int(rig.size[1]), round(rig.fps)))
     face_tracker = tracker()
-    requested: list[npt.NDArray[np.float32]] = []
-    tracked: list[npt.NDArray[np.float32]] = []
+    requested: list[Floats] = []
+    tracked: list[Floats] = []
     try:
         for index in range(_FRAMES):
             mouth = spoken[index * len(spoken) // _FRAMES]

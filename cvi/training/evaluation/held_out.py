@@ -21,6 +21,7 @@ from cvi.face.neural.mouth_map import MouthMap
 from cvi.face.neural.renderer import NeuralEngine
 from cvi.face.neural.rig import RIG, load_rig
 from cvi.face.planes import to_i420, to_rgb
+from cvi.training.arrays import Bytes, Floats
 from cvi.training.evaluation.quality_metrics import (
     amplitude,
     correlation,
@@ -112,9 +113,6 @@ def evaluate(
 def _in(index: int, prepared: PreparedFootage) -> int:
     return min(max(index, 0), len(prepared) - 1)
 
-
-Floats = npt.NDArray[np.float32]
-Bytes = npt.NDArray[np.uint8]
 
 SWAPS = 60
 _HEAD = 1.25

@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from cvi.training.arrays import Bools, Floats
+
 Picture = npt.NDArray[np.generic]
 
 
-def psnr(a: Picture, b: Picture, where: npt.NDArray[np.bool_] | None = None) -> float:
+def psnr(a: Picture, b: Picture, where: Bools | None = None) -> float:
     """Peak signal to noise, dB, over the pixels `where` (h, w) or all; at most 100."""
     gap = a.astype(np.float64) - b.astype(np.float64)
     if where is not None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from cvi.face.neural.compose import DIRECTIONS, MIDDLE, shown_shares
+from cvi.training.arrays import Bools, Bytes, Floats
 from cvi.training.footage.face_geometry import (
     ANCHORS,
     JAW,
@@ -22,9 +22,7 @@ from cvi.training.footage.face_geometry import (
     smoothed,
 )
 
-Floats = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
-Rgb = npt.NDArray[np.uint8]
+Rgb = Bytes
 
 # Shares of the crop, which is one face width wide.
 NOSE_AT = (0.5, 0.22)

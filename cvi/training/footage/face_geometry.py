@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
+from cvi.training.arrays import Bools, Doubles, Floats
 
 LIPS = (
     61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146,
@@ -37,7 +35,7 @@ def face_width(landmarks: Floats) -> float:
     return float(np.nanmedian(np.hypot(across[:, 0], across[:, 1])))
 
 
-def filled(points: Floats, present: npt.NDArray[np.bool_]) -> Floats:
+def filled(points: Floats, present: Bools) -> Floats:
     """Points (n, ...) with frames that are not `present` interpolated linearly; the same shape."""
     known = np.flatnonzero(present)
     flat = points.reshape(len(points), -1)

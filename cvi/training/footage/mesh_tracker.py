@@ -26,8 +26,9 @@ import numpy as np
 
 from cvi.errors import CviError, EngineError, MissingError
 from cvi.paths import home
+from cvi.training.arrays import Floats
 from cvi.training.footage.reader import Rgb
-from cvi.training.footage.tracking import POINTS, FaceDetection, FaceTracker, Floats
+from cvi.training.footage.tracking import POINTS, FaceDetection, FaceTracker
 
 MEDIAPIPE = "0.10.21"
 PACKAGES = (f"mediapipe=={MEDIAPIPE}", "numpy==1.26.4", "protobuf==4.25.9", "absl-py==2.5.1")

@@ -7,13 +7,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from cvi.training.arrays import Bools, Bytes, Floats
 from cvi.training.footage.face_geometry import CORNERS, INNER, JAW, LIPS, frontal, moved
-
-Floats = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
-Bytes = npt.NDArray[np.uint8]
 
 COMPONENTS = 16
 INTERIOR_VALUES = 2
@@ -135,7 +131,7 @@ def _brightness(crop: Bytes, upper: Floats, lower: Floats) -> tuple[float, float
     return first, second
 
 
-def _mean(luma: npt.NDArray[np.uint8], outline: Floats) -> float:
+def _mean(luma: Bytes, outline: Floats) -> float:
     mask = np.zeros_like(luma)
     cv2.fillPoly(mask, [np.rint(outline * (1 << _SUBPIXEL_BITS)).astype(np.int32)], 1, shift=_SUBPIXEL_BITS)
     return float(cv2.mean(luma, mask)[0])

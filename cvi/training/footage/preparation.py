@@ -16,6 +16,7 @@ import numpy.typing as npt
 from cvi.errors import UsageError
 from cvi.face.neural.compose import DrawnRegion, drawn_region
 from cvi.files import replacing, write_bytes
+from cvi.training.arrays import Bools, Bytes, Floats, Ints
 from cvi.training.footage.crop import crop, crop_matrices, lip_box, reaches, side_for, usual_lower_faces
 from cvi.training.footage.face_geometry import ANCHORS, face_width, filled
 from cvi.training.footage.mouth_space import COMPONENTS, MouthSpace, learn_space, mouth_interior, opening
@@ -36,9 +37,6 @@ _ARRAYS = {
 _ARRAYS["usual_lower_face"] = "stands"
 """Fields of `PreparedFootage` -> their names in the file."""
 
-Floats = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
-
 
 @dataclass(frozen=True, slots=True)
 class PreparedFootage:
@@ -53,7 +51,7 @@ class PreparedFootage:
     ever reach; `side` of a crop, pixels; `size` width and height of the frames.
     """
 
-    crops: npt.NDArray[np.uint8]
+    crops: Bytes
     matrices: Floats
     mouth: Floats
     opening: Floats
@@ -61,8 +59,8 @@ class PreparedFootage:
     usual_lower_face: Floats
     train: Bools
     test: Bools
-    pieces: npt.NDArray[np.int32]
-    lips: npt.NDArray[np.int32]
+    pieces: Ints
+    lips: Ints
     side: int
     fps: float
     size: tuple[int, int]
@@ -196,7 +194,7 @@ def _write_crops(
     side: int,
     path: Path,
     progress: Callable[[int, int], None],
-) -> npt.NDArray[np.uint8]:
+) -> Bytes:
     count, done = len(matrices), 0
     remedy = f"Free {count * side * side * 3 / 1e6:.0f} MB and give the command again."
     with replacing(path, remedy=remedy) as part, part.open("wb") as out:
@@ -210,7 +208,7 @@ def _write_crops(
                 f"The footage gave {done} frames where its track has {count}.",
                 "Track it again: it has changed.",
             )
-    crops: npt.NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+    crops: Bytes = np.load(path, mmap_mode="r", allow_pickle=False)
     return crops
 
 

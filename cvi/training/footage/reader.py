@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from cvi.audio.block import HEARD_HZ, Pcm
 from cvi.errors import UsageError
 from cvi.media.decode import opened, packets, picture_track, read_audio
 from cvi.media.video import UprightConverter, decoded_frames, rotation_of, upright_size
+from cvi.training.arrays import Bytes
 
-Rgb = npt.NDArray[np.uint8]
+Rgb = Bytes
 
 LONGEST_S = 30 * 60.0
 """Replicas are made from minutes of film; a longer one is usually given by mistake."""

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
+
+from cvi.training.arrays import Bools, Doubles
 
 Span = tuple[float, float]
-Flags = npt.NDArray[np.bool_]
 
 
-def runs(flags: Flags) -> list[tuple[int, int]]:
+def runs(flags: Bools) -> list[tuple[int, int]]:
     """First and last-plus-one index of every run of True."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], flags, [False])).astype(np.int8)))
     return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def spans(flags: Flags, fps: float, least_s: float = 0.0, bridge_s: float = 0.0) -> tuple[Span, ...]:
+def spans(flags: Bools, fps: float, least_s: float = 0.0, bridge_s: float = 0.0) -> tuple[Span, ...]:
     """The runs of True of at least `least_s` seconds, those less than `bridge_s` apart taken as one."""
     found: list[list[int]] = []
     for start, end in runs(flags):
@@ -29,7 +29,7 @@ def spans(flags: Flags, fps: float, least_s: float = 0.0, bridge_s: float = 0.0)
     return tuple((a / fps, b / fps) for a, b in found if b - a >= least)
 
 
-def flagged(found: Iterable[Span], count: int, fps: float) -> Flags:
+def flagged(found: Iterable[Span], count: int, fps: float) -> Bools:
     """One truth value for each of `count` frames: whether it lies in one of the spans."""
     flags = np.zeros(count, np.bool_)
     for start_s, end_s in found:
@@ -42,7 +42,7 @@ def total_s(found: Iterable[Span]) -> float:
     return float(sum(end - start for start, end in found))
 
 
-def moving_median(values: npt.NDArray[np.float64], half: int) -> npt.NDArray[np.float64]:
+def moving_median(values: Doubles, half: int) -> Doubles:
     """The median of `half` values on either side and the value itself; shorter at the ends."""
     if len(values) == 0:
         return values

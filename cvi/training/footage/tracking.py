@@ -16,13 +16,12 @@ import numpy.typing as npt
 
 from cvi.errors import UsageError
 from cvi.files import replacing
+from cvi.training.arrays import Bools, Doubles, Floats, Ints
 from cvi.training.footage.reader import FootageFrame, Rgb
 
 POINTS = 478
 FORMAT = 1
 """Of the file."""
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +57,10 @@ class FaceTrack:
     `width`, `height` of the frames, pixels; `fps` of the track; `tracker` by which it was made.
     """
 
-    times_s: npt.NDArray[np.float64]
+    times_s: Doubles
     landmarks: Floats
-    present: npt.NDArray[np.bool_]
-    faces: npt.NDArray[np.int32]
+    present: Bools
+    faces: Ints
     width: int
     height: int
     fps: float

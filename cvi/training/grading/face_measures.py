@@ -10,13 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from cvi.training.footage.spans import Flags, Span, flagged, runs
-from cvi.training.footage.tracking import FaceTrack, Floats
+from cvi.training.arrays import Bools, Doubles, Floats
+from cvi.training.footage.spans import Span, flagged, runs
+from cvi.training.footage.tracking import FaceTrack
 from cvi.training.grading.faults import GradingLimits
-
-Series = npt.NDArray[np.float64]
 
 LEFT, RIGHT, TOP, CHIN = 234, 454, 10, 152
 EYE_LEFT, EYE_RIGHT = 33, 263
@@ -45,12 +43,12 @@ _QUIET_GUARD_S = 0.2
 class HeadPose:
     """Degrees, 0 facing the camera: `yaw` to the viewer's right, `pitch` down, `roll` clockwise."""
 
-    yaw: Series
-    pitch: Series
-    roll: Series
+    yaw: Doubles
+    pitch: Doubles
+    roll: Doubles
 
     @property
-    def turn(self) -> Series:
+    def turn(self) -> Doubles:
         """The angle between the nose's direction and the camera's, degrees."""
         cosine = np.cos(np.deg2rad(self.yaw)) * np.cos(np.deg2rad(self.pitch))
         return np.asarray(np.rad2deg(np.arccos(np.clip(cosine, -1.0, 1.0))), np.float64)
@@ -71,34 +69,34 @@ def head_pose(landmarks: Floats) -> HeadPose:
     return HeadPose(yaw, pitch, roll)
 
 
-def face_width(landmarks: Floats) -> Series:
+def face_width(landmarks: Floats) -> Doubles:
     """Ear to ear in three dimensions, pixels: a turned head is as wide as a straight one."""
     return _length(landmarks[:, RIGHT] - landmarks[:, LEFT])
 
 
-def mouth_opening(landmarks: Floats) -> Series:
+def mouth_opening(landmarks: Floats) -> Doubles:
     """Distance of the lips' inner edges, in face widths."""
     return _length(landmarks[:, LIP_LOWER, :2] - landmarks[:, LIP_UPPER, :2]) / face_width(landmarks)
 
 
-def mouth_width(landmarks: Floats) -> Series:
+def mouth_width(landmarks: Floats) -> Doubles:
     """Distance of the mouth's corners, in face widths."""
     return _length(landmarks[:, CORNER_RIGHT] - landmarks[:, CORNER_LEFT]) / face_width(landmarks)
 
 
-def lips_height(landmarks: Floats) -> Series:
+def lips_height(landmarks: Floats) -> Doubles:
     """From the upper lip's upper edge to the lower lip's lower one, in face widths."""
     return _length(landmarks[:, 17, :2] - landmarks[:, 0, :2]) / face_width(landmarks)
 
 
-def leaps(landmarks: Floats) -> Series:
+def leaps(landmarks: Floats) -> Doubles:
     """How far the face's stable points moved since the frame before, in face widths; 0 in the first frame."""
     points = landmarks[:, STABLE, :2].astype(np.float64)
     moved = np.linalg.norm(np.diff(points, axis=0), axis=2).mean(1) / face_width(landmarks)[1:]
     return np.concatenate([[0.0], moved])
 
 
-def _length(vectors: Floats) -> Series:
+def _length(vectors: Floats) -> Doubles:
     return np.asarray(np.linalg.norm(vectors.astype(np.float64), axis=-1), np.float64)
 
 
@@ -117,7 +115,7 @@ def closures(track: FaceTrack, speech: tuple[Span, ...]) -> int:
     return count
 
 
-def _opens(opening: Series) -> bool:
+def _opens(opening: Doubles) -> bool:
     return bool(np.isfinite(opening).any() and np.nanmax(opening) > CLOSED + _OPENS)
 
 
@@ -136,7 +134,7 @@ def stills(track: FaceTrack, speech: tuple[Span, ...], limits: GradingLimits) ->
     fps, count = track.fps, len(track)
     length = round(limits.still_s * fps)
     guarded = [(a - _QUIET_GUARD_S, b + _QUIET_GUARD_S) for a, b in speech]
-    quiet: Flags = ~flagged(guarded, count, fps) & track.present
+    quiet: Bools = ~flagged(guarded, count, fps) & track.present
     opening = mouth_opening(track.landmarks)
     places = track.landmarks[:, STABLE, :2].astype(np.float64).mean(1) / face_width(track.landmarks)[:, None]
     found: list[Span] = []
@@ -154,7 +152,7 @@ def stills(track: FaceTrack, speech: tuple[Span, ...], limits: GradingLimits) ->
     return tuple(found)
 
 
-def _still(opening: Series, places: Series) -> bool:
+def _still(opening: Doubles, places: Doubles) -> bool:
     if np.median(opening) > _STILL_OPENING or np.std(opening) > _STILL_MOUTH:
         return False
     return bool(np.abs(places - np.median(places, axis=0)).max() <= _STILL_MOVE)

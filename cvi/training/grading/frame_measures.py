@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from cvi.training.arrays import Bytes, Doubles, Floats, Ints
 from cvi.training.footage.reader import Footage, Rgb
-from cvi.training.footage.tracking import FaceTrack, FaceTracker, Floats, TrackCollector
+from cvi.training.footage.tracking import FaceTrack, FaceTracker, TrackCollector
 from cvi.training.grading.face_measures import CHIN, EYE_LEFT, EYE_RIGHT, LEFT, NOSE_BASE, RIGHT, TOP
-
-Series = npt.NDArray[np.float64]
 
 MOST_SIDE_PX = 1280
 """Frames are decoded no larger than this for grading."""
@@ -33,12 +31,12 @@ class FrameMeasures:
 
     track: FaceTrack
     scale: float
-    source_s: Series
-    blur: Series
-    brightness: Series
-    change: Series
-    text_rows: npt.NDArray[np.int32]
-    patches: npt.NDArray[np.uint8]
+    source_s: Doubles
+    blur: Doubles
+    brightness: Doubles
+    change: Doubles
+    text_rows: Ints
+    patches: Bytes
 
 
 def measure_frames(
@@ -54,7 +52,7 @@ def measure_frames(
     collector = TrackCollector(tracker, fps)
     about = max(round(footage.duration_s * fps), 1)
     source_s, blur, brightness, change, text, patches = [], [], [], [], [], []
-    before: npt.NDArray[np.float32] | None = None
+    before: Floats | None = None
     no_patch = np.zeros((*PATCH[::-1], 3), np.uint8)
     for frame in footage.frames(fps, most_side_px=MOST_SIDE_PX):
         face = collector.add(frame).landmarks
@@ -83,7 +81,7 @@ def measure_frames(
     )
 
 
-def _changes(before: npt.NDArray[np.float32] | None, now: npt.NDArray[np.float32]) -> tuple[float, float]:
+def _changes(before: Floats | None, now: Floats) -> tuple[float, float]:
     """The logarithm of how much lighter the picture became, and how much it changed otherwise, grey levels.
 
     The median over the thumbnail gives the light: a person who moves changes fewer than half of the pixels.

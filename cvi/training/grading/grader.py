@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from cvi.audio.block import HEARD_HZ, Pcm
 from cvi.errors import UsageError
 from cvi.files import sha256_of, write_bytes
+from cvi.training.arrays import Bools
 from cvi.training.footage.reader import Footage
 from cvi.training.footage.spans import Span, flagged, spans, total_s
 from cvi.training.footage.tracking import FaceTrack, FaceTracker, load_track, save_track
@@ -219,7 +219,7 @@ def refuse_unusable(footage: Footage, grade: GradeData) -> None:
     )
 
 
-def clean_frames(track: FaceTrack, grade: GradeData) -> npt.NDArray[np.bool_]:
+def clean_frames(track: FaceTrack, grade: GradeData) -> Bools:
     """Which frames (n,) have no local fault (hand, caption, blur, second face); all where less than half
     would be left."""
     clean = flagged([(float(a), float(b)) for a, b in grade["clean"]], len(track), track.fps)

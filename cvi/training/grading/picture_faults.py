@@ -7,16 +7,13 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
+from cvi.training.arrays import Bools, Doubles, Floats
 from cvi.training.footage.reader import Footage
-from cvi.training.footage.spans import Flags, Span, flagged, moving_median, runs, spans, total_s
+from cvi.training.footage.spans import Span, flagged, moving_median, runs, spans, total_s
 from cvi.training.grading.face_measures import face_width, head_pose, leaps
 from cvi.training.grading.faults import FootageFault, GradingLimits
 from cvi.training.grading.frame_measures import FrameMeasures
-
-Series = npt.NDArray[np.float64]
-Floats = npt.NDArray[np.float32]
 
 _LEAST_CHANGE = 0.5
 """Grey levels that noise and compression alone change."""
@@ -51,18 +48,18 @@ def cuts(measures: FrameMeasures, limits: GradingLimits) -> list[int]:
     return found
 
 
-def _over_usual(values: Series, half: int, least: float) -> Series:
+def _over_usual(values: Doubles, half: int, least: float) -> Doubles:
     return np.asarray(values / np.maximum(moving_median(values, half), least), np.float64)
 
 
-def flickers(measures: FrameMeasures, limits: GradingLimits) -> Flags:
+def flickers(measures: FrameMeasures, limits: GradingLimits) -> Bools:
     """Frames in whose second the brightness of the whole picture goes up and down."""
     change = np.abs(measures.brightness)
     half = max(round(measures.track.fps / 2), 2)
     return np.asarray(moving_median(change, half) > limits.most_flicker, np.bool_)
 
 
-def strangeness(measures: FrameMeasures, usable: Flags) -> Series:
+def strangeness(measures: FrameMeasures, usable: Bools) -> Doubles:
     """How far the lower face of each frame is from its appearance in the rest of the film: the mean
     difference, as a share of its brightness, median over 0.8 s; 0 where not `usable`.
 
@@ -95,7 +92,7 @@ def strangeness(measures: FrameMeasures, usable: Flags) -> Series:
     return strange
 
 
-def _usual(values: Floats, distance: Series) -> tuple[Floats, Floats]:
+def _usual(values: Floats, distance: Doubles) -> tuple[Floats, Floats]:
     """Middle (576,) and principal components [parts, 576] of the nearest nine tenths of `values`."""
     for _ in range(2):
         near = values[distance <= np.quantile(distance, _KEPT_SHARE)]
@@ -106,13 +103,13 @@ def _usual(values: Floats, distance: Series) -> tuple[Floats, Floats]:
     return middle, basis
 
 
-def _residual(values: Floats, middle: Floats, basis: Floats) -> Series:
+def _residual(values: Floats, middle: Floats, basis: Floats) -> Doubles:
     """Root mean square of each row's residual after the components."""
     residual = values - middle
     return np.asarray(np.sqrt(np.mean((residual - (residual @ basis.T) @ basis) ** 2, axis=1)), np.float64)
 
 
-def stalled(measures: FrameMeasures) -> Flags:
+def stalled(measures: FrameMeasures) -> Bools:
     """Frames that repeat the film's frame before."""
     return np.concatenate([[False], np.diff(measures.source_s) < 1e-6])
 
@@ -195,7 +192,7 @@ class PictureFaults:
         near_cuts = [(cut - _CUT_GUARD_S, cut + _CUT_GUARD_S) for cut in self.cuts]
         explained = ~track.present | flagged(near_cuts, self.count, self.fps)
 
-        def add(kind: str, flags: Flags, least_s: float, value: float, limit: float, message: str) -> None:
+        def add(kind: str, flags: Bools, least_s: float, value: float, limit: float, message: str) -> None:
             where = spans(flags, self.fps, least_s, bridge_s=0.3)
             if where:
                 long_s = total_s(where)
@@ -248,7 +245,7 @@ class PictureFaults:
         return [FootageFault("stalls", where, rate, s.least_fps, message)]
 
 
-def _grown(flags: Flags, by: int) -> Flags:
+def _grown(flags: Bools, by: int) -> Bools:
     """True also `by` frames before and after."""
     grown = np.zeros_like(flags)
     for start, end in runs(flags):

@@ -12,10 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from cvi.audio.block import HEARD_HZ, Pcm, to_float
 from cvi.engine_registry import build
+from cvi.training.arrays import Bools, Doubles
 from cvi.training.footage.spans import Span, flagged, runs
 from cvi.training.footage.tracking import FaceTrack
 from cvi.training.grading.face_measures import lips_height, mouth_opening, mouth_width
@@ -68,7 +68,7 @@ def measure_speech(pcm: Pcm) -> SpeechMeasures:
     return SpeechMeasures(speech, min(snr, 80.0), _db(voiced))
 
 
-def _tidy(spoken: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _tidy(spoken: Bools) -> Bools:
     """Close short gaps, then drop short speech."""
     tidy = spoken.copy()
     for start, end in runs(~tidy):
@@ -84,7 +84,7 @@ def _db(power: float) -> float:
     return float(10 * np.log10(max(power, 1e-10)))
 
 
-def log_mel(pcm: Pcm, times_s: npt.NDArray[np.float64], bands: int = 24) -> npt.NDArray[np.float64]:
+def log_mel(pcm: Pcm, times_s: Doubles, bands: int = 24) -> Doubles:
     """Logarithmic energies [n, bands], 60 to 7600 Hz, of 40 ms around each time."""
     size = round(0.040 * HEARD_HZ)
     padded = np.pad(to_float(pcm), size)
@@ -106,7 +106,7 @@ def _mel(hertz: float) -> float:
     return float(2595 * np.log10(1 + hertz / 700))
 
 
-def _hertz(mel: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _hertz(mel: Doubles) -> Doubles:
     return np.asarray(700 * (10 ** (mel / 2595) - 1), np.float64)
 
 
@@ -116,8 +116,6 @@ SURE_OF = 0.25
 """The correlation from which the mouth is taken to follow the sound."""
 _RIDGE = 30.0
 _FOLDS = 5
-
-Series = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +158,7 @@ def measure_offset(track: FaceTrack, pcm: Pcm, speech: tuple[Span, ...]) -> Sync
     return SyncOffset(late / fps, sure, float(found[best]), float(found[reach]))
 
 
-def _mouth(track: FaceTrack) -> Series:
+def _mouth(track: FaceTrack) -> Doubles:
     """[n, 3]: opening, height of the lips, width; high-pass filtered, gaps interpolated."""
     columns = []
     for series in (
@@ -173,14 +171,14 @@ def _mouth(track: FaceTrack) -> Series:
     return _steady(np.stack(columns, 1), round(track.fps))
 
 
-def _steady(values: Series, half: int) -> Series:
+def _steady(values: Doubles, half: int) -> Doubles:
     """Values less their mean over `half` frames on either side."""
     padded = np.pad(values, ((half + 1, half), (0, 0)), mode="edge")
     sums = np.cumsum(padded, axis=0)
     return np.asarray(values - (sums[2 * half + 1 :] - sums[: -2 * half - 1]) / (2 * half + 1), np.float64)
 
 
-def _predictability(inputs: Series, outputs: Series) -> Series:
+def _predictability(inputs: Doubles, outputs: Doubles) -> Doubles:
     """The correlation of each column of `outputs` with its cross-validated prediction, five folds."""
     predicted = np.empty_like(outputs)
     fold = np.arange(len(inputs)) * _FOLDS // len(inputs)

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from cvi.face.neural.compose import COARSE, drawn_region, light_difference
+from cvi.training.arrays import Floats
 from cvi.training.footage.preparation import PreparedFootage
-
-Floats = npt.NDArray[np.float32]
 
 _NEAREST = 24
 """Donors are drawn from this many frames, those with the most similar head pose."""

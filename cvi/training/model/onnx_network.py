@@ -15,6 +15,7 @@ from cvi.face.neural.compose import drawn_region, hidden_mask, paste
 from cvi.face.neural.decoder import LowerFaceDecoder
 from cvi.face.neural.rig import DECODER
 from cvi.onnx import open_session
+from cvi.training.arrays import Bytes, Floats
 from cvi.training.footage.crop import crop
 from cvi.training.model.config import LEVELS
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
     from cvi.training.model.network import InpaintingNetwork
 
-Floats = npt.NDArray[np.float32]
-Bytes = npt.NDArray[np.uint8]
 
 ENCODER = "encoder.onnx"
 ENCODER_INPUT = "around"

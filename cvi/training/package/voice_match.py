@@ -10,15 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from cvi.audio.block import PLAYED_HZ, Pcm, to_float
 from cvi.engine_registry import build
 from cvi.errors import CviError
 from cvi.face.sound_features import BANDS, band_levels_db, loudness_db
+from cvi.training.arrays import Doubles
 from cvi.tts.base import TtsSettings
-
-Doubles = npt.NDArray[np.float64]
 
 _LOWEST_HZ, _HIGHEST_HZ = 65.0, 400.0
 _HOP, _WINDOW = 480, 1440

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from cvi.audio.level import FLOOR_DB, level_db
 from cvi.errors import MissingError
 from cvi.media.encode import SOUND_HZ
+from cvi.training.arrays import Floats
 from cvi.training.footage.reader import FootageFrame, Rgb
 from cvi.transport.portaudio import Device, check_device, open_stream, portaudio
 
@@ -115,7 +116,7 @@ class FilmCamera:
         self._next = None
 
 
-Sound = npt.NDArray[np.float32]
+Sound = Floats
 
 
 class SoundSource(Protocol):
