@@ -34,7 +34,7 @@ RATE_HZ = 50
 LAYERS = (4, 6)
 """Which of the graph's layer normalisations are read: the inputs of the third and the fourth of the four
 blocks. Of every layer alone and several together these two predicted held-out lips of three real speakers
-best (`scripts/measure_ears FILM --tune`)."""
+best (`scripts/measure_mouth_models FILM --tune`)."""
 WIDTH = 384
 _NORMS = 10
 _WINDOW = 400

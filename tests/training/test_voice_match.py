@@ -7,7 +7,7 @@ import pytest
 
 from cvi.audio.block import PLAYED_HZ
 from cvi.errors import MissingError
-from cvi.training.package.voice_match import VoicePrint, _said, nearest, print_of, voices_for
+from cvi.training.package.voice_match import VoicePrint, _spoken, nearest, print_of, voices_for
 
 
 def buzz(pitch_hz: float, fall: float, seconds: float = 2.0) -> np.ndarray:
@@ -49,7 +49,7 @@ async def test_each_installed_voice_is_most_like_itself() -> None:
     import asyncio
 
     try:
-        sound = await _said("espeak", "en-us+m3")
+        sound = await _spoken("espeak", "en-us+m3")
     except MissingError as error:
         pytest.skip(f"espeak is not here: {error}")
     found = await asyncio.to_thread(voices_for, sound)

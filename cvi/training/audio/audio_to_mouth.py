@@ -45,7 +45,7 @@ FOLDS = 4
 _RIDGES = (0.3, 1.0, 3.0)
 _SHIPPED_WEIGHT = 10.0
 """Weight of the shipped map's predictions among the inputs: of 0, 3, 10 and 30 the one that predicted
-held-out lips of three real speakers best (`scripts/measure_ears FILM --tune`)."""
+held-out lips of three real speakers best (`scripts/measure_mouth_models FILM --tune`)."""
 _LEAST_ENCODER_LAG_GAIN = 0.02
 _MOST_FRAMES = 3000
 """Of more frames than this an evenly spaced part is taken."""

@@ -74,7 +74,7 @@ def driver_controls(
 
 
 def delayed_to_film(controls: Sequence[Controls], lag_frames: int) -> list[Controls]:
-    """The controls delayed controls_of `lag_frames`, as the film's picture is behind its sound, for
+    """The controls delayed by `lag_frames`, as the film's picture is behind its sound, for
     comparison with it."""
     last = len(controls) - 1
     return [controls[min(max(index - lag_frames, 0), last)] for index in range(len(controls))]
@@ -146,8 +146,8 @@ def scripted_segments(sound: Pcm, script: str) -> tuple[list[FilmSpeech], list[f
 class FittedAudio:
     """Everything fitted to one film's sound.
 
-    `from_sound` and `from_script` are the controls asked for in each frame, controls_of the best
-    audio-to-mouth model and controls_of the phones of the script (None without one); `mouth` what controls
+    `from_sound` and `from_script` are the controls requested in each frame, by the best
+    audio-to-mouth model and by the phones of the script (None without one); `mouth` what controls
     mean for this person; `closures_s` the middles of the P, B and M of the script; `sentences` how many of it
     were found. `band_model` and `encoder_model` are None where there was too little speech; `speech_map` is
     the encoder's map, scaled to this mouth.
