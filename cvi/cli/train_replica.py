@@ -57,16 +57,11 @@ def train_replica(
     from cvi.training.pipeline import TrainingRequest
 
     if is_photo(video):
-        from cvi.cli.photo_replica import make
-        from cvi.training.photo.photo_replica import PhotoRequest, refuse_training_options
-
-        given = {"--script": script, "--minutes": minutes, "--steps": steps, "--hold-out": hold_out}
-        refuse_training_options({**given, "--anyway": anyway})
-        make(PhotoRequest(video, name, consent, consent_by, glasses=glasses), json)
+        unused = {"--script": script, "--minutes": minutes, "--steps": steps, "--hold-out": hold_out}
+        _make_of_photo(video, name, consent, consent_by, glasses, {**unused, "--anyway": anyway}, json)
         return
     if glasses:
         raise UsageError("--glasses is for photos.", "Footage shows how they move.")
-
     if minutes is not None and steps is not None:
         raise UsageError("Give --minutes or --steps, not both.", "")
     request = TrainingRequest(
@@ -85,8 +80,39 @@ def train_replica(
         anyway=anyway,
         encoder=installed_speech_encoder(),
     )
-    trained = run(request, quiet=json)
-    print_result(trained, json)
+    print_result(run(request, quiet=json), json)
+
+
+def _make_of_photo(
+    photo: Path,
+    name: str,
+    consent: str,
+    consent_by: str | None,
+    glasses: bool,
+    unused: dict[str, object],
+    json: bool,
+) -> None:
+    """Make a replica of one photo and print where it is and its limits; refuses the options in `unused`."""
+    from rich.console import Console
+
+    from cvi.training.photo.photo_replica import (
+        LIMITS,
+        PhotoRequest,
+        make_photo_replica,
+        refuse_training_options,
+    )
+
+    refuse_training_options(unused)
+    with Console(stderr=True, quiet=json).status("finding the face"):
+        replica = make_photo_replica(PhotoRequest(photo, name, consent, consent_by, glasses=glasses))
+    if json:
+        document = {"path": str(replica.folder), "notes": list(replica.notes), "limits": LIMITS}
+        typer.echo(jsonlib.dumps(document, indent=2, ensure_ascii=False))
+        return
+    typer.echo(str(replica.folder))
+    typer.echo(f"A replica of one photo. {LIMITS}")
+    for note in replica.notes:
+        typer.echo(f"Mind: {note}.")
 
 
 def run(request: TrainingRequest, quiet: bool) -> TrainedReplica:
