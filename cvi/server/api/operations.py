@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from fastapi import APIRouter, Depends
 from starlette.responses import JSONResponse, Response
 
@@ -24,7 +26,7 @@ async def readyz(services: ServicesDep) -> Response:
     try:
         await services.database.read(lambda connection: connection.execute("SELECT 1").fetchone())
         ready = not services.rooms.draining
-    except Exception:
+    except (sqlite3.Error, AssertionError, RuntimeError):  # closed, or its thread is gone
         ready = False
     state = {
         "status": "ready" if ready else "not ready",

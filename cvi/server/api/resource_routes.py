@@ -85,6 +85,21 @@ class ResourceKind:
         """All of the kind, newest first."""
         return await services.database.read(lambda connection: resources.every(connection, self.kind))
 
+    async def add(self, services: Services, document: Document) -> Resource:
+        """Store a new resource."""
+        id, title, now = new_id(self.prefix), self.title(document), services.wall()
+        return await services.database.write(
+            lambda connection: resources.add(connection, self.kind, id, title, document, now)
+        )
+
+    async def replace(self, services: Services, found: Resource, document: Document) -> Resource:
+        """Store a changed document in the place of `found`."""
+        title, now = self.title(document), services.wall()
+        await services.database.write(
+            lambda connection: resources.replace(connection, self.kind, found.id, title, document, now)
+        )
+        return Resource(self.kind, found.id, title, found.created_at, now, document)
+
 
 def router_of(kind: ResourceKind, own: APIRouter | None = None) -> APIRouter:
     """The routes of a kind. `own` are further ones, whose paths come before those with an id."""
@@ -96,11 +111,7 @@ def router_of(kind: ResourceKind, own: APIRouter | None = None) -> APIRouter:
 
     async def create(services: ServicesDep, body: Any) -> Response:
         document = await kind.check(body.model_dump(exclude_unset=True), services)
-        id, title, now = new_id(kind.prefix), kind.title(document), services.wall()
-        made = await services.database.write(
-            lambda connection: resources.add(connection, kind.kind, id, title, document, now)
-        )
-        return JSONResponse(kind.shown(made), kind.created)
+        return JSONResponse(kind.shown(await kind.add(services, document)), kind.created)
 
     async def every(
         services: ServicesDep, page: Page = Depends(kind.page), wanted: Wanted = Depends(kind.wanted)
@@ -124,11 +135,7 @@ def router_of(kind: ResourceKind, own: APIRouter | None = None) -> APIRouter:
         else:
             given = kind.change(found.document, body.model_dump(exclude_unset=True))
             document = await kind.check(given, services)
-        title, now = kind.title(document), services.wall()
-        await services.database.write(
-            lambda connection: resources.replace(connection, kind.kind, id, title, document, now)
-        )
-        changed = kind.shown(Resource(kind.kind, id, title, found.created_at, now, document))
+        changed = kind.shown(await kind.replace(services, found, document))
         return JSONResponse({"message": kind.patched, **changed} if kind.patched else changed)
 
     async def delete(services: ServicesDep, id: str = Path(alias=kind.parameter)) -> Response:
