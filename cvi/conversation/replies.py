@@ -93,9 +93,9 @@ class Replies:
         self._ended(cut.heard)
 
     def finished(self, reply: Reply) -> None:
-        """Note that all of a reply was heard."""
+        """Note that a reply was heard to its end; a clause without sound is not history."""
         reply.finish()
-        text = reply.timeline.text
+        text = reply.spoken_text
         self._history.add_heard(text, interrupted=False)
         self._journal.write(ReplyFinished(reply=reply.generation, text=text))
         self._ended(text)

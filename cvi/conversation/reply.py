@@ -30,6 +30,7 @@ from cvi.face.driver import MouthDriver
 from cvi.face.sound_mouth import MouthReader
 from cvi.llm.base import Message
 from cvi.llm.clauses import Clause, ClauseSplitter
+from cvi.llm.sentence_ends import STOPS
 from cvi.tts.base import Speech, TtsEngine
 
 State = Literal["draft", "committed", "discarded", "interrupted", "finished"]
@@ -39,6 +40,8 @@ SENTENCE_GAP_S = 0.22
 CLAUSE_GAP_S = 0.07
 # A word counts as heard once this share of it has been.
 HEARD_SHARE = 0.6
+# Of 32768; what stays below is silence.
+AUDIBLE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class _Piece:
     start: int
     speech: Speech
     clause: int
+    audible: bool
 
 
 class SpeechTimeline:
@@ -73,7 +77,8 @@ class SpeechTimeline:
     def append(self, speech: Speech) -> int:
         """Add sound to the current clause; returns the position of its first sample."""
         start = self.length
-        self._pieces.append(_Piece(start, speech, len(self.clauses) - 1))
+        audible = bool((np.abs(speech.pcm.astype(np.int32)) > AUDIBLE).any())
+        self._pieces.append(_Piece(start, speech, len(self.clauses) - 1, audible))
         self._starts.append(start)
         self.length += len(speech.pcm)
         return start
@@ -96,10 +101,24 @@ class SpeechTimeline:
         """Everything that was handed to the voice so far."""
         return " ".join(self.clauses)
 
+    @property
+    def silent_clauses(self) -> list[str]:
+        """The clauses that have words but no sound so far."""
+        audible = {piece.clause for piece in self._pieces if piece.audible}
+        return [text for number, text in enumerate(self.clauses) if text.strip() and number not in audible]
+
+    @property
+    def text_with_sound(self) -> str:
+        """The clauses that can be heard."""
+        audible = {piece.clause for piece in self._pieces if piece.audible}
+        return " ".join(text for number, text in enumerate(self.clauses) if number in audible)
+
     def text_heard(self, position: int) -> str:
-        """The text up to the last word of which enough lies before `position`."""
+        """The text up to the last word of which enough lies before `position`; silence does not count."""
         ends = [0] * len(self.clauses)
         for piece in self._pieces:
+            if not piece.audible:
+                continue
             words = piece.speech.words
             if not words and position >= piece.start + len(piece.speech.pcm) * HEARD_SHARE:
                 ends[piece.clause] = len(self.clauses[piece.clause])
@@ -131,7 +150,8 @@ async def model_clauses(
     Closing the iterator aborts the model. Raises EngineError when the model fails, also in the middle.
     """
     settings = context.settings
-    splitter = ClauseSplitter(settings.max_sentences, names=filter(None, [settings.persona_name]))
+    names = filter(None, [settings.persona_name])
+    splitter = ClauseSplitter(settings.max_sentences, names=names, language=settings.language)
     stream = context.engines.llm.stream(messages, settings.sampling)
     first = True
     try:
@@ -151,7 +171,9 @@ async def model_clauses(
 
 async def one_clause(clauses: AsyncIterator[Clause]) -> AsyncIterator[Clause]:
     """All clauses as one, once the last is written."""
-    written = [clause async for clause in clauses]
+    written: list[Clause] = []
+    async for clause in clauses:
+        written = [] if clause.restarts else [*written, clause]
     if written:
         emotion = next((clause.emotion for clause in written if clause.emotion), None)
         yield Clause(" ".join(clause.text for clause in written), ends_sentence=True, emotion=emotion)
@@ -196,8 +218,11 @@ class Reply:
         self._journal = context.journal
         self._clauses = clauses
         self._tts = voice
+        self._mouth_reader = mouth_reader
         self._apology = apology
         self._emotions: list[tuple[int, str | None]] = []
+        self._restarts = 0
+        self._prepared = False  # a clause waits behind the gate
         self._gate = asyncio.Event()
         self._first_spoken = asyncio.Event()
         self._changed = asyncio.Event()
@@ -207,6 +232,11 @@ class Reply:
     def alive(self) -> bool:
         """Whether it is a draft or being spoken."""
         return self.state in ("draft", "committed")
+
+    @property
+    def spoken_text(self) -> str:
+        """The text whose sound was made; without a voice all of it."""
+        return self.timeline.text if self._tts is None else self.timeline.text_with_sound
 
     def emotion_at(self, position: int) -> str | None:
         """The emotion that the face shows at sample `position`; None for no particular one."""
@@ -266,8 +296,7 @@ class Reply:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._write(ahead))
                 group.create_task(self._voice(ahead))
-            if self.failure is None and not self.timeline.text and not self.timeline.length:
-                self._fail(EngineError("The language model gave an empty reply."))
+            self._check_heard()
         except* EngineError as errors:
             self._fail(errors.exceptions[0])
         if self.failure is not None:
@@ -275,12 +304,29 @@ class Reply:
         if self.alive:
             self._complete()
 
+    def _check_heard(self) -> None:
+        """A reply of which nothing can be heard has failed; one with a silent clause is written down."""
+        if self.failure is not None:
+            return
+        if not self.timeline.text and not self.timeline.length:
+            self._fail(EngineError("The language model gave an empty reply."))
+        elif self._tts is not None and (silent := self.timeline.silent_clauses):
+            error = EngineError(f"The voice made no sound for '{silent[0][:60]}'.", "Try another voice.")
+            if self.timeline.text_with_sound:
+                self._journal.write(EngineFailed(reply=self.generation, message=str(error)))
+            else:
+                self._fail(error)
+
     async def _write(self, ahead: asyncio.Queue[Clause | None]) -> None:
         """Language model -> clauses. What was written before a failure is still spoken."""
         first = True
         written: list[str] = []
         try:
             async for clause in self._clauses:
+                if clause.restarts:
+                    self._restart(ahead)
+                    written.clear()
+                    continue
                 await ahead.put(clause)
                 written.append(clause.text.strip())
                 if first:
@@ -296,20 +342,32 @@ class Reply:
             self._journal.write(ReplyWritten(reply=self.generation, text=" ".join(written)))
         await ahead.put(None)
 
+    def _restart(self, ahead: asyncio.Queue[Clause | None]) -> None:
+        """What was written so far was reasoning: forget what nobody has heard of it."""
+        while not ahead.empty():
+            ahead.get_nowait()
+        self._restarts += 1
+        if self.state == "draft":
+            self.timeline, self.mouth = SpeechTimeline(), MouthDriver(self._mouth_reader)
+            self._emotions.clear()
+            self._prepared = False
+
     async def _voice(self, ahead: asyncio.Queue[Clause | None]) -> None:
         """Clauses -> speech. Behind a shut gate only the first clause is spoken."""
         after_sentence = False
-        first = True
         while (clause := await ahead.get()) is not None:
-            if not first:
+            restarts = self._restarts
+            if self._prepared:
                 await self._gate.wait()
+            if restarts != self._restarts:
+                continue
             if clause.emotion is not None:
                 self._emotions.append((self.timeline.length, clause.emotion))
             self._begin_clause(clause.text, after_sentence)
             await self._speak(clause.text)
             self._first_spoken.set()
-            first = False
-            after_sentence = clause.ends_sentence
+            self._prepared = True
+            after_sentence = clause.ends_sentence or clause.text.endswith(tuple(STOPS))
 
     async def _speak(self, text: str) -> None:
         if self._tts is None:

@@ -10,17 +10,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cvi.llm.markup_filter import MarkupFilter
+from cvi.llm.sentence_ends import STOPS, is_month, ordinals_have_stops, stop_after
+from cvi.llm.thoughts import ThoughtFilter
 
-_END = re.compile(r"(?:[.!?]|[。！？])[\"'”’)»]*$")
-_TRAILING_OFF = re.compile(r"(?:\.\.+|…)[\"'”’)»]*$")
-_PAUSE = re.compile(r"(?:[,;:]|\s[-–]|—)[\"'”’)»]*$")
-_LAST_WORD = re.compile(r"([^\s(\"'“‘]+)\.[\"'”’)»]*$")
-# Never the end of a sentence.
-_TITLES = frozenset(
-    "dr mr mrs ms prof st mt sr jr vs e.g i.e cf gen col sgt capt lt rev hon approx dept".split()
-)
-# The end of a sentence when a capital letter follows.
-_EITHER = frozenset("etc a.m p.m inc ltd co corp u.s u.k u.s.a d.c ph.d b.c a.d".split())
+_CLOSE = r"[\"'”’)»“」』）]*"
+_END = re.compile(rf"[{re.escape(STOPS)}]{_CLOSE}$")
+# Scripts without blanks between words and sentences: their marks end a clause at once.
+_WIDE_STOP = re.compile(r"[。！？｡][」』）”’]*$")
+_WIDE_MARKS = "。！？｡」』）”’"
+_WIDE_PAUSE = "，、；：､"
+_TRAILING_OFF = re.compile(rf"(?:\.\.+|…){_CLOSE}$")
+_PAUSE = re.compile(rf"(?:[,;:،؛、，；：]|\s[-–]|—){_CLOSE}$")
+_WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0e7f]")
+_WIDE_FIRST_CHARS = 4
+"""Characters of a script without blanks that a first clause holds at least."""
 _JOINTS = frozenset("and but or because so which who when where while if then before after until".split())
 _LINKS = _JOINTS | frozenset("that with for from to in on at about as than by".split())
 _QUOTE = re.compile(r"[\"“”‘«»]|(?:^|\s)'")
@@ -39,13 +42,16 @@ EARLY_CLAUSES = 2
 class Clause:
     """Words to be synthesized in one go, without markup or outer blanks; joined to others with one blank.
 
-    `emotion` is the tag that the model wrote before or within it, lower case; None where it wrote none, and
-    the last one goes on.
+    `ends_sentence` is False too at the end of a heading or a list's item. `emotion` is the tag that the
+    model wrote before or within it, lower case; None where it wrote none, and the last one goes on. One
+    that `restarts` has no text: the clauses before it were reasoning, not the reply, and what of them has
+    not been heard is to be dropped.
     """
 
     text: str
     ends_sentence: bool
     emotion: str | None = None
+    restarts: bool = False
 
 
 class ClauseSplitter:
@@ -53,11 +59,13 @@ class ClauseSplitter:
 
     The first clause ends at a comma, dash or colon from its second word on, before a conjunction after
     `first_words` words, or before a preposition after half as many again; the second likewise, from
-    `first_words` words on, so that the voice does not run dry; later ones are whole sentences, cut
-    where they pass `max_clause_chars`. The reply is `done` after `max_sentences` sentences, after the
-    clause that passes `max_chars`, where it begins to repeat itself, and where the model starts to write
-    another speaker's part. `names` are the persona's: a label "Name: " is removed.
-    The same text gives the same clauses however it is cut into pieces.
+    `first_words` words on, so that the voice does not run dry; later ones are whole sentences, cut where
+    they pass `max_clause_chars`. The reply is `done` after `max_sentences` sentences, after the clause
+    that passes `max_chars`, where it begins to repeat itself, and where the model starts to write another
+    speaker's part. Lines without a full stop (headings, items of a list, table rows) are not counted as
+    sentences. `names` are the persona's: a label "Name: " is removed. `language` decides which full stops
+    end a sentence. Reasoning in the stream gives no clauses. The same text gives the same clauses however
+    it is cut into pieces.
     """
 
     def __init__(
@@ -67,6 +75,7 @@ class ClauseSplitter:
         max_chars: int = 600,
         first_words: int = 4,
         names: Iterable[str] = (),
+        language: str = "en",
     ) -> None:
         if max_sentences < 1 or max_clause_chars < 20 or first_words < 1:
             raise ValueError(f"too small: {max_sentences=} {max_clause_chars=} {first_words=}")
@@ -74,7 +83,15 @@ class ClauseSplitter:
         self._max_clause_chars = max_clause_chars
         self._max_chars = max_chars
         self._first_words = first_words
-        self._markup = MarkupFilter(names)
+        self._names = tuple(names)
+        self._language = language
+        self._ordinals = ordinals_have_stops(language)
+        self._thoughts = ThoughtFilter()
+        self.done = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._markup = MarkupFilter(self._names, self._language)
         self._repetitions = RepetitionDetector()
         self._text = ""
         self._emotion: str | None = None
@@ -82,7 +99,6 @@ class ClauseSplitter:
         self._spoken_chars = 0
         self._clauses = 0
         self._midway = False
-        self.done = False
 
     def push(self, piece: str) -> list[Clause]:
         """Take the next piece of raw text and return the clauses that it completes; [] once `done`."""
@@ -90,17 +106,29 @@ class ClauseSplitter:
         for character in piece:
             if self.done:
                 break
-            self._take(self._markup.feed(character), out)
+            self._feed(self._thoughts.feed(character), out)
         return out
 
     def finish(self) -> list[Clause]:
         """Return the clauses still held back at the end of the stream. Safe to call twice."""
         out: list[Clause] = []
         if not self.done:
+            self._feed(self._thoughts.finish(), out)
+        if not self.done:
             self._take(self._markup.finish(), out)
             self._emit(len(self._text), True, out)
         self.done = True
         return out
+
+    def _feed(self, answer: str, out: list[Clause]) -> None:
+        if self._thoughts.restarted:
+            self._thoughts.restarted = False
+            if self._clauses:
+                out.append(Clause("", ends_sentence=False, restarts=True))
+            self._begin()
+        for character in answer:
+            if not self.done:
+                self._take(self._markup.feed(character), out)
 
     def _take(self, speakable: str, out: list[Clause]) -> None:
         for character in speakable:
@@ -116,8 +144,13 @@ class ClauseSplitter:
     def _add(self, character: str, out: list[Clause]) -> None:
         text = self._text
         if character == "\n":
-            self._emit(len(text), True, out)
+            self._emit(len(text), True, out, counts=bool(_END.search(text.rstrip())))
             return
+        if _WIDE_STOP.search(text) and character not in _WIDE_MARKS:
+            self._emit(len(text), True, out)
+            text = self._text
+            if self.done:
+                return
         if character.isspace():
             if not text or text[-1] == " ":
                 return
@@ -130,13 +163,14 @@ class ClauseSplitter:
                 return
         if character in "!?,;" and text.endswith(character):
             return
-        if text.endswith(" ") and self._either(text) and character.isupper():
+        if text.endswith(" ") and character.isupper() and self._may_end(text):
             self._emit(len(text), True, out)
             text = self._text
             if self.done:
                 return
         self._text = text + character
-        if character == "," and self._first_pause_is_sure():
+        sure = character == "," and self._first_pause_is_sure()
+        if sure or (character in _WIDE_PAUSE and self._wide_pause_is_early()):
             self._emit(len(self._text), False, out)
         elif len(self._text) >= self._max_clause_chars:
             self._emit(self._split_at(), False, out)
@@ -146,7 +180,9 @@ class ClauseSplitter:
         text = self._text[:-1]
         if _TRAILING_OFF.search(text):
             self._emit(len(text), False, out)
-        elif _END.search(text) and not self._abbreviated(text):
+        elif (number := self._number_before_last_word(text)) is not None:
+            self._emit(number, True, out)
+        elif _END.search(text) and stop_after(text, self._language) == "end":
             self._emit(len(text), True, out)
         elif self._clauses < EARLY_CLAUSES:
             words = text.split()
@@ -165,16 +201,23 @@ class ClauseSplitter:
             return False
         return words[-1].replace("'", "").replace("’", "").isalpha()
 
-    def _abbreviated(self, text: str) -> bool:
-        match = _LAST_WORD.search(text)
-        if match is None:
-            return False
-        word = match[1].lower()
-        return word in _TITLES or word in _EITHER or _is_initial(text[: match.start()], match[1])
+    def _may_end(self, text: str) -> bool:
+        """Whether the full stop of an abbreviation ends the sentence, now that a capital letter follows."""
+        stripped = text.rstrip()
+        if self._ordinals and stripped[-2:-1].isdigit():
+            return False  # the whole word decides
+        return stop_after(stripped, self._language) == "either"
 
-    def _either(self, text: str) -> bool:
-        match = _LAST_WORD.search(text.rstrip())
-        return match is not None and match[1].lower() in _EITHER
+    def _number_before_last_word(self, text: str) -> int | None:
+        """Where a number with a full stop ends a sentence after all, now that the word after it is known:
+        "Ich bin 25. Du", not "seit 5. Mai"."""
+        match = re.search(r"(?<!\S)\d{1,3}\.(?= (\S+)$)", text) if self._ordinals else None
+        if match is None or not match[1][0].isupper() or is_month(match[1].rstrip(",;:")):
+            return None
+        return match.end() if stop_after(text[: match.end()], self._language) == "either" else None
+
+    def _wide_pause_is_early(self) -> bool:
+        return self._clauses < EARLY_CLAUSES and len(_WIDE.findall(self._text)) >= _WIDE_FIRST_CHARS
 
     def _split_at(self) -> int:
         """Where a sentence that is too long is cut: at a pause, before a linking word, at a blank."""
@@ -183,12 +226,15 @@ class ClauseSplitter:
         for at in reversed(blanks):
             if _PAUSE.search(self._text[:at]):
                 return at
+        for at in range(limit, low, -1):
+            if self._text[at - 1] in _WIDE_PAUSE:
+                return at
         for at in reversed(blanks):
             if self._text[at + 1 :].split(" ", 1)[0].lower() in _LINKS and " " in self._text[at + 1 :]:
                 return at
         return blanks[-1] if blanks else limit
 
-    def _emit(self, end: int, ends_sentence: bool, out: list[Clause]) -> None:
+    def _emit(self, end: int, ends_sentence: bool, out: list[Clause], counts: bool = True) -> None:
         text, self._text = _tidy(self._text[:end]), self._text[end:].lstrip()
         if not any(character.isalnum() for character in text):
             if ends_sentence and self._midway:
@@ -205,6 +251,7 @@ class ClauseSplitter:
         self._spoken_chars += len(text)
         self._clauses += 1
         self._midway = not ends_sentence
+        ends_sentence = ends_sentence and (counts or self.done)
         if ends_sentence:
             self._count_sentence()
         self.done = self.done or self._spoken_chars >= self._max_chars
@@ -269,10 +316,3 @@ def _tidy(text: str) -> str:
     text = _URL.sub("the link", text)
     text = re.sub(r"\s+", " ", text).strip()
     return re.sub(r"^(?:[,.;:!?)–—]+\s*|-\s)+", "", text)
-
-
-def _is_initial(before: str, word: str) -> bool:
-    """Whether a letter is an initial, as in "George W. Bush", and no label, as in "vitamin C. It"."""
-    last = before.split()[-1:]
-    named = not last or last[0][0].isupper()
-    return len(word) == 1 and word.isupper() and word != "I" and (named or word not in "ABCDEK")

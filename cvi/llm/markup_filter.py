@@ -11,6 +11,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from cvi.llm.sentence_ends import is_month, ordinals_have_stops
+
 _LONGEST_TAG = 120
 _LONGEST_DIRECTION = 80
 _LONGEST_LINK = 300
@@ -27,21 +29,17 @@ _PLAIN_S_WORDS = frozenset(
     "always this yes is was his has as us its thanks plus perhaps sometimes does goes ours yours".split()
 )
 
-_CALLER = frozenset(
-    "user human you visitor customer caller patient candidate guest client participant interviewer person "
-    "student learner child q question system instruction instructions input".split()
-)
-_OWN = frozenset("assistant ai bot chatbot agent model response answer reply a".split())
-_OPENERS = frozenset(
-    "sure yes no well okay ok note first second third finally remember here right now also so look listen "
-    "great good warning tip example answer important today tomorrow yesterday hello hi next then".split()
-)
-_LABEL = re.compile(r"([^\W\d_][\w'’.-]*(?: [A-Z][\w'’-]*)?)\**\s?:")
-_MAYBE_LABEL = re.compile(r"[^\W\d_][\w'’.-]*(?: (?:[A-Z][\w'’-]*)?)?\**\s?$")
+# Labels of the two speakers that chat formats write; names are added to these.
+_CALLER = frozenset("user human you".split())
+_OWN = frozenset("assistant ai bot chatbot".split())
+_LABEL = re.compile(r"([^\W\d_][\w'’.-]*(?: [A-Z][\w'’-]*){0,2})\**\s?[:：]")
+_MAYBE_LABEL = re.compile(r"[^\W\d_][\w'’.-]*(?: [A-Z][\w'’-]*){0,2}\**\s?$")
+# The headings by which instruction formats part the speakers.
+_TEMPLATE_HEADING = re.compile(r"###\s?(instruction|input|response|human|user|assistant)\s*(?::\s*)?\n", re.I)
+_TEMPLATE_HEADINGS = tuple("###" + name for name in "instruction input response human user assistant".split())
 _EMOTION = re.compile(r"<emotion\b[^>]*?\bvalue\s*=\s*[\"']?\s*([A-Za-z_-]{1,24})", re.IGNORECASE)
-_THINKING = re.compile(r"<(think|thinking|thought|reasoning|analysis)\b", re.IGNORECASE)
 _RULE_OR_BULLET = re.compile(r"[-*_=+•–—]+$")
-_BULLET = re.compile(r"[-*+•–—]\s")
+_BULLET = re.compile(r"[-*+•–—▪◦‣·]\s(?:\[[ xX]\]\s)?")
 _NUMBER = re.compile(r"\d{1,2}[.)]\s")
 _MAYBE_NUMBER = re.compile(r"\d{1,2}[.)]?$")
 _SPOKEN_SYMBOLS = "°©®™№℃℉"
@@ -50,17 +48,22 @@ _SPOKEN_SYMBOLS = "°©®™№℃℉"
 class MarkupFilter:
     """Filters one reply. `names` are the persona's: a label "Ada: " is removed.
 
-    `stopped` becomes true where the model begins to write another speaker's part; nothing is returned after
-    that.
+    `stopped` becomes true where the model begins to write another speaker's part, a line such as "User: …" or
+    "Assistant: …"; nothing is returned after that. Other labels ("Question: …") are words. `language` is the
+    reply's, a code such as "en": where ordinals are written with a full stop, "5. Mai" begins no list.
     """
 
-    def __init__(self, names: Iterable[str] = ()) -> None:
-        self._names = {name.lower() for name in names} | _OWN
+    def __init__(self, names: Iterable[str] = (), language: str = "en") -> None:
+        self._names = [name.lower().split() for name in names]
+        self._ordinals = ordinals_have_stops(language)
         self._hold = ""
         self._closing: str | None = None
         self._at_line_start = True
+        self._in_item = False
+        self._list_number = 0
         self._begun = False
         self._last = "\n"
+        self._previous = "\n"
         self._emotion: str | None = None
         self.stopped = False
 
@@ -85,8 +88,10 @@ class MarkupFilter:
             if step is None:
                 break
             speakable, self._hold = step
+            if speakable:
+                self._previous = speakable[-1]
             if speakable == "\n":
-                self._at_line_start = True
+                self._at_line_start, self._in_item = True, False
             elif speakable.strip():
                 self._at_line_start, self._begun = False, True
                 self._last = speakable.strip()[-1]
@@ -106,21 +111,33 @@ class MarkupFilter:
             if head != held:
                 return "", head
         first = held[0]
-        if first == "<":
-            return self._tag(held, final)
-        if first == "*":
-            return self._star(held, final)
-        if first == "(":
-            return self._aside(held, final)
-        if first == "[":
-            return self._bracket(held, final)
-        if first == "`":
-            return self._fence(held, final)
-        if first == "!" and len(held) == 1 and not final:
+        special = {"<": self._tag, "*": self._star, "(": self._aside, "[": self._bracket, "`": self._fence}
+        if first in special:
+            return special[first](held, final)
+        if first == "|":
+            return self._cell(held, final)
+        if first in ">#^~_!-=" and len(held) == 1 and not final:
             return None
+        if held.startswith(("->", "=>")):
+            return "→", held[2:]
         if held.startswith("!["):
             return "", held[1:]
+        if self._is_operator(held):
+            return first, held[1:]
         return _spoken(first), held[1:]
+
+    def _is_operator(self, held: str) -> bool:
+        """Whether a sign that is usually markup is to be said: x < 5, 10^6, #1, C#, ~20, a_b@c.de."""
+        after, before = held[1:2], self._previous
+        if held[0] in "<>":
+            return (before.isalnum() or before in " )°%") and (after.isdigit() or after in (" ", "="))
+        if held[0] == "#":
+            return after.isalnum() or (before.isalpha() and before.isupper())
+        if held[0] == "^":
+            return before.isalnum() or before == ")"
+        if held[0] == "~":
+            return after.isdigit()
+        return held[0] == "_" and before.isalnum() and after.isalnum()
 
     def _skip_to_closing(self, held: str, final: bool) -> tuple[str, str] | None:
         assert self._closing is not None
@@ -135,32 +152,76 @@ class MarkupFilter:
         return ("", held[-keep:]) if len(held) > keep else None
 
     def _line_head(self, held: str, final: bool) -> str | None:
-        """`held` without a label, bullet or heading mark at its front; None to wait for more."""
-        if held.startswith("###"):
-            self.stopped = True
-            return ""
-        if held[0] in "#>":
-            return None if set(held) == {"#"} and not final else held.lstrip("#>")
-        if match := _BULLET.match(held) or _NUMBER.match(held):
+        """`held` without a label, bullet, heading mark or table rule at its front; None to wait for more."""
+        if held[0] == "#":
+            return self._heading(held, final)
+        if held[0] in ">|":
+            return held.lstrip(">|")
+        if held[0] == ":":
+            # The alignment in a table's rule.
+            if len(held) == 1 and not final:
+                return None
+            return held[1:] if held[1:2] in ("-", "|", "\n") else held
+        if match := _BULLET.match(held):
+            if held.startswith(("- [", "* [")) and len(held) < 6 and not final:
+                return None
+            self._in_item = True
             return held[match.end() :]
-        if _RULE_OR_BULLET.match(held) and held[0] in "-=+•–—" and not final:
+        if _NUMBER.match(held):
+            return self._numbered(held, final)
+        if _RULE_OR_BULLET.match(held) and held[0] in "-=+•–—▪◦‣·" and not final:
             return None
         if re.match(r"[-=+]{2,}", held):
             return held.lstrip("-=+")
         if _MAYBE_NUMBER.match(held) and not final:
             return None
+        if self._in_item:
+            return held
         if match := _LABEL.match(held):
             label = match[1].lower()
-            if label in self._names and not (self._begun and label in _OWN):
+            own = label in _OWN and not self._begun
+            if own or self._is_name(label.split()):
                 return held[match.end() :].lstrip("*")
             if label in _CALLER or label in _OWN:
                 self.stopped = True
                 return ""
-            if not self._begun and label not in _OPENERS and match[1][0].isupper():
-                return held[match.end() :].lstrip("*")
         elif _MAYBE_LABEL.match(held) and len(held) < 40 and not final:
             return None
         return held
+
+    def _is_name(self, label: list[str]) -> bool:
+        """Whether a label is one of the names, or words of it: "Ada", "Miller" for Ada Miller."""
+        return any(set(label) <= set(name) for name in self._names)
+
+    def _heading(self, held: str, final: bool) -> str | None:
+        if set(held) == {"#"} and not final:
+            return None
+        if match := _TEMPLATE_HEADING.match(held):
+            if self._begun or match[1].lower() not in ("response", "assistant"):
+                self.stopped = True
+                return ""
+            return held[match.end() :]
+        compact = re.sub(r"[\s:]", "", held).lower()
+        if not final and "\n" not in held and any(name.startswith(compact) for name in _TEMPLATE_HEADINGS):
+            return None
+        match = re.match(r"#{1,6}(?=[^#\w])|#{2,6}", held)
+        return held[match.end() :] if match else held
+
+    def _numbered(self, held: str, final: bool) -> str | None:
+        """A number that begins a list, or goes on with it, is not said; "42. So it is." is."""
+        match = re.match(r"(\d{1,2})[.)]\s(\w*)", held)
+        assert match is not None
+        number = int(match[1])
+        if number not in (1, self._list_number + 1):
+            return held
+        if self._ordinals and held[len(match[1])] == ".":
+            if match.end() == len(held) and not final:
+                return None
+            if is_month(match[2]):
+                return held
+        self._list_number = number
+        self._in_item = True
+        return held[match.start(2) :]
 
     def _tag(self, held: str, final: bool) -> tuple[str, str] | None:
         if held.startswith("<|"):
@@ -170,19 +231,22 @@ class MarkupFilter:
         if end < 0:
             unlike = len(held) > 1 and not re.match(r"<[A-Za-z/!]", held)
             never = final or unlike or "\n" in held or len(held) > _LONGEST_TAG
-            return ("", held[1:]) if never else None
+            return (held[0] if self._is_operator(held) else "", held[1:]) if never else None
         tag = held[: end + 1]
         if not re.match(r"</?[A-Za-z!]", tag):
-            return "", held[1:]
+            return held[0] if self._is_operator(held) else "", held[1:]
         if match := _EMOTION.match(tag):
             self._emotion = match[1].lower()
-        elif (match := _THINKING.match(tag)) and not tag.endswith("/>"):
-            self._closing = f"</{match[1].lower()}>"
         return " ", held[end + 1 :]
 
     def _star(self, held: str, final: bool) -> tuple[str, str] | None:
         if len(held) == 1:
             return ("", "") if final else None
+        if self._previous.isdigit() or (self._last.isdigit() and held[1] == " "):
+            if len(held) == 2 and held[1] == " " and not final:
+                return None
+            if re.match(r"\* ?[\d(]", held):
+                return "×", held[1:]
         if held[1] in "* \t\n":
             return "", held[1:] if held[1] != "*" else held[2:]
         end = held.find("*", 1)
@@ -196,6 +260,13 @@ class MarkupFilter:
         if final or "\n" in held or len(held) > _LONGEST_DIRECTION:
             return "", held[1:]
         return None
+
+    def _cell(self, held: str, final: bool) -> tuple[str, str] | None:
+        """The border between two cells of a table is a pause, its outer border nothing."""
+        rest = held[1:].lstrip(" |\t\r")
+        if not rest:
+            return ("", "") if final else None
+        return ("" if rest[0] == "\n" else ", ", rest)
 
     def _aside(self, held: str, final: bool) -> tuple[str, str] | None:
         end = held.find(")")
@@ -234,7 +305,7 @@ class MarkupFilter:
 
 def _spoken(character: str) -> str:
     """The character, a blank, or nothing if it cannot be said."""
-    if character in "_|\t\r\u00a0\u2028\u2029":
+    if character in "_\t\r\u00a0\u2028\u2029":
         return " "
     if character in "*#~^<>{}[]\\`":
         return ""

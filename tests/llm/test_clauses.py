@@ -33,7 +33,7 @@ def spoken_text(text, **options):
         ("Hi 😀👍🏽 there ❤️!", "Hi there!"),
         ("Run this:\n```python\nprint('x')\n```\nDone.", "Run this: Done."),
         ("<think>They want the time. </thin</think>It is noon.", "It is noon."),
-        ("<p>Hello</p> you. 3 < 5 is so.", "Hello you. 3 5 is so."),
+        ("<p>Hello</p> you. 3 < 5 is so.", "Hello you. 3 < 5 is so."),
         ("It is 20 °C (about 68 F) outside.", "It is 20 °C (about 68 F) outside."),
         ("Wait !  Really ?? Yes , sure .", "Wait! Really? Yes, sure."),
         ("> As they say\n---\nTime flies.", "As they say. Time flies."),
@@ -61,13 +61,13 @@ def test_what_is_not_spoken_is_removed(raw, spoken):
     ],
 )
 def test_labels_are_removed(raw, spoken):
-    assert spoken_text(raw, names=["Ada"]) == spoken
+    assert spoken_text(raw, names=["Ada Miller", "Museum Guide"]) == spoken
 
 
 @pytest.mark.parametrize(
     "slip",
-    ["\nUser: and then", "\n\nHuman: hi", "\nAssistant: yes", " <|im_start|>user\n", "\n### Instruction",
-     "\nVisitor: hm", "<|im_end|>"],
+    ["\nUser: and then", "\n\nHuman: hi", "\nAssistant: yes", " <|im_start|>user\n", "\n### Instruction:\n",
+     "\nYou: hm", "<|im_end|>", "\n### User\n", "\n**User:** hm"],
 )  # fmt: skip
 def test_the_reply_ends_where_another_speaker_begins(slip):
     splitter = ClauseSplitter()
@@ -171,11 +171,122 @@ def test_an_emotion_belongs_to_the_clause_after_it():
     ]
 
 
+@pytest.mark.parametrize(
+    ("raw", "spoken"),
+    [
+        # headings are said, wherever they stand
+        ("### Steps\nBoil water. Then add tea.", "Steps. Boil water. Then add tea."),
+        ("Here is how.\n\n## Steps:\n\nBoil water.", "Here is how. Steps: Boil water."),
+        ("#", ""),
+        ("# Tea", "Tea."),
+        ("**Steps**\nBoil water.", "Steps. Boil water."),
+        # labels that no speaker of the conversation has are words
+        ("Question: what would you like to drink? I have tea.", "Question: what would you like to drink? I have tea."),
+        ("Patient: please describe your pain.", "Patient: please describe your pain."),
+        ("System requirements: you need two cores.", "System requirements: you need two cores."),
+        ("Fine.\nAnswer: it is blue.\nCustomer: pays.", "Fine. Answer: it is blue. Customer: pays."),
+        ("- User: a person\n- Assistant: a program", "User: a person. Assistant: a program."),
+        # lists and tables
+        ("Three tips:\n1. Eat\n2) Sleep\n3. Run\nBye.", "Three tips: Eat. Sleep. Run. Bye."),
+        ("* [x] done\n• open", "done. open."),
+        ("42. That is it.", "42. That is it."),
+        ("| Day | Hours |\n|:---|---:|\n| Mon | 9-5 |\n", "Day, Hours. Mon, 9-5."),
+        ("Day | Hours\n---|---\nMon | 9-5", "Day, Hours. Mon, 9-5."),
+        # signs that are words
+        ("If x < 5 and y >= 3, then `x > y`.", "If x < 5 and y >= 3, then x > y."),
+        ("10^6 of #1 in C#, ~20 and 5 * 3 or 2*3", "10^6 of #1 in C#, ~20 and 5 × 3 or 2×3."),
+        ("a -> b, to a_b@c.de", "a → b, to a_b@c.de."),
+    ],
+)  # fmt: skip
+def test_what_is_words_stays(raw, spoken):
+    assert spoken_text(raw) == spoken
+
+
+ANSWER = "Hello there, how can I help?"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "<think>The user greets me.</think>\n\n" + ANSWER,
+        "<thinking>Brief.</think>" + ANSWER,
+        "<reasoning>Brief. So: hello.</reasoning>" + ANSWER,
+        "<seed:think>Brief.</seed:think>" + ANSWER,
+        "[THINK]The user greets me, be brief.[/THINK]" + ANSWER,
+        "◁think▷Brief.◁/think▷" + ANSWER,
+        "<|begin_of_thought|>Brief.<|end_of_thought|><|begin_of_solution|>" + ANSWER,
+        "<|START_THINKING|>Brief.<|END_THINKING|><|START_RESPONSE|>" + ANSWER,
+        "Okay, the user greets me. I should be brief. One. Two. Three.\n</think>\n\n" + ANSWER,
+        "We need to answer briefly. So be it. Yes. Done.</think>" + ANSWER,
+        "Noon, I guess.</think>" + ANSWER,
+        "Thought: greet back.\nAnswer: " + ANSWER,
+        "<|channel|>analysis<|message|>Greets.<|end|><|start|>assistant<|channel|>final<|message|>" + ANSWER,
+        "<|start|>assistant<|channel|>analysis<|message|>A. B. C. D.<|channel|>final<|message|>" + ANSWER,
+        "<|channel|>commentary to=functions.f <|constrain|>json<|message|>{}<|call|>"
+        "<|start|>assistant<|channel|>final<|message|>" + ANSWER + "<|return|>",
+        "analysisUser greets. We say hello.assistantfinal" + ANSWER,
+        "<|im_start|>assistant\n" + ANSWER,
+    ],
+)
+def test_reasoning_is_never_spoken(raw):
+    spoken = []
+    for clause in clauses(raw):
+        spoken = [] if clause.restarts else [*spoken, clause.text]
+    assert " ".join(spoken) == ANSWER
+
+
+@pytest.mark.parametrize("raw", ["<think>The user greets me.", "[THINK]Hm. Hm.", "<|channel|>analysis<|message|>Hm."])
+def test_reasoning_without_an_end_leaves_nothing(raw):
+    assert clauses(raw) == []
+
+
+@pytest.mark.parametrize("raw", ["The user asks for the time. It is noon.", "We have to answer for that."])
+def test_a_reply_that_only_looks_like_reasoning_is_said_at_its_end(raw):
+    assert spoken_text(raw) == raw
+
+
+@pytest.mark.parametrize(
+    ("language", "raw", "sentences"),
+    [
+        ("zh", "你好！今天天气很好。我们去公园吧？好的。", ["你好！", "今天天气很好。", "我们去公园吧？"]),
+        ("ja", "「はい。」そうです。元気ですか？また明日。", ["「はい。」", "そうです。", "元気ですか？"]),
+        ("zh", "我有茶、咖啡，还有水。好", ["我有茶、咖啡，还有水。", "好."]),
+        ("ar", "مرحبا! كيف حالك؟ أنا بخير، شكرا. نعم.", ["مرحبا!", "كيف حالك؟", "أنا بخير، شكرا."]),
+        ("hi", "नमस्ते। आप कैसे हैं? ठीक।", ["नमस्ते।", "आप कैसे हैं?", "ठीक।"]),
+        ("de", "Am 5. Nov. 2020 wurde es gebaut, z.B. die 3. Etage. Es hat 12 Zimmer.",
+         ["Am 5. Nov. 2020 wurde es gebaut, z.B. die 3. Etage.", "Es hat 12 Zimmer."]),
+        ("de", "Montag, 5. Mai, z. B. um 9 Uhr. Äpfel, d. h. Obst usw. Danke.",
+         ["Montag, 5. Mai, z. B. um 9 Uhr.", "Äpfel, d. h. Obst usw.", "Danke."]),
+        ("de-AT", "Ich bin 25. Du bist 30. Er ist alt.", ["Ich bin 25.", "Du bist 30.", "Er ist alt."]),
+        ("de", "5. Mai passt. Ja.", ["5. Mai passt.", "Ja."]),
+        ("en", "I saw Dr. Lee, e.g. at 5 p.m. on Monday. He left at 6 p.m. Then tea.",
+         ["I saw Dr. Lee, e.g. at 5 p.m. on Monday.", "He left at 6 p.m.", "Then tea."]),
+        ("fr", "M. Dupont vient, p. ex. demain. Oui.", ["M. Dupont vient, p. ex. demain.", "Oui."]),
+        ("es", "El Sr. Gil y la Dra. Paz. Sí.", ["El Sr. Gil y la Dra. Paz.", "Sí."]),
+        ("it", "Il sig. Rossi, per es. domani. Sì.", ["Il sig. Rossi, per es. domani.", "Sì."]),
+        ("nl", "Bijv. morgen, d.w.z. dinsdag. Ja.", ["Bijv. morgen, d.w.z. dinsdag.", "Ja."]),
+    ],
+)  # fmt: skip
+def test_sentences_end_by_language(language, raw, sentences):
+    found = [""]
+    for clause in clauses(raw, language=language, max_sentences=3):
+        found[-1] = f"{found[-1]} {clause.text}".strip() if found[-1].isascii() or language != "zh" else found[-1] + clause.text
+        if clause.ends_sentence:
+            found.append("")
+    assert [sentence for sentence in found if sentence] == sentences
+
+
+def test_long_text_without_blanks_is_cut_at_its_pauses():
+    out = clauses("今天天气很好，" * 3 + "我们去公园吧，" * 5 + "好", max_clause_chars=20, language="zh")
+    assert all(clause.text.endswith("，") and len(clause.text) <= 20 for clause in out[:-1])
+
+
 BITS = [
     "Hello ", "the clock ", "is ", "3.5 ", "Dr. ", "e.g. ", ", ", ". ", "! ", "?", "\n", "\n- ", "**", "*",
     "*nods* ", "(", ") ", "(laughs) ", "[", "](", "![", "<", "<b>", "<emotion value='sad'/>", "<think>",
     "</think>", "`", "```", "# ", "###", "User:", "Ada: ", "😀", "...", "— ", "_", "and ", "of ", "I ",
-    "http://a.bc ", "1. ", "a.m. ",
+    "http://a.bc ", "1. ", "a.m. ", "[THINK]", "[/THINK]", "<|channel|>final<|message|>", "The user ", "。", "，",
+    "| ", "5. ", "Mai ", "x < 5 ", "^", "->",
 ]  # fmt: skip
 RAW = st.one_of(
     st.text(max_size=80),
@@ -197,9 +308,16 @@ def test_the_clauses_do_not_depend_on_the_pieces(raw, cuts):
 @given(RAW, st.integers(1, 4))
 def test_clauses_are_clean_and_bounded(raw, sentences):
     out = clauses(raw, max_sentences=sentences, max_clause_chars=60, max_chars=200)
-    assert sum(clause.ends_sentence for clause in out) <= sentences
-    assert sum(len(clause.text) for clause in out) <= 260
+    begins = max((number for number, clause in enumerate(out) if clause.restarts), default=0)
+    assert sum(clause.ends_sentence for clause in out[begins:]) <= sentences
+    assert sum(len(clause.text) for clause in out[begins:]) <= 260
     for clause in out:
+        if clause.restarts:
+            assert not clause.text
+            continue
         assert len(clause.text) <= 60
-        assert not re.search(r"[*#`~<>\[\]_|{}\\]|\s\s|[\n\t]|^\s|\s$|\s[,!?;]", clause.text), clause.text
+        assert not re.search(r"[*`\[\]|{}\\]|\s\s|[\n\t]|^\s|\s$|\s[,!?;]", clause.text), clause.text
+        # Signs stand where they are said: x < 5, x > 5, 10^6, #1, C#, ~20, a_b.
+        signs = r"(?<=[\w )°%])[<>](?=[ =\d])|(?<=[\w)])\^|#(?=\w)|(?<=[A-Z])#|~(?=\d)|(?<=\w)_(?=\w)"
+        assert not re.search(r"[#~<>_^]", re.sub(signs, "", clause.text)), clause.text
         assert any(c.isalnum() for c in clause.text)
