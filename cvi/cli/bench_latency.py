@@ -52,7 +52,7 @@ def latency(
     they disagree.
     """
     from cvi.bench.latency import LatencyOptions
-    from cvi.cli.request import frame_rate, picture_size
+    from cvi.cli.options import frame_rate, picture_size
 
     options = LatencyOptions(
         persona=persona,

@@ -35,7 +35,7 @@ def lips(
     from cvi.bench.layers.lips import measure_drift, measure_lips
     from cvi.bench.layers.measurement import finish
     from cvi.bench.run_store import RunRecorder
-    from cvi.cli.request import picture_size
+    from cvi.cli.options import picture_size
     from cvi.errors import UsageError
     from cvi.face.base import FaceSettings
     from cvi.face.replica import find_replica, load_replica_card

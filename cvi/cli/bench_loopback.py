@@ -27,7 +27,7 @@ def loopback(
     from cvi.bench.loopback import TOLERANCE_MS, judge_loopback, run_loopback
     from cvi.bench.run_store import RunRecorder
     from cvi.bench.tables import print_loopback
-    from cvi.cli.request import picture_size
+    from cvi.cli.options import picture_size
 
     console = Console(highlight=False, stderr=json)
     width_height = picture_size(size)

@@ -44,7 +44,7 @@ def soak(
     from cvi.bench.soak.trend import growing_series, judge_series
     from cvi.bench.soak.watch import soak as soak_conversation
     from cvi.bench.tables import print_soak
-    from cvi.cli.request import frame_rate, picture_size
+    from cvi.cli.options import frame_rate, picture_size
     from cvi.errors import UsageError
 
     if not 0.5 <= minutes <= 24 * 60:

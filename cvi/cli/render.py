@@ -46,7 +46,7 @@ def render(
     Stopped half-way, the same command goes on where it was. In the text, <emotion value="happy"/>
     colours the face and <break time="800ms"/> is a pause.
     """
-    from cvi.cli.request import picture_size
+    from cvi.cli.options import picture_size
     from cvi.errors import UsageError
     from cvi.rendering.film_request import FilmRequest, resolve_film
 
@@ -78,7 +78,7 @@ def _check(fps: int, emotion: str) -> None:
     """Raises UsageError for a frame rate or an emotion that there is not."""
     from difflib import get_close_matches
 
-    from cvi.cli.request import FRAME_RATES
+    from cvi.cli.options import FRAME_RATES
     from cvi.errors import UsageError
     from cvi.face.expression import EMOTIONS
 

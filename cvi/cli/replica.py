@@ -115,8 +115,8 @@ def preview(
     json: Json = False,
 ) -> None:
     """Make a sheet of all mouth shapes and emotions, and a short clip."""
+    from cvi.cli.options import picture_size
     from cvi.cli.render import make_film
-    from cvi.cli.request import picture_size
     from cvi.engine_registry import build
     from cvi.errors import UsageError
     from cvi.face.base import FaceSettings

@@ -76,7 +76,7 @@ def serve(
     needs a key (`cvi keys create`).
     """
     from cvi.cli.models import profile_of
-    from cvi.cli.request import picture_size
+    from cvi.cli.options import picture_size
     from cvi.server.ice_servers import parse_ice_servers
     from cvi.server.serving import run, secret_in, with_certificate
     from cvi.server.settings import Brand, ServerSettings, Video

@@ -67,11 +67,11 @@ def talk(
     Live keys: M mutes, Space interrupts, Q quits. At the end come the transcript, how long each step
     took, and where the journal lies.
     """
-    from cvi.cli.request import Request
-    from cvi.cli.talking import run_talk
+    from cvi.cli.options import TalkRequest
+    from cvi.cli.talk_session import run_talk
 
     run_talk(
-        Request(
+        TalkRequest(
             caller=caller,
             output=output,
             persona=persona,

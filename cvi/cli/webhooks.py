@@ -92,7 +92,7 @@ def listen(
     Start the server with `--allow-urls-to 127.0.0.1`, and give conversations the printed address as
     their callback_url.
     """
-    from cvi.cli.webhook_listener import receive
+    from cvi.cli.webhook_receiver import receive
     from cvi.server.jobs.webhook_delivery import webhook_secret
     from cvi.server.store.database import transact
 

@@ -17,7 +17,7 @@ import pytest
 from receiver import Receiver
 from running import PROMPT, WORKER, create, serving, until
 
-from cvi.cli.webhook_listener import told
+from cvi.cli.webhook_receiver import event_lines
 from cvi.client.signature import WebhookError, sign, verify
 from cvi.errors import UsageError
 from cvi.server.jobs.queue import RetryPolicy
@@ -250,6 +250,6 @@ def test_the_command_lists_shows_and_resends(home: Path, store: sqlite3.Connecti
 
 def test_what_is_received_is_shown_with_and_without_an_envelope() -> None:
     event = {"event_type": "system.shutdown", "timestamp": "2026-01-01T00:00:00Z", "properties": {"shutdown_reason": "x"}}
-    assert told(event, "msg_1") == ("2026-01-01T00:00:00Z  system.shutdown  msg_1", '    {"shutdown_reason": "x"}')
-    head, body = told({"replica_id": "r1", "status": "ready"}, "msg_2")
+    assert event_lines(event, "msg_1") == ("2026-01-01T00:00:00Z  system.shutdown  msg_1", '    {"shutdown_reason": "x"}')
+    head, body = event_lines({"replica_id": "r1", "status": "ready"}, "msg_2")
     assert head == "replica  ready  msg_2" and '"r1"' in body

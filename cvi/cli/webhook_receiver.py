@@ -15,8 +15,8 @@ from cvi.errors import CviError
 MOST_BYTES = 16 << 20
 
 
-def told(event: dict[str, Any], message_id: str) -> tuple[str, str]:
-    """An event in two lines. Those of replicas and films have no envelope: they are told whole."""
+def event_lines(event: dict[str, Any], message_id: str) -> tuple[str, str]:
+    """An event in two lines. Those of replicas and films have no envelope: they are event_lines whole."""
     if "event_type" in event:
         head, details = f"{event.get('timestamp')}  {event['event_type']}", event.get("properties", {})
     else:
@@ -47,7 +47,7 @@ def receive(port: int, secret: str, json: bool) -> None:
             if json:
                 typer.echo(dumps({"webhook_id": message_id, **event}, ensure_ascii=False))
             else:
-                for line in told(event, message_id):
+                for line in event_lines(event, message_id):
                     typer.echo(line)
 
         def _answer(self, status: int) -> None:

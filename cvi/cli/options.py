@@ -16,7 +16,7 @@ SMALLEST, LARGEST = (320, 180), (3840, 2160)
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class TalkRequest:
     """The options of `cvi talk`, as they were given."""
 
     caller: Path | None
@@ -64,7 +64,7 @@ def frame_rate(fps: int) -> int:
     return fps
 
 
-def check_options(request: Request) -> None:
+def check_options(request: TalkRequest) -> None:
     """Options that contradict each other are misuse, said before anything is loaded."""
     if request.fps not in FRAME_RATES or PLAYED_HZ % request.fps:
         rates = ", ".join(map(str, FRAME_RATES))

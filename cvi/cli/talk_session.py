@@ -14,8 +14,8 @@ from pathlib import Path
 from rich.console import Console
 
 from cvi.cli.models import profile_of
+from cvi.cli.options import TalkRequest, check_caller, check_options, is_scenario, picture_size
 from cvi.cli.report import print_latency, print_transcript
-from cvi.cli.request import Request, check_caller, check_options, is_scenario, picture_size
 from cvi.cli.typed import type_conversation
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
@@ -31,7 +31,7 @@ from cvi.transport.file import FileTransport
 from cvi.transport.local import LocalTransport
 
 
-def run_talk(request: Request) -> None:
+def run_talk(request: TalkRequest) -> None:
     """Hold the conversation and print what came of it. Raises CviError."""
     console = Console(stderr=True, highlight=False)
     width, height = picture_size(request.size)
@@ -65,7 +65,7 @@ def _say_what_does_nothing(name: str, chosen: ResolvedConfig, console: Console) 
 
 
 async def _speak(
-    request: Request,
+    request: TalkRequest,
     chosen: ResolvedConfig,
     settings: ConversationSettings,
     folder: Path,
@@ -114,7 +114,7 @@ async def _speak(
 
 
 def _transport(
-    request: Request, clock: Clock, folder: Path, size: tuple[int, int], title: str
+    request: TalkRequest, clock: Clock, folder: Path, size: tuple[int, int], title: str
 ) -> FileTransport | LocalTransport:
     width, height = size
     recording = folder / RECORDING_NAME if request.output is not None else None
@@ -173,7 +173,7 @@ def _number_or_name(name: str | None) -> int | str | None:
 
 
 def _say_what_to_do(
-    request: Request, transport: FileTransport | LocalTransport, conversation: Conversation, console: Console
+    request: TalkRequest, transport: FileTransport | LocalTransport, conversation: Conversation, console: Console
 ) -> None:
     if isinstance(transport, FileTransport):
         console.print(f"Playing {request.caller} in real time; Ctrl-C ends and keeps all.", style="dim")
@@ -235,7 +235,7 @@ class _signals:  # noqa: N801 - reads as a statement
         self.__exit__()
 
 
-def _report(conversation_id: str, request: Request, console: Console) -> None:
+def _report(conversation_id: str, request: TalkRequest, console: Console) -> None:
     record = load_record(conversations_dir(), conversation_id)
     console.print()
     if not request.text:
