@@ -173,7 +173,10 @@ def _number_or_name(name: str | None) -> int | str | None:
 
 
 def _say_what_to_do(
-    request: TalkRequest, transport: FileTransport | LocalTransport, conversation: Conversation, console: Console
+    request: TalkRequest,
+    transport: FileTransport | LocalTransport,
+    conversation: Conversation,
+    console: Console,
 ) -> None:
     if isinstance(transport, FileTransport):
         console.print(f"Playing {request.caller} in real time; Ctrl-C ends and keeps all.", style="dim")

@@ -16,7 +16,7 @@ MOST_BYTES = 16 << 20
 
 
 def event_lines(event: dict[str, Any], message_id: str) -> tuple[str, str]:
-    """An event in two lines. Those of replicas and films have no envelope: they are event_lines whole."""
+    """An event in two lines. Those of replicas and films have no envelope: they are printed whole."""
     if "event_type" in event:
         head, details = f"{event.get('timestamp')}  {event['event_type']}", event.get("properties", {})
     else:
