@@ -62,8 +62,6 @@ def train_replica(
         return
     if glasses:
         raise UsageError("--glasses is for photos.", "Footage shows how they move.")
-    if minutes is not None and steps is not None:
-        raise UsageError("Give --minutes or --steps, not both.", "")
     request = TrainingRequest(
         video=video,
         name=name,

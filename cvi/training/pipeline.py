@@ -123,6 +123,8 @@ def _checked(request: TrainingRequest) -> _Job:
     MissingError."""
     if request.quality not in TIERS:
         raise UsageError(f"--quality {request.quality} is not known.", f"Choose one of: {', '.join(TIERS)}.")
+    if request.minutes is not None and request.steps is not None:
+        raise UsageError("Give --minutes or --steps, not both.", "")
     workspace = open_workspace(request.name)
     footage = open_footage(request.video)
     if not footage.has_sound:

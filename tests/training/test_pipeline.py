@@ -187,6 +187,7 @@ def test_invalid_requests_are_refused_before_any_work(film: Path, tmp_path: Path
     bad: list[tuple[TrainingRequest, str]] = [
         (order(film, quality="best"), "not known"),
         (order(film, device="tpu"), "not known"),
+        (order(film, minutes=1.0, steps=9), "not both"),
         (order(film, name="Pia Puppet"), "cannot be called"),
         (order(film, name="june"), "already"),
         (order(film, consent="yes"), "no consent"),
