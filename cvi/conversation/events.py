@@ -198,6 +198,15 @@ class TranscriptFinal(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TranscriptLate(Event):
+    """The final words did not come within `TurnThresholds.final_within_s`; `text` are the words so far."""
+
+    type: ClassVar[str] = "transcript_late"
+    turn: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class TurnScored(Event):
     """How likely the turn is over, 0 to 1, judged at a pause.
 
@@ -323,6 +332,24 @@ class ReplyGiven(Event):
     type: ClassVar[str] = "reply_given"
     reply: int
     utterance: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplyResumed(Event):
+    """The reply says what is left of an `interrupted` one, since the voice that cut it held no word."""
+
+    type: ClassVar[str] = "reply_resumed"
+    reply: int
+    interrupted: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplyBridged(Event):
+    """The first clause is long in coming; `text` is said meanwhile and is no part of the reply."""
+
+    type: ClassVar[str] = "reply_bridged"
+    reply: int
+    text: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
-from cvi.conversation.events import ReplyCommitted, ReplyFinished, ReplyGiven, ReplyInterrupted
+from cvi.conversation.events import ReplyCommitted, ReplyFinished, ReplyGiven, ReplyInterrupted, ReplyResumed
 from cvi.conversation.playout import ReplyOutput
 from cvi.conversation.reply import Reply, fixed_clauses, model_clauses, one_clause
 from cvi.conversation.settings import WELCOME, SessionContext, SpeechEngines
@@ -61,6 +61,16 @@ class Replies:
         self._start(reply)
         return reply
 
+    def resume(self, interrupted: Reply, heard: str) -> bool:
+        """Go on with a reply that was cut after `heard`, from its sentence on; False if nothing is left."""
+        left = interrupted.left_after(heard)
+        if not left:
+            return False
+        reply = self._make(fixed_clauses(*left))
+        self._journal.write(ReplyResumed(reply=reply.generation, interrupted=interrupted.generation))
+        self._start(reply)
+        return True
+
     def open(self, request: str) -> Reply:
         """Let the model speak first, asked to by `request`, which does not become history."""
         reply = self._make(self._written(request), apology=WELCOME)
@@ -74,8 +84,8 @@ class Replies:
         self._start(reply)
         return reply
 
-    def cut(self, why: str) -> None:
-        """End the current reply; what was heard of it is history. Raises AssertionError without one."""
+    def cut(self, why: str) -> str:
+        """End the current reply and return what was heard of it, which is history. There must be one."""
         reply = self._output.reply
         assert reply is not None
         cut = self._output.cut()
@@ -91,6 +101,7 @@ class Replies:
             )
         )
         self._ended(cut.heard)
+        return cut.heard
 
     def finished(self, reply: Reply) -> None:
         """Note that a reply was heard to its end; a clause without sound is not history."""

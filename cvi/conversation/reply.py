@@ -9,6 +9,7 @@ media unit made from it.
 from __future__ import annotations
 
 import asyncio
+import re
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ import numpy as np
 from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.conversation.events import (
     EngineFailed,
+    ReplyBridged,
     ReplyFirstClause,
     ReplyFirstSpeech,
     ReplyFirstToken,
@@ -33,6 +35,7 @@ from cvi.llm.clauses import Clause, ClauseSplitter
 from cvi.llm.sentence_ends import STOPS
 from cvi.tts.base import Speech, TtsEngine
 
+_SENTENCE = re.compile(rf"[{re.escape(STOPS)}]+\s+")
 State = Literal["draft", "committed", "discarded", "interrupted", "finished"]
 # Clauses the model may write ahead of the voice.
 CLAUSES_AHEAD = 3
@@ -99,7 +102,7 @@ class SpeechTimeline:
     @property
     def text(self) -> str:
         """Everything that was handed to the voice so far."""
-        return " ".join(self.clauses)
+        return " ".join(filter(None, self.clauses))
 
     @property
     def silent_clauses(self) -> list[str]:
@@ -111,7 +114,7 @@ class SpeechTimeline:
     def text_with_sound(self) -> str:
         """The clauses that can be heard."""
         audible = {piece.clause for piece in self._pieces if piece.audible}
-        return " ".join(text for number, text in enumerate(self.clauses) if number in audible)
+        return " ".join(text for number, text in enumerate(self.clauses) if text and number in audible)
 
     def text_heard(self, position: int) -> str:
         """The text up to the last word of which enough lies before `position`; silence does not count."""
@@ -127,7 +130,7 @@ class SpeechTimeline:
                 if piece.start + middle_s * PLAYED_HZ <= position:
                     ends[piece.clause] = max(ends[piece.clause], word.text_end)
         clauses = zip(self.clauses, ends, strict=True)
-        return " ".join(_with_punctuation(clause, end) for clause, end in clauses if end)
+        return " ".join(_with_punctuation(clause, end) for clause, end in clauses if clause and end)
 
 
 def _with_punctuation(text: str, end: int) -> str:
@@ -221,9 +224,14 @@ class Reply:
         self._mouth_reader = mouth_reader
         self._apology = apology
         self._emotions: list[tuple[int, str | None]] = []
+        self._written: list[str] = []
+        self._bridge = context.settings.bridge
+        self._bridge_after_s = context.settings.bridge_after_s
+        self._bridge_samples = 0
         self._restarts = 0
         self._prepared = False  # a clause waits behind the gate
         self._gate = asyncio.Event()
+        self._first_written = asyncio.Event()
         self._first_spoken = asyncio.Event()
         self._changed = asyncio.Event()
         self.task = asyncio.create_task(self._produce(), name=f"reply-{generation}")
@@ -237,6 +245,17 @@ class Reply:
     def spoken_text(self) -> str:
         """The text whose sound was made; without a voice all of it."""
         return self.timeline.text if self._tts is None else self.timeline.text_with_sound
+
+    def left_after(self, heard: str) -> list[str]:
+        """What was written and not heard, from the sentence or clause that `heard` ends in."""
+        at = 0
+        for number, clause in enumerate(self._written):
+            if at + len(clause) > len(heard):
+                inside = clause[: max(len(heard) - at, 0)]
+                sentences = [match.end() for match in _SENTENCE.finditer(inside)]
+                return [clause[max(sentences, default=0) :], *self._written[number + 1 :]]
+            at += len(clause) + 1
+        return []
 
     def emotion_at(self, position: int) -> str | None:
         """The emotion that the face shows at sample `position`; None for no particular one."""
@@ -308,7 +327,7 @@ class Reply:
         """A reply of which nothing can be heard has failed; one with a silent clause is written down."""
         if self.failure is not None:
             return
-        if not self.timeline.text and not self.timeline.length:
+        if not self.timeline.text and self.timeline.length == self._bridge_samples:
             self._fail(EngineError("The language model gave an empty reply."))
         elif self._tts is not None and (silent := self.timeline.silent_clauses):
             error = EngineError(f"The voice made no sound for '{silent[0][:60]}'.", "Try another voice.")
@@ -320,15 +339,14 @@ class Reply:
     async def _write(self, ahead: asyncio.Queue[Clause | None]) -> None:
         """Language model -> clauses. What was written before a failure is still spoken."""
         first = True
-        written: list[str] = []
         try:
             async for clause in self._clauses:
                 if clause.restarts:
                     self._restart(ahead)
-                    written.clear()
                     continue
+                self._first_written.set()
                 await ahead.put(clause)
-                written.append(clause.text.strip())
+                self._written.append(clause.text.strip())
                 if first:
                     self._journal.write(ReplyFirstClause(reply=self.generation, text=clause.text))
                     first = False
@@ -338,14 +356,16 @@ class Reply:
             self._fail(error)
         finally:
             await _close(self._clauses)
-        if any(written):
-            self._journal.write(ReplyWritten(reply=self.generation, text=" ".join(written)))
+            self._first_written.set()
+        if any(self._written):
+            self._journal.write(ReplyWritten(reply=self.generation, text=" ".join(self._written)))
         await ahead.put(None)
 
     def _restart(self, ahead: asyncio.Queue[Clause | None]) -> None:
         """What was written so far was reasoning: forget what nobody has heard of it."""
         while not ahead.empty():
             ahead.get_nowait()
+        self._written.clear()
         self._restarts += 1
         if self.state == "draft":
             self.timeline, self.mouth = SpeechTimeline(), MouthDriver(self._mouth_reader)
@@ -355,6 +375,7 @@ class Reply:
     async def _voice(self, ahead: asyncio.Queue[Clause | None]) -> None:
         """Clauses -> speech. Behind a shut gate only the first clause is spoken."""
         after_sentence = False
+        await self._bridge_silence()
         while (clause := await ahead.get()) is not None:
             restarts = self._restarts
             if self._prepared:
@@ -368,6 +389,27 @@ class Reply:
             self._first_spoken.set()
             self._prepared = True
             after_sentence = clause.ends_sentence or clause.text.endswith(tuple(STOPS))
+
+    async def _bridge_silence(self) -> None:
+        """Wait for the first clause. Where somebody has waited long for it, say so meanwhile."""
+        if self._tts is None or not self._bridge or self.turn is None:
+            return
+        late = asyncio.create_task(self._wait_for_late())
+        written = asyncio.create_task(self._first_written.wait())
+        try:
+            await asyncio.wait({late, written}, return_when=asyncio.FIRST_COMPLETED)
+            if not written.done():
+                self._journal.write(ReplyBridged(reply=self.generation, text=self._bridge))
+                self._begin_clause("", after_sentence=False)
+                await self._speak(self._bridge)
+                self._bridge_samples = self.timeline.length
+        finally:
+            late.cancel()
+            written.cancel()
+
+    async def _wait_for_late(self) -> None:
+        await self._gate.wait()
+        await asyncio.sleep(self._bridge_after_s)
 
     async def _speak(self, text: str) -> None:
         if self._tts is None:

@@ -23,6 +23,8 @@ WELCOME = "Hello."
 OPENING = "Hello! I have just joined the call. Greet me warmly, in one short sentence of your own."
 """The request to a model that writes the greeting itself."""
 NOT_HEARD = "Sorry, I didn't catch that. Could you say it again?"
+BRIDGE = "One moment, please."
+"""Said while a model takes long to begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,9 @@ class ConversationSettings:
     all; small models ramble and repeat themselves), `prelude` are exchanges that show it how to answer.
     `speculative` drafts replies before a turn is over. With `judge_completeness` off, silence alone ends a
     turn. `whole_replies` speaks nothing of a reply before all of it is written, for comparison. `echo`
-    answers with the participant's own words. `apology` is spoken when an engine fails, `not_heard` when a
-    long voice held no word.
+    answers with the participant's own words. `apology` is spoken when an engine fails or a reply has no
+    sound, `not_heard` when a long voice held no word, `bridge` ("" for none) where a reply is awaited for
+    `bridge_after_s`.
 
     The conversation ends after `max_duration_s`, and `tail_s` after a recorded caller has nothing more to
     say. `seed` is the face's. `facts` are written into the journal's first event.
@@ -85,6 +88,8 @@ class ConversationSettings:
     echo: bool = False
     apology: str = APOLOGY
     not_heard: str = NOT_HEARD
+    bridge: str = BRIDGE
+    bridge_after_s: float = 4.0
     max_duration_s: float = 3600.0
     tail_s: float = 1.0
     seed: int = 0

@@ -20,6 +20,7 @@ from cvi.conversation.events import (
     JudgeLate,
     ReplyDucked,
     TranscriptFinal,
+    TranscriptLate,
     TranscriptPartial,
     TurnCommitted,
     TurnEmpty,
@@ -51,6 +52,8 @@ class UserTurn:
     final transcript; `completeness`, 0 to 1, is None until that text has been judged. `overlap` while it
     is spoken over a reply. Times are seconds on the conversation's clock: `started_s` and `paused_s` the
     detector's, `speech_end_s` the waveform's; `voiced_s` is how long the voice lasted, pauses left out.
+    `interrupted` is the reply that it cut and what was heard of that; `transcript_late` if its final words
+    did not come in time.
     """
 
     def __init__(
@@ -79,6 +82,8 @@ class UserTurn:
         self.completeness: float | None = None
         self.draft: Reply | None = None
         self.drafts = 0
+        self.interrupted: tuple[Reply, str] | None = None
+        self.transcript_late = False
         self._recent: deque[Pcm] = deque()
         self._recent_samples = 0
         self._max_samples = round(keep_s * HEARD_HZ)
@@ -166,6 +171,8 @@ class Floor:
         self._replies = replies
         self.turn: UserTurn | None = None
         """The turn under way, also while it pauses."""
+        self._wary = False
+        """The last voice that cut a reply held no word: another one needs words."""
 
     # -- what is heard ----------------------------------------------------------------------------
 
@@ -264,6 +271,8 @@ class Floor:
         verdict: Verdict = "carry_on"
         if reply.interruptible:
             verdict = judge(voice_s, turn.partial, limits, hop.fallen_db)
+        if self._wary and not turn.partial:
+            verdict = "carry_on"
         if verdict == "yield":
             self._yield(turn)
         elif verdict == "duck" and self._playout.gain_target == 1.0:
@@ -307,12 +316,7 @@ class Floor:
             voice.cancel()
 
     async def _judge_words_and(self, voice: asyncio.Task[float | None], turn: UserTurn) -> None:
-        try:
-            text = await turn.stream.final()
-        except EngineError as error:
-            self._journal.write(EngineFailed(layer="stt", message=str(error)))
-            text = turn.partial
-        turn.text = turn.joined(text)
+        turn.text = turn.joined(await self._final_words(turn))
         self._journal.write(TranscriptFinal(turn=turn.number, text=turn.text))
         reply = self._replies.current
         if turn.overlap and reply is not None:
@@ -335,6 +339,18 @@ class Floor:
         )
         if completeness >= self.thresholds.draft:
             self._draft(turn)
+
+    async def _final_words(self, turn: UserTurn) -> str:
+        """The recognizer's final words; the words so far where it fails or takes too long."""
+        try:
+            async with asyncio.timeout(self.thresholds.final_within_s):
+                return await turn.stream.final()
+        except TimeoutError:
+            turn.transcript_late = True
+            self._journal.write(TranscriptLate(turn=turn.number, text=turn.joined(turn.partial)))
+        except EngineError as error:
+            self._journal.write(EngineFailed(layer="stt", message=str(error)))
+        return turn.partial
 
     async def _voice_ended(self, turn: UserTurn) -> float | None:
         """The turn model's probability that the turn is over; None without one, or if it fails or is late."""
@@ -375,7 +391,9 @@ class Floor:
         """The voice over the reply interrupts it."""
         turn.overlap = False
         self._journal.write(BargeIn(turn=turn.number, voice_at_s=round(turn.started_s, 4)))
-        self._replies.cut("barge_in")
+        reply = self._replies.current
+        assert reply is not None
+        turn.interrupted = reply, self._replies.cut("barge_in")
 
     # -- drafting and committing ------------------------------------------------------------------
 
@@ -393,6 +411,7 @@ class Floor:
         if not turn.text:
             self._commit_unheard(turn)
             return
+        self._wary = False
         draft = turn.draft
         if draft is not None and (draft.user_text != turn.text or draft.state != "draft"):
             turn.discard_draft()
@@ -419,9 +438,15 @@ class Floor:
         self._playout.set_listening(False)
 
     def _commit_unheard(self, turn: UserTurn) -> None:
+        """A turn without a word: go on with the reply that it cut, or ask."""
         self._journal.write(TurnEmpty(turn=turn.number, voice_s=round(turn.voiced_s, 3)))
         self._drop_turn()
-        if turn.voiced_s >= UNHEARD_VOICE_S and self._replies.current is None:
+        self._wary = turn.interrupted is not None
+        if self._replies.current is not None:
+            return
+        if turn.interrupted is not None and self._replies.resume(*turn.interrupted):
+            return
+        if turn.interrupted is not None or turn.transcript_late or turn.voiced_s >= UNHEARD_VOICE_S:
             self._replies.say(self._settings.not_heard)
 
     def _drop_turn(self) -> None:

@@ -247,6 +247,7 @@ class StreamedAnswer:
         self._client, self._route, self._response = client, route, response
         self._first_deadline = first_deadline
         self._begun = False
+        self._clock = asyncio.get_running_loop().time
         self.complete = False
         """Whether the end of the events, "[DONE]", was read."""
         self.content_type: str = response.headers.get("content-type", "")
@@ -265,10 +266,14 @@ class StreamedAnswer:
         """The JSON objects of server-sent events, up to "[DONE]" or the end of the answer.
 
         Comments and damaged events are skipped. The caller says with `begun` which event was the first of
-        use. Raises EngineError for a stall and for an error that the service sends.
+        use; until then `first_s` counts from the latest line, since a service that sends anything (comments,
+        hidden reasoning) is at work. Raises EngineError for a stall and for an error that the service
+        sends.
         """
         lines = self._response.aiter_lines()
         async for line in self._timely(lines):
+            if line:
+                self._first_deadline = self._clock() + self._client.timeouts.first_s
             if not line.startswith("data:"):
                 continue
             data = line[5:].strip()
@@ -288,10 +293,9 @@ class StreamedAnswer:
             yield event
 
     async def _timely(self, items: AsyncIterator[T]) -> AsyncGenerator[T, None]:
-        loop = asyncio.get_running_loop()
         while True:
             # Counted from here: the time that the reader takes is not the endpoint's.
-            stall_deadline = loop.time() + self._client.timeouts.stall_s
+            stall_deadline = self._clock() + self._client.timeouts.stall_s
             try:
                 async with asyncio.timeout_at(
                     stall_deadline if self._begun else self._first_deadline

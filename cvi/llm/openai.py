@@ -1,7 +1,12 @@
-"""The OpenAI-compatible engine: `POST {base_url}/chat/completions`, streamed."""
+"""The OpenAI-compatible engine: `POST {base_url}/chat/completions`, streamed.
+
+Reasoning that the endpoint marks as such (`reasoning_content`, `reasoning`) is not passed on. Some endpoints
+send it as text, with only its closing tag: of such a one the text is passed on from the tag on.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -11,6 +16,8 @@ from cvi.errors import EngineError
 from cvi.llm.base import LlmSettings, Message, Sampling
 
 _ROUTE = "/chat/completions"
+_CLOSING_TAG = "</think>"
+_REASONING_MODEL = re.compile(r"\br1\b|\bqwq\b|thinking|reasoner|reasoning", re.IGNORECASE)
 _MOST_STOP_STRINGS = 4
 """More are refused by the protocol's original."""
 
@@ -32,6 +39,7 @@ class OpenAiLlm:
     def __init__(self, settings: LlmSettings) -> None:
         """Raises UsageError for an address, key or header that cannot be used."""
         self._settings = settings
+        self._leaks_reasoning = bool(_REASONING_MODEL.search(settings.model or ""))
         self._client = EndpointClient(
             "llm",
             settings.base_url,
@@ -60,10 +68,12 @@ class OpenAiLlm:
     async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[str]:
         """Pieces of the reply. Closing the iterator closes the request.
 
-        Raises EngineError for an endpoint that is down, refuses, sends no text within
-        `first_token_timeout_s`, or stops for `stall_timeout_s` in the middle.
+        Raises EngineError for an endpoint that is down, refuses, sends nothing for `first_token_timeout_s`
+        before its text, or stops for `stall_timeout_s` in the middle.
         """
         empty = True
+        holding = self._leaks_reasoning
+        text_so_far = ""
         async with self._client.stream(_ROUTE, self._body(messages, sampling)) as answer:
             async with aclosing(answer.events()) as events:
                 async for event in events:
@@ -71,7 +81,15 @@ class OpenAiLlm:
                     if text:
                         empty = False
                         answer.begun()
-                        yield text
+                        text_so_far += text
+                        if not holding:
+                            yield text
+                        elif _CLOSING_TAG in text_so_far:
+                            yield text_so_far
+                            holding = False
+        self._leaks_reasoning = _leaks(text_so_far)
+        if holding and text_so_far:
+            yield text_so_far
         if empty and not answer.complete:
             raise EngineError(
                 f"{self._client.place(_ROUTE)} closed the stream without a word.",
@@ -104,3 +122,9 @@ def _text(event: Mapping[str, Any]) -> str:
     delta = choices[0].get("delta")
     content = delta.get("content") if isinstance(delta, dict) else None
     return content if isinstance(content, str) else ""
+
+
+def _leaks(reply: str) -> bool:
+    """Whether the reply holds reasoning whose opening tag is missing."""
+    before, closing, _ = reply.partition(_CLOSING_TAG)
+    return bool(closing) and "<think" not in before

@@ -48,6 +48,8 @@ class TurnThresholds:
     """No more drafts than these for one turn."""
     judge_within_s: float = 0.40
     """A judge of completeness that takes longer is not waited for."""
+    final_within_s: float = 1.5
+    """A final transcript that takes longer is not waited for: the words so far are answered, or asked for."""
     partial_every_s: float = 0.15
     """How often the words so far are recognized while the participant speaks."""
     overlap_partial_every_s: float = 0.10

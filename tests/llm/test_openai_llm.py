@@ -163,6 +163,40 @@ async def test_a_silent_endpoint_is_an_error():
     assert "fell silent for 0.2 s in the middle" in message
 
 
+def reasoning(text, field="reasoning_content"):
+    return b"data: " + json.dumps({"choices": [{"delta": {field: text, "content": None}}]}).encode() + b"\n\n"
+
+
+@pytest.mark.parametrize(
+    "step", [reasoning("hmm "), reasoning("hmm ", "reasoning"), b": OPENROUTER PROCESSING\n\n"]
+)
+async def test_an_endpoint_that_reasons_is_waited_for_as_long_as_something_arrives(step):
+    steps = [part for _ in range(10) for part in (step, 0.2)]
+    endpoint = Endpoint(*steps, data("After long thought, yes."), DONE)
+    async with endpoint.open():
+        llm = engine(endpoint.url, first_token_timeout_s=1.2, stall_timeout_s=5)
+        started = time.monotonic()
+        assert await reply(llm) == "After long thought, yes."
+        assert time.monotonic() - started > 1.5
+        await llm.close()
+    assert "sent nothing" in await failure(Endpoint(step, 60), first_token_timeout_s=0.2)
+
+
+async def test_reasoning_that_leaks_with_its_closing_tag_alone_is_held_back_from_the_second_reply_on():
+    endpoint = Endpoint(data("Well. They "), data("greet me.</th"), data("ink>Hello"), data("."), DONE)
+    plain = Endpoint(data("Good "), data("day."), DONE)
+    async with endpoint.open(), plain.open():
+        llm = engine(endpoint.url)
+        pieces = [[piece async for piece in llm.stream(HELLO, Sampling())] for _ in range(2)]
+        assert len(pieces[0]) == 4
+        assert pieces[1] == ["Well. They greet me.</think>Hello", "."]
+        await llm.close()
+        named = build(LlmSettings(base_url=plain.url, model="DeepSeek-R1"))
+        pieces = [[piece async for piece in named.stream(HELLO, Sampling())] for _ in range(2)]
+        assert pieces == [["Good day."], ["Good ", "day."]]
+        await named.close()
+
+
 async def test_a_slow_listener_is_not_a_silent_endpoint():
     endpoint = Endpoint(data("a"), data("b"), DONE)
     async with endpoint.open():
