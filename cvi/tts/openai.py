@@ -200,6 +200,7 @@ class SpeechCutter:
         self._begun = False
 
     def push(self, pcm: Pcm) -> Iterator[Speech]:
+        """Take the next samples; gives a piece once enough of it is certain."""
         self._kept = np.concatenate([self._kept, pcm])
         wanted = _NEXT_PIECE_S if self._begun else _FIRST_PIECE_S
         first, last = edges(self._kept)
@@ -217,6 +218,7 @@ class SpeechCutter:
         yield piece
 
     def flush(self) -> Iterator[Speech]:
+        """Give what is left, after the last samples."""
         piece = speech(self._kept, trim_start=not self._begun)
         if piece is not None:
             yield self._piece(piece.pcm, last=True)
