@@ -91,6 +91,8 @@ def resolve(
 ) -> ResolvedConfig:
     """Choose replica, profile and engines. The persona's own engines come first, the profile's fill the rest.
 
+    For the language model that comes with the package, the persona's texts for very small models are taken.
+
     Raises MissingError for a replica, model or package that is not here, UsageError for an unknown name and
     for a persona that may not run on the profile.
     """
@@ -111,7 +113,7 @@ def resolve(
             return EngineChoice(default.engine, _model(model) or default.model, voice or default.voice)
         return EngineChoice(engine, _model(model), voice)
 
-    return ResolvedConfig(
+    config = ResolvedConfig(
         persona=persona,
         replica=card,
         profile=resolution.profile,
@@ -122,6 +124,7 @@ def resolve(
         or choose("tts", layers.tts.local_engine, layers.tts.local_model, layers.tts.local_voice),
         face=EngineChoice(layers.face.engine or card.renderer),
     )
+    return replace(config, persona=persona.for_small_model()) if config.small_model else config
 
 
 def _cloned_voice(persona: Persona, card: ReplicaCard) -> EngineChoice | None:

@@ -216,7 +216,7 @@ class OwnCost:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """`kind`: latency, loopback, soak, ab, turns, barge-in, stt, llm, tts, face.
+    """`kind`: latency, loopback, soak, ab, turns, barge-in, stt, llm, tts, face, answers.
 
     `options` are those that matter for comparing; `fingerprint` is `cvi.bench.fingerprint`'s. `series`
     are samples over time by name, each point (seconds, value). `files` are the recordings, relative to

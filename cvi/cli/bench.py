@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "llm": "cvi.cli.bench_engines:llm",
     "tts": "cvi.cli.bench_engines:tts",
     "face": "cvi.cli.bench_engines:face",
+    "answers": "cvi.cli.bench_answers:answers",
     "lips": "cvi.cli.bench_lips:lips",
     "replica": "cvi.cli.bench_replica:replica",
     "soak": "cvi.cli.bench_soak:soak",

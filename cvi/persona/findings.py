@@ -6,18 +6,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
 
 from cvi.persona.effects import EFFECTS, Effect
 from cvi.persona.layers import HOSTED_STT_PREFIX, HOSTED_TTS
-from cvi.persona.schema import Persona
+from cvi.persona.schema import EmbeddedPersona, Persona
 from cvi.persona.section import Section, references, section_of
 from cvi.persona.yaml_document import MAX_BYTES, DocumentFault, Node, parse
 
 Place = tuple[str | int, ...]
 """Where a value is: keys and indexes from the top of the file."""
+
+S = TypeVar("S", bound=Section)
+
+SUFFIXES = (".yaml", ".yml", ".json")
+EMBEDDED_FOLDER = "embedded"
 
 _ENGINE_LAYERS = ("stt", "llm", "tts", "face")
 
@@ -39,7 +44,40 @@ class Finding:
 
 
 def examine(path: Path) -> tuple[Persona | None, list[Finding]]:
-    """Read and check a file. The persona is None after an error; findings are in the file's order."""
+    """Read and check a persona's file, and the one for very small models beside it, which is merged into the
+    persona. The persona is None after an error in either; findings are in the order of each file."""
+    persona, findings = _examine(path, Persona, ())
+    beside = embedded_file(path)
+    if beside is None:
+        return persona, findings
+    small, more = examine_embedded(beside)
+    if persona is None or small is None:
+        return None, [*findings, *more]
+    return persona.model_copy(update={"embedded": small}), [*findings, *more]
+
+
+def examine_embedded(path: Path) -> tuple[EmbeddedPersona | None, list[Finding]]:
+    """Read and check a file with a persona's texts for very small models; see `examine`."""
+    return _examine(path, EmbeddedPersona, ("embedded",))
+
+
+def embedded_file(path: Path) -> Path | None:
+    """The file with the texts for very small models that belongs to a persona's file: `embedded/NAME.yaml`
+    beside it. None where there is none."""
+    places = (path.parent / EMBEDDED_FOLDER / f"{path.stem}{suffix}" for suffix in SUFFIXES)
+    return next((place for place in places if place.is_file()), None)
+
+
+def is_embedded_file(path: Path) -> bool:
+    """Whether the file belongs to a persona's file in the folder above it; see `embedded_file`."""
+    above = path.absolute().parent.parent
+    return path.absolute().parent.name == EMBEDDED_FOLDER and any(
+        (above / f"{path.stem}{suffix}").is_file() for suffix in SUFFIXES
+    )
+
+
+def _examine(path: Path, model: type[S], at: Place) -> tuple[S | None, list[Finding]]:
+    """Read and check a file that holds the section `at` a place of a persona."""
     try:
         root, faults = parse(_read(path))
         if not root.is_mapping:
@@ -50,19 +88,19 @@ def examine(path: Path) -> tuple[Persona | None, list[Finding]]:
     errors = list(faults)
     warnings: list[DocumentFault] = []
     places: dict[Place, Node] = {}
-    _walk(root, Persona, (), places, errors, warnings)
-    persona: Persona | None = None
+    _walk(root, model, at, places, errors, warnings)
+    found: S | None = None
     try:
-        persona = Persona.model_validate(root.value)
+        found = model.model_validate(root.value)
     except ValidationError as error:
-        errors += _not_guessed(_explain(error, root, places), errors)
+        errors += _not_guessed(_explain(error, root, places, at), errors)
     warnings += _secrets(places)
-    if persona is not None:
-        warnings += _engines(persona, places)
+    if isinstance(found, Persona):
+        warnings += _engines(found, places)
     findings = [_finding(path, fault, "error") for fault in errors]
     findings += [_finding(path, fault, "warning") for fault in warnings]
     findings.sort(key=lambda finding: (finding.line, finding.column))
-    return (None if errors else persona), findings
+    return (None if errors else found), findings
 
 
 def _finding(path: Path, fault: DocumentFault, severity: Literal["error", "warning"]) -> Finding:
@@ -209,12 +247,14 @@ def _engines(persona: Persona, places: Mapping[Place, Node]) -> Iterator[Documen
         yield DocumentFault(node.line, node.column, f"{message} on this machine", remedy)
 
 
-def _explain(error: ValidationError, root: Node, places: Mapping[Place, Node]) -> list[DocumentFault]:
-    """Pydantic's errors in plain words, one for each place."""
+def _explain(
+    error: ValidationError, root: Node, places: Mapping[Place, Node], within: Place
+) -> list[DocumentFault]:
+    """Pydantic's errors in plain words, one for each place; `within` is the place of the document."""
     faults: dict[Place, DocumentFault] = {}
     for item in error.errors(include_url=False, include_input=False):
         context = item.get("ctx", {})
-        exact = (*item["loc"], *context.get("path", ()))
+        exact = (*within, *item["loc"], *context.get("path", ()))
         at = exact
         while at and at not in places:
             at = at[:-1]

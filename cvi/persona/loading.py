@@ -16,11 +16,17 @@ from typing import Any
 from cvi.errors import UsageError
 from cvi.files import replacing
 from cvi.paths import personas_dir, shared_dir
-from cvi.persona.findings import Finding, examine
+from cvi.persona.findings import (
+    EMBEDDED_FOLDER,
+    SUFFIXES,
+    Finding,
+    embedded_file,
+    examine,
+    examine_embedded,
+    is_embedded_file,
+)
 from cvi.persona.schema import Persona
 from cvi.persona.yaml_document import parse
-
-SUFFIXES = (".yaml", ".yml", ".json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +68,9 @@ def find_persona(name_or_path: str | Path) -> Path:
 
 
 def check_persona(path: str | Path) -> list[Finding]:
-    """Every error and warning of a file, in the order of its lines."""
-    return examine(Path(path))[1]
+    """Every error and warning of a persona's file and of its texts for very small models, by line."""
+    path = Path(path)
+    return (examine_embedded(path) if is_embedded_file(path) else examine(path))[1]
 
 
 def load_persona(name_or_path: str | Path) -> Persona:
@@ -84,6 +91,14 @@ def load_document(name_or_path: str | Path) -> dict[str, Any]:
     return dict(root.value)
 
 
+def load_embedded_document(path: Path) -> dict[str, Any] | None:
+    """What the file beside a persona's file says for very small models; None where there is none, or it has
+    errors."""
+    beside = embedded_file(path)
+    small = None if beside is None else examine_embedded(beside)[0]
+    return None if small is None else small.model_dump(mode="json")
+
+
 def file_name(name: str) -> str:
     """ "Dr. Ada" -> "dr_ada". Raises `UsageError` when nothing is left."""
     stem = re.sub(r"[^\w]+", "_", name.lower()).strip("_")
@@ -93,7 +108,8 @@ def file_name(name: str) -> str:
 
 
 def new_persona(name: str, source: str, target: Path | None, force: bool) -> Path:
-    """Write a copy of the persona `source` under a new name, complete or not at all.
+    """Write a copy of the persona `source` under a new name, complete or not at all, with the file for very
+    small models that belongs to it.
 
     Where its texts call the source by its first name, they call the copy by its own.
 
@@ -110,8 +126,17 @@ def new_persona(name: str, source: str, target: Path | None, force: bool) -> Pat
     head = f"# {stem}: begun as a copy of {origin.stem}. Check it with: cvi persona check FILE\n"
     if path.exists() and not force:
         raise UsageError(f"{path} exists already.", "Choose another name or -o FILE, or add --force.")
-    with replacing(path, remedy="Choose another place with -o FILE.") as part:
+    remedy = "Choose another place with -o FILE."
+    small, copied = embedded_file(origin), embedded_file(path)
+    if small is not None:
+        words = _with_first_name(small.read_text(encoding="utf-8-sig"), persona.persona_name, name)
+        target = path.parent / EMBEDDED_FOLDER / f"{path.stem}{small.suffix}"
+        with replacing(target, remedy=remedy) as part:
+            part.write_text(words, encoding="utf-8")
+    with replacing(path, remedy=remedy) as part:
         part.write_text(head + text, encoding="utf-8")
+    if copied is not None and small is None:
+        copied.unlink()
     return path
 
 
@@ -122,6 +147,10 @@ def _renamed(text: str, old_name: str, name: str) -> str:
     lines = text.splitlines(keepends=True)
     first = next((number for number, line in enumerate(lines) if not line.startswith("#")), 0)
     lines[node.key_line - 1] = f"persona_name: {json.dumps(name, ensure_ascii=False)}\n"
-    copied = "".join(lines[first:])
+    return _with_first_name("".join(lines[first:]), old_name, name)
+
+
+def _with_first_name(text: str, old_name: str, name: str) -> str:
+    """The text with the first word of `old_name` replaced by that of `name`."""
     old, new = (re.split(r"[\s,]", full.strip(), maxsplit=1)[0] for full in (old_name, name))
-    return re.sub(rf"\b{re.escape(old)}\b", lambda _: new, copied) if old else copied
+    return re.sub(rf"\b{re.escape(old)}\b", lambda _: new, text) if old else text

@@ -133,13 +133,15 @@ class Tool(Section):
     tags: list[str] = Field(default_factory=list)
 
 
-class Example(Section):
-    """One exchange that shows how the persona answers. Very small models copy these more than they
-    follow any instruction, so what they must get right belongs here."""
+Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
-    user: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+
+class Example(Section):
+    """One exchange that shows how the persona answers."""
+
+    user: Phrase
     """What someone says, as a recognizer hears it."""
-    persona: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    persona: Phrase
     """What the persona answers, as it is spoken."""
 
 

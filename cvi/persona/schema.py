@@ -8,11 +8,14 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from cvi.persona.language import CODES, MULTILINGUAL, language_code, language_name
 from cvi.persona.layers import Layers
-from cvi.persona.policy import Example, Guardrail, Knowledge, Memory, Objective, Recording, Tool
+from cvi.persona.policy import Example, Guardrail, Knowledge, Memory, Objective, Phrase, Recording, Tool
 from cvi.persona.section import Section, rule_broken
 
 PROFILES = ("embedded", "cpu", "workstation")
 """From the weakest to the strongest."""
+
+MOST_EXAMPLES = 24
+"""Examples that a persona may have, and the number a very small model is given."""
 
 
 def _known_language(text: str) -> str:
@@ -29,6 +32,53 @@ def _known_language(text: str) -> str:
     return name
 
 
+class EmbeddedExample(Section):
+    """One answer that a very small model shall copy, and what is said before it, in one or more wordings."""
+
+    user: Phrase | Annotated[list[Phrase], Field(min_length=1)]
+    persona: Phrase
+
+    @property
+    def wordings(self) -> list[str]:
+        """What the participant says, in every wording."""
+        return [self.user] if isinstance(self.user, str) else self.user
+
+
+class EmbeddedPersona(Section):
+    """What a very small model is given in place of the persona's system prompt and examples.
+
+    It follows no instructions. It copies its answers from the examples, and only from those that it reads
+    more than once: `rounds` repeats them.
+    """
+
+    system_prompt: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
+    """One to three sentences: with more, the model uses the examples less."""
+    examples: Annotated[list[EmbeddedExample], Field(max_length=MOST_EXAMPLES // 2)] = Field(
+        default_factory=list
+    )
+    """Six to twelve; each is given two or three times, in its wordings. With eight or fewer answers a model
+    of 135 million parameters mixes them up less."""
+
+    def rounds(self) -> list[Example]:
+        """The examples as the model is given them: all of them, again and again, up to `MOST_EXAMPLES`.
+
+        Later rounds ask in later wordings; where there are more rounds than wordings, the first is repeated.
+        """
+        if not self.examples:
+            return []
+        count = MOST_EXAMPLES // len(self.examples)
+        return [
+            Example(user=wordings[_wording(number, count, len(wordings))], persona=example.persona)
+            for number in range(count)
+            for example in self.examples
+            for wordings in [example.wordings]
+        ]
+
+
+def _wording(number: int, rounds: int, wordings: int) -> int:
+    return min(max(0, number - max(0, rounds - wordings)), wordings - 1)
+
+
 class Persona(Section):
     """Who it is: prompt, greeting, face, layers, rules and what it may keep.
 
@@ -43,11 +93,14 @@ class Persona(Section):
     persona_name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
     """How people call it."""
     system_prompt: Annotated[str, StringConstraints(max_length=200_000)] | None = None
-    """Who it is and how it speaks. All that very small models get: short, concrete, first things first."""
+    """Who it is and how it speaks: short, concrete, first things first. Very small models get `embedded`."""
     context: Annotated[str, StringConstraints(max_length=1_000_000)] | None = None
     """What it should know besides. Very small models are not given it: it confuses them."""
-    examples: Annotated[list[Example], Field(max_length=24)] = Field(default_factory=list)
+    examples: Annotated[list[Example], Field(max_length=MOST_EXAMPLES)] = Field(default_factory=list)
     """Exchanges that show how it answers, given to the model as if they had been said before."""
+    embedded: EmbeddedPersona | None = None
+    """What very small models are given instead of system prompt and examples. It is best written into a file
+    of its own beside this one: `embedded/NAME.yaml`."""
     greeting: Annotated[str, StringConstraints(max_length=2_000)] | None = None
     """Spoken when the participant joins; without one the persona waits."""
     pipeline_mode: Literal["full", "echo"] = "full"
@@ -68,6 +121,13 @@ class Persona(Section):
     guardrails: Annotated[list[Guardrail], Field(max_length=50)] = Field(default_factory=list)
     memory: Memory = Field(default_factory=Memory)
     recording: Recording = Field(default_factory=Recording)
+
+    def for_small_model(self) -> Persona:
+        """The persona with the texts that were written for a very small model, if there are any."""
+        if self.embedded is None:
+            return self
+        small = self.embedded
+        return self.model_copy(update={"system_prompt": small.system_prompt, "examples": small.rounds()})
 
     def may_run_on(self, profile: str) -> bool:
         """Whether a profile is strong enough for this persona; with an own endpoint every profile is."""

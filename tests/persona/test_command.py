@@ -69,7 +69,43 @@ def test_new_writes_a_commented_copy_and_overwrites_nothing(own_home: Path) -> N
     assert path.read_text() == before
     assert run.invoke(app, ["new", 'Dr. "Ada" Øst', "--force"]).exit_code == 0
     assert path.read_text() != before
-    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    assert sorted(file.name for file in path.parent.iterdir()) == [path.name, "embedded"]
+    assert [file.name for file in (path.parent / "embedded").iterdir()] == [path.name]
+
+
+def test_a_copy_has_its_own_texts_for_very_small_models(own_home: Path, tmp_path: Path) -> None:
+    run.invoke(app, ["new", "Ada", "--from", "guide"])
+    path = own_home / "personas" / "ada.yaml"
+    small = load_persona("ada").embedded
+    assert small is not None
+    assert "Ada" in small.system_prompt and "June" not in small.system_prompt
+    assert [row["name"] for row in json.loads(run.invoke(app, ["list", "--json"]).output)["personas"]].count("ada") == 1
+    # Over a copy of a persona without such a file, none is left behind.
+    plain = tmp_path / "plain.yaml"
+    plain.write_text("persona_name: Bo\nsystem_prompt: You are Bo.\n")
+    assert run.invoke(app, ["new", "Ada", "--from", str(plain), "--force"]).exit_code == 0
+    assert load_persona("ada").embedded is None
+    assert list((path.parent / "embedded").iterdir()) == []
+
+
+def test_check_reads_the_texts_for_very_small_models(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text("persona_name: Ada\nsystem_prompt: x\n")
+    small = tmp_path / "embedded" / "p.yaml"
+    small.parent.mkdir()
+    small.write_text("sistem_prompt: You are Ada.\nexamples:\n  - user: [hello, hi]\n    persona: \"\"\n")
+    for checked in (path, small):
+        result = run.invoke(app, ["check", str(checked)])
+        assert result.exit_code == 2
+        assert f"{small}:1:1  error  'sistem_prompt' is not a key of 'embedded' — Did you mean 'system_prompt'?" in (
+            result.output.splitlines()
+        )
+        assert f"{small}:4" in result.output
+    with pytest.raises(UsageError, match="sistem_prompt"):
+        load_persona(path)
+    small.write_text("system_prompt: You are Ada.\nexamples:\n  - user: [hello, hi]\n    persona: Hello.\n")
+    assert run.invoke(app, ["check", str(path), str(small)]).output.count("  ok") == 2
+    assert load_persona(path).for_small_model().system_prompt == "You are Ada."
 
 
 def test_new_says_what_it_cannot_do(tmp_path: Path) -> None:

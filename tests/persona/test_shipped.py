@@ -8,8 +8,9 @@ import pytest
 
 from cvi.errors import UsageError
 from cvi.paths import shared_dir
+from cvi.persona.effects import Effect, sections
 from cvi.persona.loading import check_persona, find_persona, list_personas, load_persona
-from cvi.persona.prompt import SMALL_BUDGET_TOKENS, first_sentences, system_message
+from cvi.persona.prompt import LIMITS, SMALL_BUDGET_TOKENS, first_sentences, system_message
 from cvi.persona.schema import Persona
 
 SHIPPED = ("compliance_coach", "guide", "interviewer", "patient_intake", "storyteller", "support_agent")
@@ -49,12 +50,47 @@ def test_roles_with_much_at_stake_are_kept_from_the_smallest_models(name: str, v
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_every_answer_is_repeated_and_asked_in_more_than_one_way(name: str) -> None:
+def test_examples_stand_only_in_the_file_for_very_small_models(name: str) -> None:
+    persona = load_persona(name)
+    assert persona.examples == []
+    assert persona.embedded is not None
+    assert 8 <= len(persona.embedded.examples) <= 12
+    assert persona.spoken_name in persona.embedded.system_prompt
+    answers = [example.persona for example in persona.embedded.examples]
+    assert len(set(answers)) == len(answers)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_very_small_model_gets_every_answer_more_than_once_and_asked_in_more_than_one_way(name: str) -> None:
+    small = load_persona(name).for_small_model()
     asked: dict[str, list[str]] = {}
-    for example in load_persona(name).examples:
+    for example in small.examples:
         asked.setdefault(example.persona, []).append(example.user)
     assert len(asked) >= 8
+    assert len(small.examples) == 24
     assert all(len(users) >= 2 and len(set(users)) >= 2 for users in asked.values())
+    assert small.system_prompt != load_persona(name).system_prompt
+
+
+@pytest.mark.parametrize(
+    ("wordings", "count", "asked"),
+    [
+        (["a"], 8, ["a", "a", "a"]),
+        (["a", "b"], 8, ["a", "a", "b"]),
+        (["a", "b", "c", "d"], 8, ["a", "b", "c"]),
+        (["a", "b"], 12, ["a", "b"]),
+    ],
+)
+def test_rounds_of_examples(wordings: list[str], count: int, asked: list[str]) -> None:
+    others = [{"user": f"question {n}", "persona": f"answer {n}"} for n in range(count - 1)]
+    examples = [{"user": wordings, "persona": "yes"}, *others]
+    persona = made(embedded={"system_prompt": "You are small.", "examples": examples})
+    small = persona.for_small_model()
+    assert [example.user for example in small.examples if example.persona == "yes"] == asked
+    assert [example.persona for example in small.examples[:2]] == ["yes", "answer 0"]
+    assert small.system_prompt == "You are small."
+    assert persona.system_prompt == "You are Ada."
+    assert made().for_small_model() == made()
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -68,7 +104,7 @@ def test_a_small_model_gets_little_more_than_the_prompt(name: str) -> None:
     except Exception as error:
         pytest.skip(f"the small model is not here: {error}")
     try:
-        persona = load_persona(name)
+        persona = load_persona(name).for_small_model()
         here = "The participant is called Tom. He was late today. " * 10
         for conversational_context in ("", here):
             message = system_message(persona, conversational_context=conversational_context, small_model=True)
@@ -93,6 +129,28 @@ def test_a_large_model_gets_everything() -> None:
     parts = ["You are Ada.", "German", "nine", "1. Learn their name.", "Tom is calling.", "- Promise nothing."]
     places = [message.index(part) for part in parts]
     assert places == sorted(places)
+
+
+def test_a_large_model_is_told_what_no_persona_can_do_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = system_message(made(), small_model=False)
+    assert all(limit.text in plain for limit in LIMITS)
+    wants_all = made(
+        memory={"remember": True},
+        knowledge={"documents": ["d1"]},
+        tools=[{"name": "book", "description": "Books a table."}],
+    )
+    assert all(limit.text in system_message(wants_all, small_model=False) for limit in LIMITS)
+    # A later version in which these fields act: the lines go, for personas that ask for them.
+    acting = {limit.field: Effect("x", acts="everywhere") for limit in LIMITS}
+    monkeypatch.setattr("cvi.persona.prompt.EFFECTS", acting)
+    assert not any(limit.text in system_message(wants_all, small_model=False) for limit in LIMITS)
+    blind = made(layers={"perception": {"perception_model": "off"}})
+    assert all(limit.text in system_message(blind, small_model=False) for limit in LIMITS)
+
+
+def test_every_limit_names_a_field() -> None:
+    known = {f"{at}.{name}".lstrip(".") for at, part in sections() for name in part.model_fields}
+    assert {limit.field for limit in LIMITS} <= known
 
 
 def test_a_small_model_gets_the_prompt_and_what_this_conversation_adds() -> None:

@@ -105,7 +105,7 @@ async def create_conversation(
     persona = await asyncio.to_thread(services.personas.get, body.persona_id or DEFAULT_PERSONA)
     language = _language(body.properties.language)
     replica = await asyncio.to_thread(_replica, body, dict(persona.document), services)
-    document = await _resolved(dict(persona.document), services)
+    document = await _resolved(persona.whole, services)
     checked = check(document)
     if not checked.may_run_on(services.profile.name):
         raise HttpProblem(

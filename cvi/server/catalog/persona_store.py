@@ -9,14 +9,15 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cvi.errors import UsageError
 from cvi.paths import personas_dir
 from cvi.persona.effects import NotInEffect, not_in_effect
-from cvi.persona.loading import file_name, list_personas
+from cvi.persona.findings import embedded_file
+from cvi.persona.loading import file_name, list_personas, load_embedded_document
 from cvi.persona.yaml_document import DocumentFault, parse
 from cvi.server.catalog.persona_document import (
     accepted,
@@ -32,7 +33,10 @@ from cvi.server.contract import HttpProblem, in_both_vocabularies, in_our_vocabu
 
 @dataclass(frozen=True, slots=True)
 class StoredPersona:
-    """A persona's file. `document` is what it says, in our vocabulary; `path` None: it has no file."""
+    """A persona's file. `document` is what it says, in our vocabulary; `path` None: it has no file.
+
+    `embedded` is what the file beside it says for very small models, None where there is none.
+    """
 
     id: str
     name: str
@@ -41,6 +45,12 @@ class StoredPersona:
     document: Mapping[str, Any]
     created_at: float
     updated_at: float
+    embedded: Mapping[str, Any] | None = None
+
+    @property
+    def whole(self) -> dict[str, Any]:
+        """The document with the texts for very small models, as a conversation needs it."""
+        return dict(self.document) | ({"embedded": self.embedded} if self.embedded else {})
 
 
 def persona_id(name: str) -> str:
@@ -56,7 +66,7 @@ class PersonaStore:
         self._replicas = replicas
         self._small_model = small_model
         self._lock = threading.RLock()
-        self._read: dict[Path, tuple[tuple[int, int], StoredPersona | None]] = {}
+        self._read: dict[Path, tuple[tuple[int, ...], StoredPersona | None]] = {}
 
     def every(self) -> list[StoredPersona]:
         """All that can be read, the user's own first, each part newest first."""
@@ -118,7 +128,11 @@ class PersonaStore:
     def delete(self, item: StoredPersona) -> None:
         """Raises `HttpProblem` for a persona that ships."""
         with self._lock:
-            _own(item).unlink(missing_ok=True)
+            path = _own(item)
+            beside = embedded_file(path)
+            path.unlink(missing_ok=True)
+            if beside is not None:
+                beside.unlink(missing_ok=True)
 
     def show(self, item: StoredPersona) -> dict[str, Any]:
         """The persona as the API answers it, in both vocabularies, secrets masked."""
@@ -156,7 +170,11 @@ class PersonaStore:
     def _shelved(self, name: str, path: Path, shipped: bool) -> StoredPersona | None:
         try:
             status = path.stat()
-            mark = (status.st_mtime_ns, status.st_size)
+            beside = embedded_file(path)
+            mark: tuple[int, ...] = (status.st_mtime_ns, status.st_size)
+            if beside is not None:
+                small = beside.stat()
+                mark += (small.st_mtime_ns, small.st_size)
             known = self._read.get(path)
             if known is not None and known[0] == mark:
                 return known[1]
@@ -170,13 +188,22 @@ class PersonaStore:
         if isinstance(root.value, dict):
             document = without_bookkeeping(root.value)
             made = known[1].created_at if known and known[1] else min(status.st_mtime, status.st_ctime)
-            item = StoredPersona(persona_id(name), name, path, shipped, document, made, status.st_mtime)
+            item = StoredPersona(
+                persona_id(name),
+                name,
+                path,
+                shipped,
+                document,
+                made,
+                status.st_mtime,
+                load_embedded_document(path),
+            )
         self._read[path] = (mark, item)
         return item
 
 
 def _renamed(item: StoredPersona, id: str) -> StoredPersona:
-    return StoredPersona(id, item.name, None, True, item.document, item.created_at, item.updated_at)
+    return replace(item, id=id, path=None, shipped=True)
 
 
 def _own(item: StoredPersona) -> Path:
