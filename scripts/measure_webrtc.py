@@ -20,7 +20,7 @@ from cvi.audio.block import HOP_S, PLAYED_HZ
 from cvi.clock import Clock
 from cvi.media.frames import AVUnit
 from cvi.testing.participant import Participant
-from cvi.transport.webrtc.audio_input import IncomingAudio
+from cvi.transport.webrtc.incoming_audio import IncomingAudio
 from cvi.transport.webrtc.peer import tap
 from cvi.transport.webrtc.transport import WebRtcTransport
 

@@ -20,6 +20,7 @@ from cvi.bench.agreement import agreements, with_journal, with_own_barge_ins
 from cvi.bench.callers.blocks import CallerBlock, build_blocks
 from cvi.bench.callers.recipe import Recipe, find_recipe, load_recipe
 from cvi.bench.compare import ratio_to_cascade
+from cvi.bench.measured_session import SessionRecord, hold_session
 from cvi.bench.probe.evidence import Evidence, save_evidence
 from cvi.bench.probe.mouth_motion import MouthAppearance, learn_mouth_at_rest
 from cvi.bench.probe.session_measurement import MeasuredSession, measure, playout_of, route_figures
@@ -27,7 +28,6 @@ from cvi.bench.remote_peer.call import RemotePeerCost
 from cvi.bench.remote_peer.network_emulation import NetworkConditions
 from cvi.bench.run import TRANSPORTS, Agreement, Figure, OwnCost, Run, Variant
 from cvi.bench.run_store import RUN_NAME, RunRecorder
-from cvi.bench.session import SessionRecord, hold_session
 from cvi.bench.statistics import theil_sen
 from cvi.bench.variants import (
     CallerRoute,

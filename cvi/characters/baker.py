@@ -23,11 +23,11 @@ import yaml
 from cvi.characters import PARAMETERS_FILE, lighting
 from cvi.characters import atlas_patches as patches
 from cvi.characters.atlas_patches import turning_depth
+from cvi.characters.backdrop import make_room
 from cvi.characters.camera import HEIGHT_PX, WIDTH_PX, Rect
 from cvi.characters.character import Character, load_character, load_parameters, make_params
 from cvi.characters.eye_model import IRIS, glint, iris_colour, sclera_colour
 from cvi.characters.lighting import CATCH, KEY, make_lights
-from cvi.characters.room import make_room
 from cvi.characters.subject import Subject
 from cvi.errors import UsageError
 from cvi.face.replica import CARD

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 import numpy as np
 import yaml
 
+from cvi.characters.backdrop import RoomOptions
 from cvi.characters.face_hair import BeardOptions, BrowOptions, LashOptions
 from cvi.characters.hairstyles import HairOptions
 from cvi.characters.kernel import Params
-from cvi.characters.room import RoomOptions
 from cvi.errors import MissingError, UsageError
 
 Options = TypeVar("Options")

@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from cvi.characters import lighting
 from cvi.characters.atlas_patches import HEAD
+from cvi.characters.backdrop import make_room
 from cvi.characters.camera import FAR, HEIGHT_PX, WIDTH_PX, PosedScene, Rect, render_rectangle
 from cvi.characters.character import Character, make_params
 from cvi.characters.face_hair import make_beard, make_brows, make_lashes
 from cvi.characters.hairstyles import hairline, make_hair
 from cvi.characters.kernel import Array, Params
 from cvi.characters.lighting import make_lights
-from cvi.characters.room import make_room
 from cvi.characters.scene import Field, empty_density, hair_density, resampled, sample_scene
 from cvi.characters.strands import StrandSegments, draw, light_strands, prepare, smooth
 

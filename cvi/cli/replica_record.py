@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from cvi.training.recording.capture import SoundSource
-    from cvi.training.recording.recorder import CameraSource
+    from cvi.training.recording.footage_recorder import CameraSource
 
 
 def record(
@@ -37,8 +37,8 @@ def record(
     from cvi.media.encode import check_output
     from cvi.persona.language import language_code, language_name
     from cvi.training.footage.mesh_tracker import build_tracker
+    from cvi.training.recording.footage_recorder import FootageRecorder, rescue_recording
     from cvi.training.recording.reading_script import Teleprompter, load_reading_script
-    from cvi.training.recording.recorder import FootageRecorder, rescue_recording
 
     check_output(output)
     for path in (output, output.with_suffix(".txt")):
@@ -79,7 +79,7 @@ def _camera(name: str | None) -> CameraSource:
     from cvi.errors import MissingError, UsageError
     from cvi.training.footage.reader import open_footage
     from cvi.training.recording.capture import FilmCamera, RecordingCamera
-    from cvi.training.recording.recorder import FPS
+    from cvi.training.recording.footage_recorder import FPS
     from cvi.transport.devices import cameras
 
     if name is not None and Path(name).is_file():

@@ -24,7 +24,7 @@ from cvi.conversation.settings import ConversationSettings
 from cvi.engines import ResolvedConfig, build_engine_set, conversation_settings, resolve
 from cvi.errors import CviError, UsageError
 from cvi.paths import conversations_dir
-from cvi.persona.effects import not_in_effect
+from cvi.persona.field_effects import not_in_effect
 from cvi.persona.loading import load_document, load_persona
 from cvi.transport.devices import cameras
 from cvi.transport.file import FileTransport

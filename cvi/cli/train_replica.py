@@ -10,14 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from cvi.training.pipeline import TrainedReplica, TrainingRequest
-
-STEPS = {
-    "track": "finding the face",
-    "prepare": "cutting out",
-    "train": "training",
-    "export": "storing",
-    "evaluate": "measuring",
-}
+    from cvi.training.stages import Stage
 
 
 def train_replica(
@@ -124,6 +117,7 @@ def run(request: TrainingRequest, quiet: bool) -> TrainedReplica:
     from cvi.paths import home
     from cvi.training.model.checkpoint import PREVIEW
     from cvi.training.pipeline import train_replica
+    from cvi.training.stages import STAGES
 
     stopped = False
 
@@ -137,8 +131,8 @@ def run(request: TrainingRequest, quiet: bool) -> TrainedReplica:
     console = Console(stderr=True, quiet=quiet)
     stages = Stages(console)
 
-    def progress(stage: str, done: int, of: int, note: str) -> None:
-        if stages.show(STEPS[stage], done, of, note) and stage == "train":
+    def progress(stage: Stage, done: int, of: int, note: str) -> None:
+        if stages.show(STAGES[stage][0], done, of, note) and stage == "train":
             console.print(f"How it looks: {home() / 'training' / request.name / PREVIEW}")
         if stopped and stage != "train":
             raise KeyboardInterrupt

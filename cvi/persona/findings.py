@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
 
-from cvi.persona.effects import EFFECTS, Effect
+from cvi.persona.field_effects import EFFECTS, FieldEffect
 from cvi.persona.layers import HOSTED_STT_PREFIX, HOSTED_TTS
 from cvi.persona.schema import EmbeddedPersona, Persona
 from cvi.persona.section import Section, references, section_of
@@ -168,7 +168,7 @@ def _walk(
             errors.append(_at_key(member, f"'{key}' is not a key {_where(at)}", _remedy(str(key), model, at)))
 
 
-def _judge(member: Node, key: str, effect: Effect | None, warnings: list[DocumentFault]) -> None:
+def _judge(member: Node, key: str, effect: FieldEffect | None, warnings: list[DocumentFault]) -> None:
     """Warn of a key that does nothing, wherever the persona is used."""
     if effect is None or effect.is_in_effect(served=False, small_model=False):
         return

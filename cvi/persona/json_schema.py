@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cvi.persona.effects import foreign_keys, sections
+from cvi.persona.field_effects import foreign_keys, sections
 from cvi.persona.layers import HOSTED_TTS
 from cvi.persona.schema import Persona
 from cvi.persona.section import Section

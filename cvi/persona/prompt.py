@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from cvi.persona.effects import EFFECTS
+from cvi.persona.field_effects import EFFECTS
 from cvi.persona.schema import Persona
 
 SMALL_BUDGET_TOKENS = 120
@@ -38,7 +38,7 @@ _SPOKEN_RULES_SMALL = "You speak out loud: one or two short sentences, no lists.
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Something that a persona can't do until `field` has an effect in this version (`cvi.persona.effects`).
+    """Something that a persona can't do until `field` has an effect in this version (`cvi.persona.field_effects`).
 
     `field` is the dotted path of the field that asks for the ability.
     """

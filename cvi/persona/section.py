@@ -1,9 +1,9 @@
 """The base of all parts of a persona, and how secrets are read and shown.
 
 A persona may be a file of ours, a file written for the wire contract, or a request of a client of that
-contract. Therefore fields have two spellings, and some keys are accepted without effect. A `Section` lists
-the spellings, `cvi.persona.effects` the keys; `cvi.persona.findings` uses both to tell a misspelt key from
-one of the contract.
+contract. Therefore fields have two spellings, and some keys are accepted without effect. A `Section`
+lists the spellings, `cvi.persona.field_effects` the keys; `cvi.persona.findings` uses both to tell a
+misspelt key from one of the contract.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def rule_broken(message: str, remedy: str, *path: str | int) -> PydanticCustomEr
 class Section(BaseModel):
     """A part of a persona. Unknown keys are ignored here; `check_persona` reports them.
 
-    `other_spellings`: key -> our field. What a field does in this version stands in `cvi.persona.effects`.
+    `other_spellings`: key -> our field. What a field does in this version stands in
+    `cvi.persona.field_effects`.
     """
 
     model_config = ConfigDict(

@@ -17,7 +17,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtcconfiguration import RTCBundlePolicy
 
 from cvi.audio.block import Pcm
-from cvi.transport.webrtc.audio_output import SLICE, SLICE_S, OpusEncoder
+from cvi.transport.webrtc.outgoing_audio import SLICE, SLICE_S, OpusEncoder
 from cvi.transport.webrtc.peer import CHANNEL
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -42,14 +42,11 @@ from cvi.training.grading.grader import GRADE, clean_frames, refuse_unusable, tr
 from cvi.training.model.config import TIERS, Device, QualityTier, TrainingLength, choose_device
 from cvi.training.package.consent import Consent, consent_file, give_consent, save_consent
 from cvi.training.package.voice_match import voices_for
+from cvi.training.stages import Progress, Stage
 from cvi.training.workspace import TrainingWorkspace, open_workspace
 
 if TYPE_CHECKING:
     from cvi.training.model.loop import TrainedNetwork
-
-Stage = Literal["track", "prepare", "train", "export", "evaluate"]
-Progress = Callable[[Stage, int, int, str], None]
-"""Called with the stage, the units done in it, of how many, and a note."""
 
 METRICS, REPORT, SCRIPT = "metrics.json", "report.html", "script.txt"
 LONGEST_HELD_OUT_S = 15.0

@@ -21,7 +21,7 @@ from cvi.bench.remote_peer.audio_receiver import (
     AudioReceiver,
     RtpTimeline,
 )
-from cvi.transport.webrtc.audio_output import SLICE, OpusEncoder
+from cvi.transport.webrtc.outgoing_audio import SLICE, OpusEncoder
 
 PACKET_S = 0.020
 ORIGIN = (1 << 32) - 20_000

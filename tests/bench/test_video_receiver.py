@@ -16,7 +16,7 @@ from cvi.bench.remote_peer.video_receiver import (
     VideoReceiver,
     is_key,
 )
-from cvi.transport.webrtc.video_encoder import EncodingSettings, VideoEncoder
+from cvi.transport.webrtc.video_encoder import EncoderTarget, VideoEncoder
 
 BOX = MouthBox(60, 100, 120, 200)
 
@@ -82,7 +82,7 @@ def face(brightness: int, width: int = 320, height: int = 180) -> np.ndarray:
 @pytest.mark.parametrize("codec", ["H264", "VP8"])
 def test_the_mouth_is_cut_from_pictures_of_any_size(codec: Codec) -> None:
     receiver = VideoReceiver(BOX, (320, 180))
-    for shape in (EncodingSettings(320, 180, 25, 600_000), EncodingSettings(160, 90, 25, 600_000)):
+    for shape in (EncoderTarget(320, 180, 25, 600_000), EncoderTarget(160, 90, 25, 600_000)):
         if receiver.seen or shape.width == 160:
             receiver.close()
             receiver = VideoReceiver(BOX, (320, 180))
@@ -108,7 +108,7 @@ def test_undecodable_pictures_are_counted() -> None:
 @pytest.mark.parametrize("codec", ["H264", "VP8"])
 def test_after_a_hole_nothing_is_seen_before_the_next_key_frame(codec: Codec) -> None:
     receiver = VideoReceiver(BOX, (320, 180))
-    encoder = VideoEncoder(codec, EncodingSettings(320, 180, 25, 600_000))
+    encoder = VideoEncoder(codec, EncoderTarget(320, 180, 25, 600_000))
     keys = {0, 6}
     wishes = []
     for number in range(10):

@@ -18,9 +18,9 @@ from cvi.face.sculpted.atlas import Atlas
 pytest.importorskip("numba", reason="baking needs the train extra")
 
 from cvi.characters import baker
+from cvi.characters.backdrop import KINDS, RoomOptions, make_room
 from cvi.characters.character import load_character, make_params
 from cvi.characters.generated import generate_parameters
-from cvi.characters.room import KINDS, RoomOptions, make_room
 
 SHIPPED = Path(__file__).parents[2] / "replicas"
 SCULPTED = sorted(path.parent for path in SHIPPED.glob("*/character.yaml"))

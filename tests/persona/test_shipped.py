@@ -8,7 +8,7 @@ import pytest
 
 from cvi.errors import UsageError
 from cvi.paths import shared_dir
-from cvi.persona.effects import Effect, sections
+from cvi.persona.field_effects import Effect, sections
 from cvi.persona.loading import check_persona, find_persona, list_personas, load_persona
 from cvi.persona.prompt import LIMITS, SMALL_BUDGET_TOKENS, first_sentences, system_message
 from cvi.persona.schema import Persona

@@ -19,8 +19,8 @@ from cvi.media.encode import SOUND_HZ
 from cvi.training.footage.reader import Rgb, open_footage
 from cvi.training.footage.tracking import POINTS, FaceDetection
 from cvi.training.recording.capture import FilmCamera, RecordedSound
+from cvi.training.recording.footage_recorder import FPS, FootageRecorder, recording_path, rescue_recording
 from cvi.training.recording.reading_script import PrompterCue, ReadingScript, ScriptPart, Teleprompter
-from cvi.training.recording.recorder import FPS, FootageRecorder, recording_path, rescue_recording
 from cvi.training.recording.screen import ALERT, GOOD, RecorderView, _fitted, draw_view, framing_advice
 
 SHEET = ReadingScript(
@@ -179,7 +179,7 @@ def test_an_interrupted_recording_is_recovered_by_the_next(tmp_path: Path) -> No
 
 
 def test_a_full_disk_is_reported_with_the_films_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cvi.training.recording import recorder as module
+    from cvi.training.recording import footage_recorder as module
 
     def full(recording: Path, output: Path) -> None:
         raise CviError(f"Cannot write {output}: {os.strerror(errno.ENOSPC)}.", "Free some space.")

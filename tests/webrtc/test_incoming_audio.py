@@ -12,8 +12,8 @@ import pytest
 
 from cvi.audio.block import HEARD_HZ, HOP_S, PLAYED_HZ, Pcm
 from cvi.testing.virtual_time import run_virtual
-from cvi.transport.webrtc.audio_input import IncomingAudio
-from cvi.transport.webrtc.audio_output import SLICE, OpusEncoder
+from cvi.transport.webrtc.incoming_audio import IncomingAudio
+from cvi.transport.webrtc.outgoing_audio import SLICE, OpusEncoder
 
 FIRST = (1 << 32) - 30 * 960  # the timestamp wraps within the first second
 

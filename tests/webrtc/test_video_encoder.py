@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from cvi.transport.webrtc.video_encoder import BUFFER_S, Codec, EncodingSettings, VideoEncoder
+from cvi.transport.webrtc.video_encoder import BUFFER_S, Codec, EncoderTarget, VideoEncoder
 
 WIDTH, HEIGHT = 320, 180
 DECODERS = {"H264": "h264", "VP8": "libvpx"}
@@ -36,7 +36,7 @@ class Decoded:
 
 @pytest.mark.parametrize("codec", ["H264", "VP8"])
 def test_every_frame_in_is_one_out_at_once(codec: Codec) -> None:
-    encoder, decoder = VideoEncoder(codec, EncodingSettings(WIDTH, HEIGHT, 25, 800_000)), Decoded(codec)
+    encoder, decoder = VideoEncoder(codec, EncoderTarget(WIDTH, HEIGHT, 25, 800_000)), Decoded(codec)
     keys = []
     for number in range(12):
         frame = picture(number)
@@ -51,14 +51,14 @@ def test_every_frame_in_is_one_out_at_once(codec: Codec) -> None:
 @pytest.mark.parametrize("codec", ["H264", "VP8"])
 def test_key_frames_and_rate_keep_to_the_bits_there_are(codec: Codec) -> None:
     rate = 300_000
-    encoder = VideoEncoder(codec, EncodingSettings(WIDTH, HEIGHT, 25, rate))
+    encoder = VideoEncoder(codec, EncoderTarget(WIDTH, HEIGHT, 25, rate))
     sizes = [len(encoder.encode(picture(number))[0]) for number in range(75)]
     assert sum(sizes[25:]) * 8 / 2 < rate * 1.35
     assert sizes[0] * 8 < rate * BUFFER_S * 2
 
 
 def test_a_larger_frame_is_made_to_fit() -> None:
-    encoder, decoder = VideoEncoder("H264", EncodingSettings(160, 90, 25, 200_000)), Decoded("H264")
+    encoder, decoder = VideoEncoder("H264", EncoderTarget(160, 90, 25, 200_000)), Decoded("H264")
     frame = np.full((HEIGHT * 3 // 2, WIDTH), 128, np.uint8)
     frame[:HEIGHT, : WIDTH // 2] = 200
     frame[:HEIGHT, WIDTH // 2 :] = 40

@@ -44,7 +44,7 @@ from cvi.media.readers import AudioReader
 from cvi.testing.participant import CameraTrack
 from cvi.transport.caller import CallerTrack
 from cvi.transport.scenario import Segment
-from cvi.transport.webrtc.audio_output import OpusEncoder
+from cvi.transport.webrtc.outgoing_audio import OpusEncoder
 from cvi.transport.webrtc.peer import CHANNEL
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from cvi.conversation.journal import RECORDING_NAME
-from cvi.persona.effects import not_in_effect
+from cvi.persona.field_effects import not_in_effect
 from cvi.server.api.creation import ConversationBody, create_conversation
 from cvi.server.contract import (
     Body,

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
-from cvi.persona.effects import EFFECTS
+from cvi.persona.field_effects import EFFECTS
 from cvi.server.api.resource_table import TOOLS
 from cvi.server.catalog.persona_document import spelling, vet_endpoints
 from cvi.server.catalog.persona_store import StoredPersona

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from cvi.persona.effects import EFFECTS, not_in_effect
+from cvi.persona.field_effects import EFFECTS, not_in_effect
 from cvi.server.api.resource_bodies import (
     DeploymentBody,
     DictionaryBody,

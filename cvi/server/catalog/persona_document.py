@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from cvi.endpoints.outbound import OutboundPolicy
 from cvi.files import replacing
-from cvi.persona.effects import foreign_keys
+from cvi.persona.field_effects import foreign_keys
 from cvi.persona.findings import examine
 from cvi.persona.schema import Persona
 from cvi.persona.section import Section, masked, references, section_of

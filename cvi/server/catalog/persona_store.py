@@ -15,7 +15,7 @@ from typing import Any
 
 from cvi.errors import UsageError
 from cvi.paths import personas_dir
-from cvi.persona.effects import NotInEffect, not_in_effect
+from cvi.persona.field_effects import NotInEffect, not_in_effect
 from cvi.persona.findings import embedded_file
 from cvi.persona.loading import file_name, list_personas, load_embedded_document
 from cvi.persona.yaml_document import DocumentFault, parse

@@ -37,13 +37,13 @@ from cvi.server.jobs.webhook_delivery import queue_webhook
 from cvi.server.store import jobs
 from cvi.server.store.database import Database
 from cvi.server.store.jobs import OPEN, Job, State
+from cvi.training.stages import STAGES
 
 LONGEST_S = 48 * 3600.0
 FETCH_WITHIN_S = 3600.0
 STOP_WITHIN_S = 8.0
 COMMAND = module_command("cvi.server.jobs.training_process")
-# Of a hundred: where each stage begins and ends.
-_STAGES = {"track": (2, 12), "prepare": (12, 18), "train": (18, 92), "export": (92, 95), "evaluate": (95, 99)}
+_STARTED_PERCENT = 2
 
 log = logging.getLogger("cvi.server.training")
 
@@ -87,13 +87,13 @@ class TrainingJob(JobHandler):
             return ""  # the server was killed before it could store that
         order = TrainingOrder.model_validate(job.payload)
         task = await self._prepare(job.id, order)
-        run.report(_STAGES["track"][0])
+        run.report(_STARTED_PERCENT)
         try:
             await run_child(
                 self._command,
                 task,
                 task.folder / "worker.log",
-                stages=_STAGES,
+                stages=_stage_percentages(),
                 report=run.report,
                 within_s=LONGEST_S,
                 stop_within_s=lambda: 0.0 if run.deleted else STOP_WITHIN_S,
@@ -187,3 +187,13 @@ def _sweep(open_ids: set[str]) -> None:
     for folder in list(footage.iterdir()) if footage.is_dir() else ():
         if folder.name not in open_ids:
             _remove_work(folder.name, names.get(folder.name, ".none"))
+
+
+def _stage_percentages() -> dict[str, tuple[int, int]]:
+    """Where each stage begins and ends, of a hundred."""
+    found: dict[str, tuple[int, int]] = {}
+    begun = _STARTED_PERCENT
+    for stage, (_, end) in STAGES.items():
+        found[stage] = (begun, end)
+        begun = end
+    return found

@@ -111,7 +111,7 @@ def _face_crop(grey: Rgb, face: Floats) -> tuple[Rgb, int, int] | None:
 def blur_of(grey: Rgb) -> float:
     """How blurred a picture is, 0..1: how little a further blur reduces the differences of neighbours.
 
-    F. Crete et al., "The Blur Effect: Perception and Estimation with a New No-Reference Perceptual Blur
+    F. Crete et al., "The Blur FieldEffect: Perception and Estimation with a New No-Reference Perceptual Blur
     Metric", SPIE 2007.
     """
     sharp = grey.astype(np.float32)

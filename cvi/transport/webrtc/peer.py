@@ -28,8 +28,10 @@ from aiortc.mediastreams import MediaStreamTrack
 from aiortc.rtcconfiguration import RTCBundlePolicy
 
 from cvi.errors import UsageError
-from cvi.transport.webrtc.audio_output import PersonaAudioTrack
 from cvi.transport.webrtc.ice_path import IcePath
+from cvi.transport.webrtc.incoming_video import LatestFrame, Source
+from cvi.transport.webrtc.outgoing_audio import PersonaAudioTrack
+from cvi.transport.webrtc.outgoing_video import PersonaVideoTrack
 from cvi.transport.webrtc.rtcp import RtcpFeedback
 from cvi.transport.webrtc.sdp import (
     check_offer,
@@ -38,8 +40,6 @@ from cvi.transport.webrtc.sdp import (
     prefer_codecs,
     video_codec,
 )
-from cvi.transport.webrtc.video_input import LatestFrame, Source
-from cvi.transport.webrtc.video_output import PersonaVideoTrack
 
 CHANNEL = "cvi"
 # H.264 first: encoding it takes less than half of VP8's time.

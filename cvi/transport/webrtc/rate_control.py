@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cvi.transport.webrtc.video_encoder import EncodingSettings
+from cvi.transport.webrtc.video_encoder import EncoderTarget
 
 LEAST_BPS = 150_000
 # A link of 300 kbit/s survives the second until the first report; a good one is found out soon.
@@ -85,7 +85,7 @@ class RateControl:
             self._by_loss = max(min(self._by_loss * growth, most), LEAST_BPS)
             self._grown_s = now_s
 
-    def shape(self, now_s: float) -> EncodingSettings:
+    def shape(self, now_s: float) -> EncoderTarget:
         """What the encoder should be built for now; the same as before where little has changed."""
         target, now = self.target_bps, self._shape
         more = target >= min(now.bitrate * UP, self.most_bps) > now.bitrate
@@ -94,7 +94,7 @@ class RateControl:
         return self._shape
 
     @property
-    def current(self) -> EncodingSettings:
+    def current(self) -> EncoderTarget:
         """What the encoder was last built for."""
         return self._shape
 
@@ -104,17 +104,17 @@ class RateControl:
             # Larger only with room to spare, or it swings to and fro.
             shape = self._fit(round(target / SCALE_UP))
             width, height = max(shape.width, self._shape.width), max(shape.height, self._shape.height)
-            shape = EncodingSettings(width, height, shape.fps, target)
+            shape = EncoderTarget(width, height, shape.fps, target)
         self._shape = shape
         self._shaped_s = now_s
 
-    def _fit(self, bps: int) -> EncodingSettings:
+    def _fit(self, bps: int) -> EncoderTarget:
         width, height, fps = self._full
         for scale in SCALES:
             size = (_even(width * scale), _even(height * scale))
             if bps >= size[0] * size[1] * fps * BITS_PER_PIXEL:
                 break
-        return EncodingSettings(*size, fps, bps)
+        return EncoderTarget(*size, fps, bps)
 
 
 def ceiling_bps(width: int, height: int, fps: int) -> int:

@@ -19,10 +19,10 @@ from aiortc.rtp import (
     unpack_remb_fci,
 )
 
-from cvi.transport.webrtc.audio_output import RTP_HZ, PersonaAudioTrack
+from cvi.transport.webrtc.outgoing_audio import RTP_HZ, PersonaAudioTrack
+from cvi.transport.webrtc.outgoing_video import PersonaVideoTrack
 from cvi.transport.webrtc.pacing import PacedTransport, Repairs
 from cvi.transport.webrtc.video_encoder import VIDEO_HZ
-from cvi.transport.webrtc.video_output import PersonaVideoTrack
 
 # A full packet; what is asked for again is mostly of large frames.
 PACKET_BYTES = 1300

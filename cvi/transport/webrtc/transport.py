@@ -18,13 +18,13 @@ from cvi.clock import Clock
 from cvi.media.frames import AVUnit
 from cvi.media.inset import room_for
 from cvi.transport.live_recording import LiveRecording
-from cvi.transport.webrtc.audio_input import IncomingAudio
-from cvi.transport.webrtc.audio_output import PersonaAudioTrack
+from cvi.transport.webrtc.incoming_audio import IncomingAudio
+from cvi.transport.webrtc.incoming_video import LatestFrame, Source
+from cvi.transport.webrtc.outgoing_audio import PersonaAudioTrack
+from cvi.transport.webrtc.outgoing_video import PersonaVideoTrack
 from cvi.transport.webrtc.peer import IceServer, Peer, PeerEvents
 from cvi.transport.webrtc.presence import ParticipantConnection, WebRtcEvents
 from cvi.transport.webrtc.rate_control import RateControl
-from cvi.transport.webrtc.video_input import LatestFrame, Source
-from cvi.transport.webrtc.video_output import PersonaVideoTrack
 
 # A loop this late goes on from where it is; less it catches up.
 CATCH_UP_S = 0.08

@@ -29,7 +29,7 @@ GOP = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class EncodingSettings:
+class EncoderTarget:
     """What an encoder is built for: pixels (even numbers), frames and bits per second."""
 
     width: int
@@ -41,7 +41,7 @@ class EncodingSettings:
 class VideoEncoder:
     """Blocking; one thread at a time. `encode` returns one frame's bytes, H.264 in Annex B form."""
 
-    def __init__(self, codec: Codec, shape: EncodingSettings) -> None:
+    def __init__(self, codec: Codec, shape: EncoderTarget) -> None:
         """Raises EngineError when the codec is not in this build of libav."""
         self.codec = codec
         self.shape = shape
@@ -70,7 +70,7 @@ class VideoEncoder:
         return b"".join(bytes(packet) for packet in packets), any(packet.is_keyframe for packet in packets)
 
 
-def _context(codec: Codec, shape: EncodingSettings) -> VideoCodecContext:
+def _context(codec: Codec, shape: EncoderTarget) -> VideoCodecContext:
     import av
     from av.video.codeccontext import VideoCodecContext
 
@@ -114,7 +114,7 @@ def _context(codec: Codec, shape: EncodingSettings) -> VideoCodecContext:
     return context
 
 
-def _fitted(frame: Frame, shape: EncodingSettings) -> Frame:
+def _fitted(frame: Frame, shape: EncoderTarget) -> Frame:
     """The frame itself, or a smaller copy."""
     height, width = frame.shape[0] * 2 // 3, frame.shape[1]
     if (width, height) == (shape.width, shape.height):

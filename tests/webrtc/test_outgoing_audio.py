@@ -11,7 +11,7 @@ import pytest
 
 from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.testing.virtual_time import run_virtual
-from cvi.transport.webrtc.audio_output import MOST_WAITING_S, PersonaAudioTrack
+from cvi.transport.webrtc.outgoing_audio import MOST_WAITING_S, PersonaAudioTrack
 
 UNIT_S = 1 / 25
 

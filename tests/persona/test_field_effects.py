@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cvi.persona.effects import EFFECTS, Effect, foreign_keys, not_in_effect, sections
+from cvi.persona.field_effects import EFFECTS, FieldEffect, foreign_keys, not_in_effect, sections
 from cvi.persona.loading import check_persona
 
 
@@ -22,7 +22,7 @@ def test_every_path_of_the_table_is_a_field_or_an_accepted_key() -> None:
 
 
 @pytest.mark.parametrize("effect", EFFECTS.values(), ids=EFFECTS)
-def test_every_reason_reads_as_a_part_of_a_sentence_and_every_remedy_as_a_whole_one(effect: Effect) -> None:
+def test_every_reason_reads_as_a_part_of_a_sentence_and_every_remedy_as_a_whole_one(effect: FieldEffect) -> None:
     assert effect.why and effect.why[0].islower() and not effect.why.endswith(".")
     assert not effect.remedy or (effect.remedy[0].isupper() and effect.remedy[-1] in ".4")
 
@@ -32,7 +32,7 @@ def test_remedies_name_only_fields_that_act() -> None:
     for path, effect in EFFECTS.items():
         for name in effect.remedy.split("'")[1::2]:
             assert name in known, f"{path}: {name}"
-            assert EFFECTS.get(name, Effect(acts="everywhere")).acts == "everywhere", f"{path}: {name}"
+            assert EFFECTS.get(name, FieldEffect(acts="everywhere")).acts == "everywhere", f"{path}: {name}"
 
 
 def test_what_is_given_and_does_nothing_is_named_with_its_place() -> None:

@@ -15,7 +15,7 @@ from cvi.persona.section import Section, section_of
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
+class FieldEffect:
     """What a field does. `why` completes "'x' is accepted and has no effect here: ...", without a full stop.
 
     `acts` says where it does act; with `since` "cpu" only from that profile on, since the very small model of
@@ -64,126 +64,130 @@ _SMALL = "a very small model is given the system prompt alone"
 _SMALL_REMEDY = "Put what it must know into 'system_prompt', or run it on the profile cpu or workstation."
 
 
-def _each(prefix: str, names: str, effect: Effect) -> dict[str, Effect]:
+def _each(prefix: str, names: str, effect: FieldEffect) -> dict[str, FieldEffect]:
     return {f"{prefix}{name}": effect for name in names.split()}
 
 
-EFFECTS: Mapping[str, Effect] = {
-    "context": Effect(_SMALL, _SMALL_REMEDY, acts="everywhere", since="cpu"),
-    "tools": Effect(_TOOLS, neutral=[]),
-    "objectives": Effect(_SMALL, _SMALL_REMEDY, neutral=[], acts="everywhere", since="cpu"),
-    "objectives.callback_url": Effect(_WRITTEN, neutral=""),
-    "objectives.tool_call": Effect(_TOOLS),
-    "objectives.output_variables": Effect(_WRITTEN, neutral=[]),
-    "objectives.confirmation_mode": Effect(_WRITTEN, neutral="auto"),
+EFFECTS: Mapping[str, FieldEffect] = {
+    "context": FieldEffect(_SMALL, _SMALL_REMEDY, acts="everywhere", since="cpu"),
+    "tools": FieldEffect(_TOOLS, neutral=[]),
+    "objectives": FieldEffect(_SMALL, _SMALL_REMEDY, neutral=[], acts="everywhere", since="cpu"),
+    "objectives.callback_url": FieldEffect(_WRITTEN, neutral=""),
+    "objectives.tool_call": FieldEffect(_TOOLS),
+    "objectives.output_variables": FieldEffect(_WRITTEN, neutral=[]),
+    "objectives.confirmation_mode": FieldEffect(_WRITTEN, neutral="auto"),
     # `next_required_objective` says what the order of the list says, and the model is given that order.
-    "objectives.next_conditional_objectives": Effect(
+    "objectives.next_conditional_objectives": FieldEffect(
         _WRITTEN, "Write the condition into the prompt of the objective that follows.", neutral={}
     ),
-    "objectives.modality": Effect(_SEEING, neutral="verbal"),
-    "guardrails": Effect(_SMALL, _SMALL_REMEDY, neutral=[], acts="everywhere", since="cpu"),
-    "guardrails.callback_url": Effect(_RULES, neutral=""),
-    "guardrails.tool_call": Effect(_TOOLS),
-    "guardrails.modality": Effect(_SEEING, neutral="verbal"),
-    "guardrails.tags": Effect("tags only help to find it", neutral=[]),
-    "knowledge.documents": Effect(_DOCUMENTS, _CONTEXT_REMEDY, neutral=[]),
-    "knowledge.retrieval": Effect(_DOCUMENTS, neutral="balanced"),
-    "memory.remember": Effect(
+    "objectives.modality": FieldEffect(_SEEING, neutral="verbal"),
+    "guardrails": FieldEffect(_SMALL, _SMALL_REMEDY, neutral=[], acts="everywhere", since="cpu"),
+    "guardrails.callback_url": FieldEffect(_RULES, neutral=""),
+    "guardrails.tool_call": FieldEffect(_TOOLS),
+    "guardrails.modality": FieldEffect(_SEEING, neutral="verbal"),
+    "guardrails.tags": FieldEffect("tags only help to find it", neutral=[]),
+    "knowledge.documents": FieldEffect(_DOCUMENTS, _CONTEXT_REMEDY, neutral=[]),
+    "knowledge.retrieval": FieldEffect(_DOCUMENTS, neutral="balanced"),
+    "memory.remember": FieldEffect(
         _MEMORY, "Give what is known of somebody as context when the conversation begins.", neutral=False
     ),
-    "memory.topics": Effect(_MEMORY, neutral=[]),
-    "memory.keep_days": Effect(_MEMORY),
-    "recording.enabled": Effect(
+    "memory.topics": FieldEffect(_MEMORY, neutral=[]),
+    "memory.keep_days": FieldEffect(_MEMORY),
+    "recording.enabled": FieldEffect(
         "only a server records by itself",
         "With `cvi talk`, record with: --output FILE.mp4",
         neutral=False,
         acts="in served conversations",
     ),
-    "recording.keep_days": Effect("recordings are kept until they are deleted"),
+    "recording.keep_days": FieldEffect("recordings are kept until they are deleted"),
     # Keys of the contract that a persona's file may have and that are no fields of ours.
     **_each(
         "",
         "persona_id pal_id persona_type pal_type is_template uuid owner_id created_at updated_at session_id "
         "is_draft source_template_id",
-        Effect(_BOOKKEEPING),
+        FieldEffect(_BOOKKEEPING),
     ),
-    "skills": Effect("skills are not executed in this version"),
-    "guardrail_tags": Effect("guardrails are attached by id"),
-    "objectives_id": Effect(
+    "skills": FieldEffect("skills are not executed in this version"),
+    "guardrail_tags": FieldEffect("guardrails are attached by id"),
+    "objectives_id": FieldEffect(
         _IDS, "Write them under 'objectives'.", acts="in served conversations", since="cpu"
     ),
     **_each(
         "",
         "guardrails_id guardrail_ids",
-        Effect(_IDS, "Write them under 'guardrails'.", acts="in served conversations", since="cpu"),
+        FieldEffect(_IDS, "Write them under 'guardrails'.", acts="in served conversations", since="cpu"),
     ),
-    "tool_ids": Effect(_TOOLS, neutral=[]),
-    **_each("", "document_ids document_tags", Effect(_DOCUMENTS, _CONTEXT_REMEDY, neutral=[])),
-    "document_retrieval_strategy": Effect(_DOCUMENTS, neutral="balanced"),
-    "memories": Effect(_MEMORY, _CONTEXT_REMEDY, neutral=[]),
-    **_each("", "memory_stores participant_tags", Effect(_MEMORY, neutral=[])),
-    **_each("", "replica_id face_id", Effect("it belongs to a conversation", "Use 'default_replica_id'.")),
-    "custom_greeting": Effect("it belongs to a conversation", "Write it as 'greeting'."),
-    "conversational_context": Effect("it belongs to a conversation", "Write it as 'context'."),
+    "tool_ids": FieldEffect(_TOOLS, neutral=[]),
+    **_each("", "document_ids document_tags", FieldEffect(_DOCUMENTS, _CONTEXT_REMEDY, neutral=[])),
+    "document_retrieval_strategy": FieldEffect(_DOCUMENTS, neutral="balanced"),
+    "memories": FieldEffect(_MEMORY, _CONTEXT_REMEDY, neutral=[]),
+    **_each("", "memory_stores participant_tags", FieldEffect(_MEMORY, neutral=[])),
+    **_each(
+        "", "replica_id face_id", FieldEffect("it belongs to a conversation", "Use 'default_replica_id'.")
+    ),
+    "custom_greeting": FieldEffect("it belongs to a conversation", "Write it as 'greeting'."),
+    "conversational_context": FieldEffect("it belongs to a conversation", "Write it as 'context'."),
     **_each(
         "",
         "enable_dynamic_greeting callback_url conversation_name audio_only test_mode require_auth "
         "max_participants chat properties",
-        Effect("it belongs to a conversation", _AT_CREATION),
+        FieldEffect("it belongs to a conversation", _AT_CREATION),
     ),
-    "meeting_url": Effect("meetings of other services are not joined in this version"),
-    **_each("layers.", "transport conferencing capabilities", Effect(_FOREIGN)),
-    "layers.knowledge_base": Effect(_DOCUMENTS, _CONTEXT_REMEDY),
-    "layers.vqa": Effect(_SEEING),
-    **_each("layers.perception.", "engine visual_tool_prompt audio_tool_prompt", Effect(_SEEING, neutral="")),
+    "meeting_url": FieldEffect("meetings of other services are not joined in this version"),
+    **_each("layers.", "transport conferencing capabilities", FieldEffect(_FOREIGN)),
+    "layers.knowledge_base": FieldEffect(_DOCUMENTS, _CONTEXT_REMEDY),
+    "layers.vqa": FieldEffect(_SEEING),
+    **_each(
+        "layers.perception.", "engine visual_tool_prompt audio_tool_prompt", FieldEffect(_SEEING, neutral="")
+    ),
     **_each(
         "layers.perception.",
         "visual_awareness_queries audio_awareness_queries visual_tools audio_tools "
         "perception_analysis_queries",
-        Effect(_SEEING, neutral=[]),
+        FieldEffect(_SEEING, neutral=[]),
     ),
-    "layers.perception.perception_model": Effect(_SEEING, neutral="off"),
-    "layers.stt.participant_pause_sensitivity": Effect(
+    "layers.perception.perception_model": FieldEffect(_SEEING, neutral="off"),
+    "layers.stt.participant_pause_sensitivity": FieldEffect(
         "it is another field here", "Use 'layers.conversational_flow.turn_taking_patience'."
     ),
-    "layers.stt.participant_interrupt_sensitivity": Effect(
+    "layers.stt.participant_interrupt_sensitivity": FieldEffect(
         "it is another field here", "Use 'layers.conversational_flow.replica_interruptibility'."
     ),
-    "layers.stt.smart_turn_detection": Effect(
+    "layers.stt.smart_turn_detection": FieldEffect(
         "it is another field here", "Use 'layers.conversational_flow.turn_detection_model'."
     ),
     **_each(
         "layers.conversational_flow.",
         "turn_commitment active_listening noise_cancellation",
-        Effect(_HOSTED),
+        FieldEffect(_HOSTED),
     ),
-    "layers.conversational_flow.voice_isolation": Effect("voices are not separated", neutral="off"),
+    "layers.conversational_flow.voice_isolation": FieldEffect("voices are not separated", neutral="off"),
     **_each(
         "layers.conversational_flow.",
         "wake_phrase sleep_phrase",
-        Effect("the persona always listens in this version", neutral=""),
+        FieldEffect("the persona always listens in this version", neutral=""),
     ),
-    "layers.conversational_flow.idle_engagement": Effect(
+    "layers.conversational_flow.idle_engagement": FieldEffect(
         "the persona does not break a silence in this version", neutral="off"
     ),
-    **_each("layers.llm.", "disable_vision enable_llm_proxy is_custom", Effect(_FOREIGN)),
-    "layers.llm.model_name": Effect("it is another field here", "Use 'layers.llm.model'."),
-    "layers.llm.endpoint": Effect("it is another field here", "Use 'layers.llm.base_url'."),
-    "layers.llm.tools": Effect(_TOOLS),
-    "layers.tts.playht_user_id": Effect(_FOREIGN),
-    "layers.tts.pronunciation_dictionary_id": Effect(
+    **_each("layers.llm.", "disable_vision enable_llm_proxy is_custom", FieldEffect(_FOREIGN)),
+    "layers.llm.model_name": FieldEffect("it is another field here", "Use 'layers.llm.model'."),
+    "layers.llm.endpoint": FieldEffect("it is another field here", "Use 'layers.llm.base_url'."),
+    "layers.llm.tools": FieldEffect(_TOOLS),
+    "layers.tts.playht_user_id": FieldEffect(_FOREIGN),
+    "layers.tts.pronunciation_dictionary_id": FieldEffect(
         "no voice uses pronunciation dictionaries in this version", neutral=""
     ),
-    "layers.tts.tts_emotion_control": Effect("replies carry no emotion in this version", neutral=False),
+    "layers.tts.tts_emotion_control": FieldEffect("replies carry no emotion in this version", neutral=False),
     **_each(
         "layers.tts.voice_settings.",
         "stability similarity_boost style use_speaker_boost emotion volume",
-        Effect(_HOSTED),
+        FieldEffect(_HOSTED),
     ),
 }
 
 
-def foreign_keys(at: str) -> Mapping[str, Effect]:
+def foreign_keys(at: str) -> Mapping[str, FieldEffect]:
     """The keys that are accepted in the section at a path although they are no fields of it."""
     fields = _section(at).model_fields
     prefix = f"{at}." if at else ""
@@ -194,7 +198,7 @@ def foreign_keys(at: str) -> Mapping[str, Effect]:
 def not_in_effect(
     document: Mapping[str, Any], *, served: bool, small_model: bool = False, at: str = ""
 ) -> list[NotInEffect]:
-    """What of a persona's document, or of the section `at` a path, does nothing; see `Effect`."""
+    """What of a persona's document, or of the section `at` a path, does nothing; see `FieldEffect`."""
 
     def walk(part: Mapping[str, Any], model: type[Section], path: str, shown: str) -> Iterator[NotInEffect]:
         for key, value in part.items():

@@ -14,7 +14,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from cvi.media.frames import Frame
 from cvi.threads import NativeThread, step_back
 from cvi.transport.webrtc.rate_control import RateControl
-from cvi.transport.webrtc.video_encoder import VIDEO_HZ, Codec, EncodingSettings, VideoEncoder
+from cvi.transport.webrtc.video_encoder import VIDEO_HZ, Codec, EncoderTarget, VideoEncoder
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -89,7 +89,7 @@ class PersonaVideoTrack(MediaStreamTrack):
                 self.sent += 1
                 return _packet(data, round(at_s * VIDEO_HZ))
 
-    def _encode(self, frame: Frame, shape: EncodingSettings, key: bool) -> tuple[bytes, bool, float]:
+    def _encode(self, frame: Frame, shape: EncoderTarget, key: bool) -> tuple[bytes, bool, float]:
         began = time.perf_counter()
         if self._encoder is None:
             step_back(NICENESS)
