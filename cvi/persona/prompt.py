@@ -38,7 +38,8 @@ _SPOKEN_RULES_SMALL = "You speak out loud: one or two short sentences, no lists.
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Something that a persona can't do until `field` has an effect in this version (`cvi.persona.field_effects`).
+    """Something that a persona can't do until `field` has an effect in this version
+    (`cvi.persona.field_effects`).
 
     `field` is the dotted path of the field that asks for the ability.
     """
