@@ -76,6 +76,45 @@ ENGLISH = [
         "$12.99/mo, 3:1 odds, 50/50, 3x",
         "twelve dollars and ninety-nine cents per month, three to one odds, fifty fifty, three times",
     ),
+    # dates, times and their ranges
+    ("31.12.2025", "December thirty-first, twenty twenty-five"),
+    ("on 2025-12-31T10:30:00Z", "on December thirty-first, twenty twenty-five, at ten thirty U T C"),
+    ("Open 9:00–17:00.", "Open nine o'clock to seventeen hundred."),
+    ("9am-5pm, 12:30 PM–2:00 PM", "nine A M to five P M, twelve thirty P M to two P M"),
+    ("2024-25, 1914–1918", "twenty twenty-four to twenty-five, nineteen fourteen to nineteen eighteen"),
+    # ranges, and what is none
+    ("3–5 days, pages 10-12, pp. 3-4", "three to five days, pages ten to twelve, pages three to four"),
+    ("50%–60% or $5–$10", "fifty to sixty percent or five to ten dollars"),
+    ("They won 3-2. A 6-4 win.", "They won three two. A six four win."),
+    ("call 555-1234", "call five five five, one two three four"),
+    # units and powers
+    ("9.81 m/s²", "nine point eight one meters per second squared"),
+    ("m/s², km/day, J/(kg·K)", "meters per second squared, kilometers per day, joules per kilogram kelvin"),
+    ("100 km/h, 5 µg, 5 μm, 3 kWh", "one hundred kilometers per hour, five micrograms, five micrometers, "
+     "three kilowatt hours"),
+    ("1 kg/m³, 10 GB/s, 5 m³, 10 mg/ml", "one kilogram per cubic meter, ten gigabytes per second, five cubic meters, "
+     "ten milligrams per milliliter"),
+    ("10⁻³, 10^6, x², x^3, 2^10", "ten to the power of minus three, ten to the power of six, x squared, x cubed, "
+     "two to the power of ten"),
+    ("6.022×10²³, 3e8", "six point zero two two times ten to the power of twenty-three, three times ten to the power "
+     "of eight"),
+    ("E = mc², √2, CO₂", "E equals M C squared, the square root of two, C O two"),
+    ("as they say.² Then", "as they say. Then"),
+    # names of models, codes
+    ("i7-13700K, RTX 4090", "i seven thirteen seven hundred K, R T X forty ninety"),
+    ("A320, Boeing 747, F-16", "A three twenty, Boeing seven forty-seven, F sixteen"),
+    ("B2B, HTTP/2, GPT-4o, R2-D2", "B two B, H T T P two, G P T four o, R two D two"),
+    ("ZIP 90210", "Zip nine zero two one zero"),
+    ("Beverly Hills, CA 90210-1234", "Beverly Hills, C A nine zero two one zero, one two three four"),
+    ("in 90210 ways", "in ninety thousand two hundred and ten ways"),
+    # streets
+    ("42nd St.", "forty-second Street."),
+    ("on 42nd St. and 5th Ave.", "on forty-second Street and fifth Avenue."),
+    ("12 St. Mary's Rd. by Main St", "twelve Saint Mary's Road by Main Street"),
+    # comparisons
+    ("x < 5, y >= 3", "x less than five, y greater than or equal to three"),
+    ("if a > b and c <= 2", "if a greater than b and c less than or equal to two"),
+    ("5 × 3, 4x4, α and β", "five times three, four by four, alpha and beta"),
     # addresses
     ("See https://www.example.com/docs?x=1.", "See example dot com slash docs."),
     ("Mail john.smith@example.co.uk!", "Mail john dot smith at example dot co dot uk!"),

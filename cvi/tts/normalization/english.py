@@ -5,42 +5,12 @@ from __future__ import annotations
 import re
 
 from cvi.tts.normalization import numerals as say
+from cvi.tts.normalization.english_identifiers import IDENTIFIER_RULES
+from cvi.tts.normalization.english_units import UNIT_RULES, UNITS, alternatives
 from cvi.tts.normalization.english_words import WORD_RULES, ends_sentence
 from cvi.tts.normalization.spoken_text import Rule, Writer
 
-# One, many. Longer keys are tried first.
-_UNITS = {
-    "km/h": ("kilometer per hour", "kilometers per hour"),
-    "kph": ("kilometer per hour", "kilometers per hour"), "mph": ("mile per hour", "miles per hour"),
-    "m/s": ("meter per second", "meters per second"), "km": ("kilometer", "kilometers"),
-    "cm": ("centimeter", "centimeters"), "mm": ("millimeter", "millimeters"),
-    "nm": ("nanometer", "nanometers"), "m": ("meter", "meters"), "mi": ("mile", "miles"),
-    "ft": ("foot", "feet"), "yd": ("yard", "yards"), "km²": ("square kilometer", "square kilometers"),
-    "m²": ("square meter", "square meters"), "m2": ("square meter", "square meters"),
-    "sq ft": ("square foot", "square feet"), "kg": ("kilogram", "kilograms"),
-    "mg": ("milligram", "milligrams"), "g": ("gram", "grams"), "lb": ("pound", "pounds"),
-    "lbs": ("pound", "pounds"), "oz": ("ounce", "ounces"), "ml": ("milliliter", "milliliters"),
-    "mL": ("milliliter", "milliliters"), "L": ("liter", "liters"), "l": ("liter", "liters"),
-    "°C": ("degree Celsius", "degrees Celsius"), "°F": ("degree Fahrenheit", "degrees Fahrenheit"),
-    "°": ("degree", "degrees"), "K": ("thousand", "thousand"), "k": ("thousand", "thousand"),
-    "ms": ("millisecond", "milliseconds"), "s": ("second", "seconds"), "sec": ("second", "seconds"),
-    "secs": ("second", "seconds"), "min": ("minute", "minutes"), "mins": ("minute", "minutes"),
-    "h": ("hour", "hours"), "hr": ("hour", "hours"), "hrs": ("hour", "hours"), "yrs": ("year", "years"),
-    "yr": ("year", "years"), "Hz": ("hertz", "hertz"), "kHz": ("kilohertz", "kilohertz"),
-    "MHz": ("megahertz", "megahertz"), "GHz": ("gigahertz", "gigahertz"), "kB": ("kilobyte", "kilobytes"),
-    "KB": ("kilobyte", "kilobytes"), "MB": ("megabyte", "megabytes"), "GB": ("gigabyte", "gigabytes"),
-    "TB": ("terabyte", "terabytes"), "Mbps": ("megabit per second", "megabits per second"),
-    "Gbps": ("gigabit per second", "gigabits per second"), "W": ("watt", "watts"),
-    "kW": ("kilowatt", "kilowatts"), "kWh": ("kilowatt hour", "kilowatt hours"), "V": ("volt", "volts"),
-    "mA": ("milliamp", "milliamps"), "dB": ("decibel", "decibels"), "px": ("pixel", "pixels"),
-    "kcal": ("kilocalorie", "kilocalories"), "cal": ("calorie", "calories"),
-    "rpm": ("revolution per minute", "revolutions per minute"),
-    "fps": ("frame per second", "frames per second"), "ppm": ("part per million", "parts per million"),
-    "M": ("million", "million"), "bn": ("billion", "billion"), "mcg": ("microgram", "micrograms"),
-    "IU": ("I U", "I U"),
-}  # fmt: skip
-
-# After a number and a slash.
+# After an amount and a slash.
 _PER = {
     "mo": "month", "yr": "year", "hr": "hour", "h": "hour", "wk": "week", "min": "minute", "sec": "second",
     "s": "second", "day": "day", "kg": "kilogram", "lb": "pound",
@@ -51,7 +21,7 @@ _PAIRS_OF_CHOICE = frozenset(
 )
 
 _NUM = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|(?<!\w)\.\d+"
-_UNIT = "|".join(re.escape(unit) for unit in sorted(_UNITS, key=len, reverse=True))
+_UNIT = alternatives(UNITS)
 _SCALE = r"(?:\s?(?P<scale>trillion|billion|million|thousand|tn|bn|[kKmMB])\b)?"
 _SCALES = {
     "k": "thousand", "K": "thousand", "m": "million", "M": "million", "B": "billion", "bn": "billion",
@@ -63,8 +33,23 @@ _SIGNS = {
     "→": "to", "±": "plus or minus", "≈": "about", "≤": "less than or equal to",
     "≥": "greater than or equal to", "≠": "not equal to", "<": "less than", ">": "greater than",
     "°": "degrees", "~": "about", "$": "dollars", "€": "euros", "£": "pounds", "π": "pi", "µ": "micro",
-    "^": "to the power of", "#": "number", "§": "section", "№": "number",
+    "^": "to the power of", "#": "number", "§": "section", "№": "number", "√": "the square root of",
+    "∞": "infinity", "∆": "delta", "≡": "is equivalent to", "∈": "in", "−": "minus",
 }  # fmt: skip
+_SIGN_PAIRS = {
+    ">=": "greater than or equal to", "<=": "less than or equal to", "!=": "not equal to", "==": "equals",
+    "=>": "to", "->": "to", "+/-": "plus or minus", "+-": "plus or minus",
+}  # fmt: skip
+_GREEK = dict(
+    zip(
+        "αβγδεζηθικλμνξορστυφχψωΓΔΘΛΞΣΦΨΩ",
+        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron rho sigma tau "
+        "upsilon phi chi psi omega gamma delta theta lambda xi sigma phi psi omega".split(),
+        strict=True,
+    )
+)
+_ENDS_IN_TIME = re.compile(r"(?:\d:[0-5]\d|\d\s?[ap]\.?m\.?|noon|midnight)$", re.IGNORECASE)
+_COUNTED_K = re.compile(r"\s+(?:run|race|video|display|monitor|screen|TV)s?\b")
 _GLYPHS = {
     "½": "one half", "¼": "one quarter", "¾": "three quarters", "⅓": "one third", "⅔": "two thirds",
     "⅛": "one eighth",
@@ -88,6 +73,28 @@ def _slash_date(match: re.Match[str], writer: Writer) -> str | None:
     # Month first, as English speech engines read it, unless that cannot be.
     day, month = (second, first) if first <= 12 else (first, second)
     return _date(day, month, year if year > 99 else 2000 + year)
+
+
+def _dotted_date(match: re.Match[str], writer: Writer) -> str | None:
+    day, month, year = (int(part) for part in match.groups())
+    return _date(day, month, year if year > 99 else 2000 + year)
+
+
+def _time_stamp(match: re.Match[str], writer: Writer) -> str | None:
+    """2025-12-31T10:30:00Z."""
+    date = _date(int(match[3]), int(match[2]), int(match[1]))
+    time = say.time_of_day(int(match[4]), int(match[5]))
+    return date and f"{date}, at {time}{' U T C' if match[6] else ''}"
+
+
+def _until(match: re.Match[str], writer: Writer) -> str | None:
+    """The dash between two times."""
+    before = writer.source[: match.start()]
+    return "to" if _ENDS_IN_TIME.search(before) else None
+
+
+def _greek(match: re.Match[str], writer: Writer) -> str | None:
+    return _GREEK[match.group()]
 
 
 def _date(day: int, month: int, year: int) -> str | None:
@@ -156,21 +163,27 @@ def _money(match: re.Match[str], writer: Writer) -> str | None:
 
 def _range(match: re.Match[str], writer: Writer) -> str | None:
     low, high = match.group("low"), match.group("high")
-    years = all(re.fullmatch(r"1[1-9]\d\d|20\d\d", part) for part in (low, high))
-    said = " to ".join(say.year(int(part)) if years else say.number(part) for part in (low, high))
+    years = re.fullmatch(r"1[1-9]\d\d|20\d\d", low) is not None and not match.group("unit")
+    short = years and len(high) == 2 and int(high) > int(low[2:])
+    if years and (short or re.fullmatch(r"1[1-9]\d\d|20\d\d", high)):
+        said = f"{say.year(int(low))} to {say.year(int(high))}"
+    else:
+        said = f"{say.number(low)} to {say.number(high)}"
     unit = match.group("unit") or ""
     if unit == "%":
         said += " percent"
     elif unit:
-        said += f" {_UNITS[unit][1]}"
+        said += f" {UNITS[unit][1]}"
     return said
 
 
 def _measure(match: re.Match[str], writer: Writer) -> str | None:
     figures, unit, space = match.group("figures"), match.group("unit"), match.group("space")
+    if unit == "K" and _COUNTED_K.match(writer.source, match.end()):
+        return None
     if (space and unit in ("k", "K", "M", "l")) or match.group().endswith(("4K", "8K")):
         return None
-    one, many = _UNITS[unit]
+    one, many = UNITS[unit]
     writer.say(_signed(match, say.number(figures)), match.start(), match.end("figures"))
     writer.say(one if figures == "1" else many, *match.span("unit"))
     if (
@@ -250,12 +263,16 @@ def _sign(match: re.Match[str], writer: Writer) -> str | None:
     nextc = writer.source[match.end() : match.end() + 1]
     if char == "#" and not nextc.isdigit():
         return "hashtag" if nextc.isalpha() else ""
-    if char in "~<>^" and not re.match(r"\s?[\d.]", writer.source[match.end() :]):
+    operand = r"\s?[\d.]" if char in "~^" else r"\s?[-−]?[\d.]|\s[\w(]"
+    if char in "~<>^" and not re.match(operand, writer.source[match.end() :]):
         return ""
     return _SIGNS[char]
 
 
 _DATE_RULES: list[Rule] = [
+    (re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::\d\d(?:\.\d+)?)?(Z)?(?!\w)"), _time_stamp),
+    (re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?!\w)"), _dotted_date),
+    (re.compile(r"\s?[-–—]\s?(?=\d{1,2}(?::[0-5]\d|\s?[ap]\.?m\b|\s?[AP]\.?M\b)|noon|midnight)"), _until),
     (re.compile(r"(\d{4})-(\d\d)-(\d\d)(?!\w)"), _iso_date),
     (re.compile(r"(\d\d?)/(\d\d?)/(\d{4}|\d\d)(?!\w)"), _slash_date),
     (
@@ -292,6 +309,8 @@ ENGLISH_RULES: list[Rule] = [
     ),
     (re.compile(r"\d{3,6}(?![\w.,:/%-]?\d)(?=\W|$)"), _dialled),
     *_DATE_RULES,
+    *IDENTIFIER_RULES,
+    *UNIT_RULES,
     (
         re.compile(r"(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)(?![:\d])"),
         lambda m, _: f"{say.number(m[1])} to {say.number(m[2])}",
@@ -318,8 +337,19 @@ ENGLISH_RULES: list[Rule] = [
         lambda m, _: f"{say.number(m[1])} foot {say.number(m[2])}",
     ),
     (
-        re.compile(r"\d+(?:\.\d+)?(?:\s?[x×]\s?\d+(?:\.\d+)?)+(?!\w)"),
+        re.compile(
+            r"(\d+(?:\.\d+)?)\s?×\s?(?=\d+(?:[⁰¹²³⁴-⁹⁻^]|\s*[=≈]))"
+            r"|(\d+(?:\.\d+)?) × (?=\d+(?![\d.]*\s?[A-Za-z]))"
+        ),
+        lambda m, _: f"{say.number(m[1] or m[2])} times",
+    ),
+    (
+        re.compile(r"\d+(?:\.\d+)?(?:\s?[x×]\s?\d+(?:\.\d+)?)+(?![\d\w⁰¹²³⁴-⁹⁻^])"),
         lambda m, _: " by ".join(map(say.number, re.findall(_NUM, m.group()))),
+    ),
+    (
+        re.compile(rf"({_NUM})\s?%\s?[-–—]\s?({_NUM})\s?%"),
+        lambda m, _: f"{say.number(m[1])} to {say.number(m[2])} percent",
     ),
     (
         re.compile(rf"{_MINUS}(?P<figures>{_NUM})\s?%"),
@@ -349,6 +379,8 @@ ENGLISH_RULES: list[Rule] = [
     (re.compile(r"(?<=\w )\*(?= \w)"), lambda m, _: "times"),
     (re.compile(rf"(?<=\d)/({'|'.join(_PER)})\b\.?"), lambda m, _: f"per {_PER[m[1]]}"),
     *WORD_RULES,
+    (re.compile("|".join(re.escape(pair) for pair in _SIGN_PAIRS)), lambda m, _: _SIGN_PAIRS[m.group()]),
+    (re.compile(rf"(?<!\w)[{''.join(_GREEK)}](?!\w)"), _greek),
     (re.compile(r"/"), _slash),
     (re.compile(rf"[{re.escape(''.join(_SIGNS))}]"), _sign),
 ]

@@ -48,7 +48,7 @@ _STARTERS = frozenset(
 )
 
 # Written in capitals, said as a word.
-_SAID_AS_WORDS = {
+SAID_AS_WORDS = {
     word: word.capitalize()
     for word in (
         "NASA NATO UNESCO UNICEF OPEC FIFA COVID PIN SIM RAM ROM GIF LAN WAN SCUBA RADAR LASER AIDS SWAT "
@@ -82,22 +82,10 @@ _REGAL = frozenset(
     "gregory leo francis frederick alexander nicholas catherine ivan peter napoleon mary robert david "
     "alfonso urban".split()
 )
-NUMBERED = frozenset(
-    "chapter part war volume vol act phase type section title book level stage step article appendix bowl "
-    "class tier grade final fantasy rocky unit module world".split()
-)
-PAIRS_OF_CHOICE = frozenset(
-    "he/she she/he his/her her/his him/her his/hers yes/no true/false on/off either/or".split()
-)
-
 _NUMBERED = frozenset(
     "chapter part war volume vol act phase type section title book level stage step article appendix bowl "
     "class tier grade final fantasy rocky unit module world".split()
 )
-PAIRS_OF_CHOICE = frozenset(
-    "he/she she/he his/her her/his him/her his/hers yes/no true/false on/off either/or".split()
-)
-
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
 _INTERJECTIONS = frozenset(
     "hm hmm hmmm mm mmm shh shhh psst pst brr brrr tsk zzz grr pfft nth th st nd rd mr ms dr vs sky".split()
@@ -127,17 +115,33 @@ def _abbreviation(match: re.Match[str], writer: Writer) -> str | None:
 
 def _street_or_title(match: re.Match[str], writer: Writer) -> str | None:
     """St. and Dr. before a name are Saint and Doctor, after one Street and Drive."""
-    named_before = writer.last_source[:1].isupper() and not writer.at_start
+    last = writer.last_source
+    numbered = re.fullmatch(r"\d+(?:st|nd|rd|th)", last) is not None
+    named_before = (last[:1].isupper() or numbered) and not writer.at_start
     following = re.match(r"\s+([A-Z][\w']+)", writer.source[match.end() :])
     named_after = following is not None and following.group(1) not in _STARTERS
     after_name = named_before and (
-        not named_after or re.search(r"\d[\w ]*$", writer.source[: match.start()]) is not None
+        numbered
+        or not named_after
+        or re.search(r"\d[\w ]*$", writer.source[: match.start()]) is not None
     )
     words = {"st": ("Saint", "Street"), "dr": ("Doctor", "Drive")}[match.group(1).lower()]
     writer.say(words[1 if after_name else 0], *match.span())
     if after_name and ends_sentence(writer.source, match.end()):
         writer.pause(".")
     return ""
+
+
+def _street(match: re.Match[str], writer: Writer) -> str | None:
+    """42nd St, Main St, Oak Ave: without a full stop."""
+    last = writer.last_source
+    if writer.at_start or not (last[:1].isupper() or re.fullmatch(r"\d+(?:st|nd|rd|th)", last)):
+        return None
+    return {"St": "Street", "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road"}[match.group()]
+
+
+def _page(match: re.Match[str], writer: Writer) -> str | None:
+    return "pages" if match.group().startswith("pp") else "page"
 
 
 def _dotted_letters(match: re.Match[str], writer: Writer) -> str | None:
@@ -175,8 +179,8 @@ def _capitals(match: re.Match[str], writer: Writer) -> str | None:
     beside = writer.source[match.start() - 1 : match.start()] + writer.source[match.end() : match.end() + 1]
     if "&" in beside:
         said = " ".join(letters) + tail
-    elif letters in _SAID_AS_WORDS:
-        said = _SAID_AS_WORDS[letters] + tail
+    elif letters in SAID_AS_WORDS:
+        said = SAID_AS_WORDS[letters] + tail
     elif (
         letters.lower() in _EMPHASIZED
         or len(letters) > 5
@@ -209,6 +213,8 @@ WORD_RULES: list[Rule] = [
     (re.compile(r"(?:(?<=\d)|(?<=\d ))([aApP])\.?[mM]\b"), lambda m, _: f"{m[1].upper()} M"),
     (re.compile(rf"{_START}(w/o|w/)(?=\s?\w)"), _without_stop),
     (re.compile(rf"{_START}(St|Dr)\.(?=\W|$)"), _street_or_title),
+    (re.compile(rf"{_START}(?:St|Ave|Blvd|Rd)(?=$|[,;)?!]|\s+(?![A-Z]))"), _street),
+    (re.compile(rf"{_START}pp?\.(?=\s?\d)"), _page),
     (
         re.compile(
             rf"{_START}(e\.g|i\.e|a\.k\.a|[Pp]h\.[Dd]|[MBb]\.?[ADS]c?|et al|[A-Za-z]{{2,6}})\.(?=\W|$)"
@@ -221,7 +227,7 @@ WORD_RULES: list[Rule] = [
     (re.compile(rf"{_START}(?=[IVXLC])(?:XC|XL|L?X{{0,3}})(?:IX|IV|V?I{{0,3}})(?![\w'’-])"), _roman),
     (re.compile(rf"{_START}([A-Z]{{2,}})((?:['’]?s)?)(?![a-z]|['’]\w)"), _capitals),
     (
-        re.compile(rf"{_START}[b-df-hj-np-tv-xz]{{2,5}}(?![\w'’-])|{_START}[b-df-hj-np-tv-xz]{{2,4}}(?=\d)"),
+        re.compile(rf"{_START}[b-df-hj-np-tv-xz]{{2,5}}(?![\w'’-])|{_START}[b-df-hj-np-tv-xz]{{2,4}}(?=[\d²³⁰-⁹])"),
         _consonants,
     ),
 ]

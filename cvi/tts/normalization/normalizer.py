@@ -24,9 +24,13 @@ _URL_WORDS = {
     "es": {".": "punto", "/": "barra", "-": "guion", "_": "guion bajo", "@": "arroba", "+": "más"},
     "it": {".": "punto", "/": "barra", "-": "trattino", "_": "trattino basso", "@": "chiocciola", "+": "più"},
 }
+_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _LONGEST_PATH = 24
 """Characters of a URL's path worth saying; a longer one is no use to a listener."""
-_LETTERS = re.compile(r"[^\W_](?:[^\W\d_]|[\u0300-\u036f\u0900-\u0dff])*(?:['’ʼ‑-][^\W\d_]+)*")
+_RAISED = "⁰¹²³⁴-⁹ⁿ₀-₉"
+_LETTERS = re.compile(
+    rf"[^\W_](?:[^\W\d_{_RAISED}]|[\u0300-\u036f\u0900-\u0dff])*(?:['’ʼ‑-][^\W\d_{_RAISED}]+)*"
+)
 _PAUSES = {
     ".": ".", "!": "!", "?": "?", ",": ",", ";": ";", ":": ":", "…": "...", "—": ",", "–": ",", "(": ",",
     ")": ",", "[": ",", "]": ",", "|": ",", "。": ".", "！": "!", "？": "?", "、": ",", "，": ",", "¿": "",
@@ -114,10 +118,15 @@ def _spelled_out(address: str, language: str) -> str:
     return " ".join(said)
 
 
+def _subscript(match: re.Match[str], writer: Writer) -> str | None:
+    """CO₂."""
+    return cardinal(int(match.group().translate(_SUBSCRIPTS)), writer.language)
+
+
 def _emoji(match: re.Match[str], writer: Writer) -> str | None:
     char = match.group()
     silent = unicodedata.category(char) in ("So", "Sk", "Cn", "Co", "Cf", "Mn", "Me", "Cc")
-    return "" if silent and char not in "°№" else None
+    return "" if silent and char not in "°№∞" else None
 
 
 _MARKUP_RULES: list[Rule] = [
@@ -133,5 +142,6 @@ _MARKUP_RULES: list[Rule] = [
     (re.compile(rf"(?<![\w@.])(?:[a-z0-9-]+\.)+(?:{_DOMAINS})\b(?![.]?\w)(?:/[^\s<>\"]*)?"), _address),
     (re.compile(r"\*\*|__|~~|``?"), _silent),
     (re.compile(r"\*(?=\S)|(?<=\S)\*|(?<!\w)_(?=\w)|(?<=\w)_(?!\w)|\\"), _silent),
+    (re.compile(r"[₀-₉]+"), _subscript),
     (re.compile(r"[^\w\s!-~]"), _emoji),
 ]

@@ -71,6 +71,21 @@ def year(value: int) -> str:
     return f"{cardinal(century)} {'oh ' + cardinal(rest) if rest < 10 else cardinal(rest)}"
 
 
+def model_number(figures: str) -> str:
+    """A number in a name: 320 -> three twenty, 13700 -> thirteen seven hundred, 4090 -> forty ninety."""
+    value = int(figures)
+    if len(figures) > 5 or (figures.startswith("0") and len(figures) > 1):
+        return digits(figures)
+    if len(figures) <= 2 or value % 1000 == 0 or (len(figures) == 3 and value % 100 == 0):
+        return cardinal(value)
+    if len(figures) == 5:
+        return f"{cardinal(value // 1000)} {model_number(figures[2:])}"
+    high, low = divmod(value, 100)
+    if low == 0:
+        return f"{cardinal(high)} hundred"
+    return f"{cardinal(high)} {'oh ' if low < 10 else ''}{cardinal(low)}"
+
+
 def plural(words: str) -> str:
     """The last word in the plural: ninety -> nineties, six -> sixes, hundred -> hundreds."""
     if words.endswith("y"):
