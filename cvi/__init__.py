@@ -1,3 +1,3 @@
 """A conversational video interface that runs on your own machine."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -142,7 +142,9 @@ def test_hotwords_come_before_the_text(model):
 def test_a_model_by_name_is_found_among_the_pulled(model, tmp_path, monkeypatch):
     monkeypatch.setenv("CVI_HOME", str(tmp_path))
     make_model(tmp_path / "models" / "whisper-base")
-    build(SttSettings(device="cpu")).close()
+    engine = build(SttSettings(device="cpu"))
+    assert engine.name == "faster-whisper"
+    engine.close()
 
 
 def test_a_missing_model_is_not_downloaded(model, tmp_path, monkeypatch):

@@ -138,7 +138,10 @@ def test_an_eye_at_the_border_of_the_frame_is_drawn() -> None:
         moved = EyeTrack(
             eyes.lids + np.float32(shift), eyes.irises + np.float32([*shift, 0]), eyes.least, eyes.most
         )
-        moved.turn(frame.copy(), Controls(gaze_x=0.8), 0)
+        drawn = frame.copy()
+        moved.turn(drawn, Controls(gaze_x=0.8), 0)
+        inside = shift != (-1000, 0)
+        assert np.array_equal(drawn, frame) != inside, f"an eye moved by {shift}"
 
 
 def test_eyes_are_found_in_the_footage_and_blinks_do_not_count() -> None:

@@ -67,7 +67,9 @@ def test_the_configuration_downloads_nothing(model: Path, voice: Path, monkeypat
 
     monkeypatch.setattr(package, "hf_hub_download", refuse)
     monkeypatch.setattr(package.requests, "get", refuse)
-    build(TtsSettings(voice=str(voice), model=str(model))).close()
+    engine = build(TtsSettings(voice=str(voice), model=str(model)))
+    assert engine.name == "pocket"
+    engine.close()
 
 
 def test_a_voice_of_another_model_is_refused(voice: Path, tmp_path: Path) -> None:
