@@ -21,6 +21,8 @@ from cvi.errors import UsageError
 from cvi.files import write_text
 from cvi.media.decode import is_silent, read_audio, write_wav
 from cvi.tts.base import Phone, TtsEngine, Word
+from cvi.tts.scripts import UnreadableTextError
+from cvi.tts.speech_timeline import edges
 
 MOST_WORDS = 20_000
 """About two hours of speech."""
@@ -194,7 +196,7 @@ async def synthesize(
 ) -> SpeechTrack:
     """Speak the lines one after the other; `progress(done, of)` is called after each.
 
-    Raises EngineError from the voice, UsageError where the voice speaks none of the lines.
+    Raises EngineError from the voice, UsageError where the voice cannot read a line or speaks none of them.
     """
     sound: list[Pcm] = [_silence(LEAD_S)]
     segments: list[TrackSegment] = []
@@ -204,16 +206,22 @@ async def synthesize(
             sound.append(_silence(line.pause_s))
             at += len(sound[-1])
         emotion = line.emotion
-        async with aclosing(voice.speak(line.text)) as spoken:  # type: ignore[type-var]
-            async for speech in spoken:
-                segments.append(
-                    TrackSegment(line.text, at, len(speech.pcm), speech.phones, speech.words, emotion)
-                )
-                sound.append(speech.pcm)
-                at += len(speech.pcm)
-                emotion = None
+        try:
+            async with aclosing(voice.speak(line.text)) as spoken:  # type: ignore[type-var]
+                async for speech in spoken:
+                    segments.append(
+                        TrackSegment(line.text, at, len(speech.pcm), speech.phones, speech.words, emotion)
+                    )
+                    sound.append(speech.pcm)
+                    at += len(speech.pcm)
+                    emotion = None
+        except UnreadableTextError as error:
+            raise UsageError(
+                f"'{line.text[:60]}' cannot be said. {error.message}",
+                "Name the text's language and a voice that speaks it: --language, --voice (espeak has many).",
+            ) from error
         progress(done, len(lines))
-    if not segments:
+    if not any(edges(part)[1] for part in sound):
         raise UsageError(
             "The voice finds nothing to say in the text.", "Write words, or choose the text's language."
         )

@@ -80,7 +80,7 @@ class TtsEngine(Protocol):
 
         Leading and trailing silence is trimmed to at most 60 ms each; numbers and abbreviations are
         written out in words. Text without a speakable word yields nothing. Close the iterator to abort.
-        Raises EngineError.
+        Raises EngineError, UnreadableTextError for a script that the voice cannot read.
         """
 
     def close(self) -> None:

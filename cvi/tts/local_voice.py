@@ -11,6 +11,7 @@ from cvi.threads import NativeThread
 from cvi.tts.base import Speech
 from cvi.tts.normalization.normalizer import normalize
 from cvi.tts.normalization.spoken_text import SpokenText
+from cvi.tts.scripts import check_readable
 
 
 class LocalVoice(ABC):
@@ -32,6 +33,7 @@ class LocalVoice(ABC):
 
     async def speak(self, text: str) -> AsyncIterator[Speech]:
         """As `TtsEngine.speak`. A closed iterator stops the thread as soon as the voice looks."""
+        check_readable(text, self._language)
         spoken = self._normalized(text)
         if not spoken.words:
             return

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cvi.errors import UsageError
-from cvi.rendering.speech_track import LONGEST_LINE, MOST_WORDS, PARAGRAPH_PAUSE_S, ScriptLine, read_script
+from cvi.rendering.speech_track import (
+    LONGEST_LINE,
+    MOST_WORDS,
+    PARAGRAPH_PAUSE_S,
+    ScriptLine,
+    read_script,
+    synthesize,
+)
+from cvi.testing.fakes import FakeTts
+from cvi.tts.base import Speech
+from cvi.tts.scripts import check_readable
 
 
 def test_sentences_become_lines_with_pauses() -> None:
@@ -42,6 +55,26 @@ def test_a_text_that_is_too_long_is_refused_with_its_count() -> None:
 
 def test_text_without_blanks_is_cut_at_its_own_stops() -> None:
     assert [line.text for line in read_script("你好。今天天气很好！")] == ["你好。", "今天天气很好！"]
+
+
+class EnglishTts(FakeTts):
+    async def speak(self, text: str) -> AsyncIterator[Speech]:
+        check_readable(text, "en")
+        async for piece in super().speak(text):
+            yield piece
+
+
+class SilentTts(FakeTts):
+    async def speak(self, text: str) -> AsyncIterator[Speech]:
+        async for piece in super().speak(text):
+            yield Speech(np.zeros_like(piece.pcm), piece.phones, piece.words)
+
+
+async def test_a_film_without_sound_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"很好。' cannot be said\. This voice cannot read Chinese .* --language"):
+        await synthesize(read_script("Hello. 今天天气很好。"), EnglishTts())
+    with pytest.raises(UsageError, match="nothing to say"):
+        await synthesize(read_script("Hello."), SilentTts())
 
 
 @given(st.text(alphabet="ab ,.!?\n<>/\"'é你。", min_size=1, max_size=900))
