@@ -24,7 +24,7 @@ from cvi.face.sound_mouth import load_mouth_network
 from cvi.llm.base import LlmEngine, LlmSettings, Message, Sampling
 from cvi.llm.judge import JudgedLlm
 from cvi.media.frames import Frame
-from cvi.models.installed import find_installed, model_path
+from cvi.models.installed import find_installed, is_model_id, model_path
 from cvi.models.profiles import EngineChoice, Profile, Resolution, resolve_profile
 from cvi.persona.prompt import system_message
 from cvi.persona.schema import Persona
@@ -138,7 +138,7 @@ def _cloned_voice(persona: Persona, card: ReplicaCard) -> EngineChoice | None:
 
 def _model(name: str | None) -> str | None:
     """The path of an installed model, where `name` is the id of one; else `name`."""
-    if name is not None and find_installed(name) is not None:
+    if name is not None and is_model_id(name) and find_installed(name) is not None:
         return str(model_path(name))
     return name
 

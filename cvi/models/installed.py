@@ -81,6 +81,11 @@ def model_folder(model_id: str) -> Path:
     return models_dir() / model_id
 
 
+def is_model_id(text: str) -> bool:
+    """Whether `text` can be a model's id: a plain name, and no path."""
+    return _ID.fullmatch(text) is not None
+
+
 def find_installed(model_id: str) -> Installed | None:
     """The model's card, or None when it is not installed or files of it are gone.
 
