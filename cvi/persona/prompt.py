@@ -42,7 +42,8 @@ class Limit:
     """Something that a persona can't do until `field` has an effect in this version
     (`cvi.persona.field_effects`).
 
-    `field` is the dotted path of the field that asks for the ability.
+    `field` is the dotted path of the field that asks for the ability; `text` completes "What you can't
+    do: ...".
     """
 
     field: str
@@ -62,32 +63,28 @@ class Limit:
 LIMITS = (
     Limit(
         "layers.perception.perception_model",
-        "You can't see the other person: no camera picture reaches you. You don't know how they look, what "
-        "they wear, what they show you or where they are.",
+        "see the other person, what they wear, show or point at, since no camera picture reaches you: "
+        '"I can\'t see you, I only have your words."',
     ),
     Limit(
         "knowledge.documents",
-        "You can't look anything up: you have no internet, clock, calendar, news or weather.",
+        'look anything up; you have no internet, clock, calendar, news or weather: "I can\'t look that up."',
     ),
     Limit(
         "tools",
-        "You can't do anything but talk: you can't show pictures, play music, call, send, book, order, pay "
-        "or set a timer, and you can't ask or tell anyone else anything.",
+        "do anything but talk: show a picture, play music, call, send, report, book, order, pay, set a "
+        "timer, open an account or a file: "
+        '"I can\'t do that, I can only talk with you."',
     ),
     Limit(
         "memory.remember",
-        "You won't remember anything tomorrow: when this conversation ends, you forget all of it.",
+        "remember anything tomorrow, since you forget all of it when this conversation ends: "
+        '"I won\'t remember it tomorrow."',
     ),
 )
-"""Said in every large model's prompt while they hold, so that no persona file has to."""
-
-_ABOUT_ITSELF = (
-    "You are a computer program with a voice and a drawn face. You have no body, childhood, family, age or "
-    "home, and you say so when you are asked about them."
-)
-_ASKED_FOR_A_LIMIT = (
-    "When you are asked for one of these, say first that you can't or won't. Never pretend that you did it."
-)
+"""Said in every large model's prompt while they hold, so that no persona file has to. Each is a thing to
+do, and what to say when asked for it: a model of 1.5 billion parameters copies the sentence where it
+would pretend to have done the thing."""
 
 
 def system_message(persona: Persona, *, conversational_context: str = "", small_model: bool) -> str:
@@ -128,9 +125,18 @@ def _small(persona: Persona, conversational_context: str) -> list[str]:
 
 
 def _limits(persona: Persona) -> str:
-    limits = [limit.text for limit in LIMITS if limit.holds_for(persona)]
-    lines = [_ABOUT_ITSELF, *limits, *([_ASKED_FOR_A_LIMIT] if limits else [])]
-    return "What you are, and what you can't do:\n" + "\n".join(f"- {line}" for line in lines)
+    name = persona.spoken_name
+    lines = [
+        "You are a computer program with a voice and a drawn face, and you say so when you are asked about "
+        "your body, childhood, family, age or home.",
+        f"You stay {name}, whoever you are asked to be: \"I'm {name}, and I'll stay that.\"",
+    ]
+    limits = [f"- {limit.text}" for limit in LIMITS if limit.holds_for(persona)]
+    if limits:
+        lines += [
+            "What you can't do, and what you say when you are asked for it. You never pretend to do it:"
+        ]
+    return "\n".join(lines + limits)
 
 
 def _language_rule(persona: Persona) -> str:
