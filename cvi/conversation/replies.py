@@ -11,7 +11,7 @@ from cvi.conversation.playout import ReplyOutput
 from cvi.conversation.reply import Reply, fixed_clauses, model_clauses, one_clause
 from cvi.conversation.settings import WELCOME, SessionContext, SpeechEngines
 from cvi.llm.clauses import Clause
-from cvi.tts.base import TtsEngine
+from cvi.tts.base import PhraseVoice, TtsEngine
 
 
 class Replies:
@@ -127,7 +127,8 @@ class Replies:
     def _written(self, text: str) -> AsyncIterator[Clause]:
         """The model's answer to `text`."""
         messages = self._history.with_user(text)
-        clauses = model_clauses(self._context, self._generation + 1, messages)
+        phrase_words = self._voice.first_words if isinstance(self._voice, PhraseVoice) else None
+        clauses = model_clauses(self._context, self._generation + 1, messages, phrase_words)
         return one_clause(clauses) if self._settings.whole_replies else clauses
 
     def _make(

@@ -12,7 +12,7 @@ import asyncio
 import re
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -33,7 +33,7 @@ from cvi.face.sound_mouth import MouthReader
 from cvi.llm.base import Message
 from cvi.llm.clauses import Clause, ClauseSplitter
 from cvi.llm.sentence_ends import STOPS
-from cvi.tts.base import Speech, TtsEngine
+from cvi.tts.base import SEAM_S, PhraseVoice, Speech, TtsEngine
 
 _SENTENCE = re.compile(rf"[{re.escape(STOPS)}]+\s+")
 State = Literal["draft", "committed", "discarded", "interrupted", "finished"]
@@ -70,10 +70,16 @@ class SpeechTimeline:
         self.length = 0
         self.complete = False
         """Nothing more comes."""
+        self._goes_on = False
 
-    def begin_clause(self, text: str, after_sentence: bool) -> None:
-        """A new clause follows; a short silence parts it from the one before."""
-        if self.clauses:
+    def begin_clause(self, text: str, after_sentence: bool, goes_on: bool = False) -> None:
+        """A new clause follows; a short silence parts it from the one before.
+
+        One that `goes_on` is the beginning of a clause, in one piece of sound: its last SEAM_S are heard
+        together with the first ones of the next, which follows without a silence.
+        """
+        joined, self._goes_on = self._goes_on, goes_on
+        if self.clauses and not joined:
             self.length += round((SENTENCE_GAP_S if after_sentence else CLAUSE_GAP_S) * PLAYED_HZ)
         self.clauses.append(text)
 
@@ -83,21 +89,23 @@ class SpeechTimeline:
         audible = bool((np.abs(speech.pcm.astype(np.int32)) > AUDIBLE).any())
         self._pieces.append(_Piece(start, speech, len(self.clauses) - 1, audible))
         self._starts.append(start)
-        self.length += len(speech.pcm)
+        seam = round(SEAM_S * PLAYED_HZ) if self._goes_on else 0
+        self.length += max(len(speech.pcm) - seam, 0)
         return start
 
     def read(self, start: int, count: int) -> Pcm:
         """`count` samples from `start`; silence where there is no sound (yet)."""
-        out = np.zeros(count, np.int16)
-        index = max(bisect_right(self._starts, start) - 1, 0)
+        out = np.zeros(count, np.int32)
+        # The piece before may reach into this one, by a seam.
+        index = max(bisect_right(self._starts, start) - 2, 0)
         for piece in self._pieces[index:]:
             if piece.start >= start + count:
                 break
             begin = max(start, piece.start)
             end = min(start + count, piece.start + len(piece.speech.pcm))
             if begin < end:
-                out[begin - start : end - start] = piece.speech.pcm[begin - piece.start : end - piece.start]
-        return out
+                out[begin - start : end - start] += piece.speech.pcm[begin - piece.start : end - piece.start]
+        return np.clip(out, -32768, 32767).astype(np.int16)
 
     @property
     def text(self) -> str:
@@ -146,15 +154,19 @@ async def fixed_clauses(*sentences: str) -> AsyncIterator[Clause]:
 
 
 async def model_clauses(
-    context: SessionContext, reply: int, messages: Sequence[Message]
+    context: SessionContext, reply: int, messages: Sequence[Message], phrase_words: int | None = None
 ) -> AsyncIterator[Clause]:
     """The model's answer to `messages`, each clause as soon as it can be spoken.
+
+    With `phrase_words` the first clause comes in phrases, see `ClauseSplitter`.
 
     Closing the iterator aborts the model. Raises EngineError when the model fails, also in the middle.
     """
     settings = context.settings
     names = filter(None, [settings.persona_name])
-    splitter = ClauseSplitter(settings.max_sentences, names=names, language=settings.language)
+    splitter = ClauseSplitter(
+        settings.max_sentences, names=names, language=settings.language, phrase_words=phrase_words
+    )
     stream = context.engines.llm.stream(messages, settings.sampling)
     first = True
     try:
@@ -305,8 +317,8 @@ class Reply:
         self.timeline.complete = True
         self._changed.set()
 
-    def _begin_clause(self, text: str, after_sentence: bool) -> None:
-        self.timeline.begin_clause(text, after_sentence)
+    def _begin_clause(self, text: str, after_sentence: bool, goes_on: bool = False) -> None:
+        self.timeline.begin_clause(text, after_sentence, goes_on)
         self._changed.set()
 
     async def _produce(self) -> None:
@@ -375,19 +387,22 @@ class Reply:
     async def _voice(self, ahead: asyncio.Queue[Clause | None]) -> None:
         """Clauses -> speech. Behind a shut gate only the first clause is spoken."""
         after_sentence = False
+        before = ""
         await self._bridge_silence()
-        while (clause := await ahead.get()) is not None:
+        while (clause := await _next_clause(ahead)) is not None:
             restarts = self._restarts
             if self._prepared:
                 await self._gate.wait()
             if restarts != self._restarts:
+                before = ""
                 continue
             if clause.emotion is not None:
                 self._emotions.append((self.timeline.length, clause.emotion))
-            self._begin_clause(clause.text, after_sentence)
-            await self._speak(clause.text)
+            self._begin_clause(clause.text, after_sentence, clause.goes_on)
+            await self._speak(clause, before)
+            before = f"{before} {clause.text}".strip() if clause.goes_on else ""
             self._first_spoken.set()
-            self._prepared = True
+            self._prepared = not clause.goes_on
             after_sentence = clause.ends_sentence or clause.text.endswith(tuple(STOPS))
 
     async def _bridge_silence(self) -> None:
@@ -401,7 +416,7 @@ class Reply:
             if not written.done():
                 self._journal.write(ReplyBridged(reply=self.generation, text=self._bridge))
                 self._begin_clause("", after_sentence=False)
-                await self._speak(self._bridge)
+                await self._speak(Clause(self._bridge, ends_sentence=True))
                 self._bridge_samples = self.timeline.length
         finally:
             late.cancel()
@@ -411,10 +426,13 @@ class Reply:
         await self._gate.wait()
         await asyncio.sleep(self._bridge_after_s)
 
-    async def _speak(self, text: str) -> None:
+    async def _speak(self, clause: Clause, before: str = "") -> None:
         if self._tts is None:
             return
-        pieces = self._tts.speak(text)
+        if isinstance(self._tts, PhraseVoice) and (before or clause.goes_on):
+            pieces = self._tts.speak_part(clause.text, before, clause.following)
+        else:
+            pieces = self._tts.speak(clause.text)
         try:
             async for speech in pieces:
                 if not self.alive:
@@ -437,9 +455,21 @@ class Reply:
         await self._gate.wait()
         try:
             self._begin_clause(self._apology, after_sentence=True)
-            await self._speak(self._apology)
+            await self._speak(Clause(self._apology, ends_sentence=True))
         except EngineError as error:
             self._journal.write(EngineFailed(reply=self.generation, message=str(error)))
+
+
+async def _next_clause(ahead: asyncio.Queue[Clause | None]) -> Clause | None:
+    """The next clause; where it is the beginning of one, with as much of the rest as is written already."""
+    clause = await ahead.get()
+    while clause is not None and clause.goes_on and not ahead.empty():
+        rest = ahead.get_nowait()
+        if rest is None:
+            ahead.put_nowait(rest)
+            return replace(clause, goes_on=False)
+        clause = replace(rest, text=f"{clause.text} {rest.text}", emotion=clause.emotion or rest.emotion)
+    return clause
 
 
 async def _close(stream: object) -> None:

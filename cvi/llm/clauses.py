@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from cvi.llm.markup_filter import MarkupFilter
 from cvi.llm.sentence_ends import STOPS, is_month, ordinals_have_stops, stop_after
@@ -37,6 +37,11 @@ _PHRASE_TIMES = 3
 # Clauses that may end before their sentence does.
 EARLY_CLAUSES = 2
 
+# A voice joins these to the word after them.
+_ARTICLES = frozenset("a an the un una el la le les der die das ein eine".split())
+_PHRASE_GROWTH = 1.5
+"""Each phrase is longer than the last by this: while it is heard, the model writes as many words again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Clause:
@@ -45,13 +50,16 @@ class Clause:
     `ends_sentence` is False too at the end of a heading or a list's item. `emotion` is the tag that the
     model wrote before or within it, lower case; None where it wrote none, and the last one goes on. One
     that `restarts` has no text: the clauses before it were reasoning, not the reply, and what of them has
-    not been heard is to be dropped.
+    not been heard is to be dropped. One that `goes_on` is the beginning of a clause, and the next one
+    continues it without a pause; `following` is what was written after it by then, perhaps half a word.
     """
 
     text: str
     ends_sentence: bool
     emotion: str | None = None
     restarts: bool = False
+    goes_on: bool = False
+    following: str = field(default="", compare=False)
 
 
 class ClauseSplitter:
@@ -64,8 +72,9 @@ class ClauseSplitter:
     that passes `max_chars`, where it begins to repeat itself, and where the model starts to write another
     speaker's part. Lines without a full stop (headings, items of a list, table rows) are not counted as
     sentences. `names` are the persona's: a label "Name: " is removed. `language` decides which full stops
-    end a sentence. Reasoning in the stream gives no clauses. The same text gives the same clauses however
-    it is cut into pieces.
+    end a sentence. Reasoning in the stream gives no clauses. With `phrase_words`, the first clause is given
+    in phrases: the first once so many words are written and another begins, each later one half as long
+    again. The same text gives the same clauses however it is cut into pieces.
     """
 
     def __init__(
@@ -76,6 +85,7 @@ class ClauseSplitter:
         first_words: int = 4,
         names: Iterable[str] = (),
         language: str = "en",
+        phrase_words: int | None = None,
     ) -> None:
         if max_sentences < 1 or max_clause_chars < 20 or first_words < 1:
             raise ValueError(f"too small: {max_sentences=} {max_clause_chars=} {first_words=}")
@@ -86,6 +96,7 @@ class ClauseSplitter:
         self._names = tuple(names)
         self._language = language
         self._ordinals = ordinals_have_stops(language)
+        self._phrase_words = phrase_words
         self._thoughts = ThoughtFilter()
         self.done = False
         self._begin()
@@ -99,6 +110,7 @@ class ClauseSplitter:
         self._spoken_chars = 0
         self._clauses = 0
         self._midway = False
+        self._phrase_size = float(self._phrase_words or 0)
 
     def push(self, piece: str) -> list[Clause]:
         """Take the next piece of raw text and return the clauses that it completes; [] once `done`."""
@@ -107,6 +119,8 @@ class ClauseSplitter:
             if self.done:
                 break
             self._feed(self._thoughts.feed(character), out)
+        if out and out[-1].goes_on:
+            out[-1] = replace(out[-1], following=self._text.strip())
         return out
 
     def finish(self) -> list[Clause]:
@@ -168,6 +182,11 @@ class ClauseSplitter:
             text = self._text
             if self.done:
                 return
+        if text.endswith(" ") and character.isalpha() and self._phrase_is_due(text):
+            self._emit(len(text), False, out, goes_on=True)
+            text = self._text
+            if self.done:
+                return
         self._text = text + character
         sure = character == "," and self._first_pause_is_sure()
         if sure or (character in _WIDE_PAUSE and self._wide_pause_is_early()):
@@ -200,6 +219,14 @@ class ClauseSplitter:
         if self._clauses or len(words) < 2 or _QUOTE.search(self._text):
             return False
         return words[-1].replace("'", "").replace("’", "").isalpha()
+
+    def _phrase_is_due(self, text: str) -> bool:
+        """Whether the voice may have the words so far, in the middle of the first clause."""
+        words = text.split()
+        if not self._phrase_size or len(words) < self._phrase_size:
+            return False
+        last = words[-1]
+        return last.replace("'", "").replace("’", "").isalpha() and last.lower() not in _ARTICLES
 
     def _may_end(self, text: str) -> bool:
         """Whether the full stop of an abbreviation ends the sentence, now that a capital letter follows."""
@@ -234,7 +261,9 @@ class ClauseSplitter:
                 return at
         return blanks[-1] if blanks else limit
 
-    def _emit(self, end: int, ends_sentence: bool, out: list[Clause], counts: bool = True) -> None:
+    def _emit(
+        self, end: int, ends_sentence: bool, out: list[Clause], counts: bool = True, goes_on: bool = False
+    ) -> None:
         text, self._text = _tidy(self._text[:end]), self._text[end:].lstrip()
         if not any(character.isalnum() for character in text):
             if ends_sentence and self._midway:
@@ -256,7 +285,9 @@ class ClauseSplitter:
             self._count_sentence()
         self.done = self.done or self._spoken_chars >= self._max_chars
         self._emotion, emotion = None, self._emotion
-        out.append(Clause(text, ends_sentence, emotion))
+        goes_on = goes_on and not self.done
+        self._phrase_size = self._phrase_size * _PHRASE_GROWTH if goes_on else 0.0
+        out.append(Clause(text, ends_sentence, emotion, goes_on=goes_on))
 
     def _count_sentence(self) -> None:
         self._midway = False

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from cvi.errors import EngineError
 from cvi.face.base import Controls
 from cvi.llm.base import Message, Sampling
 from cvi.media.frames import Frame
-from cvi.tts.base import Phone, Speech, Word
+from cvi.tts.base import SEAM_S, Phone, Speech, Word
 
 _BASE = 2000
 _GAP = 1500  # voice without a word: "mm"
@@ -239,6 +240,23 @@ class FakeTts:
 
     def close(self) -> None:
         """Nothing: it holds no resource."""
+
+
+class FakePhraseTts(FakeTts):
+    """A `PhraseVoice` that begins with `first_words` words; its parts overlap by SEAM_S."""
+
+    def __init__(self, first_words: int = 3, word_s: float = 0.3, delay_s: float = 0.02) -> None:
+        super().__init__(word_s, delay_s)
+        self.first_words = first_words
+        self.parts: list[tuple[str, str, str]] = []
+        """The text of each part, what came before it and what after."""
+
+    async def speak_part(self, text: str, before: str = "", after: str = "") -> AsyncIterator[Speech]:
+        """`text` as `speak` says it, with SEAM_S more where more follows."""
+        self.parts.append((text, before, after))
+        async for piece in self.speak(text):
+            seam = np.zeros(round(SEAM_S * PLAYED_HZ) if after else 0, np.int16)
+            yield replace(piece, pcm=np.concatenate([piece.pcm, seam]))
 
 
 class FakeTurnModel:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from cvi.audio.block import PLAYED_HZ, Pcm
 
@@ -66,6 +66,10 @@ class TtsSettings:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+SEAM_S = 0.010
+"""What two parts of one clause overlap by: the first fades out over it, the second in."""
+
+
 class TtsEngine(Protocol):
     """A voice that is loaded. Called from the event loop."""
 
@@ -85,3 +89,19 @@ class TtsEngine(Protocol):
 
     def close(self) -> None:
         """Free the voice or connection; safe to call twice."""
+
+
+@runtime_checkable
+class PhraseVoice(TtsEngine, Protocol):
+    """A voice that can speak a clause in parts: its first words before the rest is written."""
+
+    first_words: int
+    """How many words its prosody needs for a beginning."""
+
+    def speak_part(self, text: str, before: str = "", after: str = "") -> AsyncIterator[Speech]:
+        """Speak `text` as a part of one clause, in one piece: `before` has just been spoken, `after` follows.
+
+        `after` may be incomplete, and "" where it is not known; neither is heard. Where the voice can cut
+        between words, the sound begins (with `before`) and ends (with `after`) in a fade of SEAM_S, to be
+        overlapped. The words' positions are those in `text`. Otherwise as `speak`.
+        """

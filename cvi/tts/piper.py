@@ -9,8 +9,9 @@ has two.
 from __future__ import annotations
 
 import json
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,10 @@ from cvi.audio.resample import resample
 from cvi.errors import CviError, EngineError, MissingError
 from cvi.onnx import open_session
 from cvi.paths import models_dir
-from cvi.tts.base import Phone, Speech, TtsSettings
+from cvi.tts.base import SEAM_S, Phone, Speech, TtsSettings
 from cvi.tts.ipa import sounds
 from cvi.tts.local_voice import LocalVoice
-from cvi.tts.normalization.spoken_text import SpokenText
+from cvi.tts.normalization.spoken_text import SpokenText, SpokenWord
 from cvi.tts.speech_timeline import TimedWord, speech, words_by_length, words_from_onsets
 
 _REMEDY = "Download it again: cvi models pull cpu"
@@ -42,6 +43,7 @@ class PiperTts(LocalVoice):
     """
 
     name = "piper"
+    first_words = 4
 
     def __init__(self, voice: Any, settings: TtsSettings) -> None:
         """`voice` is a loaded `piper.PiperVoice`."""
@@ -50,7 +52,9 @@ class PiperTts(LocalVoice):
         super().__init__(settings.language)
         self._voice = voice
         self._config = SynthesisConfig(
-            length_scale=voice.config.length_scale / min(3.0, max(0.4, settings.speed))
+            length_scale=voice.config.length_scale / min(3.0, max(0.4, settings.speed)),
+            # Else each piece would be as loud as its loudest sound.
+            normalize_audio=False,
         )
 
     def voices(self) -> list[str]:
@@ -71,6 +75,70 @@ class PiperTts(LocalVoice):
             piece = speech(pcm, alignment.phones, words, trim_start=number == 0, trim_end=last)
             if piece is not None:
                 yield piece
+
+    def speak_part(self, text: str, before: str = "", after: str = "") -> AsyncIterator[Speech]:
+        """As `PhraseVoice.speak_part`: the whole clause is synthesized, and cut by the voice's durations.
+
+        Where the voice has no durations or joins the words at a cut, `text` is spoken alone.
+        """
+        clause = self._normalized(" ".join(part for part in (before, text, after) if part))
+        start = len(before) + 1 if before else 0
+        end = start + len(text)
+        return self._stream(
+            self._normalized(text), lambda cancelled: self._part(clause, start, end, cancelled)
+        )
+
+    def _part(self, clause: SpokenText, start: int, end: int, cancelled: threading.Event) -> Iterator[Speech]:
+        """What `clause` says for the part `start` to `end` of its written text."""
+        inner = [i for i, word in enumerate(clause.words) if start <= word.source_start < end]
+        if not inner:
+            return
+        cut_start, cut_end = inner[0] > 0, inner[-1] + 1 < len(clause.words)
+        text = clause.text
+        first = clause.words[inner[0]].start
+        last = clause.words[inner[-1] + 1].start if cut_end else len(text)
+        words = tuple(
+            SpokenWord(w.start - first, w.end - first, w.source_start - start, w.source_end - start)
+            for w in (clause.words[i] for i in inner)
+        )
+        part = SpokenText(text[first:last].rstrip(" ,;:"), words)
+        before, within = self._groups(text[:first]), self._groups(text[first:last])
+        cuttable = before + within + self._groups(text[last:]) == self._groups(text)
+        if not (cut_start or cut_end) or not cuttable:
+            yield from self._synthesize(part, cancelled)
+            return
+        pcm, alignment = self._sentence(clause)
+        begin_s = alignment.onset(before) if cut_start else 0.0
+        end_s = alignment.onset(before + within) if cut_end else len(pcm) / PLAYED_HZ
+        if begin_s is None or end_s is None:
+            yield from self._synthesize(part, cancelled)
+            return
+        phones = [p for p in alignment.phones if p.end_s > begin_s and p.start_s < end_s]
+        sounding = [p for p in phones if p.ipa]
+        onsets = alignment.between(before, before + within)
+        if len(onsets) != len(words):
+            onsets = [sounding[0].start_s if sounding else begin_s]
+        timed = words_from_onsets(
+            part, dict(enumerate(onsets)), sounding[-1].end_s if sounding else end_s, phones
+        )
+        half_s = SEAM_S / 2
+        cut_s = max(begin_s - half_s, 0.0) if cut_start else 0.0
+        a, b = round(cut_s * PLAYED_HZ), round((end_s + half_s) * PLAYED_HZ)
+        sound = _faded(pcm[a:b], cut_start, cut_end)
+        piece = speech(
+            sound,
+            [Phone(p.ipa, p.start_s - cut_s, p.end_s - cut_s, p.stress) for p in phones],
+            [(word, begin - cut_s, until - cut_s) for word, begin, until in timed],
+            trim_start=not cut_start,
+            trim_end=not cut_end,
+        )
+        if piece is not None:
+            yield piece
+
+    def _groups(self, text: str) -> int:
+        """How many words the voice makes of `text`: it joins some, as "of the"."""
+        phonemes = " ".join("".join(sentence) for sentence in self._voice.phonemize(text))
+        return len(re.sub(f"[{re.escape(''.join(_PAUSES))}]", " ", phonemes).split())
 
     def _sentence(self, sentence: SpokenText) -> tuple[Pcm, Alignment]:
         try:
@@ -97,6 +165,18 @@ class PiperTts(LocalVoice):
                 at = until
             offset += chunk.audio_float_array.size
         return pcm, alignment
+
+
+def _faded(pcm: Pcm, start: bool, end: bool) -> Pcm:
+    """`pcm` with a fade of SEAM_S at its start, at its end, or both; two of them add up to equal power."""
+    size = min(round(SEAM_S * PLAYED_HZ), len(pcm) // 2)
+    rise = np.sin(np.linspace(0.0, np.pi / 2, size, dtype=np.float32))
+    out = pcm.astype(np.float32)
+    if start:
+        out[:size] *= rise
+    if end:
+        out[len(out) - size :] *= rise[::-1]
+    return out.astype(np.int16)
 
 
 def build(settings: TtsSettings) -> PiperTts:
@@ -219,6 +299,14 @@ class Alignment:
             self._stress = ""
         self._sound_start = None
         self._in_word = True
+
+    def onset(self, index: int) -> float | None:
+        """When the voice's word number `index` begins; None without durations."""
+        return self._onsets[index] if index < len(self._onsets) else None
+
+    def between(self, first: int, end: int) -> list[float]:
+        """The onsets of the voice's words from `first` up to, without, `end`."""
+        return self._onsets[first:end]
 
     def words(self, spoken: SpokenText, end_s: float) -> list[TimedWord]:
         """Times of the spoken words: the voice's own where its words are the same, else by length."""

@@ -235,7 +235,9 @@ def test_reasoning_is_never_spoken(raw):
     assert " ".join(spoken) == ANSWER
 
 
-@pytest.mark.parametrize("raw", ["<think>The user greets me.", "[THINK]Hm. Hm.", "<|channel|>analysis<|message|>Hm."])
+@pytest.mark.parametrize(
+    "raw", ["<think>The user greets me.", "[THINK]Hm. Hm.", "<|channel|>analysis<|message|>Hm."]
+)
 def test_reasoning_without_an_end_leaves_nothing(raw):
     assert clauses(raw) == []
 
@@ -270,7 +272,11 @@ def test_a_reply_that_only_looks_like_reasoning_is_said_at_its_end(raw):
 def test_sentences_end_by_language(language, raw, sentences):
     found = [""]
     for clause in clauses(raw, language=language, max_sentences=3):
-        found[-1] = f"{found[-1]} {clause.text}".strip() if found[-1].isascii() or language != "zh" else found[-1] + clause.text
+        found[-1] = (
+            f"{found[-1]} {clause.text}".strip()
+            if found[-1].isascii() or language != "zh"
+            else found[-1] + clause.text
+        )
         if clause.ends_sentence:
             found.append("")
     assert [sentence for sentence in found if sentence] == sentences
@@ -321,3 +327,39 @@ def test_clauses_are_clean_and_bounded(raw, sentences):
         signs = r"(?<=[\w )°%])[<>](?=[ =\d])|(?<=[\w)])\^|#(?=\w)|(?<=[A-Z])#|~(?=\d)|(?<=\w)_(?=\w)"
         assert not re.search(r"[#~<>_^]", re.sub(signs, "", clause.text)), clause.text
         assert any(c.isalnum() for c in clause.text)
+
+
+def test_the_first_clause_comes_in_phrases_for_a_voice_that_can_begin_with_a_few_words():
+    text = "The capital of Portugal is Lisbon on the wide river Tagus. It is old, and it is warm."
+    found = clauses(text, phrase_words=3)
+    assert [(clause.text, clause.goes_on) for clause in found] == [
+        ("The capital of", True),
+        ("Portugal is Lisbon on the wide", True),
+        ("river Tagus.", False),
+        ("It is old, and it is warm.", False),
+    ]
+    assert " ".join(clause.text for clause in found) == text
+
+
+def test_a_phrase_says_what_was_written_after_it_by_then():
+    splitter = ClauseSplitter(phrase_words=3)
+    assert splitter.push("The capital of") == []
+    (phrase,) = splitter.push(" Portu")
+    assert (phrase.text, phrase.following) == ("The capital of", "Portu")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Well, I think so.",
+        "Yes, of course.",
+        "It has 3 doors and 4 windows.",
+        "This is the only one.",
+        "Three.",
+    ],
+)
+def test_no_phrase_where_a_clause_ends_first_or_a_number_or_article_would_be_parted(text):
+    for clause in clauses(text, phrase_words=3):
+        if clause.goes_on:
+            assert clause.text.split()[-1].isalpha()
+            assert clause.text.split()[-1] not in ("the", "a", "an")

@@ -12,9 +12,11 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("piper")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
+from cvi.audio.block import PLAYED_HZ  # noqa: E402
 from cvi.errors import EngineError, MissingError  # noqa: E402
 from cvi.testing.contracts.tts import check_tts  # noqa: E402
-from cvi.tts.base import TtsSettings  # noqa: E402
+from cvi.tts.base import SEAM_S, PhraseVoice, TtsSettings  # noqa: E402
+from cvi.tts.local_voice import LOUDNESS_DB, amplified, gain_to  # noqa: E402
 from cvi.tts.piper import build  # noqa: E402
 
 RATE = 22_050
@@ -133,6 +135,50 @@ async def test_words_have_the_voices_own_onsets(tmp_path: Path) -> None:
             (phone for phone in piece.phones if phone.ipa == ipa), key=lambda p: abs(p.start_s - word.start_s)
         )
         assert begun.start_s == pytest.approx(word.start_s, abs=1e-3)
+
+
+async def test_a_clause_in_parts_is_as_long_as_the_whole_and_keeps_its_words(tmp_path: Path) -> None:
+    voice = build(TtsSettings(model=str(make_voice(tmp_path))))
+    assert isinstance(voice, PhraseVoice)
+    (whole,) = [piece async for piece in voice.speak("my shy boys buy two toys")]
+    (first,) = [piece async for piece in voice.speak_part("my shy boys", after="buy")]
+    (rest,) = [piece async for piece in voice.speak_part("buy two toys", before="my shy boys")]
+    assert first.duration_s + rest.duration_s - SEAM_S == pytest.approx(whole.duration_s, abs=0.03)
+    for piece, text in ((first, "my shy boys"), (rest, "buy two toys")):
+        assert [text[word.text_start : word.text_end] for word in piece.words] == text.split()
+    joined = [phone.ipa for piece in (first, rest) for phone in piece.phones if phone.ipa]
+    assert joined == [phone.ipa for phone in whole.phones if phone.ipa]
+    # Both fade at the seam.
+    edge = round(0.001 * PLAYED_HZ)
+    assert np.abs(first.pcm[-edge:]).max() < 0.2 * np.abs(first.pcm).max()
+    assert np.abs(rest.pcm[:edge]).max() < 0.2 * np.abs(rest.pcm).max()
+    voice.close()
+
+
+async def test_words_that_the_voice_joins_are_not_cut_apart(tmp_path: Path) -> None:
+    voice = build(TtsSettings(model=str(make_voice(tmp_path))))
+    (rest,) = [piece async for piece in voice.speak_part("the year", before="one of")]
+    assert ["the year"[word.text_start : word.text_end] for word in rest.words] == ["the", "year"]
+    (alone,) = [piece async for piece in voice.speak("the year")]
+    assert rest.duration_s == pytest.approx(alone.duration_s, abs=0.02)
+    assert not [piece async for piece in voice.speak_part("...", before="one of")]
+    voice.close()
+
+
+async def test_voices_have_one_loudness(tmp_path: Path) -> None:
+    voice = build(TtsSettings(model=str(make_voice(tmp_path))))
+    await voice.warm()
+    (piece,) = [piece async for piece in voice.speak("How do you do")]
+    assert 20 * np.log10(gain_to(LOUDNESS_DB, piece.pcm)) == pytest.approx(0.0, abs=0.5)
+    voice.close()
+
+
+def test_a_gain_bends_peaks_instead_of_clipping_them() -> None:
+    tone = (20_000 * np.sin(np.arange(4800) * 0.05)).astype(np.int16)
+    louder = amplified(tone, 2.0)
+    assert 26_000 < louder.max() < 32_767
+    assert np.abs(np.diff(louder.astype(int))).max() < 3000
+    assert gain_to(LOUDNESS_DB, np.zeros(4800, np.int16)) == 1.0
 
 
 async def test_speed(tmp_path: Path) -> None:

@@ -1,0 +1,39 @@
+"""A voice that can begin with a few words is heard before its clause is written."""
+
+from cvi.conversation.events import ReplyFirstAudio, ReplyInterrupted, SpeechGap
+from cvi.testing.fakes import FakeLlm, FakePhraseTts, FakeTts
+from cvi.testing.script import Script, ScriptOutcome
+
+ANSWER = "Keepers lived alone on the rock for nearly the whole of every winter. It was cold."
+
+
+def told(tts: FakeTts, interrupted: bool = False) -> ScriptOutcome:
+    script = Script()
+    ends = script.user_says(0.5, "tell me a story")
+    if interrupted:
+        script.user_says(ends + 2.6, "no i meant the other one")
+    else:
+        script.user_says(ends + 9.0, "bye")
+    answers = [ANSWER, "Goodbye."]
+    return script.play(FakeLlm(answers, first_token_s=0.3, token_s=0.15), tts=tts)
+
+
+def test_the_voice_starts_on_a_few_words_and_does_not_run_dry() -> None:
+    tts = FakePhraseTts()
+    early, late = told(tts), told(FakeTts())
+    gain_s = late.of(ReplyFirstAudio)[0].at_s - early.of(ReplyFirstAudio)[0].at_s
+    assert gain_s > 0.4
+    assert not early.of(SpeechGap)
+    assert tts.parts[0] == ("Keepers lived alone", "", "on")
+    assert tts.parts[1][1] == "Keepers lived alone"
+    assert early.history[2].content == ANSWER == late.history[2].content
+
+
+def test_an_interruption_in_the_middle_of_a_clause_leaves_the_words_heard() -> None:
+    outcome = told(FakePhraseTts(), interrupted=True)
+    cut = outcome.of(ReplyInterrupted)[0]
+    words = cut.heard.split()
+    assert len(words) > 3
+    assert ANSWER.split()[: len(words)] == words
+    heard_s = cut.silent_s - outcome.of(ReplyFirstAudio)[0].at_s
+    assert abs(len(words) - heard_s / 0.3) < 1.1
