@@ -29,8 +29,10 @@ def demo(
 ) -> None:
     """Hold a conversation with a recorded caller, and make a film and a latency table of it.
 
-    It takes as long as the conversation, about a minute.
+    It takes as long as the conversation, about a minute. The caller asks about the world; of the embedded
+    profile's small model, only what it can answer.
     """
+    from cvi.cli.models import profile_of
     from cvi.cli.talk import talk
     from cvi.errors import UsageError
 
@@ -39,7 +41,16 @@ def demo(
         return
     if headphones:
         raise UsageError("--headphones is for live conversations.", "Add --live, or leave it out.")
-    scenario = Path(__file__).parents[1] / "bench" / "scenarios" / "demo.yaml"
+    small = profile_of(profile, yes=yes).profile.name == "embedded"
+    scenario = Path(__file__).parents[1] / "bench" / "scenarios" / ("demo.yaml" if small else "world.yaml")
     output.absolute().parent.mkdir(parents=True, exist_ok=True)
-    talk(caller=scenario, output=output, persona="guide", replica=replica, profile=profile, yes=yes)
+    talk(
+        caller=scenario,
+        output=output,
+        persona="guide",
+        replica=replica,
+        profile=profile,
+        yes=yes,
+        wait=not small,
+    )
     typer.echo(f"\nWatch {output}. To talk yourself: cvi demo --live")
