@@ -137,13 +137,37 @@ def test_english(written: str, spoken: str) -> None:
 @pytest.mark.parametrize(
     ("language", "written", "spoken"),
     [
-        ("de", "Das kostet 3,50 € & 20 %.", "Das kostet drei Komma fünf null Euro und zwanzig Prozent."),
+        ("de", "Das kostet 3,50 € & 20 %.", "Das kostet drei Euro fünfzig und zwanzig Prozent."),
+        ("de", "am 31.12.2025, 9:00–17:00 Uhr", "am einunddreißigsten Dezember zweitausendfünfundzwanzig, neun bis "
+         "siebzehn Uhr"),
+        ("de", "Am 5. Nov. 2020, z.B. die 3. Etage.", "Am fünften November zweitausendzwanzig, zum Beispiel die dritte "
+         "Etage."),
+        ("de", "z. B. 5 km/h, d. h. 20 °C usw.", "zum Beispiel fünf Kilometer pro Stunde, das heißt zwanzig Grad Celsius "
+         "und so weiter."),
+        ("de", "1 km, 1 h, 3–5 Tage, -5 °C", "ein Kilometer, eine Stunde, drei bis fünf Tage, minus fünf Grad Celsius"),
+        ("de", "10⁻³, x², x < 5, 1999", "zehn hoch minus drei, x hoch zwei, x kleiner als fünf, "
+         "neunzehnhundertneunundneunzig"),
+        ("de", "Dr. Müller, Nr. 5, ca. 9:30 Uhr", "Doktor Müller, Nummer fünf, circa neun Uhr dreißig"),
+        ("de", "Ich bin 25. Du bist 30.", "Ich bin fünfundzwanzig. Du bist dreißig."),
+        ("de", "PLZ 10115, i7-13700K", "PLZ eins null eins eins fünf, i sieben dreizehntausendsiebenhundert K"),
+        ("fr", "le 1er janvier 2024 à 9h30, 3,50 €", "le premier janvier deux mille vingt-quatre à neuf heures trente, "
+         "trois euros cinquante"),
+        ("fr", "de 9:00-17:00, p. ex. 1 h, x²", "de neuf à dix-sept heures, par exemple une heure, x au carré"),
+        ("es", "31/12/2025, 5 km, 3,50 €, $5", "treinta y uno de diciembre de dos mil veinticinco, cinco kilómetros, tres "
+         "euros con cincuenta, cinco dólares"),
+        ("it", "il 1 maggio 2020, 5 kg, per es. 3–5 giorni", "il primo maggio duemilaventi, cinque chilogrammi, per "
+         "esempio tre a cinque giorni"),
+        ("pt", "5 km/h, 3,50 €", "cinco quilômetros por hora, três euros e cinquenta"),
+        ("nl", "31-12-2025, 9:30 uur, bijv. 5 km", "eenendertig december tweeduizendvijfentwintig, negen uur dertig, "
+         "bijvoorbeeld vijf kilometer"),
+        ("ru", "31.12.2025, 20 °C", "тридцать один декабря две тысячи двадцать пять, двадцать градусов Цельсия"),
+        ("pl", "5 km, 10 zł", "pięć kilometrów, dziesięć złotych polskich"),
         ("de", "1.234 Leute", "eintausendzweihundertvierunddreißig Leute"),
         ("fr", "20 % de 100", "vingt pour cent de cent"),
         ("es-MX", "El 5% de 12,5", "El cinco por ciento de doce coma cinco"),
         ("zz", "about 5 things", "about 5 things"),
     ],
-)
+)  # fmt: skip
 def test_other_languages(language: str, written: str, spoken: str) -> None:
     assert normalize(written, language).text == spoken
 

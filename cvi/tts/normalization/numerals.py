@@ -45,6 +45,15 @@ def _num2words(number: int, language: str, to: str) -> str:
         return str(number)
 
 
+@lru_cache(maxsize=1024)
+def year_in(value: int, language: str) -> str:
+    """A year in another language: 1999 -> neunzehnhundertneunundneunzig."""
+    try:
+        return _num2words(value, language, "year")
+    except (AttributeError, TypeError):  # num2words has no years for it
+        return cardinal(value, language)
+
+
 def digits(figures: str) -> str:
     """'0451' -> zero four five one; anything that is not a digit is left out."""
     return " ".join(DIGITS[int(figure)] for figure in figures if figure.isdecimal())
