@@ -14,7 +14,7 @@ Persona = Annotated[str, typer.Option(help="A persona's name or file.")]
 Replica = Annotated[
     str | None, typer.Option(help="A replica's name or folder, instead of the persona's own.")
 ]
-Profile = Annotated[str, typer.Option(help="auto, embedded, cpu or workstation.")]
+Profile = Annotated[str, typer.Option(help="auto, embedded, cpu, laptop or workstation.")]
 Size = Annotated[str, typer.Option(help="Of the picture: WIDTHxHEIGHT.")]
 Fps = Annotated[int, typer.Option(help="Frames per second: 24, 25, 30 or 40.")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="The run's folder; else out/bench/...")]

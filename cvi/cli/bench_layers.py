@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cvi.bench.recordings.labelled_recordings import Recordings
 
 Persona = Annotated[str, typer.Option(help="Whose engines and system prompt: a persona's name or file.")]
-Profile = Annotated[str, typer.Option(help="auto, embedded, cpu or workstation: which models to use.")]
+Profile = Annotated[str, typer.Option(help="auto, embedded, cpu, laptop or workstation.")]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 Data = Annotated[
     str,

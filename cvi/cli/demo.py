@@ -14,7 +14,7 @@ def demo(
     ] = Path("cvi-demo.mp4"),
     profile: Annotated[
         str,
-        typer.Option(envvar="CVI_PROFILE", help="auto, embedded, cpu or workstation: which models to use."),
+        typer.Option(envvar="CVI_PROFILE", help="Models: auto, embedded, cpu, laptop or workstation."),
     ] = "auto",
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Fetch missing models of the profile without asking.")

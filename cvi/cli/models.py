@@ -53,7 +53,7 @@ def sources(json: Json = False) -> None:
     from cvi.models.manifest import hub_address, load_manifest
     from cvi.models.pull import sources_of
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for model in load_manifest():
         packages = sorted({part.package for file in model.files for part in file.wheels})
         rows.append(
@@ -65,6 +65,7 @@ def sources(json: Json = False) -> None:
                 "packages": packages,
                 "licence": model.licence,
                 "provenance": model.provenance or "as its maker publishes it",
+                "untried": model.untried,
             }
         )
     if json:
@@ -77,7 +78,8 @@ def sources(json: Json = False) -> None:
         if row["packages"]:
             more = f" and {len(row['packages']) - 1} more" if len(row["packages"]) > 1 else ""
             typer.echo(f"  index  {row['packages'][0]}{more}")
-        typer.echo(f"  files  {row['provenance']}")
+        tried = "; sizes and hashes as published, never downloaded by this project" if row["untried"] else ""
+        typer.echo(f"  files  {row['provenance']}{tried}")
 
 
 @app.command()
@@ -178,20 +180,25 @@ def profile_of(name: str, *, yes: bool = False) -> Resolution:
     """The profile `name` or, for "auto", the best for this machine, with its models fetched where they
     are missing.
 
-    A person at the terminal is asked first, unless `yes`; where nobody is, one line says what is fetched.
-    Without a network the best profile that is installed is used, which its note says. Raises as
-    `resolve_profile` does.
+    A person at the terminal is asked first, unless `yes`. Where nobody is, one line says what is fetched, and
+    with "auto" nothing is fetched where a profile better than `embedded` is installed. Without a network the
+    best profile that is installed is used, which its note says. Raises as `resolve_profile` does.
     """
     import sys
 
-    from cvi.models.profiles import resolve_profile
+    from cvi.models.profiles import AUTO, NAMES, best_installed, resolve_profile
 
     def announce(profile: Profile, size: int) -> bool:
         typer.echo(f"Fetching the models of the profile '{profile.name}', once: {_size_text(size)}", err=True)
         return True
 
     person_is_there = sys.stdin.isatty() and sys.stderr.isatty()
-    ask = announce if yes or not person_is_there else offer_download
+    if yes:
+        ask: Callable[[Profile, int], bool] | None = announce
+    elif person_is_there:
+        ask = offer_download
+    else:
+        ask = announce if name != AUTO or best_installed() == NAMES[0] else None
     return resolve_profile(name, ask=ask, fetch=pull_with_progress)
 
 

@@ -29,7 +29,7 @@ def render(
         str | None, typer.Option(help="A voice, an engine, or both: rms, espeak, flite/rms.")
     ] = None,
     profile: Annotated[
-        str, typer.Option(envvar="CVI_PROFILE", help="auto, embedded, cpu or workstation.")
+        str, typer.Option(envvar="CVI_PROFILE", help="auto, embedded, cpu, laptop or workstation.")
     ] = "auto",
     size: Annotated[str, typer.Option(help="Of the picture: WIDTHxHEIGHT.")] = "1280x720",
     fps: Annotated[int, typer.Option(help="Frames per second: 24, 25, 30 or 40.")] = 25,

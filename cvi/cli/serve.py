@@ -15,7 +15,7 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8787,
     profile: Annotated[
-        str, typer.Option(envvar="CVI_PROFILE", help="auto, embedded, cpu or workstation.")
+        str, typer.Option(envvar="CVI_PROFILE", help="auto, embedded, cpu, laptop or workstation.")
     ] = "auto",
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Fetch missing models of the profile without asking.")

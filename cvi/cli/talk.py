@@ -25,7 +25,7 @@ def talk(
     ] = None,
     profile: Annotated[
         str,
-        typer.Option(envvar="CVI_PROFILE", help="auto, embedded, cpu or workstation: which models to use."),
+        typer.Option(envvar="CVI_PROFILE", help="Models: auto, embedded, cpu, laptop or workstation."),
     ] = "auto",
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Fetch missing models of the profile without asking.")

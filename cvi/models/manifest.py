@@ -98,7 +98,8 @@ class Model(BaseModel):
     `repository` and `revision` name it on the hub, `source_folder` a folder there; without a repository
     it comes from wheels alone. `provenance` says who made the files where that is not the model's maker.
     `entry` is what an engine is given: one of the files, or "." for the folder. An `optional` one is
-    pulled with its profiles and used where it is, but they do without it.
+    pulled with its profiles and used where it is, but they do without it. An `untried` one was never
+    downloaded by this project: its sizes and hashes are what others published.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -107,8 +108,9 @@ class Model(BaseModel):
     title: str
     purpose: Purpose
     engine: str
-    profiles: tuple[Literal["cpu", "workstation"], ...]
+    profiles: tuple[Literal["cpu", "laptop", "workstation"], ...]
     optional: bool = False
+    untried: bool = False
     licence: str
     about: str
     provenance: str = ""

@@ -18,11 +18,13 @@ from cvi.models.pull import missing_bytes, pull
 from cvi.paths import models_dir
 
 AUTO = "auto"
-NAMES = ("embedded", "cpu", "workstation")
+NAMES = ("embedded", "cpu", "laptop", "workstation")
 
 # What the models of a profile need beside the rest of the program; from their sizes, not measured.
 CPU_RAM_BYTES = 4 * GIB
 CPU_CORES = 2
+LAPTOP_RAM_BYTES = 12 * GIB
+LAPTOP_CORES = 4
 WORKSTATION_GPU_BYTES = 10 * GIB
 
 
@@ -65,6 +67,7 @@ class Machine:
 _TITLES = {
     "embedded": "small models from packages alone, robotic voice",
     "cpu": "good models for two CPU cores",
+    "laptop": "larger models for four CPU cores and more",
     "workstation": "large models on one GPU",
 }
 
@@ -78,9 +81,10 @@ def resolve_profile(
 ) -> Resolution:
     """The profile to use, its choices with absolute paths of installed models.
 
-    `auto` takes the best one that is installed and fits the machine. Where a better one would fit and `ask`
-    is given, `ask(profile, bytes_to_download)` offers it; on True, `fetch` downloads its models (blocking),
-    on False it is not offered again. A named profile whose models are not installed is offered likewise.
+    `auto` takes the best one that is installed and fits the machine. Where better ones would fit and `ask` is
+    given, `ask(profile, bytes_to_download)` offers them, the best first; on True, `fetch` downloads its
+    models (blocking), on False it is not offered again. One that cannot be fetched or is declined leaves the
+    next to be offered. A named profile whose models are not installed is offered likewise.
     Raises UsageError for an unknown name, MissingError for a named profile whose models are not installed.
     """
     if requested != AUTO:
@@ -89,27 +93,20 @@ def resolve_profile(
             if ask(build_profile(requested), missing_bytes(models)):
                 fetch(models)
         return Resolution(_named(requested))
-    machine = machine or Machine()
-    hardware = machine.hardware()
-    fitting = [name for name in reversed(NAMES) if _fits(name, hardware, machine.llama_offloads)]
+    fitting = _fitting(machine or Machine())
     best = next(name for name in fitting if not _absent(name))
-    better = fitting[0]
-    if better == best:
-        return Resolution(build_profile(best))
-    size = missing_bytes(expand([better]))
-    if ask is not None and not _was_declined(better):
-        if ask(build_profile(better), size):
-            try:
-                fetch(expand([better]))
-            except CviError as error:
-                return Resolution(build_profile(best), f"Using the profile '{best}'. {error}")
-            return Resolution(build_profile(better))
-        _decline(better)
-    note = (
-        f"Using the profile '{best}' ({_TITLES[best]}); "
-        f"for {_TITLES[better]} ({size / 1e9:.1f} GB): cvi models pull {better}"
-    )
-    return Resolution(build_profile(best), note)
+    better = fitting[: fitting.index(best)]
+    fetched, failure = _offer(better, ask, fetch) if ask is not None else (None, "")
+    name = fetched or best
+    if failure:
+        return Resolution(build_profile(name), f"Using the profile '{name}'. {failure}")
+    note = _better_note(best, better[0]) if better and not fetched else ""
+    return Resolution(build_profile(name), note)
+
+
+def best_installed(machine: Machine | None = None) -> str:
+    """The name of the best profile that fits the machine and whose models are installed."""
+    return next(name for name in _fitting(machine or Machine()) if not _absent(name))
 
 
 def build_profile(name: str) -> Profile:
@@ -161,9 +158,45 @@ def _fits(name: str, hardware: Hardware, llama_offloads: Callable[[], bool]) -> 
     if name == "workstation":
         gpu = hardware.gpu
         return gpu is not None and gpu.memory_bytes >= WORKSTATION_GPU_BYTES and llama_offloads()
+    if name == "laptop":
+        return hardware.ram_bytes >= LAPTOP_RAM_BYTES and hardware.cores >= LAPTOP_CORES
     if name == "cpu":
         return hardware.ram_bytes >= CPU_RAM_BYTES and hardware.cores >= CPU_CORES
     return True
+
+
+def _offer(
+    names: list[str], ask: Callable[[Profile, int], bool], fetch: Callable[[tuple[Model, ...]], object]
+) -> tuple[str | None, str]:
+    """The first of the profiles that was wanted and fetched, and why one before it could not be."""
+    failure = ""
+    for name in names:
+        if _was_declined(name):
+            continue
+        models = expand([name])
+        if not ask(build_profile(name), missing_bytes(models)):
+            _decline(name)
+            continue
+        try:
+            fetch(models)
+        except CviError as error:
+            failure = failure or str(error)
+        else:
+            return name, failure
+    return None, failure
+
+
+def _fitting(machine: Machine) -> list[str]:
+    hardware = machine.hardware()
+    return [name for name in reversed(NAMES) if _fits(name, hardware, machine.llama_offloads)]
+
+
+def _better_note(best: str, better: str) -> str:
+    size = missing_bytes(expand([better]))
+    return (
+        f"Using the profile '{best}' ({_TITLES[best]}); "
+        f"for {_TITLES[better]} ({size / 1e9:.1f} GB): cvi models pull {better}"
+    )
 
 
 def _path(model: Model) -> str:

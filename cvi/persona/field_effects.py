@@ -61,7 +61,7 @@ _IDS = "only a server knows what the id stands for"
 _CONTEXT_REMEDY = "Write what it should know into 'context' or 'system_prompt'."
 _AT_CREATION = "Give it when the conversation is created."
 _SMALL = "a very small model is given the system prompt alone"
-_SMALL_REMEDY = "Put what it must know into 'system_prompt', or run it on the profile cpu or workstation."
+_SMALL_REMEDY = "Put what it must know into 'system_prompt', or run it on the profile cpu or a better one."
 
 
 def _each(prefix: str, names: str, effect: FieldEffect) -> dict[str, FieldEffect]:

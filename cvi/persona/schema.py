@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
@@ -11,8 +11,10 @@ from cvi.persona.layers import Layers
 from cvi.persona.policy import Example, Guardrail, Knowledge, Memory, Objective, Phrase, Recording, Tool
 from cvi.persona.section import Section, rule_broken
 
-PROFILES = ("embedded", "cpu", "workstation")
+ProfileName = Literal["embedded", "cpu", "laptop", "workstation"]
 """From the weakest to the strongest."""
+
+PROFILES: tuple[str, ...] = get_args(ProfileName)
 
 MOST_EXAMPLES = 24
 """Examples that a persona may have, and the number a very small model is given."""
@@ -107,9 +109,9 @@ class Persona(Section):
     """`echo` speaks what a client sends, without a language model."""
     default_replica_id: str | None = None
     """The face and voice, unless the conversation names another."""
-    profile: Literal["auto", "embedded", "cpu", "workstation"] = "auto"
+    profile: Literal["auto"] | ProfileName = "auto"
     """Which class of machine its engines are chosen for; auto takes the best that is installed."""
-    least_profile: Literal["embedded", "cpu", "workstation"] = "embedded"
+    least_profile: ProfileName = "embedded"
     """The weakest profile it may run on, for roles that a very small model would play dangerously."""
     language: Annotated[str, AfterValidator(_known_language)] = "english"
     """English name, two-letter code, or multilingual."""

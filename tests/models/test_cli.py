@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from cvi.cli import models as commands
 from cvi.cli.doctor import doctor
 from cvi.errors import CviError
-from cvi.models import checks, download
+from cvi.models import checks, download, manifest, profiles
 from cvi.models.checks import Check
 from cvi.models.manifest import Model
 from cvi.models.profiles import build_profile
@@ -137,3 +137,15 @@ def test_a_person_is_asked_with_the_size() -> None:
     yes = CliRunner().invoke(app, input="\n")
     assert "1.70 GB" in yes.output and "answer: True" in yes.output
     assert "answer: False" in CliRunner().invoke(app, input="n\n").output
+
+
+def test_without_a_person_an_installed_profile_is_not_replaced(
+    small_manifest: tuple[Model, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    larger = small_manifest[0].model_copy(update={"id": "large-ear", "profiles": ("laptop",)})
+    monkeypatch.setattr(manifest, "load_manifest", lambda path=None: (*small_manifest, larger))
+    monkeypatch.setattr(profiles, "_fitting", lambda machine: ["cpu", "embedded"])
+    assert commands.profile_of("auto").profile.name == "cpu", "the first one is fetched"
+    monkeypatch.setattr(profiles, "_fitting", lambda machine: ["laptop", "cpu", "embedded"])
+    kept = commands.profile_of("auto")
+    assert kept.profile.name == "cpu" and "cvi models pull laptop" in kept.note

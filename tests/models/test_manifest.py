@@ -20,6 +20,14 @@ def test_the_shipped_manifest_is_whole() -> None:
         assert purposes == ["llm", "stt", "tts"]
 
 
+def test_files_that_nobody_here_has_fetched_are_pinned_by_hash_and_say_so() -> None:
+    for model in load_manifest():
+        if model.untried:
+            assert not model.in_wheels and all(file.sha256 for file in model.files)
+    laptop = [model for model in expand(["laptop"]) if not model.optional]
+    assert all(model.untried and len(model.revision) == 40 for model in laptop)
+
+
 def test_urls_hold_repository_revision_and_folder() -> None:
     voice = find_model("piper-en-us-lessac-medium")
     assert voice is not None

@@ -10,7 +10,7 @@ from cvi.errors import CviError, MissingError, UsageError
 from cvi.models import manifest, profiles
 from cvi.models.hardware import GIB, Gpu, Hardware
 from cvi.models.manifest import Model
-from cvi.models.profiles import Machine, Profile, build_profile, resolve_profile
+from cvi.models.profiles import NAMES, Machine, Profile, best_installed, build_profile, resolve_profile
 from cvi.models.pull import pull
 
 LAYERS = {"vad", "stt", "llm", "tts", "face"}
@@ -18,7 +18,7 @@ LAYERS = {"vad", "stt", "llm", "tts", "face"}
 pytestmark = pytest.mark.usefixtures("cvi_home")
 
 
-def machine(cores: int = 8, ram_gib: int = 16, gpu_gib: int = 0, offloads: bool = True) -> Machine:
+def machine(cores: int = 2, ram_gib: int = 4, gpu_gib: int = 0, offloads: bool = True) -> Machine:
     gpu = Gpu("A GPU", gpu_gib * GIB) if gpu_gib else None
     return Machine(lambda: Hardware(cores, ram_gib * GIB, gpu), lambda: offloads)
 
@@ -51,7 +51,7 @@ def test_the_voice_of_embedded_follows_the_system(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_shipped_profiles_choose_an_engine_for_every_layer() -> None:
-    for name in ("cpu", "workstation"):
+    for name in NAMES[1:]:
         profile = build_profile(name)
         assert set(profile.choices) == LAYERS
         for layer in ("stt", "llm", "tts"):
@@ -122,6 +122,43 @@ def test_a_download_that_fails_falls_back(small_manifest: tuple[Model, ...]) -> 
     found = resolve_profile(ask=lambda *_: True, fetch=fail, machine=machine())
     assert found.profile.name == "embedded"
     assert "The network is down." in found.note
+
+
+def names_asked(machine: Machine) -> list[str]:
+    asked: list[tuple[str, int]] = []
+    resolve_profile(ask=answering(False, asked), machine=machine)
+    return [name for name, _ in asked]
+
+
+def test_two_cores_and_4_gib_are_offered_the_cpu_profile_alone() -> None:
+    assert names_asked(machine(cores=2, ram_gib=4)) == ["cpu"]
+
+
+@pytest.mark.parametrize("smaller", [machine(cores=3, ram_gib=16), machine(cores=8, ram_gib=11)])
+def test_the_laptop_profile_is_offered_from_4_cores_and_12_gib(smaller: Machine) -> None:
+    assert names_asked(smaller) == ["cpu"]
+
+
+def test_who_declines_the_laptop_profile_is_offered_the_smaller_one() -> None:
+    assert names_asked(machine(cores=4, ram_gib=12)) == ["laptop", "cpu"]
+    assert names_asked(machine(cores=4, ram_gib=12)) == [], "each is asked once"
+
+
+def test_a_laptop_profile_that_cannot_be_fetched_leaves_the_cpu_profile() -> None:
+    def fetch(models: tuple[Model, ...]) -> None:
+        if any("laptop" in model.profiles and "cpu" not in model.profiles for model in models):
+            raise CviError("The hub cannot be reached.", "Check the network.")
+
+    found = resolve_profile(ask=lambda *_: True, fetch=fetch, machine=machine(cores=4, ram_gib=12))
+    assert found.profile.name == "cpu"
+    assert found.note.startswith("Using the profile 'cpu'. The hub cannot be reached.")
+
+
+def test_the_best_installed_profile(small_manifest: tuple[Model, ...]) -> None:
+    assert best_installed(machine()) == "embedded"
+    pull(small_manifest)
+    assert best_installed(machine()) == "cpu"
+    assert best_installed(machine(cores=1)) == "embedded"
 
 
 def test_a_gpu_asks_for_the_workstation_profile() -> None:

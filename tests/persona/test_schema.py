@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from cvi.errors import UsageError
 from cvi.persona.language import CODES, language_code, language_name
-from cvi.persona.schema import Persona
+from cvi.persona.schema import PROFILES, Persona
 from cvi.persona.yaml_document import parse
 
 
@@ -152,7 +152,7 @@ def test_secrets_are_expanded_late_and_never_shown(monkeypatch: pytest.MonkeyPat
 
 def test_a_role_may_ask_for_a_stronger_model() -> None:
     careful = persona(least_profile="cpu")
-    assert [careful.may_run_on(profile) for profile in ("embedded", "cpu", "workstation")] == [False, True, True]
+    assert [careful.may_run_on(profile) for profile in PROFILES] == [False, True, True, True]
     assert persona().may_run_on("embedded")
     own = persona(least_profile="cpu", layers={"llm": {"base_url": "http://127.0.0.1:1/v1"}})
     assert own.may_run_on("embedded")
