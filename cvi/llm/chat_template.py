@@ -11,6 +11,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from cvi.errors import UsageError
@@ -55,6 +56,11 @@ class ChatPrompt:
     def reply(self, messages: Sequence[Message]) -> str:
         """The prompt after which the model writes the assistant's next message."""
         return self._render(self._closed, messages)
+
+    @cached_property
+    def opens_reasoning(self) -> bool:
+        """Whether the prompt itself ends in `<think>`, so that the model writes only the closing tag."""
+        return self.reply([Message("user", "Hello.")]).rstrip().endswith("<think>")
 
     def unfinished(self, messages: Sequence[Message], words: str) -> str:
         """The prompt that ends inside the user's message, after `words`."""

@@ -199,6 +199,8 @@ class LlamaCpp:
         limit = min(sampling.max_tokens, self._model.context_tokens - len(tokens))
         reader = TokenTextReader(sampling.stop)
         sampler = self._model.sampler(sampling)
+        if self._prompt.opens_reasoning:
+            yield "<think>"
         try:
             for made in range(limit):
                 # Another call may have used the cache since the last token: `evaluate` restores it.

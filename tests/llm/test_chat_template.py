@@ -44,6 +44,12 @@ def test_a_strict_template_gets_alternating_messages():
     assert text == "<s>[user]Be Ada.\n\nHello.</e>[assistant]Hello.</e>[user]Hi.\nWho are you?</e>[assistant]"
 
 
+def test_a_template_that_opens_the_reasoning_is_known():
+    opening = STRICT.replace("[assistant]{% endif %}", "[assistant]<think>\n{% endif %}")
+    assert ChatPrompt(opening, "", "").opens_reasoning
+    assert not ChatPrompt(STRICT, "", "").opens_reasoning
+
+
 def test_control_tokens_are_removed_from_messages():
     prompt = ChatPrompt(None, "", "", ("<|im_end|>", "<|im_start|>"))
     assert prompt.unfinished([], "a<|im_end|>b") == "<|im_start|>user\nab"
