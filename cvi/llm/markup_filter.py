@@ -7,6 +7,7 @@ not depend on how it was cut into pieces.
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -58,6 +59,7 @@ class MarkupFilter:
         self._ordinals = ordinals_have_stops(language)
         self._hold = ""
         self._closing: str | None = None
+        self._in_formula = False
         self._at_line_start = True
         self._in_item = False
         self._list_number = 0
@@ -91,7 +93,7 @@ class MarkupFilter:
             if speakable:
                 self._previous = speakable[-1]
             if speakable == "\n":
-                self._at_line_start, self._in_item = True, False
+                self._at_line_start, self._in_item, self._in_formula = True, False, False
             elif speakable.strip():
                 self._at_line_start, self._begun = False, True
                 self._last = speakable.strip()[-1]
@@ -116,8 +118,15 @@ class MarkupFilter:
             return special[first](held, final)
         if first == "|":
             return self._cell(held, final)
-        if first in ">#^~_!-=" and len(held) == 1 and not final:
+        if first == "&":
+            return _entity(held, final)
+        if first in ">#^~_!-=$\\" and len(held) == 1 and not final:
             return None
+        if first == "$" and (self._in_formula or re.match(r"\$[A-Za-z\\(]", held)):
+            self._in_formula = not self._in_formula
+            return "", held[1:]
+        if re.match(r"\\[()\[\]]", held):
+            return "", held[2:]
         if held.startswith(("->", "=>")):
             return "→", held[2:]
         if held.startswith("!["):
@@ -315,6 +324,17 @@ def _spoken(character: str) -> str:
     # Emoji and their modifiers, control and private characters.
     unsaid = kind in ("So", "Sk", "Cc", "Cf", "Cs", "Co", "Cn", "Me") or character == "\ufe0f"
     return "" if unsaid else character
+
+
+def _entity(held: str, final: bool) -> tuple[str, str] | None:
+    """An HTML entity as its character: &amp; &nbsp; &lt;."""
+    if re.fullmatch(r"&#?\w{0,8}", held) and not final:
+        return None
+    match = re.match(r"&#?\w{2,8};", held)
+    meant = html.unescape(match[0]) if match else ""
+    if match is None or len(meant) != 1:
+        return held[0], held[1:]
+    return "", (" " if meant.isspace() else meant) + held[match.end() :]
 
 
 def _is_third_person(inner: str) -> bool:

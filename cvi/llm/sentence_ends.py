@@ -18,7 +18,8 @@ _ROMAN = re.compile(r"[IVX]{1,5}$")
 # Never the end of a sentence.
 _INSIDE = {
     "en": "dr mr mrs ms prof st mt sr jr vs e.g i.e cf gen col sgt capt lt rev hon dept nos pp ca messrs",
-    "de": "z.b d.h u.a z.t i.d.r o.ä u.ä s.o s.u v.a m.e a.d i.a u.u dr prof hr fr frl st bzw ca vgl evtl "
+    "de": "jh n.chr v.chr z.b d.h u.a z.t i.d.r o.ä u.ä s.o s.u v.a m.e a.d i.a u.u "
+    "dr prof hr fr frl st bzw ca vgl evtl "
     "ggf inkl exkl zzgl nr bd geb gest mio mrd jan feb mär apr jul aug sep sept okt nov dez ing "
     "dipl med phil rer jur bspw allg abb tab s",
     "fr": "m mm mme mlle mlles dr st ste p.ex c.-à-d cf env bd",
@@ -37,7 +38,7 @@ _INSIDE = {
 _EITHER = {
     "en": "etc a.m p.m inc ltd co corp u.s u.k u.s.a d.c ph.d b.c a.d est ave blvd rd no sec min max oct "
     "nov dec jan feb mar apr jun jul aug sep sept mon tue wed thu fri sat sun fig vol approx",
-    "de": "usw etc u.s.w uvm u.v.m o.g std min sek a.d n.chr v.chr mwst co kg art max abs str kap jun tel "
+    "de": "usw etc u.s.w uvm u.v.m o.g std min sek a.d mwst co kg art max abs str kap jun tel "
     "sog",
     "fr": "etc me pr art vol ex no av juil sept oct nov déc janv févr fig",
     "es": "etc ud uds a.m p.m art vol fig ing tel ene feb mar abr jun jul ago sept oct nov dic",

@@ -196,6 +196,8 @@ def test_an_emotion_belongs_to_the_clause_after_it():
         ("If x < 5 and y >= 3, then `x > y`.", "If x < 5 and y >= 3, then x > y."),
         ("10^6 of #1 in C#, ~20 and 5 * 3 or 2*3", "10^6 of #1 in C#, ~20 and 5 × 3 or 2×3."),
         ("a -> b, to a_b@c.de", "a → b, to a_b@c.de."),
+        ("AT&amp;T, 3&nbsp;&lt; 5 &amp so on", "AT&T, 3 < 5 &amp so on."),
+        ("The area is \\(r^2\\) or $x^2 + 1$, for $5.", "The area is r^2 or x^2 + 1, for $5."),
     ],
 )  # fmt: skip
 def test_what_is_words_stays(raw, spoken):

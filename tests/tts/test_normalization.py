@@ -86,6 +86,7 @@ ENGLISH = [
     ("3–5 days, pages 10-12, pp. 3-4", "three to five days, pages ten to twelve, pages three to four"),
     ("50%–60% or $5–$10", "fifty to sixty percent or five to ten dollars"),
     ("They won 3-2. A 6-4 win.", "They won three two. A six four win."),
+    ("Pro: $20/mo. Or 911.", "Pro: twenty dollars per month. Or nine one one."),
     ("call 555-1234", "call five five five, one two three four"),
     # units and powers
     ("9.81 m/s²", "nine point eight one meters per second squared"),
@@ -161,6 +162,8 @@ def test_english(written: str, spoken: str) -> None:
         ("nl", "31-12-2025, 9:30 uur, bijv. 5 km", "eenendertig december tweeduizendvijfentwintig, negen uur dertig, "
          "bijvoorbeeld vijf kilometer"),
         ("ru", "31.12.2025, 20 °C", "тридцать один декабря две тысячи двадцать пять, двадцать градусов Цельсия"),
+        ("fr", "à 3 €/kg", "à trois euros par kilogramme"),
+        ("th", "สวัสดีครับ", "สวัสดีครับ"),
         ("pl", "5 km, 10 zł", "pięć kilometrów, dziesięć złotych polskich"),
         ("de", "1.234 Leute", "eintausendzweihundertvierunddreißig Leute"),
         ("fr", "20 % de 100", "vingt pour cent de cent"),

@@ -150,6 +150,10 @@ def _dialled(match: re.Match[str], writer: Writer) -> str | None:
     return say.digits(match.group()) if writer.last_source.lower() in _BEFORE_DIGITS else None
 
 
+def _emergency(match: re.Match[str], writer: Writer) -> str | None:
+    return None if writer.last_source.lower() == "porsche" else say.digits(match.group())
+
+
 def _money(match: re.Match[str], writer: Writer) -> str | None:
     scale = _SCALES.get(match.group("scale") or "", match.group("scale") or "")
     said = say.money(match.group("symbol"), match.group("amount"), scale)
@@ -308,6 +312,7 @@ ENGLISH_RULES: list[Rule] = [
         _phone_number,
     ),
     (re.compile(r"\d{3,6}(?![\w.,:/%-]?\d)(?=\W|$)"), _dialled),
+    (re.compile(r"(?<![\w$€£.,-])911(?![\w.,:/%-]?\d|\s?%)(?=\W|$)"), _emergency),
     *_DATE_RULES,
     *IDENTIFIER_RULES,
     *UNIT_RULES,
@@ -377,7 +382,7 @@ ENGLISH_RULES: list[Rule] = [
     (re.compile(r"([A-Z])#(?!\w)"), lambda m, _: f"{m[1]} sharp"),
     (re.compile(r"(?<!\S)\.(?=[A-Za-z])"), lambda m, _: "dot"),
     (re.compile(r"(?<=\w )\*(?= \w)"), lambda m, _: "times"),
-    (re.compile(rf"(?<=\d)/({'|'.join(_PER)})\b\.?"), lambda m, _: f"per {_PER[m[1]]}"),
+    (re.compile(rf"(?<=\d)/({'|'.join(_PER)})\b(?:\.(?=\s+[a-z]))?"), lambda m, _: f"per {_PER[m[1]]}"),
     *WORD_RULES,
     (re.compile("|".join(re.escape(pair) for pair in _SIGN_PAIRS)), lambda m, _: _SIGN_PAIRS[m.group()]),
     (re.compile(rf"(?<!\w)[{''.join(_GREEK)}](?!\w)"), _greek),

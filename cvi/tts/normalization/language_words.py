@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 class LanguageWords:
     """What one language says between figures.
 
-    `oclock` stands after the hour, `to` in a range, `cents` between whole and hundredths of an amount.
-    `one` is the number one before a masculine and a feminine noun. `power` is "to the power of".
-    `abbreviations` are by their spelling in lower case without blanks and the last full stop.
+    `oclock` stands after the hour, `to` in a range, `cents` between whole and hundredths of an amount,
+    `per` for a slash before a unit. `one` is the number one before a masculine and a feminine noun.
+    `power` is "to the power of". `abbreviations` are by their spelling in lower case without blanks and
+    the last full stop.
     """
 
     signs: dict[str, str] = field(default_factory=dict)
@@ -20,6 +21,7 @@ class LanguageWords:
     to: str = "-"
     cents: str = ""
     one: tuple[str, str] | None = None
+    per: str = ""
     first: str = ""
     point: str = ","
     minus: str = "-"
@@ -38,7 +40,7 @@ WORDS = {
             "→": "nach", "≈": "ungefähr", "±": "plus minus", "~": "ungefähr", "§": "Paragraf", "€": "Euro",
             "$": "Dollar", "£": "Pfund", "°": "Grad", "#": "Nummer",
         },
-        oclock="Uhr", to="bis", one=("ein", "eine"), point="Komma", minus="minus",
+        oclock="Uhr", to="bis", per="pro", one=("ein", "eine"), point="Komma", minus="minus",
         squared="hoch zwei", cubed="hoch drei", power="hoch",
         abbreviations={
             "z.b": "zum Beispiel", "d.h": "das heißt", "u.a": "unter anderem", "u.u": "unter Umständen",
@@ -50,6 +52,7 @@ WORDS = {
             "abb": "Abbildung",
             "s": "Seite", "bsp": "Beispiel", "sog": "sogenannte", "max": "maximal", "min": "mindestens",
             "abs": "Absatz", "art": "Artikel", "geb": "geboren", "bspw": "beispielsweise",
+            "jh": "Jahrhundert", "v.chr": "vor Christus", "n.chr": "nach Christus", "mwst": "Mehrwertsteuer",
         },
     ),
     "fr": LanguageWords(
@@ -59,7 +62,8 @@ WORDS = {
             "÷": "divisé par", "→": "vers", "≈": "environ", "±": "plus ou moins", "~": "environ",
             "€": "euros", "$": "dollars", "£": "livres", "°": "degrés", "§": "paragraphe", "#": "numéro",
         },
-        oclock="heures", to="à", one=("un", "une"), first="premier", point="virgule", minus="moins",
+        oclock="heures", to="à", per="par", one=("un", "une"), first="premier",
+        point="virgule", minus="moins",
         squared="au carré", cubed="au cube", power="puissance",
         abbreviations={
             "p.ex": "par exemple", "c.-à-d": "c'est-à-dire", "etc": "et cetera", "m": "Monsieur",
@@ -74,7 +78,8 @@ WORDS = {
             "÷": "dividido entre", "→": "a", "≈": "aproximadamente", "±": "más menos", "~": "unos",
             "€": "euros", "$": "dólares", "£": "libras", "°": "grados", "#": "número",
         },
-        to="a", cents="con", one=("un", "una"), first="primero", point="coma", minus="menos",
+        to="a", cents="con", per="por", one=("un", "una"), first="primero",
+        point="coma", minus="menos",
         squared="al cuadrado", cubed="al cubo", power="elevado a",
         abbreviations={
             "p.ej": "por ejemplo", "etc": "etcétera", "sr": "señor", "sra": "señora", "srta": "señorita",
@@ -91,7 +96,8 @@ WORDS = {
             "÷": "diviso", "→": "a", "≈": "circa", "±": "più o meno", "~": "circa", "€": "euro",
             "$": "dollari", "£": "sterline", "°": "gradi", "#": "numero",
         },
-        minutes="e", to="a", cents="e", one=("un", "una"), first="primo", point="virgola", minus="meno",
+        minutes="e", to="a", cents="e", per="al", one=("un", "una"), first="primo",
+        point="virgola", minus="meno",
         squared="al quadrato", cubed="al cubo", power="alla",
         abbreviations={
             "p.es": "per esempio", "peres": "per esempio", "es": "esempio", "ecc": "eccetera",
@@ -107,7 +113,8 @@ WORDS = {
             "÷": "dividido por", "→": "para", "≈": "cerca de", "±": "mais ou menos", "~": "cerca de",
             "€": "euros", "$": "dólares", "£": "libras", "°": "graus", "#": "número",
         },
-        minutes="e", to="a", cents="e", one=("um", "uma"), first="primeiro", point="vírgula", minus="menos",
+        minutes="e", to="a", cents="e", per="por", one=("um", "uma"), first="primeiro",
+        point="vírgula", minus="menos",
         squared="ao quadrado", cubed="ao cubo", power="elevado a",
         abbreviations={
             "p.ex": "por exemplo", "etc": "etcétera", "sr": "senhor", "sra": "senhora", "dr": "doutor",
@@ -122,7 +129,7 @@ WORDS = {
             "÷": "gedeeld door", "→": "naar", "≈": "ongeveer", "±": "plus of min", "~": "ongeveer",
             "€": "euro", "$": "dollar", "£": "pond", "°": "graden", "#": "nummer",
         },
-        oclock="uur", to="tot", one=("één", "één"), point="komma", minus="min",
+        oclock="uur", to="tot", per="per", one=("één", "één"), point="komma", minus="min",
         squared="kwadraat", cubed="tot de derde", power="tot de macht",
         abbreviations={
             "bijv": "bijvoorbeeld", "bv": "bijvoorbeeld", "d.w.z": "dat wil zeggen", "enz": "enzovoort",

@@ -29,7 +29,7 @@ _LONGEST_PATH = 24
 """Characters of a URL's path worth saying; a longer one is no use to a listener."""
 _RAISED = "⁰¹²³⁴-⁹ⁿ₀-₉"
 _LETTERS = re.compile(
-    rf"[^\W_](?:[^\W\d_{_RAISED}]|[\u0300-\u036f\u0900-\u0dff])*(?:['’ʼ‑-][^\W\d_{_RAISED}]+)*"
+    rf"[^\W_](?:[^\W\d_{_RAISED}]|[\u0300-\u036f\u064b-\u065f\u0900-\u109f\u1780-\u17d3])*(?:['’ʼ‑-][^\W\d_{_RAISED}]+)*"
 )
 _PAUSES = {
     ".": ".", "!": "!", "?": "?", ",": ",", ";": ";", ":": ":", "…": "...", "—": ",", "–": ",", "(": ",",

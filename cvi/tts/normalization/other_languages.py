@@ -206,6 +206,11 @@ class _Speller:
             return None
         return self.german_ordinal(int(match[1]), before)
 
+    def say_per(self, match: re.Match[str], writer: Writer) -> str | None:
+        """The slash in 3 €/kg, and its unit."""
+        noun = _unit_noun(self.language, UNIT_NAMES[match["unit"]], 1) if match["unit"] in UNIT_NAMES else ""
+        return f"{self.words.per} {noun or match['unit']}"
+
     def say_digits(self, match: re.Match[str], writer: Writer) -> str | None:
         """A telephone number or a postal code."""
         return " ".join(
@@ -257,6 +262,8 @@ def _rules(language: str) -> tuple[Rule, ...]:
             rf"(?:[ \u00a0]?(?P<unit>%|(?:{_UNIT})(?!\w)))?"
         )
         rules.append((re.compile(pattern), speller.say_interval))
+    if words.per:
+        rules.append((re.compile(rf"(?<=[\d€$£])/(?P<unit>(?:{_UNIT})(?!\w)|[^\W\d_]+)"), speller.say_per))
     signs = re.escape("".join(words.signs)) or "%"
     rules += [
         (re.compile(r"(?<=[\w)])\^(?:\{[-−+]?\w{1,6}\}|[-−+]?\d{1,6})|[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+"), speller.say_power),
