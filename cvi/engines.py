@@ -8,20 +8,24 @@ bench all start here; `cvi.engine_registry` finds one engine by its name.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any
+from time import perf_counter
+from typing import Any, cast
 
 from cvi.conversation.events import ConversationFacts
 from cvi.conversation.history import History
+from cvi.conversation.openers import Opener, make_openers
 from cvi.conversation.playout import Render
 from cvi.conversation.settings import ConversationSettings, SpeechEngines
 from cvi.engine_registry import build
-from cvi.errors import MissingError, UsageError
+from cvi.errors import EngineError, MissingError, UsageError
 from cvi.face.base import Controls, FaceEngine, FaceSettings
 from cvi.face.replica import ReplicaCard, find_replica, load_replica_card
 from cvi.face.sound_mouth import load_mouth_network
 from cvi.llm.base import LlmEngine, LlmSettings, Message, Sampling
+from cvi.llm.clauses import Clause, ClauseSplitter
 from cvi.llm.judge import JudgedLlm
 from cvi.media.frames import Frame
 from cvi.models.installed import find_installed, is_model_id, model_path
@@ -31,7 +35,7 @@ from cvi.persona.schema import Persona
 from cvi.stt.base import SttSettings
 from cvi.threads import NativeThread
 from cvi.training.package.cloned_voice import spoken_clone, voice_of
-from cvi.tts.base import TtsSettings
+from cvi.tts.base import PhraseVoice, TtsEngine, TtsSettings
 from cvi.turns.base import TurnModelSettings, VadSettings
 from cvi.turns.thresholds import TurnThresholds
 
@@ -42,6 +46,7 @@ SMALL_MODEL_TOKENS = 90
 # A small model repeats its earlier answers, so it is given none of them: only the persona's examples.
 SMALL_MODEL_TURNS = 0
 LARGE_MODEL_SENTENCES = 8
+_FIRST_QUESTION = "Hello, what can you tell me?"
 JUDGE_CONTEXT_TOKENS = 1024
 LARGE_MODEL_TOKENS = 320
 
@@ -175,6 +180,7 @@ def conversation_settings(
         max_sentences=SMALL_MODEL_SENTENCES if small else LARGE_MODEL_SENTENCES,
         recent_turns=SMALL_MODEL_TURNS if small else None,
         prelude=tuple(_examples(persona, repeats=small)),
+        openers=not small if flow.neutral_openers is None else flow.neutral_openers,
         speculative=llm.speculative_inference,
         judge_completeness=flow.uses_turn_model,
         echo=persona.pipeline_mode == "echo",
@@ -288,7 +294,36 @@ async def build_engine_set(
         face_thread.close()
         raise errors[0]
     vad, stt, llm, tts, face, turns = results
-    return EngineSet(SpeechEngines(vad, stt, llm, tts, turns, mouth_reader), face, face_thread)
+    openers: tuple[Opener, ...] = ()
+    first_wait_s: float | None = None
+    if settings.openers:
+        openers = await make_openers(tts, config.language)
+        if openers and config.llm.engine == "llama-cpp":
+            first_wait_s = await _first_wait_s(settings, llm, tts)
+    layers = SpeechEngines(vad, stt, llm, tts, turns, mouth_reader, openers, first_wait_s)
+    return EngineSet(layers, face, face_thread)
+
+
+async def _first_wait_s(settings: ConversationSettings, llm: LlmEngine, tts: TtsEngine) -> float | None:
+    """How long the warm models take from a question to the first sound; None where one of them fails."""
+    messages = History(settings.system, settings.recent_turns, settings.prelude).with_user(_FIRST_QUESTION)
+    words = tts.first_words if isinstance(tts, PhraseVoice) else None
+    splitter = ClauseSplitter(language=settings.language, phrase_words=words)
+    began_s = perf_counter()
+    clauses: list[Clause] = []
+    try:
+        async with aclosing(
+            cast("AsyncGenerator[str, None]", llm.stream(messages, settings.sampling))
+        ) as pieces:
+            async for piece in pieces:
+                if clauses := splitter.push(piece):
+                    break
+        for clause in (clauses or splitter.finish())[:1]:
+            async for _ in tts.speak(clause.text):
+                return perf_counter() - began_s
+    except EngineError:
+        return None
+    return None
 
 
 async def _with_judge(config: ResolvedConfig, settings: ConversationSettings, llm: LlmEngine) -> LlmEngine:

@@ -353,6 +353,27 @@ class ReplyBridged(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReplyOpener(Event):
+    """The reply begins with `text`, which is no part of it, since its own words are predicted to need
+    `predicted_wait_s` seconds more."""
+
+    type: ClassVar[str] = "reply_opener"
+    reply: int
+    text: str
+    predicted_wait_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplyAfterOpener(Event):
+    """The first unit of the reply's own words is heard at `at_s`, `pause_s` after its opener's last one."""
+
+    type: ClassVar[str] = "reply_after_opener"
+    reply: int
+    at_s: float
+    pause_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReplyFirstToken(Event):
     """The language model wrote its first piece of text."""
 

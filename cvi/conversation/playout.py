@@ -20,6 +20,7 @@ from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.conversation.events import (
     MouthAtRest,
     PlayoutFigures,
+    ReplyAfterOpener,
     ReplyFirstAudio,
     ReplyFirstFrame,
     ReplyHeard,
@@ -126,9 +127,7 @@ class PlayoutCounts:
     def figures(self) -> PlayoutFigures:
         """The counts as the journal's last event holds them."""
         worst_late_ms = round(self.worst_late_s * 1000, 1)
-        return PlayoutFigures(
-            self.units, self.late, self.repeated, self.stale, self.gaps, worst_late_ms
-        )
+        return PlayoutFigures(self.units, self.late, self.repeated, self.stale, self.gaps, worst_late_ms)
 
 
 class PlayoutLog:
@@ -142,6 +141,7 @@ class PlayoutLog:
         self._awaits_rest = False
         self._visible = False
         self._heard_logged_s = 0.0
+        self._preface_s: float | None = None
         self.audible = False
         """Some sound of the present reply has been heard."""
 
@@ -149,6 +149,7 @@ class PlayoutLog:
         """Another reply starts."""
         self.audible = self._visible = False
         self._heard_logged_s = 0.0
+        self._preface_s = None
 
     def await_rest(self) -> None:
         """The reply was cut: the next mouth at rest is written."""
@@ -159,6 +160,17 @@ class PlayoutLog:
         if self._awaits_rest and not mouth_moves:
             self._journal.write(MouthAtRest(at_s=round(at_s, 4)))
             self._awaits_rest = False
+
+    def part(self, reply: Reply, position: int, at_s: float) -> None:
+        """A unit of the reply from sample `position` on is heard at `at_s`."""
+        if position < reply.timeline.preface:
+            self._preface_s = at_s
+        elif self._preface_s is not None:
+            pause_s = max(at_s - self._preface_s, 0.0)
+            self._journal.write(
+                ReplyAfterOpener(reply=reply.generation, at_s=round(at_s, 4), pause_s=round(pause_s, 3))
+            )
+            self._preface_s = None
 
     def hear(self, reply: Reply, pcm: Pcm, mouth_moves: bool, at_s: float, heard: int) -> None:
         """A unit of the reply's speech is heard at `at_s`.
@@ -174,9 +186,7 @@ class PlayoutLog:
             self._journal.write(ReplyFirstFrame(reply=reply.generation, at_s=round(at_s, 4)))
         if at_s - self._heard_logged_s >= HEARD_EVERY_S:
             self._heard_logged_s = at_s
-            self._journal.write(
-                ReplyHeard(reply=reply.generation, text=reply.timeline.text_heard(heard))
-            )
+            self._journal.write(ReplyHeard(reply=reply.generation, text=reply.timeline.text_heard(heard)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +224,7 @@ class AVPlayout:
         self._closing: tuple[MouthDriver, float] | None = None
         """The mouth of a reply that was cut, and what its timeline's time is ahead of the units' time."""
         self._ready: deque[tuple[_PlannedUnit, Frame]] = deque()
-        self._under_way: _PlannedUnit
+        self._under_way: _PlannedUnit | None = None
         self._next_index = 0
         self._presented = 0
         self._epoch = 0
@@ -348,7 +358,8 @@ class AVPlayout:
             self._repeats += 1
             self.counts.stale += self._repeats > 1
         under_way_is_next = self._next_index == self._presented + 1
-        return self._under_way if under_way_is_next else self._plan(), self._last_frame
+        under_way = self._under_way if under_way_is_next else None
+        return under_way or self._plan(), self._last_frame
 
     def _plan(self) -> _PlannedUnit:
         """Decide unit `_next_index`: what is heard in it, and the pose."""
@@ -364,7 +375,7 @@ class AVPlayout:
                 reply, position = speaking.reply, speaking.next
                 mouth, cues = self._mouth_of(speaking.reply, position / PLAYED_HZ + 0.5 / self._transport.fps)
                 speaking.next += self._samples
-            elif not timeline.complete and speaking.next > 0:
+            elif not timeline.complete and speaking.next > timeline.preface:
                 self.counts.gaps += 1
                 self._journal.write(SpeechGap(reply=speaking.reply.generation))
         elif self._closing is not None:
@@ -372,8 +383,8 @@ class AVPlayout:
             mouth = driver.mouth_at(time_s + shift_s)
         activity: Activity = "speaking" if position is not None else self._activity
         controls = self._behaviour.advance(time_s, activity, mouth, cues)
-        self._under_way = _PlannedUnit(index, reply, position, controls, _moves(mouth))
-        return self._under_way
+        unit = self._under_way = _PlannedUnit(index, reply, position, controls, _moves(mouth))
+        return unit
 
     def _mouth_of(self, reply: Reply, at_s: float) -> tuple[MouthShape, Cues]:
         """The mouth at a time of the reply, and what the rest of the face takes from the speech."""
@@ -404,6 +415,8 @@ class AVPlayout:
         self._log.see(unit.mouth_moves, at_s)
         if reply is not None:
             self._log.hear(reply, pcm, unit.mouth_moves, at_s, self._heard_position())
+            if unit.position is not None:
+                self._log.part(reply, unit.position, at_s)
             return None
         return self._finish_spoken()
 
@@ -438,6 +451,19 @@ class AVPlayout:
     def _replan(self) -> None:
         """Forget what was planned and not presented, and plan again from the next unit on."""
         self._epoch += 1
+        speaking = self._speaking
+        if speaking is not None:
+            planned = [unit for unit, _ in self._ready]
+            if self._under_way is not None:
+                planned.append(self._under_way)
+            positions = [
+                unit.position
+                for unit in planned
+                if unit.reply is speaking.reply
+                and unit.position is not None
+                and unit.index >= self._presented
+            ]
+            speaking.next = min([speaking.next, *positions])
         self._ready.clear()
         self._next_index = self._presented
         self._room.set()

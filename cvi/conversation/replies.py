@@ -6,7 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
-from cvi.conversation.events import ReplyCommitted, ReplyFinished, ReplyGiven, ReplyInterrupted, ReplyResumed
+from cvi.conversation.events import (
+    ReplyCommitted,
+    ReplyFinished,
+    ReplyGiven,
+    ReplyInterrupted,
+    ReplyOpener,
+    ReplyResumed,
+)
+from cvi.conversation.openers import OpenerPolicy
 from cvi.conversation.playout import ReplyOutput
 from cvi.conversation.reply import Reply, fixed_clauses, model_clauses, one_clause
 from cvi.conversation.settings import WELCOME, SessionContext, SpeechEngines
@@ -32,6 +40,10 @@ class Replies:
         self._mouth_reader = engines.mouth_reader if isinstance(engines, SpeechEngines) else None
         self._generation = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._openers = OpenerPolicy(())
+        if isinstance(engines, SpeechEngines) and context.settings.openers:
+            self._openers = OpenerPolicy(engines.openers, engines.first_wait_s)
+
         self.turns = 0
         """How many turns were begun, spoken or typed."""
 
@@ -53,6 +65,7 @@ class Replies:
     def commit(self, reply: Reply) -> None:
         """Let an answer be heard; its turn is history from now on."""
         self._history.add_user(reply.user_text)
+        self._open(reply)
         self._start(reply)
 
     def say(self, text: str, *, interruptible: bool = True) -> Reply:
@@ -90,6 +103,7 @@ class Replies:
         assert reply is not None
         cut = self._output.cut()
         reply.interrupt()
+        self._note_wait(reply)
         self._history.add_heard(cut.heard, interrupted=True)
         self._journal.write(
             ReplyInterrupted(
@@ -106,6 +120,7 @@ class Replies:
     def finished(self, reply: Reply) -> None:
         """Note that a reply was heard to its end; a clause without sound is not history."""
         reply.finish()
+        self._note_wait(reply)
         text = reply.spoken_text
         self._history.add_heard(text, interrupted=False)
         self._journal.write(ReplyFinished(reply=reply.generation, text=text))
@@ -123,6 +138,23 @@ class Replies:
     async def wait_for_tasks(self) -> None:
         """Return when no task of a reply is running any more."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _open(self, reply: Reply) -> None:
+        """Let an answer whose own words are long in coming begin with an opener."""
+        if reply.timeline.length:
+            self._openers.choose(reply.user_text, 0.0)
+            return
+        predicted_s = self._openers.predicted_s(reply.age_s)
+        opener = self._openers.choose(reply.user_text, predicted_s)
+        if opener is not None:
+            reply.open_with(opener.speech)
+            self._journal.write(
+                ReplyOpener(reply=reply.generation, text=opener.text, predicted_wait_s=round(predicted_s, 3))
+            )
+
+    def _note_wait(self, reply: Reply) -> None:
+        if reply.turn is not None and reply.first_wait_s is not None:
+            self._openers.note(reply.first_wait_s)
 
     def _written(self, text: str) -> AsyncIterator[Clause]:
         """The model's answer to `text`."""

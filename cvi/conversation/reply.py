@@ -70,6 +70,8 @@ class SpeechTimeline:
         self.length = 0
         self.complete = False
         """Nothing more comes."""
+        self.preface = 0
+        """Where sound ends that is no part of the reply's text and that its text is waited for after."""
         self._goes_on = False
 
     def begin_clause(self, text: str, after_sentence: bool, goes_on: bool = False) -> None:
@@ -239,7 +241,12 @@ class Reply:
         self._written: list[str] = []
         self._bridge = context.settings.bridge
         self._bridge_after_s = context.settings.bridge_after_s
-        self._bridge_samples = 0
+        self._began_s = context.clock.now()
+        self._clock = context.clock
+        self._own_speech = False
+        self.first_wait_s: float | None = None
+        """How long the first sound of its own words took from its start, seconds; None as long as there is
+        none."""
         self._restarts = 0
         self._prepared = False  # a clause waits behind the gate
         self._gate = asyncio.Event()
@@ -272,6 +279,20 @@ class Reply:
     def emotion_at(self, position: int) -> str | None:
         """The emotion that the face shows at sample `position`; None for no particular one."""
         return next((emotion for start, emotion in reversed(self._emotions) if start <= position), None)
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it was started."""
+        return self._clock.now() - self._began_s
+
+    def open_with(self, speech: Speech) -> None:
+        """Let a draft without sound begin with `speech`, which is no part of its text."""
+        assert self.state == "draft" and not self.timeline.length
+        self._begin_clause("", after_sentence=False)
+        self._append(speech)
+        # A unit of silence more, so that the last of the sound fills one.
+        self._append(Speech(np.zeros(PLAYED_HZ // 25, np.int16)))
+        self.timeline.preface = self.timeline.length
 
     def commit(self) -> None:
         """Open the gate: what is made of the draft may be heard."""
@@ -339,7 +360,7 @@ class Reply:
         """A reply of which nothing can be heard has failed; one with a silent clause is written down."""
         if self.failure is not None:
             return
-        if not self.timeline.text and self.timeline.length == self._bridge_samples:
+        if not self.timeline.text and self.timeline.length == self.timeline.preface:
             self._fail(EngineError("The language model gave an empty reply."))
         elif self._tts is not None and (silent := self.timeline.silent_clauses):
             error = EngineError(f"The voice made no sound for '{silent[0][:60]}'.", "Try another voice.")
@@ -416,8 +437,8 @@ class Reply:
             if not written.done():
                 self._journal.write(ReplyBridged(reply=self.generation, text=self._bridge))
                 self._begin_clause("", after_sentence=False)
-                await self._speak(Clause(self._bridge, ends_sentence=True))
-                self._bridge_samples = self.timeline.length
+                await self._speak(Clause(self._bridge, ends_sentence=True), own=False)
+                self.timeline.preface = self.timeline.length
         finally:
             late.cancel()
             written.cancel()
@@ -426,7 +447,7 @@ class Reply:
         await self._gate.wait()
         await asyncio.sleep(self._bridge_after_s)
 
-    async def _speak(self, clause: Clause, before: str = "") -> None:
+    async def _speak(self, clause: Clause, before: str = "", own: bool = True) -> None:
         if self._tts is None:
             return
         if isinstance(self._tts, PhraseVoice) and (before or clause.goes_on):
@@ -437,14 +458,20 @@ class Reply:
             async for speech in pieces:
                 if not self.alive:
                     return
-                first = self.timeline.length == 0
-                position = self.timeline.append(speech)
-                self.mouth.append(speech.phones, speech.pcm, position / PLAYED_HZ)
+                first = self.timeline.length == 0 or (own and not self._own_speech)
+                self._append(speech)
+                if own and self.first_wait_s is None:
+                    self.first_wait_s = self.age_s
                 if first:
+                    self._own_speech = own
                     self._journal.write(ReplyFirstSpeech(reply=self.generation))
                     self.on_first_speech()
         finally:
             await _close(pieces)
+
+    def _append(self, speech: Speech) -> None:
+        position = self.timeline.append(speech)
+        self.mouth.append(speech.phones, speech.pcm, position / PLAYED_HZ)
 
     def _fail(self, error: Exception) -> None:
         self.failure = error

@@ -9,6 +9,7 @@ from cvi.clock import Clock
 from cvi.conversation.events import ConversationFacts
 from cvi.conversation.history import History
 from cvi.conversation.journal import Journal
+from cvi.conversation.openers import Opener
 from cvi.face.sound_mouth import MouthReader
 from cvi.llm.base import LlmEngine, Message, Sampling
 from cvi.stt.base import SttEngine
@@ -32,7 +33,9 @@ class SpeechEngines:
     """The engines of a spoken conversation, built and warm. The face is given as its renderer.
 
     `turns` judges from the voice whether a turn is over; without it only the words are judged.
-    `mouth_reader` reads the mouth from speech without phone times, None for the shipped network.
+    `mouth_reader` reads the mouth from speech without phone times, None for the shipped network. `openers`
+    are what the voice may say first where the answer is long in coming (none: it waits), and `first_wait_s`
+    how long the models took at warm-up from a question to the first sound.
     """
 
     vad: VadEngine
@@ -41,6 +44,8 @@ class SpeechEngines:
     tts: TtsEngine
     turns: TurnModel | None = None
     mouth_reader: MouthReader | None = None
+    openers: tuple[Opener, ...] = ()
+    first_wait_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class ConversationSettings:
 
     `max_sentences` caps a reply, `recent_turns` how many of the past turns the model is given (None for
     all; small models ramble and repeat themselves), `prelude` are exchanges that show it how to answer.
+    `openers` lets replies that are long in coming begin with a neutral word.
     `speculative` drafts replies before a turn is over. With `judge_completeness` off, silence alone ends a
     turn. `whole_replies` speaks nothing of a reply before all of it is written, for comparison. `echo`
     answers with the participant's own words. `apology` is spoken when an engine fails or a reply has no
@@ -82,6 +88,7 @@ class ConversationSettings:
     max_sentences: int = 3
     recent_turns: int | None = None
     prelude: tuple[Message, ...] = ()
+    openers: bool = True
     speculative: bool = True
     judge_completeness: bool = True
     whole_replies: bool = False

@@ -142,6 +142,10 @@ class ConversationalFlow(Section):
     idle_engagement: Literal["off", "patient", "eager"] = "off"
     """Whether the persona speaks again when the participant stays silent."""
 
+    neutral_openers: bool | None = None
+    """Whether a reply that is long in coming begins with a neutral word ("Hm,"). Unset: yes, but not with the
+    very small model."""
+
     @property
     def uses_turn_model(self) -> bool:
         """Whether the ends of turns are judged by more than silence."""

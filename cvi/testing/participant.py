@@ -37,9 +37,7 @@ class Participant:
         self.heard: list[tuple[float, Pcm]] = []
         self.seen: list[tuple[float, float, int, int]] = []
         self.events: list[dict[str, Any]] = []
-        self.pc = RTCPeerConnection(
-            RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
-        )
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self.mouth = SpokenTrack()
         self.arrived = asyncio.Event()
         """Set whenever something was heard, seen or told."""

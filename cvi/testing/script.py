@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +22,7 @@ from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.events import Event
 from cvi.conversation.journal import Journal
+from cvi.conversation.openers import Opener
 from cvi.conversation.settings import ConversationSettings, SpeechEngines
 from cvi.face.sound_mouth import MouthReader
 from cvi.llm.base import Message
@@ -162,6 +163,8 @@ class Script:
         stt: FakeStt | None = None,
         turns: FakeTurnModel | None = None,
         mouth_reader: MouthReader | None = None,
+        openers: Sequence[Opener] = (),
+        first_wait_s: float | None = None,
         settings: ConversationSettings | None = None,
         journal: Path | None = None,
     ) -> ScriptOutcome:
@@ -179,7 +182,9 @@ class Script:
             events: list[Event] = []
             record.subscribe(events.append)
             transport = ScriptedTransport(clock, self.caller())
-            layers = SpeechEngines(FakeVad(), stt, llm, tts, turns, mouth_reader)
+            layers = SpeechEngines(
+                FakeVad(), stt, llm, tts, turns, mouth_reader, tuple(openers), first_wait_s
+            )
             conversation = Conversation(settings, layers, fake_render, transport, record, clock)
 
             async def steer(at_s: float, action: Callable[[Conversation], object]) -> None:

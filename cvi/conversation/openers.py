@@ -1,0 +1,100 @@
+"""Neutral openers: "Hm," or "Well," is heard at once where the reply's own first words are long in coming.
+
+An opener is no part of the reply's text and claims nothing. Its sound is made once for each voice. Openers
+forced into the model's own text steered a small model into refusals, so they stay outside it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from cvi.errors import EngineError
+from cvi.tts.base import Speech, TtsEngine
+
+LEAST_WAIT_S = 0.5
+"""A shorter wait is not worth an opener."""
+AMONG_REPLIES, MOST_AMONG = 5, 2
+"""At most so many of so many replies in a row have one."""
+_RECENT_WAITS = 7
+_TEXTS = {
+    "en": ("Hm,", "Well,", "Let me think.", "Okay,"),
+    "de": ("Hm,", "Also,", "Mal überlegen.", "Okay,"),
+    "es": ("Mmm,", "Bueno,", "Déjame pensar.", "Vale,"),
+    "fr": ("Hum,", "Eh bien,", "Voyons voir.", "D'accord,"),
+}
+# Said first after a question that "yes" answers, these would sound like it.
+_LIKE_YES = frozenset(("Okay,", "Vale,", "D'accord,", "Bueno,"))
+_ASKS_YES_OR_NO = re.compile(
+    r"(?:and |but |so |well )?(?:is|are|was|were|am|do|does|did|can|could|will|would|shall|should|may|might|"
+    r"has|have|had|isn't|aren't|wasn't|don't|doesn't|didn't|can't|couldn't|won't|wouldn't|shouldn't|haven't|"
+    r"hasn't)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """Words and their sound."""
+
+    text: str
+    speech: Speech
+
+
+async def make_openers(voice: TtsEngine, language: str) -> tuple[Opener, ...]:
+    """The openers of `language` in this voice; none for a language without, or where the voice fails."""
+    made: list[Opener] = []
+    try:
+        for text in _TEXTS.get(language, ()):
+            pieces = [piece async for piece in voice.speak(text)]
+            if len(pieces) == 1:
+                made.append(Opener(text, pieces[0]))
+    except EngineError:
+        return ()
+    return tuple(made)
+
+
+class OpenerPolicy:
+    """Decides before each answer whether it begins with an opener, and predicts how long it is waited for."""
+
+    def __init__(self, openers: Sequence[Opener], first_wait_s: float | None = None) -> None:
+        """`first_wait_s` is how long a reply took at warm-up from its start to its first sound."""
+        self._openers = tuple(openers)
+        self._first_wait_s = first_wait_s
+        self._waits: deque[float] = deque(maxlen=_RECENT_WAITS)
+        self._used: deque[bool] = deque(maxlen=AMONG_REPLIES - 1)
+        self._last = ""
+
+    def note(self, wait_s: float) -> None:
+        """A reply took so long from its start to its first own sound."""
+        self._waits.append(wait_s)
+
+    def predicted_s(self, age_s: float) -> float:
+        """How much longer a reply that was started `age_s` ago will take to its first sound; 0 if unknown."""
+        usual_s = median(self._waits) if self._waits else self._first_wait_s
+        return max((usual_s or 0.0) - age_s, 0.0)
+
+    def choose(self, question: str, predicted_s: float) -> Opener | None:
+        """The opener of the answer to `question`, if it is to have one. Called once for each answer."""
+        allowed = (
+            predicted_s > LEAST_WAIT_S
+            and not (self._used and self._used[-1])
+            and sum(self._used) < MOST_AMONG
+        )
+        opener = self._next(question) if allowed else None
+        self._used.append(opener is not None)
+        return opener
+
+    def _next(self, question: str) -> Opener | None:
+        last_sentence = re.split(r"[.!?]\s+", question.strip())[-1]
+        yes_or_no = _ASKS_YES_OR_NO.match(last_sentence) is not None
+        texts = [opener.text for opener in self._openers]
+        start = texts.index(self._last) + 1 if self._last in texts else 0
+        for opener in (*self._openers[start:], *self._openers[:start]):
+            if not (yes_or_no and opener.text in _LIKE_YES):
+                self._last = opener.text
+                return opener
+        return None

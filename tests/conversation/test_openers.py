@@ -1,0 +1,116 @@
+"""Neutral openers: heard where the answer is long in coming, and no part of it."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from cvi.audio.block import PLAYED_HZ
+from cvi.conversation.events import (
+    ReplyAfterOpener,
+    ReplyFinished,
+    ReplyFirstAudio,
+    ReplyFirstSpeech,
+    ReplyInterrupted,
+    ReplyOpener,
+    SpeechGap,
+    TurnCommitted,
+    TurnReopened,
+)
+from cvi.conversation.openers import Opener, OpenerPolicy, make_openers
+from cvi.conversation.settings import ConversationSettings
+from cvi.testing.fakes import FakeLlm, FakeTts
+from cvi.testing.script import Script, ScriptOutcome
+from cvi.tts.base import Phone, Speech, Word
+
+
+def opener(text: str, seconds: float = 0.4) -> Opener:
+    tone = (6000 * np.sin(np.arange(round(seconds * PLAYED_HZ)) * 0.1)).astype(np.int16)
+    return Opener(text, Speech(tone, (Phone("m", 0.0, seconds),), (Word(0, len(text), 0.0, seconds),)))
+
+
+OPENERS = [opener(text) for text in ("Hm,", "Well,", "Okay,")]
+
+
+def conversation(turns: int, *, slow: bool, settings: ConversationSettings | None = None) -> ScriptOutcome:
+    script = Script()
+    for number in range(turns):
+        script.user_says(0.5 + 8.0 * number, f"tell me story number {number}")
+    llm = FakeLlm(["One two three."], first_token_s=1.5 if slow else 0.05)
+    return script.play(llm, openers=OPENERS, first_wait_s=1.6 if slow else 0.2, settings=settings)
+
+
+def test_a_slow_answer_begins_with_an_opener_that_is_not_history() -> None:
+    outcome = conversation(1, slow=True)
+    (opened,) = outcome.of(ReplyOpener)
+    assert opened.text == "Hm,"
+    assert 0.5 < opened.predicted_wait_s <= 1.6
+    committed_s = outcome.of(TurnCommitted)[0].t
+    assert outcome.of(ReplyFirstAudio)[0].at_s - committed_s < 0.1
+    after = outcome.of(ReplyAfterOpener)[0]
+    # The whole opener was heard, nothing between, and then the whole answer.
+    assert after.at_s - outcome.of(ReplyFirstSpeech)[0].t < 0.1
+    assert 0.3 < after.pause_s < 1.5
+    heard = outcome.sound_between(0, 60)
+    assert np.count_nonzero(heard) / PLAYED_HZ == pytest.approx(0.4 + 3 * 0.3, abs=0.02)
+    assert not outcome.of(SpeechGap)
+    assert outcome.of(ReplyFinished)[0].text == "One two three."
+    assert [message.content for message in outcome.history[1:]] == [
+        "tell me story number 0",
+        "One two three.",
+    ]
+
+
+def test_at_most_two_of_five_and_never_two_running() -> None:
+    outcome = conversation(10, slow=True)
+    opened = {event.reply for event in outcome.of(ReplyOpener)}
+    flags = [event.reply in opened for event in outcome.of(ReplyFinished)]
+    assert len(flags) == 10
+    for start in range(10):
+        assert sum(flags[start : start + 5]) <= 2
+        assert sum(flags[start : start + 2]) <= 1
+    texts = [event.text for event in outcome.of(ReplyOpener)]
+    assert len(texts) >= 3
+    assert all(one != two for one, two in pairwise(texts))
+
+
+def test_no_opener_for_a_fast_answer_or_where_the_persona_has_none() -> None:
+    assert not conversation(3, slow=False).of(ReplyOpener)
+    off = ConversationSettings("x", "You are a test.", openers=False)
+    assert not conversation(3, slow=True, settings=off).of(ReplyOpener)
+
+
+def test_the_prediction_follows_the_conversation() -> None:
+    policy = OpenerPolicy(OPENERS, 2.0)
+    assert policy.predicted_s(0.5) == 1.5
+    for _ in range(7):
+        policy.note(0.3)
+    assert policy.predicted_s(0.0) == 0.3
+    assert policy.choose("tell me more", policy.predicted_s(0.0)) is None
+    assert OpenerPolicy(OPENERS).predicted_s(0.0) == 0.0
+
+
+def test_no_yes_before_the_answer_to_a_question_of_yes_or_no() -> None:
+    policy = OpenerPolicy([opener("Okay,"), opener("Well,")], 2.0)
+    chosen = policy.choose("i have two cats. are they allowed on the train", 2.0)
+    assert chosen is not None and chosen.text == "Well,"
+    only = OpenerPolicy([opener("Okay,")], 2.0)
+    assert only.choose("Is it free?", 2.0) is None
+
+
+def test_going_on_during_the_opener_reopens_the_turn() -> None:
+    script = Script()
+    ends = script.user_says(0.5, "tell me a story")
+    script.user_says(ends + 0.75, "about ships")
+    llm = FakeLlm(["One two three."], first_token_s=2.5)
+    outcome = script.play(llm, openers=OPENERS, first_wait_s=2.0)
+    assert outcome.of(TurnReopened)
+    cut = outcome.of(ReplyInterrupted)[0]
+    assert cut.heard == "" and cut.audible
+    assert outcome.history[1].content == "tell me a story about ships"
+
+
+async def test_openers_are_made_in_the_voice() -> None:
+    made = await make_openers(FakeTts(), "en")
+    assert [one.text for one in made] == ["Hm,", "Well,", "Let me think.", "Okay,"]
+    assert not await make_openers(FakeTts(), "xx")
