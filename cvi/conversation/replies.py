@@ -79,7 +79,7 @@ class Replies:
         left = interrupted.left_after(heard)
         if not left:
             return False
-        reply = self._make(fixed_clauses(*left))
+        reply = self._make(fixed_clauses(left))
         self._journal.write(ReplyResumed(reply=reply.generation, interrupted=interrupted.generation))
         self._start(reply)
         return True

@@ -265,16 +265,13 @@ class Reply:
         """The text whose sound was made; without a voice all of it."""
         return self.timeline.text if self._tts is None else self.timeline.text_with_sound
 
-    def left_after(self, heard: str) -> list[str]:
-        """What was written and not heard, from the sentence or clause that `heard` ends in."""
-        at = 0
-        for number, clause in enumerate(self._written):
-            if at + len(clause) > len(heard):
-                inside = clause[: max(len(heard) - at, 0)]
-                sentences = [match.end() for match in _SENTENCE.finditer(inside)]
-                return [clause[max(sentences, default=0) :], *self._written[number + 1 :]]
-            at += len(clause) + 1
-        return []
+    def left_after(self, heard: str) -> str:
+        """What was written and not heard, from the start of the sentence that `heard` ends in, or ""."""
+        written = " ".join(self._written)
+        if len(heard) >= len(written):
+            return ""
+        starts = [match.end() for match in _SENTENCE.finditer(written, 0, len(heard) + 1)]
+        return written[max(starts, default=0) :]
 
     def emotion_at(self, position: int) -> str | None:
         """The emotion that the face shows at sample `position`; None for no particular one."""

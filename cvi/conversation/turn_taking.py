@@ -265,9 +265,11 @@ class Floor:
         if hop.end_s - turn.partial_asked_s >= every_s:
             turn.partial_asked_s = hop.end_s
             turn.background(self._hear_partial(turn))
+        voice_s = turn.voiced_s + max(hop.voiced_until_s - turn.voice_started_s, 0.0)
+        if reply is None and not turn.partial and voice_s >= limits.wordless_s:
+            self._speak_over(turn)
         if reply is None or not turn.overlap:
             return
-        voice_s = turn.voiced_s + max(hop.voiced_until_s - turn.voice_started_s, 0.0)
         verdict: Verdict = "carry_on"
         if reply.interruptible:
             verdict = judge(voice_s, turn.partial, limits, hop.fallen_db)
@@ -447,6 +449,15 @@ class Floor:
         if turn.interrupted is not None and self._replies.resume(*turn.interrupted):
             return
         if turn.interrupted is not None or turn.transcript_late or turn.voiced_s >= UNHEARD_VOICE_S:
+            self._replies.say(self._settings.not_heard)
+
+    def _speak_over(self, turn: UserTurn) -> None:
+        """Go on with the reply that an endless noise has cut; words in it may still interrupt."""
+        if turn.interrupted is None:
+            return
+        interrupted, turn.interrupted = turn.interrupted, None
+        self._wary = turn.overlap = True
+        if not self._replies.resume(*interrupted):
             self._replies.say(self._settings.not_heard)
 
     def _drop_turn(self) -> None:

@@ -50,6 +50,8 @@ class TurnThresholds:
     """A judge of completeness that takes longer is not waited for."""
     final_within_s: float = 1.5
     """A final transcript that takes longer is not waited for: the words so far are answered, or asked for."""
+    wordless_s: float = 5.0
+    """A voice that has cut a reply and said no word for so long is a noise: the reply goes on."""
     partial_every_s: float = 0.15
     """How often the words so far are recognized while the participant speaks."""
     overlap_partial_every_s: float = 0.10

@@ -133,6 +133,19 @@ def test_a_second_noise_does_not_cut_the_persona_again() -> None:
     assert finished(outcome)[-1] == "Gladly."
 
 
+def test_a_noise_without_an_end_is_spoken_over() -> None:
+    script = Script()
+    ends = script.user_says(0.5, "tell me a story")
+    noise_s = ends + 3.5
+    script.user_coughs(noise_s, 25.0)
+    script.user_says(noise_s + 30.0, "thank you")
+    outcome = script.play(FakeLlm([LONG_STORY, "Gladly."]))
+    resumed_s = outcome.of(ReplyResumed)[0].t
+    assert resumed_s < noise_s + 6.0
+    assert "She kept a log of every ship that ever passed by." in finished(outcome)[0]
+    assert finished(outcome)[-1] == "Gladly."
+
+
 def test_a_barge_in_without_words_at_the_end_of_a_reply_is_asked_about() -> None:
     script = Script()
     script.user_coughs(1.6, 0.9)
