@@ -109,7 +109,7 @@ class Persona(Section):
     """`echo` speaks what a client sends, without a language model."""
     default_replica_id: str | None = None
     """The face and voice, unless the conversation names another."""
-    profile: Literal["auto"] | ProfileName = "auto"
+    profile: Literal["auto", ProfileName] = "auto"
     """Which class of machine its engines are chosen for; auto takes the best that is installed."""
     least_profile: ProfileName = "embedded"
     """The weakest profile it may run on, for roles that a very small model would play dangerously."""
