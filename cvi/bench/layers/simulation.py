@@ -45,6 +45,8 @@ TAIL_S = 4.0
 TONE = 8000
 """The steady voice's amplitude: every sample is this or its negative, so its gain can be read off."""
 _PIECE_S = 2.0
+_BLIP_S = 0.02
+"""A reply without sound would be a failure, and no history."""
 _NEVER_S = 1e9
 _MONOLOGUE = "There is a lot to say about this, and I shall say all of it."
 
@@ -165,7 +167,7 @@ async def converse(pcm: Pcm, engines: ListeningEngines, *, monologue: bool) -> S
     """Let the persona hear `pcm` and the room after it, with its real decisions. Runs on a `SimulatedLoop`.
 
     With `monologue` it speaks from the first moment, and again after each interruption, in one steady voice;
-    without, its answers are silent, and only their moments are left.
+    without, its answers are a blip, and only their moments are left.
     """
     settings = replace(
         engines.settings,
@@ -180,7 +182,7 @@ async def converse(pcm: Pcm, engines: ListeningEngines, *, monologue: bool) -> S
     sound = np.concatenate([pcm, room_tone(pcm, TAIL_S)])
     length_s = len(sound) / HEARD_HZ
     journal = Journal(None, clock)
-    voice_s = length_s if monologue else 0.0
+    voice_s = length_s if monologue else _BLIP_S
     heard = await _converse(sound, engines, settings, journal, clock, voice_s=voice_s)
     return SimulatedConversation(journal.events or [], heard[: round(length_s * PLAYED_HZ)])
 
@@ -265,7 +267,7 @@ class RecordedCaller(ScriptedTransport):
 
 
 class SteadyVoice:
-    """A voice that speaks every text as `seconds` of one loud tone; 0 for one that says nothing."""
+    """A voice that speaks every text as `seconds` of one loud tone."""
 
     name = "steady"
 
