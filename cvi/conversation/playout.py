@@ -32,6 +32,7 @@ from cvi.conversation.settings import SessionContext
 from cvi.face.base import NO_CUES, REST, Activity, Controls, Cues, MouthShape
 from cvi.face.behaviour import Behaviour
 from cvi.face.driver import MouthDriver
+from cvi.llm.clauses import joined_clauses
 from cvi.media.frames import AVUnit, Frame
 from cvi.transport.base import Transport
 
@@ -96,7 +97,7 @@ class TextOutput:
         assert self.reply is not None
         self.reply = None
         self._started.clear()
-        return CutReply(" ".join(self._shown), audible=False, silent_s=None)
+        return CutReply(joined_clauses(self._shown), audible=False, silent_s=None)
 
     async def next_finished(self) -> Reply:
         """Show replies until one has been shown to its end."""

@@ -31,11 +31,11 @@ from cvi.errors import EngineError
 from cvi.face.driver import MouthDriver
 from cvi.face.sound_mouth import MouthReader
 from cvi.llm.base import Message
-from cvi.llm.clauses import Clause, ClauseSplitter
+from cvi.llm.clauses import Clause, ClauseSplitter, joined_clauses
 from cvi.llm.sentence_ends import STOPS
 from cvi.tts.base import SEAM_S, PhraseVoice, Speech, TtsEngine
 
-_SENTENCE = re.compile(rf"[{re.escape(STOPS)}]+\s+")
+_SENTENCE = re.compile(rf"[{re.escape(STOPS)}]+\s+|[。！？]+")
 State = Literal["draft", "committed", "discarded", "interrupted", "finished"]
 # Clauses the model may write ahead of the voice.
 CLAUSES_AHEAD = 3
@@ -112,7 +112,7 @@ class SpeechTimeline:
     @property
     def text(self) -> str:
         """Everything that was handed to the voice so far."""
-        return " ".join(filter(None, self.clauses))
+        return joined_clauses(self.clauses)
 
     @property
     def silent_clauses(self) -> list[str]:
@@ -124,7 +124,7 @@ class SpeechTimeline:
     def text_with_sound(self) -> str:
         """The clauses that can be heard."""
         audible = {piece.clause for piece in self._pieces if piece.audible}
-        return " ".join(text for number, text in enumerate(self.clauses) if text and number in audible)
+        return joined_clauses(text for number, text in enumerate(self.clauses) if number in audible)
 
     def text_heard(self, position: int) -> str:
         """The text up to the last word of which enough lies before `position`; silence does not count."""
@@ -140,7 +140,7 @@ class SpeechTimeline:
                 if piece.start + middle_s * PLAYED_HZ <= position:
                     ends[piece.clause] = max(ends[piece.clause], word.text_end)
         clauses = zip(self.clauses, ends, strict=True)
-        return " ".join(_with_punctuation(clause, end) for clause, end in clauses if clause and end)
+        return joined_clauses(_with_punctuation(clause, end) for clause, end in clauses if end)
 
 
 def _with_punctuation(text: str, end: int) -> str:
@@ -193,7 +193,7 @@ async def one_clause(clauses: AsyncIterator[Clause]) -> AsyncIterator[Clause]:
         written = [] if clause.restarts else [*written, clause]
     if written:
         emotion = next((clause.emotion for clause in written if clause.emotion), None)
-        yield Clause(" ".join(clause.text for clause in written), ends_sentence=True, emotion=emotion)
+        yield Clause(joined_clauses(clause.text for clause in written), ends_sentence=True, emotion=emotion)
 
 
 class Reply:
@@ -267,7 +267,7 @@ class Reply:
 
     def left_after(self, heard: str) -> str:
         """What was written and not heard, from the start of the sentence that `heard` ends in, or ""."""
-        written = " ".join(self._written)
+        written = joined_clauses(self._written)
         if len(heard) >= len(written):
             return ""
         starts = [match.end() for match in _SENTENCE.finditer(written, 0, len(heard) + 1)]
@@ -388,7 +388,7 @@ class Reply:
             await _close(self._clauses)
             self._first_written.set()
         if any(self._written):
-            self._journal.write(ReplyWritten(reply=self.generation, text=" ".join(self._written)))
+            self._journal.write(ReplyWritten(reply=self.generation, text=joined_clauses(self._written)))
         await ahead.put(None)
 
     def _restart(self, ahead: asyncio.Queue[Clause | None]) -> None:

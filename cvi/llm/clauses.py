@@ -22,6 +22,7 @@ _WIDE_PAUSE = "，、；：､"
 _TRAILING_OFF = re.compile(rf"(?:\.\.+|…){_CLOSE}$")
 _PAUSE = re.compile(rf"(?:[,;:،؛、，；：]|\s[-–]|—){_CLOSE}$")
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0e7f]")
+_WIDE_ENDING = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uff65]")
 _WIDE_FIRST_CHARS = 4
 """Characters of a script without blanks that a first clause holds at least."""
 _JOINTS = frozenset("and but or because so which who when where while if then before after until".split())
@@ -45,7 +46,7 @@ _PHRASE_GROWTH = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """Words to be synthesized in one go, without markup or outer blanks; joined to others with one blank.
+    """Words to be synthesized in one go, without markup or outer blanks; see `joined_clauses`.
 
     `ends_sentence` is False too at the end of a heading or a list's item. `emotion` is the tag that the
     model wrote before or within it, lower case; None where it wrote none, and the last one goes on. One
@@ -293,6 +294,16 @@ class ClauseSplitter:
         self._midway = False
         self._sentences += 1
         self.done = self.done or self._sentences >= self._max_sentences
+
+
+def joined_clauses(texts: Iterable[str]) -> str:
+    """Clauses as one text, with a blank between them but in scripts that have none."""
+    whole = ""
+    for text in texts:
+        if whole and text and not (_WIDE_ENDING.match(whole[-1]) and _WIDE_ENDING.match(text[0])):
+            whole += " "
+        whole += text
+    return whole
 
 
 class RepetitionDetector:

@@ -107,7 +107,7 @@ def finished(events: list[Event]) -> list[str]:
         (["Question: ", "what would you like? ", "I have tea."], "en", "Question: what would you like? I have tea."),
         (["Patient: ", "please describe your pain."], "en", "Patient: please describe your pain."),
         (["If x < 5 and y > 3, fine."], "en", "If x < 5 and y > 3, fine."),
-        (list("你好！今天天气很好。我们去公园吧？好的。"), "zh", "你好！ 今天天气很好。 我们去公园吧？"),
+        (list("你好！今天天气很好。我们去公园吧？好的。"), "zh", "你好！今天天气很好。我们去公园吧？"),
         (["Am 5. Nov. 2020 ", "war das, z.B. die 3. Etage. ", "Es hat Zimmer. Ja. Nein."], "de",
          "Am 5. Nov. 2020 war das, z.B. die 3. Etage. Es hat Zimmer. Ja."),
         ([], "en", APOLOGY),
