@@ -270,7 +270,7 @@ class Conversation:
         self._replies.read_ahead()
 
     def append_context(self, text: str) -> None:
-        """Add `text` to the system message, for the turns to come."""
+        """Add `text` to what the model knows, for the turns to come; what it has read stays read."""
         self.history.append_context(text)
         self._journal.write(ContextAppended(text=text))
         self._replies.read_ahead()

@@ -120,7 +120,7 @@ class ContextReplaced(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ContextAppended(Event):
-    """An application added `text` to the system message."""
+    """An application added `text` to what the model knows."""
 
     type: ClassVar[str] = "context_appended"
     text: str

@@ -11,7 +11,9 @@ class History:
     """The messages of one conversation, system message first.
 
     Invariant: after the system message, user and assistant alternate in any order of calls: two
-    turns of one side in a row are joined, so that no chat template refuses them.
+    turns of one side in a row are joined, so that no chat template refuses them. Context that arrives later
+    is a system message where it arrived, behind an answer and before the next turn: everything before it
+    stays as it was, and with it a model's cache of it.
     """
 
     def __init__(self, system: str, recent_turns: int | None = None, prelude: Sequence[Message] = ()) -> None:
@@ -46,34 +48,39 @@ class History:
         self._messages = self._joined(text)
 
     def _joined(self, text: str) -> list[Message]:
-        if self._messages and self._messages[-1].role == "user":
-            return [*self._messages[:-1], Message("user", f"{self._messages[-1].content} {text}")]
-        return [*self._messages, Message("user", text)]
+        turns, notes = _split(self._messages)
+        if turns and turns[-1].role == "user":
+            text = f"{turns.pop().content} {text}"
+        return [*turns, *notes, Message("user", text)]
 
     def _window(self, messages: list[Message]) -> tuple[Message, ...]:
         system = [message for message in messages[:1] if message.role == "system"]
         exchanges = messages[len(system) :]
         turns = [index for index, message in enumerate(exchanges) if message.role == "user"]
         if self._recent_turns is not None and len(turns) >= self._recent_turns:
-            exchanges = exchanges[turns[-self._recent_turns] :] if self._recent_turns else []
+            first = turns[-self._recent_turns] if self._recent_turns else len(exchanges)
+            notes = [message for message in exchanges[:first] if message.role == "system"]
+            exchanges = [*notes, *exchanges[first:]]
         return (*system, *self._prelude, *exchanges)
 
     def take_back_user(self) -> None:
         """Forget the last user turn: the participant went on before anything of the reply was heard."""
-        if self._messages and self._messages[-1].role == "user":
-            self._messages = self._before_user
+        turns, notes = _split(self._messages)
+        if turns and turns[-1].role == "user":
+            self._messages = [*self._before_user, *notes]
 
     def add_heard(self, text: str, interrupted: bool) -> None:
         """Add what the participant heard of a reply; an interrupted one ends in "…". Nothing for ""."""
         if not text:
             return
         heard = text.rstrip(" ,;:") + "…" if interrupted else text
-        if self._messages and self._messages[-1].role == "assistant":
-            heard = f"{self._messages.pop().content} {heard}"
-        self._messages.append(Message("assistant", heard))
+        turns, notes = _split(self._messages)
+        if turns and turns[-1].role == "assistant":
+            heard = f"{turns.pop().content} {heard}"
+        self._messages = [*turns, Message("assistant", heard), *notes]
 
     def replace_context(self, text: str) -> None:
-        """Put another system message in the place of the present one; "" for none."""
+        """Put another system message in the place of the present one and of all appended; "" for none."""
         text = text.strip()
         head = [Message("system", text)] if text else []
 
@@ -83,6 +90,14 @@ class History:
         self._messages, self._before_user = changed(self._messages), changed(self._before_user)
 
     def append_context(self, text: str) -> None:
-        """Add to the system message, for context that arrives during the conversation."""
-        present = [message.content for message in self._messages if message.role == "system"]
-        self.replace_context("\n".join([*present, text]))
+        """Add a system message behind what was said so far, for context that arrives meanwhile."""
+        if text.strip():
+            self._messages.append(Message("system", text.strip()))
+
+
+def _split(messages: Sequence[Message]) -> tuple[list[Message], list[Message]]:
+    """What was said, with the first system message, and the context that arrived after it."""
+    end = len(messages)
+    while end > 1 and messages[end - 1].role == "system":
+        end -= 1
+    return list(messages[:end]), list(messages[end:])

@@ -89,7 +89,9 @@ class ChatPrompt:
     def _render(self, formatter: Any, messages: Sequence[Message]) -> str:
         cleaned = [Message(m.role, self.clean(m.content)) for m in messages]
         # Templates raise errors for what their model never saw (a system role, two messages of one role in a
-        # row, an assistant who speaks first); then the same messages are tried in plainer forms.
+        # row, an assistant who speaks first, a system message in the middle) or leave it out; then the same
+        # messages are tried in plainer forms.
+        notes = [m.content for m in cleaned[1:] if m.role == "system"]
         shapes: list[Callable[[Sequence[Message]], list[Message]]] = [list, _alternating, _without_system]
         problem: Exception | None = None
         for shape in shapes:
@@ -98,7 +100,8 @@ class ChatPrompt:
                 text: str = formatter(messages=wire, enable_thinking=False).prompt
             except Exception as error:  # templates raise ValueError, Jinja errors, TypeError
                 problem = error
-            else:
+                continue
+            if shape is not list or all(note in text for note in notes):
                 return text
         raise UsageError(
             f"The model's chat template fails on this conversation: {problem}.",
@@ -106,10 +109,29 @@ class ChatPrompt:
         )
 
 
+def with_notes_folded(messages: Sequence[Message]) -> list[Message]:
+    """The messages with each later system message at the head of the user message after it.
+
+    For templates and endpoints that know a system message at the beginning alone. One without a user
+    message after it becomes one itself.
+    """
+    out: list[Message] = []
+    notes: list[str] = []
+    for index, message in enumerate(messages):
+        if message.role == "system" and index > 0:
+            notes.append(f"({message.content})")
+        elif message.role == "user" and notes:
+            out.append(Message("user", "\n".join([*notes, message.content])))
+            notes = []
+        else:
+            out.append(message)
+    return [*out, Message("user", "\n".join(notes))] if notes else out
+
+
 def _alternating(messages: Sequence[Message]) -> list[Message]:
     """System first, then user and assistant by turns, starting with the user."""
     out: list[Message] = []
-    for message in messages:
+    for message in with_notes_folded(messages):
         role = "user" if message.role == "tool" else message.role
         if role == "assistant" and (not out or out[-1].role == "system"):
             out.append(Message("user", "Hello."))

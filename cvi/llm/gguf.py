@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,10 @@ FAST_CHUNK_TOKENS = 64
 token at 64 and at 256, 9.1 at 32, SmolLM2-135M on one thread)."""
 _BATCH_TOKENS = 512
 _PENALTY_WINDOW_TOKENS = 96
+_LEAST_SHIFT_TOKENS = 48
+"""A shorter stretch is decoded again rather than moved."""
+_ABORTED = 2
+"""llama_decode's code when its abort callback asked for an end."""
 _TOP_K = 40
 _MIN_P = 0.05
 
@@ -67,6 +72,12 @@ class Gguf:
         self._batch = llama_cpp.llama_batch_init(_BATCH_TOKENS, 0, 1)
         self._held: list[int] = []
         self._logits_fresh = False
+        self._abort = (ctypes.c_char * 2)()
+        self._abort_callback = _nonzero_byte(llama_cpp)
+        llama_cpp.llama_set_abort_callback(
+            self._context, self._abort_callback, ctypes.cast(self._abort, ctypes.c_void_p)
+        )
+        self._can_shift = bool(llama_cpp.llama_memory_can_shift(self._memory))
         self._adds_bos = bool(llama_cpp.llama_vocab_get_add_bos(self._vocab))
         tokens = range(self.vocabulary_size)
         self.end_tokens = [i for i in tokens if llama_cpp.llama_vocab_is_eog(self._vocab, i)]
@@ -178,13 +189,20 @@ class Gguf:
         held = self._held
         if self._logits_fresh and held == list(tokens):
             return True
+        self._shift(tokens)
         # The last token is decoded again if need be: logits exist only for what was just decoded.
         self._cut(min(_common(held, tokens), len(tokens) - 1))
         for start in range(len(held), len(tokens), chunk_tokens):
-            if stopped():
+            if not self._decode(tokens[start : start + chunk_tokens], stopped):
                 return False
-            self._decode(tokens[start : start + chunk_tokens])
         return True
+
+    def abort(self) -> None:
+        """End the decode under way, also in the middle of a token. May be called from any thread.
+
+        Whoever asked for the decode goes on with it unless its `stopped` says otherwise.
+        """
+        self._abort[0] = b"\1"
 
     def evaluate_both(
         self, tokens: Sequence[int], inner: int, stopped: Callable[[], bool] = _never
@@ -200,10 +218,9 @@ class Gguf:
         many = len(tokens) - len(self._held) > FAST_CHUNK_TOKENS
         if many and not self.evaluate(tokens[: inner - 1], stopped):
             return None
-        if stopped():
-            return None
         start = len(self._held)
-        self._decode(tokens[start:], also=inner - 1 - start)
+        if not self._decode(tokens[start:], stopped, also=inner - 1 - start):
+            return None
         return self.probabilities(inner - 1 - start)
 
     def probabilities(self, at: int = -1) -> npt.NDArray[np.float64]:
@@ -248,7 +265,33 @@ class Gguf:
                 keep = 0
             del self._held[keep:]
 
-    def _decode(self, tokens: Sequence[int], also: int = -1) -> None:
+    def _shift(self, tokens: Sequence[int]) -> None:
+        """Where `tokens` are those held without a stretch in the middle (the oldest turns), forget the
+        stretch and move up what follows, instead of decoding that again."""
+        held = self._held
+        same = _common(held, tokens)
+        probe = list(tokens[same : same + _LEAST_SHIFT_TOKENS])
+        if not self._can_shift or not same or len(probe) < _LEAST_SHIFT_TOKENS:
+            return
+        for start in range(same + 1, len(held) - len(probe) + 1):
+            if held[start] == probe[0] and held[start : start + len(probe)] == probe:
+                break
+        else:
+            return
+        api, memory = self._api, self._memory
+        if api.llama_memory_seq_rm(memory, 0, same, start):
+            api.llama_memory_seq_add(memory, 0, start, -1, same - start)
+            del held[same:start]
+            self._logits_fresh = False
+
+    def _decode(self, tokens: Sequence[int], stopped: Callable[[], bool] = _never, also: int = -1) -> bool:
+        """Decode behind what is held; False once `stopped` returns True, with nothing more held."""
+        while not stopped():
+            if self._decoded(tokens, also):
+                return True
+        return False
+
+    def _decoded(self, tokens: Sequence[int], also: int) -> bool:
         held, batch = self._held, self._batch
         batch.n_tokens = len(tokens)
         for i, token in enumerate(tokens):
@@ -258,6 +301,11 @@ class Gguf:
             batch.seq_id[i][0] = 0
             batch.logits[i] = i in (also, len(tokens) - 1)
         code = self._api.llama_decode(self._context, batch)
+        if code == _ABORTED:
+            self._abort[0] = b"\0"
+            self._logits_fresh = False
+            self._api.llama_memory_seq_rm(self._memory, 0, len(held), -1)
+            return False
         if code != 0:
             self._logits_fresh = False
             self._api.llama_memory_clear(self._memory, True)
@@ -268,6 +316,7 @@ class Gguf:
             )
         held.extend(tokens)
         self._logits_fresh = True
+        return True
 
     def _special(self, token: int) -> str:
         return self._piece(token, True).decode(errors="replace") if token >= 0 else ""
@@ -335,6 +384,16 @@ def _check_file(path: Path) -> None:
         raise MissingError(f"The model {path} cannot be read: {reason}.", "Check the path.") from error
     if magic != b"GGUF":
         raise UsageError(f"{path} is not a GGUF file.", "Give a language model in GGUF form.")
+
+
+def _nonzero_byte(api: Any) -> Any:
+    """A callback for llama.cpp that tells whether the byte its argument points to is not zero.
+
+    It is asked at every operation of a decode. A Python function would take the interpreter's lock each
+    time; C's `strlen` of a text of at most one byte answers the same without.
+    """
+    libc = ctypes.CDLL(None) if os.name == "posix" else ctypes.cdll.msvcrt
+    return ctypes.cast(libc.strlen, api.ggml_abort_callback)
 
 
 _quiet: Any = None

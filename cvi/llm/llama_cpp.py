@@ -116,20 +116,29 @@ class LlamaCpp:
         return await self._stage.run(lambda: calibrated(self._ending_probability(messages, words)))
 
     async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[str, None]:
-        """Pieces of the reply. Closing the iterator stops the model within one token. Raises EngineError."""
+        """Pieces of the reply; cancelling the reader stops the model in the middle of a token.
+
+        Raises EngineError.
+        """
         self._begin()
         self._streams += 1
+        decoding = True
         try:
             make = self._stage.stream(lambda cancelled: self._generate(messages, sampling, cancelled))
             async with aclosing(make) as pieces:
                 async for piece in pieces:
+                    decoding = False
                     yield piece
+                    decoding = True
+            decoding = False
         except RuntimeError as error:  # what a closed stage answers
             if not self._closed:
                 raise
             raise EngineError("The language model was closed in the middle of a reply.") from error
         finally:
             self._streams -= 1
+            if decoding and not self._closed:
+                self._model.abort()
 
     async def ending_probability(self, messages: Sequence[Message], text: str) -> float:
         """The probability of all endings, not calibrated, for `scripts/tune_completeness.py`."""

@@ -14,6 +14,7 @@ from typing import Any
 from cvi.endpoints.endpoint_client import EndpointClient, Timeouts
 from cvi.errors import EngineError
 from cvi.llm.base import LlmSettings, Message, Sampling
+from cvi.llm.chat_template import with_notes_folded
 
 _ROUTE = "/chat/completions"
 _CLOSING_TAG = "</think>"
@@ -101,9 +102,10 @@ class OpenAiLlm:
         await self._client.aclose()
 
     def _body(self, messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
+        wire = [{"role": m.role, "content": m.content} for m in with_notes_folded(messages)]
         body: dict[str, Any] = {
             "model": self._settings.model,
-            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            "messages": wire,
             "max_tokens": sampling.max_tokens,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,

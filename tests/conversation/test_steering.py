@@ -6,6 +6,7 @@ from cvi.conversation.events import ReplyInterrupted, TurnCommitted
 from cvi.conversation.history import History
 from cvi.conversation.settings import ConversationSettings
 from cvi.conversation.transcript import transcript
+from cvi.llm.base import Message
 from cvi.testing.fakes import FakeLlm
 from cvi.testing.script import Script, ScriptOutcome
 
@@ -81,14 +82,20 @@ def test_context_reaches_the_next_answer() -> None:
     script.app_does(1.0, lambda c: c.respond("who am i"))
     script.app_does(5.0, lambda c: c.replace_context("You are a pirate."))
     script.app_does(6.0, lambda c: c.respond("who are you"))
-    heads: list[str] = []
-
-    def answer(messages: object) -> str:
-        heads.append(messages[0].content)  # type: ignore[index]
-        return "Aye."
-
-    script.play(FakeLlm(answer), settings=ConversationSettings("x", "You are a guide."))
-    assert heads == ["You are a guide.\nThe user is called Ada.", "You are a pirate."]
+    llm = FakeLlm(["Aye."])
+    script.play(llm, settings=ConversationSettings("x", "You are a guide."))
+    first, second = ([(message.role, message.content) for message in asked] for asked in llm.asked)
+    assert first == [
+        ("system", "You are a guide."),
+        ("system", "The user is called Ada."),
+        ("user", "who am i"),
+    ]
+    assert second == [
+        ("system", "You are a pirate."),
+        ("user", "who am i"),
+        ("assistant", "Aye."),
+        ("user", "who are you"),
+    ]
 
 
 def test_sensitivity_changes_the_patience() -> None:
@@ -110,3 +117,36 @@ def test_a_replaced_context_survives_a_turn_taken_back() -> None:
     history.replace_context("")
     history.append_context("Added.")
     assert [message.content for message in history.messages] == ["Added."]
+
+
+def test_appended_context_changes_nothing_before_it() -> None:
+    history = History("You are a guide.")
+    history.add_user("hello")
+    history.append_context("It rains.")
+    history.add_heard("Good day.", interrupted=False)
+    before = history.recent
+    assert [message.role for message in before] == ["system", "user", "assistant", "system"]
+    assert history.with_user("and now")[:4] == before
+    history.append_context("The sun shines.")
+    assert history.with_user("and now")[:4] == before
+    history.add_user("and")
+    history.append_context("It snows.")
+    history.take_back_user()
+    assert [message.content for message in history.with_user("and now")[3:]] == [
+        "It rains.",
+        "The sun shines.",
+        "It snows.",
+        "and now",
+    ]
+
+
+def test_appended_context_stays_when_its_turn_is_no_longer_recent() -> None:
+    for recent_turns in (0, 1, 2):
+        history = History("You are a guide.", recent_turns, [Message("user", "a"), Message("assistant", "b")])
+        history.append_context("It rains.")
+        for number in range(4):
+            history.add_user(f"question {number}")
+            history.add_heard("Yes.", interrupted=False)
+        asked = history.with_user("and now")
+        assert [message.content for message in asked[:4]] == ["You are a guide.", "a", "b", "It rains."]
+        assert asked[-1] == Message("user", "and now")

@@ -172,7 +172,8 @@ def test_there_is_no_voice_and_no_pause() -> None:
         assert conversation.playout is None
 
     _, conversation = hold(FakeLlm(), steps)
-    assert conversation.history.messages[0].content == "You are June.\nIt rains."
+    assert [message.content for message in conversation.history.messages][:1] == ["You are June."]
+    assert conversation.history.messages[-1].content == "It rains."
 
 
 def test_a_model_that_cannot_be_warmed_ends_it() -> None:

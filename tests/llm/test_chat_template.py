@@ -6,7 +6,7 @@ pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed")
 
 from cvi.errors import UsageError
 from cvi.llm.base import Message
-from cvi.llm.chat_template import ChatPrompt
+from cvi.llm.chat_template import ChatPrompt, with_notes_folded
 
 STRICT = (
     "{{ bos_token }}{% for m in messages %}"
@@ -61,3 +61,21 @@ def test_a_broken_template_is_an_error():
         ChatPrompt("{% for %}", "", "")
     with pytest.raises(UsageError, match="fails on this conversation"):
         ChatPrompt("{{ raise_exception('no') }}", "", "").reply(TALK)
+
+
+def test_a_later_system_message_is_folded_where_a_template_does_not_know_it():
+    asked = [Message("system", "Be kind."), Message("user", "hi"), Message("assistant", "Hello."),
+             Message("system", "It rains."), Message("user", "well")]
+    ignoring = (
+        "{% for m in messages %}{% if loop.first or m.role != 'system' %}<{{ m.role }}>{{ m.content }}"
+        "{% endif %}{% endfor %}"
+    )
+    refusing = (
+        "{% for m in messages %}{% if m.role == 'system' and not loop.first %}"
+        "{{ raise_exception('system message must come first') }}{% endif %}<{{ m.role }}>{{ m.content }}{% endfor %}"
+    )
+    for template in (ignoring, refusing):
+        text = ChatPrompt(template, "", "").reply(asked)
+        assert text == "<system>Be kind.<user>hi<assistant>Hello.<user>(It rains.)\nwell"
+    assert "<|im_start|>system\nIt rains.<|im_end|>" in ChatPrompt(None, "", "").reply(asked)
+    assert with_notes_folded(asked[:4])[-1] == Message("user", "(It rains.)")

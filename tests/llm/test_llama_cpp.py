@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from cvi.conversation.history import History
 from cvi.errors import EngineError, MissingError, UsageError
 from cvi.llm import llama_cpp
 from cvi.llm.base import LlmSettings, Message, Sampling
@@ -37,13 +38,13 @@ class Decoded:
 
     def __init__(self, engine, monkeypatch):
         self.tokens = 0
-        real = engine._model._decode
+        real = engine._model._decoded
 
-        def counting(tokens, also=-1):
+        def counting(tokens, also):
             self.tokens += len(tokens)
-            real(tokens, also)
+            return real(tokens, also)
 
-        monkeypatch.setattr(engine._model, "_decode", counting)
+        monkeypatch.setattr(engine._model, "_decoded", counting)
 
     def take(self):
         count, self.tokens = self.tokens, 0
@@ -150,6 +151,108 @@ async def test_a_closed_stream_frees_the_thread(engine, monkeypatch):
     await stream.aclose()
     await engine.completeness(BEFORE, "yes")
     assert decoded.take() < 12
+
+
+async def test_a_cancelled_reply_ends_in_the_middle_of_a_decode(engine):
+    model = engine._model
+    tokens = engine._tokens([SYSTEM, Message("user", "word " * 300)], None)
+    model.evaluate([1])
+    held = list(model._held)
+    asked = 0
+
+    def stopped():
+        nonlocal asked
+        asked += 1
+        return asked > 1
+
+    # As if it came while the first decode runs: that one ends, and nothing of it is held.
+    model.abort()
+    assert not model.evaluate(tokens, stopped)
+    assert asked == 2
+    assert model._held == held[: len(model._held)]
+    # An abort meant for another call costs a decode and changes nothing.
+    model.evaluate(tokens)
+    expected = model.probabilities()
+    model.evaluate([1])
+    model.abort()
+    assert model.evaluate(tokens)
+    assert model.missing(tokens) == 0
+    assert abs(model.probabilities() - expected).max() < 0.01
+
+
+async def test_a_reader_that_is_cancelled_aborts_the_decode(engine, monkeypatch):
+    await engine.warm([Message("system", "z")])
+    aborted = []
+    monkeypatch.setattr(engine._model, "abort", lambda: aborted.append(True))
+    asked = [SYSTEM, Message("user", "count to one hundred " * 20)]
+    stream = engine.stream(asked, Sampling(max_tokens=50))
+    reading = asyncio.create_task(anext(stream))
+    await asyncio.sleep(0)
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+    assert aborted == [True]
+    stream = engine.stream(asked, Sampling(max_tokens=50))
+    await anext(stream)
+    await stream.aclose()
+    assert aborted == [True]
+
+
+def talk(history, turns, start=0):
+    for number in range(start, start + turns):
+        history.add_user(f"question number {number} about the clocks of this museum")
+        history.add_heard(f"Answer number {number}: this clock is old and it still runs.", interrupted=False)
+
+
+async def test_appended_context_leaves_the_cache_as_it_was(engine, monkeypatch):
+    history = History(SYSTEM.content + " " + "You know every clock of the house by its name. " * 12)
+    talk(history, 4)
+    await engine.prefill(history.recent, "")
+    decoded = Decoded(engine, monkeypatch)
+    history.append_context("The visitor's name is Ada, and it has begun to rain.")
+    asked = history.with_user("shall we go on")
+    missing = engine._model.missing(engine._tokens(asked, None))
+    assert missing < 60
+    await reply(engine, asked, max_tokens=1)
+    assert decoded.take() <= missing + 1
+    # The turn after that: only its own words and the answer before.
+    history.add_user("shall we go on")
+    history.add_heard("Yes, let us.", interrupted=False)
+    assert engine._model.missing(engine._tokens(history.with_user("and then"), None)) < 30
+
+
+async def test_dropping_the_oldest_turns_does_not_read_the_rest_again(engine, monkeypatch):
+    history = History(SYSTEM.content + " You know every clock." * 8)
+    for number in range(24):
+        asked = history.with_user(f"question number {number} about the clocks of this museum")
+        await engine.prefill(history.recent, "")
+        decoded = Decoded(engine, monkeypatch)
+        await reply(engine, asked, max_tokens=1)
+        assert decoded.take() < 110, number
+        monkeypatch.undo()
+        talk(history, 1, number)
+    assert len(engine._tokens(history.with_user("and"), None)) <= 512 - llama_cpp.RESERVE_TOKENS
+
+
+async def test_a_shifted_cache_answers_as_a_fresh_one_nearly(engine):
+    model = engine._model
+    head, middle, rest = ([*range(start, start + 60)] for start in (300, 500, 700))
+    model.evaluate([*head, *middle, *rest])
+    model.evaluate([*head, *rest, 42])
+    shifted = model.probabilities()
+    assert model.missing([*head, *rest, 42]) == 0
+    model.evaluate([1])
+    model.evaluate([*head, *rest, 42])
+    assert model.missing([*head, *rest, 42]) == 0
+    assert 0.5 * abs(model.probabilities() - shifted).sum() < 0.5
+
+
+async def test_a_long_prompt_is_read_before_the_first_turn(engine):
+    history = History("You know every clock of the house by its name. " * 26)
+    await engine.warm(history.recent)
+    history.add_heard("Hello, I am Ada.", interrupted=False)
+    tokens = engine._tokens(history.with_user("hello"), None)
+    assert len(tokens) > 260
+    assert engine._model.missing(tokens) < 30
 
 
 async def test_a_call_between_two_tokens_does_not_change_the_reply(engine):
