@@ -88,7 +88,15 @@ ENGLISH = [
     ("They won 3-2. A 6-4 win.", "They won three two. A six four win."),
     ("Pro: $20/mo. Or 911.", "Pro: twenty dollars per month. Or nine one one."),
     ("call 555-1234", "call five five five, one two three four"),
+    ("Mon–Fri 9–5, Jan-Mar", "Monday to Friday nine to five, January to March"),
+    ("May 5–June 3, Jan 5-7", "May fifth to June third, January fifth to seventh"),
+    ("25°C–30°C, 2-3x", "twenty-five degrees Celsius to thirty degrees Celsius, two to three times"),
+    ("ISBN 978-3-16-148410-0", "I S B N nine seven eight, three, one six, one four eight four one zero, zero"),
+    ("Nos. 3-5, 2024/05/06", "numbers three to five, May sixth, twenty twenty-four"),
+    ("a cost-benefit study, a one-way London–Paris trip", "a cost-benefit study, a one-way London, Paris trip"),
     # units and powers
+    ("2h 30m, 6ft 2in, 10 x 20 cm", "two hours thirty minutes, six feet two inches, ten by twenty centimeters"),
+    ("€0.30/kWh, cm⁻¹, mph", "thirty cents per kilowatt hour, per centimeter, miles per hour"),
     ("9.81 m/s²", "nine point eight one meters per second squared"),
     ("m/s², km/day, J/(kg·K)", "meters per second squared, kilometers per day, joules per kilogram kelvin"),
     ("100 km/h, 5 µg, 5 μm, 3 kWh", "one hundred kilometers per hour, five micrograms, five micrometers, "
@@ -104,6 +112,7 @@ ENGLISH = [
     # names of models, codes
     ("i7-13700K, RTX 4090", "i seven thirteen seven hundred K, R T X forty ninety"),
     ("A320, Boeing 747, F-16", "A three twenty, Boeing seven forty-seven, F sixteen"),
+    ("Qwen2.5-1.5B, HTTP 404", "Qwen two point five one point five B, H T T P four oh four"),
     ("B2B, HTTP/2, GPT-4o, R2-D2", "B two B, H T T P two, G P T four o, R two D two"),
     ("ZIP 90210", "Zip nine zero two one zero"),
     ("Beverly Hills, CA 90210-1234", "Beverly Hills, C A nine zero two one zero, one two three four"),

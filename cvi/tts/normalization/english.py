@@ -111,6 +111,8 @@ def _month_day(match: re.Match[str], writer: Writer) -> str | None:
     else:
         writer.say(month, *match.span("month"))
         writer.say(day, *match.span("day"))
+        if match.group("last"):
+            writer.say(f"to {say.ordinal(int(match.group('last')))}", *match.span("last"))
     if match.group("year"):
         writer.pause(",")
         writer.say(say.year(int(match.group("year"))), *match.span("year"))
@@ -150,6 +152,12 @@ def _dialled(match: re.Match[str], writer: Writer) -> str | None:
     return say.digits(match.group()) if writer.last_source.lower() in _BEFORE_DIGITS else None
 
 
+def _sides(match: re.Match[str], writer: Writer) -> str | None:
+    """10 x 20 cm."""
+    sides = " by ".join(map(say.number, re.findall(_NUM, match["sides"])))
+    return f"{sides} {UNITS[match['unit']][1]}" if match["unit"] else sides
+
+
 def _emergency(match: re.Match[str], writer: Writer) -> str | None:
     return None if writer.last_source.lower() == "porsche" else say.digits(match.group())
 
@@ -174,8 +182,8 @@ def _range(match: re.Match[str], writer: Writer) -> str | None:
     else:
         said = f"{say.number(low)} to {say.number(high)}"
     unit = match.group("unit") or ""
-    if unit == "%":
-        said += " percent"
+    if unit in ("%", "x"):
+        said += " percent" if unit == "%" else " times"
     elif unit:
         said += f" {UNITS[unit][1]}"
     return said
@@ -241,7 +249,10 @@ def _number(match: re.Match[str], writer: Writer) -> str | None:
 
 
 def _minus(match: re.Match[str], writer: Writer) -> str | None:
-    return "minus" if writer.source[: match.start()].rstrip(" ")[-1:].isdecimal() else None
+    before = writer.source[: match.start()]
+    if re.search(r"[A-Za-z][\w.-]*$", before):
+        return ""  # a name: Qwen2.5-1.5B
+    return "minus" if before.rstrip(" ")[-1:].isdecimal() else None
 
 
 def _slash(match: re.Match[str], writer: Writer) -> str | None:
@@ -279,10 +290,12 @@ _DATE_RULES: list[Rule] = [
     (re.compile(r"\s?[-–—]\s?(?=\d{1,2}(?::[0-5]\d|\s?[ap]\.?m\b|\s?[AP]\.?M\b)|noon|midnight)"), _until),
     (re.compile(r"(\d{4})-(\d\d)-(\d\d)(?!\w)"), _iso_date),
     (re.compile(r"(\d\d?)/(\d\d?)/(\d{4}|\d\d)(?!\w)"), _slash_date),
+    (re.compile(r"(\d\d)-(\d\d)-(\d{4})(?![\w-])"), _slash_date),
+    (re.compile(r"(\d{4})/(\d\d)/(\d\d)(?!\w)"), _iso_date),
     (
         re.compile(
             rf"(?P<month>{_MONTH})\.? "
-            r"(?P<day>\d\d?)(?:st|nd|rd|th)?(?![\d:%]|\.\d)"
+            r"(?P<day>\d\d?)(?:st|nd|rd|th)?(?:[-–](?P<last>\d\d?)(?:st|nd|rd|th)?(?![\d-]))?(?![\d:%]|\.\d)"
             r"(?:,? (?P<year>[12]\d{3})(?!\d))?"
         ),
         _month_day,
@@ -293,6 +306,10 @@ _DATE_RULES: list[Rule] = [
             r"(?:,? (?P<year>[12]\d{3})(?!\d))?"
         ),
         _month_day,
+    ),
+    (
+        re.compile(rf"({_MONTH})\.?\s?[-–]\s?({_MONTH})\b"),
+        lambda m, _: f"{_MONTH_NAMES[m[1][:3].lower()]} to {_MONTH_NAMES[m[2][:3].lower()]}",
     ),
     (re.compile(r"(Jan|Feb|Mar|Apr|Aug|Sept?|Oct|Nov|Dec)\.(?= [\dA-Za-z])"), _month),
     (
@@ -333,7 +350,8 @@ ENGLISH_RULES: list[Rule] = [
     ),
     (
         re.compile(
-            rf"(?P<low>{_NUM})(?:[-‑]|\s?[–—]\s?)(?P<high>{_NUM})(?![-\d])(?:\s?(?P<unit>%|(?:{_UNIT})(?!\w)))?"
+            rf"(?<![A-Za-z])(?<![A-Za-z]-)(?P<low>{_NUM})(?:[-‑]|\s?[–—]\s?)(?P<high>{_NUM})(?![-\d])"
+            rf"(?:\s?(?P<unit>%|x\b|(?:{_UNIT})(?!\w)))?"
         ),
         _range,
     ),
@@ -349,8 +367,10 @@ ENGLISH_RULES: list[Rule] = [
         lambda m, _: f"{say.number(m[1] or m[2])} times",
     ),
     (
-        re.compile(r"\d+(?:\.\d+)?(?:\s?[x×]\s?\d+(?:\.\d+)?)+(?![\d\w⁰¹²³⁴-⁹⁻^])"),
-        lambda m, _: " by ".join(map(say.number, re.findall(_NUM, m.group()))),
+        re.compile(
+            rf"(?P<sides>\d+(?:\.\d+)?(?:\s?[x×]\s?\d+(?:\.\d+)?)+)(?:\s?(?P<unit>{_UNIT})(?!\w)|(?![\w⁰-⁹⁻^]))"
+        ),
+        _sides,
     ),
     (
         re.compile(rf"({_NUM})\s?%\s?[-–—]\s?({_NUM})\s?%"),
@@ -376,7 +396,7 @@ ENGLISH_RULES: list[Rule] = [
         ),
         _measure,
     ),
-    (re.compile(rf"(?:#|[Nn]os?\. ?)({_NUM})(?!\w)"), lambda m, _: f"number {say.number(m[1])}"),
+    (re.compile(rf"(?:#|[Nn]o\. ?)({_NUM})(?!\w)"), lambda m, _: f"number {say.number(m[1])}"),
     (re.compile(rf"{_MINUS}(?P<figures>{_NUM})"), _number),
     (re.compile(r"[-−](?= ?\d)"), _minus),
     (re.compile(r"([A-Z])#(?!\w)"), lambda m, _: f"{m[1]} sharp"),

@@ -30,7 +30,7 @@ _MAKERS = frozenset(
     "mazda audi bmw canon nikon leica cessna embraer concorde intel amd nvidia apollo windows fiat "
     "volvo saab lancia epyc".split()
 )
-_NO_MODELS = frozenset("USD EUR GBP JPY CHF CAD AUD AM PM AD BC BCE CE ISO RFC NO VAT".split())
+_NO_MODELS = frozenset("USD EUR GBP JPY CHF CAD AUD AM PM AD BC BCE CE ISO NO VAT".split())
 _SCORE = re.compile(
     r"\b(?:wins?|won|los[et]s?|lost|beat(?:en|s)?|scor(?:e|ed|es|ing)|drew|draws?|tied|leads?|led|leading|"
     r"victory|defeat|defeated|final|match|sets?|games?|trail(?:s|ed|ing)?|up|down|ended|finished)\b[^.!?]{0,40}$",
@@ -96,6 +96,10 @@ def _score(match: re.Match[str], writer: Writer) -> str | None:
 
 
 IDENTIFIER_RULES: list[Rule] = [
+    (
+        re.compile(r"\d{1,9}(?:-\d{1,9}){3,}(?![\w-])"),  # ISBN 978-3-16-148410-0
+        lambda m, _: ", ".join(map(say.digits, m[0].split("-"))),
+    ),
     (re.compile(r"[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}(?!\w)"), _postal_code),
     (re.compile(r"\d{5}(?:-\d{4})?(?![\w.,]*\d)(?!\w)"), _zip_code),
     (

@@ -153,6 +153,11 @@ def _bare(match: re.Match[str], writer: Writer) -> str | None:
     return compose(unit, many=True)
 
 
+def _some(figures: str, symbol: str) -> str:
+    one, many = UNITS[symbol]
+    return f"{say.number(figures)} {one if figures == '1' else many}"
+
+
 def _power_words(power: str) -> str:
     if power == "2":
         return "squared"
@@ -193,7 +198,17 @@ UNIT_RULES: list[Rule] = [
         re.compile(rf"(?<![\w/]){_FACTOR}(?:[·⋅/](?:\({_FACTOR}(?:[·⋅]{_FACTOR})*\)|{_DIVISOR}))+(?![\w/])"),
         _bare,
     ),
-    (re.compile(rf"(?<![\w/])(?:{alternatives(_COMPOSED)})[²³](?![\w/])"), _bare),
+    (re.compile(rf"(?<![\w/])(?:{alternatives(_COMPOSED)})(?:[²³]|⁻[¹²³])(?![\w/])"), _bare),
+    (re.compile(rf"(?<=\d)/({_FACTOR})(?![\w/])"), lambda m, _: f"per {compose(m[1], many=False)}"),
+    (re.compile(r"(?<![\w/])(?:[kKMG]bps|[kMG]Hz|kWh|mph|kph)(?![\w/])"), lambda m, _: UNITS[m[0]][1]),
+    (
+        re.compile(r"(\d{1,3}) ?h ?([0-5]?\d) ?m(?:in)?\b"),
+        lambda m, _: f"{_some(m[1], 'h')} {_some(m[2], 'min')}",
+    ),
+    (
+        re.compile(r"(\d{1,3}) ?ft\.? ?(\d{1,2}) ?in\b(?:\.(?=\s+[a-z]))?"),
+        lambda m, _: f"{_some(m[1], 'ft')} {say.number(m[2])} inch{'' if m[2] == '1' else 'es'}",
+    ),
     (re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+"), _power),
     (re.compile(r"\^(?:\{[-−+]?\w{1,6}\}|\([-−+]?\w{1,6}\)|[-−+]?\d{1,6}|[A-Za-z](?!\w))"), _power),
 ]

@@ -62,6 +62,8 @@ SAID_AS_WORDS = {
     "WIFI": "wifi",
     "MIDI": "middy",
     "SAAS": "sass",
+    "WWI": "World War one",
+    "WWII": "World War two",
 }
 
 # Short words that people write in capitals for emphasis.
@@ -87,6 +89,10 @@ _NUMBERED = frozenset(
     "class tier grade final fantasy rocky unit module world".split()
 )
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
+_CALENDAR = re.compile(
+    r"(?:Mon|Tues?|Wed|Thu|Thurs?|Fri|Sat|Sun)(?:[a-z]*day)?|Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|"
+    r"June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?"
+)
 _INTERJECTIONS = frozenset(
     "hm hmm hmmm mm mmm shh shhh psst pst brr brrr tsk zzz grr pfft nth th st nd rd mr ms dr vs sky".split()
 )
@@ -138,6 +144,25 @@ def _street(match: re.Match[str], writer: Writer) -> str | None:
     if writer.at_start or not (last[:1].isupper() or re.fullmatch(r"\d+(?:st|nd|rd|th)", last)):
         return None
     return {"St": "Street", "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road"}[match.group()]
+
+
+def _span(match: re.Match[str], writer: Writer) -> str | None:
+    """The dash in Mon–Fri, Jan-Mar, May 5–June 3, 25 °C–30 °C."""
+    before = re.search(r"([A-Za-z]+)\.?$|[\d°%]$", writer.source[: match.start()])
+    after = re.match(r"([A-Za-z]+)|[$€£−-]?\d", writer.source[match.end() :])
+    if before is None or after is None:
+        return None
+    words = [word for word in (before[1], after[1]) if word]
+    if len(words) == 2 and not all(_CALENDAR.fullmatch(word) for word in words):
+        return None
+    if after[1] and not _CALENDAR.fullmatch(after[1]):
+        return None
+    return "to" if after[1] or match[0].strip() == "–" else None
+
+
+def _day(match: re.Match[str], writer: Writer) -> str | None:
+    beside = writer.source[match.start() - 1 : match.start()] + writer.source[match.end() : match.end() + 1]
+    return _DAYS[match.group().lower()] if "-" in beside or "–" in beside else None
 
 
 def _page(match: re.Match[str], writer: Writer) -> str | None:
@@ -215,6 +240,9 @@ WORD_RULES: list[Rule] = [
     (re.compile(rf"{_START}(St|Dr)\.(?=\W|$)"), _street_or_title),
     (re.compile(rf"{_START}(?:St|Ave|Blvd|Rd)(?=$|[,;)?!]|\s+(?![A-Z]))"), _street),
     (re.compile(rf"{_START}pp?\.(?=\s?\d)"), _page),
+    (re.compile(rf"{_START}Nos\.(?=\s?\d)"), lambda m, _: "numbers"),
+    (re.compile(r"\s?[-–]\s?"), _span),
+    (re.compile(rf"{_START}(?:Mon|Tues?|Wed|Thu|Thurs?|Fri|Sat|Sun)(?![\w'’.])"), _day),
     (
         re.compile(
             rf"{_START}(e\.g|i\.e|a\.k\.a|[Pp]h\.[Dd]|[MBb]\.?[ADS]c?|et al|[A-Za-z]{{2,6}})\.(?=\W|$)"
