@@ -343,15 +343,25 @@ class Floor:
             self._draft(turn)
 
     async def _final_words(self, turn: UserTurn) -> str:
-        """The recognizer's final words; the words so far where it fails or takes too long."""
+        """The recognizer's final words; the words so far where it fails or takes too long.
+
+        Without any words so far it is given more time: asking again would help nobody.
+        """
+        final = asyncio.create_task(turn.stream.final())
         try:
-            async with asyncio.timeout(self.thresholds.final_within_s):
-                return await turn.stream.final()
-        except TimeoutError:
+            waits_s = (self.thresholds.final_within_s, self.thresholds.final_without_words_within_s)
+            for wait_s in waits_s:
+                done, _ = await asyncio.wait({final}, timeout=wait_s)
+                if done:
+                    return final.result()
+                if turn.partial:
+                    break
             turn.transcript_late = True
             self._journal.write(TranscriptLate(turn=turn.number, text=turn.joined(turn.partial)))
         except EngineError as error:
             self._journal.write(EngineFailed(layer="stt", message=str(error)))
+        finally:
+            final.cancel()
         return turn.partial
 
     async def _voice_ended(self, turn: UserTurn) -> float | None:

@@ -49,7 +49,10 @@ class TurnThresholds:
     judge_within_s: float = 0.40
     """A judge of completeness that takes longer is not waited for."""
     final_within_s: float = 1.5
-    """A final transcript that takes longer is not waited for: the words so far are answered, or asked for."""
+    """A final transcript that takes longer is not waited for where there are words so far, which are
+    answered."""
+    final_without_words_within_s: float = 3.0
+    """Without words so far it is given this much more time; then the persona asks to hear it again."""
     wordless_s: float = 5.0
     """A voice that has cut a reply and said no word for so long is a noise: the reply goes on."""
     partial_every_s: float = 0.15
