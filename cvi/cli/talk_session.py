@@ -19,6 +19,7 @@ from cvi.cli.report import print_latency, print_transcript
 from cvi.cli.typed import type_conversation
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
+from cvi.conversation.events import Event, Overloaded
 from cvi.conversation.journal import JOURNAL_NAME, RECORDING_NAME, Journal, load_record, new_id
 from cvi.conversation.settings import ConversationSettings
 from cvi.engines import ResolvedConfig, build_engine_set, conversation_settings, resolve
@@ -96,6 +97,7 @@ async def _speak(
         if request.caller is None:
             await transport.open()
         journal = Journal(folder / JOURNAL_NAME, clock)
+        journal.subscribe(partial(_say_overloaded, console))
         conversation = Conversation(settings, engines.layers, engines.render, transport, journal, clock)
         _say_what_to_do(request, transport, conversation, console)
         with _signals(conversation.end):
@@ -205,6 +207,11 @@ async def _close(transport: FileTransport | LocalTransport) -> CviError | None:
     except CviError as error:
         return error
     return None
+
+
+def _say_overloaded(console: Console, event: Event) -> None:
+    if isinstance(event, Overloaded):
+        console.print(event.message, style="yellow")
 
 
 def _complain(

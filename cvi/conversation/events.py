@@ -148,6 +148,30 @@ class EngineFailed(Event):
     message: str
 
 
+Shortage = Literal["face", "recognition", "voice"]
+"""What a machine has too little time for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overloaded(Event):
+    """The machine is too slow for what is `short`; `message` says so in one line, and what would help.
+
+    At most once for each in a conversation.
+    """
+
+    type: ClassVar[str] = "overloaded"
+    short: Shortage
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameRateChanged(Event):
+    """From now on the face is drawn `fps` times a second; between, frames are shown again."""
+
+    type: ClassVar[str] = "frame_rate_changed"
+    fps: float
+
+
 # -- the participant ------------------------------------------------------------------------------
 
 

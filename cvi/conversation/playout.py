@@ -18,6 +18,7 @@ import numpy as np
 
 from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.conversation.events import (
+    FrameRateChanged,
     MouthAtRest,
     PlayoutFigures,
     ReplyAfterOpener,
@@ -27,6 +28,7 @@ from cvi.conversation.events import (
     SpeechGap,
 )
 from cvi.conversation.journal import Journal
+from cvi.conversation.overload import OverloadMonitor
 from cvi.conversation.reply import Reply
 from cvi.conversation.settings import SessionContext
 from cvi.face.base import NO_CUES, REST, Activity, Controls, Cues, MouthShape
@@ -44,6 +46,11 @@ MOVING_MOUTH = 0.04
 HEARD_EVERY_S = 1.0
 """How often the words heard so far are written into the journal."""
 _AUDIBLE = 64  # of 32768
+# The full frame rate returns when drawing takes less than this share of a frame's period, and after this long
+# without a late frame; the wait doubles with every return that did not last.
+_ROOMY_SHARE = 0.7
+_FIRST_TRIAL_S, _LONGEST_TRIAL_S = 5.0, 80.0
+_DRAW_MEMORY = 0.9
 
 Render = Callable[[Controls], Awaitable[Frame]]
 """Draws one frame, on whatever thread the renderer lives."""
@@ -231,6 +238,11 @@ class AVPlayout:
         self._epoch = 0
         self._room = asyncio.Event()
         self._last_frame: Frame | None = None
+        self._drawn: Frame | None = None
+        self._draw_s = 0.0
+        self._halved_s: float | None = None
+        self._trial_s = _FIRST_TRIAL_S
+        self._overload = OverloadMonitor(context)
         # How far what is heard lags behind the units' own times: a device has buffers of its own.
         self._lag_s = 0.0
         self._repeats = 0
@@ -307,7 +319,7 @@ class AVPlayout:
                 self._room.clear()
                 await self._room.wait()
             unit, epoch = self._plan(), self._epoch
-            frame = await self._render(unit.controls)
+            frame = await self._draw(unit)
             if epoch != self._epoch:
                 continue
             if unit.index >= self._presented:
@@ -315,6 +327,35 @@ class AVPlayout:
             else:
                 self._last_frame = frame
                 self._repeats = 0
+
+    async def _draw(self, unit: _PlannedUnit) -> Frame:
+        """The unit's frame; at half the rate, every second one is the one before."""
+        if self._halved_s is not None and unit.index % 2 and self._drawn is not None:
+            return self._drawn
+        began_s = self._clock.now()
+        self._drawn = await self._render(unit.controls)
+        took_s = self._clock.now() - began_s
+        self._draw_s += (1 - _DRAW_MEMORY) * (took_s - self._draw_s)
+        return self._drawn
+
+    def _adapt_frame_rate(self, now_s: float, late: bool) -> None:
+        """The face gives way first: it is drawn half as often while frames are late."""
+        self._overload.frame(now_s, late)
+        fps = self._transport.fps
+        if self._halved_s is None:
+            if self._overload.frames_late:
+                self._halved_s = now_s
+                self._overload.forget_frames()
+                self._journal.write(FrameRateChanged(fps=fps / 2))
+        elif (
+            now_s - self._halved_s >= self._trial_s
+            and self._overload.frames_in_time
+            and self._draw_s < _ROOMY_SHARE / fps
+        ):
+            self._halved_s = None
+            self._trial_s = min(2 * self._trial_s, _LONGEST_TRIAL_S)
+            self._overload.forget_frames()
+            self._journal.write(FrameRateChanged(fps=fps))
 
     async def next_finished(self) -> Reply:
         """Present units, one each frame period, until a reply has been heard to its end; returns it."""
@@ -326,6 +367,7 @@ class AVPlayout:
     async def _present_next(self) -> Reply | None:
         fps = self._transport.fps
         heard_at_s = await self._transport.due(self._presented)
+        repeated = self.counts.repeated
         unit, frame = self._take()
         if frame is None:
             # Only before the very first frame: there is nothing to show yet.
@@ -336,7 +378,9 @@ class AVPlayout:
         self._lag_s = heard_at_s - start_s
         self.counts.units += 1
         self.counts.worst_late_s = max(self.counts.worst_late_s, late_s)
-        self.counts.late += late_s > 1 / fps
+        late = late_s > 1 / fps
+        self.counts.late += late
+        self._adapt_frame_rate(start_s, late or self.counts.repeated > repeated)
         finished = self._present(unit, frame, start_s)
         self._presented += 1
         self._room.set()

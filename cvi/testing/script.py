@@ -23,6 +23,7 @@ from cvi.conversation.conversation import Conversation
 from cvi.conversation.events import Event
 from cvi.conversation.journal import Journal
 from cvi.conversation.openers import Opener
+from cvi.conversation.playout import Render
 from cvi.conversation.settings import ConversationSettings, SpeechEngines
 from cvi.face.sound_mouth import MouthReader
 from cvi.llm.base import Message
@@ -163,6 +164,7 @@ class Script:
         stt: FakeStt | None = None,
         turns: FakeTurnModel | None = None,
         mouth_reader: MouthReader | None = None,
+        render: Render = fake_render,
         openers: Sequence[Opener] = (),
         first_wait_s: float | None = None,
         settings: ConversationSettings | None = None,
@@ -185,7 +187,7 @@ class Script:
             layers = SpeechEngines(
                 FakeVad(), stt, llm, tts, turns, mouth_reader, tuple(openers), first_wait_s
             )
-            conversation = Conversation(settings, layers, fake_render, transport, record, clock)
+            conversation = Conversation(settings, layers, render, transport, record, clock)
 
             async def steer(at_s: float, action: Callable[[Conversation], object]) -> None:
                 await clock.sleep_until(at_s)

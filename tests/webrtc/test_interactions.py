@@ -154,6 +154,11 @@ def test_a_cough_begins_and_ends() -> None:
     assert of(messages, "conversation.user.stopped_speaking") == [{"duration": 0.3}]
 
 
+def test_an_overloaded_machine_is_a_notice() -> None:
+    messages = told(events.Overloaded(short="face", message="The machine is too slow."))
+    assert of(messages, "system.notice") == [{"kind": "face", "message": "The machine is too slow."}]
+
+
 def test_a_whole_conversation_keeps_the_pairs() -> None:
     """Events of the real loop: everything that starts stops, and every utterance is told."""
     script = Script()

@@ -86,6 +86,8 @@ class Interactions:
                 yield from self._over(event.reply, event.text, event.t, interrupted=False)
             case events.ReplyInterrupted():
                 yield from self._interrupted(event)
+            case events.Overloaded():
+                yield self.system("notice", kind=event.short, message=event.message)
 
     def system(self, name: str, **properties: Any) -> ProtocolMessage:
         """`system.<name>`: that the replica joined, is present, that the room is closed."""

@@ -101,6 +101,9 @@ export class Live {
       this._stage.activity = activity;
       this._controls.speaking = activity === "speaking";
     });
+    on("app-message", (event) => {
+      if (event.event_type === "system.notice") this._flash(event.properties?.message ?? "");
+    });
     on("localchange", () => this._show());
     on("quality", ({ quality }) => this._stage.notice(quality === "weak" ? this._say("weak") : ""));
     on("statechange", ({ state, previous }) => this._follow(state, previous));
