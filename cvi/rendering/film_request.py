@@ -73,15 +73,13 @@ class ResolvedFilm:
 
 def resolve_film(request: FilmRequest) -> ResolvedFilm:
     """Resolve the names of a request; nothing is written. Raises MissingError and UsageError."""
-    script: tuple[ScriptLine, ...] = ()
-    if request.audio is None:
-        script = read_script(request.text or "")
-    elif request.captions:
+    if request.audio is not None and request.captions:
         raise UsageError("--captions needs a text; --audio brings none.", "Leave one of them out.")
     # Only its voice and face take part: a persona that asks for a strong language model may be filmed.
     persona = load_persona(request.persona).model_copy(update={"least_profile": "embedded"})
     config = resolve(persona, replica=request.replica, profile=request.profile)
     language = _language(request.language) or persona.language_code or "en"
+    script = read_script(request.text or "", language) if request.audio is None else ()
     engine, voice = _voice(config.tts.engine, tts_settings(config, language), request.voice)
     face = FaceSettings(
         config.replica.folder, request.width, request.height, request.fps, request.background

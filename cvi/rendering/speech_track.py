@@ -19,6 +19,7 @@ import numpy as np
 from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.errors import UsageError
 from cvi.files import write_text
+from cvi.llm.sentence_ends import stop_after
 from cvi.media.decode import is_silent, read_audio, write_wav
 from cvi.tts.base import Phone, TtsEngine, Word
 from cvi.tts.scripts import UnreadableTextError
@@ -34,9 +35,6 @@ _TAG = re.compile(r"<\s*/?\s*([A-Za-z]+)\b([^<>]{0,120})>")
 _EMOTION = re.compile(r"value\s*=\s*[\"']?\s*([A-Za-z_-]{1,24})")
 _BREAK = re.compile(r"time\s*=\s*[\"']?\s*(\d+(?:\.\d+)?)\s*(ms|s)\b")
 _SENTENCE_END = re.compile(r"(?:[.!?…][\"'”’)»]*(?=\s)|[。！？][」』”]?)\s*")
-_ABBREVIATED = re.compile(
-    r"(?:\b(?:dr|mr|mrs|ms|prof|st|jr|sr|vs|e\.g|i\.e|etc|approx|no|fig|vol|[a-z])\.)$", re.IGNORECASE
-)
 _JOINT = re.compile(r"[,;:，、；：]\s*|\s[–—-]\s+")
 LEAD_S, TAIL_S = 0.4, 0.7
 """Seconds of silence before and after the speech."""
@@ -56,9 +54,10 @@ class ScriptLine:
     emotion: str | None = None
 
 
-def read_script(text: str) -> tuple[ScriptLine, ...]:
+def read_script(text: str, language: str = "en") -> tuple[ScriptLine, ...]:
     """Cut a script into lines of at most LONGEST_LINE characters, at the ends of sentences where possible.
 
+    `language` decides which full stops end a sentence.
     Blank lines separate paragraphs. `<emotion value="happy"/>` sets the face's emotion from there on,
     `<break time="800ms"/>` is a silence; other tags are dropped. Raises UsageError for a text without a
     letter or digit, and for one of more than MOST_WORDS words.
@@ -71,7 +70,7 @@ def read_script(text: str) -> tuple[ScriptLine, ...]:
         )
     if not text.strip():
         raise UsageError("The text is empty.", "Write what is to be said.")
-    lines = tuple(_lines(text))
+    lines = tuple(_lines(text, language))
     if not lines:
         raise UsageError(
             "There is nothing to say in the text: it holds no letter and no digit.", "Write words to be said."
@@ -79,7 +78,7 @@ def read_script(text: str) -> tuple[ScriptLine, ...]:
     return lines
 
 
-def _lines(text: str) -> Iterator[ScriptLine]:
+def _lines(text: str, language: str) -> Iterator[ScriptLine]:
     emotion: str | None = None
     pause_s = 0.0
     first = True
@@ -87,7 +86,7 @@ def _lines(text: str) -> Iterator[ScriptLine]:
         if not first:
             pause_s = max(pause_s, PARAGRAPH_PAUSE_S)
         for stretch, tag in _split_at_tags(paragraph):
-            for part, after_s in _sentences(stretch):
+            for part, after_s in _sentences(stretch, language):
                 yield ScriptLine(part, 0.0 if first else pause_s, emotion)
                 first, emotion, pause_s = False, None, after_s
             if tag is not None:
@@ -114,13 +113,15 @@ def _tag_meaning(name: str, attributes: str) -> tuple[str | None, float | None]:
     return None, None
 
 
-def _sentences(text: str) -> Iterator[tuple[str, float]]:
+def _sentences(text: str, language: str) -> Iterator[tuple[str, float]]:
     """Sentences, long ones in parts, each with the pause after it; without letters and digits none."""
     at = 0
     flat = re.sub(r"\s+", " ", text).strip() + " "
     for match in _SENTENCE_END.finditer(flat):
         sentence = flat[at : match.end()].strip()
-        if _ABBREVIATED.search(sentence) and match.end() < len(flat):
+        stop = stop_after(sentence, language)
+        goes_on = stop == "inside" or (stop == "either" and not flat[match.end() :][:1].isupper())
+        if goes_on and match.end() < len(flat):
             continue
         at = match.end()
         yield from _short_parts(sentence)

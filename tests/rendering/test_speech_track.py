@@ -30,6 +30,13 @@ def test_sentences_become_lines_with_pauses() -> None:
     assert lines[2].pause_s == PARAGRAPH_PAUSE_S
 
 
+def test_full_stops_of_abbreviations_and_ordinals_end_no_line() -> None:
+    lines = read_script("Am 5. Nov. 2020 kam z.B. Dr. Lee. Es war der 3. Tag.", "de")
+    assert [line.text for line in lines] == ["Am 5. Nov. 2020 kam z.B. Dr. Lee.", "Es war der 3. Tag."]
+    lines = read_script("We open at 9 a.m. on Monday, e.g. today. Is it No. 5? No. Bye.")
+    assert [line.text for line in lines] == ["We open at 9 a.m. on Monday, e.g. today.", "Is it No. 5?", "No.", "Bye."]
+
+
 def test_emotion_and_break_tags_are_read_and_not_spoken() -> None:
     lines = read_script('Hello. <emotion value="Happy"/> Good news! <break time="800ms"/> <b>Really</b>.')
     assert lines[:2] == (ScriptLine("Hello.", 0.0), ScriptLine("Good news!", lines[1].pause_s, "happy"))
