@@ -45,7 +45,7 @@ SMALL_MODEL_SENTENCES = 2
 SMALL_MODEL_TOKENS = 90
 # A small model repeats its earlier answers, so it is given none of them: only the persona's examples.
 SMALL_MODEL_TURNS = 0
-LARGE_MODEL_SENTENCES = 8
+LARGE_MODEL_SENTENCES = 6
 _FIRST_QUESTION = "Hello, what can you tell me?"
 JUDGE_CONTEXT_TOKENS = 1024
 LARGE_MODEL_TOKENS = 320

@@ -14,7 +14,9 @@ from running import create, serving
 
 from cvi.face.replica import list_replicas
 from cvi.persona.loading import check_persona, load_persona
-from cvi.server.catalog.persona_document import write_persona
+from cvi.server.catalog.persona_document import check, write_persona
+from cvi.server.catalog.persona_store import PersonaStore
+from cvi.server.catalog.replica_store import ReplicaStore
 from cvi.server.catalog.well_known_ids import PERSONAS, REPLICAS
 from cvi.server.store.database import connect, database_path, transact
 from cvi.server.store.keys import create_key
@@ -280,3 +282,22 @@ async def test_remote_clients_cannot_name_private_endpoints(home: Path) -> None:
     async with serving(require_key=True, urls_to=("10.0.0.0/8",)) as client:
         client.headers["x-api-key"] = key
         assert (await client.patch(path, json=moved)).status_code == 200
+
+
+def test_a_conversation_gets_the_texts_for_very_small_models_and_the_api_shows_the_file_alone(
+    home: Path,
+) -> None:
+    personas = PersonaStore(ReplicaStore())
+    guide = personas.get("guide")
+    assert "embedded" not in guide.document
+    assert check(guide.whole).for_small_model().system_prompt != guide.document["system_prompt"]
+    assert personas.get(next(id for id, meant in PERSONAS.items() if meant == "guide")).whole == guide.whole
+    folder = home / "personas"
+    (folder / "embedded").mkdir(parents=True)
+    (folder / "mine.yaml").write_text(yaml.safe_dump(ADA))
+    assert personas.get("mine").whole == ADA
+    small = folder / "embedded" / "mine.yaml"
+    small.write_text("system_prompt: You are small.\n")
+    assert personas.get("mine").whole["embedded"] == {"system_prompt": "You are small.", "examples": []}
+    personas.delete(personas.get("mine"))
+    assert not small.exists()
