@@ -36,6 +36,8 @@ class ReplicaCard:
     description: str = ""
     voices: Mapping[str, str] = field(default_factory=dict)
     """The voice to use with it, by tts engine."""
+    pitch: Mapping[str, float] = field(default_factory=dict)
+    """By tts engine, a factor on the voice's own pitch; 1 where an engine is not named."""
     made_of: str = ""
     """Of a stock character: what its atlas was baked from (`cvi.characters.baker.made_of`)."""
 
@@ -95,6 +97,7 @@ def load_replica_card(folder: Path) -> ReplicaCard:
         files={str(name): str(value) for name, value in files.items()},
         description=str(data.get("description", "")),
         voices=_voices(card, data.get("voices") or {}),
+        pitch=_pitch(card, data.get("pitch") or {}),
         made_of=str(data.get("made_of", "")),
         **texts,
     )
@@ -118,6 +121,16 @@ def _voices(card: Path, value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
         raise UsageError(f"{card}: 'voices' must map tts engines to voices.", "For example: {flite: slt}")
     return {str(engine): str(voice) for engine, voice in value.items()}
+
+
+def _pitch(card: Path, value: Any) -> dict[str, float]:
+    if not isinstance(value, dict) or not all(
+        isinstance(factor, int | float) and 0.5 <= factor <= 2 for factor in value.values()
+    ):
+        raise UsageError(
+            f"{card}: 'pitch' must map tts engines to factors from 0.5 to 2.", "For example: {flite: 1.1}"
+        )
+    return {str(engine): float(factor) for engine, factor in value.items()}
 
 
 def _check(folder: Path, name: str, expected: str) -> None:
