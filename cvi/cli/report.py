@@ -10,7 +10,7 @@ from rich.table import Table
 
 from cvi.conversation.events import EngineFailed, PlayoutFigures
 from cvi.conversation.journal import Record
-from cvi.conversation.latency import barge_ins, percentiles, turn_latencies
+from cvi.conversation.latency import barge_ins, opener_pauses, percentiles, turn_latencies
 from cvi.conversation.transcript import transcript
 
 _ROWS = (
@@ -54,6 +54,7 @@ def print_latency(record: Record) -> None:
         table.add_column(column, justify="left" if column == "step" else "right")
     for key, label in _ROWS:
         _row(table, label, [getattr(turn, key) for turn in turns])
+    _row(table, "pause after a neutral opener", opener_pauses(record.events))
     cuts = barge_ins(record.events)
     if cuts:
         table.add_section()

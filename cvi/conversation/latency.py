@@ -16,6 +16,7 @@ from cvi.conversation.events import (
     BargeIn,
     Event,
     MouthAtRest,
+    ReplyAfterOpener,
     ReplyFirstAudio,
     ReplyFirstClause,
     ReplyFirstFrame,
@@ -126,6 +127,11 @@ def _turn_latency(
             "The journal is damaged, or this is a fault of the program: please report it.",
         )
     return record
+
+
+def opener_pauses(events: Iterable[Event]) -> list[float]:
+    """Of every reply that began with an opener and went on: ms from the opener to the reply's own words."""
+    return [_ms(event.pause_s) for event in events if isinstance(event, ReplyAfterOpener)]
 
 
 def barge_ins(events: Iterable[Event]) -> list[BargeInLatency]:

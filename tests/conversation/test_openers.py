@@ -17,6 +17,7 @@ from cvi.conversation.events import (
     TurnCommitted,
     TurnReopened,
 )
+from cvi.conversation.latency import opener_pauses
 from cvi.conversation.openers import Opener, OpenerPolicy, make_openers
 from cvi.conversation.settings import ConversationSettings
 from cvi.testing.fakes import FakeLlm, FakeTts
@@ -48,6 +49,7 @@ def test_a_slow_answer_begins_with_an_opener_that_is_not_history() -> None:
     committed_s = outcome.of(TurnCommitted)[0].t
     assert outcome.of(ReplyFirstAudio)[0].at_s - committed_s < 0.1
     after = outcome.of(ReplyAfterOpener)[0]
+    assert opener_pauses(outcome.events) == [round(after.pause_s * 1000, 1)]
     # The whole opener was heard, nothing between, and then the whole answer.
     assert after.at_s - outcome.of(ReplyFirstSpeech)[0].t < 0.1
     assert 0.3 < after.pause_s < 1.5
