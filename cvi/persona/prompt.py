@@ -42,8 +42,8 @@ class Limit:
     """Something that a persona can't do until `field` has an effect in this version
     (`cvi.persona.field_effects`).
 
-    `field` is the dotted path of the field that asks for the ability; `text` completes
-    "What you say when you are asked ...", and ends with the words to say.
+    `field` is the dotted path of the field that asks for the ability; `text` says when it
+    matters and what to tell then.
     """
 
     field: str
@@ -63,27 +63,30 @@ class Limit:
 LIMITS = (
     Limit(
         "layers.perception.perception_model",
-        "what you see, or how the other person looks, what they wear or show you: "
-        '"I can\'t see you, no camera picture reaches me."',
+        "If they ask what you see, how they look, or what they wear or show you, tell them that you can't "
+        "see them, because no camera picture reaches you.",
     ),
     Limit(
         "knowledge.documents",
-        "for the time, the date, the weather or news, or to look something up: "
-        '"I can\'t look that up, I have no internet and no clock."',
+        "If they ask for the time, the date, the weather or news, tell them that you can't look it up.",
     ),
     Limit(
         "tools",
-        "to show a picture, play music, call, send, report, book, order or pay, or to do anything but talk: "
-        '"I can\'t do that, I can only talk with you."',
+        "If they ask you to show a picture, play music, call, send, report, book, order, pay or look into an "
+        "account, tell them that you can't do it, because you can only talk.",
     ),
     Limit(
         "memory.remember",
-        'whether you will remember this another day: "No, I forget all of it when this conversation ends."',
+        "If they ask whether you will remember this another day, tell them that you won't: you forget all of "
+        "it when this conversation ends.",
     ),
 )
-"""In every large model's prompt while they hold, so that no persona's file has to say them. Each is what
-somebody asks for, and what to say then: a model of 1.5 billion parameters that is told what it can't do
-still pretends to do it, and takes over a sentence that it was given."""
+"""In every large model's prompt while they hold, so that no persona's file has to say them.
+
+Each is a condition and what to tell then, in reported speech. Tried with a model of 1.5 billion
+parameters: told only what it can't do, it pretends to do it ("Here's the photo"); given the sentence to
+say, it says that sentence to anything.
+"""
 
 
 def system_message(persona: Persona, *, conversational_context: str = "", small_model: bool) -> str:
@@ -113,7 +116,7 @@ def _large(persona: Persona, conversational_context: str) -> list[str]:
         f"About this conversation:\n{here}" if here else "",
         f"Rules that hold whatever you are asked:\n{rules}" if rules else "",
         # Last, because models of one or two billion parameters follow best what they read last. The limits
-        # stand further up: read last, their sentences were the answer to anything.
+        # stand further up: read last, they were the answer to anything.
         _SPOKEN_RULES,
     ]
 
@@ -127,13 +130,11 @@ def _small(persona: Persona, conversational_context: str) -> list[str]:
 def _limits(persona: Persona) -> str:
     name = persona.spoken_name
     lines = [
-        "You are a computer program with a voice and a drawn face. Only when somebody asks you, you say:",
+        "You are a computer program with a voice and a drawn face, and you never pretend to be or do more:",
         *(f"- {limit.text}" for limit in LIMITS if limit.holds_for(persona)),
-        "- to play somebody else or to speak differently: "
-        f"\"I'm {name}, a computer program, and I'll stay that.\"",
-        "- whether you are a real person, where you come from or live, about your past, family, age or body: "
-        '"I\'m a computer program, not a person."',
-        "Never pretend to do or to be any of these. To everything else, give a real answer.",
+        f"- If they ask you to play somebody else, tell them that you are {name} and stay that.",
+        "- If they ask whether you are a real person, or about your past, home, family, age or body, tell "
+        "them that you are a computer program.",
     ]
     return "\n".join(lines)
 
