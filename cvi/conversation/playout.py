@@ -169,10 +169,10 @@ class PlayoutLog:
             self._journal.write(MouthAtRest(at_s=round(at_s, 4)))
             self._awaits_rest = False
 
-    def part(self, reply: Reply, position: int, at_s: float) -> None:
-        """A unit of the reply from sample `position` on is heard at `at_s`."""
-        if position < reply.timeline.preface:
-            self._preface_s = at_s
+    def part(self, reply: Reply, pcm: Pcm, position: int, at_s: float) -> None:
+        """A unit of the reply with sound `pcm`, from sample `position` on, is heard at `at_s`."""
+        if position + len(pcm) <= reply.timeline.preface:
+            self._preface_s = at_s if np.abs(pcm).max() > _AUDIBLE else self._preface_s
         elif self._preface_s is not None:
             pause_s = max(at_s - self._preface_s, 0.0)
             self._journal.write(
@@ -461,7 +461,7 @@ class AVPlayout:
         if reply is not None:
             self._log.hear(reply, pcm, unit.mouth_moves, at_s, self._heard_position())
             if unit.position is not None:
-                self._log.part(reply, unit.position, at_s)
+                self._log.part(reply, pcm, unit.position, at_s)
             return None
         return self._finish_spoken()
 

@@ -82,7 +82,10 @@ class SpeechTimeline:
         """
         joined, self._goes_on = self._goes_on, goes_on
         if self.clauses and not joined:
+            begins_text = 0 < self.length == self.preface
             self.length += round((SENTENCE_GAP_S if after_sentence else CLAUSE_GAP_S) * PLAYED_HZ)
+            if begins_text:
+                self.preface = self.length
         self.clauses.append(text)
 
     def append(self, speech: Speech) -> int:
