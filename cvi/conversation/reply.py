@@ -81,7 +81,7 @@ class SpeechTimeline:
         together with the first ones of the next, which follows without a silence.
         """
         joined, self._goes_on = self._goes_on, goes_on
-        if self.clauses and not joined:
+        if self.clauses and (after_sentence or not joined):
             begins_text = 0 < self.length == self.preface
             self.length += round((SENTENCE_GAP_S if after_sentence else CLAUSE_GAP_S) * PLAYED_HZ)
             if begins_text:

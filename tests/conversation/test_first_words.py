@@ -1,6 +1,7 @@
 """A voice that can begin with a few words is heard before its clause is written."""
 
-from cvi.conversation.events import ReplyFirstAudio, ReplyInterrupted, SpeechGap
+from cvi.conversation.events import ReplyFinished, ReplyFirstAudio, ReplyInterrupted, SpeechGap
+from cvi.conversation.settings import APOLOGY
 from cvi.testing.fakes import FakeLlm, FakePhraseTts, FakeTts
 from cvi.testing.script import Script, ScriptOutcome
 
@@ -37,3 +38,13 @@ def test_an_interruption_in_the_middle_of_a_clause_leaves_the_words_heard() -> N
     assert ANSWER.split()[: len(words)] == words
     heard_s = cut.silent_s - outcome.of(ReplyFirstAudio)[0].at_s
     assert abs(len(words) - heard_s / 0.3) < 1.1
+
+
+def test_a_model_that_fails_in_the_middle_of_a_clause_is_apologized_for_after_a_pause() -> None:
+    script = Script()
+    script.user_says(0.5, "tell me a story")
+    outcome = script.play(FakeLlm(["Keepers lived alone on !!"]), tts=FakePhraseTts())
+    assert outcome.of(ReplyFinished)[0].text == f"Keepers lived alone {APOLOGY}"
+    first_s = outcome.of(ReplyFirstAudio)[0].at_s
+    words_s = 3 * 0.3
+    assert not outcome.sound_between(first_s + words_s + 0.04, first_s + words_s + 0.16).any()
