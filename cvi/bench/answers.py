@@ -88,7 +88,7 @@ class QuestionSet(_Section):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GivenAnswer:
     """What was answered; `conversation` counts the persona's conversations from 1."""
 
     persona: str
@@ -101,7 +101,7 @@ class Answer:
 class GradedAnswer:
     """An answer, the kind of its question, and a sentence for each rule it breaks."""
 
-    given: Answer
+    given: GivenAnswer
     kind: str
     faults: tuple[str, ...]
 
@@ -156,7 +156,7 @@ def count_sentences(text: str) -> int:
     return len(ends) + bool(rest)
 
 
-def grade(answers: Iterable[Answer], questions: QuestionSet) -> list[GradedAnswer]:
+def grade(answers: Iterable[GivenAnswer], questions: QuestionSet) -> list[GradedAnswer]:
     """Every answer with what is wrong with it. Raises UsageError for an answer to no question of the set."""
     known = {
         (name, number, question.ask): question
@@ -176,10 +176,10 @@ def grade(answers: Iterable[Answer], questions: QuestionSet) -> list[GradedAnswe
     return graded
 
 
-def read_answers(path: Path) -> list[Answer]:
+def read_answers(path: Path) -> list[GivenAnswer]:
     """Answers from a file like a run's `answers.json`. Raises UsageError."""
     try:
-        return TypeAdapter(list[Answer]).validate_json(path.read_text(encoding="utf-8"))
+        return TypeAdapter(list[GivenAnswer]).validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValidationError) as error:
         raise UsageError(
             f"{path} holds no answers: {error}",
@@ -258,12 +258,12 @@ def measure_answers(
 
 async def _ask_all(
     names: Sequence[str], questions: QuestionSet, profile: str, recorder: RunRecorder
-) -> tuple[list[Answer], dict[str, str]]:
+) -> tuple[list[GivenAnswer], dict[str, str]]:
     """All answers, and the engine that gave them. A persona that must not run on the profile is asked too,
     and a note says so."""
     total = sum(len(asked) for name in names for asked in questions.personas[name])
     tell = show_progress(total)
-    given: list[Answer] = []
+    given: list[GivenAnswer] = []
     engines: dict[str, str] = {}
     for name in names:
         persona = load_persona(name)
@@ -284,7 +284,7 @@ async def _ask_all(
                 said = await hold_conversation(settings, llm, texts, journal)
                 recorder.files.append(journal.name)
                 for question, answer in zip(texts, said, strict=True):
-                    given.append(Answer(name, number, question, answer))
+                    given.append(GivenAnswer(name, number, question, answer))
                     tell(name)
         finally:
             await llm.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cvi.bench.answers import (
-    Answer,
+    GivenAnswer,
     Question,
     Rules,
     count_sentences,
@@ -196,7 +196,7 @@ def test_given_answers_are_graded_and_kept(tmp_path: Path, capsys: pytest.Captur
 
 def test_what_cannot_be_graded_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not asked in conversation 1 with 'guide'"):
-        grade([Answer("guide", 1, "How are you?", "Fine.")], QUESTIONS)
+        grade([GivenAnswer("guide", 1, "How are you?", "Fine.")], QUESTIONS)
     with pytest.raises(UsageError, match="no questions for the persona 'nobody'"):
         measure_answers(["nobody"], profile="auto", answers=None, output=None, json=False)
     file = tmp_path / "given.json"
