@@ -9,6 +9,7 @@ language, without timestamps, and not conditioned on earlier text, which leads t
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ _COMPUTE_TYPE = {"cpu": "int8", "cuda": "float16"}
 _NEEDED_FILES = ("model.bin", "config.json", "tokenizer.json")
 
 _PARTIAL_EVERY_S = 0.3
+# From one partial decode to the next there is at least this many times the last one's duration.
+_PARTIAL_SHARE = 3.0
 _FREEZE_AT_S = 8.0
 _LONGEST_WINDOW_S = 14.0
 _PAUSE_S = 0.5
@@ -134,6 +137,7 @@ class _Turn:
         self._frozen: list[str] = []
         self._text = ""
         self._decoded_to = 0
+        self._decode_s = 0.0
         self._freezing: asyncio.Task[None] | None = None
 
     def feed(self, pcm: Pcm) -> None:
@@ -149,7 +153,9 @@ class _Turn:
                 self._freezing = asyncio.get_running_loop().create_task(self._freeze_quietly())
 
     async def partial(self) -> str:
-        if not self._decoding.locked() and self._end - self._decoded_to >= _PARTIAL_EVERY_S * HEARD_HZ:
+        # Where decoding is slow it is done less often, so that the final text seldom waits for a partial one.
+        every_s = max(_PARTIAL_EVERY_S, _PARTIAL_SHARE * self._decode_s)
+        if not self._decoding.locked() and self._end - self._decoded_to >= every_s * HEARD_HZ:
             async with self._decoding:
                 await self._decode()
         return self._whole()
@@ -186,7 +192,10 @@ class _Turn:
         self._decoded_to = end
 
     async def _transcribed(self, pcm: Pcm) -> str:
-        return await self._stage.run(lambda: "" if self._closed else self._engine.transcribe(pcm))
+        began_s = time.perf_counter()
+        text = await self._stage.run(lambda: "" if self._closed else self._engine.transcribe(pcm))
+        self._decode_s = time.perf_counter() - began_s
+        return text
 
     def _look_for_pause(self) -> None:
         last_s = self._edges.last_loud_s()

@@ -22,7 +22,8 @@ def model(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def full_window(monkeypatch):
     """The made model counts loudness per frame of 30 s, so that only the full window tells it anything."""
-    monkeypatch.setattr(whisper_window, "_TAIL_FRAMES", whisper_window.FULL_FRAMES)
+    full = whisper_window.FULL_FRAMES
+    monkeypatch.setattr(whisper_window, "_WINDOWS", ((full, full),))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from flite_voice import say
 
 from cvi.models.installed import find_installed
-from cvi.stt.whisper_window import DecodedWindow, WindowDecoder, _without_loop
+from cvi.stt.whisper_window import DecodedWindow, WindowDecoder, _said_once, _without_loop
 
 
 def window(text: str, logprob: float = -0.2, no_speech: float = 0.0, at_limit: bool = False) -> DecodedWindow:
@@ -48,6 +48,19 @@ def test_loops_long_texts_and_guesses_are_doubted(found: DecodedWindow) -> None:
 
 def test_a_loop_is_said_once() -> None:
     assert _without_loop("so I said you know you know you know you know you know") == "so I said you know"
+
+
+@pytest.mark.parametrize(
+    ("text", "once"),
+    [
+        ("What was my first question? What was my first question?", "What was my first question?"),
+        ("Stop which planet is it? Stop which planet is it? Stop which", "Stop which planet is it?"),
+        ("No, no, no, no.", "No, no, no, no."),
+        ("I said that I would go and I said that I would stay", "I said that I would go and I said that I would stay"),
+    ],
+)
+def test_a_sentence_that_is_only_copied_is_said_once(text: str, once: str) -> None:
+    assert _said_once(text) == once
 
 
 def test_silence_needs_both_signs() -> None:
