@@ -3,6 +3,7 @@ installed."""
 
 from __future__ import annotations
 
+import os
 import re
 
 import numpy as np
@@ -72,12 +73,16 @@ def test_silence_needs_both_signs() -> None:
 @pytest.fixture(scope="module")
 def decoder() -> WindowDecoder:
     """Whisper tiny.en as `cvi models pull whisper-tiny-en` installs it."""
-    card = find_installed("whisper-tiny-en")
-    if card is None:
+    with pytest.MonkeyPatch.context() as patch:
+        if models := os.environ.get("CVI_TEST_MODELS"):
+            patch.setenv("CVI_HOME", models)
+        card = find_installed("whisper-tiny-en")
+        path = card and card.path
+    if path is None:
         pytest.skip("whisper-tiny-en is not installed: cvi models pull whisper-tiny-en")
     from faster_whisper import WhisperModel
 
-    return WindowDecoder(WhisperModel(str(card.path), device="cpu", compute_type="int8", cpu_threads=1), "en")
+    return WindowDecoder(WhisperModel(str(path), device="cpu", compute_type="int8", cpu_threads=1), "en")
 
 
 def test_real_weights_hear_words(decoder: WindowDecoder, tmp_path) -> None:
