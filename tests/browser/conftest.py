@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-pytest.importorskip("playwright", reason="playwright is not installed: pip install cvi[dev]")
-pytest.importorskip("aiortc", reason="aiortc is not installed: pip install cvi[server]")
+pytest.importorskip("playwright", reason="playwright is not installed: pip install cvi-local[dev]")
+pytest.importorskip("aiortc", reason="aiortc is not installed: pip install cvi-local[server]")
 
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
