@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from cvi.capabilities import build_capabilities
 from cvi.cli.models import profile_of
 from cvi.cli.options import TalkRequest, check_caller, check_options, is_scenario, picture_size
 from cvi.cli.report import print_latency, print_transcript
@@ -98,7 +99,10 @@ async def _speak(
             await transport.open()
         journal = Journal(folder / JOURNAL_NAME, clock)
         journal.subscribe(partial(_say_overloaded, console))
-        conversation = Conversation(settings, engines.layers, engines.render, transport, journal, clock)
+        capabilities = await build_capabilities(chosen)
+        conversation = Conversation(
+            settings, engines.layers, engines.render, transport, journal, clock, capabilities
+        )
         _say_what_to_do(request, transport, conversation, console)
         with _signals(conversation.end):
             reason = await conversation.run()

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from cvi.capabilities import build_capabilities
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.journal import JOURNAL_NAME, Journal
@@ -24,7 +25,8 @@ async def type_conversation(chosen: ResolvedConfig, settings: ConversationSettin
     clock = Clock()
     journal = Journal(folder / JOURNAL_NAME, clock)
     transport = TextTransport(lambda text: console.print(text, end=" ", markup=False))
-    conversation = Conversation(settings, TextEngines(llm), None, transport, journal, clock)
+    capabilities = await build_capabilities(chosen)
+    conversation = Conversation(settings, TextEngines(llm), None, transport, journal, clock, capabilities)
     running = asyncio.create_task(conversation.run())
     reason = "participant_left"
     try:

@@ -17,6 +17,7 @@ from typing import Any
 from cvi.audio.block import Pcm
 from cvi.clock import Clock
 from cvi.conversation.audio_input import AudioHop, AudioInput
+from cvi.conversation.capabilities import Capabilities
 from cvi.conversation.events import (
     ContextAppended,
     ContextReplaced,
@@ -72,11 +73,14 @@ class Conversation:
         transport: Transport,
         journal: Journal,
         clock: Clock,
+        capabilities: Capabilities | None = None,
     ) -> None:
         """`render` draws the face; None for a typed conversation. Needs a running event loop."""
         self.history = History(settings.system, settings.recent_turns, settings.prelude)
         ending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        context = SessionContext(settings, engines, self.history, transport, journal, clock, ending)
+        context = SessionContext(
+            settings, engines, self.history, transport, journal, clock, ending, capabilities or Capabilities()
+        )
         self._context = context
         self._settings = settings
         self._journal = journal

@@ -127,6 +127,16 @@ class ContextAppended(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ContextProvided(Event):
+    """A capability (`source`: knowledge, memory, ...) added `text` to what the model is given for a reply."""
+
+    type: ClassVar[str] = "context_provided"
+    reply: int
+    source: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SensitivityChanged(Event):
     """An application changed how long pauses are waited for and how easily the persona yields."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from cvi.llm.base import Message
 
@@ -37,10 +37,20 @@ class History:
         """What the model is given before the user's next turn."""
         return self._window(self._messages)
 
-    def with_user(self, text: str) -> tuple[Message, ...]:
-        """What the model would be given if the user's turn were `text`; nothing is changed."""
+    def with_user(self, text: str, notes: Iterable[str] = ()) -> tuple[Message, ...]:
+        """What the model would be given if the user's turn were `text`; nothing is changed.
+
+        `notes` are what it should know for this turn: system messages right before it.
+        """
         joined = self._joined(text)
-        return (*self._window(joined[:-1]), joined[-1])
+        return (*self._with_notes(joined[:-1], notes), joined[-1])
+
+    def recent_with(self, notes: Iterable[str]) -> tuple[Message, ...]:
+        """What the model is given before the user's next turn, with the notes for that turn."""
+        return self._with_notes(self._messages, notes)
+
+    def _with_notes(self, messages: list[Message], notes: Iterable[str]) -> tuple[Message, ...]:
+        return (*self._window(messages), *(Message("system", note) for note in notes))
 
     def add_user(self, text: str) -> None:
         """Add the participant's turn, typed or spoken."""

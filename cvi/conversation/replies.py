@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 from cvi.conversation.events import (
+    ContextProvided,
     ReplyCommitted,
     ReplyFinished,
     ReplyGiven,
@@ -158,7 +159,10 @@ class Replies:
 
     def _written(self, text: str) -> AsyncIterator[Clause]:
         """The model's answer to `text`."""
-        messages = self._history.with_user(text)
+        notes = self._context.capabilities.notes(text)
+        for source, note in notes.items():
+            self._journal.write(ContextProvided(reply=self._generation + 1, source=source, text=note))
+        messages = self._history.with_user(text, notes.values())
         phrase_words = self._voice.first_words if isinstance(self._voice, PhraseVoice) else None
         clauses = model_clauses(self._context, self._generation + 1, messages, phrase_words)
         return one_clause(clauses) if self._settings.whole_replies else clauses

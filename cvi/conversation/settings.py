@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from cvi.clock import Clock
+from cvi.conversation.capabilities import Capabilities
 from cvi.conversation.events import ConversationFacts
 from cvi.conversation.history import History
 from cvi.conversation.journal import Journal
@@ -117,6 +118,7 @@ class SessionContext:
     journal: Journal
     clock: Clock
     ending: asyncio.Future[str]
+    capabilities: Capabilities = field(default_factory=Capabilities)
 
     def end(self, reason: str) -> None:
         """End the conversation, for the first reason given."""

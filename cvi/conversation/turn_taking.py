@@ -166,6 +166,7 @@ class Floor:
         self._transport = context.transport
         self._journal = context.journal
         self._engines = engines
+        self._capabilities = context.capabilities
         self._audio = audio
         self._playout = playout
         self._replies = replies
@@ -306,8 +307,13 @@ class Floor:
         self._journal.write(TranscriptPartial(turn=turn.number, text=turn.joined(partial)))
         self._transport.notify("user_partial", turn.joined(partial))
         stable = partial.rsplit(" ", 1)[0] if " " in partial else ""
-        if stable and self._settings.speculative and self._replies.current is None:
-            await self._engines.llm.prefill(self._history.recent, turn.joined(stable))
+        if not stable or self._replies.current is not None:
+            return
+        words = turn.joined(stable)
+        self._capabilities.follow(words)
+        if self._settings.speculative:
+            notes = self._capabilities.notes(words)
+            await self._engines.llm.prefill(self._history.recent_with(notes.values()), words)
 
     async def _judge_pause(self, turn: UserTurn) -> None:
         """At each pause: the final text so far, whose floor it is, and perhaps a draft."""

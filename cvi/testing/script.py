@@ -19,6 +19,7 @@ import numpy as np
 
 from cvi.audio.block import HEARD_HZ, HOP_S, HOP_SAMPLES, AudioBlock, Pcm
 from cvi.clock import Clock
+from cvi.conversation.capabilities import Capabilities
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.events import Event
 from cvi.conversation.journal import Journal
@@ -168,6 +169,7 @@ class Script:
         openers: Sequence[Opener] = (),
         first_wait_s: float | None = None,
         settings: ConversationSettings | None = None,
+        capabilities: Capabilities | None = None,
         journal: Path | None = None,
     ) -> ScriptOutcome:
         """Hold the conversation in virtual time, to its end; engines that are not given are fakes.
@@ -187,7 +189,9 @@ class Script:
             layers = SpeechEngines(
                 FakeVad(), stt, llm, tts, turns, mouth_reader, tuple(openers), first_wait_s
             )
-            conversation = Conversation(settings, layers, render, transport, record, clock)
+            conversation = Conversation(
+                settings, layers, render, transport, record, clock, capabilities
+            )
 
             async def steer(at_s: float, action: Callable[[Conversation], object]) -> None:
                 await clock.sleep_until(at_s)

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from cvi.capabilities import build_capabilities
 from cvi.clock import Clock
+from cvi.conversation.capabilities import Capabilities
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.journal import Journal
 from cvi.conversation.playout import Render
@@ -31,6 +33,7 @@ class SessionEngines:
     settings: ConversationSettings
     engines: EngineSet | None
     llm: LlmEngine | None
+    capabilities: Capabilities
 
     def conversation(self, transport: Transport, journal: Journal, clock: Clock) -> Conversation:
         """The conversation that begins now."""
@@ -41,11 +44,13 @@ class SessionEngines:
             max_duration_s=self.start.limits.max_call_duration_s,
         )
         if self.llm is not None:
-            return Conversation(settings, TextEngines(self.llm), None, transport, journal, clock)
+            return Conversation(
+                settings, TextEngines(self.llm), None, transport, journal, clock, self.capabilities
+            )
         engines = self.engines
         assert engines is not None
         render = engines.render if engines.face is not None else _black_picture(self.start)
-        return Conversation(settings, engines.layers, render, transport, journal, clock)
+        return Conversation(settings, engines.layers, render, transport, journal, clock, self.capabilities)
 
     async def close(self) -> None:
         """End their threads."""
@@ -67,8 +72,9 @@ async def build_engines(start: StartSession) -> SessionEngines:
     )
     if start.dynamic_greeting and start.custom_greeting is None:
         settings = replace(settings, greeting="", opening=OPENING)
+    capabilities = await build_capabilities(chosen)
     if start.chat:
-        return SessionEngines(start, persona, settings, None, await build_llm(chosen))
+        return SessionEngines(start, persona, settings, None, await build_llm(chosen), capabilities)
     engines = await build_engine_set(
         chosen,
         settings,
@@ -78,7 +84,7 @@ async def build_engines(start: StartSession) -> SessionEngines:
         background="greenscreen" if start.greenscreen else "room",
         with_face=not start.audio_only,
     )
-    return SessionEngines(start, persona, settings, engines, None)
+    return SessionEngines(start, persona, settings, engines, None, capabilities)
 
 
 def _persona(start: StartSession) -> Persona:

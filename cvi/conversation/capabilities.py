@@ -1,0 +1,50 @@
+"""What a conversation can be given beside its engines: sources of context, and later what acts and watches.
+
+Each part is one small Protocol; `cvi.capabilities` builds those that a persona asks for. A conversation
+without any is the plain one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class ContextProvider(Protocol):
+    """A source of what the language model should know for one turn. Called from the event loop.
+
+    Its notes stand behind everything that the model has read so far and before the turn's words, so the
+    cached part of the prompt stays valid. They are not history: the next turn has its own.
+    """
+
+    name: str
+    """Written into the journal with each note: `knowledge`, `memory`, `perception`, ..."""
+
+    def follow(self, partial: str) -> None:
+        """The participant's stable words so far, while they speak. Starts work in the background; returns
+        at once."""
+
+    def note(self, text: str) -> str:
+        """What the model should know to answer `text`, "" for nothing: from what is ready, without waiting.
+
+        Called for stable partial words too, so that the note is read while they are spoken: the same text
+        must give the same note as long as nothing new is known.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """Everything that one conversation was given beside its engines."""
+
+    providers: Sequence[ContextProvider] = ()
+
+    def follow(self, partial: str) -> None:
+        """Tell every provider the words so far."""
+        for provider in self.providers:
+            provider.follow(partial)
+
+    def notes(self, text: str) -> dict[str, str]:
+        """The notes for a turn by their provider's name; empty ones are left out."""
+        notes = {provider.name: provider.note(text).strip() for provider in self.providers}
+        return {name: note for name, note in notes.items() if note}
