@@ -15,7 +15,8 @@ from cvi.server.api.resource_table import TOOLS
 from cvi.server.catalog.persona_document import spelling, vet_endpoints
 from cvi.server.catalog.persona_store import StoredPersona
 from cvi.server.contract import Body, HttpProblem, Page, empty, listing, not_found, page_from_one
-from cvi.server.json_bodies import JsonRoute, PatchError, apply_patch
+from cvi.server.json_bodies import JsonRoute
+from cvi.server.json_patch import PatchError, patched
 from cvi.server.services import Services, ServicesDep
 from cvi.server.store import resources
 
@@ -110,17 +111,17 @@ async def patch(persona_id: str, body: list[dict[str, Any]], services: ServicesD
 async def change(persona_id: str, operations: list[dict[str, Any]], services: Services) -> Response:
     """Apply a JSON Patch to a persona's file. Raises `HttpProblem`."""
 
-    def patched() -> tuple[StoredPersona, dict[str, Any]]:
+    def changed() -> tuple[StoredPersona, dict[str, Any]]:
         item = services.personas.get(persona_id)
         try:
-            after = apply_patch(dict(item.document), _without_masks(operations), spelling)
+            after = patched(dict(item.document), _without_masks(operations), spelling)
         except PatchError as fault:
             raise HttpProblem(422, str(fault), "message") from None
         if not isinstance(after, dict):
             raise HttpProblem(422, "A persona is an object.", "message")
         return item, after
 
-    item, after = await asyncio.to_thread(patched)
+    item, after = await asyncio.to_thread(changed)
     if after == item.document:
         return empty(304)
     await _vet(after, item.document, services)

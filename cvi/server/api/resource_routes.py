@@ -6,6 +6,7 @@ What a kind is lies in `cvi.server.api.resource_table`. Every answer that shows 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -15,7 +16,8 @@ from pydantic import BaseModel, ValidationError
 from starlette.responses import JSONResponse, Response
 
 from cvi.server.contract import HttpProblem, Page, empty, iso, listing, validation_text
-from cvi.server.json_bodies import JsonRoute, PatchError, apply_patch
+from cvi.server.json_bodies import JsonRoute
+from cvi.server.json_patch import MAX_OPERATIONS, PatchError, patched
 from cvi.server.services import Services, ServicesDep
 from cvi.server.store import resources
 from cvi.server.store.resources import Resource, new_id
@@ -163,9 +165,9 @@ def _set_body(endpoint: Callable[..., object], model: object) -> None:
 
 
 async def _patched(kind: ResourceKind, found: Resource, body: list[Document], services: Services) -> Document:
-    operations = [kind.patch_path(operation) for operation in body]
     try:
-        after = apply_patch(found.document, operations)
+        operations = [kind.patch_path(operation) for operation in body[: MAX_OPERATIONS + 1]]
+        after = await asyncio.to_thread(patched, found.document, operations)
     except PatchError as error:
         raise HttpProblem(422, str(error), "message") from None
     if after == found.document:
