@@ -11,7 +11,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from cvi.audio.block import HEARD_HZ, AudioBlock, Pcm
+from cvi.audio.block import HEARD_HZ, PLAYED_HZ, AudioBlock, Pcm
 
 FLOOR_DB = -100.0
 _CELL_S = 0.002
@@ -152,3 +152,17 @@ def _db(power: float) -> float:
 
 def _power(db: float) -> float:
     return float(10.0 ** (db / 10.0))
+
+
+CUT_FADE_SAMPLES = PLAYED_HZ // 200
+
+
+def faded_from(pcm: Pcm, at: int) -> Pcm:
+    """A copy that falls silent within 5 ms from sample `at`; before its beginning, all of it is silent."""
+    if at < 0:
+        return np.zeros_like(pcm)
+    out = pcm.copy()
+    fade = min(CUT_FADE_SAMPLES, len(out) - at)
+    out[at : at + fade] = (out[at : at + fade] * np.linspace(1, 0, fade)).astype(np.int16)
+    out[at + fade :] = 0
+    return out

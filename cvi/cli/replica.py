@@ -122,8 +122,8 @@ def preview(
     from cvi.face.base import FaceSettings
     from cvi.face.replica import find_replica, load_replica_card
     from cvi.files import write_bytes
-    from cvi.rendering.contact_sheet import as_png, contact_sheet
     from cvi.rendering.film_request import FilmRequest, resolve_film
+    from cvi.rendering.previews import as_png, contact_sheet
 
     width, height = picture_size(size)
     folder = output or Path()
@@ -161,7 +161,7 @@ def _film_states(request: ResolvedFilm, folder: Path, name: str, seconds: float)
     """A film of each state; state -> where it lies."""
     import asyncio
 
-    from cvi.rendering.states import STATES, film_state
+    from cvi.rendering.previews import STATES, film_state
 
     made: dict[str, str] = {}
     for state in STATES:

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from cvi.client.signature import WebhookError, verify
+from cvi.client.client import WebhookError, verify
 from cvi.errors import CviError
 
 MOST_BYTES = 16 << 20

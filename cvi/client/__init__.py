@@ -3,7 +3,6 @@
 It imports nothing of cvi but the ground. Start with `client.py`.
 """
 
-from cvi.client.client import Client
-from cvi.client.signature import WebhookError, sign, verify
+from cvi.client.client import Client, WebhookError, sign, verify
 
 __all__ = ["Client", "WebhookError", "sign", "verify"]

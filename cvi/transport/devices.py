@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvi.errors import MissingError
-from cvi.transport.portaudio import portaudio
+from cvi.transport.sound_card import portaudio
 
 _CAMERAS = Path("/sys/class/video4linux")
 

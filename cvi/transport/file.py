@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from cvi.audio.block import HOP_S, HOP_SAMPLES, PLAYED_HZ, AudioBlock
+from cvi.audio.level import faded_from
 from cvi.clock import Clock
 from cvi.errors import CviError
 from cvi.media.encode import check_output, remux
-from cvi.media.fade import faded_from
 from cvi.media.frames import AVUnit
 from cvi.media.inset import room_for
 from cvi.media.readers import AudioReader, VideoReader

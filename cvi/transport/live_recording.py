@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ, AudioBlock, Pcm
+from cvi.audio.level import faded_from
 from cvi.media.encode import check_output, remux
-from cvi.media.fade import faded_from
 from cvi.media.frames import AVUnit
 from cvi.media.inset import PictureSource
 from cvi.media.recorder import Recorder, slice_end

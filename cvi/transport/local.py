@@ -22,9 +22,7 @@ from cvi.media.inset import PictureSource, room_for
 from cvi.media.readers import AudioReader
 from cvi.transport.camera import open_camera
 from cvi.transport.live_recording import LiveRecording
-from cvi.transport.loudspeaker import Loudspeaker
-from cvi.transport.microphone import Microphone
-from cvi.transport.portaudio import Device
+from cvi.transport.sound_card import Device, Loudspeaker, Microphone
 from cvi.transport.window import Control, Window
 
 # What waits for the device at most; three units at 25 fps.

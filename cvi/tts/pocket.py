@@ -1,6 +1,6 @@
 """Pocket TTS (Kyutai; 100 million parameters, made for CPUs): speaks with a voice cloned for it.
 
-The voice is a safetensors file of `pocket_cloner`: the model's state after it heard the person, so that the
+The voice is a safetensors file of `PocketCloner`: the model's state after it heard the person, so that the
 recording is not needed any more. A model is a folder with `model.safetensors` (the one with voice cloning),
 `tokenizer.json` or `tokenizer.model`, and, where it is not the English one of April 2026, the `config.yaml`
 it was trained with. Nothing is fetched.
@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 import yaml
 
-from cvi.audio.block import PLAYED_HZ, Pcm, to_int16
+from cvi.audio.block import PLAYED_HZ, Pcm, to_float, to_int16
 from cvi.audio.resample import resample
 from cvi.errors import EngineError, MissingError, UsageError
 from cvi.files import sha256_of
 from cvi.paths import models_dir
 from cvi.tts.base import Speech, TtsSettings
+from cvi.tts.cloning import VoiceCloner
 from cvi.tts.local_voice import LocalVoice
 from cvi.tts.normalization.spoken_text import SpokenText
 from cvi.tts.speech_timeline import speech, words_by_length
@@ -183,3 +184,58 @@ def _config(folder: Path) -> dict[str, Any]:
 
 def _tokenizer(folder: Path) -> str | None:
     return next((name for name in _TOKENIZERS if (folder / name).is_file()), None)
+
+
+_PEAK = 0.8
+
+
+class PocketCloner:
+    """As `VoiceCloner`."""
+
+    def __init__(self, model: PocketModel) -> None:
+        self._model = model
+
+    def clone(self, sound: Pcm) -> bytes:
+        """As `VoiceCloner.clone`."""
+        import torch
+        from safetensors.torch import save
+
+        samples = to_float(resample(sound, PLAYED_HZ, int(self._model.model.sample_rate)))
+        peak = float(abs(samples).max(initial=0.0))
+        if peak == 0.0:
+            raise EngineError("The recording is silent.", "Give another one.")
+        try:
+            prompt = torch.from_numpy(samples * (_PEAK / peak))[None]
+            state = self._model.model.get_state_for_audio_prompt(prompt)
+        except Exception as error:  # the package and torch raise errors of many classes
+            raise EngineError(
+                f"The voice could not be cloned: {error}.", "Give another recording."
+            ) from error
+        # Named as the package names them, so that it reads the file itself.
+        tensors = {
+            f"{module}/{name}": value.detach().cpu().contiguous()
+            for module, values in state.items()
+            for name, value in values.items()
+        }
+        return bytes(save(tensors, {MADE_WITH: self._model.sha256}))
+
+    def close(self) -> None:
+        """Nothing is held but memory."""
+
+
+class PocketCloning:
+    """As `Cloning`, for English."""
+
+    engine = "pocket"
+    languages = ("en",)
+
+    def ready(self) -> bool:
+        """Whether package and weights are installed."""
+        return ready()
+
+    def open(self, settings: TtsSettings) -> VoiceCloner:
+        """Load the model. Blocks. Raises MissingError, EngineError."""
+        return PocketCloner(load_model(find_model(settings.model)))
+
+
+CLONING = PocketCloning()

@@ -8,7 +8,7 @@ import numpy as np
 from cvi.face.base import REST, FaceSettings
 from cvi.face.replica import find_replica
 from cvi.face.sculpted import build
-from cvi.rendering.contact_sheet import (
+from cvi.rendering.previews import (
     COLUMNS,
     EMOTIONS,
     VISEMES,

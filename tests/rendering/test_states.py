@@ -11,8 +11,16 @@ import pytest
 from cvi.audio.block import PLAYED_HZ
 from cvi.face.base import Activity, FaceSettings
 from cvi.face.replica import find_replica
+from cvi.rendering.previews import (
+    STATES,
+    StateDialogue,
+    Stretch,
+    dialogue,
+    dialogue_poses,
+    film_state,
+    placed,
+)
 from cvi.rendering.speech_track import SpeechTrack, TrackSegment
-from cvi.rendering.states import STATES, StateDialogue, Stretch, dialogue, dialogue_poses, film_state, placed
 from cvi.tts.base import Phone, TtsSettings
 
 VOICE = ("flite", TtsSettings())

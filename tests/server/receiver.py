@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from json import loads
 from typing import Any
 
-from cvi.client.signature import verify
+from cvi.client.client import verify
 
 
 @dataclass

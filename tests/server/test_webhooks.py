@@ -18,7 +18,7 @@ from receiver import Receiver
 from running import PROMPT, WORKER, create, serving, until
 
 from cvi.cli.webhook_receiver import event_lines
-from cvi.client.signature import WebhookError, sign, verify
+from cvi.client.client import WebhookError, sign, verify
 from cvi.errors import UsageError
 from cvi.server.jobs.queue import RetryPolicy
 from cvi.server.jobs.webhook_delivery import (

@@ -12,9 +12,8 @@ from cvi.audio.block import HEARD_HZ
 from cvi.errors import UsageError
 from cvi.face.base import Controls
 from cvi.face.replica import find_replica
-from cvi.testing.footage.anchors import PLACES, Anchors
 from cvi.testing.footage.faulty_film import FAULTS, add_fault
-from cvi.testing.footage.film import FilmPlan, HeadTurn, make_film
+from cvi.testing.footage.film import PLACES, Anchors, FilmPlan, HeadTurn, make_film
 from cvi.testing.footage.labels import blinks_of, load_labels
 from cvi.testing.footage.plans import PLANS, good_plan
 from cvi.training.footage.reader import open_footage

@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 
 from cvi.transport.devices import FoundDevice, cameras
-from cvi.transport.subtitles import Subtitles, wrap
-from cvi.transport.window import Window
+from cvi.transport.window import Subtitles, Window, wrap
 from tests.recordings import grey
 
 WIDTH, HEIGHT = 640, 360

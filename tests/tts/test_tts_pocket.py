@@ -19,8 +19,7 @@ from cvi.errors import EngineError, MissingError, UsageError
 from cvi.testing.contracts.tts import check_cloner
 from cvi.tts.base import TtsSettings
 from cvi.tts.cloning import LEAST_SPEECH_S, LONGEST_S, reference
-from cvi.tts.pocket import MODEL, build
-from cvi.tts.pocket_cloner import CLONING
+from cvi.tts.pocket import CLONING, MODEL, build
 
 
 @pytest.fixture(scope="module")

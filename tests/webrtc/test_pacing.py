@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from cvi.testing.virtual_time import run_virtual
-from cvi.transport.webrtc.pacing import FACTOR, LEAST_BPS, REPAIR_BURST, PacedTransport, Repairs
+from cvi.transport.webrtc.rtcp import FACTOR, LEAST_BPS, REPAIR_BURST, PacedTransport, Repairs
 
 
 class Wire:

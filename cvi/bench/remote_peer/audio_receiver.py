@@ -15,7 +15,7 @@ import numpy as np
 
 from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.audio.resample import Resampler
-from cvi.transport.webrtc.opus import OpusDecoder, unwrapped
+from cvi.transport.webrtc.incoming_audio import OpusDecoder, unwrapped
 
 RTP_HZ = 48_000
 PERIOD_S = 0.010

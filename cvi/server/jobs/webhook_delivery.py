@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from cvi.client.signature import SECRET_PREFIX, sign
+from cvi.client.client import SECRET_PREFIX, sign
 from cvi.endpoints.outbound import OutboundClient, OutboundError, RefusedAddressError
 from cvi.errors import UsageError
 from cvi.server.jobs.queue import JobHandler, JobRun, RetryPolicy, TryAgainError

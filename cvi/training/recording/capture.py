@@ -14,7 +14,7 @@ from cvi.errors import MissingError
 from cvi.media.encode import SOUND_HZ
 from cvi.training.arrays import Floats
 from cvi.training.footage.reader import FootageFrame, Rgb
-from cvi.transport.portaudio import Device, check_device, open_stream, portaudio
+from cvi.transport.sound_card import Device, check_device, open_stream, portaudio
 
 SIZES = ((1920, 1080), (1280, 720), (640, 480))
 FPS = 30

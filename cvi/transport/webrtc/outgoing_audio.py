@@ -11,7 +11,7 @@ import numpy as np
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from cvi.audio.block import PLAYED_HZ, Pcm
-from cvi.media.fade import faded_from
+from cvi.audio.level import faded_from
 
 if TYPE_CHECKING:
     from av.packet import Packet

@@ -1,4 +1,4 @@
-"""What a receiver tells of what it gets, and what is told it: RTCP, where aiortc keeps it to itself.
+"""RTCP and pacing: what a receiver reports and what is sent for it, where aiortc keeps both to itself.
 
 A sender's own methods are replaced on the instance. `aiortc` is pinned to a minor version for it.
 """
@@ -6,6 +6,7 @@ A sender's own methods are replaced on the instance. `aiortc` is pinned to a min
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from aiortc import RTCRtpSender
@@ -21,7 +22,6 @@ from aiortc.rtp import (
 
 from cvi.transport.webrtc.outgoing_audio import RTP_HZ, PersonaAudioTrack
 from cvi.transport.webrtc.outgoing_video import PersonaVideoTrack
-from cvi.transport.webrtc.pacing import PacedTransport, Repairs
 from cvi.transport.webrtc.video_encoder import VIDEO_HZ
 
 # A full packet; what is asked for again is mostly of large frames.
@@ -108,3 +108,70 @@ class RtcpFeedback:
             track.rate.reported(report.fraction_lost / 256, report.jitter / VIDEO_HZ, self._loop.time())
         else:
             self.sound_jitter_s = report.jitter / RTP_HZ
+
+
+# This much faster than the picture's rate, so that a large frame is not late for long.
+FACTOR = 2.5
+LEAST_BPS = 300_000
+# What may leave at once: the steps of a sleeping loop are coarser than those of packets.
+BURST_S = 0.005
+
+
+# Of the picture's rate, what may be sent a second time.
+REPAIR_SHARE = 0.25
+REPAIR_BURST = 6_000
+AGAIN_S = 0.05
+
+
+class Repairs:
+    """Whether a lost packet may be sent again: a full link is not mended by filling it further.
+
+    Receivers ask for the same packet again before the first repair can have come.
+    """
+
+    def __init__(self) -> None:
+        self.refused = 0
+        self._tokens = float(REPAIR_BURST)
+        self._at_s = 0.0
+        self._sent: dict[int, float] = {}
+
+    def allowed(self, number: int, size: int, rate_bps: int, rtt_s: float, now_s: float) -> bool:
+        """Packet `number` of `size` bytes was asked for."""
+        earned = (now_s - self._at_s) * rate_bps / 8 * REPAIR_SHARE
+        self._tokens = min(self._tokens + earned, REPAIR_BURST)
+        self._at_s = now_s
+        again_s = max(rtt_s, AGAIN_S)
+        if size > self._tokens or now_s - self._sent.get(number, -1e9) < again_s:
+            self.refused += 1
+            return False
+        self._tokens -= size
+        self._sent = {key: at for key, at in self._sent.items() if now_s - at < again_s}
+        self._sent[number] = now_s
+        return True
+
+
+class PacedTransport:
+    """Stands before a DTLS transport for one sender. `rate_bps` is asked at every packet.
+
+    `last_s` is when the last packet left, on the event loop's clock.
+    """
+
+    def __init__(self, transport: Any, rate_bps: Callable[[], int]) -> None:
+        self._transport = transport
+        self._rate_bps = rate_bps
+        self._free_at = 0.0
+        self.last_s = 0.0
+
+    async def _send_rtp(self, data: bytes) -> None:
+        """The one method of the transport that senders send by."""
+        now = asyncio.get_running_loop().time()
+        wait_s = self._free_at - now
+        if wait_s > BURST_S:
+            await asyncio.sleep(wait_s)
+        rate = max(self._rate_bps() * FACTOR, LEAST_BPS)
+        self._free_at = max(self._free_at, now) + len(data) * 8 / rate
+        self.last_s = asyncio.get_running_loop().time()
+        await self._transport._send_rtp(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
