@@ -71,7 +71,7 @@ def setup(
     """Install the face tracker that checking and training need (MediaPipe's face mesh, about 90 MB)."""
     from rich.console import Console
 
-    from cvi.training.footage.mesh_tracker import install_packages
+    from cvi.perception.face_mesh import install_packages
 
     console = Console(stderr=True, quiet=json)
     with console.status("Installing the face tracker..."):
@@ -102,7 +102,7 @@ def _grade(path: Path, console: Console, *, alone: bool) -> tuple[FootageGrade |
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from cvi.errors import UsageError
-    from cvi.training.footage.mesh_tracker import build_tracker
+    from cvi.perception.face_mesh import build_tracker
     from cvi.training.footage.reader import open_footage
     from cvi.training.grading.grader import grade_footage
 

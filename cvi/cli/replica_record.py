@@ -35,8 +35,8 @@ def record(
 
     from cvi.errors import MissingError, UsageError
     from cvi.media.encode import check_output
+    from cvi.perception.face_mesh import build_tracker
     from cvi.persona.language import language_code, language_name
-    from cvi.training.footage.mesh_tracker import build_tracker
     from cvi.training.recording.footage_recorder import FootageRecorder, rescue_recording
     from cvi.training.recording.reading_script import Teleprompter, load_reading_script
 

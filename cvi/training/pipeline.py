@@ -22,6 +22,8 @@ from cvi.errors import UsageError
 from cvi.face.speech_mouth import SpeechEncoder
 from cvi.files import sha256_of, write_bytes
 from cvi.media.decode import read_audio
+from cvi.perception.face_detection import FaceTracker
+from cvi.perception.face_mesh import build_tracker
 from cvi.training.arrays import Bools
 from cvi.training.audio.mouth_controls import check_spoken
 from cvi.training.audio.speech import FittedAudio, delayed_to_film, fit_audio, read_script, voiced_frames
@@ -34,10 +36,9 @@ from cvi.training.evaluation.held_out import LEAST_FRAMES, Evaluation, Requested
 from cvi.training.evaluation.quality_report import report_page
 from cvi.training.footage.crop import covered
 from cvi.training.footage.face_geometry import filled
-from cvi.training.footage.mesh_tracker import build_tracker
 from cvi.training.footage.preparation import LEAST_TRAINING_S, PreparedFootage, load_prepared, prepare_footage
 from cvi.training.footage.reader import Footage, open_footage
-from cvi.training.footage.tracking import FaceTrack, FaceTracker
+from cvi.training.footage.tracking import FaceTrack
 from cvi.training.grading.grader import GRADE, clean_frames, refuse_unusable, track_and_grade
 from cvi.training.model.config import TIERS, Device, QualityTier, TrainingLength, choose_device
 from cvi.training.package.consent import Consent, consent_file, give_consent, save_consent

@@ -25,8 +25,8 @@ from cvi.errors import MissingError, UsageError
 from cvi.face.base import Controls, FaceSettings
 from cvi.face.replica import find_replica
 from cvi.face.sculpted import build
+from cvi.perception.face_mesh import find_packages
 from cvi.rendering.output import encode_segment
-from cvi.training.footage.mesh_tracker import find_packages
 
 FRAMES = 30
 LIDS = {159: (140, 145), 145: (140, 155), 33: (120, 150), 133: (160, 150),

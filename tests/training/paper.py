@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.face.photo.shape import BROWS, BROWS_UNDER, CHEEK_LEFT, CHEEK_RIGHT, CHIN, CROWN, IRISES, LIDS
-from cvi.training.footage.tracking import FaceDetection
+from cvi.perception.face_detection import FaceDetection
 from cvi.training.photo.photo_face import LOWER_INNER, UPPER_INNER
 
 WIDTH, HEIGHT, FACE = 640, 480, 200.0

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.audio.block import PLAYED_HZ
+from cvi.perception.face_detection import FaceDetection
 from cvi.training.footage.reader import FootageFrame
-from cvi.training.footage.tracking import FaceDetection, FaceTrack
+from cvi.training.footage.tracking import FaceTrack
 
 FPS = 25.0
 SIZE = (192, 160)

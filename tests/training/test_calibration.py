@@ -12,9 +12,9 @@ from puppet import FACE_PX, FPS, SIZE, Puppet, posed, template
 from cvi.face.base import Controls, FaceSettings
 from cvi.face.neural.mouth_map import HINTS, JAW_TERMS, TERMS, MouthMap
 from cvi.media.frames import Frame
+from cvi.perception.face_detection import FaceDetection
 from cvi.training.evaluation import calibration
 from cvi.training.footage.mouth_space import learn_space, opening
-from cvi.training.footage.tracking import FaceDetection
 
 
 @dataclass(frozen=True)

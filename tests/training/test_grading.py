@@ -17,9 +17,10 @@ import pytest
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ, Pcm
 from cvi.audio.resample import resample
 from cvi.engine_registry import build
+from cvi.perception.face_detection import POINTS
 from cvi.testing.footage.plans import GOOD_LINES
 from cvi.training.footage.spans import flagged, moving_median, runs, spans
-from cvi.training.footage.tracking import POINTS, FaceTrack
+from cvi.training.footage.tracking import FaceTrack
 from cvi.training.grading import grader
 from cvi.training.grading.face_measures import head_pose, mouth_opening
 from cvi.training.grading.faults import KINDS, GradingLimits

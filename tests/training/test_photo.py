@@ -25,8 +25,8 @@ from cvi.face.photo.rig import RIG, load_rig
 from cvi.face.photo.shape import IRISES
 from cvi.face.replica import find_replica, load_replica_card
 from cvi.files import sha256_of
+from cvi.perception.face_mesh import find_packages
 from cvi.testing.contracts.face import EVERYTHING, check_face
-from cvi.training.footage.mesh_tracker import find_packages
 from cvi.training.package.consent import check_consent
 from cvi.training.photo.photo_face import lip_line
 from cvi.training.photo.photo_file import LARGEST_SIDE_PX, is_photo, picture_size, read_photo
@@ -351,7 +351,7 @@ def test_a_whole_run_with_the_real_tracker(cvi_home: Path, tmp_path: Path) -> No
         find_packages()
     except MissingError:
         pytest.skip("the face tracker is not installed: cvi replica setup")
-    from cvi.training.footage.mesh_tracker import build_tracker
+    from cvi.perception.face_mesh import build_tracker
     from cvi.training.grading.face_measures import mouth_opening
 
     june = build("face", "sculpted", FaceSettings(find_replica("june")))

@@ -211,7 +211,7 @@ def test_footage_without_a_face_or_with_too_little_of_it_is_refused(
 ) -> None:
     class Blind(BlobTracker):
         def see(self, rgb: object) -> object:  # type: ignore[override]
-            from cvi.training.footage.tracking import FaceDetection
+            from cvi.perception.face_detection import FaceDetection
 
             return FaceDetection(None, 0)
 

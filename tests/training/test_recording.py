@@ -16,8 +16,8 @@ import pygame
 from cvi.errors import CviError
 from cvi.media.decode import read_audio
 from cvi.media.encode import SOUND_HZ
+from cvi.perception.face_detection import POINTS, FaceDetection
 from cvi.training.footage.reader import Rgb, open_footage
-from cvi.training.footage.tracking import POINTS, FaceDetection
 from cvi.training.recording.capture import FilmCamera, RecordedSound
 from cvi.training.recording.footage_recorder import FPS, FootageRecorder, recording_path, rescue_recording
 from cvi.training.recording.reading_script import PrompterCue, ReadingScript, ScriptPart, Teleprompter

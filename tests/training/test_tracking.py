@@ -15,17 +15,11 @@ import numpy as np
 import pytest
 
 from cvi.errors import EngineError, MissingError, UsageError
-from cvi.training.footage import mesh_tracker
-from cvi.training.footage.mesh_tracker import MeshTracker, build_tracker
+from cvi.perception import face_mesh as mesh_tracker
+from cvi.perception.face_detection import POINTS, FaceDetection
+from cvi.perception.face_mesh import MeshTracker, build_tracker
 from cvi.training.footage.reader import FootageFrame, Rgb
-from cvi.training.footage.tracking import (
-    POINTS,
-    FaceDetection,
-    FaceTrack,
-    TrackCollector,
-    load_track,
-    save_track,
-)
+from cvi.training.footage.tracking import FaceTrack, TrackCollector, load_track, save_track
 
 
 class Fake:
@@ -121,7 +115,7 @@ LOOKS_ON = """
 import signal, sys
 from pathlib import Path
 import numpy as np
-from cvi.training.footage import mesh_tracker as mesh
+from cvi.perception import face_mesh as mesh
 mesh._WORKER = Path(sys.argv[1])
 tracker = mesh.MeshTracker(Path(sys.argv[2]))
 asked = []

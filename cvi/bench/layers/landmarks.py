@@ -76,7 +76,7 @@ def find_landmarks(pictures: Iterable[Rgb]) -> Landmarks:
 
     Raises MissingError without the mesh, EngineError when it fails.
     """
-    from cvi.training.footage.mesh_tracker import build_tracker
+    from cvi.perception.face_mesh import build_tracker
 
     tracker = build_tracker()
     rows: list[Points] = []

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from cvi.errors import MissingError
+from cvi.perception.face_mesh import find_packages
 from cvi.server.catalog.replica_store import ReplicaStore, replica_id
 from cvi.server.contract import HttpProblem, in_both_vocabularies, iso
 from cvi.server.jobs.queue import JobQueue
@@ -24,7 +25,6 @@ from cvi.server.jobs.received_files import UPLOAD_SCHEME, Uploads, keep_film, ma
 from cvi.server.store import jobs
 from cvi.server.store.database import Database
 from cvi.server.store.jobs import OPEN, Job, State
-from cvi.training.footage.mesh_tracker import find_packages
 
 KIND = "training"
 SHOWN: tuple[State, ...] = (*OPEN, "failed")

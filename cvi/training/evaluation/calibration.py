@@ -18,11 +18,11 @@ from cvi.face.neural.renderer import NeuralEngine
 from cvi.face.neural.rig import RIG, load_rig, rig_bytes
 from cvi.face.planes import to_rgb
 from cvi.files import write_bytes
+from cvi.perception.face_detection import FaceTracker
 from cvi.training.arrays import Floats
 from cvi.training.audio.mouth_controls import scaled_jaw
 from cvi.training.footage.mouth_space import opening, upright_opening
 from cvi.training.footage.preparation import PreparedFootage
-from cvi.training.footage.tracking import FaceTracker
 
 _FRAMES, _EVERY_S = 80, 0.2
 _LEAST_FOUND = 40

@@ -21,6 +21,7 @@ from cvi.face.neural.mouth_map import MouthMap
 from cvi.face.neural.renderer import NeuralEngine
 from cvi.face.neural.rig import RIG, load_rig
 from cvi.face.planes import to_i420, to_rgb
+from cvi.perception.face_detection import FaceTracker
 from cvi.training.arrays import Bytes, Floats
 from cvi.training.evaluation.quality_metrics import (
     amplitude,
@@ -37,7 +38,6 @@ from cvi.training.footage.face_geometry import LIPS, NOSE_BASE, frontal
 from cvi.training.footage.mouth_space import upright_opening
 from cvi.training.footage.preparation import PreparedFootage
 from cvi.training.footage.reader import Footage, FootageFrame
-from cvi.training.footage.tracking import FaceTracker
 from cvi.training.model.onnx_network import FrameInpainter
 
 LEAST_FRAMES = 25

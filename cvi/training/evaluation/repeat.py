@@ -16,6 +16,8 @@ from cvi.face.speech_mouth import SpeechEncoder, best_reader
 from cvi.files import sha256_of
 from cvi.media.decode import read_audio
 from cvi.models.installed import installed_speech_encoder
+from cvi.perception.face_detection import FaceTracker
+from cvi.perception.face_mesh import build_tracker
 from cvi.training.audio.speech import (
     FilmSpeech,
     delayed_to_film,
@@ -24,10 +26,8 @@ from cvi.training.audio.speech import (
     unscripted_segments,
 )
 from cvi.training.evaluation.held_out import Evaluation, RequestedMouths, evaluate
-from cvi.training.footage.mesh_tracker import build_tracker
 from cvi.training.footage.preparation import load_prepared
 from cvi.training.footage.reader import open_footage
-from cvi.training.footage.tracking import FaceTracker
 from cvi.training.pipeline import SCRIPT
 
 

@@ -1,7 +1,7 @@
 """Where the face is in every frame: the form in which the other stages see a face.
 
-A `FaceTracker` finds the 478 points of MediaPipe's face mesh (468 of the face, then five of each iris) in
-one frame after the other; a `FaceTrack` holds them for a whole film, and is stored as plain arrays.
+A `FaceTracker` (`cvi.perception.face_detection`) finds the points in one frame after the other; a `FaceTrack`
+holds them for a whole film, and is stored as plain arrays.
 """
 
 from __future__ import annotations
@@ -9,43 +9,18 @@ from __future__ import annotations
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from cvi.errors import UsageError
 from cvi.files import replacing
+from cvi.perception.face_detection import POINTS, FaceDetection, FaceTracker
 from cvi.training.arrays import Bools, Doubles, Floats, Ints
-from cvi.training.footage.reader import FootageFrame, Rgb
+from cvi.training.footage.reader import FootageFrame
 
-POINTS = 478
 FORMAT = 1
 """Of the file."""
-
-
-@dataclass(frozen=True, slots=True)
-class FaceDetection:
-    """The faces of one frame. `landmarks` float32 [478, 3] of the tracked face, pixels of the frame
-    (x right, y down, z away from the viewer on x's scale); None where there is no face. `faces` counts all
-    faces in the frame."""
-
-    landmarks: Floats | None
-    faces: int
-
-
-class FaceTracker(Protocol):
-    """Finds the face in one frame after the other of a film. Used by one thread."""
-
-    name: str
-    """The method and its version, stored with each track."""
-
-    def see(self, rgb: Rgb) -> FaceDetection:
-        """The faces of the film's next frame, uint8 [height, width, 3] RGB. Frames come in order of time,
-        at one size; the tracker follows one face from frame to frame. Blocks. Raises EngineError."""
-
-    def close(self) -> None:
-        """End the tracker; it is not used again."""
 
 
 @dataclass(frozen=True, slots=True)

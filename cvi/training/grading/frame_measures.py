@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from cvi.perception.face_detection import FaceTracker
 from cvi.training.arrays import Bytes, Doubles, Floats, Ints
 from cvi.training.footage.reader import Footage, Rgb
-from cvi.training.footage.tracking import FaceTrack, FaceTracker, TrackCollector
+from cvi.training.footage.tracking import FaceTrack, TrackCollector
 from cvi.training.grading.face_measures import CHIN, EYE_LEFT, EYE_RIGHT, LEFT, NOSE_BASE, RIGHT, TOP
 
 MOST_SIDE_PX = 1280

@@ -14,10 +14,11 @@ import numpy as np
 from cvi.audio.block import HEARD_HZ, Pcm
 from cvi.errors import UsageError
 from cvi.files import sha256_of, write_bytes
+from cvi.perception.face_detection import FaceTracker
 from cvi.training.arrays import Bools
 from cvi.training.footage.reader import Footage
 from cvi.training.footage.spans import Span, flagged, spans, total_s
-from cvi.training.footage.tracking import FaceTrack, FaceTracker, load_track, save_track
+from cvi.training.footage.tracking import FaceTrack, load_track, save_track
 from cvi.training.grading.face_measures import closures, roundings, stills
 from cvi.training.grading.faults import KINDS, FootageFault, FootageGrade, GradingLimits, Verdict
 from cvi.training.grading.frame_measures import FrameMeasures, measure_frames

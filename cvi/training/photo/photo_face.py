@@ -12,9 +12,9 @@ import numpy as np
 from cvi.errors import UsageError
 from cvi.face.photo.rig import PhotoRig
 from cvi.face.photo.shape import IRISES, LIDS, MOUTH_CORNERS
+from cvi.perception.face_detection import POINTS, FaceDetection, FaceTracker
 from cvi.training.arrays import Floats
 from cvi.training.footage.reader import Rgb
-from cvi.training.footage.tracking import POINTS, FaceDetection, FaceTracker
 from cvi.training.grading.face_measures import face_width, head_pose, mouth_opening
 
 LEAST_WIDTH_PX = 120.0

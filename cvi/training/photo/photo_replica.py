@@ -13,8 +13,8 @@ from cvi.errors import CviError, UsageError
 from cvi.face.photo.rig import PHOTO, RIG, rig_bytes
 from cvi.face.replica_store import free_folder
 from cvi.files import sha256_of, write_bytes
-from cvi.training.footage.mesh_tracker import build_tracker
-from cvi.training.footage.tracking import FaceTracker
+from cvi.perception.face_detection import FaceTracker
+from cvi.perception.face_mesh import build_tracker
 from cvi.training.package.consent import consent_file, give_consent, save_consent
 from cvi.training.package.export import ReplicaDescription, write_card
 from cvi.training.photo.photo_face import find_face, read_face

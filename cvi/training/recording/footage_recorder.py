@@ -21,8 +21,8 @@ import numpy as np
 from cvi.errors import CviError, MissingError, UsageError
 from cvi.files import write_bytes
 from cvi.media.encode import SOUND_HZ, FragmentedMp4, remux
+from cvi.perception.face_detection import FaceTracker
 from cvi.training.footage.reader import Rgb, open_footage
-from cvi.training.footage.tracking import FaceTracker
 from cvi.training.recording.capture import SoundSource
 from cvi.training.recording.reading_script import Teleprompter
 from cvi.training.recording.screen import RecorderView, draw_view, framing_advice

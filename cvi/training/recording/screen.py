@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pygame
 
     from cvi.training.recording.reading_script import PrompterCue
-from cvi.training.footage.tracking import FaceDetection
+from cvi.perception.face_detection import FaceDetection
 from cvi.training.grading.face_measures import CHIN, LEFT, RIGHT, TOP, face_width, head_pose
 
 OVAL_X, OVAL_Y, OVAL_HEIGHT, OVAL_SHAPE = 0.5, 0.45, 0.56, 0.78

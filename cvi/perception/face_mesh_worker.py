@@ -1,4 +1,4 @@
-"""The child process of `mesh_tracker`: MediaPipe's face mesh with packages of its own.
+"""The child process of `face_mesh`: MediaPipe's face mesh with packages of its own.
 
 This file is run by path, never imported: it imports nothing of the project. Arguments: the folder of the
 packages, the file both sides map, its size in bytes, the most faces. For each frame the parent writes its

@@ -26,9 +26,7 @@ import numpy as np
 
 from cvi.errors import CviError, EngineError, MissingError
 from cvi.paths import home
-from cvi.training.arrays import Floats
-from cvi.training.footage.reader import Rgb
-from cvi.training.footage.tracking import POINTS, FaceDetection, FaceTracker
+from cvi.perception.face_detection import POINTS, FaceDetection, FaceTracker, Points, Rgb
 
 MEDIAPIPE = "0.10.21"
 PACKAGES = (f"mediapipe=={MEDIAPIPE}", "numpy==1.26.4", "protobuf==4.25.9", "absl-py==2.5.1")
@@ -105,7 +103,7 @@ MOST_SIDE_PX = 1280
 SECOND_FACE = 0.35
 """A face narrower than this share of the tracked one is not counted: a picture on the wall, or a mistake."""
 END_TIMEOUT_S = 5.0
-_WORKER = Path(__file__).with_name("mesh_worker.py")
+_WORKER = Path(__file__).with_name("face_mesh_worker.py")
 _LEFT, _RIGHT = 234, 454
 _REMEDY = "Run `cvi replica setup` again; with CVI_DEBUG=1 the trace is shown."
 
@@ -115,12 +113,16 @@ class MeshTracker:
 
     name = f"mediapipe-face-mesh {MEDIAPIPE}"
 
-    def __init__(self, packages: Path) -> None:
+    def __init__(self, packages: Path, *, most_bytes: int = 0, niceness: int = 0) -> None:
+        """`most_bytes` is the size of the largest frame to come, where the first one is not the largest.
+        With a `niceness` above 0 other processes go first."""
         self._packages = packages
+        self._most_bytes = most_bytes
+        self._niceness = niceness
         self._process: subprocess.Popen[bytes] | None = None
         self._pixels: mmap.mmap | None = None
         self._stderr: IO[bytes] | None = None
-        self._last: Floats | None = None
+        self._last: Points | None = None
 
     def see(self, rgb: Rgb) -> FaceDetection:
         """As `FaceTracker.see`. Of several faces the one nearest to the last tracked one is chosen, at first
@@ -159,7 +161,7 @@ class MeshTracker:
                 part.close()
         self._pixels = self._stderr = None
 
-    def _nearest(self, faces: list[Floats]) -> Floats:
+    def _nearest(self, faces: list[Points]) -> Points:
         if len(faces) == 1:
             return faces[0]
         if self._last is None:
@@ -167,9 +169,9 @@ class MeshTracker:
         last = self._last[:, :2].mean(0)
         return min(faces, key=lambda face: float(np.linalg.norm(face[:, :2].mean(0) - last)))
 
-    def _ask(self, rgb: Rgb) -> list[Floats]:
+    def _ask(self, rgb: Rgb) -> list[Points]:
         if self._process is None:
-            self._start(rgb.nbytes)
+            self._start(max(rgb.nbytes, self._most_bytes))
         assert self._process is not None and self._pixels is not None
         if rgb.nbytes > len(self._pixels):
             raise EngineError("The frames of a film grew while it was tracked.", "Start a new tracker.")
@@ -205,6 +207,8 @@ class MeshTracker:
                     stderr=self._stderr,
                     start_new_session=True,
                 )
+                if self._niceness:
+                    os.setpriority(os.PRIO_PROCESS, self._process.pid, self._niceness)
             except OSError as error:
                 raise EngineError(
                     f"The face tracker cannot start: {error.strerror or error}.", "Check the disk."
@@ -228,7 +232,7 @@ class MeshTracker:
         return EngineError(f"The face tracker ended before its work was done{reason}.", _REMEDY)
 
 
-def _width(face: Floats) -> float:
+def _width(face: Points) -> float:
     return float(np.linalg.norm(face[_RIGHT, :2] - face[_LEFT, :2]))
 
 
