@@ -78,5 +78,18 @@ class LlmEngine(Protocol):
         Raises EngineError when the model or endpoint fails, also in the middle.
         """
 
+    async def structured(
+        self, messages: Sequence[Message], schema: Mapping[str, Any], *, max_tokens: int = 256
+    ) -> dict[str, Any]:
+        """A JSON object that fits the JSON Schema `schema` (of an object), as the model answers `messages`.
+
+        For work beside the conversation (what was said, as fields): a local model does it while no turn
+        needs it, in a cache of its own, and steps aside at once; it may take long. The last message should
+        say what is wanted: the schema holds the answer to its form, but a local model does not read it.
+        Cancel to abort.
+
+        Raises EngineError when the model fails, UsageError for a schema it cannot follow.
+        """
+
     async def close(self) -> None:
         """Free the model or connection; safe to call twice."""

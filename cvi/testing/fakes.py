@@ -9,8 +9,9 @@ heard. No fake uses a thread or the real time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -147,8 +148,13 @@ class FakeLlm:
         *,
         first_token_s: float = 0.04,
         token_s: float = 0.02,
+        structured: Callable[[Sequence[Message], Mapping[str, Any]], dict[str, Any]] | None = None,
+        structured_s: float = 0.5,
     ) -> None:
+        """`structured` makes the answer of a call of `structured`, which takes `structured_s`; none is {}."""
         self._replies = replies
+        self._structured = structured
+        self._structured_s = structured_s
         self._first_token_s = first_token_s
         self._token_s = token_s
         self._asked: list[tuple[Message, ...]] = []
@@ -189,6 +195,13 @@ class FakeLlm:
                 await asyncio.sleep(self._token_s)
         finally:
             self.open_streams -= 1
+
+    async def structured(
+        self, messages: Sequence[Message], schema: Mapping[str, Any], *, max_tokens: int = 256
+    ) -> dict[str, Any]:
+        """The answer that was given for it."""
+        await asyncio.sleep(self._structured_s)
+        return {} if self._structured is None else self._structured(messages, schema)
 
     async def close(self) -> None:
         """Nothing: it holds no resource."""

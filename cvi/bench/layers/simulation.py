@@ -298,6 +298,7 @@ class FixedAnswerLlm:
     def __init__(self, model: LlmEngine, answer: str) -> None:
         self.name = model.name
         self.warm, self.prefill, self.completeness = model.warm, model.prefill, model.completeness
+        self.structured = model.structured
         self._answer = answer
 
     async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[str]:

@@ -13,6 +13,16 @@ _PROMPT = (
     Message("assistant", "Hello. What would you like to know?"),
 )
 _SHORT = Sampling(max_tokens=12)
+_FORM = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "tickets": {"type": "integer"},
+        "days": {"type": "array", "items": {"type": "string"}},
+    },
+    "required": ["name", "tickets"],
+    "additionalProperties": False,
+}
 
 
 async def check_llm(engine: LlmEngine) -> str:
@@ -47,6 +57,30 @@ async def check_llm(engine: LlmEngine) -> str:
     )
     assert both[0].strip(), "an empty reply while other calls were made"
     return reply
+
+
+async def check_structured(engine: LlmEngine) -> None:
+    """JSON that fits a schema, also where there is little room for it, and beside a reply.
+
+    Raises AssertionError. The engine is left open.
+    """
+    asked = (*_PROMPT, Message("user", "I am Anna, and I would like two tickets for Friday."))
+    told = Message("user", "Write down what was asked for as JSON with name, tickets and days.")
+    answers = await asyncio.gather(
+        engine.structured([*asked, told], _FORM), engine.structured([*asked, told], _FORM, max_tokens=4),
+        _all(engine, asked),
+    )
+    for answer in answers[:2]:
+        assert isinstance(answer, dict)
+        assert set(answer) <= {"name", "tickets", "days"} and {"name", "tickets"} <= set(answer), answer
+        assert isinstance(answer["name"], str) and isinstance(answer["tickets"], int), answer
+    assert answers[2].strip(), "an empty reply beside JSON"
+
+    dropped = asyncio.create_task(engine.structured(asked, _FORM))
+    await asyncio.sleep(0)
+    dropped.cancel()
+    await asyncio.gather(dropped, return_exceptions=True)
+    assert dropped.cancelled(), "a cancelled call did not end"
 
 
 async def _check_completeness(engine: LlmEngine) -> None:
