@@ -32,6 +32,9 @@ def serve(
     tls_cert: Annotated[Path | None, typer.Option(help="HTTPS with your own certificate (PEM).")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="The key of your own certificate (PEM).")] = None,
     require_key: Annotated[bool, typer.Option("--require-key", help="Ask for an API key even here.")] = False,
+    strict_ids: Annotated[
+        bool, typer.Option("--strict-ids", help="Refuse unknown ids; no stock face stands for them.")
+    ] = False,
     cors_origin: Annotated[
         list[str] | None, typer.Option(help="An origin whose pages may call the API; * for any. Repeatable.")
     ] = None,
@@ -89,6 +92,7 @@ def serve(
         profile=profile,
         max_conversations=max_conversations,
         require_key=require_key,
+        strict_ids=strict_ids,
         cors_origins=tuple(cors_origin or ()),
         frame_ancestors=tuple(frame_ancestor or ("*",)),
         urls_to=tuple(allow_urls_to or ()),

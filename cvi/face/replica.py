@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from cvi.errors import MissingError, UsageError
+from cvi.face.replica_ids import replica_id, stand_in
 from cvi.files import sha256_of
 from cvi.paths import replicas_dir, shared_dir
 
@@ -52,7 +53,7 @@ def list_replicas() -> dict[str, Path]:
 
 
 def find_replica(name_or_path: str | Path) -> Path:
-    """The folder of a replica, by its name or its path. Raises MissingError."""
+    """The folder of a replica, by its name, path, or id (`cvi.face.replica_ids`). Raises MissingError."""
     path = Path(name_or_path).expanduser()
     if (path / CARD).is_file():
         return path.absolute()
@@ -60,6 +61,11 @@ def find_replica(name_or_path: str | Path) -> Path:
     name = str(name_or_path)
     if name in known:
         return known[name]
+    shipped = shared_dir("replicas")
+    by_id = next((each for each in known if replica_id(each) == name), None)
+    by_id = by_id or stand_in(name, [each for each, folder in known.items() if folder.parent == shipped])
+    if by_id is not None:
+        return known[by_id]
     if path.is_dir():
         raise MissingError(
             f"{path} is no replica: it holds no {CARD}.", "Name a folder made by training or baking."

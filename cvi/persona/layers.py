@@ -240,7 +240,7 @@ class Tts(Endpoint):
     @property
     def hosted(self) -> bool:
         """Whether the engine is a hosted one of the contract, for which a local one stands in."""
-        return self.engine in HOSTED_TTS
+        return self.engine in HOSTED_TTS or (self.engine or "").startswith(HOSTED_MODEL_PREFIX)
 
     @property
     def local_engine(self) -> str | None:

@@ -90,6 +90,7 @@ def create_app(settings: ServerSettings, *, open: Open = open_services) -> FastA
 def _api() -> APIRouter:
     api = APIRouter(prefix="/v2", dependencies=[Depends(allowed)])
     api.include_router(conversations.router)
+    api.include_router(conversations.interactions)
     for noun in ("/personas", "/pals"):
         api.include_router(personas.router, prefix=noun)
     for noun in ("/replicas", "/faces"):

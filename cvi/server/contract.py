@@ -141,6 +141,8 @@ def install(app: FastAPI) -> None:
 
 def validation_text(errors: Sequence[Any]) -> str:
     """The first few faults that pydantic found in one line: where, and what."""
+    if any(error["type"] == "missing" and tuple(error["loc"]) == ("body",) for error in errors):
+        return "The request has no body: send a JSON object."
     lines = []
     for error in errors[:3]:
         where = ".".join(str(part) for part in error["loc"] if part not in ("body", "query", "path"))

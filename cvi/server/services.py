@@ -82,9 +82,10 @@ async def open_services(settings: ServerSettings, metrics: Metrics) -> Services:
     await database.open()
     url_policy = OutboundPolicy(settings.urls_to)
     caller = OutboundClient(url_policy)
-    replicas = ReplicaStore(settings.url)
+    replicas = ReplicaStore(settings.url, strict=settings.strict_ids)
     llm = resolution.profile.choices["llm"]
-    personas = PersonaStore(replicas, small_model=llm.engine == "llama-cpp" and llm.model is None)
+    small_model = llm.engine == "llama-cpp" and llm.model is None
+    personas = PersonaStore(replicas, small_model=small_model, strict=settings.strict_ids)
     jobs = JobQueue(
         database,
         [
@@ -142,8 +143,18 @@ async def allowed(
     """Raises the contract's 401 for a request that may not be answered."""
     if key and await services.database.read(lambda connection: find_key(connection, key)) is not None:
         return
-    if services.settings.asks_for_keys or not _from_here(request, services):
+    if services.settings.asks_for_keys:
         raise HttpProblem(401, "Invalid access token", "message")
+    if not _from_here(request, services):
+        raise HttpProblem(401, _stranger(request), "message")
+
+
+def _stranger(request: Request) -> str:
+    """Why a request without a key is refused where none is asked for."""
+    origin = request.headers.get("origin", "")[:200]
+    if origin and origin != "null":
+        return f"Pages of {origin} may not call this server. Allow it: cvi serve --cors-origin {origin}"
+    return "Invalid access token"
 
 
 def _from_here(request: Request, services: Services) -> bool:

@@ -45,8 +45,9 @@ class ServerSettings:
     `urls_to`: hosts, addresses or networks that clients' URLs may lead to although they are private,
     `*` for any. `cors_origins`: origins whose pages may call the API, `*` for any. `drain_s`: how long
     a server that is told to stop lets conversations go on. `worker`: the command of a conversation's
-    process. `max_conversations` None: as many as the processors carry. `relay_only`: browsers reach it
-    through its TURN server alone. `turn_secret`: what the TURN server makes passwords from.
+    process. `max_conversations` None: as many as the processors carry. `strict_ids`: an
+    unknown id of a persona or replica is refused, and no stock one stands for it. `relay_only`: browsers
+    reach it through its TURN server alone. `turn_secret`: what the TURN server makes passwords from.
     `recording_buckets`: where in S3-compatible storage recordings may be
     put, `*` for anywhere.
     """
@@ -57,6 +58,7 @@ class ServerSettings:
     profile: str = "auto"
     max_conversations: int | None = None
     require_key: bool = False
+    strict_ids: bool = False
     cors_origins: tuple[str, ...] = ()
     frame_ancestors: tuple[str, ...] = ("*",)
     urls_to: tuple[str, ...] = ()

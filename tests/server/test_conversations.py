@@ -99,9 +99,9 @@ async def test_wrong_requests_are_answered_with_what_is_wrong(client: httpx.Asyn
 
 
 @pytest.mark.parametrize("extra", [{"meeting_url": "https://x.org"}, {"properties": {"livekit_ws_url": "ws://x"}}])
-async def test_actions_that_do_not_exist_here_are_501(client: httpx.AsyncClient, extra: dict) -> None:
+async def test_other_services_rooms_are_refused_so_that_no_client_tries_again(client: httpx.AsyncClient, extra: dict) -> None:
     answer = await client.post("/v2/conversations", json={"replica_id": "june", **extra})
-    assert answer.status_code == 501 and "not part of this version" in answer.json()["message"]
+    assert answer.status_code == 400 and "not part of this version" in answer.json()["message"]
 
 
 async def test_an_unknown_id_is_400_everywhere(client: httpx.AsyncClient) -> None:

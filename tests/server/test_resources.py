@@ -89,7 +89,7 @@ async def test_guardrails_by_shape_name_and_tag(client: httpx.AsyncClient) -> No
     async def count(query: str) -> int:
         return (await client.get(f"/v2/guardrails?{query}")).json()["total_count"]
 
-    assert [await count(query) for query in ("", "legacy=true", "tags=b,c", "tags=c", "name_or_uuid=CAL", "type=system")] == [1, 1, 1, 0, 1, 0]
+    assert [await count(query) for query in ("", "legacy=true", "tags=b,c", "tags=c", "name_or_uuid=CAL", "type=system")] == [2, 1, 1, 0, 2, 0]
     assert (await client.get("/v2/guardrails/tags")).json()["tags"] == ["a", "b"]
     assert (await client.post("/v2/guardrails", json={"guardrail_name": "x"})).status_code == 400
 

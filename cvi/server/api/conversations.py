@@ -32,6 +32,7 @@ from cvi.server.store.conversations import ConversationRow
 from cvi.server.worker.commands import EVENT_TYPES
 
 router = APIRouter(prefix="/conversations", tags=["conversations"], route_class=JsonRoute)
+interactions = APIRouter(prefix="/interactions", tags=["conversations"], route_class=JsonRoute)
 
 STORED_ONLY = (
     "document_ids",
@@ -48,6 +49,12 @@ class InteractionBody(Body):
 
     event_type: Literal[EVENT_TYPES]  # type: ignore[valid-type] # one list of names, for code and for OpenAPI
     properties: dict[str, Any] = Field(default_factory=dict)
+
+
+class AddressedInteraction(InteractionBody):
+    """An event, and the conversation that it is for."""
+
+    conversation_id: Annotated[str, Field(min_length=1, max_length=100)]
 
 
 @router.post("", summary="Create a conversation")
@@ -128,6 +135,19 @@ async def interact(conversation_id: str, body: InteractionBody, services: Servic
 
     400 says what is wrong with an event that cannot be carried out, 202 that it is.
     """
+    await _interact(conversation_id, body, services)
+    return empty(202)
+
+
+@interactions.post("", summary="Send an event into a running conversation", status_code=202)
+@interactions.post("/broadcast", summary="Send an event into a running conversation", status_code=202)
+async def send(body: AddressedInteraction, services: ServicesDep) -> dict[str, Any]:
+    """The same, with the conversation named in the body, as older clients send it."""
+    row = await _interact(body.conversation_id, body, services)
+    return {"conversation_id": row.id, "event_type": body.event_type, "status": "accepted"}
+
+
+async def _interact(conversation_id: str, body: InteractionBody, services: Services) -> ConversationRow:
     row = await _get(conversation_id, services)
     room = services.rooms.get(row.id)
     if room is None or room.state not in ("starting", "ready"):
@@ -140,7 +160,7 @@ async def interact(conversation_id: str, body: InteractionBody, services: Servic
             "properties": body.properties,
         }
     )
-    return empty(202)
+    return row
 
 
 @router.get("/{conversation_id}/recording", summary="Get a conversation's recording")
@@ -180,6 +200,10 @@ def _shown(row: ConversationRow, services: Services) -> dict[str, Any]:
             "callback_url": row.callback_url,
             "created_at": iso(row.created_at),
             "updated_at": iso(row.updated_at),
-            "not_in_effect": [asdict(each) for each in not_in_effect(_stored_only(row), served=True)],
+            "not_in_effect": [
+                *(asdict(each) for each in not_in_effect(_stored_only(row), served=True)),
+                *row.request.get("not_installed", ()),
+            ],
+            **({"substituted_for": noted} if (noted := row.request.get("substituted_for")) else {}),
         }
     )

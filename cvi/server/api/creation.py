@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from cvi.conversation.journal import RECORDING_NAME, new_id
 from cvi.persona.language import language_name
+from cvi.server.catalog.engine_fallback import with_installed_engines
 from cvi.server.catalog.persona_document import check
 from cvi.server.catalog.replica_store import StoredReplica
 from cvi.server.catalog.well_known_ids import DEFAULT_PERSONA
@@ -98,14 +100,18 @@ async def create_conversation(
 
     Raises `HttpProblem`.
     """
+    from cvi.engines import DEFAULT_REPLICA
+
     _refuse_what_is_not_here(body)
     if not body.persona_id and not body.replica_id:
         raise HttpProblem(400, "Either persona_id or replica_id must be provided.")
     bucket = bucket_asked_for(body.properties.model_dump(), services.settings.recording_buckets)
     persona = await asyncio.to_thread(services.personas.get, body.persona_id or DEFAULT_PERSONA)
     language = _language(body.properties.language)
-    replica = await asyncio.to_thread(_replica, body, dict(persona.document), services)
-    document = await _resolved(persona.whole, services)
+    wanted = body.replica_id or str(persona.document.get("default_replica_id") or DEFAULT_REPLICA)
+    replica = await finished_replica(wanted, services)
+    whole, missing = await asyncio.to_thread(with_installed_engines, persona.whole)
+    document = await _resolved(whole, services)
     checked = check(document)
     if not checked.may_run_on(services.profile.name):
         raise HttpProblem(
@@ -134,6 +140,11 @@ async def create_conversation(
         | {
             "system_prompt": checked.system_prompt or "",
             "persona_name": checked.spoken_name,
+            "not_installed": [asdict(row) for row in missing],
+            "substituted_for": [
+                *services.personas.substituted(persona),
+                *services.replicas.substituted(replica),
+            ],
             "recording": _records(body, document),
             "recording_bucket": None if bucket is None else bucket.document(),
         },
@@ -150,17 +161,24 @@ async def create_conversation(
 
 def _refuse_what_is_not_here(body: ConversationBody) -> None:
     if body.meeting_url:
-        raise not_here_yet("Joining a meeting of another service", "Leave out meeting_url.")
+        raise _not_joined("Joining a meeting of another service", "Leave out meeting_url.")
     if body.properties.livekit_ws_url:
-        raise not_here_yet("Joining a LiveKit room", "Leave out livekit_ws_url and use conversation_url.")
+        raise _not_joined("Joining a LiveKit room", "Leave out livekit_ws_url and use conversation_url.")
     if body.properties.daily_room:
-        raise not_here_yet("Joining a Daily room", "Leave out daily_room and use conversation_url.")
+        raise _not_joined("Joining a Daily room", "Leave out daily_room and use conversation_url.")
 
 
-def _replica(body: ConversationBody, persona: dict[str, Any], services: Services) -> StoredReplica:
-    from cvi.engines import DEFAULT_REPLICA
+def _not_joined(what: str, instead: str) -> HttpProblem:
+    """400, since clients send a request again that is answered from 500 on, and this one never works."""
+    return HttpProblem(400, not_here_yet(what, instead).text, "message")
 
-    return services.replicas.get(body.replica_id or str(persona.get("default_replica_id") or DEFAULT_REPLICA))
+
+async def finished_replica(id: str, services: Services) -> StoredReplica:
+    """The replica that a request names. Raises the contract's 400 for an unknown or unfinished one."""
+    making = await services.training.find(id)
+    if making is not None:
+        raise HttpProblem(400, f"The replica {id} is not trained yet: its status is not 'completed'.")
+    return await asyncio.to_thread(services.replicas.get, id)
 
 
 def _language(text: str) -> str:
@@ -228,6 +246,7 @@ def _start_message(
         conversation_id=conversation_id,
         persona=document,
         replica=replica.name,
+        replica_id=replica.id,
         profile=services.settings.profile,
         conversational_context=body.conversational_context,
         custom_greeting=body.custom_greeting,

@@ -117,8 +117,8 @@ async def every(
         found = [item for item in found if kind in (None, "user" if item.own else "system")]
         rows = making
         if chosen:
-            named = {item.id for id in chosen if (item := services.replicas.find(id)) is not None}
-            found = [item for item in found if item.id in named]
+            named = {item.name for id in chosen if (item := services.replicas.find(id)) is not None}
+            found = [item for item in found if item.name in named]
             rows = [row for row in making if chosen & {row.id, row.payload["name"]}]
         shown = page.of([*rows, *found])
         return listing(

@@ -90,16 +90,17 @@ def _show_dictionary(resource: Resource) -> Document:
 
 
 def _show_document(resource: Resource) -> Document:
+    # What has no value is left out: decoders made from types take null for nothing but a text.
+    known = {key: value for key, value in resource.document.items() if value is not None}
     return {
         "document_id": resource.id,
         "uuid": resource.id,
-        **resource.document,
+        **known,
         "status": "started",
         "progress": 0,
         "error_message": None,
-        "crawled_urls": None,
-        "last_crawled_at": None,
-        "crawl_count": None,
+        "crawled_urls": [],
+        "crawl_count": 0,
     }
 
 
@@ -136,14 +137,14 @@ def _named_objectives(type: _Type = "user", name_or_uuid: str = "") -> Wanted:
 
 
 def _wanted_guardrails(
-    legacy: Annotated[bool, Query(description="The sets instead of the rules.")] = False,
+    legacy: Annotated[bool | None, Query(description="The sets alone, or the rules alone.")] = None,
     type: _Type = "user",
     name_or_uuid: str = "",
     tags: _TagQuery = "",
 ) -> Wanted:
     def wanted(each: Resource) -> bool:
-        right_shape = type != "system" and ("data" in each.document) == legacy
-        return right_shape and is_named(each, name_or_uuid) and is_tagged(each, tags)
+        right_shape = legacy is None or ("data" in each.document) == legacy
+        return type != "system" and right_shape and is_named(each, name_or_uuid) and is_tagged(each, tags)
 
     return wanted
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 from starlette.responses import FileResponse, Response
 
+from cvi.server.api.creation import finished_replica
 from cvi.server.contract import Body, HttpProblem, Page, empty, invalid, listing, page_from_zero
 from cvi.server.jobs.render_job import FilmOrder, film_path
 from cvi.server.json_bodies import JsonRoute
@@ -43,7 +44,7 @@ async def create(body: VideoBody, services: ServicesDep) -> dict[str, Any]:
         raise HttpProblem(400, "Exactly one of script and audio_url must be provided.")
     if body.audio_url:
         await services.url_policy.vet(body.audio_url)
-    replica = await asyncio.to_thread(services.replicas.get, body.replica_id)
+    replica = await finished_replica(body.replica_id, services)
     if body.callback_url:
         await services.url_policy.vet(body.callback_url)
     order = FilmOrder(

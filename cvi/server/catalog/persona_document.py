@@ -38,6 +38,7 @@ NOT_STORED = frozenset(
         "is_draft",
         "source_template_id",
         "not_in_effect",
+        "substituted_for",
     )
 )
 """What the server says of a persona; it is not part of one."""

@@ -19,6 +19,8 @@ from cvi.persona.field_effects import NotInEffect, not_in_effect
 from cvi.persona.findings import embedded_file
 from cvi.persona.loading import file_name, list_personas, load_embedded_document
 from cvi.persona.yaml_document import DocumentFault, parse
+from cvi.server.catalog.deleted_ids import deleted_ids, note_deleted
+from cvi.server.catalog.engine_fallback import with_installed_engines
 from cvi.server.catalog.persona_document import (
     accepted,
     check_references,
@@ -27,7 +29,7 @@ from cvi.server.catalog.persona_document import (
     write_persona,
 )
 from cvi.server.catalog.replica_store import ReplicaStore
-from cvi.server.catalog.well_known_ids import PERSONAS
+from cvi.server.catalog.well_known_ids import PERSONAS, persona_stand_in, substitution
 from cvi.server.contract import HttpProblem, in_both_vocabularies, in_our_vocabulary, invalid, iso
 
 
@@ -35,7 +37,8 @@ from cvi.server.contract import HttpProblem, in_both_vocabularies, in_our_vocabu
 class StoredPersona:
     """A persona's file. `document` is what it says, in our vocabulary; `path` None: it has no file.
 
-    `embedded` is what the file beside it says for very small models, None where there is none.
+    `embedded` is what the file beside it says for very small models, None where there is none. `id` is the
+    one that it was asked for by, where it stands for a foreign one (`substitute`).
     """
 
     id: str
@@ -46,6 +49,7 @@ class StoredPersona:
     created_at: float
     updated_at: float
     embedded: Mapping[str, Any] | None = None
+    substitute: bool = False
 
     @property
     def whole(self) -> dict[str, Any]:
@@ -61,9 +65,11 @@ def persona_id(name: str) -> str:
 class PersonaStore:
     """Reads the files when they change and writes the user's own. Blocks on the disk: call it on a thread."""
 
-    def __init__(self, replicas: ReplicaStore, *, small_model: bool = False) -> None:
-        """`small_model`: the server's profile has a very small language model."""
+    def __init__(self, replicas: ReplicaStore, *, small_model: bool = False, strict: bool = False) -> None:
+        """`small_model`: the server's profile has a very small language model. With `strict`, nothing stands
+        for an id that is not known."""
         self._replicas = replicas
+        self._strict = strict
         self._small_model = small_model
         self._lock = threading.RLock()
         self._read: dict[Path, tuple[tuple[int, ...], StoredPersona | None]] = {}
@@ -76,15 +82,21 @@ class PersonaStore:
         return sorted(found_items, key=lambda item: (item.shipped, -item.created_at, item.name))
 
     def find(self, id: str) -> StoredPersona | None:
-        """By id, by the bare name that the command line takes, or by an id that clients hard-code."""
+        """By id, or by the bare name that the command line takes; a foreign id finds what stands for it.
+
+        What is found by a foreign id has that id, so that a client is answered what it sent.
+        """
         stored = self.every()
         for item in stored:
             if id in (item.id, item.name):
                 return item
-        seed = PERSONAS.get(id)
-        if isinstance(seed, str):
-            return next((_renamed(item, id) for item in stored if item.name == seed), None)
-        return None if seed is None else StoredPersona(id, id, None, True, seed, 0.0, 0.0)
+        if id in PERSONAS:
+            return StoredPersona(id, id, None, True, PERSONAS[id], 0.0, 0.0)
+        if self._strict or id in deleted_ids():
+            return None
+        name = persona_stand_in(id)
+        found = next((item for item in stored if item.shipped and item.name == name), None)
+        return None if found is None else replace(found, id=id, path=None, substitute=True)
 
     def get(self, id: str) -> StoredPersona:
         """Raises the contract's 400 for an unknown id."""
@@ -133,13 +145,22 @@ class PersonaStore:
             path.unlink(missing_ok=True)
             if beside is not None:
                 beside.unlink(missing_ok=True)
+            note_deleted(item.id)
+
+    def substituted(self, item: StoredPersona) -> list[Mapping[str, Any]]:
+        """What an answer says under `substituted_for` of a persona that stands for a foreign id."""
+        if not item.substitute:
+            return []
+        return [substitution("persona", item.id, persona_id(item.name), item.name)]
 
     def show(self, item: StoredPersona) -> dict[str, Any]:
         """The persona as the API answers it, in both vocabularies, secrets masked."""
         document = dict(item.document)
         replica = self._replicas.find(str(document.get("default_replica_id", "")))
+        noted = self.substituted(item)
         if replica is not None:
             document["default_replica_id"] = replica.id
+            noted += self._replicas.substituted(replica)
         return in_both_vocabularies(
             {
                 "persona_id": item.id,
@@ -148,7 +169,11 @@ class PersonaStore:
                 "persona_type": "system" if item.shipped else "user",
                 "created_at": iso(item.created_at),
                 "updated_at": iso(item.updated_at),
-                "not_in_effect": [asdict(each) for each in self._not_in_effect(document)],
+                "not_in_effect": [
+                    asdict(each)
+                    for each in (*self._not_in_effect(document), *with_installed_engines(document)[1])
+                ],
+                **({"substituted_for": noted} if noted else {}),
             }
         )
 
@@ -158,14 +183,15 @@ class PersonaStore:
         return not_in_effect(document, served=True, small_model=self._small_model and not own)
 
     def _with_replica(self, document: dict[str, Any]) -> dict[str, Any]:
-        """Files name a replica as the command line does. Raises the contract's 400 for an unknown one."""
+        """Files name a replica as the command line does; a foreign id stays, for the command line knows what
+        stands for it, too. Raises the contract's 400 for an unknown one."""
         wanted = document.get("default_replica_id")
         if wanted is None:
             return document
         replica = self._replicas.find(str(wanted))
         if replica is None:
             raise invalid("replica_id")
-        return {**document, "default_replica_id": replica.name}
+        return {**document, "default_replica_id": replica.id if replica.substitute else replica.name}
 
     def _shelved(self, name: str, path: Path, shipped: bool) -> StoredPersona | None:
         try:
@@ -200,10 +226,6 @@ class PersonaStore:
             )
         self._read[path] = (mark, item)
         return item
-
-
-def _renamed(item: StoredPersona, id: str) -> StoredPersona:
-    return replace(item, id=id, path=None, shipped=True)
 
 
 def _own(item: StoredPersona) -> Path:

@@ -7,16 +7,18 @@ import json
 import shutil
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from cvi.face.replica import CARD, list_replicas
+from cvi.face.replica_ids import replica_id, stand_in
 from cvi.files import write_bytes
 from cvi.paths import home, replicas_dir
-from cvi.server.catalog.well_known_ids import REPLICAS
+from cvi.server.catalog.deleted_ids import deleted_ids, note_deleted
+from cvi.server.catalog.well_known_ids import substitution
 from cvi.server.contract import HttpProblem, in_both_vocabularies, invalid, iso
 
 TRASH = ".deleted"
@@ -25,7 +27,10 @@ TRASH = ".deleted"
 
 @dataclass(frozen=True, slots=True)
 class StoredReplica:
-    """A replica's folder. `card` is what its `replica.yaml` says, hashes unchecked."""
+    """A replica's folder. `card` is what its `replica.yaml` says, hashes unchecked.
+
+    `id` is the one that it was asked for by, where it stands for a foreign one (`substitute`).
+    """
 
     id: str
     name: str
@@ -33,6 +38,7 @@ class StoredReplica:
     card: Mapping[str, Any]
     created_at: float
     updated_at: float
+    substitute: bool = False
 
     @property
     def own(self) -> bool:
@@ -51,19 +57,15 @@ class StoredReplica:
         return str(self.card.get("name", self.name))
 
 
-def replica_id(name: str) -> str:
-    """The id of the replica in the folder `name`."""
-    return f"r{hashlib.sha256(f'replica:{name}'.encode()).hexdigest()[:12]}"
-
-
 class ReplicaStore:
     """Reads cards when they change. Blocks on the disk: call it on a thread.
 
-    `url` is the server's own address.
+    `url` is the server's own address. With `strict`, nothing stands for an id that is not known.
     """
 
-    def __init__(self, url: str = "") -> None:
+    def __init__(self, url: str = "", *, strict: bool = False) -> None:
         self._url = url
+        self._strict = strict
         self._lock = threading.RLock()
         self._read: dict[Path, tuple[int, StoredReplica | None]] = {}
 
@@ -75,9 +77,19 @@ class ReplicaStore:
         return sorted(found_items, key=lambda item: (not item.own, item.name))
 
     def find(self, id: str) -> StoredReplica | None:
-        """By id, by the name that the command line takes, or by an id that clients hard-code."""
-        wanted = REPLICAS.get(id, id)
-        return next((item for item in self.every() if wanted in (item.id, item.name)), None)
+        """By id, or by the name that the command line takes; a foreign id finds what stands for it.
+
+        What is found by a foreign id has that id, so that a client is answered what it sent.
+        """
+        items = self.every()
+        for item in items:
+            if id in (item.id, item.name):
+                return item
+        if self._strict or id in deleted_ids():
+            return None
+        name = stand_in(id, [item.name for item in items if not item.own])
+        found = next((item for item in items if item.name == name), None)
+        return None if found is None else replace(found, id=id, substitute=True)
 
     def get(self, id: str) -> StoredReplica:
         """Raises the contract's 400 for an unknown id."""
@@ -112,9 +124,17 @@ class ReplicaStore:
                 trash.mkdir(exist_ok=True)
                 shutil.rmtree(trash / item.name, ignore_errors=True)
                 item.folder.rename(trash / item.name)
+            note_deleted(item.id)
+
+    def substituted(self, item: StoredReplica) -> list[Mapping[str, Any]]:
+        """What an answer says under `substituted_for` of a replica that stands for a foreign id."""
+        if not item.substitute:
+            return []
+        return [substitution("replica", item.id, replica_id(item.name), item.name)]
 
     def show(self, item: StoredReplica) -> dict[str, Any]:
         """The replica as the API answers it, in both vocabularies."""
+        noted = self.substituted(item)
         return in_both_vocabularies(
             {
                 "replica_id": item.id,
@@ -128,6 +148,7 @@ class ReplicaStore:
                 "model_name": str(item.card.get("renderer", "")),
                 "created_at": iso(item.created_at),
                 "updated_at": iso(item.updated_at),
+                **({"substituted_for": noted} if noted else {}),
             }
         )
 

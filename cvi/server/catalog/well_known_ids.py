@@ -1,32 +1,38 @@
-"""Ids that published clients and examples use, and what they stand for here.
+"""Ids that published clients and examples use for personas, and what they stand for here.
 
-`pipecat0` and the default PAL of LiveKit's plugin stand for personas that only speak what the client sends.
-The others are examples of the contract's documentation.
+`pipecat0` and the default PAL of LiveKit's plugin stand for personas that only speak what the client sends:
+they are personas of this server with those ids. Any other id of the contract's shape that is not known here
+stands for the guide. Replicas: `cvi.face.replica_ids`.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
+
+DEFAULT_PERSONA = "guide"
 
 ECHO: dict[str, Any] = {"persona_name": "Echo", "pipeline_mode": "echo", "default_replica_id": "june"}
 
-PERSONAS: dict[str, str | dict[str, Any]] = {
-    "pipecat0": ECHO,
-    "pipecat-stream": ECHO,
-    "pb87e71797da": ECHO,
-    "p9a95912": "guide",
-    "p48fdf065d6b": "guide",
-    "pdced222244b": "guide",
-    "pcb7a34da5fe": "guide",
-}
-"""Id -> a shipped persona's name, or a persona."""
+PERSONAS: dict[str, dict[str, Any]] = {"pipecat0": ECHO, "pipecat-stream": ECHO, "pb87e71797da": ECHO}
+"""Id -> the persona that has it on every server."""
 
-REPLICAS: dict[str, str] = {
-    "r79e1c033f": "june",
-    "rfe12d8b9597": "june",
-    "rf4e9d9790f0": "marcus",
-    "r90bbd427f71": "marcus",
-}
-"""Id -> a shipped replica's name."""
+_SHAPE = re.compile(r"p[0-9a-f]{6,20}")
 
-DEFAULT_PERSONA = "guide"
+
+def persona_stand_in(id: str) -> str | None:
+    """The name of the shipped persona that stands for a foreign id; None for what has not an id's shape."""
+    return DEFAULT_PERSONA if _SHAPE.fullmatch(id) else None
+
+
+def substitution(kind: str, sent: str, id: str, name: str) -> Mapping[str, Any]:
+    """What an answer says, under `substituted_for`, of an id that something else stands for."""
+    return {
+        "field": f"{kind}_id",
+        "sent": sent,
+        "id": id,
+        "name": name,
+        "why": f"there is no {kind} with this id here; the stock {kind} '{name}' stands for it",
+        "remedy": f"Use an id that GET /v2/{kind}s lists, or refuse such ids: cvi serve --strict-ids",
+    }

@@ -19,8 +19,10 @@ from pydantic import BaseModel
 from cvi.child_process import module_command
 from cvi.endpoints.outbound import OutboundClient
 from cvi.errors import CviError
+from cvi.face.replica_ids import replica_id
 from cvi.paths import home
 from cvi.rendering.film_request import FilmRequest
+from cvi.server.catalog.well_known_ids import substitution
 from cvi.server.contract import in_both_vocabularies, iso
 from cvi.server.jobs.child import ChildLostError, run_child
 from cvi.server.jobs.queue import JobHandler, JobQueue, JobRun
@@ -116,6 +118,9 @@ def show_film(job: Job, url: str) -> dict[str, Any]:
     order = FilmOrder.model_validate(job.payload)
     ready = job.state == "succeeded"
     page = f"{url}/v2/videos/{job.id}/film"
+    own = replica_id(order.replica)
+    foreign = order.replica_id not in (own, order.replica)
+    noted = [substitution("replica", order.replica_id, own, order.replica)] if foreign else []
     return in_both_vocabularies(
         {
             "video_id": job.id,
@@ -131,6 +136,7 @@ def show_film(job: Job, url: str) -> dict[str, Any]:
             "generation_progress": f"{job.percent}/100",
             "created_at": iso(job.created_at),
             "updated_at": iso(job.updated_at),
+            **({"substituted_for": noted} if noted else {}),
         }
     )
 

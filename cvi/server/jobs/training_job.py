@@ -13,9 +13,10 @@ from pathlib import Path
 from cvi.child_process import module_command
 from cvi.endpoints.outbound import OutboundClient
 from cvi.errors import CviError
+from cvi.face.replica_ids import replica_id
 from cvi.files import write_text
 from cvi.paths import home
-from cvi.server.catalog.replica_store import ReplicaStore, StoredReplica, replica_id
+from cvi.server.catalog.replica_store import ReplicaStore, StoredReplica
 from cvi.server.contract import in_both_vocabularies
 from cvi.server.jobs.child import ChildLostError, ChildTimeoutError, run_child
 from cvi.server.jobs.queue import JobHandler, JobRun, RetryPolicy, TryAgainError

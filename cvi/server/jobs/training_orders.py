@@ -17,8 +17,10 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from cvi.errors import MissingError
+from cvi.face.replica_ids import replica_id
 from cvi.perception.face_mesh import find_packages
-from cvi.server.catalog.replica_store import ReplicaStore, replica_id
+from cvi.server.catalog.deleted_ids import note_deleted
+from cvi.server.catalog.replica_store import ReplicaStore
 from cvi.server.contract import HttpProblem, in_both_vocabularies, iso
 from cvi.server.jobs.queue import JobQueue
 from cvi.server.jobs.received_files import UPLOAD_SCHEME, Uploads, keep_film, make_footage_folder
@@ -163,6 +165,7 @@ class TrainingOrders:
     async def delete(self, job: Job) -> None:
         """Delete an order and everything that was made of it, its footage too; stops its training."""
         await self._queue.delete(KIND, job.id)
+        await asyncio.to_thread(note_deleted, job.id)
 
 
 def show_training(job: Job) -> dict[str, Any]:

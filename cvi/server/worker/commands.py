@@ -228,6 +228,8 @@ def _echo(properties: dict[str, Any]) -> Command:
     if len(raw) % 2:
         raise UsageError("`audio` must be 16-bit samples, mono.")
     done = properties.get("done") in (True, "true", "True")
+    if not raw and not done:
+        raise UsageError("`audio` is empty.")
     return EchoSound(np.frombuffer(raw, "<i2"), rate, str(properties.get("inference_id", ""))[:200], done)
 
 

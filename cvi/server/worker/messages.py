@@ -48,6 +48,8 @@ class StartSession(_Part):
     conversation_id: str
     persona: dict[str, Any]
     replica: str | None = None
+    replica_id: str | None = None
+    """What events call it; None for its name."""
     profile: str = "auto"
     conversational_context: str = ""
     custom_greeting: str | None = None

@@ -228,7 +228,8 @@ class Session:
             self._unlimit("participant_left_timeout")
             self._joined.set()
             self._send(Joined(participant_id=participant_id))
-            self._transport.send(self._interactions.system("replica_joined", replica_id=self._start.replica))
+            id = self._start.replica_id or self._start.replica
+            self._transport.send(self._interactions.system("replica_joined", replica_id=id, face_id=id))
         elif what == "left":
             self._send(Left(participant_id=participant_id))
             self._limit("participant_left_timeout", self._start.limits.participant_left_timeout_s)
