@@ -172,6 +172,8 @@ class Floor:
         self._replies = replies
         self.turn: UserTurn | None = None
         """The turn under way, also while it pauses."""
+        self._clock = context.clock
+        self._committed_s = 0.0
         self._wary = False
         """The last voice that cut a reply held no word: another one needs words."""
 
@@ -242,6 +244,8 @@ class Floor:
         """Reopen a turn whose answer has not been heard by a word yet; returns its text."""
         reply = self._replies.current
         if reply is None or reply.turn is None or self._playout.heard_text:
+            return ""
+        if self._clock.now() - self._committed_s > self.thresholds.reopen_within_s:
             return ""
         self._replies.cut("resumed")
         self._history.take_back_user()
@@ -333,6 +337,8 @@ class Floor:
                 self._carry_on(turn)
                 return
             self._yield(turn)
+        if turn.text and text_completeness(turn.text) >= self.thresholds.draft_on_words:
+            self._draft(turn)
         words = await self._completeness(turn.text)
         heard = await voice if turn.text else None
         completeness = turn.completeness = blend(words, heard)
@@ -453,6 +459,7 @@ class Floor:
         )
         self._transport.notify("user", turn.text)
         self._replies.commit(reply)
+        self._committed_s = self._clock.now()
         self._playout.set_listening(False)
 
     def _commit_unheard(self, turn: UserTurn) -> None:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from cvi.errors import EngineError, MissingError, UsageError
 from cvi.llm.base import Sampling
+from cvi.threads import let_threads_sleep
 
 FAST_CHUNK_TOKENS = 64
 """Largest share of a prompt decoded in one go; larger is no faster per token (measured: 6.7 ms a
@@ -52,6 +53,7 @@ class Gguf:
         package or the file, UsageError for a file that is no GGUF, EngineError where llama.cpp cannot load
         it.
         """
+        let_threads_sleep()
         try:
             import llama_cpp
         except ImportError as error:

@@ -10,6 +10,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from cvi.threads import let_threads_sleep
+
 GIB = 1 << 30
 
 
@@ -37,6 +39,7 @@ def detect() -> Hardware:
 
 def llama_offloads() -> bool:
     """Whether the installed llama.cpp was built to use a GPU. Imports it, which takes a second."""
+    let_threads_sleep()
     try:
         import llama_cpp
     except (ImportError, OSError, RuntimeError):
@@ -46,6 +49,7 @@ def llama_offloads() -> bool:
 
 def llama_uses_amx() -> bool:
     """Whether the installed llama.cpp was built with AMX. Imports it, which takes a second."""
+    let_threads_sleep()
     try:
         import llama_cpp
     except (ImportError, OSError, RuntimeError):

@@ -21,7 +21,7 @@ from cvi.errors import EngineError, MissingError, UsageError
 from cvi.paths import models_dir
 from cvi.stt.base import SttEngine, SttSettings, SttStream
 from cvi.stt.whisper_window import WindowDecoder
-from cvi.threads import NativeThread
+from cvi.threads import NativeThread, let_threads_sleep
 
 _DEFAULT_MODEL = {"cpu": "whisper-base", "cuda": "faster-whisper-large-v3-turbo"}
 _PULL = {"cpu": "cvi models pull cpu", "cuda": "cvi models pull workstation"}
@@ -49,6 +49,7 @@ def build(settings: SttSettings) -> SttEngine:
     Raises MissingError without package or model, UsageError for a language that the model does not know,
     EngineError for a folder or device that does not work.
     """
+    let_threads_sleep()
     from ctranslate2 import get_cuda_device_count
     from faster_whisper import WhisperModel
 

@@ -46,6 +46,11 @@ class TurnThresholds:
     """...or once the pause has lasted this long."""
     drafts_per_turn: int = 3
     """No more drafts than these for one turn."""
+    draft_on_words: float = 0.75
+    """A reply is drafted beside the judges where the words alone are this likely to be complete."""
+    reopen_within_s: float = 2.0
+    """A participant who goes on this soon after a turn, before a word of its answer, goes on with that turn;
+    later it is a turn of its own."""
     judge_within_s: float = 0.40
     """A judge of completeness that takes longer is not waited for."""
     final_within_s: float = 1.5

@@ -23,6 +23,7 @@ from cvi.conversation.events import (
     TurnCommitted,
     TurnEmpty,
     TurnReopened,
+    TurnScored,
 )
 from cvi.conversation.settings import ConversationSettings
 from cvi.conversation.transcript import transcript
@@ -160,6 +161,24 @@ def test_going_on_before_anything_is_heard_reopens_the_turn() -> None:
     assert outcome.of(TurnReopened)
     assert [m.content for m in outcome.history if m.role == "user"] == ["i like tea with milk"]
     assert [line.text for line in transcript(outcome.events) if line.role == "user"] == ["i like tea with milk"]
+
+
+def test_a_question_asked_long_after_an_unanswered_one_is_a_turn_of_its_own() -> None:
+    script = Script()
+    script.user_says(0.5, "what is your name")
+    script.user_says(7.0, "what can you do for me")
+    outcome = script.play(FakeLlm(lambda messages: "Noted.", first_token_s=9.0))
+    assert not outcome.of(TurnReopened)
+    assert [turn.text for turn in outcome.of(TurnCommitted)] == ["what is your name", "what can you do for me"]
+
+
+def test_words_that_are_surely_complete_are_drafted_beside_the_judges() -> None:
+    script = Script()
+    script.user_says(0.5, "what is the name of this ship")
+    outcome = script.play()
+    (draft,), (scored,) = outcome.of(DraftStarted), outcome.of(TurnScored)
+    assert draft.at_s < scored.at_s
+    assert outcome.of(TurnCommitted)[0].draft_hit
 
 
 def test_a_failing_model_is_apologized_for_and_the_conversation_goes_on() -> None:
