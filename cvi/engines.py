@@ -30,7 +30,7 @@ from cvi.llm.judge import JudgedLlm
 from cvi.media.frames import Frame
 from cvi.models.installed import find_installed, is_model_id, model_path
 from cvi.models.profiles import EngineChoice, Profile, Resolution, resolve_profile
-from cvi.persona.prompt import system_message
+from cvi.persona.prompt import context_message, system_message
 from cvi.persona.schema import Persona
 from cvi.stt.base import SttSettings
 from cvi.threads import NativeThread
@@ -157,8 +157,8 @@ def conversation_settings(
 ) -> ConversationSettings:
     """The conversation's settings from persona and model size.
 
-    `conversational_context` is added to the system message. `greeting` replaces the persona's own and cannot
-    be interrupted; "" is no greeting.
+    `conversational_context` is what the model is told behind the system message. `greeting` replaces the
+    persona's own and cannot be interrupted; "" is no greeting.
     """
     persona = config.persona
     flow, llm = persona.layers.conversational_flow, persona.layers.llm
@@ -170,7 +170,8 @@ def conversation_settings(
         sampling = replace(sampling, top_p=llm.top_p)
     return ConversationSettings(
         conversation_id=conversation_id,
-        system=system_message(persona, conversational_context=conversational_context, small_model=small),
+        system=system_message(persona, small_model=small),
+        context=context_message(persona, conversational_context, small_model=small),
         greeting=(persona.greeting or "") if greeting is None else greeting,
         greeting_interruptible=greeting is None,
         language=config.language,

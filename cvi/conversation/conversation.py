@@ -77,6 +77,7 @@ class Conversation:
     ) -> None:
         """`render` draws the face; None for a typed conversation. Needs a running event loop."""
         self.history = History(settings.system, settings.recent_turns, settings.prelude)
+        self.history.append_context(settings.context)
         ending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         context = SessionContext(
             settings, engines, self.history, transport, journal, clock, ending, capabilities or Capabilities()
@@ -268,7 +269,7 @@ class Conversation:
         return not self._over
 
     def replace_context(self, text: str) -> None:
-        """Put `text` in the place of the system message, for the turns to come."""
+        """Put `text` in the place of the conversation's context, for the turns to come; the persona stays."""
         self.history.replace_context(text)
         self._journal.write(ContextReplaced(text=text))
         self._replies.read_ahead()

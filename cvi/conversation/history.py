@@ -11,9 +11,9 @@ class History:
     """The messages of one conversation, system message first.
 
     Invariant: after the system message, user and assistant alternate in any order of calls: two
-    turns of one side in a row are joined, so that no chat template refuses them. Context that arrives later
-    is a system message where it arrived, behind an answer and before the next turn: everything before it
-    stays as it was, and with it a model's cache of it.
+    turns of one side in a row are joined, so that no chat template refuses them. The first message is the
+    persona's and never changes. Context is a system message of its own where it arrived, behind an answer and
+    before the next turn: everything before it stays as it was, and with it a model's cache of it.
     """
 
     def __init__(self, system: str, recent_turns: int | None = None, prelude: Sequence[Message] = ()) -> None:
@@ -24,7 +24,8 @@ class History:
         """
         self._recent_turns = recent_turns
         self._prelude = tuple(prelude)
-        self._messages: list[Message] = [Message("system", system)] if system else []
+        self._system = [Message("system", system)] if system else []
+        self._messages: list[Message] = list(self._system)
         self._before_user = list(self._messages)
 
     @property
@@ -64,14 +65,13 @@ class History:
         return [*turns, *notes, Message("user", text)]
 
     def _window(self, messages: list[Message]) -> tuple[Message, ...]:
-        system = [message for message in messages[:1] if message.role == "system"]
-        exchanges = messages[len(system) :]
+        exchanges = messages[len(self._system) :]
         turns = [index for index, message in enumerate(exchanges) if message.role == "user"]
         if self._recent_turns is not None and len(turns) >= self._recent_turns:
             first = turns[-self._recent_turns] if self._recent_turns else len(exchanges)
             notes = [message for message in exchanges[:first] if message.role == "system"]
             exchanges = [*notes, *exchanges[first:]]
-        return (*system, *self._prelude, *exchanges)
+        return (*self._system, *self._prelude, *exchanges)
 
     def take_back_user(self) -> None:
         """Forget the last user turn: the participant went on before anything of the reply was heard."""
@@ -85,19 +85,22 @@ class History:
             return
         heard = text.rstrip(" ,;:") + "…" if interrupted else text
         turns, notes = _split(self._messages)
+        if len(turns) == len(self._system):  # the greeting: what was known before it stays before it
+            turns, notes = [*turns, *notes], []
         if turns and turns[-1].role == "assistant":
             heard = f"{turns.pop().content} {heard}"
         self._messages = [*turns, Message("assistant", heard), *notes]
 
     def replace_context(self, text: str) -> None:
-        """Put another system message in the place of the present one and of all appended; "" for none."""
-        text = text.strip()
-        head = [Message("system", text)] if text else []
+        """Drop all context that arrived so far and add this one, "" for none. The persona's message stays."""
 
-        def changed(messages: list[Message]) -> list[Message]:
-            return [*head, *(message for message in messages if message.role != "system")]
+        def without_context(messages: list[Message]) -> list[Message]:
+            head = len(self._system)
+            return [*messages[:head], *(message for message in messages[head:] if message.role != "system")]
 
-        self._messages, self._before_user = changed(self._messages), changed(self._before_user)
+        self._messages = without_context(self._messages)
+        self._before_user = without_context(self._before_user)
+        self.append_context(text)
 
     def append_context(self, text: str) -> None:
         """Add a system message behind what was said so far, for context that arrives meanwhile."""

@@ -60,7 +60,8 @@ class TextEngines:
 class ConversationSettings:
     """How one conversation behaves; the times in seconds.
 
-    `system` is the whole system message and `persona_name` the persona's own name. `greeting` is spoken
+    `system` is the whole system message, `context` what may be replaced while the conversation runs;
+    `persona_name` is the persona's own name. `greeting` is spoken
     first, "" for none; words during it do not end it where it is not `greeting_interruptible`. Without a
     greeting but with an `opening`, the model is asked by it to speak first.
 
@@ -89,6 +90,7 @@ class ConversationSettings:
     max_sentences: int = 3
     recent_turns: int | None = None
     prelude: tuple[Message, ...] = ()
+    context: str = ""
     openers: bool = True
     speculative: bool = True
     judge_completeness: bool = True

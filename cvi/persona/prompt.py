@@ -89,31 +89,43 @@ say, it says that sentence to anything.
 """
 
 
-def system_message(persona: Persona, *, conversational_context: str = "", small_model: bool) -> str:
+def system_message(persona: Persona, *, small_model: bool) -> str:
     """The whole system message; "" for an echo persona, which has no language model.
 
-    `conversational_context` is what this one conversation adds; it outranks the persona's context.
-    A `small_model` is not given the latter, nor objectives and guardrails: what it must know stands in
-    the system prompt. All that follows that prompt stays within `SMALL_BUDGET_TOKENS`, estimated.
+    A `small_model` is not given the persona's context, nor objectives and guardrails: what it must know
+    stands in the system prompt. All that follows that prompt, with `context_message`, stays within
+    `SMALL_BUDGET_TOKENS`, estimated.
     """
     if persona.pipeline_mode == "echo":
         return ""
-    compose = _small if small_model else _large
-    parts = compose(persona, conversational_context)
+    parts = [persona.system_prompt or "", _small_rules(persona)] if small_model else _large(persona)
     return "\n\n".join(part.strip() for part in parts if part.strip())
 
 
-def _large(persona: Persona, conversational_context: str) -> list[str]:
+def context_message(persona: Persona, conversational_context: str, *, small_model: bool) -> str:
+    """What this one conversation adds; it outranks the persona's context. "" for nothing.
+
+    It is a message of its own behind all that never changes, so that another context in its place costs a
+    model nothing of what it has read.
+    """
+    here = conversational_context.strip()
+    if persona.pipeline_mode == "echo" or not here:
+        return ""
+    if not small_model:
+        return f"About this conversation:\n{here}"
+    left = int(SMALL_BUDGET_TOKENS * _CHARACTERS_PER_TOKEN) - len(_small_rules(persona)) - 4
+    return first_sentences(here, left)
+
+
+def _large(persona: Persona) -> list[str]:
     goals = "\n".join(f"{i}. {item.objective_prompt.strip()}" for i, item in enumerate(persona.objectives, 1))
     rules = "\n".join(f"- {item.guardrail_prompt.strip()}" for item in persona.guardrails)
-    here = conversational_context.strip()
     return [
         persona.system_prompt or "",
         _language_rule(persona),
         _limits(persona),
         f"What you should know:\n{persona.context.strip()}" if persona.context else "",
         f"What this conversation should achieve, in this order:\n{goals}" if goals else "",
-        f"About this conversation:\n{here}" if here else "",
         f"Rules that hold whatever you are asked:\n{rules}" if rules else "",
         # Last, because models of one or two billion parameters follow best what they read last. The limits
         # stand further up: read last, they were the answer to anything.
@@ -121,10 +133,8 @@ def _large(persona: Persona, conversational_context: str) -> list[str]:
     ]
 
 
-def _small(persona: Persona, conversational_context: str) -> list[str]:
-    rules = " ".join(filter(None, (_SPOKEN_RULES_SMALL, _language_rule(persona))))
-    left = int(SMALL_BUDGET_TOKENS * _CHARACTERS_PER_TOKEN) - len(rules) - 4
-    return [persona.system_prompt or "", first_sentences(conversational_context, left), rules]
+def _small_rules(persona: Persona) -> str:
+    return " ".join(filter(None, (_SPOKEN_RULES_SMALL, _language_rule(persona))))
 
 
 def _limits(persona: Persona) -> str:

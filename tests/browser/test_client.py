@@ -40,6 +40,34 @@ async def test_the_types_name_what_there_is(page: Page, server: StandIn) -> None
         assert set(there) == names
 
 
+async def test_a_caption_comes_once_for_each_change(page: Page, server: StandIn) -> None:
+    room = server.room()
+    await page.goto(server.url + "/client.js")
+    await page.evaluate(JOIN, [server.url, server.room_url(room), {"audio": False, "video": False}])
+    await page.evaluate(
+        "() => { window.captions = []; conversation.addEventListener('caption', ({ detail }) => "
+        "captions.push(`${detail.speaker} ${detail.final}: ${detail.text}`)); }"
+    )
+    await until(lambda: room.guest.channel is not None, "the channel for events opens")
+    for final in (False, True):
+        room.tell("conversation.utterance.streaming", role="user", speech="Hello there.", final=final)
+    room.tell("conversation.utterance", role="user", speech="Hello there.")
+    room.says("Once", "i1", final=False)
+    room.says("Once upon", "i1")
+    room.says("The end.", "i2")
+    await page.wait_for_function("captions.length > 4")
+    room.says("Really.", "i3")
+    await page.wait_for_function("captions.at(-1) === 'persona true: Really.'")
+    assert await page.evaluate("captions") == [
+        "user false: Hello there.",
+        "user true: Hello there.",
+        "persona false: Once",
+        "persona true: Once upon",
+        "persona true: The end.",
+        "persona true: Really.",
+    ]
+
+
 async def test_one_copy_of_the_personas_events_or_both_make_one_line(page: Page, server: StandIn) -> None:
     await page.goto(server.url + "/client.js")
     lines = await page.evaluate(

@@ -91,9 +91,10 @@ def test_context_reaches_the_next_answer() -> None:
         ("user", "who am i"),
     ]
     assert second == [
-        ("system", "You are a pirate."),
+        ("system", "You are a guide."),
         ("user", "who am i"),
         ("assistant", "Aye."),
+        ("system", "You are a pirate."),
         ("user", "who are you"),
     ]
 
@@ -113,10 +114,29 @@ def test_a_replaced_context_survives_a_turn_taken_back() -> None:
     history.add_user("hello")
     history.replace_context("New.")
     history.take_back_user()
-    assert [message.content for message in history.messages] == ["New."]
+    assert [message.content for message in history.messages] == ["Old.", "New."]
     history.replace_context("")
     history.append_context("Added.")
-    assert [message.content for message in history.messages] == ["Added."]
+    assert [message.content for message in history.messages] == ["Old.", "Added."]
+
+
+def test_a_replaced_context_stands_behind_all_that_was_read() -> None:
+    history = History("You are a guide.", prelude=[Message("user", "hi"), Message("assistant", "Hi!")])
+    history.append_context("The participant is called Tom.")
+    first = history.recent
+    assert [message.role for message in first] == ["system", "user", "assistant", "system"]
+    history.add_heard("Hello, Tom.", interrupted=False)
+    assert history.recent[:4] == first, "what was warmed up is not read again"
+    head = history.recent[:3]
+    for page in ("prices", "about us"):
+        history.replace_context(f"They look at the page {page}.")
+        assert history.recent[:3] == head
+        assert history.recent[-1].content == f"They look at the page {page}."
+        assert "Tom" not in "".join(message.content for message in history.recent if message.role == "system")
+        read = history.recent
+        history.add_user("go on")
+        history.add_heard("All right.", interrupted=False)
+        assert history.recent[: len(read)] == read
 
 
 def test_appended_context_changes_nothing_before_it() -> None:

@@ -10,7 +10,7 @@ from cvi.errors import UsageError
 from cvi.paths import shared_dir
 from cvi.persona.field_effects import FieldEffect, sections
 from cvi.persona.loading import check_persona, find_persona, list_personas, load_persona
-from cvi.persona.prompt import LIMITS, SMALL_BUDGET_TOKENS, first_sentences, system_message
+from cvi.persona.prompt import LIMITS, SMALL_BUDGET_TOKENS, context_message, first_sentences, system_message
 from cvi.persona.schema import Persona
 
 SHIPPED = ("compliance_coach", "guide", "interviewer", "patient_intake", "storyteller", "support_agent")
@@ -106,8 +106,9 @@ def test_a_small_model_gets_little_more_than_the_prompt(name: str) -> None:
     try:
         persona = load_persona(name).for_small_model()
         here = "The participant is called Tom. He was late today. " * 10
-        for conversational_context in ("", here):
-            message = system_message(persona, conversational_context=conversational_context, small_model=True)
+        for context in ("", here):
+            parts = system_message(persona, small_model=True), context_message(persona, context, small_model=True)
+            message = "\n\n".join(filter(None, parts))
             extra = len(model.tokenize(message)) - len(model.tokenize(persona.system_prompt or ""))
             assert extra <= SMALL_BUDGET_TOKENS
     finally:
@@ -125,8 +126,9 @@ def test_a_large_model_gets_everything() -> None:
         objectives=[{"objective_name": "a", "objective_prompt": "Learn their name."}],
         guardrails=[{"guardrail_name": "b", "guardrail_prompt": "Promise nothing."}],
     )
-    message = system_message(persona, conversational_context="Tom is calling.", small_model=False)
-    parts = ["You are Ada.", "German", "nine", "1. Learn their name.", "Tom is calling.", "- Promise nothing."]
+    message = system_message(persona, small_model=False)
+    assert context_message(persona, "Tom is calling.", small_model=False).endswith("Tom is calling.")
+    parts = ["You are Ada.", "German", "nine", "1. Learn their name.", "- Promise nothing."]
     places = [message.index(part) for part in parts]
     assert places == sorted(places)
 
@@ -155,10 +157,11 @@ def test_every_limit_names_a_field() -> None:
 
 def test_a_small_model_gets_the_prompt_and_what_this_conversation_adds() -> None:
     persona = made(context="The shop opens at nine.", language="fr")
-    message = system_message(persona, conversational_context="Tom is calling. " * 50, small_model=True)
+    message = system_message(persona, small_model=True)
     assert message.startswith("You are Ada.")
     assert "nine" not in message
-    assert 5 < message.count("Tom is calling.") < 50
+    here = context_message(persona, "Tom is calling. " * 50, small_model=True)
+    assert 5 < here.count("Tom is calling.") < 50
     assert "French" in message
 
 

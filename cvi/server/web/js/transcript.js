@@ -28,6 +28,7 @@ export class Transcript {
     this._typed = [];
     this._streamed = new Set();
     this._intended = null;
+    this._told = new Map();
   }
 
   /** Note what the participant typed; the server's own report of it will not become a second line. */
@@ -36,8 +37,17 @@ export class Transcript {
     return this._add("user", text, { final: true, closed: true, typed: true });
   }
 
-  /** Read one event. Returns the line it made or changed, or null. */
+  /** Read one event. Returns the line that it made or changed, or null where nothing reads otherwise than before. */
   read(event) {
+    const line = this._changed(event);
+    if (!line) return null;
+    const now = `${line.final} ${line.interrupted} ${line.text}`;
+    if (this._told.get(line.id) === now) return null;
+    this._told.set(line.id, now);
+    return line;
+  }
+
+  _changed(event) {
     const { event_type: type, properties = {} } = event;
     const speaker = speakerOf(properties.role);
     const text = typeof properties.speech === "string" ? properties.speech.trim() : "";
