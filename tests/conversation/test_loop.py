@@ -177,7 +177,7 @@ def test_words_that_are_surely_complete_are_drafted_beside_the_judges() -> None:
     script.user_says(0.5, "what is the name of this ship")
     outcome = script.play()
     (draft,), (scored,) = outcome.of(DraftStarted), outcome.of(TurnScored)
-    assert draft.at_s < scored.at_s
+    assert outcome.events.index(draft) < outcome.events.index(scored)
     assert outcome.of(TurnCommitted)[0].draft_hit
 
 
