@@ -8,11 +8,18 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.characters.camera import DISTANCE, FOCAL_PX, HEIGHT, HEIGHT_PX, WIDTH_PX, Rect, project
-from cvi.characters.eye_model import BALL, BALL_Z, lid_edges
-from cvi.characters.head import RIM_BEND, RIM_Y, RIM_Z
+from cvi.characters.eyes_and_mouth import (
+    BALL,
+    BALL_Z,
+    RED_LOWER,
+    RED_UPPER,
+    half_width,
+    lid_edges,
+    lip_middle,
+    lips_at,
+)
+from cvi.characters.head import JAW_DROP, RIM_BEND, RIM_Y, RIM_Z
 from cvi.characters.kernel import Array, Params
-from cvi.characters.mouth_model import RED_LOWER, RED_UPPER, half_width, lip_middle, lips_at
-from cvi.characters.skull import JAW_DROP
 
 Curves = npt.NDArray[np.float32]
 HEAD = Rect(280, 0, 1000, 720)

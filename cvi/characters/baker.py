@@ -20,19 +20,30 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from cvi.characters import PARAMETERS_FILE, lighting
+from cvi.characters import PARAMETERS_FILE
 from cvi.characters import atlas_patches as patches
 from cvi.characters.atlas_patches import turning_depth
 from cvi.characters.backdrop import make_room
-from cvi.characters.camera import HEIGHT_PX, WIDTH_PX, Rect
+from cvi.characters.camera import (
+    CATCH,
+    HEIGHT_PX,
+    KEY,
+    WIDTH_PX,
+    Rect,
+    crisp,
+    make_lights,
+    to_display,
+    tone,
+    vignette,
+    with_bloom,
+)
 from cvi.characters.character import Character, load_character, load_parameters, make_params
-from cvi.characters.eye_model import IRIS, glint, iris_colour, sclera_colour
-from cvi.characters.lighting import CATCH, KEY, make_lights
+from cvi.characters.eyes_and_mouth import IRIS, glint, iris_colour, sclera_colour
 from cvi.characters.subject import Subject
 from cvi.errors import UsageError
 from cvi.face.replica import CARD
 from cvi.face.sculpted.atlas import ATLAS_FILE, FORMAT, TONE_STEPS, TONE_TOP
-from cvi.face.sculpted.mouth_basis import FAMILIES
+from cvi.face.sculpted.mouth import FAMILIES
 from cvi.files import sha256_of, write_bytes, write_text
 
 Image = npt.NDArray[np.float32]
@@ -253,8 +264,8 @@ class Baker:
         arrays: Arrays = {
             "format": np.int64(FORMAT),
             "size": self._corners(everything)[2:],
-            "room": _lossy(lighting.to_display(self._room, everything, self._scale), 95),
-            "tone": lighting.tone(np.repeat(steps[:, None], 3, 1))[:, 0],
+            "room": _lossy(to_display(self._room, everything, self._scale), 95),
+            "tone": tone(np.repeat(steps[:, None], 3, 1))[:, 0],
             "mouth_rect": self._corners(patches.MOUTH),
             "mouth_families": np.array([family for family, _ in shapes]),
             "mouth_jaws": np.array([jaw for _, jaw in shapes], np.float32),
@@ -297,8 +308,8 @@ class Baker:
         skin[part] = colour
         behind = self._room[self._within(Rect(0, 0, WIDTH_PX, HEIGHT_PX), wide)]
         seen = behind + (skin - behind) * alpha
-        shown = lighting.tone(skin + lighting.with_bloom(seen, self._scale) - seen)
-        shown = lighting.crisp(shown * lighting.vignette(wide, self._scale))
+        shown = tone(skin + with_bloom(seen, self._scale) - seen)
+        shown = crisp(shown * vignette(wide, self._scale))
         return np.asarray(np.clip(shown, 0, 1) * 255 + 0.5, np.uint8)[part]
 
     def _within(self, outer: Rect, inner: Rect) -> tuple[slice, slice]:

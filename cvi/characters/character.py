@@ -40,7 +40,7 @@ class HairLook:
 @dataclass(frozen=True, slots=True)
 class Character:
     """All of a character. `shape`: values of SCALARS, COLOURS and the resting POSE; `lights` as in
-    `lighting.DEFAULTS`."""
+    `camera.DEFAULTS`."""
 
     shape: dict[str, Any]
     hair: HairOptions

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cvi.characters.eye_model import BALL, BALL_Z, lid_edges
-from cvi.characters.head import head_distance
+from cvi.characters.eyes_and_mouth import BALL, BALL_Z, LINE_Y, half_width, lid_edges, lips_at
+from cvi.characters.head import JAW_DROP, head_distance
 from cvi.characters.kernel import EYE, SKIN, Array, Params, kernel
-from cvi.characters.mouth_model import LINE_Y, half_width, lips_at
-from cvi.characters.skull import JAW_DROP
 from cvi.characters.strands import smooth, unit
 
 TUFT = 0.085  # width of a tuft of lashes, eyeball radii

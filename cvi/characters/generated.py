@@ -26,8 +26,7 @@ from cvi.characters.appearance import (
     lashes_of,
 )
 from cvi.errors import CviError, MissingError, UsageError
-from cvi.face.replica import CARD, find_replica
-from cvi.face.replica_store import check_name
+from cvi.face.replica import CARD, check_name, find_replica
 from cvi.face.sculpted.atlas import ATLAS_FILE
 from cvi.files import sha256_of, write_text
 from cvi.paths import replicas_dir

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import math
 
-from cvi.characters.eye_model import BALL, BALL_Z, closure_at, lid_edges
+from cvi.characters.eyes_and_mouth import (
+    BALL,
+    BALL_Z,
+    RED_LOWER,
+    RED_UPPER,
+    closure_at,
+    half_width,
+    lid_edges,
+    lip_middle,
+    lips_at,
+)
+from cvi.characters.head import tip_at
 from cvi.characters.kernel import (
     CLOTH,
     METAL,
@@ -19,9 +30,7 @@ from cvi.characters.kernel import (
     noise3,
     step,
 )
-from cvi.characters.mouth_model import RED_LOWER, RED_UPPER, half_width, lip_middle, lips_at
 from cvi.characters.scene import density_at
-from cvi.characters.skull import tip_at
 
 
 @kernel

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 import math
 
-from cvi.characters.eye_model import BALL, BALL_Z, closure_at, glint, iris_colour, lid_shade, sclera_colour
+from cvi.characters.eyes_and_mouth import (
+    BALL,
+    BALL_Z,
+    closure_at,
+    glint,
+    half_width,
+    iris_colour,
+    lid_shade,
+    lips_at,
+    sclera_colour,
+)
 from cvi.characters.kernel import (
     CLOTH,
     EYE,
@@ -34,7 +44,6 @@ from cvi.characters.materials import (
     with_lips,
     wrinkle,
 )
-from cvi.characters.mouth_model import half_width, lips_at
 from cvi.characters.scene import (
     CELL,
     Grid,

@@ -9,15 +9,22 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cvi.characters import lighting
 from cvi.characters.atlas_patches import HEAD
 from cvi.characters.backdrop import make_room
-from cvi.characters.camera import FAR, HEIGHT_PX, WIDTH_PX, PosedScene, Rect, render_rectangle
+from cvi.characters.camera import (
+    FAR,
+    HEIGHT_PX,
+    WIDTH_PX,
+    PosedScene,
+    Rect,
+    make_lights,
+    render_rectangle,
+    to_display,
+)
 from cvi.characters.character import Character, make_params
 from cvi.characters.face_hair import make_beard, make_brows, make_lashes
 from cvi.characters.hairstyles import hairline, make_hair
 from cvi.characters.kernel import Array, Params
-from cvi.characters.lighting import make_lights
 from cvi.characters.scene import Field, empty_density, hair_density, resampled, sample_scene
 from cvi.characters.strands import StrandSegments, draw, light_strands, prepare, smooth
 
@@ -148,4 +155,4 @@ def portrait(subject: Subject, pose: Mapping[str, float], scale: float) -> npt.N
     left = round(HEAD.x0 * scale)
     part = room[:, left : left + image.shape[1]]
     part[:] = part * (1 - image[..., 3:]) + image[..., :3]
-    return lighting.to_display(np.asarray(room, np.float32), everything, scale)
+    return to_display(np.asarray(room, np.float32), everything, scale)

@@ -31,8 +31,7 @@ Own = Annotated[str, typer.Argument(metavar="NAME", help="A replica of your own.
 def list_all(json: Json = False) -> None:
     """Show the replicas that can be named."""
     from cvi.errors import CviError
-    from cvi.face.replica import list_replicas, load_replica_card
-    from cvi.face.replica_store import folder_size, is_shipped
+    from cvi.face.replica import folder_size, is_shipped, list_replicas, load_replica_card
 
     rows: list[dict[str, Any]] = []
     for name, folder in sorted(list_replicas().items()):
@@ -69,8 +68,7 @@ def list_all(json: Json = False) -> None:
 @app.command()
 def show(name: Name, json: Json = False) -> None:
     """Print what a replica is, after checking every file against its hash."""
-    from cvi.face.replica import find_replica, load_replica_card
-    from cvi.face.replica_store import fingerprint, folder_size
+    from cvi.face.replica import find_replica, fingerprint, folder_size, load_replica_card
 
     card = load_replica_card(find_replica(name))
     row = {
@@ -201,7 +199,7 @@ def rename(
     name: Own, new_name: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")]
 ) -> None:
     """Give a replica of your own another name."""
-    from cvi.face.replica_store import rename_replica
+    from cvi.face.replica import rename_replica
 
     typer.echo(str(rename_replica(name, new_name)))
 
@@ -211,7 +209,7 @@ def delete(
     name: Own, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
 ) -> None:
     """Remove a replica of your own for good."""
-    from cvi.face.replica_store import delete_replica, own_replica
+    from cvi.face.replica import delete_replica, own_replica
 
     folder = own_replica(name)
     if not yes and not typer.confirm(f"Remove {folder} for good?"):
@@ -227,8 +225,7 @@ def export(
     ] = None,
 ) -> None:
     """Write a replica into a zip, to carry it to another machine."""
-    from cvi.face.replica import find_replica
-    from cvi.face.replica_store import export_replica
+    from cvi.face.replica import export_replica, find_replica
 
     archive = output or Path(f"{find_replica(name).name}.zip")
     export_replica(name, archive)
@@ -241,7 +238,7 @@ def import_archive(
     name: Annotated[str | None, typer.Option(help="What to call it here.")] = None,
 ) -> None:
     """Bring in a replica from a zip; every file is checked against its hash."""
-    from cvi.face.replica_store import import_replica
+    from cvi.face.replica import import_replica
 
     typer.echo(str(import_replica(archive, name).folder))
 

@@ -31,8 +31,15 @@ from cvi.face.coarticulation import (
 )
 from cvi.face.motion import ease, fall
 from cvi.face.phonetics import Target, targets
-from cvi.face.sound_features import FRAME_S, ReferenceLevel, levels_db
-from cvi.face.sound_mouth import NO_SOUND, MouthReader, ShapeValues, SoundMouth
+from cvi.face.sound_mouth import (
+    FRAME_S,
+    NO_SOUND,
+    MouthReader,
+    ReferenceLevel,
+    ShapeValues,
+    SoundMouth,
+    levels_db,
+)
 from cvi.tts.base import Phone
 
 CUT_S = 0.115

@@ -1,11 +1,18 @@
-"""Finding a replica by name, and checking that it is whole.
+"""Replica folders: found by name, checked whole; and those of the user renamed, deleted, exported, imported.
 
 A replica is a folder with `replica.yaml`: its name, the engine that draws it, its source and licence, and the
-sha256 of every file it consists of.
+sha256 of every file it consists of. Shipped replicas belong to the program and never change. Archives are not
+trusted: names, sizes and hashes are checked before a replica can be found.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -14,9 +21,9 @@ from typing import Any
 
 import yaml
 
-from cvi.errors import MissingError, UsageError
+from cvi.errors import CviError, MissingError, UsageError
 from cvi.face.replica_ids import replica_id, stand_in
-from cvi.files import sha256_of
+from cvi.files import replacing, sha256_of, write_text
 from cvi.paths import replicas_dir, shared_dir
 
 CARD = "replica.yaml"
@@ -150,3 +157,150 @@ def _check(folder: Path, name: str, expected: str) -> None:
             f"{path} is not the file its replica was made with: its sha256 differs from {CARD}.",
             "Fetch the replica again, or bake it anew if you changed it.",
         )
+
+
+MOST_BYTES = 1 << 30
+MOST_FILES = 64
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_COPY = 1 << 20
+
+
+def check_name(name: str) -> str:
+    """`name` itself. Raises UsageError if it is not a valid name of a replica."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"A replica cannot be called '{name}'.",
+            "Use up to 64 lower-case letters, digits, dashes and underscores.",
+        )
+    return name
+
+
+def free_folder(name: str) -> Path:
+    """The folder of a new replica `name`, which does not exist yet. Raises UsageError for an invalid or taken
+    name."""
+    folder = replicas_dir() / check_name(name)
+    if folder.exists():
+        raise UsageError(f"There is a replica '{name}' already.", "Choose another name, or delete it first.")
+    return folder
+
+
+def is_shipped(folder: Path) -> bool:
+    """Whether the replica in `folder` came with the program."""
+    return shared_dir("replicas").resolve() in folder.resolve().parents
+
+
+def own_replica(name: str) -> Path:
+    """The folder of one of the user's own replicas. Raises MissingError, and UsageError for a shipped one."""
+    folder = find_replica(name)
+    if is_shipped(folder) or folder.name not in list_replicas():
+        raise UsageError(
+            f"'{name}' is not a replica of your own.", "Shipped ones stay as they are."
+        )
+    return folder
+
+
+def rename_replica(name: str, new_name: str) -> Path:
+    """Rename one of the user's own replicas; returns its new folder. Raises MissingError, UsageError."""
+    folder = own_replica(name)
+    new = free_folder(new_name)
+    folder.rename(new)
+    card = new / CARD
+    data = yaml.safe_load(card.read_text(encoding="utf-8"))
+    data["name"] = new_name
+    write_text(card, yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100))
+    return new
+
+
+def delete_replica(name: str) -> Path:
+    """Remove one of the user's own replicas; returns where it was. Raises MissingError, UsageError."""
+    folder = own_replica(name)
+    # Hidden in one step, so that a kill half-way leaves no half replica.
+    hidden = folder.with_name(f".{folder.name}.{os.getpid()}.deleted")
+    folder.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
+    return folder
+
+
+def export_replica(name_or_path: str | Path, output: Path) -> ReplicaCard:
+    """Write a replica into the zip `output`, whole or not at all. Raises MissingError, UsageError,
+    CviError."""
+    card = load_replica_card(find_replica(name_or_path))
+    if output.suffix.lower() != ".zip":
+        raise UsageError(f"{output} is not the name of a zip.", "Give a name ending in .zip.")
+    if not output.parent.is_dir():
+        raise CviError(f"Cannot write {output}: there is no folder {output.parent}.", "Create it first.")
+    with (
+        replacing(output, remedy="Check the folder and the disk.") as part,
+        zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive,
+    ):
+        for name in (CARD, *sorted(card.files)):
+            archive.write(card.folder / name, name)
+    return card
+
+
+def import_replica(archive: Path, name: str | None = None) -> ReplicaCard:
+    """Store the replica in a zip, called `name` or after the archive's file name.
+
+    Every file is checked against its hash before the replica can be found. Raises UsageError for an archive
+    that is damaged, too large, or holds anything but a replica; nothing is left of it then.
+    """
+    try:
+        with zipfile.ZipFile(archive) as source:
+            members = _members(source, archive)
+            folder = free_folder(name or check_name(archive.stem.lower().replace(" ", "-")))
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".import-") as work:
+                for member in members:
+                    _extract(source, member, Path(work) / member.filename)
+                load_replica_card(Path(work))
+                whole = Path(work) / "whole"
+                whole.mkdir()
+                for member in members:
+                    (Path(work) / member.filename).rename(whole / member.filename)
+                whole.rename(folder)
+    except FileNotFoundError as error:
+        raise UsageError(f"There is no file {archive}.", "Check the path.") from error
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        raise UsageError(f"{archive} is not a zip that can be read ({error}).", "Fetch it again.") from error
+    return load_replica_card(folder)
+
+
+def _members(source: zipfile.ZipFile, archive: Path) -> list[zipfile.ZipInfo]:
+    """The archive's files, after checks: plain names, one card, not too many and not too large."""
+    members = source.infolist()
+    names = [member.filename for member in members]
+    for member in members:
+        plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", member.filename)
+        link = (member.external_attr >> 16) & 0o170000 == 0o120000
+        if plain is None or member.is_dir() or link:
+            raise UsageError(
+                f"{archive} holds '{member.filename[:80]}', which is no plain file.", "Do not use it."
+            )
+    if CARD not in names or len(set(names)) != len(names) or len(names) > MOST_FILES:
+        raise UsageError(f"{archive} holds no replica.", f"A replica's zip has one {CARD} and its files.")
+    size = sum(member.file_size for member in members)
+    if size > MOST_BYTES:
+        raise UsageError(f"{archive} would take {size / 1e9:.1f} GB.", f"At most {MOST_BYTES / 1e9:.0f} GB.")
+    return members
+
+
+def _extract(source: zipfile.ZipFile, member: zipfile.ZipInfo, to: Path) -> None:
+    """Copy one member, at most as many bytes as its header announces."""
+    left = member.file_size
+    with source.open(member) as packed, to.open("xb") as file:
+        while block := packed.read(min(_COPY, left + 1)):
+            left -= len(block)
+            if left < 0:
+                raise zipfile.BadZipFile(f"{member.filename} is larger than announced")
+            file.write(block)
+
+
+def folder_size(folder: Path) -> int:
+    """Bytes of all its files."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def fingerprint(card: ReplicaCard) -> str:
+    """Twelve hex digits that identify exactly these files."""
+    text = "\n".join(f"{name} {digest}" for name, digest in sorted(card.files.items()))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

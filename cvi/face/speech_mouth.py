@@ -23,8 +23,7 @@ from cvi.audio.block import HEARD_HZ, PLAYED_HZ, Pcm, to_float
 from cvi.audio.mel import BANDS, HOP, log_mel
 from cvi.audio.resample import resample
 from cvi.errors import EngineError, MissingError
-from cvi.face.sound_features import HOP_S
-from cvi.face.sound_mouth import SHAPES, MouthReader, SoundRun, load_mouth_network, load_weights
+from cvi.face.sound_mouth import HOP_S, SHAPES, MouthReader, SoundRun, load_mouth_network, load_weights
 from cvi.onnx import open_session
 
 Floats = npt.NDArray[np.float32]

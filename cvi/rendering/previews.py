@@ -21,7 +21,7 @@ from cvi.engine_registry import build
 from cvi.face.base import Activity, Controls, Cues, FaceEngine, FaceSettings, MouthShape
 from cvi.face.behaviour import Behaviour
 from cvi.face.driver import MouthDriver
-from cvi.face.sound_features import FRAME_S, levels_db
+from cvi.face.sound_mouth import FRAME_S, levels_db
 from cvi.rendering.output import encode_segment, join_segments
 from cvi.rendering.poses import EMOTION_LEAD_S, EMOTION_LEVEL, mouth_driver
 from cvi.rendering.speech_track import SpeechTrack, TrackSegment, read_script, synthesize

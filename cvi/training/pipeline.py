@@ -34,8 +34,7 @@ from cvi.training.clips.transitions import plan_clip_graph
 from cvi.training.evaluation.calibration import calibrate
 from cvi.training.evaluation.held_out import LEAST_FRAMES, Evaluation, RequestedMouths, evaluate
 from cvi.training.evaluation.quality_report import report_page
-from cvi.training.footage.crop import covered
-from cvi.training.footage.face_geometry import filled
+from cvi.training.footage.face_geometry import covered, filled
 from cvi.training.footage.preparation import LEAST_TRAINING_S, PreparedFootage, load_prepared, prepare_footage
 from cvi.training.footage.reader import Footage, open_footage
 from cvi.training.footage.tracking import FaceTrack

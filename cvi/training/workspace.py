@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvi.errors import CviError, UsageError
-from cvi.face.replica import list_replicas
-from cvi.face.replica_store import check_name, is_shipped
+from cvi.face.replica import check_name, is_shipped, list_replicas
 from cvi.files import locked, write_bytes
 from cvi.paths import home, replicas_dir
 from cvi.training.footage.preparation import CROPS, PREPARED

@@ -12,15 +12,15 @@ from cvi.face.replica import load_replica_card
 
 pytest.importorskip("numba", reason="baking needs the train extra")
 
-from cvi.characters import PARAMETERS_FILE, atlas_patches, lighting
+from cvi.characters import PARAMETERS_FILE, atlas_patches
 from cvi.characters.atlas_patches import turning_depth
 from cvi.characters.baker import HEIGHTS, BakeOptions, made_of
-from cvi.characters.camera import DISTANCE, FOCAL_PX, HEIGHT, HEIGHT_PX, WIDTH_PX, project
+from cvi.characters.camera import DISTANCE, FOCAL_PX, HEIGHT, HEIGHT_PX, WIDTH_PX, crisp, project
 from cvi.characters.character import load_character, load_parameters, make_params
+from cvi.characters.eyes_and_mouth import lips_at
 from cvi.characters.face_hair import make_lashes
 from cvi.characters.head import RIM_BEND, RIM_Y, RIM_Z, head_distance
 from cvi.characters.kernel import SKIN
-from cvi.characters.mouth_model import lips_at
 from cvi.characters.scene import CELL, COARSE, LOW, resampled, sample_scene
 from cvi.characters.subject import MOUTH_BOX
 
@@ -77,10 +77,10 @@ def test_eyeball_directions_agree_at_every_scale() -> None:
 
 def test_sharpening_leaves_even_surfaces_and_keeps_edges_in_place() -> None:
     even = np.full((40, 40, 3), 0.4, np.float32)
-    assert np.allclose(lighting.crisp(even), even, atol=1e-6)
+    assert np.allclose(crisp(even), even, atol=1e-6)
     edge = even.copy()
     edge[:, 20:] = 0.6
-    drawn = lighting.crisp(edge)
+    drawn = crisp(edge)
     assert np.array_equal(drawn[5, :, 0] > 0.5, edge[5, :, 0] > 0.5)
     assert drawn[5, 19, 0] < 0.4 and drawn[5, 20, 0] > 0.6 and drawn.max() < 0.65
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from cvi.face.planes import Planes
-from cvi.face.sculpted.mouth import DARK, MouthShade
-from cvi.face.sculpted.mouth_basis import drawn_jaw
+from cvi.face.sculpted.mouth import DARK, MouthShade, drawn_jaw
 
 X = np.linspace(20, 80, 41).astype(np.float32)
 TEETH, MIDDLE = 200, 40

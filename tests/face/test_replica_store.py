@@ -10,8 +10,16 @@ import pytest
 from test_replica import home, make
 
 from cvi.errors import CviError, MissingError, UsageError
-from cvi.face.replica import find_replica, list_replicas, load_replica_card
-from cvi.face.replica_store import delete_replica, export_replica, import_replica, is_shipped, rename_replica
+from cvi.face.replica import (
+    delete_replica,
+    export_replica,
+    find_replica,
+    import_replica,
+    is_shipped,
+    list_replicas,
+    load_replica_card,
+    rename_replica,
+)
 
 __all__ = ["home"]
 
@@ -88,7 +96,7 @@ def test_a_zip_without_a_card_and_one_too_large(
         archive.writestr("atlas.npz", b"pixels")
     with pytest.raises(UsageError, match="no replica"):
         import_replica(tmp_path / "empty.zip")
-    monkeypatch.setattr("cvi.face.replica_store.MOST_BYTES", 10)
+    monkeypatch.setattr("cvi.face.replica.MOST_BYTES", 10)
     with pytest.raises(UsageError, match="would take"):
         import_replica(zoe)
 

@@ -12,8 +12,7 @@ from cvi.engine_registry import build
 from cvi.errors import MissingError, UsageError
 from cvi.face.base import REST
 from cvi.face.driver import MouthDriver
-from cvi.face.sound_features import BANDS, CONTEXT, band_levels_db, inputs, levels_db
-from cvi.face.sound_mouth import NO_SOUND, SoundMouth
+from cvi.face.sound_mouth import BANDS, CONTEXT, NO_SOUND, SoundMouth, band_levels_db, inputs, levels_db
 from cvi.media.decode import read_audio
 from cvi.tts.base import Speech, TtsSettings
 

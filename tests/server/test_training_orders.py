@@ -311,7 +311,7 @@ async def test_a_server_without_training_packages_answers_501_with_the_remedy(
 
 
 def test_folder_names_are_accepted_by_the_command_line() -> None:
-    from cvi.face.replica_store import check_name
+    from cvi.face.replica import check_name
 
     for title, name in (("Anna Müller", "anna-muller"), ("安娜", "replica"), ("../../etc", "etc"), ("-_x_-", "x"), ("A" * 255, "a" * 48)):
         assert check_name(folder_name(title, ())) == name

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cvi.face.photo.shape import BROWS, BROWS_UNDER, CHEEK_LEFT, CHEEK_RIGHT, CHIN, CROWN, IRISES, LIDS
+from cvi.face.photo.rig import BROWS, BROWS_UNDER, CHEEK_LEFT, CHEEK_RIGHT, CHIN, CROWN, IRISES, LIDS
 from cvi.perception.face_detection import FaceDetection
 from cvi.training.photo.photo_face import LOWER_INNER, UPPER_INNER
 

@@ -19,7 +19,7 @@ from cvi.training.clips.eye_region import (
     find_blinks,
     find_eye_closures,
 )
-from cvi.training.footage.crop import crop_matrices
+from cvi.training.footage.face_geometry import crop_matrices
 
 COUNT, SIDE = 150, 96
 SHUT = {40: 0.3, 41: 0.8, 42: 1.0, 43: 0.9, 44: 0.5, 45: 0.2, 100: 0.6, 101: 1.0, 102: 0.95, 103: 0.4}

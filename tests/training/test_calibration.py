@@ -10,7 +10,7 @@ import pytest
 from puppet import FACE_PX, FPS, SIZE, Puppet, posed, template
 
 from cvi.face.base import Controls, FaceSettings
-from cvi.face.neural.mouth_map import HINTS, JAW_TERMS, TERMS, MouthMap
+from cvi.face.neural.rig import HINTS, JAW_TERMS, TERMS, MouthMap
 from cvi.media.frames import Frame
 from cvi.perception.face_detection import FaceDetection
 from cvi.training.evaluation import calibration

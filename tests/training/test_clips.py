@@ -12,10 +12,10 @@ from puppet import FACE_PX, FPS, Puppet, posed, template
 from cvi.errors import UsageError
 from cvi.face.neural.clip_graph import UNREACHABLE, distances
 from cvi.face.planes import Planes, to_i420
-from cvi.training.clips.film_writer import FrameBlender
 from cvi.training.clips.pose_features import FARTHEST, PoseFeatures, pose_distances, pose_features_of
 from cvi.training.clips.selection import Clip, choose_clips
 from cvi.training.clips.transitions import ClipGraphPlan, plan_clip_graph
+from cvi.training.package.export import FrameBlender
 
 COUNT = round(50 * FPS)
 T = np.arange(COUNT) / FPS

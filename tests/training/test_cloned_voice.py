@@ -19,8 +19,7 @@ from cvi.audio.block import PLAYED_HZ
 from cvi.cli.app import app
 from cvi.engines import resolve, tts_settings
 from cvi.errors import MissingError, UsageError
-from cvi.face.replica import load_replica_card
-from cvi.face.replica_store import export_replica, import_replica
+from cvi.face.replica import export_replica, import_replica, load_replica_card
 from cvi.files import write_bytes
 from cvi.media.decode import write_wav
 from cvi.models.profiles import Resolution, build_profile

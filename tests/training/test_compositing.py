@@ -15,10 +15,10 @@ from cvi.errors import UsageError
 from cvi.face.neural.base_footage import BaseFilm, Framing
 from cvi.face.neural.compose import drawn_region, paste
 from cvi.face.planes import Planes, to_i420, to_rgb
-from cvi.training.clips.film_writer import fetch_frames, write_base_film
 from cvi.training.evaluation import quality_metrics as metrics
-from cvi.training.footage.crop import covered, crop, crop_matrices, reaches
+from cvi.training.footage.face_geometry import covered, crop, crop_matrices, reaches
 from cvi.training.footage.mouth_space import learn_space
+from cvi.training.package.export import fetch_frames, write_base_film
 
 SIDE = 96
 

@@ -12,7 +12,7 @@ from cvi.face.behaviour import Behaviour
 from cvi.face.neural.eyes import GAZE_X, EyeTrack
 from cvi.face.planes import Planes, to_i420
 from cvi.training.clips.eye_region import EDGES, RINGS, Blink, eye_positions
-from cvi.training.footage.crop import crop_matrices
+from cvi.training.footage.face_geometry import crop_matrices
 
 SIZE = (240, 120)
 LONG, HIGH, RADIUS = 32.0, 14.0, 11.0

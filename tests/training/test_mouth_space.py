@@ -8,12 +8,23 @@ from puppet import FACE_PX, FPS, Puppet, speaking, template
 
 from cvi.face.base import Controls
 from cvi.face.neural.compose import drawn_region
-from cvi.face.neural.mouth_map import terms
+from cvi.face.neural.rig import terms
 from cvi.training.audio.mouth_controls import learn_mouth, resting_mouth, shown_controls
 from cvi.training.audio.speech import delayed_to_film
 from cvi.training.evaluation.held_out import uncorrelated_pairs
-from cvi.training.footage.crop import crop, crop_matrices, lip_box, reaches, side_for
-from cvi.training.footage.face_geometry import ANCHORS, LIPS, filled, frontal, moved, similarities
+from cvi.training.footage.face_geometry import (
+    ANCHORS,
+    LIPS,
+    crop,
+    crop_matrices,
+    filled,
+    frontal,
+    lip_box,
+    moved,
+    reaches,
+    side_for,
+    similarities,
+)
 from cvi.training.footage.mouth_space import learn_space, opening, width
 from cvi.training.footage.preparation import pieces_of, split_frames
 from cvi.training.footage.tracking import FaceTrack

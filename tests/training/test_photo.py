@@ -21,8 +21,7 @@ from cvi.cli.app import app
 from cvi.engine_registry import build
 from cvi.errors import CviError, MissingError, UsageError
 from cvi.face.base import Controls, FaceEngine, FaceSettings
-from cvi.face.photo.rig import RIG, load_rig
-from cvi.face.photo.shape import IRISES
+from cvi.face.photo.rig import IRISES, RIG, load_rig
 from cvi.face.replica import find_replica, load_replica_card
 from cvi.files import sha256_of
 from cvi.perception.face_mesh import find_packages

@@ -12,8 +12,7 @@ from cvi.errors import UsageError
 from cvi.face.neural.clip_graph import ClipGraph
 from cvi.face.neural.decoder import FeatureRows, FeatureScales, feature_scales
 from cvi.face.neural.eyes import EyeTrack, no_blink
-from cvi.face.neural.mouth_map import TERMS, MouthMap
-from cvi.face.neural.rig import FORMAT, RIG, NeuralRig, load_rig, rig_bytes
+from cvi.face.neural.rig import FORMAT, RIG, TERMS, MouthMap, NeuralRig, load_rig, rig_bytes
 
 COUNT = 6
 

@@ -8,8 +8,7 @@ from cvi.face.base import Controls
 from cvi.face.motion import ease
 from cvi.face.photo.canvas import Map, PhotoCanvas, SheetPlaces, fetched, mix, ycc_of
 from cvi.face.photo.fields import FieldGrid, bump, fields, rise, summed
-from cvi.face.photo.rig import PhotoRig
-from cvi.face.photo.shape import EyeOutline, FaceShape
+from cvi.face.photo.rig import EyeOutline, FaceShape, PhotoRig
 from cvi.face.planes import Box, Floats, Planes
 
 GAZE_X, GAZE_Y = 0.34, 0.20

@@ -15,7 +15,7 @@ import numpy as np
 
 from cvi.face.base import Controls
 from cvi.face.photo.canvas import Map, SheetPlaces
-from cvi.face.photo.shape import BROW_ENDS, BROWS, CHEEK_LEFT, CHEEK_RIGHT, Axes, FaceShape
+from cvi.face.photo.rig import BROW_ENDS, BROWS, CHEEK_LEFT, CHEEK_RIGHT, Axes, FaceShape
 from cvi.face.planes import Box, Floats
 
 MOST_DEGREES, MOST_ROLL = 4.5, 3.5

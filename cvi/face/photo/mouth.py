@@ -16,8 +16,7 @@ import numpy as np
 from cvi.face.base import Controls
 from cvi.face.photo.canvas import PhotoCanvas, blend, fetched, mix, ycc_of
 from cvi.face.photo.fields import JAW, FieldGrid, bump, fields, parted, summed, with_chin
-from cvi.face.photo.rig import PhotoRig
-from cvi.face.photo.shape import Axes, FaceShape
+from cvi.face.photo.rig import Axes, FaceShape, PhotoRig
 from cvi.face.planes import Box, Floats, Planes
 
 _SPAN, _ABOVE, _BELOW = 0.60, 0.20, 0.50

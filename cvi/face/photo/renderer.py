@@ -14,8 +14,7 @@ from cvi.face.photo.canvas import fetch, make_canvas
 from cvi.face.photo.eyes import PhotoEye
 from cvi.face.photo.fields import NAMES, FieldGrid, amounts, fields, summed
 from cvi.face.photo.mouth import PhotoLips
-from cvi.face.photo.rig import PHOTO, RIG, load_rig
-from cvi.face.photo.shape import shape_of
+from cvi.face.photo.rig import PHOTO, RIG, load_rig, shape_of
 from cvi.face.planes import Box, Bytes, Planes
 from cvi.media.frames import Frame
 

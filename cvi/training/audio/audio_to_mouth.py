@@ -18,8 +18,17 @@ import numpy.typing as npt
 
 from cvi.audio.block import Pcm
 from cvi.face.base import Controls
-from cvi.face.sound_features import HOP_S, WINDOW, ReferenceLevel, band_levels_db, inputs, loudness_db
-from cvi.face.sound_mouth import SHAPES, MouthNetwork, shipped_network
+from cvi.face.sound_mouth import (
+    HOP_S,
+    SHAPES,
+    WINDOW,
+    MouthNetwork,
+    ReferenceLevel,
+    band_levels_db,
+    inputs,
+    loudness_db,
+    shipped_network,
+)
 from cvi.face.speech_mouth import SpeechEncoder, SpeechMap, in_context, shipped_map
 from cvi.training.arrays import Bools, Doubles, Floats
 from cvi.training.evaluation.quality_metrics import correlation

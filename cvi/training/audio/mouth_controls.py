@@ -15,7 +15,7 @@ import numpy as np
 
 from cvi.errors import UsageError
 from cvi.face.base import Controls
-from cvi.face.neural.mouth_map import HINTS, JAW_SQUARED, JAW_TERMS, SPOKEN_TERM, TERMS, MouthMap, terms
+from cvi.face.neural.rig import HINTS, JAW_SQUARED, JAW_TERMS, SPOKEN_TERM, TERMS, MouthMap, terms
 from cvi.training.arrays import Bools, Doubles, Floats
 from cvi.training.evaluation.quality_metrics import correlation
 from cvi.training.footage.mouth_space import MouthSpace, corner_lift, opening, width

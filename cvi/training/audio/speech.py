@@ -16,8 +16,7 @@ from cvi.audio.resample import resample
 from cvi.errors import UsageError
 from cvi.face.base import Controls
 from cvi.face.driver import MouthDriver
-from cvi.face.sound_features import FRAME_S, levels_db
-from cvi.face.sound_mouth import MOUTH_NETWORK, MouthReader
+from cvi.face.sound_mouth import FRAME_S, MOUTH_NETWORK, MouthReader, levels_db
 from cvi.face.speech_mouth import SPEECH_MAP, SpeechEncoder, SpeechMap, SpeechMouth, map_bytes
 from cvi.files import write_bytes
 from cvi.training.arrays import Bools

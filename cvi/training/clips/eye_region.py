@@ -17,8 +17,7 @@ from cvi.face.neural.eyes import BlinkPatches, composed, no_blink
 from cvi.face.neural.eyes import EyeTrack as FilmEyes
 from cvi.face.planes import to_rgb
 from cvi.training.arrays import Bools, Bytes, Doubles, Floats
-from cvi.training.footage.crop import crop
-from cvi.training.footage.face_geometry import moved, smoothed
+from cvi.training.footage.face_geometry import crop, moved, smoothed
 
 EDGES = (
     ((33, 246, 161, 160, 159, 158, 157, 173, 133), (33, 7, 163, 144, 145, 153, 154, 155, 133)),

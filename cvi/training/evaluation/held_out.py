@@ -17,9 +17,8 @@ import numpy.typing as npt
 
 from cvi.errors import UsageError
 from cvi.face.base import Controls, FaceSettings
-from cvi.face.neural.mouth_map import MouthMap
 from cvi.face.neural.renderer import NeuralEngine
-from cvi.face.neural.rig import RIG, load_rig
+from cvi.face.neural.rig import RIG, MouthMap, load_rig
 from cvi.face.planes import to_i420, to_rgb
 from cvi.perception.face_detection import FaceTracker
 from cvi.training.arrays import Bytes, Floats

@@ -17,8 +17,17 @@ from cvi.errors import UsageError
 from cvi.face.neural.compose import DrawnRegion, drawn_region
 from cvi.files import replacing, write_bytes
 from cvi.training.arrays import Bools, Bytes, Floats, Ints
-from cvi.training.footage.crop import crop, crop_matrices, lip_box, reaches, side_for, usual_lower_faces
-from cvi.training.footage.face_geometry import ANCHORS, face_width, filled
+from cvi.training.footage.face_geometry import (
+    ANCHORS,
+    crop,
+    crop_matrices,
+    face_width,
+    filled,
+    lip_box,
+    reaches,
+    side_for,
+    usual_lower_faces,
+)
 from cvi.training.footage.mouth_space import COMPONENTS, MouthSpace, learn_space, mouth_interior, opening
 from cvi.training.footage.reader import FootageFrame
 from cvi.training.footage.tracking import FaceTrack

@@ -16,7 +16,7 @@ from cvi.face.neural.decoder import LowerFaceDecoder
 from cvi.face.neural.rig import DECODER
 from cvi.onnx import open_session
 from cvi.training.arrays import Bytes, Floats
-from cvi.training.footage.crop import crop
+from cvi.training.footage.face_geometry import crop
 from cvi.training.model.config import LEVELS
 
 if TYPE_CHECKING:

@@ -19,8 +19,7 @@ import yaml
 from cvi.audio.block import PLAYED_HZ
 from cvi.engine_registry import factory, names
 from cvi.errors import UsageError
-from cvi.face.replica import CARD, ReplicaCard, find_replica, load_replica_card
-from cvi.face.replica_store import is_shipped
+from cvi.face.replica import CARD, ReplicaCard, find_replica, is_shipped, load_replica_card
 from cvi.files import sha256_of, write_bytes
 from cvi.media.decode import read_audio
 from cvi.training.package.consent import TEXTS, Consent, consent_file, give_consent, load_consent

@@ -14,7 +14,7 @@ import numpy as np
 from cvi.audio.block import PLAYED_HZ, Pcm, to_float
 from cvi.engine_registry import build
 from cvi.errors import CviError
-from cvi.face.sound_features import BANDS, band_levels_db, loudness_db
+from cvi.face.sound_mouth import BANDS, band_levels_db, loudness_db
 from cvi.training.arrays import Doubles
 from cvi.tts.base import TtsSettings
 

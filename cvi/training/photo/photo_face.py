@@ -10,8 +10,7 @@ import cv2
 import numpy as np
 
 from cvi.errors import UsageError
-from cvi.face.photo.rig import PhotoRig
-from cvi.face.photo.shape import IRISES, LIDS, MOUTH_CORNERS
+from cvi.face.photo.rig import IRISES, LIDS, MOUTH_CORNERS, PhotoRig
 from cvi.perception.face_detection import POINTS, FaceDetection, FaceTracker
 from cvi.training.arrays import Floats
 from cvi.training.footage.reader import Rgb

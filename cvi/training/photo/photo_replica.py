@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cvi.errors import CviError, UsageError
 from cvi.face.photo.rig import PHOTO, RIG, rig_bytes
-from cvi.face.replica_store import free_folder
+from cvi.face.replica import free_folder
 from cvi.files import sha256_of, write_bytes
 from cvi.perception.face_detection import FaceTracker
 from cvi.perception.face_mesh import build_tracker
