@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cvi import __version__
-from cvi.cli import bench, keys, models, persona, replica, webhooks
+from cvi.cli import bench, keys, knowledge, models, persona, replica, webhooks
 from cvi.cli.demo import demo
 from cvi.cli.devices import devices
 from cvi.cli.doctor import doctor
@@ -39,6 +39,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(persona.app, name="persona")
 app.add_typer(replica.app, name="replica")
+app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(models.app, name="models")
 app.add_typer(bench.app, name="bench")
 app.command()(devices)

@@ -66,6 +66,14 @@ class OutboundResponse:
         return 200 <= self.status < 300
 
 
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Where a fetched file was found, after redirects, and its media type ("" where none was told)."""
+
+    url: str
+    content_type: str
+
+
 class OutboundPolicy:
     """Decides which URLs may be called.
 
@@ -190,7 +198,7 @@ class OutboundClient:
 
     async def fetch(
         self, url: str, path: Path, most_bytes: int, within_s: float = FETCH_WITHIN_S
-    ) -> None:
+    ) -> Fetched:
         """Write what a URL holds to `path`, whole or not at all.
 
         Raises `RefusedAddressError` for a URL that may not be called; `OutboundError` when it cannot be had,
@@ -198,7 +206,7 @@ class OutboundClient:
         """
         try:
             async with asyncio.timeout(within_s):
-                await self._fetch(url, path, most_bytes)
+                return await self._fetch(url, path, most_bytes)
         except TimeoutError:
             raise OutboundError(f"not there after {within_s:.0f} s") from None
 
@@ -206,7 +214,7 @@ class OutboundClient:
         """Close what is still open."""
         await self._client.aclose()
 
-    async def _fetch(self, url: str, path: Path, most_bytes: int) -> None:
+    async def _fetch(self, url: str, path: Path, most_bytes: int) -> Fetched:
         for _ in range(MOST_REDIRECTS + 1):
             response = await self._open("GET", url, {"accept-encoding": "identity"}, b"")
             location = response.headers.get("location")
@@ -220,7 +228,7 @@ class OutboundClient:
                 await _write_body(response, path, most_bytes)
             finally:
                 await response.aclose()
-            return
+            return Fetched(url, response.headers.get("content-type", "").partition(";")[0].strip().lower())
         raise OutboundError(f"more than {MOST_REDIRECTS} redirects")
 
     async def _open(self, method: str, url: str, headers: dict[str, str], body: bytes) -> httpx.Response:

@@ -1,0 +1,189 @@
+"""Hybrid search: BM25 over the words and cosine over the vectors, joined by reciprocal rank fusion.
+
+Cormack, Clarke and Büttcher 2009. Words find names, numbers and rare terms; vectors find the same thing said
+otherwise, or in another language.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvi.embeddings.base import Embedder
+from cvi.knowledge.relevance import Relevance
+from cvi.knowledge.store import (
+    StoredDocument,
+    StoredPassage,
+    every_document,
+    get_passages,
+    open_store,
+    vectors_after,
+    vectors_of,
+)
+from cvi.knowledge.terms import stem, terms
+from cvi.knowledge.vectors import VectorIndex
+
+Mode = Literal["hybrid", "words", "meaning"]
+DEPTH = 50
+"""How many of each ranking are fused."""
+RRF_K = 60.0
+RELOAD_ROWS = 50_000
+"""Above so many vectors, a changed base is appended to rather than read again."""
+_NARROWED = "AND rowid IN (SELECT id FROM passages WHERE document IN (SELECT value FROM json_each(:of)))"
+COMMON = 0.1
+"""A term that more than this part of the passages hold is left out of a question with rarer ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which documents may be searched: those of the ids and those with one of the tags; all if both are None.
+
+    Two empty ones mean none at all.
+    """
+
+    ids: frozenset[str] | None = None
+    tags: frozenset[str] | None = None
+
+    def holds(self, document: StoredDocument) -> bool:
+        """Whether a document belongs to it."""
+        if self.ids is None and self.tags is None:
+            return True
+        return document.id in (self.ids or ()) or bool(set(document.tags) & (self.tags or set()))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A passage that was found; `relevance` is the probability that it answers the question."""
+
+    passage: StoredPassage
+    score: float
+    cosine: float
+    coverage: float
+    relevance: float
+
+
+class Searcher:
+    """Searches one knowledge base. Used by one thread at a time; `close` it when done."""
+
+    def __init__(self, path: Path, embedder: Embedder, scope: Scope | None = None) -> None:
+        """Raises CviError when the knowledge base cannot be used."""
+        self._connection = open_store(path)
+        self._embedder = embedder
+        self._scope = scope or Scope()
+        self._index = VectorIndex(self._fetch)
+        self._documents: list[str] | None = None
+        self._passages = 0
+        self._seen = -1
+        self._relevance = Relevance()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._connection.close()
+
+    @property
+    def size(self) -> int:
+        """How many vectors can be found, as of the last search."""
+        return len(self._index)
+
+    def refresh(self) -> None:
+        """Read what was changed since; search does it by itself."""
+        version = int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+        if version == self._seen:
+            return
+        self._seen = version
+        documents = every_document(self._connection)
+        inside = [each.id for each in documents if self._scope.holds(each)]
+        self._documents = None if len(inside) == len(documents) else inside
+        self._passages = sum(each.passages for each in documents)
+        if len(self._index) <= RELOAD_ROWS:
+            self._index = VectorIndex(self._fetch)
+        self._index.append(vectors_after(self._connection, self._index.last_id))
+
+    def search(self, question: str, count: int = 5, mode: Mode = "hybrid") -> list[Found]:
+        """The best passages for a question, best first; none where nothing may be searched."""
+        self.refresh()
+        if not question.strip() or self._documents == [] or not len(self._index):
+            return []
+        vector = self._embedder.questions([question])[0]
+        near = [] if mode == "words" else self.by_meaning(vector)
+        worded = [] if mode == "meaning" else self.by_words(question)
+        fused: dict[int, float] = defaultdict(float)
+        for ranking in ([id for id, _ in near], worded):
+            for rank, id in enumerate(ranking, 1):
+                fused[id] += 1.0 / (RRF_K + rank)
+        best = sorted(fused.items(), key=lambda pair: -pair[1])[: 2 * count + 5]
+        passages = get_passages(self._connection, [id for id, _ in best])
+        chosen = [(id, score) for id, score in best if id in passages][:count]
+        cosines = dict(near)
+        missing = [id for id, _ in chosen if id not in cosines]
+        cosines |= {id: float(each @ vector) for id, each in vectors_of(self._connection, missing).items()}
+        weights = self._weights(question)
+        found = []
+        for id, score in chosen:
+            covered = coverage(weights, passages[id])
+            relevance = self._relevance.probability(cosines[id], covered)
+            found.append(Found(passages[id], score, cosines[id], covered, relevance))
+        return found
+
+    def by_meaning(self, vector: NDArray[np.float32]) -> list[tuple[int, float]]:
+        """Ids and cosines of the nearest passages."""
+        return self._index.nearest(vector, DEPTH, self._documents)
+
+    def by_words(self, question: str) -> list[int]:
+        """Ids of the passages with the highest BM25."""
+        asked = self._rare(list(dict.fromkeys(terms(question))))
+        if not asked:
+            return []
+        # A long word is also looked for by its beginning: inflections of most languages are endings.
+        parts = [f'"{term}"' if stem(term) == term else f'"{stem(term)}"*' for term in asked]
+        narrowed = "" if self._documents is None else _NARROWED
+        rows = self._connection.execute(
+            f"SELECT rowid FROM words WHERE words MATCH :asked {narrowed} ORDER BY rank LIMIT {DEPTH}",  # noqa: S608
+            {"asked": " OR ".join(parts), "of": json.dumps(self._documents or [])},
+        )
+        return [row[0] for row in rows]
+
+    def _rare(self, asked: Sequence[str]) -> list[str]:
+        """The terms without those that most passages hold, which cost time and tell nothing."""
+        limit = max(20, int(COMMON * self._passages))
+        counts = {term: self._count(term, limit) for term in asked}
+        rare = [term for term in asked if 0 < counts[term] < limit]
+        return rare or [term for term in asked if counts[term]][:4]
+
+    def _count(self, term: str, limit: int) -> int:
+        """In how many passages a term or its inflections stand; counting ends at `limit`."""
+        match = f'"{term}"' if stem(term) == term else f'"{stem(term)}"*'
+        rows = self._connection.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH ? LIMIT ?)", (match, limit)
+        )
+        return int(rows.fetchone()[0])
+
+    def _weights(self, question: str) -> dict[str, float]:
+        """The question's stems, and how much each tells (inverse document frequency)."""
+        limit = max(20, self._passages)
+        weights = {}
+        for term in dict.fromkeys(terms(question)):
+            count = self._count(term, limit)
+            weights[stem(term)] = math.log(1.0 + (limit - count + 0.5) / (count + 0.5))
+        return weights
+
+    def _fetch(self, ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        return vectors_of(self._connection, ids)
+
+
+def coverage(weights: dict[str, float], passage: StoredPassage) -> float:
+    """The share of a question's weighted words that stand in a passage, its heading or document's name."""
+    total = sum(weights.values())
+    if total <= 0:
+        return 0.0
+    there = {stem(term) for term in terms(f"{passage.document} {passage.heading} {passage.text}")}
+    whole = there | {term[:length] for term in there for length in range(4, len(term))}
+    return sum(weight for term, weight in weights.items() if term in whole) / total
