@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class ContextProvider(Protocol):
@@ -33,6 +33,20 @@ class ContextProvider(Protocol):
         """
 
 
+@runtime_checkable
+class SearchingProvider(Protocol):
+    """What a `ContextProvider` can do besides whose notes come from a search."""
+
+    def is_ready(self, text: str) -> bool:
+        """Whether the note for these words is final."""
+
+    async def ready(self, text: str) -> None:
+        """Return once it is, or after a second at most."""
+
+    def used(self, text: str) -> list[str]:
+        """Where the note for these words comes from, one line a passage; for the journal."""
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """Everything that one conversation was given beside its engines."""
@@ -43,6 +57,17 @@ class Capabilities:
         """Tell every provider the words so far."""
         for provider in self.providers:
             provider.follow(partial)
+
+    async def ready(self, text: str) -> None:
+        """Wait for the searches that the notes for a turn come from; not at all where they are done."""
+        for provider in self.providers:
+            if isinstance(provider, SearchingProvider) and not provider.is_ready(text):
+                await provider.ready(text)
+
+    def sources(self, name: str, text: str) -> list[str]:
+        """Where the note of the provider `name` comes from; empty where it does not say."""
+        found = (each for each in self.providers if each.name == name and isinstance(each, SearchingProvider))
+        return [line for each in found for line in each.used(text)]
 
     def notes(self, text: str) -> dict[str, str]:
         """The notes for a turn by their provider's name; empty ones are left out."""

@@ -111,9 +111,7 @@ class Conversation:
         cannot be warmed.
         """
         self._context.clock.restart()
-        self._journal.write(
-            ConversationStarted.of(self._settings.conversation_id, self._settings.facts)
-        )
+        self._journal.write(ConversationStarted.of(self._settings.conversation_id, self._settings.facts))
         if self._speech is not None:
             work = [self._listen(self._speech), self._speech.playout.render_ahead(), self._play()]
         else:
@@ -292,9 +290,7 @@ class Conversation:
 
     def _need_speech(self) -> _Speech:
         if self._speech is None:
-            raise UsageError(
-                "A typed conversation has no voice to echo with.", "Use `conversation.respond`."
-            )
+            raise UsageError("A typed conversation has no voice to echo with.", "Use `conversation.respond`.")
         return self._speech
 
     def _make_way(self) -> None:

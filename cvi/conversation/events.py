@@ -128,12 +128,16 @@ class ContextAppended(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ContextProvided(Event):
-    """A capability (`source`: knowledge, memory, ...) added `text` to what the model is given for a reply."""
+    """A capability (`source`: knowledge, memory, ...) added `text` to what the model is given for a reply.
+
+    `passages` says where in which document it stands, one line each.
+    """
 
     type: ClassVar[str] = "context_provided"
     reply: int
     source: str
     text: str
+    passages: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

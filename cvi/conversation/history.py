@@ -38,20 +38,15 @@ class History:
         """What the model is given before the user's next turn."""
         return self._window(self._messages)
 
-    def with_user(self, text: str, notes: Iterable[str] = ()) -> tuple[Message, ...]:
-        """What the model would be given if the user's turn were `text`; nothing is changed.
-
-        `notes` are what it should know for this turn: system messages right before it.
-        """
+    def with_user(self, text: str) -> tuple[Message, ...]:
+        """What the model would be given if the user's turn were `text`; nothing is changed."""
         joined = self._joined(text)
-        return (*self._with_notes(joined[:-1], notes), joined[-1])
+        return (*self._window(joined[:-1]), joined[-1])
 
     def recent_with(self, notes: Iterable[str]) -> tuple[Message, ...]:
-        """What the model is given before the user's next turn, with the notes for that turn."""
-        return self._with_notes(self._messages, notes)
-
-    def _with_notes(self, messages: list[Message], notes: Iterable[str]) -> tuple[Message, ...]:
-        return (*self._window(messages), *(Message("system", note) for note in notes))
+        """What the model is given before the user's next turn, with what it should know for that turn:
+        system messages right before it."""
+        return (*self._window(self._messages), *(Message("system", note) for note in notes))
 
     def add_user(self, text: str) -> None:
         """Add the participant's turn, typed or spoken."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
+from contextlib import aclosing
+from typing import Any, cast
 
 from cvi.conversation.events import (
     ContextProvided,
@@ -19,6 +20,7 @@ from cvi.conversation.openers import OpenerPolicy
 from cvi.conversation.playout import ReplyOutput
 from cvi.conversation.reply import Reply, fixed_clauses, model_clauses, one_clause
 from cvi.conversation.settings import WELCOME, SessionContext, SpeechEngines
+from cvi.llm.base import Message
 from cvi.llm.clauses import Clause
 from cvi.tts.base import PhraseVoice, TtsEngine
 
@@ -159,13 +161,24 @@ class Replies:
 
     def _written(self, text: str) -> AsyncIterator[Clause]:
         """The model's answer to `text`."""
-        notes = self._context.capabilities.notes(text)
-        for source, note in notes.items():
-            self._journal.write(ContextProvided(reply=self._generation + 1, source=source, text=note))
-        messages = self._history.with_user(text, notes.values())
-        phrase_words = self._voice.first_words if isinstance(self._voice, PhraseVoice) else None
-        clauses = model_clauses(self._context, self._generation + 1, messages, phrase_words)
+        # Read now: by the time the clauses are asked for, the turn may be part of the history.
+        messages = self._history.with_user(text)
+        clauses = self._clauses(text, messages, self._generation + 1)
         return one_clause(clauses) if self._settings.whole_replies else clauses
+
+    async def _clauses(self, text: str, messages: Sequence[Message], reply: int) -> AsyncIterator[Clause]:
+        capabilities = self._context.capabilities
+        await capabilities.ready(text)
+        notes = capabilities.notes(text)
+        for source, note in notes.items():
+            passages = capabilities.sources(source, text)
+            self._journal.write(ContextProvided(reply=reply, source=source, text=note, passages=passages))
+        told = (*messages[:-1], *(Message("system", note) for note in notes.values()), messages[-1])
+        phrase_words = self._voice.first_words if isinstance(self._voice, PhraseVoice) else None
+        written = model_clauses(self._context, reply, told, phrase_words)
+        async with aclosing(cast("AsyncGenerator[Clause]", written)) as clauses:
+            async for clause in clauses:
+                yield clause
 
     def _make(
         self,

@@ -49,7 +49,6 @@ class NotInEffect:
 
 
 _TOOLS = "tools are not called in this version"
-_DOCUMENTS = "documents are not read in this version"
 _MEMORY = "nothing is remembered between conversations in this version"
 _SEEING = "the participant's picture and voice are not analysed in this version"
 _FOREIGN = "it belongs to another service"
@@ -86,8 +85,14 @@ EFFECTS: Mapping[str, FieldEffect] = {
     "guardrails.tool_call": FieldEffect(_TOOLS),
     "guardrails.modality": FieldEffect(_SEEING, neutral="verbal"),
     "guardrails.tags": FieldEffect("tags only help to find it", neutral=[]),
-    "knowledge.documents": FieldEffect(_DOCUMENTS, _CONTEXT_REMEDY, neutral=[]),
-    "knowledge.retrieval": FieldEffect(_DOCUMENTS, neutral="balanced"),
+    **_each(
+        "knowledge.",
+        "documents document_ids tags",
+        FieldEffect(_SMALL, _SMALL_REMEDY, neutral=[], acts="everywhere", since="cpu"),
+    ),
+    "knowledge.retrieval": FieldEffect(
+        _SMALL, _SMALL_REMEDY, neutral="balanced", acts="everywhere", since="cpu"
+    ),
     "memory.remember": FieldEffect(
         _MEMORY, "Give what is known of somebody as context when the conversation begins.", neutral=False
     ),
@@ -118,8 +123,24 @@ EFFECTS: Mapping[str, FieldEffect] = {
         FieldEffect(_IDS, "Write them under 'guardrails'.", acts="in served conversations", since="cpu"),
     ),
     "tool_ids": FieldEffect(_TOOLS, neutral=[]),
-    **_each("", "document_ids document_tags", FieldEffect(_DOCUMENTS, _CONTEXT_REMEDY, neutral=[])),
-    "document_retrieval_strategy": FieldEffect(_DOCUMENTS, neutral="balanced"),
+    **_each(
+        "",
+        "document_ids document_tags",
+        FieldEffect(
+            "a persona's file names them under 'knowledge'",
+            "Write them as 'knowledge.document_ids' and 'knowledge.tags'.",
+            neutral=[],
+            acts="in served conversations",
+            since="cpu",
+        ),
+    ),
+    "document_retrieval_strategy": FieldEffect(
+        "a persona's file names it under 'knowledge'",
+        "Write it as 'knowledge.retrieval'.",
+        neutral="balanced",
+        acts="in served conversations",
+        since="cpu",
+    ),
     "memories": FieldEffect(_MEMORY, _CONTEXT_REMEDY, neutral=[]),
     **_each("", "memory_stores participant_tags", FieldEffect(_MEMORY, neutral=[])),
     **_each(
@@ -135,7 +156,7 @@ EFFECTS: Mapping[str, FieldEffect] = {
     ),
     "meeting_url": FieldEffect("meetings of other services are not joined in this version"),
     **_each("layers.", "transport conferencing capabilities", FieldEffect(_FOREIGN)),
-    "layers.knowledge_base": FieldEffect(_DOCUMENTS, _CONTEXT_REMEDY),
+    "layers.knowledge_base": FieldEffect(_HOSTED, "Choose with 'knowledge.retrieval'."),
     "layers.vqa": FieldEffect(_SEEING),
     **_each(
         "layers.perception.", "engine visual_tool_prompt audio_tool_prompt", FieldEffect(_SEEING, neutral="")

@@ -78,11 +78,25 @@ def load_persona(name_or_path: str | Path) -> Persona:
     path = find_persona(name_or_path)
     persona, findings = examine(path)
     if persona is not None:
-        return persona
+        return with_absolute_documents(persona, path.parent)
     errors = [str(finding) for finding in findings if finding.severity == "error"]
     if len(errors) == 1:
         raise UsageError(errors[0])
     raise UsageError("\n".join([f"{path} has {len(errors)} errors:", *errors]))
+
+
+def with_absolute_documents(persona: Persona, folder: Path) -> Persona:
+    """The persona with the relative paths of its documents read from `folder`, that of its file."""
+    documents = [
+        each
+        if each.startswith(("http://", "https://"))
+        else str((folder / Path(each).expanduser()).absolute())
+        for each in persona.knowledge.documents
+    ]
+    if documents == persona.knowledge.documents:
+        return persona
+    knowledge = persona.knowledge.model_copy(update={"documents": documents})
+    return persona.model_copy(update={"knowledge": knowledge})
 
 
 def load_document(name_or_path: str | Path) -> dict[str, Any]:

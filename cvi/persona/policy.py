@@ -150,7 +150,17 @@ class Knowledge(Section):
 
     documents: list[str] = Field(default_factory=list)
     """Files, folders or web pages; relative paths start at the persona's file."""
+    document_ids: list[str] = Field(default_factory=list)
+    """Documents that were added before, by their ids."""
+    tags: list[str] = Field(default_factory=list)
+    """Documents that were added before, by their tags."""
     retrieval: Literal["speed", "balanced", "quality"] = "balanced"
+    """How much the model is told for a turn: one passage, two, or four; more takes it longer to read."""
+
+    @property
+    def anything(self) -> bool:
+        """Whether there is anything to look up."""
+        return bool(self.documents or self.document_ids or self.tags)
 
 
 class Memory(Section):

@@ -67,7 +67,7 @@ LIMITS = (
         "see them, because no camera picture reaches you.",
     ),
     Limit(
-        "knowledge.documents",
+        "tools",
         "If they ask for the time, the date, the weather or news, tell them that you can't look it up.",
     ),
     Limit(

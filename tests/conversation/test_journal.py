@@ -22,6 +22,7 @@ JOURNALS = Path(__file__).parent / "journals"
 FIGURES = json.loads((JOURNALS / "format_1_figures.json").read_text())
 
 VALUES: dict[Any, Any] = {
+    list[str]: ["a line", "another"],
     int: 3,
     float: 1.25,
     str: "text",
