@@ -13,6 +13,7 @@ from cvi.cli import bench, keys, knowledge, models, persona, replica, webhooks
 from cvi.cli.demo import demo
 from cvi.cli.devices import devices
 from cvi.cli.doctor import doctor
+from cvi.cli.perceive import perceive
 from cvi.cli.render import render
 from cvi.cli.serve import serve
 from cvi.cli.show import list_conversations, show
@@ -32,6 +33,7 @@ app.command()(demo)
 app.command()(talk)
 app.command()(render)
 app.command("train-replica")(train_replica)
+app.command()(perceive)
 app.command()(show)
 app.command("list")(list_conversations)
 app.command()(serve)

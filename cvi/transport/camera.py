@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import numpy as np
+
 from cvi.errors import MissingError
 from cvi.media.frames import Frame
 from cvi.media.inset import PictureSource
+from cvi.media.live_picture import Rgb
 from cvi.media.readers import VideoReader, fit
 
 START_TIMEOUT_S = 5.0
@@ -26,6 +29,8 @@ class Webcam:
         self.size = (0, 0)
         self._room = room
         self._latest: Frame | None = None
+        self._image: Rgb | None = None
+        self.count = 0
         self._closed = False
         self._changed = threading.Condition()
         self._capture = cv2.VideoCapture(device)
@@ -48,6 +53,21 @@ class Webcam:
         """The newest frame, whatever the time."""
         with self._changed:
             return self._latest
+
+    def rgb(self, most_side_px: int) -> Rgb | None:
+        """As `LivePicture.rgb`; None once the camera is gone."""
+        import cv2
+
+        with self._changed:
+            image = self._image
+        if image is None:
+            return None
+        scale = min(1.0, most_side_px / max(image.shape[:2]))
+        if scale < 1.0:
+            image = np.asarray(
+                cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
+            )
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
     def close(self) -> None:
         """Stop capturing and let go of the device."""
@@ -75,11 +95,12 @@ class Webcam:
                 dst_color_range=ColorRange.MPEG,
             )
             with self._changed:
+                self._image, self.count = image, self.count + 1
                 self._latest = small.to_ndarray().astype("uint8", copy=False)
                 self._changed.notify_all()
         self._capture.release()
         with self._changed:
-            self._closed = True
+            self._closed, self._image = True, None
             self._changed.notify_all()
 
 
