@@ -14,13 +14,13 @@ from cvi.audio.block import HEARD_HZ, HOP_S, HOP_SAMPLES, PLAYED_HZ, Pcm
 from cvi.audio.level import level_db
 from cvi.audio.resample import Resampler
 from cvi.bench.ab_peers import BLOCK_S, BLOCK_SAMPLES, SpeechPeer
-from cvi.bench.callers.blocks import CallerBlock
+from cvi.bench.measured_session import interleaved, unanswered_notes
 from cvi.bench.probe.evidence import Evidence
 from cvi.bench.probe.session_measurement import MeasuredSession, measure
 from cvi.bench.probe.tap import RoomSound
+from cvi.bench.recordings.caller_blocks import CallerBlock
 from cvi.bench.run import OwnCost, Run, Variant
 from cvi.bench.run_store import RunRecorder
-from cvi.bench.variants import interleaved, unanswered_notes
 from cvi.clock import Clock
 from cvi.media.decode import write_wav
 from cvi.media.readers import AudioReader

@@ -14,7 +14,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cvi.bench import fingerprint
 from cvi.bench.run import (
     SHARE,
     TRANSPORTS,
@@ -27,6 +26,7 @@ from cvi.bench.run import (
     name_over,
     values_by_task,
 )
+from cvi.bench.run_store import differences
 from cvi.bench.statistics import (
     Comparison,
     Interval,
@@ -195,7 +195,7 @@ def _variant(run: Run, which: str, name: str) -> Variant:
 
 
 def _warnings(a: Run, b: Run) -> Iterator[str]:
-    if differ := fingerprint.differences(a.fingerprint, b.fingerprint):
+    if differ := differences(a.fingerprint, b.fingerprint):
         yield f"The machines or versions differ ({'; '.join(differ)})."
     options = sorted((a.options.keys() | b.options.keys()) - _IMMATERIAL)
     changed = [

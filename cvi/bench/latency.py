@@ -17,25 +17,26 @@ from pathlib import Path
 import numpy as np
 
 from cvi.bench.agreement import agreements, with_journal, with_own_barge_ins
-from cvi.bench.callers.blocks import CallerBlock, build_blocks
-from cvi.bench.callers.recipe import Recipe, find_recipe, load_recipe
 from cvi.bench.compare import ratio_to_cascade
-from cvi.bench.measured_session import SessionRecord, hold_session
+from cvi.bench.measured_session import (
+    CallerRoute,
+    SessionRecord,
+    VariantSetup,
+    hold_session,
+    interleaved,
+    unanswered_notes,
+    variant_setups,
+)
 from cvi.bench.probe.evidence import Evidence, save_evidence
 from cvi.bench.probe.mouth_motion import MouthAppearance, learn_mouth_at_rest
 from cvi.bench.probe.session_measurement import MeasuredSession, measure, playout_of, route_figures
+from cvi.bench.recordings.caller_blocks import CallerBlock, build_blocks
+from cvi.bench.recordings.recipe import Recipe, find_recipe, load_recipe
 from cvi.bench.remote_peer.call import RemotePeerCost
 from cvi.bench.remote_peer.network_emulation import NetworkConditions
 from cvi.bench.run import TRANSPORTS, Agreement, Figure, OwnCost, Run, Variant
 from cvi.bench.run_store import RUN_NAME, RunRecorder
 from cvi.bench.statistics import theil_sen
-from cvi.bench.variants import (
-    CallerRoute,
-    VariantSetup,
-    interleaved,
-    unanswered_notes,
-    variant_setups,
-)
 from cvi.conversation.events import ConversationEnded
 from cvi.engines import ResolvedConfig, build_engine_set, conversation_settings, resolve
 from cvi.errors import CviError, UsageError

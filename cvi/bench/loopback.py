@@ -16,13 +16,13 @@ import numpy as np
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ, Pcm
 from cvi.audio.resample import resample
-from cvi.bench.callers.blocks import CallerBlock, build_blocks
-from cvi.bench.callers.recipe import find_recipe, load_recipe
 from cvi.bench.probe.evidence import Evidence, SoundTrack, save_evidence
 from cvi.bench.probe.mouth_motion import MouthAppearance, learn_mouth_at_rest
 from cvi.bench.probe.session_measurement import MeasuredSession, measure, playout_of
 from cvi.bench.probe.tap import MemorySink, Tap
 from cvi.bench.probe.waveform import envelope
+from cvi.bench.recordings.caller_blocks import CallerBlock, build_blocks
+from cvi.bench.recordings.recipe import find_recipe, load_recipe
 from cvi.bench.run import Figure, Run, Variant
 from cvi.bench.run_store import RunRecorder
 from cvi.clock import Clock

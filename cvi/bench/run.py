@@ -218,7 +218,7 @@ class OwnCost:
 class Run:
     """`kind`: latency, loopback, soak, ab, turns, barge-in, stt, llm, tts, face, answers.
 
-    `options` are those that matter for comparing; `fingerprint` is `cvi.bench.fingerprint`'s. `series`
+    `options` are those that matter for comparing; `fingerprint` is `cvi.bench.run_store`'s. `series`
     are samples over time by name, each point (seconds, value). `files` are the recordings, relative to
     the run's folder. `notes` are sentences a reader must know.
     """

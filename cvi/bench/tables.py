@@ -15,7 +15,7 @@ from cvi.bench.statistics import Comparison, Interval, ShareComparison, summariz
 
 if TYPE_CHECKING:
     from cvi.bench.loopback import LoopbackAnswer
-    from cvi.bench.soak.trend import SeriesVerdict
+    from cvi.bench.statistics import SeriesVerdict
 
 # A drift known less well than this is not worth telling.
 _TELLING_DRIFT_MS = 40.0
@@ -89,7 +89,7 @@ def print_loopback(
 
 def print_soak(run: Run, verdicts: Sequence[SeriesVerdict], console: Console) -> None:
     """One row for each series that was watched, and the late frames."""
-    from cvi.bench.report.wording import number, signed, verdict_words
+    from cvi.bench.report.analysis import number, signed, verdict_words
 
     warm_min = verdicts[0].warm_up_s / 60 if verdicts else 0.0
     title = f"{run.duration_s / 60:.1f} minutes, of which {warm_min:.1f} are warm-up"

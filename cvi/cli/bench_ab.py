@@ -14,7 +14,7 @@ from cvi.cli.bench import Json, Output, print_record
 
 if TYPE_CHECKING:
     from cvi.bench.ab import PeerSetup
-    from cvi.bench.callers.blocks import CallerBlock
+    from cvi.bench.recordings.caller_blocks import CallerBlock
 
 
 def ab(
@@ -85,8 +85,8 @@ def _setups(peers: list[str], out_hz: int) -> list[PeerSetup]:
 
 
 def _blocks(callers: str, turns: int) -> list[CallerBlock]:
-    from cvi.bench.callers.blocks import block_of_file, build_blocks
-    from cvi.bench.callers.recipe import find_recipe, load_recipe
+    from cvi.bench.recordings.caller_blocks import block_of_file, build_blocks
+    from cvi.bench.recordings.recipe import find_recipe, load_recipe
 
     path = Path(callers)
     is_yaml = path.suffix.lower() in (".yaml", ".yml")

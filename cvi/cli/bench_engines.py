@@ -51,7 +51,7 @@ def llm(
     json: Json = False,
 ) -> None:
     """First words cold and warm, pieces a second, and how well and how fast it judges a turn's end."""
-    from cvi.bench.layers.llm import measure_llm
+    from cvi.bench.layers.engine_speed import measure_llm
     from cvi.bench.layers.measurement import EngineRequest
 
     measure_llm(
@@ -76,8 +76,8 @@ def tts(
     json: Json = False,
 ) -> None:
     """First sound, and time to make a sentence against its length, for each voice."""
+    from cvi.bench.layers.engine_speed import measure_tts
     from cvi.bench.layers.measurement import EngineRequest
-    from cvi.bench.layers.tts import measure_tts
 
     request = EngineRequest(persona, profile, engine, model)
     measure_tts(request, voices=voice or [], rounds=rounds, output=output, json=json)

@@ -101,7 +101,7 @@ def barge_in(
 
 def read(data: str, limit: int | None) -> Recordings:
     """The labelled recordings of a folder, or a recipe's by its name."""
-    from cvi.bench.recordings.callers import read_callers
+    from cvi.bench.recordings.caller_blocks import read_callers
     from cvi.bench.recordings.folders import read_recordings
     from cvi.bench.recordings.labelled_recordings import Recordings
 

@@ -41,8 +41,8 @@ def soak(
 
     from cvi.bench.report.page import report_line
     from cvi.bench.soak.soaked_process import SoakOptions
-    from cvi.bench.soak.trend import growing_series, judge_series
     from cvi.bench.soak.watch import soak as soak_conversation
+    from cvi.bench.statistics import growing_series, judge_series
     from cvi.bench.tables import print_soak
     from cvi.cli.options import frame_rate, picture_size
     from cvi.errors import UsageError

@@ -16,8 +16,8 @@ from toy_peers import ToyPeer, caller_file
 from typer.testing import CliRunner
 
 from cvi.bench.ab import PeerSetup, measure_peers
-from cvi.bench.callers.blocks import CallerBlock, block_of_file
 from cvi.bench.compare import compare_runs
+from cvi.bench.recordings.caller_blocks import CallerBlock, block_of_file
 from cvi.bench.run import Run
 from cvi.bench.run_store import RunRecorder, load_run
 from cvi.cli.bench_ab import ab as command

@@ -13,11 +13,11 @@ pytest.importorskip("aiortc", reason="WebRTC comes with the extra 'server'")
 from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.bench.probe.evidence import lay_blocks
 from cvi.bench.probe.waveform import speech_spans
-from cvi.bench.remote_peer.audio_receiver import (
+from cvi.bench.remote_peer.receivers import (
     LEAST_HOLD_S,
     PERIOD,
     PERIOD_S,
-    RTP_HZ,
+    SOUND_RTP_HZ,
     AudioReceiver,
     RtpTimeline,
 )
@@ -134,7 +134,7 @@ def test_a_lost_packet_is_silence_in_its_place() -> None:
 def test_a_jump_of_the_timestamps_is_followed() -> None:
     """Where a stall moved its clock by what is no whole packet."""
     arrivals = packets(spoken((0.5, 1.0), (1.5, 2.0), seconds=2.5), [0.004])
-    jump_s, jump = 0.0333, round(0.0333 * RTP_HZ)
+    jump_s, jump = 0.0333, round(0.0333 * SOUND_RTP_HZ)
     moved = [(at_s + jump_s, (stamp + jump) % (1 << 32), data) for at_s, stamp, data in arrivals[60:]]
     receiver, heard = listened(arrivals[:60] + moved, 2.6)
     assert receiver.lost == 2 and receiver.late == 0, "a hole of less than two packets"
@@ -147,7 +147,7 @@ def test_positions_follow_the_stream_through_its_wrap() -> None:
     for arrival in packets(spoken(seconds=1.5), [0.004]):
         receiver.arrived(*arrival)
     began = [receiver.began for at_s in periods(1.5) if receiver.period(at_s) is not None]
-    assert began[0] == ORIGIN * PLAYED_HZ // RTP_HZ
+    assert began[0] == ORIGIN * PLAYED_HZ // SOUND_RTP_HZ
     assert set(np.diff(began)) == {PERIOD}
 
 

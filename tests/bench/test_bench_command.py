@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from cvi.audio.block import HEARD_HZ
-from cvi.bench.callers.blocks import CallerBlock, CallerTurn
 from cvi.bench.latency import LatencyOptions, plan_latency
 from cvi.bench.loopback import loopback_session
 from cvi.bench.probe.mouth_motion import MouthAppearance
 from cvi.bench.probe.tap import MouthBox
+from cvi.bench.recordings.caller_blocks import CallerBlock, CallerTurn
 from cvi.bench.run_store import load_run
 from cvi.cli.bench import COMMANDS
 from cvi.errors import UsageError

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from cvi.audio.block import HEARD_HZ
-from cvi.bench.callers.blocks import CallerBlock, build_blocks
-from cvi.bench.callers.recipe import Recipe, find_recipe, load_recipe, shipped_recipes
-from cvi.bench.callers.synthesis import SPEECH_RMS, convolved, impulse_response, levelled, noise
+from cvi.bench.recordings.caller_blocks import CallerBlock, build_blocks
+from cvi.bench.recordings.recipe import Recipe, find_recipe, load_recipe, shipped_recipes
+from cvi.bench.recordings.synthesis import SPEECH_RMS, convolved, impulse_response, levelled, noise
 from cvi.errors import MissingError, UsageError
 
 RECIPE = """

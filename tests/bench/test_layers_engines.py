@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cvi.audio.block import HEARD_HZ
-from cvi.bench.layers.face import PARTS, face_memory, h264, parse_size, performance, time_face, timed_parts
-from cvi.bench.layers.llm import (
+from cvi.bench.layers.engine_speed import (
+    SENTENCES,
     LlmTimes,
     busy_cores,
     judge_endings,
@@ -15,11 +15,12 @@ from cvi.bench.layers.llm import (
     read_endings,
     separation,
     time_llm,
+    time_voice,
 )
+from cvi.bench.layers.face import PARTS, face_memory, h264, parse_size, performance, time_face, timed_parts
 from cvi.bench.layers.measurement import finish, print_run, proportion
 from cvi.bench.layers.simulation import run_simulated
 from cvi.bench.layers.stt import error_rate, normalized, recognize, stt_variant, word_errors
-from cvi.bench.layers.tts import SENTENCES, time_voice
 from cvi.bench.recordings.labelled_recordings import LabelledUtterance
 from cvi.bench.run import Figure, Variant
 from cvi.bench.run_store import RunRecorder, load_run

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ
-from cvi.bench.callers.blocks import CallerTurn
 from cvi.bench.probe.evidence import (
     Evidence,
     SoundTrack,
@@ -19,6 +18,7 @@ from cvi.bench.probe.evidence import (
 from cvi.bench.probe.mouth_motion import first_move_s, mouth_motion, move_threshold, picture_lag, rest_s
 from cvi.bench.probe.session_measurement import measure, playout_of
 from cvi.bench.probe.waveform import find_voice, speech_spans
+from cvi.bench.recordings.caller_blocks import CallerTurn
 from cvi.errors import CviError, UsageError
 
 FPS = 25

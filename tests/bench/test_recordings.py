@@ -6,7 +6,7 @@ import pytest
 
 from cvi.audio.block import HEARD_HZ
 from cvi.bench.probe.waveform import TimeSpan
-from cvi.bench.recordings.callers import read_callers
+from cvi.bench.recordings.caller_blocks import read_callers
 from cvi.bench.recordings.folders import read_recordings
 from cvi.bench.recordings.labelled_recordings import Silence, floor_events
 from cvi.errors import CviError, UsageError

@@ -11,9 +11,9 @@ import pytest
 pytest.importorskip("aiortc", reason="WebRTC comes with the extra 'server'")
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ
-from cvi.bench.callers.blocks import CallerTurn
 from cvi.bench.probe.session_measurement import measure, route_figures
 from cvi.bench.probe.tap import MemorySink, MouthBox, Tap
+from cvi.bench.recordings.caller_blocks import CallerTurn
 from cvi.bench.remote_peer.call import RemotePeerCall, RemotePeerSpec
 from cvi.clock import Clock
 from cvi.errors import CviError

@@ -14,10 +14,9 @@ import pytest
 from report_sample import QUESTIONS, latency_run, soak_run
 from typer.testing import CliRunner
 
-from cvi.bench.report.analysis import analyse, as_data
+from cvi.bench.report.analysis import analyse, as_data, headline, key_numbers, number, signed
 from cvi.bench.report.page import render, report_line, write_report
 from cvi.bench.report.timeline import AxisRange, turn_timelines
-from cvi.bench.report.wording import headline, key_numbers, number, signed
 from cvi.bench.run import SHARE, Figure, Run, Variant
 from cvi.bench.run_store import save_run
 from cvi.cli.bench_report import report as command

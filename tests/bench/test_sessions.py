@@ -10,15 +10,15 @@ import pytest
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ
 from cvi.bench.agreement import agreements, with_journal, with_own_barge_ins
-from cvi.bench.callers.blocks import CallerTurn
 from cvi.bench.compare import ratio_to_cascade
 from cvi.bench.latency import RECORDED_RATIO, judge_smoke
+from cvi.bench.measured_session import CASCADE_SILENCE_S, CallerRoute, variant_setups
 from cvi.bench.probe.evidence import Evidence
 from cvi.bench.probe.session_measurement import MeasuredSession, measure
 from cvi.bench.probe.tap import MemorySink, MouthBox, RoomSound, Tap
+from cvi.bench.recordings.caller_blocks import CallerTurn
 from cvi.bench.run import ACCOUNT, Run, Variant
 from cvi.bench.tables import print_latency_run
-from cvi.bench.variants import CASCADE_SILENCE_S, CallerRoute, variant_setups
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.events import DraftStarted, Event, ReplyFirstAudio, TurnCommitted

@@ -21,8 +21,8 @@ from cvi.bench.probe.waveform import TimeSpan
 from cvi.bench.soak import spool as spool_module
 from cvi.bench.soak.soaked_process import SoakOptions, _end_with_watcher
 from cvi.bench.soak.spool import FLUSHES, SoakReading, SpoolSink, answers_ms, began_s, clear_spool, read_spool
-from cvi.bench.soak.trend import growing_series, judge_series
 from cvi.bench.soak.watch import ProcessSample, lengthen_scenario, series_of, soak
+from cvi.bench.statistics import growing_series, judge_series
 from cvi.cli.bench_soak import soak as command
 from cvi.errors import CviError, UsageError
 from cvi.media.decode import read_audio, write_wav

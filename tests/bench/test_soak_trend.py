@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cvi.bench.soak.trend import bin_width_s, binned, trend, warm_up_s
+from cvi.bench.statistics import bin_width_s, binned, trend, warm_up_s
 
 
 def _minutes(n: int) -> list[float]:

@@ -7,15 +7,15 @@ import pytest
 from rich.console import Console
 
 from cvi.bench.agreement import NETWORK_MS, TOLERANCE_MS, agreements
-from cvi.bench.callers.blocks import CallerTurn
 from cvi.bench.compare import added_delays
+from cvi.bench.measured_session import CallerRoute, variant_setups
 from cvi.bench.probe.evidence import Evidence
 from cvi.bench.probe.session_measurement import measure
+from cvi.bench.recordings.caller_blocks import CallerTurn
 from cvi.bench.remote_peer.network_emulation import NetworkConditions
 from cvi.bench.run import Run, TurnRecord, Variant
 from cvi.bench.statistics import percentile_difference
 from cvi.bench.tables import print_latency_run
-from cvi.bench.variants import CallerRoute, variant_setups
 from cvi.errors import UsageError
 
 

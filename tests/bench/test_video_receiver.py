@@ -7,7 +7,7 @@ import pytest
 
 from cvi.bench.probe.evidence import MOUTH_STEPS
 from cvi.bench.probe.tap import MouthBox
-from cvi.bench.remote_peer.video_receiver import (
+from cvi.bench.remote_peer.receivers import (
     KEY_AGAIN_S,
     PATIENCE_S,
     Codec,

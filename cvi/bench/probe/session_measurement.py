@@ -9,8 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ, Pcm
-from cvi.bench.callers.blocks import CallerTurn
-from cvi.bench.callers.recipe import OVER_A_REPLY
 from cvi.bench.probe.evidence import Evidence, SoundTrack, Times, lateness_s
 from cvi.bench.probe.mouth_motion import (
     Distances,
@@ -22,6 +20,8 @@ from cvi.bench.probe.mouth_motion import (
     sync_points,
 )
 from cvi.bench.probe.waveform import TimeSpan, find_voice, speech_spans
+from cvi.bench.recordings.caller_blocks import CallerTurn
+from cvi.bench.recordings.recipe import OVER_A_REPLY
 from cvi.bench.run import BargeInRecord, Figure, Gap, Mark, Outcome, Playout, SyncPoint, TurnRecord
 from cvi.errors import CviError
 

@@ -1,6 +1,7 @@
-"""Labelled recordings of people, on which turn-taking and speech recognition are measured.
+"""What is played to the system: recorded callers made of recipes, and labelled recordings of people.
 
-In: a folder of recordings with labels (`folders.read_recordings`), or a recipe of synthetic callers
-(`callers.read_callers`). Out: `labelled_recordings.Recordings`. Imports `cvi.audio` and `cvi.bench.callers`.
-Start reading in `labelled_recordings`.
+In: a recipe (YAML: who says what, in which voice and room), or a folder of recordings with labels. Out:
+`CallerBlock`s with the exact times of every word, pause and end, or `Recordings`. Imports audio, transport
+scenarios and the tts engines. Start reading in `recipe`, then `caller_blocks`; in `labelled_recordings`, then
+`folders`.
 """

@@ -24,7 +24,6 @@ from aiortc.rtp import RtcpSrPacket
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ, Pcm
 from cvi.bench.probe.evidence import Evidence, Times, save_evidence, stacked
 from cvi.bench.probe.tap import MouthBox, RoomSound
-from cvi.bench.remote_peer.audio_receiver import PERIOD, PERIOD_S, AudioReceiver, RtpTimeline
 from cvi.bench.remote_peer.call import (
     TO_FAR_END,
     CallerOver,
@@ -36,7 +35,16 @@ from cvi.bench.remote_peer.call import (
     SdpOffer,
     ToFarEnd,
 )
-from cvi.bench.remote_peer.video_receiver import Codec, PictureAssembler, PicturePacket, VideoReceiver
+from cvi.bench.remote_peer.receivers import (
+    PERIOD,
+    PERIOD_S,
+    AudioReceiver,
+    Codec,
+    PictureAssembler,
+    PicturePacket,
+    RtpTimeline,
+    VideoReceiver,
+)
 from cvi.child_process import ParentPipe, claim_stdout
 from cvi.errors import CviError
 from cvi.media.decode import read_audio

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from cvi.bench.report.wording import number
+from cvi.bench.report.analysis import number
 from cvi.bench.run import ACCOUNT, Mark, TurnRecord, Variant
 
 # What is shown of the caller's speech before its end, and of the reply after its beginning.

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ
 from cvi.audio.resample import resample
-from cvi.bench.callers.recipe import NoiseKind, RecipeTurn
+from cvi.bench.recordings.recipe import NoiseKind, RecipeTurn
 from cvi.engine_registry import build
 from cvi.errors import CviError
 from cvi.tts.base import TtsEngine, TtsSettings
