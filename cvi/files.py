@@ -48,6 +48,11 @@ def replacing(
             part.unlink()
 
 
+def private(path: str, flags: int) -> int:
+    """An `opener` for `open`: a file that is made is for its owner alone."""
+    return os.open(path, flags, 0o600)
+
+
 def part_path(path: Path) -> Path:
     """Where a file lies while it is being written: hidden, beside the target, one a process."""
     return path.with_name(f".{path.name}.{os.getpid()}.part")

@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, FastAPI, Security
+from fastapi.security import APIKeyHeader
 from starlette.staticfiles import StaticFiles
 
 from cvi import __version__
 from cvi.server import contract
+from cvi.server.access import KeyCheck
 from cvi.server.api import (
     conversations,
     operations,
@@ -32,7 +34,7 @@ from cvi.server.middleware import (
     SizeLimit,
     TrailingSlash,
 )
-from cvi.server.services import Services, allowed, open_services
+from cvi.server.services import Services, open_services
 from cvi.server.settings import ServerSettings
 from cvi.server.telemetry import Metrics
 
@@ -78,6 +80,7 @@ def create_app(settings: ServerSettings, *, open: Open = open_services) -> FastA
     _add_error_schema(app)
     secure = settings.url.startswith("https://")
     # The last one added is the first one passed.
+    app.add_middleware(KeyCheck, settings=settings)
     app.add_middleware(SizeLimit, max_bytes=settings.body_bytes, larger={UPLOADS: MOST_FILM_BYTES})
     app.add_middleware(RateLimiter, limit=RateLimit(settings.rate_per_minute))
     app.add_middleware(CrossOrigin, api_origins=settings.cors_origins)
@@ -88,7 +91,9 @@ def create_app(settings: ServerSettings, *, open: Open = open_services) -> FastA
 
 
 def _api() -> APIRouter:
-    api = APIRouter(prefix="/v2", dependencies=[Depends(allowed)])
+    # For the document alone: `KeyCheck` has checked the key before.
+    header = APIKeyHeader(name="x-api-key", auto_error=False, description="A key made by `cvi keys create`.")
+    api = APIRouter(prefix="/v2", dependencies=[Security(header)])
     api.include_router(conversations.router)
     api.include_router(conversations.interactions)
     for noun in ("/personas", "/pals"):

@@ -5,6 +5,7 @@ Persona and PAL, replica and Face: both words are read, and both are answered.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -133,6 +134,11 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(CviError)
     async def program_error(request: Request, error: CviError) -> Response:
         return JSONResponse({"error": str(error)}, 400 if isinstance(error, UsageError) else 503)
+
+    @app.exception_handler(sqlite3.OperationalError)
+    async def not_stored(request: Request, error: sqlite3.OperationalError) -> Response:
+        text = "The server's database cannot be written now; try again in a moment."
+        return JSONResponse({"error": text}, 503, {"retry-after": "5"})
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import Any, TextIO
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 _LOGGERS = ("cvi.server", "cvi.child_process", "cvi.endpoints", "uvicorn.error")
@@ -62,6 +63,16 @@ def set_up(level: str = "INFO", stream: TextIO | None = None) -> None:
         logger.propagate = False
     # Its lines hold addresses and query strings; those of `cvi.server.requests` take their place.
     logging.getLogger("uvicorn.access").disabled = True
+
+
+def route_of(scope: Mapping[str, Any]) -> str:
+    """A request's path with its parameters' names in place of their values; "other" of an unknown one."""
+    if scope.get("route") is None:
+        return "other"
+    if scope["path"].startswith("/static/"):
+        return "/static"
+    names = {str(value): f"{{{name}}}" for name, value in scope.get("path_params", {}).items()}
+    return "/".join(names.get(part, part) for part in scope["path"].split("/"))
 
 
 def _extra(record: logging.LogRecord) -> dict[str, object]:

@@ -11,7 +11,7 @@ from typing import Any
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cvi.server.logs import request_log
+from cvi.server.logs import request_log, route_of
 from cvi.server.telemetry import Metrics
 
 BURST_S = 10.0
@@ -247,21 +247,11 @@ class RequestLog:
             await self._app(scope, receive, watched)
         finally:
             seconds = time.perf_counter() - began
-            route = _template(scope)
+            route = route_of(scope)
             method = scope["method"] if scope["method"] in (*_METHODS, "HEAD") else "other"
             self._metrics.request(method, route, status, seconds)
             fields = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 2)}
             request_log.info("request", extra=fields)
-
-
-def _template(scope: Scope) -> str:
-    """The path with its parameters' names in place of their values; "other" of an unknown one."""
-    if scope.get("route") is None:
-        return "other"
-    if scope["path"].startswith("/static/"):
-        return "/static"
-    names = {str(value): f"{{{name}}}" for name, value in scope.get("path_params", {}).items()}
-    return "/".join(names.get(part, part) for part in scope["path"].split("/"))
 
 
 async def _respond(send: Send, status: int, body: bytes, headers: Mapping[str, str]) -> None:

@@ -1,27 +1,20 @@
-"""What the routes of one server share, how it is opened and closed, and who may call the API.
-
-A server that only this machine can reach asks for no key; but pages of the web are shown on this machine
-too. Without a key a request must therefore name this machine as its host (a foreign name that resolves to
-127.0.0.1 does not) and come from no page, or from one of our own.
-"""
+"""What the routes of one server share, and how it is opened and closed."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, cast
-from urllib.parse import urlsplit
 
-from fastapi import Depends, Request, Security
-from fastapi.security import APIKeyHeader
+from fastapi import Depends, Request
 
 from cvi.endpoints.outbound import OutboundClient, OutboundPolicy
 from cvi.models.profiles import Profile
 from cvi.server.catalog.persona_store import PersonaStore
 from cvi.server.catalog.replica_store import ReplicaStore
 from cvi.server.catalog.thumbnails import Thumbnails
-from cvi.server.contract import HttpProblem
+from cvi.server.health import Health
 from cvi.server.jobs.queue import JobQueue
 from cvi.server.jobs.recording_upload import RecordingUpload
 from cvi.server.jobs.render_job import FilmOrders, RenderJob
@@ -32,9 +25,10 @@ from cvi.server.jobs.webhook_delivery import WebhookDelivery
 from cvi.server.rooms.admission import AdmissionControl
 from cvi.server.rooms.event_store import add_event
 from cvi.server.rooms.rooms import Rooms
-from cvi.server.settings import ServerSettings, is_loopback
+from cvi.server.settings import ServerSettings
 from cvi.server.store.database import Database, database_path
-from cvi.server.store.keys import find_key
+from cvi.server.store.keys import DEFAULT_OWNER
+from cvi.server.store.owners import FileOwners
 from cvi.server.telemetry import Metrics, tracer
 
 FLUSH_S = 5.0
@@ -42,7 +36,10 @@ FLUSH_S = 5.0
 
 @dataclass(slots=True)
 class Services:
-    """One server's parts. `wall` is the time of day in Unix seconds."""
+    """One server's parts. `wall` is the time of day in Unix seconds.
+
+    `seen_by` gives them as one owner sees them: what new things belong to, and the only ones that are found.
+    """
 
     settings: ServerSettings
     database: Database
@@ -57,10 +54,25 @@ class Services:
     thumbnails: Thumbnails
     metrics: Metrics
     profile: Profile
+    owners: FileOwners
+    health: Health
+    owner: str = DEFAULT_OWNER
     wall: Callable[[], float] = time.time
+
+    def seen_by(self, owner: str) -> Services:
+        """The parts of one owner; the rest is shared."""
+        return replace(
+            self,
+            owner=owner,
+            personas=self.personas.seen_by(owner),
+            replicas=self.replicas.seen_by(owner),
+            films=self.films.seen_by(owner),
+            training=self.training.seen_by(owner),
+        )
 
     async def close(self) -> None:
         """End conversations and jobs in order, deliver webhooks for a few seconds, close the database."""
+        await self.health.stop()
         await self.rooms.drain(0.0)
         await self.rooms.stop()
         await self.thumbnails.stop()
@@ -80,12 +92,14 @@ async def open_services(settings: ServerSettings, metrics: Metrics) -> Services:
     hardware = await asyncio.to_thread(detect)
     database = Database(database_path())
     await database.open()
+    owners = FileOwners()
+    await asyncio.to_thread(owners.load)
     url_policy = OutboundPolicy(settings.urls_to)
     caller = OutboundClient(url_policy)
-    replicas = ReplicaStore(settings.url, strict=settings.strict_ids)
+    replicas = ReplicaStore(settings.url, owners, strict=settings.strict_ids)
     llm = resolution.profile.choices["llm"]
     small_model = llm.engine == "llama-cpp" and llm.model is None
-    personas = PersonaStore(replicas, small_model=small_model, strict=settings.strict_ids)
+    personas = PersonaStore(replicas, owners, small_model=small_model, strict=settings.strict_ids)
     jobs = JobQueue(
         database,
         [
@@ -105,8 +119,11 @@ async def open_services(settings: ServerSettings, metrics: Metrics) -> Services:
         tracer=tracer(),
     )
     await asyncio.to_thread(personas.every)
+    health = Health(database)
+    await health.look()
     await jobs.start()
     await rooms.start()
+    health.start()
     return Services(
         settings=settings,
         database=database,
@@ -117,52 +134,20 @@ async def open_services(settings: ServerSettings, metrics: Metrics) -> Services:
         personas=personas,
         replicas=replicas,
         films=FilmOrders(database, jobs, settings.url),
-        training=TrainingOrders(database, jobs, replicas),
+        training=TrainingOrders(database, jobs, replicas, owners),
         thumbnails=Thumbnails(),
         metrics=metrics,
         profile=resolution.profile,
+        owners=owners,
+        health=health,
     )
 
 
 def get_services(request: Request) -> Services:
-    """The server's parts, as a dependency of a route."""
-    return cast(Services, request.app.state.services)
+    """The server's parts as the caller may see them, as a dependency of a route."""
+    services = cast(Services, request.app.state.services)
+    caller = request.scope.get("state", {}).get("caller")
+    return services if caller is None else services.seen_by(caller.owner)
 
 
 ServicesDep = Annotated[Services, Depends(get_services)]
-
-
-_header = APIKeyHeader(name="x-api-key", auto_error=False, description="A key made by `cvi keys create`.")
-
-
-async def allowed(
-    request: Request,
-    key: Annotated[str | None, Security(_header)],
-    services: ServicesDep,
-) -> None:
-    """Raises the contract's 401 for a request that may not be answered."""
-    if key and await services.database.read(lambda connection: find_key(connection, key)) is not None:
-        return
-    if services.settings.asks_for_keys:
-        raise HttpProblem(401, "Invalid access token", "message")
-    if not _from_here(request, services):
-        raise HttpProblem(401, _stranger(request), "message")
-
-
-def _stranger(request: Request) -> str:
-    """Why a request without a key is refused where none is asked for."""
-    origin = request.headers.get("origin", "")[:200]
-    if origin and origin != "null":
-        return f"Pages of {origin} may not call this server. Allow it: cvi serve --cors-origin {origin}"
-    return "Invalid access token"
-
-
-def _from_here(request: Request, services: Services) -> bool:
-    known = {urlsplit(services.settings.url).hostname}
-    host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
-    if not is_loopback(host) and host not in known:
-        return False
-    origin = request.headers.get("origin")
-    if origin is None or origin in services.settings.cors_origins:
-        return request.headers.get("sec-fetch-site", "none") in ("none", "same-origin") or origin is not None
-    return urlsplit(origin).netloc == request.headers.get("host", "")

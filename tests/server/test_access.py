@@ -158,7 +158,7 @@ async def test_the_log_holds_no_personal_data(home: Path, caplog: pytest.LogCapt
 def test_keys_are_kept_as_digests_and_found_by_them(home: Path) -> None:
     connection = connect(database_path())
     key, text = transact(connection, lambda there: create_key(there, "mine", 5.0))
-    assert find_key(connection, text) == key.id
+    assert find_key(connection, text) == key
     assert find_key(connection, text + "x") is None and find_key(connection, "") is None
     assert text.encode() not in b"".join(path.read_bytes() for path in home.iterdir() if path.is_file())
     assert list_keys(connection)[0].hint == text[:8]

@@ -75,9 +75,11 @@ async def every(
 ) -> dict[str, Any]:
     """Newest first."""
     rows, total = await services.database.read(
-        lambda connection: conversations.list_conversations(connection, status, page.limit, page.first)
+        lambda connection: conversations.list_conversations(
+            connection, status, page.limit, page.first, services.owner
+        )
     )
-    return listing([_shown(row, services) for row in rows], total)
+    return listing([_shown(services.rooms.shown(row), services) for row in rows], total)
 
 
 @router.get("/{conversation_id}", summary="Get a conversation")
@@ -173,13 +175,15 @@ async def recording(conversation_id: str, services: ServicesDep) -> Response:
     return FileResponse(path, media_type="video/mp4")
 
 
-async def _get(conversation_id: str, services: Services) -> ConversationRow:
+async def _get(conversation_id: str, services: Services, deleted: bool = False) -> ConversationRow:
     row = await services.database.read(
-        lambda connection: conversations.get_conversation(connection, conversation_id)
+        lambda connection: conversations.get_conversation(
+            connection, conversation_id, services.owner, deleted=deleted
+        )
     )
     if row is None:
         raise invalid("conversation_id")
-    return row
+    return services.rooms.shown(row)
 
 
 def _stored_only(row: ConversationRow) -> dict[str, Any]:

@@ -148,6 +148,7 @@ async def create_conversation(
             "recording": _records(body, document),
             "recording_bucket": None if bucket is None else bucket.document(),
         },
+        owner=services.owner,
     )
     if body.test_mode:
         await services.database.write(lambda connection: add_conversation(connection, row))
@@ -195,7 +196,9 @@ async def _resolved(document: dict[str, Any], services: Services) -> dict[str, A
     """The persona with the objectives, guardrails and tools that it refers to by id written into it."""
 
     def look(kind: str, ids: list[str]) -> Any:
-        return services.database.read(lambda connection: resources.get_many(connection, kind, ids))
+        return services.database.read(
+            lambda connection: resources.get_many(connection, kind, ids, services.owner)
+        )
 
     def items(found: list[resources.Resource], key: str) -> list[dict[str, Any]]:
         """A set's items, or the one item of the flat shape; the persona's own come first."""

@@ -152,7 +152,9 @@ async def tools(persona_id: str, services: ServicesDep) -> dict[str, Any]:
     """The tools that are attached by id."""
     item = await asyncio.to_thread(services.personas.get, persona_id)
     ids = _tool_ids(item)
-    found = await services.database.read(lambda connection: resources.get_many(connection, "tools", ids))
+    found = await services.database.read(
+        lambda connection: resources.get_many(connection, "tools", ids, services.owner)
+    )
     return listing([TOOLS.shown(each) for each in found], len(found))
 
 
@@ -161,7 +163,7 @@ async def attach(persona_id: str, body: ToolIds, services: ServicesDep) -> dict[
     """Adds to those attached before; tools are not called in this version."""
     item = await asyncio.to_thread(services.personas.get, persona_id)
     found = await services.database.read(
-        lambda connection: resources.get_many(connection, "tools", body.tool_ids)
+        lambda connection: resources.get_many(connection, "tools", body.tool_ids, services.owner)
     )
     if len(found) != len(body.tool_ids):
         raise HttpProblem(400, "Invalid tool_id")

@@ -78,20 +78,24 @@ class ResourceKind:
 
     async def find(self, services: Services, id: str) -> Resource:
         """The resource with an id. Raises `HttpProblem`."""
-        found = await services.database.read(lambda connection: resources.get(connection, self.kind, id))
+        found = await services.database.read(
+            lambda connection: resources.get(connection, self.kind, id, services.owner)
+        )
         if found is None:
             raise self.missing()
         return found
 
     async def every(self, services: Services) -> list[Resource]:
         """All of the kind, newest first."""
-        return await services.database.read(lambda connection: resources.every(connection, self.kind))
+        return await services.database.read(
+            lambda connection: resources.every(connection, self.kind, services.owner)
+        )
 
     async def add(self, services: Services, document: Document) -> Resource:
         """Store a new resource."""
         id, title, now = new_id(self.prefix), self.title(document), services.wall()
         return await services.database.write(
-            lambda connection: resources.add(connection, self.kind, id, title, document, now)
+            lambda connection: resources.add(connection, self.kind, id, title, document, now, services.owner)
         )
 
     async def replace(self, services: Services, found: Resource, document: Document) -> Resource:
@@ -141,7 +145,9 @@ def router_of(kind: ResourceKind, own: APIRouter | None = None) -> APIRouter:
         return JSONResponse({"message": kind.patched, **changed} if kind.patched else changed)
 
     async def delete(services: ServicesDep, id: str = Path(alias=kind.parameter)) -> Response:
-        if not await services.database.write(lambda connection: resources.remove(connection, kind.kind, id)):
+        if not await services.database.write(
+            lambda connection: resources.remove(connection, kind.kind, id, services.owner)
+        ):
             raise kind.missing()
         return empty()
 

@@ -6,7 +6,9 @@ same on every start, and changes only when the file is renamed.
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import secrets
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -31,6 +33,8 @@ from cvi.server.catalog.persona_document import (
 from cvi.server.catalog.replica_store import ReplicaStore
 from cvi.server.catalog.well_known_ids import PERSONAS, persona_stand_in, substitution
 from cvi.server.contract import HttpProblem, in_both_vocabularies, in_our_vocabulary, invalid, iso
+from cvi.server.store.keys import DEFAULT_OWNER
+from cvi.server.store.owners import FileOwners
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +69,36 @@ def persona_id(name: str) -> str:
 class PersonaStore:
     """Reads the files when they change and writes the user's own. Blocks on the disk: call it on a thread."""
 
-    def __init__(self, replicas: ReplicaStore, *, small_model: bool = False, strict: bool = False) -> None:
+    def __init__(
+        self,
+        replicas: ReplicaStore,
+        owners: FileOwners | None = None,
+        *,
+        small_model: bool = False,
+        strict: bool = False,
+    ) -> None:
         """`small_model`: the server's profile has a very small language model. With `strict`, nothing stands
         for an id that is not known."""
         self._replicas = replicas
+        self._owners = owners or FileOwners()
+        self._owner: str | None = None
         self._strict = strict
         self._small_model = small_model
         self._lock = threading.RLock()
         self._read: dict[Path, tuple[tuple[int, ...], StoredPersona | None]] = {}
 
+    def seen_by(self, owner: str) -> PersonaStore:
+        """The same store as one owner sees it: their personas and those that ship."""
+        seen = copy.copy(self)
+        seen._owner = owner
+        seen._replicas = self._replicas.seen_by(owner)
+        return seen
+
     def every(self) -> list[StoredPersona]:
         """All that can be read, the user's own first, each part newest first."""
         with self._lock:
-            found = [self._shelved(file.name, file.path, file.shipped) for file in list_personas()]
+            files = [file for file in list_personas() if file.shipped or self._sees(file.name)]
+            found = [self._shelved(file.name, file.path, file.shipped) for file in files]
         found_items = [item for item in found if item is not None]
         return sorted(found_items, key=lambda item: (item.shipped, -item.created_at, item.name))
 
@@ -92,7 +113,7 @@ class PersonaStore:
                 return item
         if id in PERSONAS:
             return StoredPersona(id, id, None, True, PERSONAS[id], 0.0, 0.0)
-        if self._strict or id in deleted_ids():
+        if self._strict or id in deleted_ids(self._owner):
             return None
         name = persona_stand_in(id)
         found = next((item for item in stored if item.shipped and item.name == name), None)
@@ -115,16 +136,18 @@ class PersonaStore:
             stem = file_name(str(document["persona_name"]))[:60].strip("_")
         except UsageError:
             stem = "persona"
+        owner = self._owner or DEFAULT_OWNER
+        if owner != DEFAULT_OWNER:  # a number would tell what others have called theirs
+            stem = f"{stem}_{secrets.token_hex(6)}"
         with self._lock:
             taken = {file.name for file in list_personas()}
             number, name = 1, stem
             while True:
-                if name not in taken:
-                    try:
-                        write_persona(personas_dir() / f"{name}.yaml", document, new=True)
-                        return self.get(persona_id(name))
-                    except FileExistsError:
-                        pass  # a faulty file of that name, which is not listed
+                path = personas_dir() / f"{name}.yaml"
+                if name not in taken and not path.exists():  # a faulty file is not listed
+                    self._owners.claim("persona", name, owner)
+                    write_persona(path, document, new=True)
+                    return self.get(persona_id(name))
                 number += 1
                 name = f"{stem}_{number}"
 
@@ -145,13 +168,17 @@ class PersonaStore:
             path.unlink(missing_ok=True)
             if beside is not None:
                 beside.unlink(missing_ok=True)
-            note_deleted(item.id)
+            note_deleted(item.id, self._owner)
+            self._owners.disclaim("persona", path.stem)
 
     def substituted(self, item: StoredPersona) -> list[Mapping[str, Any]]:
         """What an answer says under `substituted_for` of a persona that stands for a foreign id."""
         if not item.substitute:
             return []
         return [substitution("persona", item.id, persona_id(item.name), item.name)]
+
+    def _sees(self, name: str) -> bool:
+        return self._owner is None or self._owners.of("persona", name) == self._owner
 
     def show(self, item: StoredPersona) -> dict[str, Any]:
         """The persona as the API answers it, in both vocabularies, secrets masked."""

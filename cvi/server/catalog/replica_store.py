@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import shutil
@@ -20,6 +21,7 @@ from cvi.paths import home, replicas_dir
 from cvi.server.catalog.deleted_ids import deleted_ids, note_deleted
 from cvi.server.catalog.well_known_ids import substitution
 from cvi.server.contract import HttpProblem, in_both_vocabularies, invalid, iso
+from cvi.server.store.owners import FileOwners
 
 TRASH = ".deleted"
 """The folder, inside that of the replicas, for replicas that are deleted without `hard`."""
@@ -63,17 +65,25 @@ class ReplicaStore:
     `url` is the server's own address. With `strict`, nothing stands for an id that is not known.
     """
 
-    def __init__(self, url: str = "", *, strict: bool = False) -> None:
+    def __init__(self, url: str = "", owners: FileOwners | None = None, *, strict: bool = False) -> None:
         self._url = url
+        self._owners = owners or FileOwners()
+        self._owner: str | None = None
         self._strict = strict
         self._lock = threading.RLock()
         self._read: dict[Path, tuple[int, StoredReplica | None]] = {}
+
+    def seen_by(self, owner: str) -> ReplicaStore:
+        """The same store as one owner sees it: their replicas and those that ship."""
+        seen = copy.copy(self)
+        seen._owner = owner
+        return seen
 
     def every(self) -> list[StoredReplica]:
         """All whose card can be read, the user's own first."""
         with self._lock:
             found = [self._shelved(name, folder) for name, folder in list_replicas().items()]
-        found_items = [item for item in found if item is not None]
+        found_items = [item for item in found if item is not None and self._sees(item)]
         return sorted(found_items, key=lambda item: (not item.own, item.name))
 
     def find(self, id: str) -> StoredReplica | None:
@@ -85,7 +95,7 @@ class ReplicaStore:
         for item in items:
             if id in (item.id, item.name):
                 return item
-        if self._strict or id in deleted_ids():
+        if self._strict or id in deleted_ids(self._owner):
             return None
         name = stand_in(id, [item.name for item in items if not item.own])
         found = next((item for item in items if item.name == name), None)
@@ -124,13 +134,16 @@ class ReplicaStore:
                 trash.mkdir(exist_ok=True)
                 shutil.rmtree(trash / item.name, ignore_errors=True)
                 item.folder.rename(trash / item.name)
-            note_deleted(item.id)
+            note_deleted(item.id, self._owner)
 
     def substituted(self, item: StoredReplica) -> list[Mapping[str, Any]]:
         """What an answer says under `substituted_for` of a replica that stands for a foreign id."""
         if not item.substitute:
             return []
         return [substitution("replica", item.id, replica_id(item.name), item.name)]
+
+    def _sees(self, item: StoredReplica) -> bool:
+        return self._owner is None or not item.own or self._owners.of("replica", item.name) == self._owner
 
     def show(self, item: StoredReplica) -> dict[str, Any]:
         """The replica as the API answers it, in both vocabularies."""

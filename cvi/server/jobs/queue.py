@@ -18,10 +18,12 @@ from dataclasses import dataclass
 from cvi.errors import CviError
 from cvi.server.store import jobs
 from cvi.server.store.database import Database
-from cvi.server.store.jobs import Job, State
+from cvi.server.store.jobs import Job, OpenJob, State
 
 LOOK_AGAIN_S = 5.0
 """How often to look for jobs that another process queued (`cvi webhooks resend`); `wake` is immediate."""
+LONGEST_FAULT_PAUSE_S = 300.0
+"""Between attempts at a job whose beginning or end cannot be stored."""
 KEEP_FINISHED_S = 7 * 24 * 3600.0
 
 log = logging.getLogger("cvi.server.jobs")
@@ -70,13 +72,15 @@ class JobRun:
 
 
 class JobHandler:
-    """What one kind of job does. `kind` names it in the table; `at_once` jobs of it run at the same time.
+    """What one kind of job does. `kind` names it in the table; `at_once` jobs of it run at the same time,
+    `at_once_in_lane` of one lane.
 
     Jobs that end in a state of `keeps` stay in the table; others are forgotten after `KEEP_FINISHED_S`.
     """
 
     kind: str
     at_once = 1
+    at_once_in_lane = 1
     retry = RetryPolicy(most_attempts=1)
     keeps: tuple[State, ...] = ()
 
@@ -116,6 +120,9 @@ class JobQueue:
         self._wall = wall
         self._kinds: Collection[str] = set(self._handlers)
         self._attempts: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._lanes: dict[tuple[str, str], str] = {}
+        self._not_before: dict[tuple[str, str], float] = {}
+        self._failures: dict[tuple[str, str], int] = {}
         self._runs: dict[tuple[str, str], JobRun] = {}
         self._notes: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
@@ -179,7 +186,10 @@ class JobQueue:
             await asyncio.gather(self._task, return_exceptions=True)
         await self._break_off(list(self._attempts))
         await asyncio.gather(*self._notes, return_exceptions=True)
-        await self._database.write(jobs.requeue)
+        try:
+            await self._database.write(jobs.requeue)
+        except sqlite3.OperationalError:
+            log.warning("the next start queues again what was running")
 
     async def _break_off(self, keys: Iterable[tuple[str, str]]) -> None:
         tasks = [self._attempts[key] for key in keys]
@@ -205,27 +215,42 @@ class JobQueue:
         """Begin attempts at what is due; returns the seconds until the next job is."""
         now, wait_s = self._wall(), LOOK_AGAIN_S
         for job in await self._database.read(jobs.first_open):
-            if job.kind not in self._kinds or (job.kind, job.id) in self._attempts:
+            key = (job.kind, job.id)
+            if job.kind not in self._kinds or key in self._attempts:
                 continue
-            if job.next_at > now:
-                wait_s = min(wait_s, job.next_at - now)
-            elif sum(kind == job.kind for kind, _ in self._attempts) < self._handlers[job.kind].at_once:
+            due_at = max(job.next_at, self._not_before.get(key, 0.0))
+            if due_at > now:
+                wait_s = min(wait_s, due_at - now)
+            elif self._has_room(job):
+                self._lanes[key] = job.lane
                 self._begin(job.kind, job.id)
         if not self._attempts and not self._woken.is_set():
             self._idle.set()
         return wait_s
 
+    def _has_room(self, job: OpenJob) -> bool:
+        handler = self._handlers[job.kind]
+        running = [key for key in self._attempts if key[0] == job.kind]
+        in_lane = sum(bool(job.lane) and self._lanes[key] == job.lane for key in running)
+        return len(running) < handler.at_once and in_lane < handler.at_once_in_lane
+
     def _begin(self, kind: str, id: str) -> None:
         task = self._attempts[kind, id] = asyncio.create_task(self._attempt(kind, id))
 
         def over(done: asyncio.Task[None]) -> None:
-            del self._attempts[kind, id]
+            del self._attempts[kind, id], self._lanes[kind, id]
             self._runs.pop((kind, id), None)
-            if not done.cancelled() and done.exception() is not None:
-                log.error("an attempt could not be finished", exc_info=done.exception())
-                asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self.wake)
+            fault = None if done.cancelled() else done.exception()
+            if fault is None:
+                self._failures.pop((kind, id), None)
+                self._not_before.pop((kind, id), None)
             else:
-                self.wake()
+                # The database was not written, so it cannot say when the next attempt is due.
+                log.error("an attempt could not be finished: %s", fault, exc_info=_trace_of(fault))
+                failures = self._failures[kind, id] = self._failures.get((kind, id), 0) + 1
+                pause_s = RetryPolicy(LOOK_AGAIN_S, LONGEST_FAULT_PAUSE_S).pause_s(failures)
+                self._not_before[kind, id] = self._wall() + pause_s
+            self.wake()
 
         task.add_done_callback(over)
 
@@ -276,7 +301,8 @@ class JobQueue:
                 handler.settled(connection, ended)
             return ended
 
-        ended = await self._database.write(store)
+        # The attempt holds its place until this is stored: what was done is not done again.
+        ended = await self._database.write_surely(store)
         log.info(
             "job",
             extra={
@@ -291,3 +317,8 @@ class JobQueue:
         )
         if ended is not None:
             await handler.clean_up(ended)
+
+
+def _trace_of(fault: BaseException) -> BaseException | None:
+    """Nothing for a database that cannot be written: one line in the log says that."""
+    return None if isinstance(fault, sqlite3.OperationalError) else fault

@@ -8,16 +8,21 @@ when the replica is whole, cannot be made, or is deleted.
 from __future__ import annotations
 
 import asyncio
+import copy
 import re
 import secrets
 import shutil
 import time
 from collections.abc import AsyncIterable
+from contextlib import suppress
 from pathlib import Path
 
 from cvi.errors import CviError, UsageError
+from cvi.files import private
 from cvi.paths import home
 from cvi.server.contract import HttpProblem
+from cvi.server.store.keys import DEFAULT_OWNER
+from cvi.server.store.owners import FileOwners
 
 MIB = 1 << 20
 MOST_FILM_BYTES = 2048 * MIB
@@ -102,6 +107,17 @@ def need_free_space(bytes: int = LEAST_FREE_BYTES) -> None:
 class Uploads:
     """Films that were sent and wait for an order, each under an address such as `upload:u3f9c...`."""
 
+    def __init__(self, owners: FileOwners) -> None:
+        self._owners = owners
+        self._owner: str | None = None
+        self._arriving: dict[str, int] = {}
+
+    def seen_by(self, owner: str) -> Uploads:
+        """The uploads of one owner."""
+        seen = copy.copy(self)
+        seen._owner = owner
+        return seen
+
     @staticmethod
     def folder() -> Path:
         """Where they lie."""
@@ -115,12 +131,22 @@ class Uploads:
         Raises `HttpProblem` for what is no film or too large, and where too many wait; `CviError` for a full
         disk.
         """
-        await asyncio.to_thread(self._make_room)
+        owner = self._owner or DEFAULT_OWNER
+        # Counted before anything is awaited, so that many at once are not more than the limit.
+        self._arriving[owner] = self._arriving.get(owner, 0) + 1
+        try:
+            return await self._receive(pieces, most_bytes, owner)
+        finally:
+            self._arriving[owner] -= 1
+
+    async def _receive(self, pieces: AsyncIterable[bytes], most_bytes: int, owner: str) -> tuple[str, int]:
+        await asyncio.to_thread(self._make_room, owner)
         name = f"u{secrets.token_hex(16)}"
+        await asyncio.to_thread(self._owners.claim, "upload", name, owner)
         part = self.folder() / f"{name}.part"
         head, size = b"", 0
         try:
-            with part.open("xb") as file:
+            with open(part, "xb", opener=private) as file:  # noqa: ASYNC230 (opened once, on a local disk)
                 async for piece in pieces:
                     size += len(piece)
                     if size > most_bytes:
@@ -143,7 +169,8 @@ class Uploads:
         """The file at an address. Raises `UsageError` for one that is not here (any more)."""
         name = address.removeprefix(UPLOAD_SCHEME)
         path = self.folder() / name
-        if not _UPLOAD_ID.fullmatch(name) or not path.is_file():
+        mine = self._owner is None or self._owners.of("upload", name) == self._owner
+        if not _UPLOAD_ID.fullmatch(name) or not mine or not path.is_file():
             raise UsageError("There is no such upload (any more).", "Send the film again: POST /v2/uploads.")
         return path
 
@@ -151,20 +178,24 @@ class Uploads:
         """Delete an upload. Raises as `find` does."""
         self.find(address).unlink(missing_ok=True)
 
-    def forget_old(self, before: float) -> int:
-        """Delete what was sent before Unix time `before` and what was broken off; returns how many remain."""
-        left = 0
-        for path in self.folder().glob("u*"):
+    @staticmethod
+    def forget_old(before: float) -> list[str]:
+        """Delete what was sent before Unix time `before` and what was broken off; returns the names left."""
+        left = []
+        for path in Uploads.folder().glob("u*"):
             oldest = before if path.suffix == "" else time.time() - BROKEN_OFF_S
-            if path.stat().st_mtime < oldest:
-                path.unlink(missing_ok=True)
-            else:
-                left += 1
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < oldest:
+                    path.unlink(missing_ok=True)
+                elif path.suffix == "":
+                    left.append(path.name)
         return left
 
-    def _make_room(self) -> None:
+    def _make_room(self, owner: str) -> None:
         self.folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self.forget_old(time.time() - KEEP_UPLOADS_S) >= MOST_UPLOADS:
+        waiting = self.forget_old(time.time() - KEEP_UPLOADS_S)
+        whole = sum(self._owners.of("upload", name) == owner for name in waiting)
+        if whole + self._arriving[owner] > MOST_UPLOADS:
             message = f"{MOST_UPLOADS} uploads wait for POST /v2/replicas already; use or delete one."
             raise HttpProblem(429, message, "message", {"retry-after": "60"})
         need_free_space()

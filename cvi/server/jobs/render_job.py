@@ -6,6 +6,7 @@ A film is rendered by a process of its own, which resumes where it was stopped.
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 import shutil
 import sqlite3
@@ -31,6 +32,7 @@ from cvi.server.jobs.webhook_delivery import queue_webhook
 from cvi.server.store import jobs
 from cvi.server.store.database import Database
 from cvi.server.store.jobs import Job, State
+from cvi.server.store.keys import DEFAULT_OWNER
 from cvi.server.store.resources import new_id
 
 KIND = "film"
@@ -79,26 +81,36 @@ class FilmOrders:
         self._queue = queue
         self._url = url
         self._wall = wall
+        self._owner: str | None = None
+
+    def seen_by(self, owner: str) -> FilmOrders:
+        """The films of one owner."""
+        seen = copy.copy(self)
+        seen._owner = owner
+        return seen
 
     async def add(self, name: str, order: FilmOrder) -> Job:
         """Queue a film."""
         id, now, payload = new_id("v"), self._wall(), order.model_dump()
+        owner = self._owner or DEFAULT_OWNER
         job = await self._database.write(
-            lambda connection: jobs.add(connection, KIND, id, payload, now, name=name)
+            lambda connection: jobs.add(connection, KIND, id, payload, now, name=name, owner=owner)
         )
         self._queue.wake()
         return job
 
     async def every(self) -> list[Job]:
         """All films, newest first."""
-        return await self._database.read(lambda connection: jobs.every(connection, KIND))
+        return await self._database.read(lambda connection: jobs.every(connection, KIND, owner=self._owner))
 
     async def find(self, video_id: str) -> Job | None:
         """A film by its id."""
-        return await self._database.read(lambda connection: jobs.get(connection, KIND, video_id))
+        return await self._database.read(lambda connection: jobs.get(connection, KIND, video_id, self._owner))
 
     async def rename(self, video_id: str, name: str) -> Job | None:
         """Give a film another name; None when there is none."""
+        if await self.find(video_id) is None:
+            return None
         now = self._wall()
         return await self._database.write(
             lambda connection: jobs.rename(connection, KIND, video_id, name, now)
@@ -106,6 +118,8 @@ class FilmOrders:
 
     async def delete(self, video_id: str) -> bool:
         """Delete a film, stopping its rendering; whether there was one."""
+        if await self.find(video_id) is None:
+            return False
         return await self._queue.delete(KIND, video_id)
 
     def show(self, job: Job) -> dict[str, Any]:
@@ -197,7 +211,13 @@ class RenderJob(JobHandler):
         """Queue the order's callback: the film as the API answers it."""
         order = FilmOrder.model_validate(job.payload)
         queue_webhook(
-            connection, job.id, order.callback_url, "video", show_film(job, self._url), self._wall()
+            connection,
+            job.id,
+            order.callback_url,
+            "video",
+            show_film(job, self._url),
+            self._wall(),
+            job.owner,
         )
 
     async def erase(self, job: Job) -> None:

@@ -118,7 +118,9 @@ class TrainingJob(JobHandler):
         else:
             answer |= {"status": "error", "error_message": job.result}
         url = TrainingOrder.model_validate(job.payload).callback_url
-        queue_webhook(connection, job.id, url, "replica", in_both_vocabularies(answer), self._wall())
+        queue_webhook(
+            connection, job.id, url, "replica", in_both_vocabularies(answer), self._wall(), job.owner
+        )
 
     async def clean_up(self, job: Job) -> None:
         """Remove the footage and the work, however it ended."""
@@ -182,7 +184,7 @@ def _remove_work(id: str, name: str) -> None:
 
 
 def _sweep(open_ids: set[str]) -> None:
-    Uploads().forget_old(time.time() - KEEP_UPLOADS_S)
+    Uploads.forget_old(time.time() - KEEP_UPLOADS_S)
     footage, work = home() / "footage", home() / "training"
     names = {replica_id(folder.name): folder.name for folder in work.iterdir()} if work.is_dir() else {}
     for folder in list(footage.iterdir()) if footage.is_dir() else ():

@@ -6,7 +6,9 @@ An order that cannot be carried out stays, as `error`, until it is deleted.
 from __future__ import annotations
 
 import asyncio
+import copy
 import re
+import secrets
 import sqlite3
 import time
 import unicodedata
@@ -27,6 +29,8 @@ from cvi.server.jobs.received_files import UPLOAD_SCHEME, Uploads, keep_film, ma
 from cvi.server.store import jobs
 from cvi.server.store.database import Database
 from cvi.server.store.jobs import OPEN, Job, State
+from cvi.server.store.keys import DEFAULT_OWNER
+from cvi.server.store.owners import FileOwners
 
 KIND = "training"
 SHOWN: tuple[State, ...] = (*OPEN, "failed")
@@ -88,14 +92,15 @@ def check_consent_wording(text: str, by: str) -> None:
     give_consent(f"{text}\n", "", who=by or None)
 
 
-def folder_name(title: str, taken: Collection[str]) -> str:
-    """A replica name that the command line accepts, close to the title and not in `taken`.
+def folder_name(title: str, taken: Collection[str], apart: str = "") -> str:
+    """A replica name that the command line accepts, close to the title with `apart`, and not in `taken`.
 
     >>> folder_name("Anna Müller", {"anna-muller"})
     'anna-muller-2'
     """
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
     stem = re.sub(r"[^a-z0-9]+", "-", plain)[:LONGEST_NAME].strip("-") or "replica"
+    stem += apart
     number, name = 1, stem
     while name in taken:
         number += 1
@@ -111,13 +116,23 @@ class TrainingOrders:
         database: Database,
         queue: JobQueue,
         replicas: ReplicaStore,
+        owners: FileOwners,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self.uploads = Uploads()
+        self.uploads = Uploads(owners)
+        self._owners = owners
+        self._owner: str | None = None
         self._database = database
         self._queue = queue
         self._replicas = replicas
         self._wall = wall
+
+    def seen_by(self, owner: str) -> TrainingOrders:
+        """The orders and uploads of one owner."""
+        seen = copy.copy(self)
+        seen._owner = owner
+        seen.uploads = self.uploads.seen_by(owner)
+        return seen
 
     async def add(self, title: str, order: TrainingOrder) -> Job:
         """Queue an order with a free folder name, and take its uploads.
@@ -126,11 +141,13 @@ class TrainingOrders:
         for one that is no film.
         """
         taken = await asyncio.to_thread(self._replicas.taken)
-        now = self._wall()
+        now, owner = self._wall(), self._owner or DEFAULT_OWNER
+        # A number would tell what others have called theirs.
+        apart = "" if owner == DEFAULT_OWNER else f"-{secrets.token_hex(6)}"
 
         def store(connection: sqlite3.Connection) -> Job:
             known = jobs.every(connection, KIND, (*SHOWN, "cancelled"))
-            if sum(job.state in OPEN for job in known) >= MOST_OPEN:
+            if sum(job.state in OPEN and job.owner == owner for job in known) >= MOST_OPEN:
                 message = f"{MOST_OPEN} replicas are in the making already; wait for one of them."
                 raise HttpProblem(429, message, "message", {"retry-after": "600"})
             uploaded = {
@@ -138,12 +155,13 @@ class TrainingOrders:
                 for stem, address in order.films.items()
                 if address.startswith(UPLOAD_SCHEME)
             }
-            name = folder_name(title, {*taken, *(job.payload["name"] for job in known)})
+            name = folder_name(title, {*taken, *(job.payload["name"] for job in known)}, apart)
             id = replica_id(name)
             for stem, path in uploaded.items():
                 keep_film(path, make_footage_folder(id), stem)
             payload = order.model_copy(update={"name": name}).model_dump()
-            return jobs.add(connection, KIND, id, payload, now, name=title)
+            self._owners.claim("replica", name, owner, connection)
+            return jobs.add(connection, KIND, id, payload, now, name=title, owner=owner)
 
         job = await self._database.write(store)
         self._queue.wake()
@@ -151,7 +169,9 @@ class TrainingOrders:
 
     async def every(self) -> list[Job]:
         """The orders that are no replica yet, newest first."""
-        return await self._database.read(lambda connection: jobs.every(connection, KIND, SHOWN))
+        return await self._database.read(
+            lambda connection: jobs.every(connection, KIND, SHOWN, owner=self._owner)
+        )
 
     async def find(self, id: str) -> Job | None:
         """An order by its replica's id, or by the name that the replica's folder will have."""
@@ -165,7 +185,7 @@ class TrainingOrders:
     async def delete(self, job: Job) -> None:
         """Delete an order and everything that was made of it, its footage too; stops its training."""
         await self._queue.delete(KIND, job.id)
-        await asyncio.to_thread(note_deleted, job.id)
+        await asyncio.to_thread(note_deleted, job.id, job.owner)
 
 
 def show_training(job: Job) -> dict[str, Any]:

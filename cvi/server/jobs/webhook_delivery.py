@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
@@ -24,7 +25,7 @@ from cvi.server.jobs.queue import JobHandler, JobRun, RetryPolicy, TryAgainError
 from cvi.server.store import jobs
 from cvi.server.store.database import Database
 from cvi.server.store.jobs import Job
-from cvi.server.store.keys import server_secret
+from cvi.server.store.keys import DEFAULT_OWNER, server_secret
 
 KIND = "webhook"
 KEEP_TRYING_S = 24 * 3600.0
@@ -63,21 +64,46 @@ class Webhook:
     last_answer: str
 
 
-def webhook_secret(connection: sqlite3.Connection) -> str:
-    """The secret that this server signs webhooks with, made when first asked for."""
-    return SECRET_PREFIX + server_secret(connection, "webhooks")
+def webhook_secret(connection: sqlite3.Connection, owner: str = DEFAULT_OWNER) -> str:
+    """The secret that an owner's webhooks are signed with, made when first asked for."""
+    name = "webhooks" if owner == DEFAULT_OWNER else f"webhooks:{owner}"
+    return SECRET_PREFIX + server_secret(connection, name)
 
 
 def queue_webhook(
-    connection: sqlite3.Connection, stream: str, url: str, event_type: str, body: dict[str, Any], now: float
+    connection: sqlite3.Connection,
+    stream: str,
+    url: str,
+    event_type: str,
+    body: dict[str, Any],
+    now: float,
+    owner: str = DEFAULT_OWNER,
 ) -> str:
     """Queue a webhook behind those of its stream; returns its id. Without a `url` nothing is queued: ""."""
     if not url:
         return ""
     id = f"msg_{secrets.token_hex(8)}"
-    payload = _Payload(url=url, body=json.dumps(body)).model_dump()
-    jobs.add(connection, KIND, id, payload, now, key=stream, name=event_type, keep_trying_s=KEEP_TRYING_S)
+    jobs.add(
+        connection,
+        KIND,
+        id,
+        _Payload(url=url, body=json.dumps(body)).model_dump(),
+        now,
+        key=stream,
+        name=event_type,
+        keep_trying_s=KEEP_TRYING_S,
+        owner=owner,
+        lane=_lane(url),
+    )
     return id
+
+
+def _lane(url: str) -> str:
+    """The host, so that one that is slow holds a few places at most."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def list_webhooks(
@@ -130,6 +156,7 @@ class WebhookDelivery(JobHandler):
 
     kind = KIND
     at_once = 16
+    at_once_in_lane = 4
     retry = RetryPolicy(first_pause_s=2.0, longest_pause_s=3600.0, jitter=0.5)
 
     def __init__(
@@ -138,18 +165,14 @@ class WebhookDelivery(JobHandler):
         self._database = database
         self._client = client
         self._wall = wall
-        self._secret = ""
-
-    async def start(self) -> None:
-        """Read the secret, or make it."""
-        self._secret = await self._database.write(webhook_secret)
+        self._secrets: dict[str, str] = {}
 
     async def run(self, run: JobRun) -> str:
         """Post once; returns "HTTP 204" or the like."""
         payload = _Payload.model_validate(run.job.payload)
         body = payload.body.encode()
         headers = {"content-type": "application/json"}
-        headers |= sign(self._secret, run.job.id, int(self._wall()), body)
+        headers |= sign(await self._secret(run.job.owner), run.job.id, int(self._wall()), body)
         try:
             answer = await self._client.post(payload.url, body, headers)
         except (RefusedAddressError, OutboundError) as error:
@@ -157,3 +180,10 @@ class WebhookDelivery(JobHandler):
         if not answer.good:
             raise TryAgainError(f"HTTP {answer.status}")
         return f"HTTP {answer.status}"
+
+    async def _secret(self, owner: str) -> str:
+        if owner not in self._secrets:
+            self._secrets[owner] = await self._database.write_surely(
+                lambda connection: webhook_secret(connection, owner)
+            )
+        return self._secrets[owner]

@@ -37,7 +37,7 @@ def add_event(
         "webhook_url": row.callback_url,
         "properties": in_both_vocabularies({"replica_id": row.replica_id, **sent}),
     }
-    queue_webhook(connection, row.id, row.callback_url, event_type, body, now)
+    queue_webhook(connection, row.id, row.callback_url, event_type, body, now, row.owner)
 
 
 def add_ending(

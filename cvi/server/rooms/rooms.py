@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from cvi.server.settings import ServerSettings
 from cvi.server.store import conversations
 from cvi.server.store.conversations import ConversationRow
 from cvi.server.store.database import Database
+from cvi.server.store.write_queue import WriteQueue
 from cvi.server.telemetry import Metrics, trace
 from cvi.server.worker import transcripts
 from cvi.server.worker.messages import Joined, Left, LiveEvent, Ready, StartSession
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 FULL = "User has reached maximum concurrent conversations"
 MEASURE_EVERY_S = 2.0
+ACCOUNT_WITHIN_S = 10.0
+"""How long one waits for a conversation's end to be stored; it is stored later where that takes longer."""
 STORED_EVENTS = ("application.", "conversation.objective.", "conversation.guardrail.")
 """Live events that are stored and sent by webhooks, by the beginning of their names."""
 RESTARTED = "internal error occurred at step server"
@@ -56,7 +60,9 @@ class RoomOrder:
 class Rooms:
     """The live rooms of one server.
 
-    Invariant: a conversation is active in the database exactly while its room is here or being made.
+    A conversation is active in the database while its room is here or being made, and until its end is
+    stored; while the database cannot be written, `shown` tells what it will say. A room's place is free as
+    soon as its worker has ended.
     """
 
     def __init__(
@@ -81,7 +87,9 @@ class Rooms:
         self._wall = wall
         self._rooms: dict[str, Room] = {}
         self._life_tasks: dict[str, asyncio.Task[None]] = {}
-        self._storing: set[asyncio.Task[None]] = set()
+        self._writes = WriteQueue(database)
+        self._unstored: dict[str, str] = {}
+        """Why conversations ended whose end is not stored yet."""
         self._reserved = 0
         self._measuring: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
@@ -93,9 +101,9 @@ class Rooms:
             lambda connection: conversations.list_conversations(connection, "active", -1, 0)
         )
         for row in rows:
-            await self._account(
-                row, RoomOutcome(RESTARTED, crashed=True), str(row.request.get("system_prompt", ""))
-            )
+            outcome = RoomOutcome(RESTARTED, crashed=True)
+            stored = await self._account(row, outcome, str(row.request.get("system_prompt", "")))
+            await asyncio.wait([stored], timeout=ACCOUNT_WITHIN_S)
         self._measuring = asyncio.create_task(self._measure_load())
 
     def get(self, conversation_id: str) -> Room | None:
@@ -159,28 +167,49 @@ class Rooms:
         outcome = RoomOutcome(RESTARTED, crashed=True)
         try:
             outcome = await room.run()
+        except Exception:  # a fault of ours must not keep the room's place
+            log.exception("a room failed", extra={"conversation_id": row.id})
         finally:
-            # Still in the table of rooms while it is accounted for: an id is never in between.
-            await asyncio.shield(self._account(row, outcome, system_prompt))
-            self._rooms.pop(row.id, None)
-            self._life_tasks.pop(row.id, None)
+            try:
+                stored = await self._account(row, outcome, system_prompt)
+                # Still in the table of rooms while it is accounted for: an id is never in between.
+                await asyncio.wait([stored], timeout=ACCOUNT_WITHIN_S)
+            finally:
+                self._rooms.pop(row.id, None)
+                self._life_tasks.pop(row.id, None)
 
-    async def _account(self, row: ConversationRow, outcome: RoomOutcome, system_prompt: str) -> None:
+    async def _account(
+        self, row: ConversationRow, outcome: RoomOutcome, system_prompt: str
+    ) -> asyncio.Future[None]:
+        """Queue that a conversation ended; the future is done once that is stored."""
         folder = self.folder(row.id)
         events = await asyncio.to_thread(transcripts.read_events, folder)
         lines = outcome.transcript or transcripts.transcript_lines(events)
         recording = self._recording(row, outcome, events[-1].t if events else 0.0)
         now = self._wall()
-        await self._database.write(
-            lambda connection: event_store.add_ending(
-                connection, row, outcome.reason, lines, system_prompt, recording, now
-            )
-        )
-        self._wake_jobs()
+
+        def store(connection: sqlite3.Connection) -> None:
+            event_store.add_ending(connection, row, outcome.reason, lines, system_prompt, recording, now)
+
+        def known(stored: asyncio.Future[None]) -> None:
+            self._unstored.pop(row.id, None)
+            self._wake_jobs()
+
+        self._unstored[row.id] = outcome.reason
+        stored = self._writes.put(store)
+        stored.add_done_callback(known)
         self._metrics.conversation_over(outcome.reason, outcome.crashed, events)
         if self._tracer is not None:
             trace(self._tracer, row.id, outcome.reason, events)
         log.info("conversation ended", extra={"conversation_id": row.id, "reason": outcome.reason})
+        return stored
+
+    def shown(self, row: ConversationRow) -> ConversationRow:
+        """The row as it will be once everything that happened is stored."""
+        reason = self._unstored.get(row.id)
+        if reason is None or row.status == "ended" or row.id in self._rooms:
+            return row
+        return replace(row, status="ended", shutdown_reason=reason)
 
     def _recording(
         self, row: ConversationRow, outcome: RoomOutcome, duration_s: float
@@ -209,16 +238,10 @@ class Rooms:
     def _store(self, row: ConversationRow, event_type: str, properties: dict[str, Any]) -> None:
         now = self._wall()
 
-        async def store() -> None:
-            await self._database.write(
-                lambda connection: event_store.add_event(connection, row, event_type, properties, now)
-            )
-            self._wake_jobs()
+        def store(connection: sqlite3.Connection) -> None:
+            event_store.add_event(connection, row, event_type, properties, now)
 
-        # The writer's thread takes its work in order, so events stay in theirs.
-        task = asyncio.create_task(store())
-        self._storing.add(task)
-        task.add_done_callback(self._storing.discard)
+        self._writes.put(store).add_done_callback(lambda stored: self._wake_jobs())
 
     async def end(self, conversation_id: str, reason: str) -> None:
         """End a room and wait until its end is stored. Nothing happens when there is no such room."""
@@ -255,8 +278,11 @@ class Rooms:
             self._measuring.cancel()
         for room in self._rooms.values():
             room.kill()
-        if self._life_tasks or self._storing:
-            await asyncio.wait([*self._life_tasks.values(), *self._storing])
+        if self._life_tasks:
+            await asyncio.wait(self._life_tasks.values())
+        if not await self._writes.flush(ACCOUNT_WITHIN_S):
+            log.error("not everything is stored; the next start reads it from the journals")
+        await self._writes.stop()
 
     async def _measure_load(self) -> None:
         loop = asyncio.get_running_loop()

@@ -10,6 +10,9 @@ import sqlite3
 from dataclasses import dataclass, field
 from typing import Any
 
+from cvi.server.store.keys import DEFAULT_OWNER
+from cvi.server.store.stored_json import readable
+
 
 @dataclass(frozen=True, slots=True)
 class ConversationRow:
@@ -27,6 +30,7 @@ class ConversationRow:
     token_digest: bytes | None = field(default=None, repr=False)
     token_expires_at: float | None = None
     request: dict[str, Any] = field(default_factory=dict)
+    owner: str = DEFAULT_OWNER
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +44,14 @@ class StoredEvent:
 
 _COLUMNS = (
     "id, name, status, persona_id, replica_id, callback_url, created_at, updated_at, shutdown_reason, "
-    "token_digest, token_expires_at, request"
+    "token_digest, token_expires_at, request, owner"
 )
 
 
 def add_conversation(connection: sqlite3.Connection, row: ConversationRow) -> None:
     """Store a new conversation. Raises sqlite3.IntegrityError for an id that is taken."""
     connection.execute(
-        f"INSERT INTO conversations ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 (our own names)
+        f"INSERT INTO conversations ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 (our own names)
         (
             row.id,
             row.name,
@@ -61,29 +65,38 @@ def add_conversation(connection: sqlite3.Connection, row: ConversationRow) -> No
             row.token_digest,
             row.token_expires_at,
             json.dumps(row.request),
+            row.owner,
         ),
     )
 
 
-def get_conversation(connection: sqlite3.Connection, conversation_id: str) -> ConversationRow | None:
-    """The conversation of this id; None when there is none, or it was deleted."""
+def get_conversation(
+    connection: sqlite3.Connection, conversation_id: str, owner: str | None = None, *, deleted: bool = False
+) -> ConversationRow | None:
+    """The conversation of this id, and of `owner` unless None; None when there is none, or it was deleted.
+
+    With `deleted` also one that was deleted and not erased.
+    """
     row = connection.execute(
-        f"SELECT {_COLUMNS} FROM conversations WHERE id = ? AND deleted = 0",  # noqa: S608 (our own names)
-        (conversation_id,),
+        f"SELECT {_COLUMNS} FROM conversations "  # noqa: S608 (our own names)
+        "WHERE id = ? AND (? IS NULL OR owner = ?) AND deleted <= ?",
+        (conversation_id, owner, owner, int(deleted)),
     ).fetchone()
     return None if row is None else _row(row)
 
 
 def list_conversations(
-    connection: sqlite3.Connection, status: str | None, limit: int, offset: int
+    connection: sqlite3.Connection, status: str | None, limit: int, offset: int, owner: str | None = None
 ) -> tuple[list[ConversationRow], int]:
-    """A page of conversations (of one status unless None), newest first, and how many there are in all.
+    """A page of conversations, newest first, and how many there are in all.
 
-    A `limit` of -1 is no limit.
+    Those of one status and of one owner, unless None. A `limit` of -1 is no limit.
     """
-    where, values = "deleted = 0", []
-    if status is not None:
-        where, values = "deleted = 0 AND status = ?", [status]
+    where, values = "deleted = 0", list[Any]()
+    for column, wanted in (("status", status), ("owner", owner)):
+        if wanted is not None:
+            where += f" AND {column} = ?"
+            values.append(wanted)
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM conversations WHERE {where} ORDER BY created_at DESC, id LIMIT ? OFFSET ?",  # noqa: S608 (our own names)
         (*values, limit, offset),
@@ -132,9 +145,12 @@ def list_events(connection: sqlite3.Connection, conversation_id: str) -> list[St
         "SELECT event_type, at, properties FROM events WHERE conversation_id = ? ORDER BY number",
         (conversation_id,),
     )
-    return [StoredEvent(row["event_type"], row["at"], json.loads(row["properties"])) for row in rows]
+    return [
+        StoredEvent(row["event_type"], row["at"], readable(row["properties"], conversation_id) or {})
+        for row in rows
+    ]
 
 
 def _row(row: sqlite3.Row) -> ConversationRow:
     values = dict(row)
-    return ConversationRow(**(values | {"request": json.loads(values["request"])}))
+    return ConversationRow(**(values | {"request": readable(values["request"], values["id"]) or {}}))

@@ -13,6 +13,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cvi.server.store.keys import DEFAULT_OWNER
+
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 OPEN: tuple[State, ...] = ("queued", "running")
 
@@ -41,15 +43,18 @@ class Job:
     next_at: float
     until: float | None
     finished_at: float | None
+    owner: str = DEFAULT_OWNER
+    lane: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenJob:
-    """Which job is the first open one of its key, and when it is due."""
+    """Which job is the first open one of its key, when it is due, and with which others it shares places."""
 
     kind: str
     id: str
     next_at: float
+    lane: str
 
 
 def add(
@@ -62,26 +67,31 @@ def add(
     key: str = "",
     name: str = "",
     keep_trying_s: float | None = None,
+    owner: str = DEFAULT_OWNER,
+    lane: str = "",
 ) -> Job:
     """Queue a job behind those of its key (default: its id).
 
+    Of the jobs of one `lane` that is not "", only a few are attempted at once.
     No attempt is made later than `keep_trying_s` from now. A job of the same id that has succeeded is
     forgotten. Raises sqlite3.IntegrityError where another one has it.
     """
     connection.execute("DELETE FROM jobs WHERE kind = ? AND id = ? AND state = 'succeeded'", (kind, id))
     until = None if keep_trying_s is None else now + keep_trying_s
     rows = connection.execute(
-        "INSERT INTO jobs (kind, id, key, name, payload, state, created_at, updated_at, next_at, until) "
-        "VALUES (?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?) RETURNING *",
-        (kind, id, key or id, name, json.dumps(payload), now, now, now, until),
+        "INSERT INTO jobs (kind, id, key, name, payload, state, created_at, updated_at, next_at, until, "
+        "owner, lane) VALUES (?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?) RETURNING *",
+        (kind, id, key or id, name, json.dumps(payload), now, now, now, until, owner, lane),
     )
     return _job(rows.fetchall()[0])
 
 
-def get(connection: sqlite3.Connection, kind: str, id: str) -> Job | None:
-    """The job of this kind and id; None when there is none, or it was cancelled and is being removed."""
-    query = "SELECT * FROM jobs WHERE kind = ? AND id = ? AND state != 'cancelled'"
-    row = connection.execute(query, (kind, id)).fetchone()
+def get(connection: sqlite3.Connection, kind: str, id: str, owner: str | None = None) -> Job | None:
+    """The job of this kind and id, of `owner` unless None; None when there is none or it was cancelled."""
+    query = (
+        "SELECT * FROM jobs WHERE kind = ? AND id = ? AND (? IS NULL OR owner = ?) AND state != 'cancelled'"
+    )
+    row = connection.execute(query, (kind, id, owner, owner)).fetchone()
     return None if row is None else _job(row)
 
 
@@ -91,13 +101,14 @@ def every(
     states: Collection[State] = (*OPEN, "succeeded", "failed"),
     *,
     key: str | None = None,
+    owner: str | None = None,
     limit: int = -1,
 ) -> list[Job]:
-    """The jobs of a kind in one of `states`, and of `key` unless None; newest first, `limit` at most."""
+    """The jobs of a kind in one of `states`, of `key` and `owner` unless None; newest first, to `limit`."""
     rows = connection.execute(
-        "SELECT * FROM jobs WHERE kind = ? AND (? IS NULL OR key = ?) "
+        "SELECT * FROM jobs WHERE kind = ? AND (? IS NULL OR key = ?) AND (? IS NULL OR owner = ?) "
         "AND state IN (SELECT value FROM json_each(?)) ORDER BY number DESC LIMIT ?",
-        (kind, key, key, json.dumps(list(states)), limit),
+        (kind, key, key, owner, owner, json.dumps(list(states)), limit),
     )
     return [_job(row) for row in rows]
 
@@ -105,7 +116,7 @@ def every(
 def first_open(connection: sqlite3.Connection) -> list[OpenJob]:
     """The first open job of every kind and key, soonest due first: the only ones that may be attempted."""
     rows = connection.execute(
-        "SELECT kind, id, next_at FROM jobs WHERE number IN (SELECT min(number) FROM jobs "
+        "SELECT kind, id, next_at, lane FROM jobs WHERE number IN (SELECT min(number) FROM jobs "
         "WHERE state IN ('queued', 'running') GROUP BY kind, key) ORDER BY next_at, number"
     )
     return [OpenJob(*row) for row in rows]

@@ -1,6 +1,7 @@
-"""Resources that are stored as JSON documents, by kind and id.
+"""Resources that are stored as JSON documents, by kind and id, each of an owner.
 
-All functions run inside the caller's transaction; `now` is Unix time.
+All functions run inside the caller's transaction; `now` is Unix time. Another owner's resource is as one that
+does not exist, and a row that cannot be read is left out of lists: it can still be deleted.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from cvi.server.store.keys import DEFAULT_OWNER
+from cvi.server.store.stored_json import readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,32 +35,45 @@ def new_id(prefix: str) -> str:
 
 
 def add(
-    connection: sqlite3.Connection, kind: str, id: str, name: str, document: dict[str, Any], now: float
+    connection: sqlite3.Connection,
+    kind: str,
+    id: str,
+    name: str,
+    document: dict[str, Any],
+    now: float,
+    owner: str = DEFAULT_OWNER,
 ) -> Resource:
     """Store a new document. Raises sqlite3.IntegrityError where its kind has the id already."""
     connection.execute(
-        "INSERT INTO resources (kind, id, name, created_at, updated_at, document) VALUES (?, ?, ?, ?, ?, ?)",
-        (kind, id, name, now, now, json.dumps(document)),
+        "INSERT INTO resources (kind, id, name, created_at, updated_at, document, owner) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (kind, id, name, now, now, json.dumps(document), owner),
     )
     return Resource(kind, id, name, now, now, document)
 
 
-def get(connection: sqlite3.Connection, kind: str, id: str) -> Resource | None:
-    """The document of this kind and id; None when there is none."""
-    row = connection.execute("SELECT * FROM resources WHERE kind = ? AND id = ?", (kind, id)).fetchone()
+def get(connection: sqlite3.Connection, kind: str, id: str, owner: str = DEFAULT_OWNER) -> Resource | None:
+    """The document of this kind, id and owner; None when there is none, or none that can be read."""
+    row = connection.execute(
+        "SELECT * FROM resources WHERE kind = ? AND id = ? AND owner = ?", (kind, id, owner)
+    ).fetchone()
     return None if row is None else _resource(row)
 
 
-def get_many(connection: sqlite3.Connection, kind: str, ids: Sequence[str]) -> list[Resource]:
+def get_many(
+    connection: sqlite3.Connection, kind: str, ids: Sequence[str], owner: str = DEFAULT_OWNER
+) -> list[Resource]:
     """Those of the ids that exist, in the order given."""
-    found = (get(connection, kind, id) for id in ids)
+    found = (get(connection, kind, id, owner) for id in ids)
     return [resource for resource in found if resource is not None]
 
 
-def every(connection: sqlite3.Connection, kind: str) -> list[Resource]:
-    """All documents of a kind, newest first."""
-    rows = connection.execute("SELECT * FROM resources WHERE kind = ? ORDER BY created_at DESC, id", (kind,))
-    return [_resource(row) for row in rows]
+def every(connection: sqlite3.Connection, kind: str, owner: str = DEFAULT_OWNER) -> list[Resource]:
+    """All documents of a kind and owner, newest first."""
+    rows = connection.execute(
+        "SELECT * FROM resources WHERE kind = ? AND owner = ? ORDER BY created_at DESC, id", (kind, owner)
+    )
+    return [resource for resource in map(_resource, rows) if resource is not None]
 
 
 def replace(
@@ -69,13 +86,16 @@ def replace(
     )
 
 
-def remove(connection: sqlite3.Connection, kind: str, id: str) -> bool:
+def remove(connection: sqlite3.Connection, kind: str, id: str, owner: str = DEFAULT_OWNER) -> bool:
     """Delete a document; returns whether there was one."""
-    done = connection.execute("DELETE FROM resources WHERE kind = ? AND id = ?", (kind, id))
+    done = connection.execute(
+        "DELETE FROM resources WHERE kind = ? AND id = ? AND owner = ?", (kind, id, owner)
+    )
     return done.rowcount > 0
 
 
-def _resource(row: sqlite3.Row) -> Resource:
-    return Resource(
-        row["kind"], row["id"], row["name"], row["created_at"], row["updated_at"], json.loads(row["document"])
-    )
+def _resource(row: sqlite3.Row) -> Resource | None:
+    document = readable(row["document"], f"resource {row['id']}")
+    if document is None:
+        return None
+    return Resource(row["kind"], row["id"], row["name"], row["created_at"], row["updated_at"], document)
