@@ -29,6 +29,7 @@ from cvi.llm.clauses import Clause, ClauseSplitter
 from cvi.llm.judge import JudgedLlm
 from cvi.media.frames import Frame
 from cvi.models.installed import find_installed, is_model_id, model_path
+from cvi.models.manifest import find_model
 from cvi.models.profiles import EngineChoice, Profile, Resolution, resolve_profile
 from cvi.persona.prompt import context_message, system_message
 from cvi.persona.schema import Persona
@@ -129,6 +130,7 @@ def resolve(
         or choose("tts", layers.tts.local_engine, layers.tts.local_model, layers.tts.local_voice),
         face=EngineChoice(layers.face.engine or card.renderer),
     )
+    config = _with_own_voice(config)
     return replace(config, persona=persona.for_small_model()) if config.small_model else config
 
 
@@ -139,6 +141,24 @@ def _cloned_voice(persona: Persona, card: ReplicaCard) -> EngineChoice | None:
         return None
     clone = spoken_clone(card, persona.language_code or "en")
     return None if clone is None else EngineChoice(clone[0], voice=clone[1])
+
+
+def _with_own_voice(config: ResolvedConfig) -> ResolvedConfig:
+    """With the model that the replica's card names as its voice, where the persona names none; where it is
+    not installed, a note says so."""
+    tts, own = config.persona.layers.tts, _voice_model(config)
+    if own is None or config.language != "en" or tts.local_model or tts.local_voice:
+        return config
+    if find_installed(own) is None:
+        note = f"{config.replica.name} speaks with a voice of the profile; their own: cvi models pull {own}"
+        return replace(config, note=f"{config.note} {note}".strip())
+    return replace(config, tts=replace(config.tts, model=str(model_path(own))))
+
+
+def _voice_model(config: ResolvedConfig) -> str | None:
+    """The manifest's model that is the replica's voice with the chosen engine."""
+    voice = config.replica.voices.get(config.tts.engine)
+    return voice if voice is not None and find_model(voice) is not None else None
 
 
 def _model(name: str | None) -> str | None:
@@ -383,7 +403,8 @@ def tts_settings(config: ResolvedConfig, language: str | None = None) -> TtsSett
     connection = layer.connection()
     return TtsSettings(
         language=language or config.language,
-        voice=config.tts.voice or voice_of(config.replica, config.tts.engine),
+        voice=config.tts.voice
+        or (None if _voice_model(config) else voice_of(config.replica, config.tts.engine)),
         model=config.tts.model,
         speed=layer.speed,
         pitch=layer.voice_settings.pitch * config.replica.pitch.get(config.tts.engine, 1.0),

@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from cvi.errors import CviError
     from cvi.models.installed import Installed
     from cvi.models.manifest import Model, ModelFile
     from cvi.models.profiles import Profile, Resolution
@@ -206,8 +207,11 @@ def pull_with_progress(models: Sequence[Model], source: str | None = None) -> li
     """Pull with one progress bar on the terminal (`resolve_profile`'s `fetch`)."""
     from cvi.models.pull import pull
 
+    def skipped(model: Model, error: CviError) -> None:
+        typer.echo(f"Left out: {model.id} ({model.about.rstrip('.')}). {error.message}", err=True)
+
     with _pull_progress(models) as report:
-        return pull(models, report, source=source)
+        return pull(models, report, source=source, skipped=skipped if len(models) > 1 else None)
 
 
 @contextmanager

@@ -92,13 +92,16 @@ class ModelFile(BaseModel):
         return self
 
 
+ProfileName = Literal["cpu", "laptop", "workstation"]
+
+
 class Model(BaseModel):
     """One model of the manifest.
 
     `repository` and `revision` name it on the hub, `source_folder` a folder there; without a repository
     it comes from wheels alone. `provenance` says who made the files where that is not the model's maker.
-    `entry` is what an engine is given: one of the files, or "." for the folder. An `optional` one is
-    pulled with its profiles and used where it is, but they do without it. An `untried` one was never
+    `entry` is what an engine is given: one of the files, or "." for the folder. The profiles
+    in which it is `optional` pull it where it can be had, and do without it. An `untried` one was never
     downloaded by this project: its sizes and hashes are what others published.
     """
 
@@ -108,8 +111,8 @@ class Model(BaseModel):
     title: str
     purpose: Purpose
     engine: str
-    profiles: tuple[Literal["cpu", "laptop", "workstation"], ...]
-    optional: bool = False
+    profiles: tuple[ProfileName, ...]
+    optional: tuple[ProfileName, ...] = ()
     untried: bool = False
     licence: str
     about: str

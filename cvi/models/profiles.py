@@ -117,8 +117,11 @@ def build_profile(name: str) -> Profile:
         choices = {"stt": EngineChoice("pocketsphinx"), "llm": EngineChoice("llama-cpp"), "tts": tts}
     else:
         models = expand([name])
-        used = (model for model in models if not model.optional or find_installed(model.id) is not None)
-        choices = {model.purpose: EngineChoice(model.engine, _path(model)) for model in used}
+        choices = {}
+        # What the profile needs comes first: an optional voice is some faces' own, not everybody's.
+        for model in sorted(models, key=lambda model: name in model.optional):
+            if name not in model.optional or find_installed(model.id) is not None:
+                choices.setdefault(model.purpose, EngineChoice(model.engine, _path(model)))
     layers = {"vad": EngineChoice("silero"), **choices, "face": EngineChoice("sculpted")}
     return Profile(name, _TITLES[name], MappingProxyType(layers), tuple(model.id for model in models))
 
@@ -150,7 +153,7 @@ def _named(name: str) -> Profile:
 def _absent(name: str) -> list[str]:
     if name == "embedded":
         return []
-    needed = (model for model in expand([name]) if not model.optional)
+    needed = (model for model in expand([name]) if name not in model.optional)
     return [model.id for model in needed if find_installed(model.id) is None]
 
 

