@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
-from cvi.conversation.capabilities import Capabilities
+from cvi.conversation.capabilities import Capabilities, ContextProvider
 from cvi.engines import ResolvedConfig
+from cvi.tools.base import Toolbox
+from cvi.tools.declared import ToolPermissions, declared_tools
+
+NO_PERMISSIONS = ToolPermissions()
 
 
-async def build_capabilities(config: ResolvedConfig) -> Capabilities:
-    """What the persona asks for, ready to use. Raises MissingError, UsageError."""
+async def build_capabilities(
+    config: ResolvedConfig, permissions: ToolPermissions = NO_PERMISSIONS
+) -> Capabilities:
+    """What the persona asks for, ready to use; `permissions` is what the operator allows its tools.
+
+    Raises MissingError, UsageError; ToolError for an MCP server that is not there.
+    """
+    return Capabilities(await _providers(config), toolbox=await _tools(config, permissions))
+
+
+async def _providers(config: ResolvedConfig) -> list[ContextProvider]:
     knowledge = config.persona.knowledge
     if not knowledge.anything or config.small_model:
-        return Capabilities()
+        return []
     from cvi.knowledge.opening import open_knowledge
 
     provider, _ = await open_knowledge(
         knowledge.documents, knowledge.document_ids, knowledge.tags, knowledge.retrieval
     )
-    return Capabilities([provider])
+    return [provider]
+
+
+async def _tools(config: ResolvedConfig, permissions: ToolPermissions) -> Toolbox | None:
+    """None for a very small model, too: it cannot tell when to call one."""
+    if config.small_model or config.persona.pipeline_mode == "echo":
+        return None
+    return await declared_tools(config.persona, permissions, config.language)

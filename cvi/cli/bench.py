@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "tts": "cvi.cli.bench_engines:tts",
     "face": "cvi.cli.bench_engines:face",
     "answers": "cvi.cli.bench_answers:answers",
+    "tools": "cvi.cli.bench_tools:tools",
     "lips": "cvi.cli.bench_lips:lips",
     "replica": "cvi.cli.bench_replica:replica",
     "soak": "cvi.cli.bench_soak:soak",

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from cvi.tools.base import Toolbox
+
 
 class ContextProvider(Protocol):
     """A source of what the language model should know for one turn. Called from the event loop.
@@ -52,6 +54,7 @@ class Capabilities:
     """Everything that one conversation was given beside its engines."""
 
     providers: Sequence[ContextProvider] = ()
+    toolbox: Toolbox | None = None
 
     def follow(self, partial: str) -> None:
         """Tell every provider the words so far."""

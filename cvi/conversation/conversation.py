@@ -119,6 +119,7 @@ class Conversation:
             self._replies.warm()
         tasks = [asyncio.create_task(part) for part in work]
         waited: list[asyncio.Future[Any]] = [*tasks, self._context.ending]
+        self._replies.warm_tools()
         self._greet()
         try:
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
@@ -138,6 +139,8 @@ class Conversation:
             self._over = True
             self._answered.set()
             await self._replies.wait_for_tasks()
+            if self._replies.tool_runs is not None:
+                await self._replies.tool_runs.close()
         playout = self._speech.playout.counts.figures() if self._speech is not None else None
         self._journal.write(ConversationEnded(reason=reason, playout=playout))
         return reason
@@ -277,6 +280,12 @@ class Conversation:
         self.history.append_context(text)
         self._journal.write(ContextAppended(text=text))
         self._replies.read_ahead()
+
+    def tool_result(self, call_id: str, output: object, ok: bool = True) -> None:
+        """A tool that runs at the client has answered. Raises UsageError where no such call waits."""
+        if self._replies.tool_runs is None:
+            raise UsageError("No tool call waits for a result.")
+        self._replies.tool_runs.answer(call_id, output, ok)
 
     def adjust(self, patience: Level, interruptibility: Level) -> None:
         """Change how long a pause must be to end a turn, and how easily the persona yields.

@@ -141,6 +141,91 @@ class ContextProvided(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ToolWeighed(Event):
+    """The turn's words are like the tool `name` (`likeness`, 0 to 1), so the model was asked whether it calls
+    one: with which `probability`, and what it `calls`."""
+
+    type: ClassVar[str] = "tool_weighed"
+    reply: int
+    name: str
+    likeness: float
+    probability: float
+    calls: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolCalled(Event):
+    """The tool `name` is called for a reply; `delivery` says how: app_message, api, mcp, python, builtin."""
+
+    type: ClassVar[str] = "tool_called"
+    call: str
+    reply: int
+    turn: int | None = None
+    name: str
+    arguments: dict[str, Any]
+    delivery: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolReused(Event):
+    """A reply asked for the same as a call of an earlier one that was not heard, and is given its answer."""
+
+    type: ClassVar[str] = "tool_reused"
+    call: str
+    reply: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolResolved(Event):
+    """A call was answered after `took_s`; `output` is the beginning of the answer."""
+
+    type: ClassVar[str] = "tool_resolved"
+    call: str
+    name: str
+    output: str
+    took_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolFailed(Event):
+    """A call failed, for the reason in `message`; the conversation goes on."""
+
+    type: ClassVar[str] = "tool_failed"
+    call: str
+    name: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolCancelled(Event):
+    """A call was ended before its answer: its reply was `interrupted`."""
+
+    type: ClassVar[str] = "tool_cancelled"
+    call: str
+    name: str
+    reason: Literal["interrupted"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolBridged(Event):
+    """The answer of a tool takes a while: `text` is said meanwhile, as a part of the reply."""
+
+    type: ClassVar[str] = "tool_bridged"
+    reply: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class HumanRequested(Event):
+    """A human shall take over; `source` is what asked for it: `tool` (the `call`), or a guardrail."""
+
+    type: ClassVar[str] = "human_requested"
+    source: str
+    call: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SensitivityChanged(Event):
     """An application changed how long pauses are waited for and how easily the persona yields."""
 

@@ -20,6 +20,8 @@ from cvi.conversation.openers import OpenerPolicy
 from cvi.conversation.playout import ReplyOutput
 from cvi.conversation.reply import Reply, fixed_clauses, model_clauses, one_clause
 from cvi.conversation.settings import WELCOME, SessionContext, SpeechEngines
+from cvi.conversation.tool_runs import ToolRuns
+from cvi.conversation.tool_turn import ToolTurn
 from cvi.llm.base import Message
 from cvi.llm.clauses import Clause
 from cvi.tts.base import PhraseVoice, TtsEngine
@@ -47,6 +49,10 @@ class Replies:
         if isinstance(engines, SpeechEngines) and context.settings.openers:
             self._openers = OpenerPolicy(engines.openers, engines.first_wait_s)
 
+        toolbox = context.capabilities.toolbox
+        self.tool_runs = ToolRuns(context, toolbox) if toolbox is not None else None
+        """The calls of tools; None without any."""
+
         self.turns = 0
         """How many turns were begun, spoken or typed."""
 
@@ -62,8 +68,27 @@ class Replies:
 
     def draft(self, turn: int, text: str) -> Reply:
         """A reply to the turn's `text`, its gate shut. The history is not changed."""
-        clauses = fixed_clauses(text) if self._settings.echo else self._written(text)
-        return self._make(clauses, turn=turn, user_text=text)
+        if self._settings.echo:
+            return self._make(fixed_clauses(text), turn=turn, user_text=text)
+        toolbox = self._context.capabilities.toolbox
+        if toolbox is None or self.tool_runs is None:
+            return self._make(self._written(text), turn=turn, user_text=text)
+        number = self._generation + 1
+        messages = self._history.with_user(text)
+        calls = ToolTurn(
+            self._context,
+            toolbox,
+            self.tool_runs,
+            number,
+            turn,
+            text,
+            self._phrase_words,
+            self._history.recent,
+            self._told(text, messages, number),
+        )
+        reply = calls.reply = self._make(self._whole(calls.clauses()), turn=turn, user_text=text)
+        reply.task.add_done_callback(lambda task: self._let_go(reply))
+        return reply
 
     def commit(self, reply: Reply) -> None:
         """Let an answer be heard; its turn is history from now on."""
@@ -106,6 +131,7 @@ class Replies:
         assert reply is not None
         cut = self._output.cut()
         reply.interrupt()
+        self._let_go(reply)
         self._note_wait(reply)
         self._history.add_heard(cut.heard, interrupted=True)
         self._journal.write(
@@ -127,7 +153,10 @@ class Replies:
         text = reply.spoken_text
         self._history.add_heard(text, interrupted=False)
         self._journal.write(ReplyFinished(reply=reply.generation, text=text))
+        self._let_go(reply)
         self._ended(text)
+        if reply.ends_conversation:
+            self._context.end(reply.ends_conversation)
 
     def read_ahead(self) -> None:
         """Let the model read the history, so that the next turn only adds its own words."""
@@ -137,6 +166,18 @@ class Replies:
     def warm(self) -> None:
         """Let the model get ready beside the greeting. An EngineError of it ends the conversation."""
         self._run(self._context.engines.llm.warm(self._history.recent))
+
+    def follow_tools(self, words: str) -> None:
+        """The participant's stable words so far: where they begin to ask for a tool, the model reads them."""
+        toolbox = self._context.capabilities.toolbox
+        if toolbox is not None and not self._settings.echo:
+            toolbox.decision.follow(self._context.engines.llm, self._history.recent, words)
+
+    def warm_tools(self) -> None:
+        """Get the decision about tools ready, beside the greeting. A CviError of it ends the conversation."""
+        toolbox = self._context.capabilities.toolbox
+        if toolbox is not None and not self._settings.echo:
+            self._run(toolbox.decision.warm(self._context.engines.llm))
 
     async def wait_for_tasks(self) -> None:
         """Return when no task of a reply is running any more."""
@@ -163,22 +204,36 @@ class Replies:
         """The model's answer to `text`."""
         # Read now: by the time the clauses are asked for, the turn may be part of the history.
         messages = self._history.with_user(text)
-        clauses = self._clauses(text, messages, self._generation + 1)
-        return one_clause(clauses) if self._settings.whole_replies else clauses
+        return self._whole(self._clauses(text, messages, self._generation + 1))
 
     async def _clauses(self, text: str, messages: Sequence[Message], reply: int) -> AsyncIterator[Clause]:
+        told = await self._told(text, messages, reply)
+        written = model_clauses(self._context, reply, told, self._phrase_words)
+        async with aclosing(cast("AsyncGenerator[Clause]", written)) as clauses:
+            async for clause in clauses:
+                yield clause
+
+    async def _told(self, text: str, messages: Sequence[Message], reply: int) -> tuple[Message, ...]:
+        """The messages with what the model should know for this turn, once that is there."""
         capabilities = self._context.capabilities
         await capabilities.ready(text)
         notes = capabilities.notes(text)
         for source, note in notes.items():
             passages = capabilities.sources(source, text)
             self._journal.write(ContextProvided(reply=reply, source=source, text=note, passages=passages))
-        told = (*messages[:-1], *(Message("system", note) for note in notes.values()), messages[-1])
-        phrase_words = self._voice.first_words if isinstance(self._voice, PhraseVoice) else None
-        written = model_clauses(self._context, reply, told, phrase_words)
-        async with aclosing(cast("AsyncGenerator[Clause]", written)) as clauses:
-            async for clause in clauses:
-                yield clause
+        return (*messages[:-1], *(Message("system", note) for note in notes.values()), messages[-1])
+
+    @property
+    def _phrase_words(self) -> int | None:
+        return self._voice.first_words if isinstance(self._voice, PhraseVoice) else None
+
+    def _whole(self, clauses: AsyncIterator[Clause]) -> AsyncIterator[Clause]:
+        return one_clause(clauses) if self._settings.whole_replies else clauses
+
+    def _let_go(self, reply: Reply) -> None:
+        """A reply that nobody will hear (to its end) waits for no tool any more."""
+        if self.tool_runs is not None and not reply.alive:
+            self.tool_runs.let_go(reply.generation, heard=reply.state == "finished")
 
     def _make(
         self,

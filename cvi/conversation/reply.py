@@ -158,6 +158,12 @@ async def fixed_clauses(*sentences: str) -> AsyncIterator[Clause]:
         yield Clause(sentence, ends_sentence=True)
 
 
+async def clauses_of(text: str, splitter: ClauseSplitter) -> AsyncIterator[Clause]:
+    """A given text, cut and cleaned for speech as a model's is."""
+    for clause in [*splitter.push(text), *splitter.finish()]:
+        yield clause
+
+
 async def model_clauses(
     context: SessionContext, reply: int, messages: Sequence[Message], phrase_words: int | None = None
 ) -> AsyncIterator[Clause]:
@@ -186,7 +192,7 @@ async def model_clauses(
         for clause in splitter.finish():
             yield clause
     finally:
-        await _close(stream)
+        await close_stream(stream)
 
 
 async def one_clause(clauses: AsyncIterator[Clause]) -> AsyncIterator[Clause]:
@@ -250,6 +256,8 @@ class Reply:
         self.first_wait_s: float | None = None
         """How long the first sound of its own words took from its start, seconds; None as long as there is
         none."""
+        self.ends_conversation = ""
+        """The conversation ends once the reply was heard to its end: for this reason, "" if it goes on."""
         self._restarts = 0
         self._prepared = False  # a clause waits behind the gate
         self._gate = asyncio.Event()
@@ -299,6 +307,14 @@ class Reply:
         assert self.state == "draft", self.state
         self.state = "committed"
         self._gate.set()
+
+    async def committed(self) -> None:
+        """Return once the reply may be heard: what it does besides may be done now."""
+        await self._gate.wait()
+
+    def keep_silent(self) -> None:
+        """Say nothing of its own accord where its first clause is long in coming."""
+        self._bridge = ""
 
     def finish(self) -> None:
         """Note that everything was heard."""
@@ -388,7 +404,7 @@ class Reply:
         except EngineError as error:
             self._fail(error)
         finally:
-            await _close(self._clauses)
+            await close_stream(self._clauses)
             self._first_written.set()
         if any(self._written):
             self._journal.write(ReplyWritten(reply=self.generation, text=joined_clauses(self._written)))
@@ -434,7 +450,7 @@ class Reply:
         written = asyncio.create_task(self._first_written.wait())
         try:
             await asyncio.wait({late, written}, return_when=asyncio.FIRST_COMPLETED)
-            if not written.done():
+            if not written.done() and self._bridge:
                 self._journal.write(ReplyBridged(reply=self.generation, text=self._bridge))
                 self._begin_clause("", after_sentence=False)
                 await self._speak(Clause(self._bridge, ends_sentence=True), own=False)
@@ -467,7 +483,7 @@ class Reply:
                     self._journal.write(ReplyFirstSpeech(reply=self.generation))
                     self.on_first_speech()
         finally:
-            await _close(pieces)
+            await close_stream(pieces)
 
     def _append(self, speech: Speech) -> None:
         position = self.timeline.append(speech)
@@ -499,8 +515,11 @@ async def _next_clause(ahead: asyncio.Queue[Clause | None]) -> Clause | None:
     return clause
 
 
-async def _close(stream: object) -> None:
-    """Generators are closed where they were used, so that an abort reaches the engine at once."""
+async def close_stream(stream: object) -> None:
+    """Close a stream of clauses or of text.
+
+    Generators are closed where they were used, so that an abort reaches the engine at once.
+    """
     close = getattr(stream, "aclose", None)
     if close is not None:
         await close()

@@ -315,6 +315,7 @@ class Floor:
             return
         words = turn.joined(stable)
         self._capabilities.follow(words)
+        self._replies.follow_tools(words)
         if self._settings.speculative:
             notes = self._capabilities.notes(words)
             await self._engines.llm.prefill(self._history.recent_with(notes.values()), words)

@@ -31,6 +31,7 @@ ANSWER_BYTES = 64 * 1024
 MOST_REDIRECTS = 3
 _KEEPS_METHOD = (307, 308)
 _REDIRECTS = (301, 302, 303, 307, 308)
+_CREDENTIALS = ("authorization", "x-api-key", "cookie")
 _TRANSLATED_IPV4 = ipaddress.ip_network("64:ff9b::/96")
 """IPv4 addresses inside IPv6 (RFC 6052)."""
 
@@ -196,6 +197,33 @@ class OutboundClient:
             url = urljoin(url, location)
         raise OutboundError(f"more than {MOST_REDIRECTS} redirects")
 
+    async def request(
+        self, method: str, url: str, headers: dict[str, str], body: bytes, *, most_bytes: int, within_s: float
+    ) -> OutboundResponse:
+        """Send a request once and return the whole response, whatever its status.
+
+        A redirect is followed where it keeps the method (307, 308), or the method is GET. Raises
+        `RefusedAddressError` for a URL that may not be called; `OutboundError` when nobody answers, when the
+        answer is not complete within `within_s`, and when it is larger than `most_bytes`.
+        """
+        try:
+            async with asyncio.timeout(within_s):
+                for _ in range(MOST_REDIRECTS + 1):
+                    response = await self._open(method, url, headers, body)
+                    location = response.headers.get("location")
+                    follows = _REDIRECTS if method == "GET" else _KEEPS_METHOD
+                    if response.status_code in follows and location is not None:
+                        await response.aclose()
+                        target = urljoin(url, location)
+                        if urlsplit(target).netloc != urlsplit(url).netloc:
+                            headers = {k: v for k, v in headers.items() if k.lower() not in _CREDENTIALS}
+                        url = target
+                        continue
+                    return OutboundResponse(response.status_code, await _read_whole(response, most_bytes))
+        except TimeoutError:
+            raise OutboundError(f"no complete answer within {within_s:g} s.") from None
+        raise OutboundError(f"more than {MOST_REDIRECTS} redirects.")
+
     async def fetch(
         self, url: str, path: Path, most_bytes: int, within_s: float = FETCH_WITHIN_S
     ) -> Fetched:
@@ -255,6 +283,24 @@ class OutboundClient:
         raise _failed(failure) from failure
 
 
+def checked_transport(policy: OutboundPolicy) -> httpx.AsyncBaseTransport:
+    """A transport for an HTTP client of somebody else's, which calls only what `policy` allows.
+
+    Its requests raise `RefusedAddressError`.
+    """
+    import httpx
+
+    class Checked(httpx.AsyncHTTPTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            resolved = await policy.resolve(str(request.url))
+            request.headers["host"] = request.url.netloc.decode("ascii")
+            request.extensions = {**request.extensions, "sni_hostname": resolved.host}
+            request.url = request.url.copy_with(host=resolved.addresses[0])
+            return await super().handle_async_request(request)
+
+    return Checked()
+
+
 def _refused(host: str) -> RefusedAddressError:
     return RefusedAddressError(
         f"'{host}' leads into a private network.", f"Allow it with: cvi serve --allow-urls-to {host}"
@@ -304,6 +350,22 @@ async def _read_beginning(response: httpx.Response) -> bytes:
     finally:
         await response.aclose()
     return read[:ANSWER_BYTES]
+
+
+async def _read_whole(response: httpx.Response, most_bytes: int) -> bytes:
+    import httpx
+
+    read = b""
+    try:
+        async for piece in response.aiter_bytes():
+            read += piece
+            if len(read) > most_bytes:
+                raise OutboundError(f"the answer is larger than {most_bytes // 1024} kB.")
+    except httpx.HTTPError as error:
+        raise _failed(error) from error
+    finally:
+        await response.aclose()
+    return read
 
 
 async def _write_body(response: httpx.Response, path: Path, most_bytes: int) -> None:

@@ -4,17 +4,46 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 Role = Literal["system", "user", "assistant", "tool"]
 
 
 @dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """What a model is told of a function: `parameters` is a JSON Schema of an object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+    def wire(self) -> dict[str, Any]:
+        """As chat templates and endpoints write it."""
+        about = {"name": self.name, "description": self.description, "parameters": dict(self.parameters)}
+        return {"type": "function", "function": about}
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRequest:
+    """A call that a model asks for. `arguments` fit the tool's schema. `id` is the endpoint's, or ""."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a chat."""
+    """One message of a chat.
+
+    `requests` are the calls of an assistant's message and `answers` the id of the one that a tool's message
+    answers; only endpoints that choose calls themselves are given them.
+    """
 
     role: Role
     content: str
+    requests: tuple[ToolRequest, ...] = ()
+    answers: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +122,45 @@ class LlmEngine(Protocol):
 
     async def close(self) -> None:
         """Free the model or connection; safe to call twice."""
+
+
+@runtime_checkable
+class ChoosesCalls(Protocol):
+    """An engine that answers or calls tools as it sees fit, in one request: endpoints."""
+
+    def stream_or_call(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec], sampling: Sampling
+    ) -> AsyncIterator[str | ToolRequest]:
+        """The reply's text in pieces, and calls once their arguments are complete. As `LlmEngine.stream`.
+
+        A call whose arguments do not fit its schema raises EngineError; so does one of a tool not given.
+        """
+
+
+@runtime_checkable
+class MakesChoices(Protocol):
+    """An engine that tells how likely each of a few answers is, and completes one: local models.
+
+    Each `purpose` has a cache of its own, so that the conversation's stays; its prompts should begin alike.
+    """
+
+    async def read_question(self, purpose: str, messages: Sequence[Message], partial: str) -> None:
+        """Read a question that the words so far, `partial`, end, while nobody waits."""
+
+    async def choose(
+        self, purpose: str, messages: Sequence[Message], options: Sequence[str]
+    ) -> dict[str, float]:
+        """The probability of each option as the answer to `messages`; together 1. Raises EngineError."""
+
+    async def complete(
+        self, purpose: str, messages: Sequence[Message], begun: str, schema: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The JSON object that an answer goes on with that begins with `begun`; it fits the schema.
+
+        Raises EngineError, UsageError as `LlmEngine.structured`, but somebody waits for it.
+        """
+
+
+def tool_model(llm: LlmEngine) -> object:
+    """The engine that calls tools, where another one judges beside it."""
+    return getattr(llm, "main", llm)

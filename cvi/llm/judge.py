@@ -25,18 +25,19 @@ class JudgedLlm:
 
     def __init__(self, main: LlmEngine, judge: LlmEngine) -> None:
         self.name = main.name
-        self._main = main
+        self.main = main
+        """The model that answers."""
         self._judge = judge
         self._reading: set[asyncio.Task[None]] = set()
 
     async def warm(self, messages: Sequence[Message]) -> None:
         """Read the prompt into both models' caches. Raises EngineError."""
-        await asyncio.gather(self._main.warm(messages), self._judge.warm(_latest(messages)))
+        await asyncio.gather(self.main.warm(messages), self._judge.warm(_latest(messages)))
 
     async def prefill(self, messages: Sequence[Message], partial: str) -> None:
         """Read the unfinished turn into both models' caches."""
         await asyncio.gather(
-            self._main.prefill(messages, partial), self._judge.prefill(_latest(messages), partial)
+            self.main.prefill(messages, partial), self._judge.prefill(_latest(messages), partial)
         )
 
     async def completeness(self, messages: Sequence[Message], text: str) -> float | None:
@@ -48,23 +49,23 @@ class JudgedLlm:
 
     def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[str]:
         """The main model's reply."""
-        return self._main.stream(messages, sampling)
+        return self.main.stream(messages, sampling)
 
     async def structured(
         self, messages: Sequence[Message], schema: Mapping[str, Any], *, max_tokens: int = 256
     ) -> dict[str, Any]:
         """The main model's answer as JSON."""
-        return await self._main.structured(messages, schema, max_tokens=max_tokens)
+        return await self.main.structured(messages, schema, max_tokens=max_tokens)
 
     async def close(self) -> None:
         """Free both models."""
         for reading in self._reading:
             reading.cancel()
-        await asyncio.gather(self._main.close(), self._judge.close())
+        await asyncio.gather(self.main.close(), self._judge.close())
 
     async def _read(self, messages: Sequence[Message], text: str) -> None:
         with suppress(EngineError):  # a model that fails says so again when it is asked to answer
-            await self._main.prefill(messages, text)
+            await self.main.prefill(messages, text)
 
 
 def _latest(messages: Sequence[Message]) -> list[Message]:

@@ -23,7 +23,8 @@ import numpy.typing as npt
 from cvi.errors import EngineError, MissingError, UsageError
 from cvi.llm.base import LlmSettings, Message, Sampling
 from cvi.llm.chat_template import ChatPrompt, fit
-from cvi.llm.gguf import Gguf
+from cvi.llm.choice import choose
+from cvi.llm.gguf import FAST_CHUNK_TOKENS, Gguf
 from cvi.llm.grammar import JsonWriter, grammar_of
 from cvi.threads import NativeThread
 
@@ -189,6 +190,69 @@ class LlamaCpp:
         """The probability of all endings, not calibrated, for `scripts/tune_completeness.py`."""
         return await self._stage.run(lambda: self._ending_probability(messages, text))
 
+    async def read_question(self, purpose: str, messages: Sequence[Message], partial: str) -> None:
+        """Read the question up to the words so far; ends early once a newer call of a turn waits."""
+        self._check_open()
+        mine = self._latest_call
+
+        def read() -> None:
+            if mine == self._latest_call and not self._closed:
+                model, tokens = self._side_context(purpose), self._tokens(messages, partial)
+                if model.missing(tokens):
+                    model.evaluate(tokens, lambda: mine != self._latest_call, PREFILL_CHUNK_TOKENS)
+
+        with self._turn_call():
+            await self._stage.run(read)
+
+    async def choose(
+        self, purpose: str, messages: Sequence[Message], options: Sequence[str]
+    ) -> dict[str, float]:
+        """The options' probabilities, from those of their tokens."""
+
+        def work(model: Gguf, stopped: Callable[[], bool]) -> dict[str, float]:
+            prompt = self._tokens(messages, None)
+            tokens = [model.tokenize(option, bos=False) for option in options]
+            return dict(zip(options, choose(model, prompt, tokens, stopped), strict=True))
+
+        return await self._answer_beside(purpose, work)
+
+    async def complete(
+        self, purpose: str, messages: Sequence[Message], begun: str, schema: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The JSON behind `begun`, greedily, under the schema's grammar."""
+        grammar = grammar_of(schema)
+
+        def work(model: Gguf, stopped: Callable[[], bool]) -> dict[str, Any]:
+            prompt = [*self._tokens(messages, None), *model.tokenize(begun, bos=False)]
+            writer = JsonWriter(model, prompt, grammar, RESERVE_TOKENS)
+            try:
+                while not writer.step(stopped, FAST_CHUNK_TOKENS):
+                    if stopped():
+                        raise EngineError("The question to the language model was given up.")
+                value = writer.value
+            finally:
+                writer.close()
+            if not isinstance(value, dict):
+                raise UsageError("A JSON Schema for the model must be one of an object.")
+            return value
+
+        return await self._answer_beside(purpose, work)
+
+    async def _answer_beside(self, purpose: str, work: Callable[[Gguf, Callable[[], bool]], T]) -> T:
+        """Work for a turn in the context of `purpose`; cancelled, it ends in the middle of a decode."""
+        self._begin()
+        cancelled = threading.Event()
+        try:
+            with self._turn_call():
+                return await self._stage.run(
+                    lambda: work(self._side_context(purpose), lambda: cancelled.is_set() or self._closed)
+                )
+        except asyncio.CancelledError:
+            cancelled.set()
+            if purpose in self._beside and not self._closed:
+                self._beside[purpose].abort()
+            raise
+
     async def close(self) -> None:
         """Free the model once the running call has returned. Safe to call twice."""
         if not self._closed:
@@ -213,7 +277,7 @@ class LlamaCpp:
         if not self._urgent:
             self._idle = asyncio.Event()
         self._urgent += 1
-        for model in self._beside.values():
+        for model in list(self._beside.values()):  # the stage's thread may add one
             model.abort()
         try:
             yield

@@ -14,7 +14,7 @@ from typing import Any
 
 from cvi.endpoints.endpoint_client import EndpointClient, Timeouts
 from cvi.errors import EngineError, UsageError
-from cvi.llm.base import LlmSettings, Message, Sampling
+from cvi.llm.base import LlmSettings, Message, Sampling, ToolRequest, ToolSpec
 from cvi.llm.chat_template import with_notes_folded
 
 _ROUTE = "/chat/completions"
@@ -100,6 +100,36 @@ class OpenAiLlm:
                 "Check the endpoint's own log.",
             )
 
+    async def stream_or_call(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec], sampling: Sampling
+    ) -> AsyncIterator[str | ToolRequest]:
+        """The reply's text, and calls once the stream has ended; see `ChoosesCalls`.
+
+        Raises EngineError as `stream` does, and for a call of an unknown tool or with arguments that do not
+        fit.
+        """
+        body = self._body(messages, sampling)
+        if tools:
+            body["tools"] = [tool.wire() for tool in tools]
+        parts: dict[int, dict[str, str]] = {}
+        empty = True
+        async with self._client.stream(_ROUTE, body) as answer:
+            async with aclosing(answer.events()) as events:
+                async for event in events:
+                    for part in _call_parts(event):
+                        empty = False
+                        answer.begun()
+                        _join_call(parts, part)
+                    if text := _text(event):
+                        empty = False
+                        answer.begun()
+                        yield text
+        place = self._client.place(_ROUTE)
+        for _, part in sorted(parts.items()):
+            yield _request(part, tools, place)
+        if empty and not answer.complete:
+            raise EngineError(f"{place} closed the stream without a word.", "Check the endpoint's own log.")
+
     async def structured(
         self, messages: Sequence[Message], schema: Mapping[str, Any], *, max_tokens: int = 256
     ) -> dict[str, Any]:
@@ -134,7 +164,7 @@ class OpenAiLlm:
         await self._client.aclose()
 
     def _body(self, messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
-        wire = [{"role": m.role, "content": m.content} for m in with_notes_folded(messages)]
+        wire = [_wire(message) for message in with_notes_folded(messages)]
         body: dict[str, Any] = {
             "model": self._settings.model,
             "messages": wire,
@@ -169,6 +199,54 @@ def checked_json(text: str, schema: Mapping[str, Any], place: str) -> dict[str, 
     if fault is not None:
         raise EngineError(f"{place} answered with JSON that does not fit: {fault.message[:160]}.", remedy)
     return value
+
+
+def _wire(message: Message) -> dict[str, Any]:
+    wire: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.requests:
+        wire["tool_calls"] = [
+            {
+                "id": request.id,
+                "type": "function",
+                "function": {"name": request.name, "arguments": json.dumps(dict(request.arguments))},
+            }
+            for request in message.requests
+        ]
+    if message.answers:
+        wire["tool_call_id"] = message.answers
+    return wire
+
+
+def _call_parts(event: Mapping[str, Any]) -> list[dict[str, Any]]:
+    choices = event.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        return []
+    delta = choices[0].get("delta")
+    calls = delta.get("tool_calls") if isinstance(delta, dict) else None
+    return [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+
+
+def _join_call(parts: dict[int, dict[str, str]], part: Mapping[str, Any]) -> None:
+    """Calls come in pieces: the name in the first, the arguments' text spread over several."""
+    index = part.get("index")
+    call = parts.setdefault(index if isinstance(index, int) else len(parts), {"arguments": ""})
+    function = part.get("function")
+    if isinstance(part.get("id"), str):
+        call["id"] = part["id"]
+    if isinstance(function, dict):
+        if isinstance(function.get("name"), str):
+            call["name"] = function["name"]
+        if isinstance(function.get("arguments"), str):
+            call["arguments"] += function["arguments"]
+
+
+def _request(part: Mapping[str, str], tools: Sequence[ToolSpec], place: str) -> ToolRequest:
+    name = part.get("name", "")
+    tool = next((tool for tool in tools if tool.name == name), None)
+    if tool is None:
+        raise EngineError(f"{place} called a tool it was not given: '{name[:64]}'.", "Use another model.")
+    arguments = checked_json(part["arguments"] or "{}", tool.parameters, f"{place}, calling '{name}',")
+    return ToolRequest(name, arguments, part.get("id") or f"call_{name}")
 
 
 def _content(answer: Any) -> str:

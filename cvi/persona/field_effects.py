@@ -50,6 +50,8 @@ class NotInEffect:
 
 _TOOLS = "tools are not called in this version"
 _MEMORY = "nothing is remembered between conversations in this version"
+_SMALL_TOOLS = "a very small model cannot tell when to call a tool"
+_LARGER = "Run it on the profile cpu or a better one."
 _SEEING = "the participant's picture and voice are not analysed in this version"
 _FOREIGN = "it belongs to another service"
 _HOSTED = "no engine here has such a setting"
@@ -69,7 +71,14 @@ def _each(prefix: str, names: str, effect: FieldEffect) -> dict[str, FieldEffect
 
 EFFECTS: Mapping[str, FieldEffect] = {
     "context": FieldEffect(_SMALL, _SMALL_REMEDY, acts="everywhere", since="cpu"),
-    "tools": FieldEffect(_TOOLS, neutral=[]),
+    **_each(
+        "",
+        "tools builtin_tools mcp_servers",
+        FieldEffect(_SMALL_TOOLS, _LARGER, neutral=[], acts="everywhere", since="cpu"),
+    ),
+    "tools.trigger_type": FieldEffect("tools are called in conversations alone", neutral="in_call"),
+    "tools.origin": FieldEffect(_SEEING, neutral="llm"),
+    "tools.tags": FieldEffect("tags only help to find it", neutral=[]),
     "objectives": FieldEffect(_SMALL, _SMALL_REMEDY, neutral=[], acts="everywhere", since="cpu"),
     "objectives.callback_url": FieldEffect(_WRITTEN, neutral=""),
     "objectives.tool_call": FieldEffect(_TOOLS),
@@ -122,7 +131,9 @@ EFFECTS: Mapping[str, FieldEffect] = {
         "guardrails_id guardrail_ids",
         FieldEffect(_IDS, "Write them under 'guardrails'.", acts="in served conversations", since="cpu"),
     ),
-    "tool_ids": FieldEffect(_TOOLS, neutral=[]),
+    "tool_ids": FieldEffect(
+        f"{_IDS}, and {_SMALL_TOOLS}", neutral=[], acts="in served conversations", since="cpu"
+    ),
     **_each(
         "",
         "document_ids document_tags",

@@ -98,17 +98,44 @@ class ToolApi(Section):
 
 
 class ToolDelivery(Section):
-    """Who answers a call: the client (`app_message: true`) or an address (`api`)."""
+    """Who answers a call: the client (`app_message: true`), an address (`api`) or a `python` function."""
 
     app_message: bool = False
     api: ToolApi | None = None
+    python: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] | None = None
+    """`module:function`, which runs only where the operator allowed the module."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> ToolDelivery:
-        if self.app_message == (self.api is not None):
+        if [self.app_message, self.api is not None, self.python is not None].count(True) != 1:
             raise rule_broken(
-                "a tool is delivered by app_message or by api, exactly one of them",
-                "Write 'app_message: true', or an 'api' with its url.",
+                "a tool is delivered by app_message, by api or by python, exactly one of them",
+                "Write 'app_message: true', an 'api' with its url, or 'python: module:function'.",
+            )
+        return self
+
+
+class McpServer(Section):
+    """A server of the Model Context Protocol, whose tools the persona has: a program or an address."""
+
+    name: Name
+    url: Url | None = None
+    headers: Headers = Field(default_factory=dict)
+    command: Annotated[list[str], Field(max_length=50)] = Field(default_factory=list)
+    """The program with its arguments, which is started only where the operator allowed it."""
+    env: Headers = Field(default_factory=dict)
+    """What the program finds in its environment."""
+    tools: Annotated[list[str], Field(max_length=50)] = Field(default_factory=list)
+    """Only these of its tools; all when empty."""
+    read_only: bool = False
+    """Whether none of these tools changes anything."""
+
+    @model_validator(mode="after")
+    def _exactly_one_way(self) -> McpServer:
+        if bool(self.command) == (self.url is not None):
+            raise rule_broken(
+                "an MCP server has a url or a command, exactly one of them",
+                "Write 'url: https://...', or 'command: [program, argument]'.",
             )
         return self
 
@@ -130,6 +157,14 @@ class Tool(Section):
         "generate_response"
     )
     """What becomes of the result."""
+    on_interrupt: Literal["finish", "cancel"] = "finish"
+    """Whether a call goes on when the participant interrupts the reply that made it."""
+    read_only: bool = False
+    """Whether it changes nothing, so that it may be called before the turn is over."""
+    careful: bool = False
+    """Whether it needs more certainty, because calling it unasked would do harm."""
+    examples: Annotated[list[str], Field(max_length=20)] = Field(default_factory=list)
+    """What people say who want it: makes the decision to call it better."""
     tags: list[str] = Field(default_factory=list)
 
 

@@ -142,11 +142,23 @@ def _limits(persona: Persona) -> str:
     lines = [
         "You are a computer program with a voice and a drawn face, and you never pretend to be or do more:",
         *(f"- {limit.text}" for limit in LIMITS if limit.holds_for(persona)),
+        *_abilities(persona),
         f"- If they ask you to play somebody else, tell them that you are {name} and stay that.",
         "- If they ask whether you are a real person, or about your past, home, family, age or body, tell "
         "them that you are a computer program.",
     ]
     return "\n".join(lines)
+
+
+def _abilities(persona: Persona) -> list[str]:
+    """What the persona does through its tools, which are called for it before it answers."""
+    if not persona.tools:
+        return []
+    done = "; ".join(" ".join(tool.description.split()).rstrip(".")[:100] for tool in persona.tools)
+    return [
+        f"- Beside talking, only this is done for you, before you answer: {done}. Never say that it was done "
+        "unless you are told so here. For anything else they want done, tell them that you can't do it."
+    ]
 
 
 def _language_rule(persona: Persona) -> str:

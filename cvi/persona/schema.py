@@ -8,7 +8,17 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from cvi.persona.language import CODES, MULTILINGUAL, language_code, language_name
 from cvi.persona.layers import Layers
-from cvi.persona.policy import Example, Guardrail, Knowledge, Memory, Objective, Phrase, Recording, Tool
+from cvi.persona.policy import (
+    Example,
+    Guardrail,
+    Knowledge,
+    McpServer,
+    Memory,
+    Objective,
+    Phrase,
+    Recording,
+    Tool,
+)
 from cvi.persona.section import Section, rule_broken
 
 ProfileName = Literal["embedded", "cpu", "laptop", "workstation"]
@@ -118,6 +128,9 @@ class Persona(Section):
     layers: Layers = Field(default_factory=Layers)
     knowledge: Knowledge = Field(default_factory=Knowledge)
     tools: Annotated[list[Tool], Field(max_length=50)] = Field(default_factory=list)
+    builtin_tools: list[Literal["end_call", "hand_over_to_human"]] = Field(default_factory=list)
+    """Tools that come with the program: end the call, hand over to a human."""
+    mcp_servers: Annotated[list[McpServer], Field(max_length=10)] = Field(default_factory=list)
     objectives: Annotated[list[Objective], Field(max_length=50)] = Field(default_factory=list)
     """In order; the first is where the conversation starts."""
     guardrails: Annotated[list[Guardrail], Field(max_length=50)] = Field(default_factory=list)

@@ -38,13 +38,13 @@ def test_remedies_name_only_fields_that_act() -> None:
 def test_what_is_given_and_does_nothing_is_named_with_its_place() -> None:
     document = {
         "system_prompt": "You are Ada.",
-        "tools": [{"name": "x"}],
+        "tools": [{"name": "x", "tags": ["a"]}],
         "memory": {"remember": False},
         "guardrails": [{"guardrail_name": "a", "modality": "visual"}, {"guardrail_name": "b", "tags": []}],
         "layers": {"stt": {"smart_turn_detection": True}, "tts": {"voice_settings": {"style": 1}}},
     }
     assert fields(document) == [
-        "tools",
+        "tools[0].tags",
         "guardrails[0].modality",
         "layers.stt.smart_turn_detection",
         "layers.tts.voice_settings.style",

@@ -188,7 +188,7 @@ async def test_skills_tools_and_memories_of_a_persona(client: httpx.AsyncClient)
         ("objectives", {"data": [STEP]}, []),
         ("objectives", {"data": [STEP, {"objective_name": "b", "objective_prompt": "x", "output_variables": ["v"]}]}, ["data[1].output_variables"]),
         ("guardrails", {**RULE, "modality": "visual"}, ["modality"]),
-        ("tools", TOOL, ["tool"]),
+        ("tools", {**TOOL, "tags": ["a"]}, ["tags"]),
         ("documents", PAGE, ["document_url"]),
         ("pronunciation-dictionaries", WORDS, ["rules"]),
         ("deployments", {"pal_id": "guide", "channel": "embed"}, ["status"]),
