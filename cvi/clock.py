@@ -16,9 +16,9 @@ class Clock:
         self._loop = loop or asyncio.get_running_loop()
         self._zero = self._loop.time()
 
-    def restart(self) -> None:
-        """Make the present moment zero; called once, when the conversation begins."""
-        self._zero = self._loop.time()
+    def restart(self, at_s: float = 0.0) -> None:
+        """Make the present moment `at_s`; called once, when the conversation begins or goes on."""
+        self._zero = self._loop.time() - at_s
 
     def now(self) -> float:
         """Seconds since zero."""

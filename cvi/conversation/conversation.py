@@ -22,6 +22,7 @@ from cvi.conversation.events import (
     ContextAppended,
     ContextReplaced,
     ConversationEnded,
+    ConversationResumed,
     ConversationStarted,
     SensitivityChanged,
     TurnTyped,
@@ -32,6 +33,7 @@ from cvi.conversation.passthrough import AudioPassthrough
 from cvi.conversation.playout import AVPlayout, Render, ReplyOutput, TextOutput
 from cvi.conversation.replies import Replies
 from cvi.conversation.reply import Reply
+from cvi.conversation.resumption import Past
 from cvi.conversation.settings import ConversationSettings, SessionContext, SpeechEngines, TextEngines
 from cvi.conversation.turn_taking import Floor
 from cvi.errors import UsageError
@@ -74,8 +76,12 @@ class Conversation:
         journal: Journal,
         clock: Clock,
         capabilities: Capabilities | None = None,
+        past: Past | None = None,
     ) -> None:
-        """`render` draws the face; None for a typed conversation. Needs a running event loop."""
+        """`render` draws the face; None for a typed conversation. Needs a running event loop.
+
+        `past` is what the journal holds of a conversation that goes on.
+        """
         self.history = History(settings.system, settings.recent_turns, settings.prelude)
         self.history.append_context(settings.context)
         ending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -97,6 +103,12 @@ class Conversation:
         else:
             self._output = TextOutput(transport)
             self._replies = Replies(context, self._output)
+        self._past = past
+        if past is not None:
+            past.tell(self.history)
+            self._replies.go_on_from(past.turns, past.replies)
+            if self._speech is not None and past.sensitivity is not None:
+                self._speech.floor.thresholds = TurnThresholds().adapted(*past.sensitivity)
         self._typed: deque[str] = deque()
         self._answered = asyncio.Event()
         self._over = False
@@ -105,13 +117,20 @@ class Conversation:
     # -- from start to end ------------------------------------------------------------------------
 
     async def run(self) -> str:
-        """Hold the conversation until it ends; returns the reason. The clock starts at zero here.
+        """Hold the conversation until it ends; returns the reason. The clock starts here, at zero unless it
+        goes on.
 
         Raises what a fault of this program raised, and EngineError when a typed conversation's model
         cannot be warmed.
         """
-        self._context.clock.restart()
-        self._journal.write(ConversationStarted.of(self._settings.conversation_id, self._settings.facts))
+        past = self._past
+        if past is None:
+            self._context.clock.restart()
+            self._journal.write(ConversationStarted.of(self._settings.conversation_id, self._settings.facts))
+        else:
+            self._context.clock.restart(past.resumed_at_s)
+            lost_s = max(past.resumed_at_s - past.events[-1].t, 0.0)
+            self._journal.write(ConversationResumed(lost_s=round(lost_s, 3)))
         if self._speech is not None:
             work = [self._listen(self._speech), self._speech.playout.render_ahead(), self._play()]
         else:
@@ -161,11 +180,24 @@ class Conversation:
 
     def _greet(self) -> None:
         settings = self._settings
-        if settings.greeting:
+        if self._past is not None and self._past.greeted:
+            self._go_on()
+        elif settings.greeting:
             self._replies.say(settings.greeting, interruptible=settings.greeting_interruptible)
         elif settings.opening and not settings.echo:
             self._replies.open(settings.opening)
         else:
+            self._context.transport.reply_ended()
+            self._answered.set()
+
+    def _go_on(self) -> None:
+        """Answer what was still unanswered when the process before was lost."""
+        text = self.history.unanswered
+        if text and not self._settings.echo:
+            self.history.take_back_user()
+            self._replies.commit(self._replies.draft(self._replies.turns, text))
+        else:
+            self._replies.read_ahead()
             self._context.transport.reply_ended()
             self._answered.set()
 

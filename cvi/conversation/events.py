@@ -111,8 +111,16 @@ class ConversationEnded(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConversationResumed(Event):
+    """It goes on in another process: the one before was lost `lost_s` seconds ago."""
+
+    type: ClassVar[str] = "conversation_resumed"
+    lost_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class ContextReplaced(Event):
-    """An application put `text` in the place of the system message."""
+    """An application put `text` in the place of the conversation's context."""
 
     type: ClassVar[str] = "context_replaced"
     text: str

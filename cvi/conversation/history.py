@@ -34,6 +34,12 @@ class History:
         return tuple(self._messages)
 
     @property
+    def unanswered(self) -> str:
+        """The participant's turn that nothing was heard in answer to; "" when there is none."""
+        turns, _ = _split(self._messages)
+        return turns[-1].content if turns and turns[-1].role == "user" else ""
+
+    @property
     def recent(self) -> tuple[Message, ...]:
         """What the model is given before the user's next turn."""
         return self._window(self._messages)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -43,8 +43,12 @@ class Journal:
     Invariant: `seq` increases by one and `t` never decreases from line to line.
     """
 
-    def __init__(self, path: Path | None, clock: Clock) -> None:
-        """`path` is the file to create, None to keep the events in memory only (tests)."""
+    def __init__(self, path: Path | None, clock: Clock, past: Sequence[Event] = ()) -> None:
+        """`path` is the file to create, None to keep the events in memory only (tests).
+
+        With `past`, the file holds these events already and is written on; what stands behind the last whole
+        line is cut off.
+        """
         self._clock = clock
         self._file = None
         self.path = path
@@ -53,10 +57,14 @@ class Journal:
         self._last_t = 0.0
         self._broken = False
         self._readers: list[Callable[[Event], None]] = []
+        if past:
+            self._seq, self._last_t = past[-1].seq + 1, past[-1].t
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if past:
+                _cut_to_whole_lines(path)
             try:
-                self._file = path.open("x", encoding="utf-8")
+                self._file = path.open("a" if past else "x", encoding="utf-8")
             except FileExistsError:
                 raise UsageError(
                     f"A conversation is already recorded in {path.parent}.", "Choose another conversation id."
@@ -126,6 +134,13 @@ def read_journal(path: Path) -> Iterator[Event]:
                 f"{path}:{number}: this line of the journal is damaged.", "Restore the file from a copy."
             ) from error
         yield event
+
+
+def _cut_to_whole_lines(path: Path) -> None:
+    data = path.read_bytes()
+    if not data.endswith(b"\n"):
+        with path.open("r+b") as file:
+            file.truncate(data.rfind(b"\n") + 1)
 
 
 def _line(event: Event) -> str:

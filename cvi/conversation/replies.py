@@ -61,6 +61,10 @@ class Replies:
         """The reply that is heard now, or about to be."""
         return self._output.reply
 
+    def go_on_from(self, turns: int, replies: int) -> None:
+        """Number turns and replies on from those of the conversation's part before."""
+        self.turns, self._generation = turns, replies
+
     def next_turn(self) -> int:
         """The number of a new turn."""
         self.turns += 1

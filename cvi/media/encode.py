@@ -49,7 +49,7 @@ class FragmentedMp4:
         self.path = path
         self._sound_at = 0
         self._channels = channels
-        with _disk_errors(path):
+        with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file: OutputContainer = av.open(
                 str(path),
@@ -80,7 +80,7 @@ class FragmentedMp4:
         # The encoder reads the array in place and is done with it when it returns.
         image = av_frame(frame)
         image.pts, image.time_base = index, self._picture.codec_context.time_base
-        with _disk_errors(self.path):
+        with disk_errors(self.path):
             self._file.mux(self._picture.encode(image))
 
     def sound(self, samples: npt.NDArray[np.float32]) -> None:
@@ -93,12 +93,12 @@ class FragmentedMp4:
         block.sample_rate = SOUND_HZ
         block.pts, block.time_base = self._sound_at, Fraction(1, SOUND_HZ)
         self._sound_at += len(samples)
-        with _disk_errors(self.path):
+        with disk_errors(self.path):
             self._file.mux(self._sound.encode(block))
 
     def close(self) -> None:
         """Write what the encoders still hold. Raises CviError; the file is closed all the same."""
-        with _disk_errors(self.path):
+        with disk_errors(self.path):
             try:
                 self._file.mux(self._picture.encode(None))
                 self._file.mux(self._sound.encode(None))
@@ -145,7 +145,7 @@ def remux(recording: Path, output: Path) -> None:
     partial = output.absolute().parent / f".{output.stem}-{os.getpid()}.mp4"
     try:
         with (
-            _disk_errors(output),
+            disk_errors(output),
             av.open(str(recording)) as source,
             av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}) as target,
         ):
@@ -183,7 +183,7 @@ def _whole_length(path: Path) -> int:
 
 
 @contextlib.contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
+def disk_errors(path: Path) -> Iterator[None]:
     """FFmpeg's errors, said so that a person knows what to do."""
     import av
 

@@ -38,7 +38,7 @@ class Metrics:
         self.refused = Counter("cvi_conversations_refused", "Refused for want of room.", registry=here)
         self.joined = Counter("cvi_participants_joined", "Participants let in.", registry=here)
         self._ended = Counter("cvi_conversations_ended", "Conversations ended.", ["reason"], registry=here)
-        self._crashed = Counter("cvi_conversations_crashed", "Ended by a worker's crash.", registry=here)
+        self._crashed = Counter("cvi_conversations_crashed", "Times that a worker crashed.", registry=here)
         self._running = Gauge("cvi_conversations_running", "Conversations now.", registry=here)
         self._load = Gauge("cvi_conversations_processors", "Processors all of them use.", registry=here)
         self._memory = Gauge("cvi_worker_peak_bytes", "The most memory a worker had.", registry=here)
@@ -78,6 +78,10 @@ class Metrics:
         self._running.set(running)
         self._load.set(processors)
         self._memory.set(peak_bytes)
+
+    def worker_lost(self) -> None:
+        """A worker was killed, and another one goes on with its conversation."""
+        self._crashed.inc()
 
     def conversation_over(self, reason: str, crashed: bool, events: Sequence[Event]) -> None:
         """Take the figures of a conversation from its journal."""

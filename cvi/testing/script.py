@@ -25,6 +25,7 @@ from cvi.conversation.events import Event
 from cvi.conversation.journal import Journal
 from cvi.conversation.openers import Opener
 from cvi.conversation.playout import Render
+from cvi.conversation.resumption import Past
 from cvi.conversation.settings import ConversationSettings, SpeechEngines
 from cvi.face.sound_mouth import MouthReader
 from cvi.llm.base import Message
@@ -171,10 +172,11 @@ class Script:
         settings: ConversationSettings | None = None,
         capabilities: Capabilities | None = None,
         journal: Path | None = None,
+        past: Past | None = None,
     ) -> ScriptOutcome:
         """Hold the conversation in virtual time, to its end; engines that are not given are fakes.
 
-        With `journal`, the journal is also written to that file.
+        With `journal`, the journal is also written to that file. `past`: it goes on from there.
         """
         llm, tts = llm or FakeLlm(), tts or FakeTts()
         stt = stt or FakeStt(self.vocabulary)
@@ -182,7 +184,7 @@ class Script:
 
         async def hold() -> ScriptOutcome:
             clock = Clock()
-            record = Journal(journal, clock)
+            record = Journal(journal, clock, past.events if past is not None else ())
             events: list[Event] = []
             record.subscribe(events.append)
             transport = ScriptedTransport(clock, self.caller())
@@ -190,7 +192,7 @@ class Script:
                 FakeVad(), stt, llm, tts, turns, mouth_reader, tuple(openers), first_wait_s
             )
             conversation = Conversation(
-                settings, layers, render, transport, record, clock, capabilities
+                settings, layers, render, transport, record, clock, capabilities, past
             )
 
             async def steer(at_s: float, action: Callable[[Conversation], object]) -> None:

@@ -36,15 +36,16 @@ def main() -> None:
     if "noise" in mood:
         sys.stdout.write("this is no message\n[1, 2]\n{\"type\": \"answer\"}\n")
         sys.stdout.flush()
-    journal = (folder / "journal.jsonl").open("w")
+    journal = (folder / "journal.jsonl").open("a" if spec.get("resume") else "w")
 
     def note(seq: int, t: float, kind: str, **data: Any) -> None:
         journal.write(json.dumps({"seq": seq, "t": t, "type": kind, **data}) + "\n")
         journal.flush()
 
-    note(0, 0.0, "conversation_started", began="2026-01-02T03:04:05+00:00", persona="Ada")
-    note(1, 1.0, "turn_typed", turn=0, reply=0, text="hello")
-    note(2, 1.5, "reply_heard", reply=0, text="Hi there.")
+    if not spec.get("resume"):
+        note(0, 0.0, "conversation_started", began="2026-01-02T03:04:05+00:00", persona="Ada")
+        note(1, 1.0, "turn_typed", turn=0, reply=0, text="hello")
+        note(2, 1.5, "reply_heard", reply=0, text="Hi there.")
     say(type="ready")
     reason = "end_conversation_endpoint_hit"
     for line in sys.stdin:

@@ -159,9 +159,12 @@ async def test_repeatedly_killed_workers_leave_the_server_running(client: httpx.
     for _ in range(4):
         made = await create(client)
         await until(lambda made=made: room(client, made["conversation_id"]).state == "ready")
-        os.kill(room(client, made["conversation_id"]).pid, signal.SIGKILL)
+        held = room(client, made["conversation_id"])
+        os.kill(held.pid, signal.SIGKILL)
+        await until(lambda made=made, held=held: (now := room(client, made["conversation_id"])) is not held and now.state == "ready")
+        await client.post(f"/v2/conversations/{made['conversation_id']}/end")
         done = await ended(client, made["conversation_id"])
-        assert done["shutdown_reason"] == "internal error occurred at step conversation"
+        assert done["shutdown_reason"] == "end_conversation_endpoint_hit"
         assert done["events"][-1]["event_type"] == "application.transcription_ready"
         assert (home / "conversations" / made["conversation_id"] / "journal.jsonl").is_file()
     answer = await client.post(f"/c/{calm['conversation_id']}/offer", json={"sdp": "still here"})

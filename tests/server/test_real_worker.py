@@ -144,11 +144,17 @@ async def test_greeted_by_the_model_then_killed_it_ends_alone(home: Path) -> Non
         await guest.until(lambda: any(np.abs(pcm.astype(int)).max() > 1000 for _, pcm in guest.heard), 30)
         await guest.until(lambda: guest.event("conversation.replica.stopped_speaking"), 60)
 
-        os.kill(worker_of(victim), signal.SIGKILL)
-        await until(lambda: len(receiver.kinds(victim)) >= 3, 30)
+        killed = worker_of(victim)
+        os.kill(killed, signal.SIGKILL)
+        async with asyncio.timeout(90):
+            while (await client.get(f"/c/{victim}/config")).json()["state"] != "ready" or worker_of(victim) == killed:
+                await asyncio.sleep(0.1)
         await guest.leave()
+        assert (await client.get(f"/v2/conversations/{victim}")).json()["status"] == "active"
+        assert (await client.post(f"/v2/conversations/{victim}/end")).status_code == 200
+        await until(lambda: len(receiver.kinds(victim)) >= 3, 30)
         dead = (await client.get(f"/v2/conversations/{victim}?verbose=true")).json()
-        assert (dead["status"], dead["shutdown_reason"]) == ("ended", "internal error occurred at step conversation")
+        assert (dead["status"], dead["shutdown_reason"]) == ("ended", "end_conversation_endpoint_hit")
         # What it had said is in its journal, and so in what is told of it.
         assert "reply_finished" in journal(home, victim)
         (transcript,) = [e["properties"]["transcript"] for e in dead["events"] if e["event_type"].endswith("transcription_ready")]

@@ -40,6 +40,18 @@ def add_event(
     queue_webhook(connection, row.id, row.callback_url, event_type, body, now, row.owner)
 
 
+def add_event_once(
+    connection: sqlite3.Connection,
+    row: ConversationRow,
+    event_type: str,
+    properties: dict[str, Any],
+    now: float,
+) -> None:
+    """The same, unless the conversation has such an event."""
+    if all(event.event_type != event_type for event in conversations.list_events(connection, row.id)):
+        add_event(connection, row, event_type, properties, now)
+
+
 def add_ending(
     connection: sqlite3.Connection,
     row: ConversationRow,

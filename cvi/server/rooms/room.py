@@ -6,7 +6,7 @@ import asyncio
 import hmac
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -87,7 +87,9 @@ class Room:
         participants: int | None,
         ready_within_s: float,
         on_message: Callable[[Ready | Joined | Left | LiveEvent], None],
+        known: Collection[str] = (),
     ) -> None:
+        """`known` are participants who were in it before and may come back."""
         self.conversation_id = conversation_id
         self.lock = lock
         self.state: State = "starting"
@@ -99,15 +101,26 @@ class Room:
         self._begun = asyncio.Event()
         self._ready = asyncio.Event()
         self._requests: dict[str, asyncio.Future[str]] = {}
-        self._known: set[str] = set()
+        self._known = set(known)
         self.present: set[str] = set()
         self._asked: str | None = None
         self._outcome: RoomOutcome | None = None
+        self._lost = self._killed = False
 
     @property
     def asked(self) -> str | None:
         """Why it is being ended; None while nobody asked for it."""
         return self._asked
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The ids of all who were in it."""
+        return frozenset(self._known)
+
+    @property
+    def lost(self) -> bool:
+        """Whether its worker was killed although nobody asked for that: another one can go on."""
+        return self._lost
 
     @property
     def pid(self) -> int | None:
@@ -134,7 +147,8 @@ class Room:
         return self._close(self._outcome or self._died(status))
 
     def _died(self, status: int) -> RoomOutcome:
-        """The outcome of a worker that ended without a word."""
+        """The outcome of a worker that ended without a word. `status` is negative for a signal."""
+        self._lost = status < 0 and self._asked is None and not self._killed
         if self.state == "starting":
             return RoomOutcome(STARTUP_FAILED, crashed=True)
         if self._asked is not None:
@@ -159,7 +173,7 @@ class Room:
                 await self._ready.wait()
         except TimeoutError:
             log.error("worker was never ready", extra={"conversation_id": self.conversation_id})
-            self._process.kill()
+            self.kill()
             return
         await asyncio.sleep(self._start.limits.max_call_duration_s + OVERTIME_S)
         await self.end("max_call_duration")
@@ -176,6 +190,7 @@ class Room:
 
     def kill(self) -> None:
         """End the worker's process now."""
+        self._killed = True
         self._process.kill()
 
     def hurry(self) -> None:

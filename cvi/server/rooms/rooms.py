@@ -6,17 +6,19 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cvi.conversation.journal import RECORDING_NAME
+from cvi.conversation.journal import JOURNAL_NAME, RECORDING_NAME
 from cvi.paths import conversations_dir
 from cvi.server.contract import HttpProblem
+from cvi.server.ice_servers import ice_servers_for
 from cvi.server.rooms import event_store
 from cvi.server.rooms.admission import AdmissionControl
-from cvi.server.rooms.room import Room, RoomLock, RoomOutcome
+from cvi.server.rooms.room import LOG_NAME, Room, RoomLock, RoomOutcome
+from cvi.server.rooms.room_file import RoomFile, read_room_file, remove_room_file
 from cvi.server.settings import ServerSettings
 from cvi.server.store import conversations
 from cvi.server.store.conversations import ConversationRow
@@ -24,7 +26,7 @@ from cvi.server.store.database import Database
 from cvi.server.store.write_queue import WriteQueue
 from cvi.server.telemetry import Metrics, trace
 from cvi.server.worker import transcripts
-from cvi.server.worker.messages import Joined, Left, LiveEvent, Ready, StartSession
+from cvi.server.worker.messages import IceServerEntry, Joined, Left, LiveEvent, Ready, StartSession
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -37,6 +39,12 @@ STORED_EVENTS = ("application.", "conversation.objective.", "conversation.guardr
 """Live events that are stored and sent by webhooks, by the beginning of their names."""
 RESTARTED = "internal error occurred at step server"
 
+GOES_ON_WITHIN_S = 600.0
+"""A conversation that was lost longer ago is over: its page has given up."""
+MOST_TRIES = 3
+"""How many workers in a row may be killed soon after their start before the conversation is given up."""
+STANDS_AFTER_S = 60.0
+
 log = logging.getLogger("cvi.server.rooms")
 
 
@@ -48,6 +56,11 @@ class RoomOrder:
     start: StartSession
     lock: RoomLock | None
     seats: int | None
+
+    @property
+    def resumed(self) -> RoomOrder:
+        """The order of the room in which the conversation goes on from its journal."""
+        return replace(self, start=self.start.model_copy(update={"resume": True}))
 
     @property
     def system_prompt(self) -> str:
@@ -91,20 +104,41 @@ class Rooms:
         self._unstored: dict[str, str] = {}
         """Why conversations ended whose end is not stored yet."""
         self._reserved = 0
+        self._saving = asyncio.Lock()
+        self._saves: set[asyncio.Task[None]] = set()
         self._measuring: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
         self.draining = False
 
     async def start(self) -> None:
-        """Store the end of conversations that an earlier server left open, then begin to measure."""
+        """Let conversations go on that an earlier server left open, or store their end; begin to measure."""
         rows, _ = await self._database.read(
             lambda connection: conversations.list_conversations(connection, "active", -1, 0)
         )
         for row in rows:
-            outcome = RoomOutcome(RESTARTED, crashed=True)
-            stored = await self._account(row, outcome, str(row.request.get("system_prompt", "")))
-            await asyncio.wait([stored], timeout=ACCOUNT_WITHIN_S)
+            await self._go_on(row)
         self._measuring = asyncio.create_task(self._measure_load())
+
+    async def _go_on(self, row: ConversationRow) -> None:
+        folder = self.folder(row.id)
+        saved = await asyncio.to_thread(read_room_file, folder)
+        active = await asyncio.to_thread(last_active, folder, row.created_at)
+        now = self._wall()
+        over = saved is None or now - row.created_at > saved.start.limits.max_call_duration_s
+        if saved is None or over or now - active > GOES_ON_WITHIN_S:
+            prompt = str(row.request.get("system_prompt", ""))
+            stored = await self._account(row, RoomOutcome(RESTARTED, crashed=True), prompt)
+            await asyncio.wait([stored], timeout=ACCOUNT_WITHIN_S)
+            await self._forget(row.id)
+            return
+        lock = None
+        if row.token_digest is not None:
+            lock = RoomLock(row.token_digest, row.token_expires_at or 0.0)
+        log.info("conversation goes on", extra={"conversation_id": row.id})
+        servers = ice_servers_for(self._settings, row.id, now)  # passwords among them expire
+        fresh = {"ice_servers": [IceServerEntry.model_validate(server) for server in servers]}
+        order = RoomOrder(row, saved.start.model_copy(update=fresh), lock, saved.seats).resumed
+        self._begin(order, self._room(order, saved.participants))
 
     def get(self, conversation_id: str) -> Room | None:
         """The live room of a conversation."""
@@ -144,39 +178,70 @@ class Rooms:
             await self._database.write(lambda connection: conversations.add_conversation(connection, row))
         finally:
             self._reserved -= 1
-        room = Room(
-            row.id,
+        room = self._room(order)
+        self._metrics.opened.inc()
+        self._begin(order, room)
+        await self._save(order, room)
+
+    def _room(self, order: RoomOrder, known: Collection[str] = ()) -> Room:
+        return Room(
+            order.row.id,
             self._settings.worker,
-            self.folder(row.id),
+            self.folder(order.row.id),
             order.start,
             lock=order.lock,
             participants=order.seats,
             ready_within_s=self._settings.ready_within_s,
-            on_message=lambda message: self._on_message(row, message),
+            on_message=lambda message: self._on_message(order, message),
+            known=known,
         )
-        self._rooms[row.id] = room
-        self._metrics.opened.inc()
-        self._life_tasks[row.id] = asyncio.create_task(self._live(room, row, order.system_prompt))
+
+    def _begin(self, order: RoomOrder, room: Room) -> None:
+        self._rooms[order.row.id] = room
+        self._life_tasks[order.row.id] = asyncio.create_task(self._live(room, order))
+
+    async def _save(self, order: RoomOrder, room: Room) -> None:
+        """Keep what another server needs to let the conversation go on."""
+        async with self._saving:
+            if self._rooms.get(order.row.id) is room:
+                file = RoomFile(start=order.start, seats=order.seats, participants=sorted(room.known))
+                await asyncio.to_thread(file.write, self.folder(order.row.id))
+
+    async def _forget(self, conversation_id: str) -> None:
+        async with self._saving:
+            await asyncio.to_thread(remove_room_file, self.folder(conversation_id))
 
     @staticmethod
     def folder(conversation_id: str) -> Path:
         """Where a conversation's journal, recording and worker log lie."""
         return conversations_dir() / conversation_id
 
-    async def _live(self, room: Room, row: ConversationRow, system_prompt: str) -> None:
+    async def _live(self, room: Room, order: RoomOrder) -> None:
+        row = order.row
         outcome = RoomOutcome(RESTARTED, crashed=True)
+        tries = 0
         try:
-            outcome = await room.run()
+            while True:
+                began_s = asyncio.get_running_loop().time()
+                outcome = await room.run()
+                stood = asyncio.get_running_loop().time() - began_s > STANDS_AFTER_S
+                tries = 1 if stood else tries + 1
+                if not room.lost or tries > MOST_TRIES or self.draining:
+                    break
+                self._metrics.worker_lost()
+                log.warning("conversation goes on in another worker", extra={"conversation_id": row.id})
+                room = self._rooms[row.id] = self._room(order.resumed, room.known)
         except Exception:  # a fault of ours must not keep the room's place
             log.exception("a room failed", extra={"conversation_id": row.id})
         finally:
             try:
-                stored = await self._account(row, outcome, system_prompt)
+                stored = await self._account(row, outcome, order.system_prompt)
                 # Still in the table of rooms while it is accounted for: an id is never in between.
                 await asyncio.wait([stored], timeout=ACCOUNT_WITHIN_S)
             finally:
                 self._rooms.pop(row.id, None)
                 self._life_tasks.pop(row.id, None)
+                await asyncio.shield(self._forget(row.id))
 
     async def _account(
         self, row: ConversationRow, outcome: RoomOutcome, system_prompt: str
@@ -224,22 +289,31 @@ class Rooms:
             "download_url": f"{self._settings.url}/v2/conversations/{row.id}/recording",
         }
 
-    def _on_message(self, row: ConversationRow, message: Ready | Joined | Left | LiveEvent) -> None:
+    def _on_message(self, order: RoomOrder, message: Ready | Joined | Left | LiveEvent) -> None:
         """Called by the room's reader; what has to be stored is stored in the order it came."""
+        row = order.row
         match message:
             case Ready():
                 log.info("conversation ready", extra={"conversation_id": row.id})
-                self._store(row, "system.replica_joined", {})
+                self._store(row, "system.replica_joined", {}, once=True)
             case Joined():
                 self._metrics.joined.inc()
+                room = self._rooms.get(row.id)
+                if room is not None:
+                    task = asyncio.create_task(self._save(order, room))
+                    self._saves.add(task)
+                    task.add_done_callback(self._saves.discard)
             case LiveEvent(event=event) if event.event_type.startswith(STORED_EVENTS):
                 self._store(row, event.event_type, event.properties)
 
-    def _store(self, row: ConversationRow, event_type: str, properties: dict[str, Any]) -> None:
+    def _store(
+        self, row: ConversationRow, event_type: str, properties: dict[str, Any], *, once: bool = False
+    ) -> None:
         now = self._wall()
+        add = event_store.add_event_once if once else event_store.add_event
 
         def store(connection: sqlite3.Connection) -> None:
-            event_store.add_event(connection, row, event_type, properties, now)
+            add(connection, row, event_type, properties, now)
 
         self._writes.put(store).add_done_callback(lambda stored: self._wake_jobs())
 
@@ -293,3 +367,9 @@ class Rooms:
             self._admission.look(running, loop.time(), starting)
             self._metrics.load(len(self._rooms), self._admission.load, self._admission.peak_bytes)
             await asyncio.sleep(MEASURE_EVERY_S)
+
+
+def last_active(folder: Path, otherwise: float) -> float:
+    """When a conversation's journal or worker wrote last, Unix seconds. Blocks on the disk."""
+    times = [path.stat().st_mtime for name in (JOURNAL_NAME, LOG_NAME) if (path := folder / name).is_file()]
+    return max(times, default=otherwise)

@@ -1,7 +1,8 @@
 """The process around one conversation: `python -m cvi.server.worker`.
 
 It exchanges the messages of `cvi.server.worker.messages` with the server; logs go to standard error. It ends
-when the conversation does, on SIGTERM, SIGINT, or when standard input ends because the server is gone.
+when the conversation does, on SIGTERM, SIGINT, or when standard input ends because the server is gone: then
+the next server lets the conversation go on.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ async def _listen(pipe: ParentPipe[ServerMessage], session: Session) -> None:
             log.error("the server sent no valid message: %s", error)
             continue
         if message is None:
-            session.end(EndSession().reason)
+            session.abandon()
             return
         session.handle(message)
 

@@ -6,9 +6,10 @@ role `pal` and with role `replica`: older clients count one, newer ones the othe
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,16 @@ class Interactions:
         self._turn = 0
         self._partials = 0
         self._replies: dict[int, _Reply] = {}
+
+    def go_on_from(self, past: Sequence[Event], at_s: float) -> None:
+        """Number messages on from those of the conversation's part before, which `at_s` seconds held.
+
+        What was not made from events (a beat every few seconds, who joined) was fewer than one a second.
+        """
+        for event in past:
+            self.read(event)
+        self._replies.clear()
+        self._seq += math.ceil(at_s)
 
     def read(self, event: Event) -> list[ProtocolMessage]:
         """The messages one journal event makes, often none."""

@@ -60,6 +60,8 @@ class StartSession(_Part):
     """Typed on both sides: no sound, no picture."""
     recording: Path | None = None
     journal_folder: Path
+    resume: bool = False
+    """It goes on from its journal, where there is one: the process before was lost."""
     limits: SessionLimits = Field(default_factory=SessionLimits)
     ice_servers: list[IceServerEntry] = Field(default_factory=list)
     video: VideoFormat = Field(default_factory=VideoFormat)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.events import Event
 from cvi.conversation.journal import JOURNAL_NAME, Journal
+from cvi.conversation.resumption import Past
 from cvi.errors import CviError, UsageError
+from cvi.files import locked
+from cvi.media.joined import join_parts, next_part
 from cvi.server.worker.commands import Command, CommandHandler, read_command, unsupported
 from cvi.server.worker.interactions import Interactions
 from cvi.server.worker.messages import (
@@ -40,13 +44,17 @@ from cvi.server.worker.messages import (
     TranscriptLine,
 )
 from cvi.server.worker.session_engines import SessionEngines, build_engines
-from cvi.server.worker.transcripts import read_events, transcript_lines
+from cvi.server.worker.transcripts import past_of, read_events, transcript_lines
 from cvi.transport.webrtc.peer import IceServer
 from cvi.transport.webrtc.presence import Presence
 from cvi.transport.webrtc.transport import WebRtcTransport
 
 Send = Callable[[BaseModel], None]
 PRESENT_EVERY_S = 5.0
+RETURN_WITHIN_S = 90.0
+"""How long a conversation that goes on waits for its participant at least: the page has to notice, too."""
+SERVER_LOST = "server_lost"
+LOCK_NAME = "worker.lock"
 MAX_WAITING = 64
 
 log = logging.getLogger("cvi.server.worker.session")
@@ -76,9 +84,11 @@ class Session:
                 IceServer((s.urls,) if isinstance(s.urls, str) else tuple(s.urls), s.username, s.credential)
                 for s in start.ice_servers
             ],
-            recording=start.recording,
+            recording=None if start.recording is None else next_part(start.recording),
             stereo=True,
         )
+        self._past: Past | None = None
+        self._lock = ExitStack()
         self._journal: Journal | None = None
         self._engines: SessionEngines | None = None
         self._conversation: Conversation | None = None
@@ -122,6 +132,13 @@ class Session:
             if self._conversation is not None:
                 self._conversation.end(reason)
 
+    def abandon(self) -> None:
+        """The server is gone: let go of everything, so that the conversation can go on in another process.
+
+        The participant is not told that it is over; their page sees the connection end and comes back.
+        """
+        self.end(SERVER_LOST)
+
     async def _unless_ended(self, work: Coroutine[Any, Any, Any]) -> bool:
         """Do `work`; False when the end came first."""
         tasks = [asyncio.create_task(work), asyncio.create_task(self._ending.wait())]
@@ -135,15 +152,26 @@ class Session:
                 task.cancel()
 
     async def _prepare(self) -> None:
-        self._journal = Journal(self._start.journal_folder / JOURNAL_NAME, self._clock)
+        folder = self._start.journal_folder
+        # The process before may still be closing its recording.
+        await asyncio.to_thread(self._lock.enter_context, locked(folder / LOCK_NAME))
+        self._past = await asyncio.to_thread(past_of, folder) if self._start.resume else None
+        past = self._past
+        if past is not None:
+            self._interactions.go_on_from(past.events, past.resumed_at_s)
+        self._journal = Journal(folder / JOURNAL_NAME, self._clock, past.events if past else ())
         self._journal.subscribe(self._on_journal)
         await self._transport.open()
         self._engines = await build_engines(self._start)
 
     async def _hold(self) -> str:
-        limits = self._start.limits
-        self._limit("max_call_duration", limits.max_call_duration_s)
-        self._limit("participant_absent_timeout", limits.participant_absent_timeout_s)
+        limits, past = self._start.limits, self._past
+        held_s = past.resumed_at_s if past is not None else 0.0
+        self._limit("max_call_duration", max(limits.max_call_duration_s - held_s, 1.0))
+        if past is None:
+            self._limit("participant_absent_timeout", limits.participant_absent_timeout_s)
+        else:
+            self._limit("participant_left_timeout", max(limits.participant_left_timeout_s, RETURN_WITHIN_S))
         # What is typed may come without anybody's connection.
         if not self._start.chat and not await self._unless_ended(self._joined.wait()):
             assert self._reason is not None
@@ -153,14 +181,15 @@ class Session:
             reason = await self._converse()
         finally:
             beating.cancel()
-        self._transport.send(self._interactions.system("shutdown", shutdown_reason=reason, reason=reason))
-        await self._transport.drain()
+        if (self._reason or reason) != SERVER_LOST:
+            self._transport.send(self._interactions.system("shutdown", shutdown_reason=reason, reason=reason))
+            await self._transport.drain()
         return self._reason or reason
 
     async def _converse(self) -> str:
         engines, journal = self._engines, self._journal
         assert engines is not None and journal is not None
-        conversation = engines.conversation(self._transport, journal, self._clock)
+        conversation = engines.conversation(self._transport, journal, self._clock, self._past)
         flow = engines.persona.layers.conversational_flow
         running = asyncio.create_task(conversation.run(), name="conversation")
         await asyncio.sleep(0)  # it has begun: the clock is at zero and requests find it
@@ -182,12 +211,15 @@ class Session:
             task.cancel()
         try:
             await self._transport.close()
+            if self._start.recording is not None and self._reason != SERVER_LOST:
+                await asyncio.to_thread(join_parts, self._start.recording)
         except CviError as error:
             log.error("recording failed: %s", error)
         if self._engines is not None:
             await self._engines.close()
         if self._journal is not None:
             self._journal.close()
+        self._lock.close()
 
     def _recording(self) -> Path | None:
         path = self._start.recording

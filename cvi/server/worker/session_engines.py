@@ -13,6 +13,7 @@ from cvi.conversation.capabilities import Capabilities
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.journal import Journal
 from cvi.conversation.playout import Render
+from cvi.conversation.resumption import Past
 from cvi.conversation.settings import OPENING, ConversationSettings, TextEngines
 from cvi.engines import EngineSet, build_engine_set, build_llm, conversation_settings, resolve
 from cvi.errors import UsageError
@@ -35,8 +36,10 @@ class SessionEngines:
     llm: LlmEngine | None
     capabilities: Capabilities
 
-    def conversation(self, transport: Transport, journal: Journal, clock: Clock) -> Conversation:
-        """The conversation that begins now."""
+    def conversation(
+        self, transport: Transport, journal: Journal, clock: Clock, past: Past | None
+    ) -> Conversation:
+        """The conversation that begins now, or goes on from its past."""
         began = datetime.now(UTC).isoformat(timespec="milliseconds")
         settings = replace(
             self.settings,
@@ -45,12 +48,14 @@ class SessionEngines:
         )
         if self.llm is not None:
             return Conversation(
-                settings, TextEngines(self.llm), None, transport, journal, clock, self.capabilities
+                settings, TextEngines(self.llm), None, transport, journal, clock, self.capabilities, past
             )
         engines = self.engines
         assert engines is not None
         render = engines.render if engines.face is not None else _black_picture(self.start)
-        return Conversation(settings, engines.layers, render, transport, journal, clock, self.capabilities)
+        return Conversation(
+            settings, engines.layers, render, transport, journal, clock, self.capabilities, past
+        )
 
     async def close(self) -> None:
         """End their threads."""

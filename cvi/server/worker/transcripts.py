@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from cvi.conversation.events import ConversationStarted, Event, ReplyGiven
 from cvi.conversation.journal import JOURNAL_NAME, read_journal
+from cvi.conversation.resumption import Past
 from cvi.conversation.transcript import TranscriptEntry, transcript
 from cvi.errors import CviError
 from cvi.server.worker.interactions import inference_id
@@ -23,6 +25,18 @@ def read_events(folder: Path) -> list[Event]:
         return list(read_journal(path))
     except CviError:
         return []
+
+
+def past_of(folder: Path) -> Past | None:
+    """What the journal holds of a conversation that goes on now; None where it had not begun."""
+    events = read_events(folder)
+    began = began_at(events)
+    if not events or not began:
+        path = folder / JOURNAL_NAME
+        if path.is_file() and b"\n" not in path.read_bytes():
+            path.unlink()  # lost before its first event was whole
+        return None
+    return Past(events, max(time.time() - began, events[-1].t))
 
 
 def transcript_lines(events: Iterable[Event]) -> list[dict[str, Any]]:

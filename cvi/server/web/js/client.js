@@ -339,7 +339,8 @@ export class Conversation extends EventTarget {
       } catch (error) {
         if (this.state !== "reconnecting") return;
         const now = performance.now();
-        if (navigator.onLine === false) online = now;
+        // A server that is started again takes as long as it takes; so does a network.
+        if (navigator.onLine === false || error.code === "unreachable") online = now;
         if (error instanceof RoomError && !error.retry) {
           await this._finishRefused(error);
         } else if (now - online > GIVE_UP_AFTER_MS || now - started > OFFLINE_GIVE_UP_AFTER_MS) {
