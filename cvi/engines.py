@@ -352,14 +352,27 @@ async def _with_judge(config: ResolvedConfig, settings: ConversationSettings, ll
 
     The judge knows English alone; in other languages a local model judges itself, an endpoint by rules.
     """
+    judge = await _small_judge(config, settings)
+    return llm if judge is None else JudgedLlm(llm, judge)
+
+
+async def build_turn_judge(config: ResolvedConfig, settings: ConversationSettings) -> LlmEngine:
+    """The model that judges turns in a conversation, without one that answers where those are two.
+
+    Raises MissingError, UsageError.
+    """
+    return await _small_judge(config, settings) or await build_llm(config)
+
+
+async def _small_judge(config: ResolvedConfig, settings: ConversationSettings) -> LlmEngine | None:
     if config.small_model or config.language != "en" or not settings.judge_completeness:
-        return llm
+        return None
     small = LlmSettings(context_tokens=JUDGE_CONTEXT_TOKENS)
     try:
         judge: LlmEngine = await asyncio.to_thread(build, "llm", "llama-cpp", small)
     except MissingError:
-        return llm  # the package with the small model is not installed: the large one judges
-    return JudgedLlm(llm, judge)
+        return None  # the package with the small model is not installed: the large one judges
+    return judge
 
 
 async def _close_built(results: tuple[Any, ...]) -> None:

@@ -101,9 +101,8 @@ def unanswered_notes(variant: Variant) -> list[str]:
 def _cascade_settings(settings: ConversationSettings) -> ConversationSettings:
     thresholds = replace(
         settings.thresholds,
-        patience_sure_s=CASCADE_SILENCE_S,
-        patience_likely_s=CASCADE_SILENCE_S,
-        patience_unlikely_s=CASCADE_SILENCE_S,
+        least_patience_s=CASCADE_SILENCE_S,
+        most_patience_s=CASCADE_SILENCE_S,
     )
     return replace(
         settings,

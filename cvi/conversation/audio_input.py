@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from cvi.audio.block import HEARD_HZ, HOP_S, AudioBlock, Pcm
-from cvi.audio.level import FLOOR_DB, SpeechEdges, level_db
+from cvi.audio.level import SpeechEdges, level_db
+from cvi.turns.barge_in import OverlapVoice, overlap_voice
 from cvi.turns.base import VAD_HOP_SAMPLES, VadEngine
+from cvi.turns.prosody import PhraseProsody, ProsodyTracker
 from cvi.turns.thresholds import TurnThresholds
 from cvi.turns.voice_state import VoiceChange, VoiceState
 
@@ -25,15 +27,14 @@ class AudioHop:
     """What 32 ms of sound tell; times are seconds on the conversation's clock.
 
     `change` is the onset or pause that this hop proves, if any; `speaking` is the state after it. `level`
-    is the loudness from 0 (-50 dB and below) to 1 (-10 dB and above), `fallen_db` how much quieter it is
-    than the loudest hop of the voice under way. `voiced_until_s` is the end of the last hop with voice.
+    is the loudness from 0 (-50 dB and below) to 1 (-10 dB and above). `voiced_until_s` is the end of the
+    last hop with voice.
     """
 
     end_s: float
     change: VoiceChange | None
     speaking: bool
     level: float
-    fallen_db: float
     voiced_until_s: float
 
 
@@ -44,9 +45,9 @@ class AudioInput:
         self._vad = vad
         self._voice = VoiceState(thresholds)
         self._edges = SpeechEdges()
+        self._prosody = ProsodyTracker()
         self._preroll: deque[AudioBlock] = deque(maxlen=round(PREROLL_S / HOP_S))
         self._pending = np.zeros(0, np.int16)
-        self._loudest_db = FLOOR_DB
 
     def push(self, block: AudioBlock) -> Iterator[AudioHop]:
         """Take the next block; yields the hops that it completes. Exhaust it before the next `push`."""
@@ -60,14 +61,13 @@ class AudioInput:
     def _hop(self, pcm: Pcm, end_s: float) -> AudioHop:
         voice = self._voice
         loudness_db = level_db(pcm)
-        self._loudest_db = max(loudness_db, self._loudest_db if voice.speaking else FLOOR_DB)
         change = voice.hear(self._vad.probability(pcm), end_s)
+        self._prosody.push(pcm, end_s, voice=voice.speaking)
         return AudioHop(
             end_s=end_s,
             change=change,
             speaking=voice.speaking,
             level=min(max((loudness_db + 50) / 40, 0.0), 1.0),
-            fallen_db=self._loudest_db - loudness_db,
             voiced_until_s=voice.voiced_until_s,
         )
 
@@ -80,6 +80,14 @@ class AudioInput:
         """Drop earlier sound from the preroll: it belongs to a turn that is over."""
         while self._preroll and self._preroll[0].start_s < time_s:
             self._preroll.popleft()
+
+    def overlap_voice(self, started_s: float) -> OverlapVoice:
+        """What the voice that began at `started_s` has sounded like so far."""
+        return overlap_voice(self._prosody.since(started_s), started_s)
+
+    def prosody(self, from_s: float, until_s: float) -> PhraseProsody:
+        """How the speech from `from_s` to `until_s`, the onset of a pause, sounded; ask once a pause."""
+        return self._prosody.phrase_end(from_s, until_s)
 
     def speech_end_s(self, before_s: float) -> float:
         """When the waveform itself last rose above its noise floor, at or before `before_s`.

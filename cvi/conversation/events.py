@@ -341,7 +341,8 @@ class TranscriptLate(Event):
 class TurnScored(Event):
     """How likely the turn is over, 0 to 1, judged at a pause.
 
-    With a turn model, `completeness` is blended from `words` (the text's score) and `voice` (the model's).
+    Silence is not counted yet. `words` is the text's score and `voice` the turn model's, `signs` all that was
+    weighed (`cvi/turns/floor_weights.yaml`); `usual_pause_s` is this person's median pause within a turn.
     """
 
     type: ClassVar[str] = "turn_scored"
@@ -350,6 +351,8 @@ class TurnScored(Event):
     completeness: float
     words: float | None = None
     voice: float | None = None
+    signs: dict[str, float] = field(default_factory=dict)
+    usual_pause_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

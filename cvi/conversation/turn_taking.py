@@ -38,9 +38,17 @@ from cvi.errors import EngineError
 from cvi.llm.text_completeness import text_completeness
 from cvi.stt.base import SttStream
 from cvi.turns.barge_in import Verdict, judge, judge_ended
-from cvi.turns.completeness import blend
+from cvi.turns.expected_answer import Expected, expected_answer
+from cvi.turns.floor_prediction import floor_signs, shipped_weights
+from cvi.turns.pause_habits import PauseHabits
+from cvi.turns.prosody import PhraseProsody
+from cvi.turns.thresholds import USUAL_PAUSE_S
 from cvi.turns.voice_state import VoiceChange
+from cvi.turns.words import floor_words
 
+LONG_ANSWER_PAUSES = 1.6
+"""How much longer pauses are waited for in an answer that calls for them: a spelling, a number, a story."""
+QUESTION_MARKS = ("?", "？", "؟")
 # A voice this long without a recognized word deserves an answer; a shorter one was a noise.
 UNHEARD_VOICE_S = 1.2
 
@@ -80,6 +88,8 @@ class UserTurn:
         self.partial_asked_s = started_s
         self.text = ""
         self.completeness: float | None = None
+        self.prosody: PhraseProsody | None = None
+        self.expected: Expected = "any"
         self.draft: Reply | None = None
         self.drafts = 0
         self.interrupted: tuple[Reply, str] | None = None
@@ -174,6 +184,9 @@ class Floor:
         """The turn under way, also while it pauses."""
         self._clock = context.clock
         self._committed_s = 0.0
+        self._habits = PauseHabits(USUAL_PAUSE_S)
+        self._words = floor_words(context.settings.language)
+        self._weights = shipped_weights()
         self._wary = False
         """The last voice that cut a reply held no word: another one needs words."""
 
@@ -234,6 +247,7 @@ class Floor:
         self._playout.set_listening(True)
 
     def _resumed(self, turn: UserTurn, change: VoiceChange) -> None:
+        self._habits.went_on_after(change.at_s - turn.speech_end_s)
         turn.stop_judging()
         if (draft := turn.discard_draft()) is not None:
             self._journal.write(DraftDiscarded(reply=draft.generation, reason="resumed"))
@@ -259,6 +273,8 @@ class Floor:
         turn.voiced_s += max(change.at_s - turn.voice_started_s, 0.0)
         turn.paused_s = change.at_s
         turn.speech_end_s = self._audio.speech_end_s(change.known_s)
+        turn.prosody = self._audio.prosody(turn.voice_started_s, turn.speech_end_s)
+        turn.expected = expected_answer(self._last_said())
         self._journal.write(UserPaused(turn=turn.number, speech_end_s=round(turn.speech_end_s, 4)))
         turn.judge(self._judge_pause(turn))
 
@@ -277,7 +293,8 @@ class Floor:
             return
         verdict: Verdict = "carry_on"
         if reply.interruptible:
-            verdict = judge(voice_s, turn.partial, limits, hop.fallen_db)
+            voice = self._audio.overlap_voice(turn.started_s)
+            verdict = judge(voice, turn.partial, self._words, limits)
         if self._wary and not turn.partial:
             verdict = "carry_on"
         if verdict == "yield":
@@ -292,7 +309,7 @@ class Floor:
             return  # the recognizer or the judge is still at work
         if hop.voiced_until_s >= hop.end_s:
             return  # perhaps speech goes on: the next hop tells
-        if silence_s >= self.thresholds.patience_s(turn.completeness):
+        if silence_s >= self.thresholds.patience_s(turn.completeness, self._usual_pause_s(turn)):
             self._commit(turn, silence_s)
         elif silence_s >= self.thresholds.draft_after_s:
             self._draft(turn)
@@ -333,7 +350,7 @@ class Floor:
         self._journal.write(TranscriptFinal(turn=turn.number, text=turn.text))
         reply = self._replies.current
         if turn.overlap and reply is not None:
-            verdict = judge_ended(turn.voiced_s, turn.text, self.thresholds)
+            verdict = judge_ended(turn.voiced_s, turn.text, self._words, self.thresholds)
             if not reply.interruptible or verdict != "yield":
                 self._carry_on(turn)
                 return
@@ -342,18 +359,39 @@ class Floor:
             self._draft(turn)
         words = await self._completeness(turn.text)
         heard = await voice if turn.text else None
-        completeness = turn.completeness = blend(words, heard)
+        completeness = turn.completeness = self._weigh(turn, words, heard)
+        if completeness >= self.thresholds.draft:
+            self._draft(turn)
+
+    def _weigh(self, turn: UserTurn, words: float, voice: float | None) -> float:
+        """How likely the turn is over: all its signs weighed. Written into the journal."""
+        signs: dict[str, float] = {}
+        completeness = words
+        if turn.text and self._settings.judge_completeness:
+            signs = floor_signs(turn.text, words, voice, turn.prosody, self._words, turn.expected)
+            completeness = self._weights.probability(signs)
         self._journal.write(
             TurnScored(
                 turn=turn.number,
                 text=turn.text,
                 completeness=round(completeness, 3),
-                words=None if heard is None else round(words, 3),
-                voice=None if heard is None else round(heard, 3),
+                words=round(words, 3) if signs else None,
+                voice=None if voice is None else round(voice, 3),
+                signs={name: round(value, 3) for name, value in signs.items()},
+                usual_pause_s=round(self._usual_pause_s(turn), 3),
             )
         )
-        if completeness >= self.thresholds.draft:
-            self._draft(turn)
+        return completeness
+
+    def _usual_pause_s(self, turn: UserTurn) -> float:
+        """How long this person pauses within a turn, longer where the persona asked for that."""
+        longer = LONG_ANSWER_PAUSES if turn.expected == "long" else 1.0
+        return longer * self._habits.factor * self.thresholds.usual_pause_s
+
+    def _last_said(self) -> str:
+        said = (message for message in reversed(self._history.recent) if message.role != "system")
+        last = next(said, None)
+        return last.content if last is not None and last.role == "assistant" else ""
 
     async def _final_words(self, turn: UserTurn) -> str:
         """The recognizer's final words; the words so far where it fails or takes too long.
@@ -433,7 +471,7 @@ class Floor:
 
     def _commit(self, turn: UserTurn, silence_s: float) -> None:
         """The floor passes to the persona."""
-        if not turn.text:
+        if not turn.text or self._only_listened(turn):
             self._commit_unheard(turn)
             return
         self._wary = False
@@ -463,11 +501,21 @@ class Floor:
         self._committed_s = self._clock.now()
         self._playout.set_listening(False)
 
+    def _only_listened(self, turn: UserTurn) -> bool:
+        """Whether the voice that cut a reply only shows listening: "mhm", where nothing had been asked."""
+        if turn.interrupted is None or turn.interrupted[1].rstrip().endswith(QUESTION_MARKS):
+            return False
+        return self._words.is_listening(turn.text)
+
     def _commit_unheard(self, turn: UserTurn) -> None:
-        """A turn without a word: go on with the reply that it cut, or ask."""
-        self._journal.write(TurnEmpty(turn=turn.number, voice_s=round(turn.voiced_s, 3)))
+        """A turn without a word that asks for an answer: go on with the reply that it cut, or ask."""
+        voice_s = round(turn.voiced_s, 3)
+        if turn.text:
+            self._journal.write(Backchannel(turn=turn.number, text=turn.text, voice_s=voice_s))
+        else:
+            self._journal.write(TurnEmpty(turn=turn.number, voice_s=voice_s))
         self._drop_turn()
-        self._wary = turn.interrupted is not None
+        self._wary = turn.interrupted is not None and not turn.text
         if self._replies.current is not None:
             return
         if turn.interrupted is not None and self._replies.resume(*turn.interrupted):

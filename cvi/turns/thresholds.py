@@ -8,17 +8,21 @@ recordings they were not fitted on; nothing is written by itself.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import sqrt
 from typing import Literal
 
+from cvi.turns.floor_prediction import silence_until
+
 Level = Literal["low", "medium", "high"]
+USUAL_PAUSE_S = 0.40
+"""The median length of people's pauses within a turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class TurnThresholds:
     """When a voice counts, when a pause ends a turn, when a reply gives way. `_s` is seconds.
 
-    The patience after a pause is interpolated between three points of the turn's completeness: 0,
-    `likely` and `sure`; see `patience_s`.
+    The floor passes once the turn is over with probability `commit_at`, silence counted: see `patience_s`.
     """
 
     voice_on: float = 0.5
@@ -30,16 +34,18 @@ class TurnThresholds:
     pause_min_s: float = 0.064
     """How long a silence must last to be believed."""
 
-    sure: float = 0.9
-    """From this probability on, a turn is taken for complete."""
     likely: float = 0.5
-    """The middle point of the patience; also the completeness of every turn where none is judged."""
-    patience_sure_s: float = 0.25
-    """Silence that ends a turn of completeness `sure` and above."""
-    patience_likely_s: float = 0.50
-    """Silence that ends a turn of completeness `likely`."""
-    patience_unlikely_s: float = 1.40
-    """Silence that ends a turn of completeness 0."""
+    """The completeness of every turn where none is judged."""
+    commit_at: float = 0.75
+    """How likely it must be that the turn is over, silence counted, for the floor to pass."""
+    usual_pause_s: float = USUAL_PAUSE_S
+    """The median of everybody's pauses within a turn; a person's own is learned."""
+    pause_shape: float = 2.0
+    """How alike such pauses are: the exponent of their log-logistic distribution."""
+    least_patience_s: float = 0.25
+    """Silence that the floor never passes before."""
+    most_patience_s: float = 2.0
+    """Silence after which it passes in any case."""
     draft: float = 0.35
     """A reply is drafted at a pause once the turn is at least this likely to be complete..."""
     draft_after_s: float = 0.45
@@ -65,28 +71,35 @@ class TurnThresholds:
     overlap_partial_every_s: float = 0.10
     """The same while the participant speaks over a reply."""
 
-    # Barge-in: chosen on the callers `overlaps` (48, eight voices) and ten labelled recordings of people, by
-    # `cvi bench barge-in overlaps --fit`.
+    # Barge-in: chosen on the callers `overlaps` (48, eight voices) and 13 labelled recordings of people.
     duck_after_s: float = 0.10
     """Voice over a reply after which the reply is made quieter."""
     duck_gain: float = 0.35
     """What its sound is multiplied by then."""
-    yield_after_s: float = 0.40
-    """Voice over a reply after which the reply gives way, unless it is a backchannel or is fading."""
-    fading_db: float = 12.0
+    yield_after_s: float = 0.24
+    """Voice over a reply after which the reply gives way to speech: three syllables, or two that move in
+    pitch by `articulated_st` semitones."""
+    articulated_st: float = 1.0
+    """See `yield_after_s`."""
+    fading_db: float = 6.0
     """A voice this far below its loudest is about to end and does not interrupt yet."""
-    decide_by_s: float = 0.80
-    """Voice over a reply after which the reply gives way in any case."""
+    decide_by_s: float = 0.50
+    """Loud voice over a reply after which the reply gives way to any sound that a voice detector takes for
+    speech."""
+    listening_until_s: float = 1.0
+    """Loud voice after which the reply gives way although the words so far only show listening."""
 
-    def patience_s(self, completeness: float) -> float:
-        """How much silence ends a turn that is complete with this probability, seconds."""
-        if completeness >= self.sure:
-            return self.patience_sure_s
-        if completeness >= self.likely:
-            share = (completeness - self.likely) / (self.sure - self.likely)
-            return self.patience_likely_s + share * (self.patience_sure_s - self.patience_likely_s)
-        share = completeness / self.likely
-        return self.patience_unlikely_s + share * (self.patience_likely_s - self.patience_unlikely_s)
+    def patience_s(self, completeness: float, usual_pause_s: float | None = None) -> float:
+        """How much silence ends a turn that is complete with this probability, seconds.
+
+        `usual_pause_s` is the median of this person's pauses, where it is known. See
+        `cvi.turns.floor_prediction` for the reasoning.
+        """
+        usual_s = usual_pause_s or self.usual_pause_s
+        needed_s = silence_until(completeness, self.commit_at, usual_s, self.pause_shape)
+        # Whoever pauses long is waited for longer, in the end too.
+        most_s = self.most_patience_s * sqrt(max(usual_s / self.usual_pause_s, 1.0))
+        return min(max(needed_s, self.least_patience_s), max(most_s, self.least_patience_s))
 
     def adapted(self, patience: Level = "medium", interruptibility: Level = "medium") -> TurnThresholds:
         """These thresholds for a persona's `turn_taking_patience` and `replica_interruptibility`."""
@@ -94,9 +107,10 @@ class TurnThresholds:
         harder = {"low": 2.2, "medium": 1.0, "high": 0.7}[interruptibility]
         return replace(
             self,
-            patience_sure_s=self.patience_sure_s * slower,
-            patience_likely_s=self.patience_likely_s * slower,
-            patience_unlikely_s=self.patience_unlikely_s * slower,
+            usual_pause_s=self.usual_pause_s * slower,
+            least_patience_s=self.least_patience_s * slower,
+            most_patience_s=self.most_patience_s * slower,
             yield_after_s=self.yield_after_s * harder,
             decide_by_s=self.decide_by_s * harder,
+            listening_until_s=self.listening_until_s * harder,
         )

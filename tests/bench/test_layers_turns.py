@@ -14,11 +14,20 @@ from cvi.bench.layers.decisions import (
     decide,
     delays_s,
     fit_notes,
-    logistic,
     operating_points,
     probability,
     program_rule,
     sweep_rule,
+)
+from cvi.bench.layers.floor_fit import (
+    FloorRows,
+    auc,
+    fit_weights,
+    floor_rows,
+    log_loss,
+    logistic_regression,
+    reliability,
+    unseen_probabilities,
 )
 from cvi.bench.layers.measurement import ListeningEngines
 from cvi.bench.layers.simulation import TONE, HeardPause, converse, hear_pauses, room_tone, run_simulated
@@ -35,7 +44,7 @@ from cvi.bench.recordings.labelled_recordings import Dialogue, LabelledTurn, Ove
 from cvi.conversation.events import BargeIn
 from cvi.conversation.settings import ConversationSettings
 from cvi.testing.fakes import FakeLlm, FakeStt, FakeVad, Vocabulary
-from cvi.turns.completeness import blend
+from cvi.turns.floor_prediction import log_odds
 from cvi.turns.thresholds import TurnThresholds
 
 LIMITS = TurnThresholds()
@@ -138,9 +147,9 @@ def test_pauses_are_given_to_the_silence_they_overlap_most():
 def test_the_shipped_rule_is_patience_by_probability():
     sure = decision(True, pause(1.0, words=0.95))
     after = delay_of(sure, program_rule("words", [LIMITS]))
-    assert after == pytest.approx(LIMITS.patience_sure_s, abs=0.033) and after >= LIMITS.patience_sure_s
+    assert after == pytest.approx(LIMITS.least_patience_s, abs=0.033) and after >= LIMITS.least_patience_s
     unsure = delay_of(decision(True, pause(1.0, words=0.0)), program_rule("words", [LIMITS]))
-    assert unsure == pytest.approx(LIMITS.patience_unlikely_s, abs=0.033)
+    assert unsure == pytest.approx(LIMITS.most_patience_s, abs=0.033)
     assert delay_of(decision(False, pause(1.0, 1.2, words=0.95)), program_rule("words", [LIMITS])) is None
     assert delay_of(decision(False, pause(1.0, 1.5, words=0.95)), program_rule("words", [LIMITS])) is not None
 
@@ -160,7 +169,7 @@ def test_the_sweep_waits_for_its_delay_its_judge_or_its_timeout():
     assert delay_of(heard, sweep_rule("silence", [(0.5, 0.4, 0.6)])) == pytest.approx(0.6, abs=0.033)
 
 
-@pytest.mark.parametrize("judge", ["silence", "words", "both"])
+@pytest.mark.parametrize("judge", ["silence", "words", "ours"])
 def test_many_settings_at_once_give_what_each_gives_alone(judge):
     settings = [(t, d, o) for t in (0.1, 0.6, 0.97) for d in (0.0, 0.3, 0.7) for o in (0.2, 0.65, 1.5)]
     rng = np.random.default_rng(8)
@@ -204,20 +213,18 @@ def test_operating_points_need_holds_and_ends():
     assert area_under_curve(holds, "words") is None
 
 
-def test_both_judges_are_blended_when_both_have_scored():
+def test_the_fusion_is_there_when_both_judges_have_scored():
     heard = pause(1.0, words=0.5, voice=0.9)
     heard.voice_s = 1.6
-    assert probability(heard, "both") == (blend(0.5, 0.9), 1.6)
-    assert probability(pause(1.0, words=0.5), "both") is None
-    assert blend(0.7, None) == 0.7
-    assert blend(0.4, 0.5) == pytest.approx(0.4)
-    assert blend(0.4, 0.05) < blend(0.4, 0.5) < blend(0.4, 0.99) < blend(0.9, 0.99)
+    assert probability(heard, "ours") is None, "not scored yet"
+    heard.scores["ours"] = 0.7
+    assert probability(heard, "ours") == (0.7, 1.6)
 
 
 def test_variants_have_the_figures_of_their_judge():
     heard = HeardTurns(many(separated=True), [pause(2.0, 2.05, words=0.9), pause(3.0, 9.0, words=0.9)])
     names = {"vad": "v", "stt": "s", "llm": "l", "turns": "none"}
-    silence, words = turn_variants(heard, LIMITS, names)
+    silence, words, *_ = turn_variants(heard, LIMITS, names)
     assert (silence.name, words.name) == ("silence", "words")
     assert set(words.figure("false_cut").values) == {0.0} and len(words.figure("false_cut").values) == 40
     assert np.median(words.figure("end_delay_ms").values) == pytest.approx(256, abs=33)
@@ -226,7 +233,7 @@ def test_variants_have_the_figures_of_their_judge():
     low, high = delay.interval
     assert 500 < low <= delay.values[0] + 1e-6 <= high + 2e-6
     with_model = turn_variants(HeardTurns(heard.decisions[:12], []), LIMITS, {**names, "turns": "m"})
-    assert [variant.name for variant in with_model] == ["silence", "words", "voice", "both"]
+    assert [one.name for one in with_model[:5]] == ["silence", "words", "voice", "ours", "unseen"]
 
 
 # -- fitting ----------------------------------------------------------------------------------------
@@ -236,16 +243,47 @@ def test_logistic_regression_finds_the_weights_of_its_data():
     rng = np.random.default_rng(2)
     x = np.stack([rng.normal(0, 2, 4000), np.ones(4000)], axis=1)
     y = (rng.random(4000) < 1 / (1 + np.exp(-(1.5 * x[:, 0] - 0.5)))).astype(float)
-    assert logistic(x, y) == pytest.approx([1.5, -0.5], abs=0.15)
+    assert logistic_regression(x, y, np.ones(4000)) == pytest.approx([1.5, -0.5], abs=0.15)
+
+
+def signed(separated: bool) -> list[Decision]:
+    """The silences of `many`, their signs written in."""
+    found = many(separated)
+    for one in found:
+        for heard in one.pauses:
+            heard.signs = {"words": log_odds(heard.words), "punctuation": 0.0, "pace": 0.1}
+    return found
+
+
+def test_weights_are_fitted_and_judged_on_recordings_left_out():
+    rows = floor_rows(signed(separated=True))
+    weights = fit_weights(rows, ["words", "punctuation", "pace"])
+    assert weights.signs["words"].weight > 1 and abs(weights.signs["punctuation"].weight) < 0.1
+    p = unseen_probabilities(rows, ["words", "pace"])
+    assert auc(rows.is_end, p) == 1.0 and log_loss(rows.is_end, p) < 0.2
+    guessing = floor_rows(signed(separated=False))
+    assert 0.2 < auc(guessing.is_end, unseen_probabilities(guessing, ["words", "pace"])) < 0.8
+    (low, _, mean, share, count), *_ = reliability(rows.is_end, p)
+    assert low == 0.0 and mean < 0.2 and share == 0.0 and count == 40
+
+
+def test_a_sign_is_not_given_a_meaning_against_what_is_known():
+    rows = floor_rows(signed(separated=True))
+    upside_down = FloorRows(rows.pauses, rows.signs, ~rows.is_end, rows.groups, rows.sources)
+    assert fit_weights(upside_down, ["words", "pace"]).signs["words"].weight == 0.0
+
+
+def test_of_synthetic_callers_only_the_words_are_fitted():
+    one = decision(True, pause(1.0, words=0.9))
+    one.pauses[0].signs = {"words": 2.0, "pace": 0.1}
+    called = Decision("r", "callers", "g", True, 1.0, one.pauses)
+    assert set(floor_rows([called]).signs[0]) == {"words"} and set(floor_rows([one]).signs[0]) == {"words", "pace"}
 
 
 def test_a_fit_says_whether_there_is_a_gain():
-    first, blended, patience = fit_notes(many(separated=False), LIMITS)
+    first, patience = fit_notes(many(separated=False), LIMITS)
     assert "40 holds and 20 ends of 20 recordings" in first
-    assert "a gain" in blended and "no gain" not in blended
-    assert "Proposed patience_sure_s=" in patience
-    flat = [decision(k % 2 == 0, pause(1.0, None if k % 2 == 0 else 1.7, 0.5, 0.5), group=f"g{k}") for k in range(40)]
-    assert "no gain over the words alone" in fit_notes(flat, LIMITS)[1]
+    assert "Proposed commit_at=" in patience
 
 
 # -- the real conversation, with fakes for its engines ----------------------------------------------
@@ -312,7 +350,7 @@ def test_a_labelled_turn_is_heard_and_decided(silent_rooms):
     progress = []
     heard = run_simulated(hear_turns([turn], engines(vocabulary), progress.append))
     assert progress == ["t"] and not heard.pauses_in_speech
-    _, words = turn_variants(heard, LIMITS, {"vad": "v", "stt": "s", "llm": "l"})
+    _, words, *_ = turn_variants(heard, LIMITS, {"vad": "v", "stt": "s", "llm": "l"})
     assert words.figure("false_cut").values == (0.0,)
     assert words.figure("end_delay_ms").values[0] == pytest.approx(250, abs=60)
     assert set(heard.as_data()) == {"decisions", "astray"}

@@ -30,7 +30,7 @@ from cvi.errors import UsageError
 from cvi.turns.thresholds import TurnThresholds
 
 YIELDS_WITHIN_S = 3.0
-FIT_YIELD_AFTER_S = (0.3, 0.5, 0.6, 0.8)
+FIT_YIELD_AFTER_S = (0.2, 0.3, 0.4, 0.6)
 _GAP_S = 0.08
 _CELL = PLAYED_HZ // 1000 * 2
 _CELL_S = _CELL / PLAYED_HZ

@@ -22,14 +22,14 @@ from cvi.bench.layers.simulation import HeardPause
 from cvi.bench.recordings.labelled_recordings import LabelledTurn, Silence
 from cvi.bench.statistics import Interval
 from cvi.turns.base import VAD_HOP_S
-from cvi.turns.completeness import OFFSET, VOICE_WEIGHT, WORDS_WEIGHT, blend, log_odds
 from cvi.turns.thresholds import TurnThresholds
 
 JUDGES = {
     "silence": "silence alone, 0.8 s",
-    "words": "ours, without a turn model",
-    "voice": "turn model alone",
-    "both": "ours, with the turn model",
+    "words": "the language model alone",
+    "voice": "the turn model alone",
+    "ours": "all signs weighed, as shipped",
+    "unseen": "the same, fitted on the other recordings of this set",
 }
 """Who says whether a turn is over, and what the report calls it."""
 GIVE_UP_S = 4.0
@@ -40,9 +40,9 @@ _DELAYS_S = tuple(np.arange(0.0, 1.01, 0.05))
 _TIMEOUTS_S = tuple(np.arange(0.2, 3.01, 0.1))
 _RESAMPLES = 500
 _FOLDS = 5
-_SURE_S = (0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
-_LIKELY_S = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
-_UNLIKELY_S = (0.8, 1.0, 1.2, 1.4, 1.7, 2.0)
+_COMMIT_AT = (0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
+_LEAST_S = (0.15, 0.2, 0.25, 0.3, 0.4)
+_MOST_S = (1.2, 1.4, 1.7, 2.0, 2.5)
 
 Floats = npt.NDArray[np.float64]
 FloorRule = Callable[[HeardPause], Floats]
@@ -96,6 +96,7 @@ def decide(turn: LabelledTurn, heard: Sequence[HeardPause]) -> HeardTurns:
     own: dict[int, list[HeardPause]] = {}
     in_speech: list[HeardPause] = []
     for pause in heard:
+        pause.recording = turn.id
         overlaps_s = [_overlap_s(pause, silence) for silence in turn.silences]
         best = int(np.argmax(overlaps_s)) if overlaps_s else -1
         if best < 0 or overlaps_s[best] <= 0:
@@ -121,8 +122,8 @@ def probability(pause: HeardPause, judge: str) -> tuple[float, float] | None:
     """The probability a judge gives that the turn is over, and when; None when speech went on before."""
     words = None if pause.words is None or pause.words_s is None else (pause.words, pause.words_s)
     voice = None if pause.voice is None or pause.voice_s is None else (pause.voice, pause.voice_s)
-    if judge == "both" and words is not None and voice is not None:
-        return blend(words[0], voice[0]), max(words[1], voice[1])
+    if judge in pause.scores and words is not None:
+        return pause.scores[judge], words[1] if voice is None else max(words[1], voice[1])
     return {"words": words, "voice": voice}.get(judge)
 
 
@@ -133,7 +134,7 @@ def program_rule(judge: str, thresholds: Sequence[TurnThresholds], *, computing:
         judged = probability(pause, judge)
         if judged is None:
             return np.full(len(thresholds), np.inf)
-        patience_s = np.array([one.patience_s(judged[0]) for one in thresholds])
+        patience_s = np.array([one.patience_s(judged[0], pause.usual_pause_s) for one in thresholds])
         return np.maximum(pause.speech_end_s + patience_s, judged[1] if computing else pause.known_s)
 
     return rule
@@ -220,86 +221,39 @@ def fit_notes(decisions: Sequence[Decision], thresholds: TurnThresholds) -> list
     They go into the files by hand, with the data they were fitted on. Each proposal is evaluated on
     recordings that it was not fitted on (five folds over recordings).
     """
-    judge = "both" if any(p.voice is not None for d in decisions for p in d.pauses) else "words"
+    judge = "unseen" if any("unseen" in p.scores for d in decisions for p in d.pauses) else "words"
     ends = sum(decision.is_end for decision in decisions)
     recordings = len({decision.group for decision in decisions})
-    notes = [f"Fitted on {len(decisions) - ends} holds and {ends} ends of {recordings} recordings."]
-    if judge == "both":
-        notes.append(_blend_note(decisions))
-    return [*notes, _patience_note(decisions, judge, thresholds)]
+    on = f"Fitted on {len(decisions) - ends} holds and {ends} ends of {recordings} recordings."
+    return [on, _patience_note(decisions, judge, thresholds)]
 
 
 def _patience_note(decisions: Sequence[Decision], judge: str, now: TurnThresholds) -> str:
     """The patience that waits least without cutting off more often than now."""
     grid = [
-        replace(now, patience_sure_s=a, patience_likely_s=b, patience_unlikely_s=c)
-        for a, b, c in product(_SURE_S, _LIKELY_S, _UNLIKELY_S)
-        if a <= b <= c
+        replace(now, commit_at=a, least_patience_s=b, most_patience_s=c)
+        for a, b, c in product(_COMMIT_AT, _LEAST_S, _MOST_S)
     ]
     policies = [now, *grid]
     costs, ends = _costs(decisions, program_rule(judge, policies))
-    fold = _folds([decision.group for decision in decisions])
+    fold = folds([decision.group for decision in decisions])
     if not ends.any() or ends.all():
         return "Patience: there are not both holds and ends."
     best = policies[_best(costs, ends)]
-    folds = [
+    parts = [
         (costs[_best(costs[:, fold != k], ends[fold != k])][fold == k], ends[fold == k])
         for k in range(_FOLDS)
     ]
-    unseen, unseen_ends = (np.concatenate(part) for part in zip(*folds, strict=True))
+    unseen, unseen_ends = (np.concatenate(part) for part in zip(*parts, strict=True))
     was_cut, was_wait = costs[0][~ends].mean(), costs[0][ends].mean()
     cut, wait = unseen[~unseen_ends].mean(), unseen[unseen_ends].mean()
     verdict = "a gain" if wait < was_wait - 0.02 and cut <= was_cut + 1e-9 else "no gain"
     return (
         f"Patience ({judge}): now {100 * was_cut:.0f} % cut, {1000 * was_wait:.0f} ms mean delay. Proposed "
-        f"patience_sure_s={best.patience_sure_s:g}, patience_likely_s={best.patience_likely_s:g}, "
-        f"patience_unlikely_s={best.patience_unlikely_s:g}; on recordings not fitted on "
+        f"commit_at={best.commit_at:g}, least_patience_s={best.least_patience_s:g}, "
+        f"most_patience_s={best.most_patience_s:g}; on recordings not fitted on "
         f"{100 * cut:.0f} % and {1000 * wait:.0f} ms: {verdict}."
     )
-
-
-def _blend_note(decisions: Sequence[Decision]) -> str:
-    """Logistic regression of the label on both judges, against the words alone."""
-    rows = [
-        (log_odds(p.words), log_odds(p.voice), float(d.is_end), d.group)
-        for d in decisions
-        for p in d.pauses[-1:]
-        if p.words is not None and p.voice is not None
-    ]
-    if len({row[2] for row in rows}) < 2:
-        return "Blend: too few pauses that both judges scored."
-    x = np.array([[row[0], row[1], 1.0] for row in rows])
-    y = np.array([row[2] for row in rows])
-    fold = _folds([row[3] for row in rows])
-    weights = logistic(x, y)
-    alone, both = (_unseen_loss(x[:, columns], y, fold) for columns in ([0, 2], [0, 1, 2]))
-    verdict = "a gain" if both < alone - 0.005 else "no gain over the words alone"
-    return (
-        f"Blend (n={len(rows)}): WORDS_WEIGHT={weights[0]:.2f}, VOICE_WEIGHT={weights[1]:.2f}, "
-        f"OFFSET={weights[2]:.2f} (now {WORDS_WEIGHT:g}, {VOICE_WEIGHT:g}, {OFFSET:g}); log loss on unseen "
-        f"recordings {both:.3f}, words alone {alone:.3f}: {verdict}."
-    )
-
-
-def logistic(x: Floats, y: Floats, prior: float = 0.5) -> Floats:
-    """Weights by Newton's method, with a prior that holds them near zero where there are few rows."""
-    weights = np.zeros(x.shape[1])
-    for _ in range(50):
-        p = 1 / (1 + np.exp(-x @ weights))
-        slope = x.T @ (p - y) + prior * weights
-        curve = (x.T * (p * (1 - p))) @ x + prior * np.eye(len(weights))
-        weights = weights - np.linalg.solve(curve, slope)
-    return weights
-
-
-def _unseen_loss(x: Floats, y: Floats, fold: npt.NDArray[np.int_]) -> float:
-    losses: list[float] = []
-    for k in range(_FOLDS):
-        seen, unseen = fold != k, fold == k
-        if unseen.any() and len(set(y[seen])) == 2:
-            p = np.clip(1 / (1 + np.exp(-x[unseen] @ logistic(x[seen], y[seen]))), 1e-6, 1 - 1e-6)
-            losses += list(-(y[unseen] * np.log(p) + (1 - y[unseen]) * np.log(1 - p)))
-    return float(np.mean(losses)) if losses else math.nan
 
 
 def _best(costs: Floats, ends: npt.NDArray[np.bool_]) -> int:
@@ -311,10 +265,10 @@ def _best(costs: Floats, ends: npt.NDArray[np.bool_]) -> int:
     return int(np.argmin(waits)) if waits.min() < waits[0] - 1e-9 else 0
 
 
-def _folds(groups: Sequence[str]) -> npt.NDArray[np.int_]:
-    """The fold of each item; all of one group are in the same."""
+def folds(groups: Sequence[str], count: int = _FOLDS) -> npt.NDArray[np.int_]:
+    """The fold of each item, 0 to `count` - 1; all of one group are in the same."""
     names = sorted(set(groups))
-    return np.array([names.index(group) % _FOLDS for group in groups])
+    return np.array([names.index(group) % count for group in groups], int)
 
 
 # -- arithmetic -------------------------------------------------------------------------------------

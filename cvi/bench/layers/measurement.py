@@ -24,7 +24,7 @@ from cvi.bench.run_store import RunRecorder, as_json
 from cvi.bench.statistics import share, summarize
 from cvi.conversation.settings import ConversationSettings
 from cvi.engine_registry import build
-from cvi.engines import ResolvedConfig, build_llm, conversation_settings, resolve
+from cvi.engines import ResolvedConfig, build_turn_judge, conversation_settings, resolve
 from cvi.errors import UsageError
 from cvi.llm.base import LlmEngine
 from cvi.models.profiles import EngineChoice
@@ -98,7 +98,7 @@ async def listening_engines(config: ResolvedConfig, weights: Path | None) -> Asy
             )
     settings = conversation_settings(config, "bench", greeting="")
     stt = await build_stt(config.stt, settings.language)
-    llm = await build_llm(config)
+    llm = await build_turn_judge(config, settings)
     model: TurnModel | None = None
     if weights is not None:
         model = await asyncio.to_thread(build, "turns", "smart-turn", TurnModelSettings(str(weights)))

@@ -18,7 +18,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -114,6 +114,8 @@ class HeardPause:
     `speech_end_s` is the waveform's, `known_s` when the pause was believed, `resumed_s` the first moment at
     which renewed speech held a commit back, None when it never came. `words` is how complete the text was
     judged at `words_s`, `voice` what the turn model said at `voice_s`; None where speech went on before.
+    `signs` are all that was weighed but the voice, `usual_pause_s` is the person's, and `scores` what judges
+    made of it (`cvi.bench.layers.floor_fit`).
     """
 
     speech_end_s: float
@@ -124,6 +126,10 @@ class HeardPause:
     words_s: float | None = None
     voice: float | None = None
     voice_s: float | None = None
+    signs: dict[str, float] = field(default_factory=dict)
+    usual_pause_s: float | None = None
+    scores: dict[str, float] = field(default_factory=dict)
+    recording: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,19 +144,19 @@ class SimulatedConversation:
         return [event.t for event in self.events if isinstance(event, kind)]
 
 
-async def hear_pauses(pcm: Pcm, engines: ListeningEngines) -> list[HeardPause]:
+async def hear_pauses(pcm: Pcm, engines: ListeningEngines, *, partials: bool = True) -> list[HeardPause]:
     """Every pause heard in a recording and the room after it. Runs on a `SimulatedLoop`.
 
     The floor is never given away, so that no decision changes what is heard after it; what any policy would
-    have decided is worked out from the pauses (`cvi.bench.layers.decisions`).
+    have decided is worked out from the pauses (`cvi.bench.layers.decisions`). Without `partials` nothing is
+    recognized before a pause, which changes no judgement and only its computing time.
     """
     never = replace(
         engines.settings.thresholds,
-        patience_sure_s=_NEVER_S,
-        patience_likely_s=_NEVER_S,
-        patience_unlikely_s=_NEVER_S,
+        least_patience_s=_NEVER_S,
         draft=2.0,
         draft_after_s=math.inf,
+        partial_every_s=engines.settings.thresholds.partial_every_s if partials else math.inf,
     )
     settings = replace(engines.settings, thresholds=never, greeting="", echo=False, speculative=True)
     clock = Clock()
@@ -232,7 +238,9 @@ class _PauseWatcher:
                 self.pauses[-1].resumed_s = event.at_s + VAD_HOP_S
             case TurnScored():
                 pause = self.pauses[-1]
-                pause.text, pause.words, pause.words_s = event.text, event.completeness, event.t
+                pause.text, pause.words_s = event.text, event.t
+                pause.words = event.completeness if event.words is None else event.words
+                pause.signs, pause.usual_pause_s = event.signs, event.usual_pause_s
 
     async def finish(self) -> None:
         await asyncio.gather(*self._asked)

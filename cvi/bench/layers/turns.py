@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json as json_text
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -23,6 +24,15 @@ from cvi.bench.layers.decisions import (
     operating_points,
     program_rule,
     sweep_rule,
+)
+from cvi.bench.layers.floor_fit import (
+    GROUPS,
+    auc,
+    floor_rows,
+    log_loss,
+    score_pauses,
+    unseen_probabilities,
+    usable_signs,
 )
 from cvi.bench.layers.measurement import (
     EngineRequest,
@@ -84,7 +94,7 @@ def measure_turns(
     Raises UsageError when the recordings have neither turns nor dialogues.
     """
     config = None if found is None else EngineRequest(persona, profile).resolved()
-    weights = None if config is None else _turn_model(config, turn_model)
+    weights = None if config is None else turn_model_file(config, turn_model)
     options = {"data": data, "persona": persona, "slowness": slowness, "turn_model": weights is not None}
     recorder = RunRecorder("turns", options, output=output)
     if found is None or config is None:
@@ -133,7 +143,7 @@ async def _measure(
     return heard, variants, thresholds
 
 
-def _turn_model(config: ResolvedConfig, path: Path | None) -> Path | None:
+def turn_model_file(config: ResolvedConfig, path: Path | None) -> Path | None:
     """The turn model's file: `path`, or the profile's own; None where there is none."""
     choice = config.profile.choices.get("turns")
     return path or (Path(choice.model) if choice is not None and choice.model is not None else None)
@@ -159,29 +169,73 @@ def _load(path: Path) -> tuple[HeardTurns, TurnThresholds, dict[str, str]]:
 
 
 async def hear_turns(
-    turns: Sequence[LabelledTurn], engines: ListeningEngines, progress: Progress
+    turns: Sequence[LabelledTurn], engines: ListeningEngines, progress: Progress, *, partials: bool = True
 ) -> HeardTurns:
     """Let the engines hear every labelled turn. Runs on a `SimulatedLoop`."""
     heard = HeardTurns([], [])
     for turn in turns:
-        one = decide(turn, await hear_pauses(turn.sound(), engines))
+        one = decide(turn, await hear_pauses(turn.sound(), engines, partials=partials))
         heard.decisions.extend(one.decisions)
         heard.pauses_in_speech.extend(one.pauses_in_speech)
         progress(turn.id)
     return heard
 
 
-def turn_variants(heard: HeardTurns, thresholds: TurnThresholds, names: dict[str, str]) -> list[Variant]:
-    """A variant for silence alone, one for ours, and with a turn model one for each use of it.
+KINDS = {"pauses": "monologue", "callers": "synthetic callers"}
+"""What a source of turns is called; any other is a conversation."""
 
-    The swept points have 95 % intervals over recordings drawn anew.
+
+def turn_variants(heard: HeardTurns, thresholds: TurnThresholds, names: dict[str, str]) -> list[Variant]:
+    """For each kind of speech (conversation, monologue) a variant for silence alone, one for each judge, and
+    what the signs are worth. The swept points have 95 % intervals over recordings drawn anew.
     """
-    judges = list(JUDGES) if names.get("turns", "none") != "none" else ["silence", "words"]
-    return [_turn_variant(judge, heard, thresholds, names) for judge in judges]
+    judges = [judge for judge in JUDGES if judge != "voice" or names.get("turns", "none") != "none"]
+    score_pauses(heard.decisions)
+    kinds: dict[str, list[Decision]] = {}
+    for decision in heard.decisions:
+        kinds.setdefault(KINDS.get(decision.source, "conversation"), []).append(decision)
+    variants = []
+    for kind, decisions in kinds.items():
+        only = {decision.recording for decision in decisions}
+        part, name = heard, ""
+        if len(kinds) > 1:
+            part = HeardTurns(decisions, [p for p in heard.pauses_in_speech if p.recording in only])
+            name = f", {kind}"
+        variants += [_turn_variant(judge, part, thresholds, names, name) for judge in judges]
+    return [*variants, *witness_variants(heard.decisions, names)]
+
+
+def witness_variants(decisions: Sequence[Decision], names: dict[str, str]) -> list[Variant]:
+    """The area under the curve of each witness alone, and of all but it, on recordings not fitted on."""
+    rows = floor_rows(decisions)
+    usable = usable_signs(rows)
+    if len(set(rows.is_end)) < 2:
+        return []
+    kinds = np.array([KINDS.get(source, "conversation") for source in rows.sources])
+    variants = []
+    for name, about, alone in (
+        ("alone", "area under the curve with this witness alone", True),
+        ("without", "area under the curve with all but this witness", False),
+    ):
+        figures = []
+        for witness, own in (*GROUPS.items(), ("all", ())):
+            signs = [sign for sign in usable if witness == "all" or (sign in own) is alone]
+            if not signs or (witness != "all" and not set(own) & set(usable)):
+                continue
+            p = unseen_probabilities(rows, signs)
+            for kind in sorted(set(kinds)):
+                here = kinds == kind
+                value = auc(rows.is_end[here], p[here])
+                if not math.isnan(value):
+                    key, label = f"auc_{witness}_{kind}", f"{witness}, {kind}"
+                    figures.append(Figure(key, label, "", (value,), lower_is_better=False))
+            figures.append(Figure(f"loss_{witness}", f"{witness}, log loss", "", (log_loss(rows.is_end, p),)))
+        variants.append(Variant(f"signs {name}", about, names, figures=tuple(figures)))
+    return variants
 
 
 def _turn_variant(
-    judge: str, heard: HeardTurns, thresholds: TurnThresholds, names: dict[str, str]
+    judge: str, heard: HeardTurns, thresholds: TurnThresholds, names: dict[str, str], kind: str = ""
 ) -> Variant:
     alone = judge == "silence"
     plain = [(1.0, 0.0, PLAIN_SILENCE_S)]
@@ -202,7 +256,7 @@ def _turn_variant(
     given_away = (bool(np.isfinite(gives_floor_at(p, rule)[0])) for p in heard.pauses_in_speech)
     figures.append(proportion("cut_in_speech", "the floor given away within labelled speech", given_away))
     own = {"vad": names["vad"]} if alone else names
-    return Variant(judge, JUDGES[judge], own, figures=(*figures, *_swept_points(judge, heard)))
+    return Variant(judge + kind, JUDGES[judge], own, figures=(*figures, *_swept_points(judge, heard)))
 
 
 def _computing(judge: str, heard: HeardTurns) -> list[Figure]:

@@ -1,0 +1,36 @@
+"""How long this person's pauses within a turn last, learned while they speak.
+
+A pause that speech followed was no end. The lengths of such pauses are spread like a log-logistic
+distribution; its median is this person's, drawn towards everybody's while few pauses are known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+_REMEMBERED = 24
+_SHORTEST_S, _LONGEST_S = 0.1, 3.0
+_PRIOR_PAUSES = 4.0
+_LEAST, _MOST = 0.6, 2.2
+"""How much shorter or longer than everybody's this person's median is taken to be."""
+
+
+class PauseHabits:
+    """One person's pauses, the latest two dozen. `usual_s` is the median of everybody's, seconds."""
+
+    def __init__(self, usual_s: float) -> None:
+        self._everybody_s = usual_s
+        self._pauses_s: deque[float] = deque(maxlen=_REMEMBERED)
+
+    def went_on_after(self, pause_s: float) -> None:
+        """The person went on speaking after a pause of this length, within one turn."""
+        if pause_s >= _SHORTEST_S:
+            self._pauses_s.append(min(pause_s, _LONGEST_S))
+
+    @property
+    def factor(self) -> float:
+        """This person's median pause within a turn over everybody's, as far as it is known."""
+        logs = [math.log(pause_s / self._everybody_s) for pause_s in self._pauses_s]
+        shift = sum(logs) / (len(logs) + _PRIOR_PAUSES)
+        return min(max(math.exp(shift), _LEAST), _MOST)
