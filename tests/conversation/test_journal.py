@@ -31,6 +31,7 @@ VALUES: dict[Any, Any] = {
     float | None: 0.5,
     str | None: "stt",
     dict[str, str]: {"stt": "fake"},
+    dict[str, float]: {"words": 1.5},
     PlayoutFigures | None: PlayoutFigures(10, 1, 2, 0, 0, 1.5),
 }
 
