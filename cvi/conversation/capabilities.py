@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from cvi.audio.block import AudioBlock
+from cvi.clock import Clock
+from cvi.transport.base import Transport
+
+if TYPE_CHECKING:
+    from cvi.conversation.journal import Journal
 
 from cvi.tools.base import Toolbox
 
@@ -50,11 +57,51 @@ class SearchingProvider(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Reactions:
+    """What the participant does that face and turn-taking answer to.
+
+    `smile` and `concern` (brows drawn together) 0..1; `nods` now; `thinks`: they look away for a moment, as
+    people do who have not finished.
+    """
+
+    smile: float = 0.0
+    concern: float = 0.0
+    nods: bool = False
+    thinks: bool = False
+
+
+NO_REACTIONS = Reactions()
+
+
+class Perceiver(Protocol):
+    """Sees and hears the participant. Called from the event loop; nothing here blocks it."""
+
+    @property
+    def reactions(self) -> Reactions:
+        """As of now."""
+
+    def begin(self, clock: Clock, transport: Transport, journal: Journal) -> None:
+        """The conversation begins: look at the transport's pictures, read the journal, write into it."""
+
+    def hear(self, block: AudioBlock) -> None:
+        """The next block of the participant's sound."""
+
+    async def close(self) -> None:
+        """The conversation is over: stop looking; the journal is still open."""
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """Everything that one conversation was given beside its engines."""
 
     providers: Sequence[ContextProvider] = ()
     toolbox: Toolbox | None = None
+    perceiver: Perceiver | None = None
+
+    @property
+    def reactions(self) -> Reactions:
+        """What the participant does as perception sees it; nothing without perception."""
+        return self.perceiver.reactions if self.perceiver is not None else NO_REACTIONS
 
     def follow(self, partial: str) -> None:
         """Tell every provider the words so far."""

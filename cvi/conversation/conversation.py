@@ -131,6 +131,9 @@ class Conversation:
             self._context.clock.restart(past.resumed_at_s)
             lost_s = max(past.resumed_at_s - past.events[-1].t, 0.0)
             self._journal.write(ConversationResumed(lost_s=round(lost_s, 3)))
+        perceiver = self._context.capabilities.perceiver
+        if perceiver is not None:
+            perceiver.begin(self._context.clock, self._context.transport, self._journal)
         if self._speech is not None:
             work = [self._listen(self._speech), self._speech.playout.render_ahead(), self._play()]
         else:
@@ -160,6 +163,8 @@ class Conversation:
             await self._replies.wait_for_tasks()
             if self._replies.tool_runs is not None:
                 await self._replies.tool_runs.close()
+            if perceiver is not None:
+                await perceiver.close()
         playout = self._speech.playout.counts.figures() if self._speech is not None else None
         self._journal.write(ConversationEnded(reason=reason, playout=playout))
         return reason
@@ -203,8 +208,11 @@ class Conversation:
 
     async def _listen(self, speech: _Speech) -> None:
         """From the microphone's blocks to turns, until the participant has left."""
+        perceiver = self._context.capabilities.perceiver
         async for block in self._context.transport.microphone():
             speech.floor.hear(block.pcm)
+            if perceiver is not None:
+                perceiver.hear(block)
             for hop in speech.audio.push(block):
                 self._on_hop(speech, hop)
         self.end("participant_left")
@@ -213,10 +221,14 @@ class Conversation:
         floor = speech.floor
         if hop.change is not None:
             floor.on_change(hop.change)
+        seen = self._context.capabilities.reactions
         speech.playout.cues = Cues(
             user_speaking=hop.speaking,
             user_level=hop.level if hop.speaking else 0.0,
             user_pause=floor.turn is not None and not hop.speaking,
+            user_smile=seen.smile,
+            user_concern=seen.concern,
+            user_nod=seen.nods,
         )
         if floor.turn is not None:
             self._quiet_since_s = hop.end_s

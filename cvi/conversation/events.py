@@ -37,7 +37,7 @@ class Event:
 
     def data(self) -> dict[str, Any]:
         """The event's own fields as they stand in the file, in order."""
-        own = [one for one in fields(self) if one.name not in _COMMON]
+        own = [one for one in fields(self) if one.name not in _COMMON and one.metadata.get("kept", True)]
         values = {one.name: getattr(self, one.name) for one in own}
         defaults = {one.name: _default(one) for one in own}
         return {
@@ -231,6 +231,99 @@ class HumanRequested(Event):
     source: str
     call: str = ""
     reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParticipantSeen(Event):
+    """What the participant looks like, put into words as `text`; written when that changes, and at times.
+
+    `picture` is the camera's state ("good", "none", "black", "frozen", ...), `people` how many faces, `look`
+    where the eyes go ("screen", "left", "right", "up", "down", "unknown"). `smile` 0..1, `brows` -1 drawn
+    together .. 1 raised, both against this person's own neutral; `valence` -1..1 and `arousal` 0..1 of the
+    face's appearance. `age_s` is how old the picture was when this was written.
+    """
+
+    type: ClassVar[str] = "participant_seen"
+    text: str
+    picture: str = "good"
+    people: int = 0
+    look: str = "unknown"
+    smile: float = 0.0
+    brows: float = 0.0
+    valence: float = 0.0
+    arousal: float = 0.0
+    age_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParticipantHeard(Event):
+    """How the participant said a turn, put into words as `text`, "" for nothing worth a word.
+
+    `pitch_hz` is the median, `pitch_range` in semitones, `level_db` the loudness of the voiced parts,
+    `syllables_per_s` the rate of articulation, `pauses` longer than 0.25 s, `fillers` filled pauses. `manner`
+    are the words for it ("hesitant", "rushed", ...), `mismatch` what words and face or voice disagree in.
+    """
+
+    type: ClassVar[str] = "participant_heard"
+    turn: int
+    text: str
+    pitch_hz: float = 0.0
+    pitch_range: float = 0.0
+    level_db: float = 0.0
+    syllables_per_s: float = 0.0
+    pauses: int = 0
+    fillers: int = 0
+    manner: list[str] = field(default_factory=list)
+    mismatch: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScreenRead(Event):
+    """What the participant's shared screen, or a scene, shows: `text`, from `source` ("ocr", "vision")."""
+
+    type: ClassVar[str] = "screen_read"
+    source: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwarenessAnswered(Event):
+    """A question about picture or voice, answered again: `answer`, new since the last time."""
+
+    type: ClassVar[str] = "awareness_answered"
+    modality: Literal["vision", "audio"]
+    query: str
+    answer: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerceptionToolCalled(Event):
+    """The condition of a tool of perception holds: an application is told, once.
+
+    `frames` are JPEGs, for live events alone: they are never written into a journal.
+    """
+
+    type: ClassVar[str] = "perception_tool_called"
+    modality: Literal["vision", "audio"]
+    name: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    frames: tuple[bytes, ...] = field(default=(), compare=False, metadata={"kept": False})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerceptionUnavailable(Event):
+    """Something of perception does not work in this conversation, which goes on without: `why`."""
+
+    type: ClassVar[str] = "perception_unavailable"
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerceptionAnalysed(Event):
+    """The summary at the end, markdown: how the participant came across over the whole conversation."""
+
+    type: ClassVar[str] = "perception_analysed"
+    analysis: str
 
 
 @dataclass(frozen=True, kw_only=True)

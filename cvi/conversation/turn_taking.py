@@ -309,7 +309,10 @@ class Floor:
             return  # the recognizer or the judge is still at work
         if hop.voiced_until_s >= hop.end_s:
             return  # perhaps speech goes on: the next hop tells
-        if silence_s >= self.thresholds.patience_s(turn.completeness, self._usual_pause_s(turn)):
+        patience_s = self.thresholds.patience_s(turn.completeness, self._usual_pause_s(turn))
+        if self._capabilities.reactions.thinks and turn.completeness < self.thresholds.commit_at:
+            patience_s *= self.thresholds.patience_for_thinking
+        if silence_s >= patience_s:
             self._commit(turn, silence_s)
         elif silence_s >= self.thresholds.draft_after_s:
             self._draft(turn)

@@ -100,6 +100,10 @@ class Cues:
     """The participant has the floor and just paused; the start of a pause may be answered by a nod."""
     user_smile: float = 0.0
     """How much the participant smiles as perception sees it, 0..1; it is answered by a smile."""
+    user_concern: float = 0.0
+    """How much the participant's brows are drawn together, 0..1; it is answered by a concerned look."""
+    user_nod: bool = False
+    """The participant is nodding; the beginning of it may be answered by a nod."""
     phrase_end: bool = False
     """A phrase of the persona's own speech just ended (`MouthDriver.phrase_end_at`)."""
     emphasis: float = 0.0

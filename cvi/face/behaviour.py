@@ -69,7 +69,8 @@ class Behaviour:
         self._age_s += dt_s
         now_s = self._age_s
         phrase_ended = cues.phrase_end and not self._before.phrase_end
-        paused = cues.user_pause and not self._before.user_pause
+        nodded = cues.user_nod and not self._before.user_nod
+        paused = nodded or (cues.user_pause and not self._before.user_pause)
         point = self._gaze.advance(now_s, activity, phrase_ended)
         yaw, pitch, roll = self._head.advance(
             now_s, dt_s, activity, cues, aim=self._gaze.aim, opening=mouth.jaw, paused=paused

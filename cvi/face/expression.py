@@ -51,6 +51,8 @@ EMOTIONS: dict[str, Expression] = {
 
 # Share of the participant's smile that is mirrored, and how much of that the cheeks rise.
 _MIRRORED, _CHEEK_OF_MIRRORED = 0.55, 0.6
+# The part of a concerned look that answers brows drawn together.
+_ANSWERED_FURROW, _ANSWERED_WORRY = 0.2, 0.45
 
 # The same for every activity, so that a mouth at rest moves only with an emotion.
 _SMILE = 0.10
@@ -83,6 +85,7 @@ class Expressions:
         self._cheek = Spring(0.0, 0.22)
         # Slower than the persona's own smile: an answer, not an echo.
         self._mirrored = Spring(0.0, 0.4)
+        self._concern = Spring(0.0, 0.4)
         self._raise = Spring(0.0, 0.07)
         self._interest = Spring(0.0, 0.3)
         self._raised_s = -10.0
@@ -106,6 +109,7 @@ class Expressions:
         mirrored = self._mirrored.follow(_MIRRORED * _limited(cues.user_smile, 0.0), dt_s)
         # Added in full to a friendly face and hardly to a grave one.
         mirrored *= min(1.0, max(0.15, 1.0 + 2.0 * smile)) * (1.0 - max(0.0, smile))
+        concern = self._concern.follow(_limited(cues.user_concern, 0.0), dt_s) * (1.0 - max(0.0, smile))
         furrow = self._furrow.follow(_limited(base.furrow + level * emotion.furrow, 0.0), dt_s)
         lid = self._lid.follow(base.lid + level * emotion.lid, dt_s)
         worry = self._worry.follow(_limited(base.worry + level * emotion.worry, 0.0), dt_s)
@@ -114,9 +118,9 @@ class Expressions:
             smile=_limited(smile + mirrored, -1.0),
             brow_left=_limited(left, -1.0),
             brow_right=_limited(right, -1.0),
-            furrow=_limited(furrow, 0.0),
+            furrow=_limited(furrow + _ANSWERED_FURROW * concern, 0.0),
             lid=lid,
-            worry=_limited(worry, 0.0),
+            worry=_limited(worry + _ANSWERED_WORRY * concern, 0.0),
             cheek=_limited(cheek + _CHEEK_OF_MIRRORED * mirrored, 0.0),
         )
 

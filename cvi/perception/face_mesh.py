@@ -124,6 +124,11 @@ class MeshTracker:
         self._stderr: IO[bytes] | None = None
         self._last: Points | None = None
 
+    @property
+    def pid(self) -> int | None:
+        """The process's number, None before the first frame."""
+        return None if self._process is None else self._process.pid
+
     def see(self, rgb: Rgb) -> FaceDetection:
         """As `FaceTracker.see`. Of several faces the one nearest to the last tracked one is chosen, at first
         the largest."""

@@ -38,6 +38,11 @@ class Looker:
         self.rgb: Rgb | None = None
 
     @property
+    def pid(self) -> int | None:
+        """The tracker's process, where it has one."""
+        return getattr(self._tracker, "pid", None)
+
+    @property
     def last(self) -> Sight:
         """What was seen last."""
         return self._seeing.last

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Protocol
+from collections.abc import AsyncIterator, Mapping
+from typing import Literal, Protocol, runtime_checkable
 
 from cvi.audio.block import AudioBlock
 from cvi.media.frames import AVUnit
+from cvi.media.live_picture import LivePicture
+
+PictureName = Literal["camera", "screen"]
+
+
+@runtime_checkable
+class ShowsPictures(Protocol):
+    """A transport through which the participant can be seen."""
+
+    @property
+    def pictures(self) -> Mapping[PictureName, LivePicture]:
+        """What the participant shows, once the transport is open: newest frame only."""
 
 
 class Transport(Protocol):
@@ -52,4 +64,3 @@ class Transport(Protocol):
 
     async def close(self) -> None:
         """Release everything; finish what is being written. Safe to call twice."""
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +14,11 @@ from cvi.errors import CviError
 from cvi.media.encode import check_output, remux
 from cvi.media.frames import AVUnit
 from cvi.media.inset import room_for
+from cvi.media.live_picture import FilmPicture, LivePicture
 from cvi.media.readers import AudioReader, VideoReader
 from cvi.media.recorder import Recorder, slice_end
 from cvi.media.video import has_picture
+from cvi.transport.base import PictureName
 from cvi.transport.caller import CallerTrack
 from cvi.transport.scenario import Scenario, split_by_silence
 
@@ -58,6 +60,7 @@ class FileTransport:
         self._recording = recording
         self._sound: AudioReader | None = None
         self._film: VideoReader | None = None
+        self._shown: FilmPicture | None = None
         self._recorder: Recorder | None = None
         self._track: CallerTrack
         self._left = asyncio.Event()
@@ -78,9 +81,11 @@ class FileTransport:
         self._sound = AudioReader(path)
         segments = (self._scenario.segments or split_by_silence(path)) if self._wait else None
         self._track = CallerTrack(self._sound, segments)
+        film_path = self._scenario.picture or (path if has_picture(path) else None)
+        if film_path is not None:
+            self._shown = FilmPicture(film_path, lambda: self._track.file_s(self._heard_to))
         if self._recording is None:
             return
-        film_path = self._scenario.picture or (path if has_picture(path) else None)
         self._film = VideoReader(film_path, room_for(*self._size)) if film_path else None
         width, height = self._size
         self._recorder = Recorder(
@@ -99,6 +104,11 @@ class FileTransport:
             self._forget()
             yield AudioBlock(pcm, index * HOP_S)
             index += 1
+
+    @property
+    def pictures(self) -> Mapping[PictureName, LivePicture]:
+        """The caller's picture, where the recording has one."""
+        return {} if self._shown is None else {"camera": self._shown}
 
     @property
     def caller_over(self) -> bool:
@@ -172,7 +182,7 @@ class FileTransport:
                 if self.output is not None and self._recording is not None and not self._recorder.empty:
                     remux(self._recording, self.output)
         finally:
-            for source in (self._sound, self._film):
+            for source in (self._sound, self._film, self._shown):
                 if source is not None:
                     source.close()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,9 @@ from cvi.audio.block import HOP_S, HOP_SAMPLES, PLAYED_HZ, AudioBlock
 from cvi.clock import Clock
 from cvi.media.frames import AVUnit
 from cvi.media.inset import PictureSource, room_for
+from cvi.media.live_picture import FilmPicture, LivePicture
 from cvi.media.readers import AudioReader
+from cvi.transport.base import PictureName
 from cvi.transport.camera import open_camera
 from cvi.transport.live_recording import LiveRecording
 from cvi.transport.sound_card import Device, Loudspeaker, Microphone
@@ -75,6 +77,7 @@ class LocalTransport:
         self._headphones = headphones
         self._camera_source = camera
         self._camera: PictureSource | None = None
+        self._shown: LivePicture | None = None
         self._speaker = Loudspeaker(speaker)
         self._microphone = microphone if isinstance(microphone, Path) else Microphone(microphone, clock)
         self._sound: AudioReader | None = None
@@ -103,6 +106,10 @@ class LocalTransport:
             await self._microphone.open()
         if self._camera_source is not None:
             self._camera = await asyncio.to_thread(open_camera, self._camera_source, room_for(*self._size))
+            if isinstance(self._camera_source, Path):
+                self._shown = FilmPicture(self._camera_source, self._clock.now)
+            elif isinstance(self._camera, LivePicture):
+                self._shown = self._camera
         if self._with_window:
             self._window = Window(
                 self._size,
@@ -115,6 +122,11 @@ class LocalTransport:
         await asyncio.to_thread(self._log.open, self._camera)
         if self._half_duplex:
             self.notify("notice", HALF_DUPLEX)
+
+    @property
+    def pictures(self) -> Mapping[PictureName, LivePicture]:
+        """The camera's picture, or the film's in its place; nothing without either."""
+        return {} if self._shown is None else {"camera": self._shown}
 
     @property
     def _half_duplex(self) -> bool:
@@ -240,7 +252,8 @@ class LocalTransport:
             self._speaker.close()
             if isinstance(self._microphone, Microphone):
                 self._loop.call_soon_threadsafe(self._microphone.close)
-            for part in (self._window, self._camera, self._sound):
+            film = self._shown if isinstance(self._shown, FilmPicture) else None
+            for part in (self._window, self._camera, self._sound, film):
                 if part is not None:
                     part.close()
 

@@ -46,6 +46,9 @@ class TurnThresholds:
     """Silence that the floor never passes before."""
     most_patience_s: float = 2.0
     """Silence after which it passes in any case."""
+    patience_for_thinking: float = 1.4
+    """Patience is so many times as long with a participant who looks away after words that were perhaps not
+    the last (A. Kendon, "Some functions of gaze-direction in social interaction", 1967)."""
     draft: float = 0.35
     """A reply is drafted at a pause once the turn is at least this likely to be complete..."""
     draft_after_s: float = 0.45

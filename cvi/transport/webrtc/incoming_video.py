@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Literal
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from cvi.media.frames import Frame
+from cvi.media.live_picture import Rgb
 from cvi.media.readers import fit
+from cvi.media.video import UprightConverter
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -55,6 +57,14 @@ class LatestFrame:
             self.size = fit(frame.width, frame.height, *self._room)
         small = VideoReformatter().reformat(frame, *self.size, "yuv420p")
         return small.to_ndarray().astype("uint8", copy=False)
+
+    def rgb(self, most_side_px: int) -> Rgb | None:
+        """As `LivePicture.rgb`."""
+        frame = self._newest
+        if frame is None:
+            return None
+        side = min(most_side_px, max(frame.width, frame.height))
+        return UprightConverter(*fit(frame.width, frame.height, side, side)).rgb(frame)
 
     def close(self) -> None:
         """Stop reading the track."""

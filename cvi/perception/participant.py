@@ -1,0 +1,257 @@
+"""All of perception in one conversation: the camera is watched, the voice heard, turns are followed in the
+journal, and the language model is told in few words what came of it.
+
+Event loop only; what takes time runs on threads of the watches, which hand over through the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from cvi.audio.block import AudioBlock
+from cvi.clock import Clock
+from cvi.conversation.capabilities import NO_REACTIONS, Reactions
+from cvi.conversation.events import (
+    Event,
+    ParticipantHeard,
+    ParticipantSeen,
+    PerceptionUnavailable,
+    TranscriptFinal,
+    TranscriptPartial,
+    TurnCommitted,
+    UserResumed,
+    UserStartedSpeaking,
+)
+from cvi.conversation.journal import Journal
+from cvi.errors import CviError
+from cvi.media.live_picture import LivePicture, Rgb
+from cvi.perception.camera_watch import CameraWatch
+from cvi.perception.fusion import FaceTrackRecord, WordTimes, mismatch
+from cvi.perception.hearing import Hearing, VoiceSummary, describe_voice
+from cvi.perception.looker import Looker, build_looker
+from cvi.perception.sight import NOTHING_SEEN, Sight
+from cvi.perception.wording import Describer, named_expression
+from cvi.transport.base import ShowsPictures, Transport
+
+Form = Literal["tags", "scene"]
+LEAST_BETWEEN_S, MOST_BETWEEN_S = 0.5, 5.0
+"""How far apart the journal's records of what is seen are, when it changes and when it does not."""
+THINKS_S = (0.2, 4.0)
+"""A look away that is so long is one of thinking; a longer one is attention elsewhere."""
+_CONCERN = 0.5
+_ABOUT_SIGHT = re.compile(
+    r"\b(see|look|looks|looking|watch|wear|wearing|hold|holding|show|showing|camera|face|smil\w*|picture|light)\b",
+    re.IGNORECASE,
+)
+_PLAIN = "They are looking at you."
+
+
+@dataclass(frozen=True, slots=True)
+class PerceptionSettings:
+    """`sees` and `hears`: what is perceived at all. `notes`: the language model is told, in the `form`
+    "tags" (`<user_appearance>`, `<user_emotions>`) or "scene" (`USER_SPEECH: ... VISUAL_SCENE: ...`).
+    `emotion_recognition`: expressions are named."""
+
+    sees: bool = True
+    hears: bool = True
+    notes: bool = True
+    form: Form = "tags"
+    emotion_recognition: bool = False
+
+
+class Participant:
+    """A `Perceiver` and a `ContextProvider`, see `cvi.conversation.capabilities`."""
+
+    name = "perception"
+
+    def __init__(
+        self, settings: PerceptionSettings, make_looker: Callable[[], Looker] = build_looker
+    ) -> None:
+        self._settings = settings
+        self._make_looker = make_looker
+        self._hearing = Hearing()
+        self._describer = Describer()
+        self._faces = FaceTrackRecord()
+        self._words = WordTimes()
+        self._turn_began_s: float | None = None
+        self._sight = NOTHING_SEEN
+        self._rgb: Rgb | None = None
+        self._seen_text = ""
+        self._noted_text = ""
+        self._written_s = -MOST_BETWEEN_S
+        self._manner: list[str] = []
+        self._voice = VoiceSummary()
+        self._mismatch = ""
+        self._journal: Journal | None = None
+        self._clock: Clock | None = None
+        self._watch: CameraWatch | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._picture: LivePicture | None = None
+        self._closed = False
+
+    # -- as a Perceiver ---------------------------------------------------------------------------
+
+    def begin(self, clock: Clock, transport: Transport, journal: Journal) -> None:
+        """As `Perceiver.begin`."""
+        self._clock, self._journal = clock, journal
+        self._loop = asyncio.get_running_loop()
+        journal.subscribe(self._follow_journal)
+        pictures = transport.pictures if isinstance(transport, ShowsPictures) else {}
+        if self._settings.sees and (camera := pictures.get("camera")) is not None:
+            self._picture = camera
+            self._watch = CameraWatch(
+                camera, self._make_looker, clock.now, self._saw_there, self._failed_there
+            )
+            self._watch.start()
+
+    def hear(self, block: AudioBlock) -> None:
+        """As `Perceiver.hear`."""
+        if self._settings.hears:
+            self._hearing.hear(block)
+
+    @property
+    def reactions(self) -> Reactions:
+        """As `Perceiver.reactions`."""
+        sight = self._sight
+        if not sight.calibrated or not sight.present:
+            return NO_REACTIONS
+        looks_aside = sight.look in ("left", "right", "up", "down")
+        return Reactions(
+            smile=sight.smile if sight.smile > 0.4 else 0.0,
+            concern=sight.furrowed if sight.furrowed > _CONCERN else 0.0,
+            nods=sight.nodded_s is not None and sight.t_s - sight.nodded_s < 0.5,
+            thinks=looks_aside and THINKS_S[0] <= sight.look_s <= THINKS_S[1],
+        )
+
+    async def close(self) -> None:
+        """As `Perceiver.close`."""
+        self._closed = True
+        if self._watch is not None:
+            await asyncio.to_thread(self._watch.stop)
+
+    # -- as a ContextProvider ---------------------------------------------------------------------
+
+    def follow(self, partial: str) -> None:
+        """Words are followed through the journal."""
+
+    def note(self, text: str) -> str:
+        """What the model should know of the participant now, in a few words; "" where there is nothing to
+        tell: they look at the screen and speak as always, and nobody asks."""
+        if not self._settings.notes:
+            return ""
+        seen = self._seen_text
+        if seen in (_PLAIN, self._noted_text) and not _ABOUT_SIGHT.search(text):
+            seen = ""
+        heard = " ".join(filter(None, (describe_voice(self._manner, self._voice), self._mismatch)))
+        named = self._named()
+        if self._settings.form == "scene":
+            scene = " ".join(filter(None, (seen, named, heard)))
+            return f"USER_SPEECH: {text} VISUAL_SCENE: {scene}" if scene else ""
+        tagged = (("user_appearance", seen), ("user_emotions", " ".join(filter(None, (named, heard)))))
+        return "\n".join(f"<{tag}>{words}</{tag}>" for tag, words in tagged if words)
+
+    def _named(self) -> str:
+        if not self._settings.emotion_recognition or not self._sight.calibrated or not self._sight.present:
+            return ""
+        named = named_expression(self._sight)
+        return "" if named.name == "neutral" else f"Their face looks {named.name}."
+
+    # -- what is seen -----------------------------------------------------------------------------
+
+    def _saw_there(self, sight: Sight, rgb: Rgb | None) -> None:
+        """On the watch's thread."""
+        assert self._loop is not None
+        if not self._closed:
+            self._loop.call_soon_threadsafe(self.saw, sight, rgb)
+
+    def saw(self, sight: Sight, rgb: Rgb | None = None) -> None:
+        """Take a sight; `rgb` is its picture, of which only the newest is kept, in memory."""
+        if self._closed:
+            return
+        self._sight, self._rgb = sight, rgb
+        self._faces.add(sight)
+        text = self._describer.describe(sight)
+        since_s = sight.t_s - self._written_s
+        changed = text != self._seen_text and since_s >= LEAST_BETWEEN_S
+        if text and (changed or since_s >= MOST_BETWEEN_S):
+            self._seen_text, self._written_s = text, sight.t_s
+            self._write_seen(sight, text)
+
+    def _write_seen(self, sight: Sight, text: str) -> None:
+        assert self._journal is not None and self._clock is not None
+        self._journal.write(
+            ParticipantSeen(
+                text=text,
+                picture=sight.picture,
+                people=sight.people,
+                look=sight.look,
+                smile=round(sight.smile, 2),
+                brows=round(sight.raised - sight.furrowed, 2),
+                valence=round(sight.valence, 2),
+                arousal=round(sight.arousal, 2),
+                age_s=round(max(0.0, self._clock.now() - sight.t_s), 3),
+            )
+        )
+
+    def _failed_there(self, error: CviError) -> None:
+        assert self._loop is not None
+        if not self._closed:
+            self._loop.call_soon_threadsafe(self._failed, error)
+
+    def _failed(self, error: CviError) -> None:
+        if self._journal is not None and not self._closed:
+            self._journal.write(PerceptionUnavailable(why=str(error)))
+
+    # -- what is said -----------------------------------------------------------------------------
+
+    def _follow_journal(self, event: Event) -> None:
+        match event:
+            case UserStartedSpeaking():
+                self._turn_began_s = event.t
+                self._words.clear()
+                self._manner, self._mismatch, self._voice = [], "", VoiceSummary()
+            case UserResumed():
+                self._turn_began_s = event.t if self._turn_began_s is None else self._turn_began_s
+            case TranscriptPartial():
+                self._words.grew(event.text, event.t)
+            case TranscriptFinal():
+                self._words.grew(event.text, event.t)
+                self._judge_turn(event.text, event.t)
+            case TurnCommitted():
+                self._turn_ended(event)
+
+    def _judge_turn(self, text: str, now_s: float) -> None:
+        """Sum up the turn so far, at each of its pauses: the note for its draft needs it."""
+        began_s = self._turn_began_s if self._turn_began_s is not None else now_s
+        self._voice = self._hearing.between(began_s - 0.3, now_s)
+        self._manner = self._hearing.baseline.manner(self._voice)
+        self._mismatch = mismatch(text, self._words, self._faces, (began_s, now_s), self._manner)
+
+    def _turn_ended(self, event: TurnCommitted) -> None:
+        assert self._journal is not None
+        voice = self._hearing.between(event.speech_start_s - 0.1, event.speech_end_s + 0.1)
+        self._noted_text = self._seen_text
+        manner = self._hearing.baseline.manner(voice)
+        self._hearing.baseline.learn(voice)
+        self._turn_began_s = None
+        self._journal.write(
+            ParticipantHeard(
+                turn=event.turn,
+                text=describe_voice(manner, voice),
+                pitch_hz=round(voice.pitch_hz, 1),
+                pitch_range=round(voice.pitch_range, 1),
+                level_db=round(voice.level_db, 1),
+                syllables_per_s=round(voice.syllables_per_s, 2),
+                pauses=voice.pauses,
+                fillers=voice.fillers,
+                manner=manner,
+                mismatch=self._mismatch,
+            )
+        )
+        if self._clock is not None and self._sight.present:  # how old the state was when the turn was over
+            self._write_seen(self._sight, self._seen_text)
+            self._written_s = self._clock.now()
