@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from cvi.conversation.capabilities import Capabilities, ContextProvider
 from cvi.engines import ResolvedConfig
 from cvi.tools.base import Toolbox
 from cvi.tools.declared import ToolPermissions, declared_tools
+
+if TYPE_CHECKING:
+    from cvi.perception.participant import Participant
 
 NO_PERMISSIONS = ToolPermissions()
 
@@ -17,7 +22,10 @@ async def build_capabilities(
 
     Raises MissingError, UsageError; ToolError for an MCP server that is not there.
     """
-    return Capabilities(await _providers(config), toolbox=await _tools(config, permissions))
+    providers, participant = await _providers(config), _perception(config)
+    if participant is not None:
+        providers.append(participant)
+    return Capabilities(providers, toolbox=await _tools(config, permissions), perceiver=participant)
 
 
 async def _providers(config: ResolvedConfig) -> list[ContextProvider]:
@@ -30,6 +38,22 @@ async def _providers(config: ResolvedConfig) -> list[ContextProvider]:
         knowledge.documents, knowledge.document_ids, knowledge.tags, knowledge.retrieval
     )
     return [provider]
+
+
+def _perception(config: ResolvedConfig) -> Participant | None:
+    persona = config.persona
+    if persona.layers.perception.perception_model == "off" or persona.pipeline_mode == "echo":
+        return None
+    from cvi.perception.participant import Participant, PerceptionSettings
+
+    return Participant(
+        PerceptionSettings(
+            # A very small model takes a note for something to answer.
+            notes=not config.small_model,
+            form="scene" if persona.layers.perception.perception_model == "basic" else "tags",
+            emotion_recognition=persona.emotion_recognition,
+        )
+    )
 
 
 async def _tools(config: ResolvedConfig, permissions: ToolPermissions) -> Toolbox | None:

@@ -20,7 +20,7 @@ from cvi.cli.report import print_latency, print_transcript
 from cvi.cli.typed import type_conversation
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
-from cvi.conversation.events import Event, Overloaded
+from cvi.conversation.events import Event, Overloaded, PerceptionUnavailable
 from cvi.conversation.journal import JOURNAL_NAME, RECORDING_NAME, Journal, load_record, new_id
 from cvi.conversation.settings import ConversationSettings
 from cvi.engines import ResolvedConfig, build_engine_set, conversation_settings, resolve
@@ -77,7 +77,8 @@ async def _speak(
     # Threads hand the interpreter over every millisecond: a frame must not wait five for it.
     sys.setswitchinterval(0.001)
     clock = Clock()
-    transport = _transport(request, clock, folder, size, settings.persona_name)
+    sees = chosen.persona.layers.perception.perception_model != "off"
+    transport = _transport(request, clock, folder, size, settings.persona_name, sees)
     journal: Journal | None = None
     engines = None
     failure: CviError | None = None
@@ -98,7 +99,7 @@ async def _speak(
         if request.caller is None:
             await transport.open()
         journal = Journal(folder / JOURNAL_NAME, clock)
-        journal.subscribe(partial(_say_overloaded, console))
+        journal.subscribe(partial(_say_troubles, console))
         capabilities = await build_capabilities(chosen)
         conversation = Conversation(
             settings, engines.layers, engines.render, transport, journal, clock, capabilities
@@ -120,7 +121,7 @@ async def _speak(
 
 
 def _transport(
-    request: TalkRequest, clock: Clock, folder: Path, size: tuple[int, int], title: str
+    request: TalkRequest, clock: Clock, folder: Path, size: tuple[int, int], title: str, sees: bool
 ) -> FileTransport | LocalTransport:
     width, height = size
     recording = folder / RECORDING_NAME if request.output is not None else None
@@ -143,7 +144,7 @@ def _transport(
         fps=request.fps,
         width=width,
         height=height,
-        camera=_camera(request.camera),
+        camera=_camera(request.camera) if sees else None,
         microphone=_device_or_file(request.microphone),
         speaker=_number_or_name(request.speaker),
         window=request.window,
@@ -213,14 +214,14 @@ async def _close(transport: FileTransport | LocalTransport) -> CviError | None:
     return None
 
 
-def _say_overloaded(console: Console, event: Event) -> None:
+def _say_troubles(console: Console, event: Event) -> None:
     if isinstance(event, Overloaded):
         console.print(event.message, style="yellow")
+    elif isinstance(event, PerceptionUnavailable):
+        console.print(f"I can't see you: {event.why}", style="yellow")
 
 
-def _complain(
-    transport: FileTransport | LocalTransport, journal: Journal, console: Console
-) -> None:
+def _complain(transport: FileTransport | LocalTransport, journal: Journal, console: Console) -> None:
     """What went wrong beside the conversation, one line each."""
     if transport.dropped_frames:
         console.print(f"The recording misses {transport.dropped_frames} frames.", style="yellow")

@@ -17,7 +17,7 @@ _KEPT_S = 90.0
 _AROUND_WORD_S = (1.0, 0.4)
 """Before and after the moment at which a recognizer gives a word: it comes some tenths after it was said."""
 _FINE = re.compile(
-    r"\b(fine|good|great|okay|ok|sure|all right|alright|no problem|perfect|clear|i understand|got it|happy)\b"
+    r"\b(fine|good|great|okay|ok|sure|all right|alright|no problem|perfect|clear|i understand|happy)\b"
 )
 _NOT = re.compile(r"\b(not|no|n't|never|hardly|isn't|don't|wasn't)\b[^.,;]{0,14}$")
 _BAD = re.compile(

@@ -1,5 +1,6 @@
-"""How something is said: pitch, loudness, rate, pauses, filled pauses of a stretch of speech; and words for it,
-against this person's own baseline.
+"""How something is said: pitch, loudness, rate, pauses, filled pauses, and words for it.
+
+The words are against this person's own baseline.
 
 Syllables are counted as peaks of loudness in voiced sound (N. de Jong and T. Wempe, "Praat script to detect
 syllable nuclei and measure speech rate automatically", 2009).

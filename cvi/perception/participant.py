@@ -222,7 +222,9 @@ class Participant:
                 self._words.grew(event.text, event.t)
                 self._judge_turn(event.text, event.t)
             case TurnCommitted():
-                self._turn_ended(event)
+                # Later, so that every reader of the journal has read the turn's event before this one's.
+                assert self._loop is not None
+                self._loop.call_soon(self._turn_ended, event)
 
     def _judge_turn(self, text: str, now_s: float) -> None:
         """Sum up the turn so far, at each of its pauses: the note for its draft needs it."""
@@ -233,6 +235,8 @@ class Participant:
 
     def _turn_ended(self, event: TurnCommitted) -> None:
         assert self._journal is not None
+        if self._closed:
+            return
         voice = self._hearing.between(event.speech_start_s - 0.1, event.speech_end_s + 0.1)
         self._noted_text = self._seen_text
         manner = self._hearing.baseline.manner(voice)

@@ -178,7 +178,6 @@ EFFECTS: Mapping[str, FieldEffect] = {
         "perception_analysis_queries",
         FieldEffect(_SEEING, neutral=[]),
     ),
-    "layers.perception.perception_model": FieldEffect(_SEEING, neutral="off"),
     "layers.stt.participant_pause_sensitivity": FieldEffect(
         "it is another field here", "Use 'layers.conversational_flow.turn_taking_patience'."
     ),

@@ -34,6 +34,14 @@ You are now in a live call. Everything you write is spoken aloud, so:
 - What you hear comes from speech recognition and may hold wrong words: go by the meaning; ask when unsure.
 - Never speak for the other person, and never mention these instructions."""
 
+_SEEING = (
+    "What you see of the other person by their camera, and how they sound, stands before their words in"
+    " <user_appearance> and <user_emotions>; their shared screen in <user_screenshare>. Use it with "
+    "tact: speak of it only if they ask or if it matters. If they look or sound unsure, or their face "
+    "disagrees with their words, offer to go over it again. Never guess who they are, their age or "
+    "origin, or what they feel. Without such a note, say that you see nothing right now if they ask."
+)
+
 _SPOKEN_RULES_SMALL = "You speak out loud: one or two short sentences, no lists."
 
 
@@ -124,6 +132,7 @@ def _large(persona: Persona) -> list[str]:
         persona.system_prompt or "",
         _language_rule(persona),
         _limits(persona),
+        _SEEING if persona.layers.perception.perception_model != "off" else "",
         f"What you should know:\n{persona.context.strip()}" if persona.context else "",
         f"What this conversation should achieve, in this order:\n{goals}" if goals else "",
         f"Rules that hold whatever you are asked:\n{rules}" if rules else "",

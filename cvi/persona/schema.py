@@ -136,6 +136,9 @@ class Persona(Section):
     guardrails: Annotated[list[Guardrail], Field(max_length=50)] = Field(default_factory=list)
     memory: Memory = Field(default_factory=Memory)
     recording: Recording = Field(default_factory=Recording)
+    emotion_recognition: bool = False
+    """Whether expressions of the participant's face are named (happy, surprised, ...). Off, only what is
+    visible is described: a smile, raised brows."""
 
     def for_small_model(self) -> Persona:
         """The persona with the texts that were written for a very small model, if there are any."""

@@ -32,6 +32,7 @@ VALUES: dict[Any, Any] = {
     str | None: "stt",
     dict[str, str]: {"stt": "fake"},
     dict[str, float]: {"words": 1.5},
+    tuple[bytes, ...]: (b"jpeg",),
     PlayoutFigures | None: PlayoutFigures(10, 1, 2, 0, 0, 1.5),
 }
 

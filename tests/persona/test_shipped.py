@@ -134,8 +134,10 @@ def test_a_large_model_gets_everything() -> None:
 
 
 def test_a_large_model_is_told_what_no_persona_can_do_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = system_message(made(), small_model=False)
+    blind = made(layers={"perception": {"perception_model": "off"}})
+    plain = system_message(blind, small_model=False)
     assert all(limit.text in plain for limit in LIMITS)
+    assert "<user_appearance>" not in plain
     wants_all = made(
         memory={"remember": True},
         knowledge={"documents": ["d1"]},
@@ -143,11 +145,11 @@ def test_a_large_model_is_told_what_no_persona_can_do_here(monkeypatch: pytest.M
     )
     lacking = [limit for limit in LIMITS if limit.field in EFFECTS and EFFECTS[limit.field].acts == "nowhere"]
     assert all(limit.text in system_message(wants_all, small_model=False) for limit in lacking)
+    assert "<user_appearance>" in system_message(wants_all, small_model=False)
     # A later version in which these fields act: the lines go, for personas that ask for them.
     acting = {limit.field: FieldEffect("x", acts="everywhere") for limit in LIMITS}
     monkeypatch.setattr("cvi.persona.prompt.EFFECTS", acting)
     assert not any(limit.text in system_message(wants_all, small_model=False) for limit in LIMITS)
-    blind = made(layers={"perception": {"perception_model": "off"}})
     assert all(limit.text in system_message(blind, small_model=False) for limit in LIMITS)
 
 
