@@ -33,6 +33,7 @@ VALUES: dict[Any, Any] = {
     dict[str, str]: {"stt": "fake"},
     dict[str, float]: {"words": 1.5},
     tuple[bytes, ...]: (b"jpeg",),
+    dict[str, Any]: {"day": "monday", "count": 2},
     PlayoutFigures | None: PlayoutFigures(10, 1, 2, 0, 0, 1.5),
 }
 
