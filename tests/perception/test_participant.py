@@ -31,7 +31,7 @@ def test_a_smile_is_told_to_the_model_and_written_into_the_journal() -> None:
     show(script, participant, replace(PLAIN, smile=0.9), 0.0, 6.0)
     script.user_says(2.0, "tell me about the sea")
     llm = FakeLlm(["The sea is deep."])
-    outcome = script.play(llm, capabilities=Capabilities([participant], participant))
+    outcome = script.play(llm, capabilities=Capabilities([participant], perceiver=participant))
     (note,) = outcome.of(ContextProvided)
     assert note.source == "perception"
     assert note.text == "<user_appearance>They are looking at you and smiling.</user_appearance>"
@@ -44,7 +44,7 @@ def test_a_plain_face_costs_no_words_unless_somebody_asks() -> None:
         script, participant = Script(), Participant(settings())
         show(script, participant, PLAIN, 0.0, 6.0)
         script.user_says(2.0, words)
-        outcome = script.play(FakeLlm(["Well."]), capabilities=Capabilities([participant], participant))
+        outcome = script.play(FakeLlm(["Well."]), capabilities=Capabilities([participant], perceiver=participant))
         assert bool(outcome.of(ContextProvided)) is told
 
 
@@ -52,7 +52,7 @@ def test_fine_said_with_drawn_brows_is_named() -> None:
     script, participant = Script(), Participant(settings())
     show(script, participant, replace(PLAIN, furrowed=0.8), 0.0, 6.0)
     script.user_says(2.0, "yes that is fine")
-    outcome = script.play(FakeLlm(["Shall I go over it again?"]), capabilities=Capabilities([participant], participant))
+    outcome = script.play(FakeLlm(["Shall I go over it again?"]), capabilities=Capabilities([participant], perceiver=participant))
     (note,) = outcome.of(ContextProvided)
     assert 'They say "fine", but their brows are drawn together.' in note.text
     (heard,) = outcome.of(ParticipantHeard)
@@ -64,7 +64,7 @@ def test_emotions_are_named_only_where_that_was_turned_on() -> None:
         script, participant = Script(), Participant(settings(emotion_recognition=named))
         show(script, participant, replace(PLAIN, smile=0.95), 0.0, 6.0)
         script.user_says(2.0, "tell me about the sea")
-        outcome = script.play(FakeLlm(["Well."]), capabilities=Capabilities([participant], participant))
+        outcome = script.play(FakeLlm(["Well."]), capabilities=Capabilities([participant], perceiver=participant))
         (note,) = outcome.of(ContextProvided)
         assert ("Their face looks happy." in note.text) is named
 
@@ -73,7 +73,7 @@ def test_the_old_mode_speaks_of_a_visual_scene() -> None:
     script, participant = Script(), Participant(settings(form="scene"))
     show(script, participant, replace(PLAIN, smile=0.9), 0.0, 6.0)
     script.user_says(2.0, "hello there")
-    outcome = script.play(FakeLlm(["Hello."]), capabilities=Capabilities([participant], participant))
+    outcome = script.play(FakeLlm(["Hello."]), capabilities=Capabilities([participant], perceiver=participant))
     (note,) = outcome.of(ContextProvided)
     assert note.text.startswith("USER_SPEECH: hello there VISUAL_SCENE: They are looking at you and smiling.")
 
@@ -89,7 +89,7 @@ def test_bad_pictures_are_stated_and_the_conversation_goes_on() -> None:
         script, participant = Script(), Participant(settings())
         show(script, participant, Sight(0.0, picture), 0.0, 6.0)  # type: ignore[arg-type]
         script.user_says(2.0, "can you see me")
-        outcome = script.play(FakeLlm(["No."]), capabilities=Capabilities([participant], participant))
+        outcome = script.play(FakeLlm(["No."]), capabilities=Capabilities([participant], perceiver=participant))
         assert outcome.of(TurnCommitted)
         assert [note.text for note in outcome.of(ContextProvided)] == [f"<user_appearance>{words}</user_appearance>"]
 
@@ -105,7 +105,7 @@ def test_two_faces_no_face_and_a_photograph_are_stated() -> None:
         script, participant = Script(), Participant(settings())
         show(script, participant, sight, 0.0, 6.0)
         script.user_says(2.0, "can you see me")
-        outcome = script.play(FakeLlm(["Well."]), capabilities=Capabilities([participant], participant))
+        outcome = script.play(FakeLlm(["Well."]), capabilities=Capabilities([participant], perceiver=participant))
         assert words in outcome.of(ContextProvided)[0].text
 
 
@@ -120,6 +120,6 @@ def test_the_face_answers_a_smile_within_300_ms() -> None:
             hundredth / 100,
             lambda c, t_s=hundredth / 100: seen.append((t_s, c.playout.cues.user_smile)),
         )
-    script.play(FakeLlm(["Hello."]), capabilities=Capabilities([participant], participant))
+    script.play(FakeLlm(["Hello."]), capabilities=Capabilities([participant], perceiver=participant))
     first_s = next(t_s for t_s, smile in seen if smile > 0.4)
     assert 2.0 <= first_s <= 2.3
