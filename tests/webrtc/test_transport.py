@@ -301,6 +301,30 @@ async def test_both_sides_are_recorded(tmp_path: Path) -> None:
         assert 40 <= frames <= 52
 
 
+async def test_a_film_lasts_as_long_as_somebody_was_there_however_late_its_units_were(tmp_path: Path) -> None:
+    from cvi.media.decode import probe
+
+    path = tmp_path / "recording.mp4"
+    async with opened(recording=path, stereo=True) as (transport, owner, clock):
+        async with joined(transport):
+            await owner.until(lambda: owner.presences)
+            clock.restart(300.0)  # a conversation that goes on
+            await play(transport, 20)
+            await asyncio.sleep(1.0)  # the machine has no time
+            await play(transport, 20, first=20)
+            there_s = clock.now() - 300.0
+            transport.leave("p1")
+        waiting = asyncio.create_task(transport.due(40))
+        await asyncio.sleep(1.0)  # nobody is there
+        async with joined(transport):
+            await waiting
+            back_s = clock.now()
+            await play(transport, 20, first=40)
+            there_s += clock.now() - back_s
+    assert there_s > 3.2
+    assert abs(probe(path).duration_s - there_s) < 0.5
+
+
 @pytest.mark.parametrize(
     "weather",
     [NetworkConditions(loss=0.05), NetworkConditions(jitter_s=0.1), NetworkConditions(bps=300_000), NetworkConditions(0.05, 0.1, 300_000)],

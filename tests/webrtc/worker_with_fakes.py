@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cvi.audio.block import Pcm
+from cvi.conversation.capabilities import Capabilities
 from cvi.conversation.settings import ConversationSettings, SpeechEngines
 from cvi.engines import EngineSet
 from cvi.errors import MissingError
@@ -70,7 +71,12 @@ async def llm(*_: Any) -> FakeLlm:
     return FakeLlm(["It is a test."])
 
 
+async def capabilities(*_: Any, **__: Any) -> Capabilities:
+    return Capabilities()
+
+
 if __name__ == "__main__":
+    session_engines.build_capabilities = capabilities  # type: ignore[assignment]
     session_engines.build_llm = llm  # type: ignore[assignment]
     session_engines.resolve = resolve  # type: ignore[assignment]
     session_engines.conversation_settings = settings  # type: ignore[assignment]

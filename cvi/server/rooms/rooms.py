@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 import time
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cvi.conversation.journal import JOURNAL_NAME, RECORDING_NAME
+from cvi.errors import CviError
+from cvi.media.decode import probe
 from cvi.paths import conversations_dir
 from cvi.server.contract import HttpProblem
 from cvi.server.ice_servers import ice_servers_for
@@ -250,7 +253,7 @@ class Rooms:
         folder = self.folder(row.id)
         events = await asyncio.to_thread(transcripts.read_events, folder)
         lines = outcome.transcript or transcripts.transcript_lines(events)
-        recording = self._recording(row, outcome, events[-1].t if events else 0.0)
+        recording = await asyncio.to_thread(self._recording, row, outcome, events[-1].t if events else 0.0)
         now = self._wall()
 
         def store(connection: sqlite3.Connection) -> None:
@@ -279,9 +282,16 @@ class Rooms:
     def _recording(
         self, row: ConversationRow, outcome: RoomOutcome, duration_s: float
     ) -> dict[str, Any] | None:
+        """What is told of the recording, None without one. Blocks on the disk.
+
+        `duration_s` is the conversation's, for a film that cannot be read: it counts how long an empty room
+        waited, which the film leaves out.
+        """
         path = outcome.recording or self.folder(row.id) / RECORDING_NAME
         if not path.is_file():
             return None
+        with contextlib.suppress(CviError):
+            duration_s = probe(path).duration_s
         return {
             "bucket_name": "",
             "s3_key": f"{row.id}/{path.name}",

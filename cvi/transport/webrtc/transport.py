@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,8 @@ class WebRtcTransport:
         self._watch: asyncio.Task[None] | None = None
         self._shift_s = 0.0
         """How much later than its own time a unit is due: the sum of all pauses."""
+        self._away_s: float | None = None
+        """How much of that nobody was there for; None before the first unit. A film leaves it out."""
         self._presented_s = 0.0
         self._heard_s = 0.0
         self._closed = False
@@ -206,16 +208,22 @@ class WebRtcTransport:
         async for pcm, at_s in self._audio_in.blocks():
             start_s = at_s - self._loop.time() + self._clock.now()
             if self._participant.flowing.is_set():
-                self._log.heard(AudioBlock(pcm, start_s - self._shift_s))
+                self._log.heard(AudioBlock(pcm, start_s - (self._away_s or 0.0)))
             yield AudioBlock(pcm, start_s)
 
     async def due(self, index: int) -> float:
-        """Waits while nobody is there; after that, units are due later by as long as that took."""
+        """Waits while nobody is there; after that, units are due later by as long as that took.
+
+        A machine that is overloaded makes them later, too: that is heard as a pause, and recorded as one.
+        """
         while True:
+            away = self._away_s is None or not self._participant.flowing.is_set()
             await self._participant.flowing.wait()
             late_s = self._clock.now() - index / self.fps - self._shift_s
             if late_s > CATCH_UP_S:
                 self._shift_s += late_s
+            if away:
+                self._away_s = (self._away_s or 0.0) + (late_s if late_s > CATCH_UP_S else 0.0)
             await self._clock.sleep_until(index / self.fps + self._shift_s)
             if self._participant.flowing.is_set():
                 return index / self.fps + self._shift_s + self._delay_s
@@ -231,7 +239,14 @@ class WebRtcTransport:
             peer.voice.play(unit.pcm, at_s)
             if peer.picture is not None:
                 peer.picture.show(unit.frame, at_s)
-        self._log.presented(unit, self.heard_s())
+        lag = self._film_lag
+        filmed = replace(unit, index=unit.index + lag, start_s=unit.start_s + lag / self.fps)
+        self._log.presented(filmed, self.heard_s() + lag / self.fps)
+
+    @property
+    def _film_lag(self) -> int:
+        """By how many frames the film is longer than what was presented: the pauses that were heard."""
+        return round((self._shift_s - (self._away_s or 0.0)) * self.fps)
 
     @property
     def _delay_s(self) -> float:
@@ -256,7 +271,7 @@ class WebRtcTransport:
             peer.voice.flush()
             if peer.picture is not None:
                 peer.picture.ask_key()
-        self._log.cut(self._presented_s)
+        self._log.cut(self._presented_s + self._film_lag / self.fps)
 
     def reply_ended(self) -> None:
         """A person knows by themselves when it is their turn."""
