@@ -17,6 +17,7 @@ from typing import Any, cast
 from cvi.conversation.events import ConversationFacts
 from cvi.conversation.history import History
 from cvi.conversation.openers import Opener, make_openers
+from cvi.conversation.phrases import phrases
 from cvi.conversation.playout import Render
 from cvi.conversation.settings import ConversationSettings, SpeechEngines
 from cvi.engine_registry import build
@@ -204,6 +205,7 @@ def conversation_settings(
         openers=not small if flow.neutral_openers is None else flow.neutral_openers,
         speculative=llm.speculative_inference,
         judge_completeness=flow.uses_turn_model,
+        phrases=phrases(config.language),
         echo=persona.pipeline_mode == "echo",
         facts=config.facts(),
     )

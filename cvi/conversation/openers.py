@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from cvi.conversation.phrases import phrases
 from cvi.errors import EngineError
 from cvi.tts.base import Speech, TtsEngine
 
@@ -20,14 +21,6 @@ LEAST_WAIT_S = 0.5
 AMONG_REPLIES, MOST_AMONG = 5, 2
 """At most so many of so many replies in a row have one."""
 _RECENT_WAITS = 7
-_TEXTS = {
-    "en": ("Hm,", "Well,", "Let me think.", "Okay,"),
-    "de": ("Hm,", "Also,", "Mal überlegen.", "Okay,"),
-    "es": ("Mmm,", "Bueno,", "Déjame pensar.", "Vale,"),
-    "fr": ("Hum,", "Eh bien,", "Voyons voir.", "D'accord,"),
-}
-# Said first after a question that "yes" answers, these would sound like it.
-_LIKE_YES = frozenset(("Okay,", "Vale,", "D'accord,", "Bueno,"))
 _ASKS_YES_OR_NO = re.compile(
     r"(?:and |but |so |well )?(?:is|are|was|were|am|do|does|did|can|could|will|would|shall|should|may|might|"
     r"has|have|had|isn't|aren't|wasn't|don't|doesn't|didn't|can't|couldn't|won't|wouldn't|shouldn't|haven't|"
@@ -38,20 +31,21 @@ _ASKS_YES_OR_NO = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Opener:
-    """Words and their sound."""
+    """Words and their sound; `like_yes` if they would sound like an answer to a question of yes or no."""
 
     text: str
     speech: Speech
+    like_yes: bool = False
 
 
 async def make_openers(voice: TtsEngine, language: str) -> tuple[Opener, ...]:
     """The openers of `language` in this voice; none for a language without, or where the voice fails."""
-    made: list[Opener] = []
+    stock, made = phrases(language), list[Opener]()
     try:
-        for text in _TEXTS.get(language, ()):
+        for text in stock.openers:
             pieces = [piece async for piece in voice.speak(text)]
             if len(pieces) == 1:
-                made.append(Opener(text, pieces[0]))
+                made.append(Opener(text, pieces[0], text in stock.like_yes))
     except EngineError:
         return ()
     return tuple(made)
@@ -94,7 +88,7 @@ class OpenerPolicy:
         texts = [opener.text for opener in self._openers]
         start = texts.index(self._last) + 1 if self._last in texts else 0
         for opener in (*self._openers[start:], *self._openers[:start]):
-            if not (yes_or_no and opener.text in _LIKE_YES):
+            if not (yes_or_no and opener.like_yes):
                 self._last = opener.text
                 return opener
         return None

@@ -19,7 +19,7 @@ from cvi.conversation.events import (
 from cvi.conversation.openers import OpenerPolicy
 from cvi.conversation.playout import ReplyOutput
 from cvi.conversation.reply import Reply, fixed_clauses, model_clauses, one_clause
-from cvi.conversation.settings import WELCOME, SessionContext, SpeechEngines
+from cvi.conversation.settings import SessionContext, SpeechEngines
 from cvi.conversation.tool_runs import ToolRuns
 from cvi.conversation.tool_turn import ToolTurn
 from cvi.llm.base import Message
@@ -118,7 +118,7 @@ class Replies:
 
     def open(self, request: str) -> Reply:
         """Let the model speak first, asked to by `request`, which does not become history."""
-        reply = self._make(self._written(request), apology=WELCOME)
+        reply = self._make(self._written(request), apology=self._settings.phrases.welcome)
         self._start(reply)
         return reply
 
@@ -258,7 +258,7 @@ class Replies:
             user_text=user_text,
             voice=voice or self._voice,
             mouth_reader=self._mouth_reader,
-            apology=self._settings.apology if apology is None else apology,
+            apology=self._settings.phrases.apology if apology is None else apology,
             interruptible=interruptible,
         )
         self._watch(reply.task)

@@ -248,7 +248,7 @@ class Reply:
         self._apology = apology
         self._emotions: list[tuple[int, str | None]] = []
         self._written: list[str] = []
-        self._bridge = context.settings.bridge
+        self._bridge = context.settings.phrases.bridge
         self._bridge_after_s = context.settings.bridge_after_s
         self._began_s = context.clock.now()
         self._clock = context.clock

@@ -11,6 +11,7 @@ from cvi.conversation.events import ConversationFacts
 from cvi.conversation.history import History
 from cvi.conversation.journal import Journal
 from cvi.conversation.openers import Opener
+from cvi.conversation.phrases import Phrases, phrases
 from cvi.face.sound_mouth import MouthReader
 from cvi.llm.base import LlmEngine, Message, Sampling
 from cvi.stt.base import SttEngine
@@ -19,14 +20,8 @@ from cvi.tts.base import TtsEngine
 from cvi.turns.base import TurnModel, VadEngine
 from cvi.turns.thresholds import TurnThresholds
 
-APOLOGY = "Sorry, I lost my train of thought there. Could you say that once more?"
-WELCOME = "Hello."
-"""Said instead of a greeting that the model could not write."""
 OPENING = "Hello! I have just joined the call. Greet me warmly, in one short sentence of your own."
 """The request to a model that writes the greeting itself."""
-NOT_HEARD = "Sorry, I didn't catch that. Could you say it again?"
-BRIDGE = "One moment, please."
-"""Said while a model takes long to begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +65,8 @@ class ConversationSettings:
     `openers` lets replies that are long in coming begin with a neutral word.
     `speculative` drafts replies before a turn is over. With `judge_completeness` off, silence alone ends a
     turn. `whole_replies` speaks nothing of a reply before all of it is written, for comparison. `echo`
-    answers with the participant's own words. `apology` is spoken when an engine fails or a reply has no
-    sound, `not_heard` when a long voice held no word, `bridge` ("" for none) where a reply is awaited for
-    `bridge_after_s`.
+    answers with the participant's own words. `phrases` are said where a reply fails or is awaited, the
+    bridge ("" for none) after `bridge_after_s`.
 
     The conversation ends after `max_duration_s`, and `tail_s` after a recorded caller has nothing more to
     say. `seed` is the face's. `facts` are written into the journal's first event.
@@ -96,9 +90,7 @@ class ConversationSettings:
     judge_completeness: bool = True
     whole_replies: bool = False
     echo: bool = False
-    apology: str = APOLOGY
-    not_heard: str = NOT_HEARD
-    bridge: str = BRIDGE
+    phrases: Phrases = field(default_factory=lambda: phrases("en"))
     bridge_after_s: float = 4.0
     max_duration_s: float = 3600.0
     tail_s: float = 1.0

@@ -16,7 +16,7 @@ from typing import Any
 
 from cvi.conversation.events import ReplyFirstToken, ToolBridged, ToolWeighed
 from cvi.conversation.reply import Reply, clauses_of, close_stream, model_clauses
-from cvi.conversation.settings import BRIDGE, SessionContext
+from cvi.conversation.settings import SessionContext
 from cvi.conversation.tool_runs import ToolRun, ToolRuns, as_data, described
 from cvi.errors import EngineError
 from cvi.llm.base import ChoosesCalls, LlmEngine, Message, ToolRequest, tool_model
@@ -216,7 +216,7 @@ class ToolTurn:
             text = await self._generated_filler(waiting)
             if all(run.done for run in waiting):
                 return  # the answer itself can be said now
-        text = text or tool.static_filler or self._context.settings.bridge or BRIDGE
+        text = text or tool.static_filler or self._context.settings.phrases.bridge
         self._context.journal.write(ToolBridged(reply=self._number, text=text))
         yield Clause(text, ends_sentence=True)
 

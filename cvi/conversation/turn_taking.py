@@ -524,7 +524,7 @@ class Floor:
         if turn.interrupted is not None and self._replies.resume(*turn.interrupted):
             return
         if turn.interrupted is not None or turn.transcript_late or turn.voiced_s >= UNHEARD_VOICE_S:
-            self._replies.say(self._settings.not_heard)
+            self._replies.say(self._settings.phrases.not_heard)
 
     def _speak_over(self, turn: UserTurn) -> None:
         """Go on with the reply that an endless noise has cut; words in it may still interrupt."""
@@ -533,7 +533,7 @@ class Floor:
         interrupted, turn.interrupted = turn.interrupted, None
         self._wary = turn.overlap = True
         if not self._replies.resume(*interrupted):
-            self._replies.say(self._settings.not_heard)
+            self._replies.say(self._settings.phrases.not_heard)
 
     def _drop_turn(self) -> None:
         self._close_turn()

@@ -1,9 +1,11 @@
 """A voice that can begin with a few words is heard before its clause is written."""
 
 from cvi.conversation.events import ReplyFinished, ReplyFirstAudio, ReplyInterrupted, SpeechGap
-from cvi.conversation.settings import APOLOGY
+from cvi.conversation.phrases import phrases
 from cvi.testing.fakes import FakeLlm, FakePhraseTts, FakeTts
 from cvi.testing.script import Script, ScriptOutcome
+
+EN = phrases("en")
 
 ANSWER = "Keepers lived alone on the rock for nearly the whole of every winter. It was cold."
 
@@ -44,7 +46,7 @@ def test_a_model_that_fails_in_the_middle_of_a_clause_is_apologized_for_after_a_
     script = Script()
     script.user_says(0.5, "tell me a story")
     outcome = script.play(FakeLlm(["Keepers lived alone on !!"]), tts=FakePhraseTts())
-    assert outcome.of(ReplyFinished)[0].text == f"Keepers lived alone {APOLOGY}"
+    assert outcome.of(ReplyFinished)[0].text == f"Keepers lived alone {EN.apology}"
     first_s = outcome.of(ReplyFirstAudio)[0].at_s
     words_s = 3 * 0.3
     assert not outcome.sound_between(first_s + words_s + 0.04, first_s + words_s + 0.16).any()

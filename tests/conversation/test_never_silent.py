@@ -20,12 +20,15 @@ from cvi.conversation.events import (
     TurnCommitted,
     TurnEmpty,
 )
-from cvi.conversation.settings import APOLOGY, BRIDGE, NOT_HEARD, ConversationSettings
+from cvi.conversation.phrases import phrases
+from cvi.conversation.settings import ConversationSettings
 from cvi.errors import EngineError
 from cvi.llm.base import Message, Sampling
 from cvi.testing.fakes import FakeLlm, FakeStt, FakeTts
 from cvi.testing.script import Script
 from cvi.tts.base import Speech
+
+EN = phrases("en")
 
 LONG_STORY = "Once there was a keeper of a tower by the sea. She kept a log of every ship that ever passed by."
 
@@ -43,7 +46,7 @@ def test_a_reply_without_words_is_apologized_for(reply: str) -> None:
     script = Script()
     script.user_says(0.5, "what is your name")
     outcome = script.play(FakeLlm([reply]))
-    assert finished(outcome) == [APOLOGY]
+    assert finished(outcome) == [EN.apology]
     assert [event.message for event in outcome.of(EngineFailed)] == ["The language model gave an empty reply."]
     at_s = outcome.of(ReplyFirstAudio)[0].at_s
     assert outcome.sound_between(at_s, at_s + 1.0).any()
@@ -71,8 +74,8 @@ def test_words_without_sound_are_not_heard(how: str) -> None:
     script = Script()
     script.user_says(0.5, "say it in chinese")
     outcome = script.play(FakeLlm(["你好！今天天气很好。"]), tts=DeafTts(how))
-    assert finished(outcome) == [APOLOGY]
-    assert [message.content for message in outcome.history if message.role == "assistant"] == [APOLOGY]
+    assert finished(outcome) == [EN.apology]
+    assert [message.content for message in outcome.history if message.role == "assistant"] == [EN.apology]
     [failed] = outcome.of(EngineFailed)
     assert "cannot read" in failed.message or "made no sound for '你好！'" in failed.message
 
@@ -107,7 +110,7 @@ def test_a_late_transcript_of_which_nothing_is_known_is_asked_for() -> None:
     script.user_coughs(0.5, 0.6)
     script.user_says(8.0, "hello")
     outcome = script.play(FakeLlm(["Hi."]), stt=FakeStt(script.vocabulary, delay_s=39.0))
-    assert finished(outcome) == [NOT_HEARD, "Hi."]
+    assert finished(outcome) == [EN.not_heard, "Hi."]
 
 
 def test_a_barge_in_without_words_lets_the_persona_go_on() -> None:
@@ -153,7 +156,7 @@ def test_a_barge_in_without_words_at_the_end_of_a_reply_is_asked_about() -> None
     outcome = script.play(settings=settings)
     spoken = " ".join(finished(outcome))
     assert outcome.of(TurnEmpty)
-    assert NOT_HEARD in spoken or "six" in spoken
+    assert EN.not_heard in spoken or "six" in spoken
 
 
 class SlowLlm(FakeLlm):
@@ -168,7 +171,7 @@ def test_a_long_wait_is_bridged_and_the_answer_comes() -> None:
     script = Script()
     ends = script.user_says(0.5, "is it true")
     outcome = script.play(SlowLlm())
-    assert [event.text for event in outcome.of(ReplyBridged)] == [BRIDGE]
+    assert [event.text for event in outcome.of(ReplyBridged)] == [EN.bridge]
     assert outcome.of(ReplyFirstAudio)[0].at_s < ends + 5.5
     assert finished(outcome) == ["After long thought, yes."]
     assert outcome.history[-1].content == "After long thought, yes."
@@ -183,4 +186,4 @@ def test_a_bridge_with_no_answer_after_it_is_apologized_for() -> None:
     script = Script()
     script.user_says(0.5, "is it true")
     outcome = script.play(EmptyLlm())
-    assert finished(outcome) == [APOLOGY]
+    assert finished(outcome) == [EN.apology]

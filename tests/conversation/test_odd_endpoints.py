@@ -15,11 +15,14 @@ from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.events import EngineFailed, Event, ReplyBridged, ReplyFinished
 from cvi.conversation.journal import Journal
-from cvi.conversation.settings import APOLOGY, ConversationSettings, SpeechEngines
+from cvi.conversation.phrases import phrases
+from cvi.conversation.settings import ConversationSettings, SpeechEngines
 from cvi.llm.base import LlmSettings
 from cvi.llm.openai import OpenAiLlm
 from cvi.testing.fakes import FakeStt, FakeTts, FakeVad, Vocabulary, fake_render
 from cvi.testing.script import ScriptedTransport
+
+EN = phrases("en")
 
 
 def delta(**fields: Any) -> bytes:
@@ -110,20 +113,20 @@ def finished(events: list[Event]) -> list[str]:
         (list("你好！今天天气很好。我们去公园吧？好的。"), "zh", "你好！今天天气很好。我们去公园吧？"),
         (["Am 5. Nov. 2020 ", "war das, z.B. die 3. Etage. ", "Es hat Zimmer. Ja. Nein."], "de",
          "Am 5. Nov. 2020 war das, z.B. die 3. Etage. Es hat Zimmer. Ja."),
-        ([], "en", APOLOGY),
-        (["<think>Brief."], "en", APOLOGY),
+        ([], "en", EN.apology),
+        (["<think>Brief."], "en", EN.apology),
     ],
 )  # fmt: skip
 async def test_what_is_said(pieces: list[str], language: str, spoken: str) -> None:
     async with endpoint(texts(*pieces)) as url:
         events = await answer(url, language=language)
     assert finished(events) == [spoken]
-    assert any(isinstance(event, EngineFailed) for event in events) == (spoken == APOLOGY)
+    assert any(isinstance(event, EngineFailed) for event in events) == (spoken == EN.apology)
 
 
 async def test_a_tool_call_without_text_is_apologized_for() -> None:
     async with endpoint([delta(tool_calls=[TOOL_CALL])]) as url:
-        assert finished(await answer(url)) == [APOLOGY]
+        assert finished(await answer(url)) == [EN.apology]
 
 
 async def test_hidden_reasoning_is_waited_for_with_a_word_meanwhile() -> None:

@@ -27,7 +27,7 @@ from cvi.tts.base import Phone, Speech, Word
 
 def opener(text: str, seconds: float = 0.4) -> Opener:
     tone = (6000 * np.sin(np.arange(round(seconds * PLAYED_HZ)) * 0.1)).astype(np.int16)
-    return Opener(text, Speech(tone, (Phone("m", 0.0, seconds),), (Word(0, len(text), 0.0, seconds),)))
+    return Opener(text, Speech(tone, (Phone("m", 0.0, seconds),), (Word(0, len(text), 0.0, seconds),)), text == "Okay,")
 
 
 OPENERS = [opener(text) for text in ("Hm,", "Well,", "Okay,")]

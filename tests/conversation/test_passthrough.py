@@ -17,11 +17,14 @@ from cvi.conversation.events import (
     TurnCommitted,
 )
 from cvi.conversation.passthrough import MAX_UTTERANCE_S, MAX_WAITING, PassthroughVoice
-from cvi.conversation.settings import OPENING, WELCOME, ConversationSettings
+from cvi.conversation.phrases import phrases
+from cvi.conversation.settings import OPENING, ConversationSettings
 from cvi.conversation.transcript import transcript
 from cvi.errors import EngineError, UsageError
 from cvi.testing.fakes import FakeLlm
 from cvi.testing.script import Script, ScriptOutcome
+
+EN = phrases("en")
 
 
 def tone(seconds: float, loud: int = 8000, hz: int = PLAYED_HZ) -> Pcm:
@@ -193,4 +196,4 @@ def test_without_the_models_greeting_a_fixed_one_is_spoken() -> None:
             return broken()
 
     outcome = Script().play(Broken(), settings=ConversationSettings("x", "", opening=OPENING))
-    assert [line.text for line in transcript(outcome.events)] == [WELCOME]
+    assert [line.text for line in transcript(outcome.events)] == [EN.welcome]

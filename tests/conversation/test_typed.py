@@ -21,12 +21,15 @@ from cvi.conversation.events import (
     TurnTyped,
 )
 from cvi.conversation.journal import Journal, read_journal
-from cvi.conversation.settings import APOLOGY, OPENING, ConversationSettings, TextEngines
+from cvi.conversation.phrases import phrases
+from cvi.conversation.settings import OPENING, ConversationSettings, TextEngines
 from cvi.conversation.transcript import transcript
 from cvi.errors import EngineError, UsageError
 from cvi.testing.fakes import FakeLlm
 from cvi.testing.virtual_time import run_virtual
 from cvi.transport.text import TextTransport
+
+EN = phrases("en")
 
 JUNE = ConversationSettings("c1", "You are June.", greeting="Hello.", persona_name="June")
 Steps = Callable[[Conversation, list[str]], Awaitable[None]]
@@ -153,7 +156,7 @@ def test_a_model_greets_echoes_and_apologizes() -> None:
     async def fails(conversation: Conversation, shown: list[str]) -> None:
         conversation.respond("who are you")
         await conversation.answered()
-        assert shown == [APOLOGY]
+        assert shown == [EN.apology]
 
     quiet = replace(JUNE, greeting="")
     hold(FakeLlm(["Hi, I am June."]), nothing, replace(quiet, opening=OPENING))

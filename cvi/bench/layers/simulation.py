@@ -30,6 +30,7 @@ from cvi.conversation.audio_input import PREROLL_S
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.events import Event, TurnScored, UserPaused, UserResumed, UserStartedSpeaking
 from cvi.conversation.journal import Journal
+from cvi.conversation.phrases import SILENT
 from cvi.conversation.settings import ConversationSettings, SpeechEngines
 from cvi.llm.base import LlmEngine, Message, Sampling
 from cvi.testing.fakes import fake_render
@@ -180,8 +181,7 @@ async def converse(pcm: Pcm, engines: ListeningEngines, *, monologue: bool) -> S
         greeting=_MONOLOGUE if monologue else "",
         # The monologue stands for any reply, and replies give way.
         greeting_interruptible=True,
-        apology="",
-        not_heard="",
+        phrases=SILENT,
         echo=False,
     )
     clock = Clock()
