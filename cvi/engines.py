@@ -68,6 +68,9 @@ class ResolvedConfig:
     llm: EngineChoice
     tts: EngineChoice
     face: EngineChoice
+    private_hosts: tuple[str, ...] | None = None
+    """Which private hosts the persona's addresses may lead to (`OutboundPolicy`); None for any address: the
+    persona is a file of this machine's user."""
 
     @property
     def small_model(self) -> bool:
@@ -95,6 +98,7 @@ def resolve(
     replica: str | None = None,
     profile: str = "auto",
     profile_of: Callable[[str], Resolution] = resolve_profile,
+    private_hosts: tuple[str, ...] | None = None,
 ) -> ResolvedConfig:
     """Choose replica, profile and engines. The persona's own engines come first, the profile's fill the rest.
 
@@ -130,6 +134,7 @@ def resolve(
         tts=_cloned_voice(persona, card)
         or choose("tts", layers.tts.local_engine, layers.tts.local_model, layers.tts.local_voice),
         face=EngineChoice(layers.face.engine or card.renderer),
+        private_hosts=private_hosts,
     )
     config = _with_own_voice(config)
     return replace(config, persona=persona.for_small_model()) if config.small_model else config
@@ -396,6 +401,7 @@ def _stt_settings(config: ResolvedConfig) -> SttSettings:
         base_url=connection.base_url,
         api_key=connection.api_key,
         headers=connection.headers,
+        private_hosts=config.private_hosts,
     )
 
 
@@ -407,6 +413,7 @@ def _llm_settings(config: ResolvedConfig) -> LlmSettings:
         base_url=connection.base_url,
         api_key=connection.api_key,
         headers=connection.headers,
+        private_hosts=config.private_hosts,
         extra_body=layer.extra_body,
         default_query={name: str(value) for name, value in layer.default_query.items()},
     )
@@ -426,4 +433,5 @@ def tts_settings(config: ResolvedConfig, language: str | None = None) -> TtsSett
         base_url=connection.base_url,
         api_key=connection.api_key,
         headers=connection.headers,
+        private_hosts=config.private_hosts,
     )

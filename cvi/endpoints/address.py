@@ -24,8 +24,10 @@ def address_fault(base_url: str) -> tuple[str, str] | None:
     for route in ROUTES:
         if parts.path.rstrip("/").endswith(route):
             return "base_url contains the route", f"Remove '{route}' from its end."
-    if parts.query:
+    if "?" in base_url:
         return "base_url contains a query", "Put it into default_query."
+    if "#" in base_url:
+        return "base_url contains a fragment", "Remove everything from '#' on."
     return None
 
 

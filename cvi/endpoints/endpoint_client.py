@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -20,13 +20,29 @@ from urllib.parse import quote, unquote, urlsplit
 import httpx
 
 from cvi.endpoints.address import checked_address
+from cvi.endpoints.checked_transport import CheckedTransport
+from cvi.endpoints.outbound import OutboundPolicy, RefusedAddressError
 from cvi.errors import EngineError, UsageError
+from cvi.text import valid_json
 
 T = TypeVar("T")
 
 _DETAIL_CHARACTERS = 200
 _DETAIL_TIMEOUT_S = 2.0
 _DRAIN_TIMEOUT_S = 0.2
+MOST_ANSWER_BYTES = 4 << 20
+"""Of an answer that is read whole."""
+MOST_LINE_BYTES = 256 << 10
+"""Of one line of a streamed answer."""
+MOST_STREAMED_BYTES = 64 << 20
+"""Of a streamed answer: twenty minutes of speech, or more text than anybody listens to."""
+MOST_USELESS_BYTES = 2 << 20
+"""Of lines that come after each other and hold nothing of use."""
+LONGEST_PREPARATION = 6
+"""How many times `first_s` a service may send signs of life before the first of use."""
+_BREATHE_EVERY_BYTES = 64 << 10
+_CONTROLLED = ("host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer")
+"""Headers that belong to the connection: with them a persona could say one thing here and another there."""
 _SHORTEST_SECRET = 4
 """Characters; replacing anything shorter would garble messages."""
 _SLOW = "Check the endpoint's load, or use a faster one."
@@ -66,22 +82,39 @@ class EndpointClient:
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
         timeouts: Timeouts | None = None,
+        private_hosts: Sequence[str] | None = None,
     ) -> None:
-        """`layer` is named in remedies: "llm" for layers.llm. Raises UsageError for an address, key or header
-        that cannot be used."""
+        """`layer` is named in remedies: "llm" for layers.llm.
+
+        `private_hosts` None: any address may be called, as the user of this machine wishes. Else, for an
+        address that a stranger named, only public ones and those that the sequence allows
+        (`OutboundPolicy`), checked at each request. Raises UsageError for an address, key or header that
+        cannot be used.
+        """
         self.layer = layer
         self.base_url = checked_address(layer, base_url)
         self.timeouts = timeouts or Timeouts()
         headers, query = dict(headers or {}), dict(query or {})
+        if wrong := next((name for name in headers if name.lower() in _CONTROLLED), None):
+            raise UsageError(
+                f"The header '{wrong}' of the {layer} endpoint is set by the connection itself.",
+                f"Remove it from layers.{layer}.headers.",
+            )
+        policy = None if private_hosts is None else OutboundPolicy(tuple(private_hosts))
+        if policy is not None:
+            policy.read(self.base_url)
         secrets = [api_key, urlsplit(self.base_url).password, *headers.values(), *query.values()]
         self._secrets = _spellings(secrets)
         if api_key and not any(name.lower() == "authorization" for name in headers):
             headers["Authorization"] = f"Bearer {api_key}"
         try:
             self._client = httpx.AsyncClient(
-                headers=headers,
+                # Not compressed: a few bytes could become gigabytes.
+                headers={"accept-encoding": "identity", **headers},
                 params=query,
                 timeout=httpx.Timeout(None, connect=self.timeouts.connect_s),
+                transport=None if policy is None else CheckedTransport(policy, keep=True),
+                trust_env=policy is None,
             )
         except (ValueError, UnicodeError) as error:
             raise UsageError(
@@ -110,7 +143,17 @@ class EndpointClient:
         Raises EngineError for a service that cannot be reached or does not answer within `first_s`.
         """
         async with self._failures("/models"):
-            await self._within(self.timeouts.first_s, "/models", self._client.get(self.url("/models")))
+            request = self._client.build_request("GET", self.url("/models"))
+            response = await self._within(
+                self.timeouts.first_s, "/models", self._client.send(request, stream=True)
+            )
+            try:
+                async with asyncio.timeout(_DRAIN_TIMEOUT_S):  # a short answer leaves the connection open
+                    await _read(response, MOST_ANSWER_BYTES)
+            except (TimeoutError, _TooMuchError):
+                pass
+            finally:
+                await response.aclose()
 
     async def post(self, route: str, **content: Any) -> Any:
         """Send a request (`json`, `data`, `files` as in httpx) and return the answer's JSON.
@@ -121,7 +164,15 @@ class EndpointClient:
             request = self._client.build_request("POST", self.url(route), **content)
             try:
                 async with asyncio.timeout(self.timeouts.total_s) as limit:
-                    response = await self._send(request, stream=False)
+                    response = await self._send(request)
+                    try:
+                        if response.status_code >= 300:
+                            raise await self._refused(route, response)
+                        answer = await _read(response, MOST_ANSWER_BYTES)
+                    finally:
+                        await response.aclose()
+            except _TooMuchError as error:
+                raise self.too_much(route) from error
             except TimeoutError as error:
                 if not limit.expired():
                     raise
@@ -129,11 +180,9 @@ class EndpointClient:
                     f"{self.place(route)} gave no complete answer within {self.timeouts.total_s:g} s.",
                     _SLOW,
                 ) from error
-            if response.status_code >= 400:
-                raise await self._refused(route, response)
         try:
-            return response.json()
-        except ValueError as error:
+            return valid_json(answer)
+        except (ValueError, RecursionError) as error:
             raise self.unexpected(route, "JSON") from error
 
     @asynccontextmanager
@@ -145,9 +194,9 @@ class EndpointClient:
         deadline = asyncio.get_running_loop().time() + self.timeouts.first_s
         async with self._failures(route):
             request = self._client.build_request("POST", self.url(route), json=body)
-            response = await self._within(self.timeouts.first_s, route, self._send(request, stream=True))
+            response = await self._within(self.timeouts.first_s, route, self._send(request))
             try:
-                if response.status_code >= 400:
+                if response.status_code >= 300:
                     raise await self._refused(route, response)
                 yield StreamedAnswer(self, route, response, deadline)
             finally:
@@ -177,12 +226,20 @@ class EndpointClient:
         with contextlib.suppress(RuntimeError):
             self._closing = asyncio.get_running_loop().create_task(self._client.aclose())
 
-    async def _send(self, request: httpx.Request, *, stream: bool) -> httpx.Response:
+    def too_much(self, route: str) -> EngineError:
+        """The error for an answer without end."""
+        return EngineError(f"{self.place(route)} sends more than an answer can be.", self._check)
+
+    @property
+    def _check(self) -> str:
+        return f"Check layers.{self.layer}.base_url."
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
         try:
-            return await self._client.send(request, stream=stream)
+            return await self._client.send(request, stream=True)
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
             # As a rule a kept connection that the service has closed meanwhile; a fresh one is opened now.
-            return await self._client.send(request, stream=stream)
+            return await self._client.send(request, stream=True)
 
     async def _within(self, limit_s: float, route: str, waiting: Awaitable[T]) -> T:
         try:
@@ -208,6 +265,8 @@ class EndpointClient:
             )
         try:
             yield
+        except RefusedAddressError as error:
+            raise EngineError(error.message, error.remedy) from error
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise EngineError(
                 f"{self.place(route)} cannot be reached: {self.safe(str(error)) or type(error).__name__}.",
@@ -223,12 +282,12 @@ class EndpointClient:
     async def _refused(self, route: str, response: httpx.Response) -> EngineError:
         try:
             async with asyncio.timeout(_DETAIL_TIMEOUT_S):
-                text = (await response.aread()).decode(errors="replace")
-        except (TimeoutError, httpx.HTTPError):
+                text = (await _read(response, MOST_LINE_BYTES)).decode(errors="replace")
+        except (TimeoutError, httpx.HTTPError, _TooMuchError):
             text = ""
         try:
             detail = error_message(json.loads(text))
-        except ValueError:
+        except (ValueError, RecursionError):
             detail = text
         if detail.lstrip().startswith("<"):  # a proxy's page
             detail = ""
@@ -248,29 +307,37 @@ class StreamedAnswer:
         self._first_deadline = first_deadline
         self._begun = False
         self._clock = asyncio.get_running_loop().time
+        self._waited_s = 0.0
+        self._useless_bytes = 0
         self.complete = False
         """Whether the end of the events, "[DONE]", was read."""
         self.content_type: str = response.headers.get("content-type", "")
 
     def begun(self) -> None:
-        """From now on `stall_s` counts instead of `first_s`: something of use has arrived."""
+        """Something of use has arrived; until the next of it `stall_s` counts, and no longer `first_s`."""
         self._begun = True
+        self._waited_s = 0.0
+        self._useless_bytes = 0
 
     async def parts(self) -> AsyncGenerator[bytes, None]:
         """The body's bytes as they arrive. Raises EngineError for a stall."""
-        async for part in self._timely(self._response.aiter_bytes()):
+        total = 0
+        async for part in self._timely(_raw(self._response)):
+            total += len(part)
+            if total > MOST_STREAMED_BYTES:
+                raise self._client.too_much(self._route)
             self.begun()
             yield part
 
     async def events(self) -> AsyncGenerator[dict[str, Any], None]:
         """The JSON objects of server-sent events, up to "[DONE]" or the end of the answer.
 
-        Comments and damaged events are skipped. The caller says with `begun` which event was the first of
-        use; until then `first_s` counts from the latest line, since a service that sends anything (comments,
-        hidden reasoning) is at work. Raises EngineError for a stall and for an error that the service
-        sends.
+        Comments and damaged events are skipped; texts are made valid. The caller says with `begun` which
+        events were of use; until the first one `first_s` counts from the latest line, since a service that
+        sends anything (comments, hidden reasoning) is at work, but no more than `LONGEST_PREPARATION` times.
+        Raises EngineError for a stall, for an answer without end and for an error that the service sends.
         """
-        lines = self._response.aiter_lines()
+        lines = self._lines()
         async for line in self._timely(lines):
             if line:
                 self._first_deadline = self._clock() + self._client.timeouts.first_s
@@ -282,8 +349,8 @@ class StreamedAnswer:
                 await _drain(lines)
                 return
             try:
-                event = json.loads(data)
-            except ValueError:
+                event = valid_json(data)
+            except (ValueError, RecursionError):
                 continue
             if not isinstance(event, dict):
                 continue
@@ -292,15 +359,45 @@ class StreamedAnswer:
                 raise EngineError(f"{self._client.place(self._route)} failed: {detail}.", "Try again.")
             yield event
 
+    async def _lines(self) -> AsyncGenerator[str, None]:
+        """The answer's data lines, of bounded length and together of bounded size; of other lines one ":" for
+        all that arrived together, as a sign of life."""
+        kept, total, held = bytearray(), 0, 0
+        async for part in _raw(self._response):
+            total, held = total + len(part), held + len(part)
+            self._useless_bytes += len(part)
+            if total > MOST_STREAMED_BYTES or self._useless_bytes > MOST_USELESS_BYTES:
+                raise self._client.too_much(self._route)
+            *whole, rest = part.split(b"\n")
+            if whole:
+                whole[0] = bytes(kept) + whole[0]
+                kept.clear()
+            data = [line for line in whole if line.startswith(b"data:")]
+            for line in data:
+                yield line.decode(errors="replace").rstrip("\r")
+            if not data and any(map(bytes.strip, whole)):
+                yield ":"
+            kept += rest
+            if len(kept) > MOST_LINE_BYTES:
+                raise self._client.too_much(self._route)
+            if held > _BREATHE_EVERY_BYTES:  # lines that are there are read without waiting
+                held = 0
+                await asyncio.sleep(0)
+        if kept:
+            yield kept.decode(errors="replace").rstrip("\r")
+
     async def _timely(self, items: AsyncIterator[T]) -> AsyncGenerator[T, None]:
         while True:
             # Counted from here: the time that the reader takes is not the endpoint's.
-            stall_deadline = self._clock() + self._client.timeouts.stall_s
+            asked_s, timeouts = self._clock(), self._client.timeouts
+            longest_s = timeouts.stall_s if self._begun else LONGEST_PREPARATION * timeouts.first_s
+            deadline_s = asked_s + longest_s - self._waited_s
+            if not self._begun:
+                deadline_s = min(deadline_s, self._first_deadline)
             try:
-                async with asyncio.timeout_at(
-                    stall_deadline if self._begun else self._first_deadline
-                ) as limit:
+                async with asyncio.timeout_at(deadline_s) as limit:
                     item = await anext(items)
+                    self._waited_s += self._clock() - asked_s
             except StopAsyncIteration:
                 return
             except TimeoutError as error:
@@ -328,9 +425,30 @@ def _spellings(secrets: Iterable[str | None]) -> list[str]:
     return sorted((text for text in found if len(text) >= _SHORTEST_SECRET), key=len, reverse=True)
 
 
+class _TooMuchError(Exception):
+    """The answer goes on beyond the limit, or is compressed, although that was not asked for."""
+
+
+async def _raw(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    """The body's bytes as they were sent. Raises httpx.HTTPError for a compressed body."""
+    if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise httpx.DecodingError("the answer is compressed, which was not asked for")
+    async for part in response.aiter_raw():
+        yield part
+
+
+async def _read(response: httpx.Response, most_bytes: int) -> bytes:
+    body = bytearray()
+    async for part in _raw(response):
+        body += part
+        if len(body) > most_bytes:
+            raise _TooMuchError
+    return bytes(body)
+
+
 async def _drain(lines: AsyncIterator[str]) -> None:
     """Read the rest of the answer, without which the connection could not be used again."""
-    with contextlib.suppress(TimeoutError, httpx.HTTPError):
+    with contextlib.suppress(TimeoutError, httpx.HTTPError, EngineError):
         async with asyncio.timeout(_DRAIN_TIMEOUT_S):
             async for _ in lines:
                 pass

@@ -2,7 +2,8 @@
 
 A server that calls any URL it is given lends its place in the network to whoever asks (server-side request
 forgery). So `OutboundPolicy` resolves the host and refuses it unless all its addresses are public, and
-`OutboundClient` connects to one of those very addresses instead of resolving the name again (DNS rebinding).
+`checked_transport` connects to one of those very addresses instead of resolving the name again (DNS
+rebinding). `OutboundClient` uses it for webhooks and files, `endpoint_client` for a persona's services.
 Redirects are checked the same way. Hosts that the operator names are exempt.
 """
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 LONGEST_URL = 2048
 RESOLVE_WITHIN_S = 5.0
 FETCH_WITHIN_S = 300.0
+POST_WITHIN_S = 20.0
+"""From resolving to the last byte that is read of an answer, redirects included."""
 ANSWER_BYTES = 64 * 1024
 """How much of a response's body `OutboundClient.post` reads."""
 MOST_REDIRECTS = 3
@@ -102,6 +105,7 @@ class OutboundPolicy:
         try:
             parts = urlsplit(url)
             port = parts.port
+            str(parts.hostname).encode("idna" if not (parts.hostname or "").isascii() else "ascii")
         except ValueError:
             raise RefusedAddressError("The URL is not well formed.", remedy) from None
         if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
@@ -174,20 +178,32 @@ class OutboundClient:
     def __init__(self, policy: OutboundPolicy, timeout_s: float = 15.0) -> None:
         import httpx
 
+        from cvi.endpoints.checked_transport import CheckedTransport
+
         self._policy = policy
         self._client = httpx.AsyncClient(
+            transport=CheckedTransport(policy),
             timeout=timeout_s,
             follow_redirects=False,
-            trust_env=False,  # a proxy would resolve the name again, unchecked
-            limits=httpx.Limits(max_keepalive_connections=0),
-            headers={"user-agent": f"cvi/{__version__}"},
+            trust_env=False,
+            headers={"user-agent": f"cvi/{__version__}", "accept-encoding": "identity"},
         )
 
-    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> OutboundResponse:
+    async def post(
+        self, url: str, body: bytes, headers: dict[str, str], within_s: float = POST_WITHIN_S
+    ) -> OutboundResponse:
         """Post `body` and return the response, whatever its status; redirects 307 and 308 are followed.
 
-        Raises `RefusedAddressError` for a URL that may not be called, `OutboundError` when nobody answers.
+        Raises `RefusedAddressError` for a URL that may not be called, `OutboundError` when nobody answers or
+        the answer is not there after `within_s`, all together.
         """
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._post(url, body, headers)
+        except TimeoutError:
+            raise OutboundError(f"no answer within {within_s:g} s") from None
+
+    async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> OutboundResponse:
         for _ in range(MOST_REDIRECTS + 1):
             response = await self._open("POST", url, headers, body)
             location = response.headers.get("location")
@@ -224,9 +240,7 @@ class OutboundClient:
             raise OutboundError(f"no complete answer within {within_s:g} s.") from None
         raise OutboundError(f"more than {MOST_REDIRECTS} redirects.")
 
-    async def fetch(
-        self, url: str, path: Path, most_bytes: int, within_s: float = FETCH_WITHIN_S
-    ) -> Fetched:
+    async def fetch(self, url: str, path: Path, most_bytes: int, within_s: float = FETCH_WITHIN_S) -> Fetched:
         """Write what a URL holds to `path`, whole or not at all.
 
         Raises `RefusedAddressError` for a URL that may not be called; `OutboundError` when it cannot be had,
@@ -260,27 +274,15 @@ class OutboundClient:
         raise OutboundError(f"more than {MOST_REDIRECTS} redirects")
 
     async def _open(self, method: str, url: str, headers: dict[str, str], body: bytes) -> httpx.Response:
-        """The response of the first address that can be reached, its body not read yet."""
+        """The response, its body not read yet."""
         import httpx
 
-        resolved = await self._policy.resolve(url)
-        named = httpx.URL(url)
-        failure: Exception | None = None
-        for address in resolved.addresses:
-            request = self._client.build_request(
-                method,
-                named.copy_with(host=address),
-                content=body,
-                headers={**headers, "host": named.netloc.decode("ascii")},
-                extensions={"sni_hostname": resolved.host},
-            )
-            try:
-                return await self._client.send(request, stream=True)
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                failure = error
-            except httpx.HTTPError as error:
-                raise _failed(error) from error
-        raise _failed(failure) from failure
+        self._policy.read(url)
+        try:
+            request = self._client.build_request(method, url, content=body, headers=headers)
+            return await self._client.send(request, stream=True)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _failed(error) from error
 
 
 def checked_transport(policy: OutboundPolicy) -> httpx.AsyncBaseTransport:
@@ -288,17 +290,9 @@ def checked_transport(policy: OutboundPolicy) -> httpx.AsyncBaseTransport:
 
     Its requests raise `RefusedAddressError`.
     """
-    import httpx
+    from cvi.endpoints.checked_transport import CheckedTransport
 
-    class Checked(httpx.AsyncHTTPTransport):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            resolved = await policy.resolve(str(request.url))
-            request.headers["host"] = request.url.netloc.decode("ascii")
-            request.extensions = {**request.extensions, "sni_hostname": resolved.host}
-            request.url = request.url.copy_with(host=resolved.addresses[0])
-            return await super().handle_async_request(request)
-
-    return Checked()
+    return CheckedTransport(policy)
 
 
 def _refused(host: str) -> RefusedAddressError:

@@ -63,6 +63,8 @@ class LlmSettings:
     headers: Mapping[str, str] = field(default_factory=dict)
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     default_query: Mapping[str, str] = field(default_factory=dict)
+    private_hosts: tuple[str, ...] | None = None
+    """Of an endpoint that a stranger named: which private hosts it may be; None for any address at all."""
     first_token_timeout_s: float = 10.0
     stall_timeout_s: float = 5.0
 

@@ -21,6 +21,8 @@ _ROUTE = "/chat/completions"
 _CLOSING_TAG = "</think>"
 _REASONING_MODEL = re.compile(r"\br1\b|\bqwq\b|thinking|reasoner|reasoning", re.IGNORECASE)
 _REFUSED = re.compile(r" answered (?:400|404|415|422|501)\b")
+_MOST_CHARACTERS = 200_000
+"""Of one reply; nobody listens to it for three hours."""
 _MOST_STOP_STRINGS = 4
 """More are refused by the protocol's original."""
 
@@ -49,6 +51,7 @@ class OpenAiLlm:
             api_key=settings.api_key,
             headers=settings.headers,
             query=settings.default_query,
+            private_hosts=settings.private_hosts,
             timeouts=Timeouts(
                 connect_s=settings.first_token_timeout_s,
                 first_s=settings.first_token_timeout_s,
@@ -86,6 +89,8 @@ class OpenAiLlm:
                         empty = False
                         answer.begun()
                         text_so_far += text
+                        if len(text_so_far) > _MOST_CHARACTERS:
+                            raise self._client.too_much(_ROUTE)
                         if not holding:
                             yield text
                         elif _CLOSING_TAG in text_so_far:

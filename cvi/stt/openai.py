@@ -43,6 +43,7 @@ class OpenAiStt:
             api_key=settings.api_key,
             headers=settings.headers,
             timeouts=timeouts,
+            private_hosts=settings.private_hosts,
         )
 
     async def warm(self) -> None:

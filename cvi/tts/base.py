@@ -64,6 +64,8 @@ class TtsSettings:
     base_url: str | None = None
     api_key: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    private_hosts: tuple[str, ...] | None = None
+    """Of an endpoint that a stranger named: which private hosts it may be; None for any address at all."""
 
 
 SEAM_S = 0.010

@@ -31,6 +31,10 @@ _VOICES = ("alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "
 _SPEEDS = (0.25, 4.0)
 _PCM_HZ = 24_000
 """The protocol's `pcm` is 24 kHz, 16 bit, mono, without a header."""
+_RATES_HZ = (8_000, 192_000)
+_MOST_CHANNELS = 8
+_MOST_HEADER_BYTES = 1 << 20
+_OTHER_FORMAT = "Use an endpoint that sends 16-bit samples."
 _FIRST_PIECE_S = 0.25
 _NEXT_PIECE_S = 0.5
 _HELD_BACK_S = 0.15
@@ -62,6 +66,7 @@ class OpenAiTts:
             api_key=settings.api_key,
             headers=settings.headers,
             timeouts=timeouts,
+            private_hosts=settings.private_hosts,
         )
 
     def voices(self) -> list[str]:
@@ -134,9 +139,10 @@ class PcmReader:
     def content_type(self, value: str) -> None:
         """Read the sample rate from the answer's header. Raises EngineError for sound that is not samples."""
         kind = value.split(";")[0].strip().lower()
-        rate = re.search(r"rate=(\d+)", value)
+        rate = re.search(r"rate=(\d{1,9})", value)
         if rate:
             self.rate_hz = int(rate.group(1))
+            self._check_shape()
         packed = ("mpeg", "mp3", "ogg", "opus", "aac", "flac", "webm")
         if kind.startswith(("text/", "application/json")) or any(name in kind for name in packed):
             raise EngineError(
@@ -164,6 +170,12 @@ class PcmReader:
             samples = samples.reshape(-1, self._channels).mean(axis=1).round().astype(np.int16)
         return samples
 
+    def _check_shape(self) -> None:
+        if not _RATES_HZ[0] <= self.rate_hz <= _RATES_HZ[1] or self._channels > _MOST_CHANNELS:
+            raise EngineError(
+                f"The voice's endpoint sent {self._channels} channels at {self.rate_hz} Hz.", _OTHER_FORMAT
+            )
+
     def _read_header(self) -> bool:
         """Walk the chunks up to the samples; a streamed WAV's lengths are not to be trusted there."""
         at = 12
@@ -172,6 +184,8 @@ class PcmReader:
             if name == b"data":
                 self._kept = self._kept[at + 8 :]
                 return True
+            if size > _MOST_HEADER_BYTES:
+                raise EngineError("The voice's endpoint sent a WAV without sound in it.", _OTHER_FORMAT)
             if len(self._kept) < at + 8 + size:
                 return False
             if name == b"fmt ":
@@ -180,9 +194,9 @@ class PcmReader:
                 )
                 if form not in (1, 0xFFFE) or bits != 16 or not self._channels or not self.rate_hz:
                     raise EngineError(
-                        f"The voice's endpoint sent a WAV of {bits} bits, format {form}.",
-                        "Use an endpoint that sends 16-bit samples.",
+                        f"The voice's endpoint sent a WAV of {bits} bits, format {form}.", _OTHER_FORMAT
                     )
+                self._check_shape()
             at += 8 + size + size % 2
         return False
 

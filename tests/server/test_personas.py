@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from running import create, serving
+from running import create, serving, until
 
 from cvi.face.replica import list_replicas
 from cvi.face.replica_ids import WELL_KNOWN
@@ -283,6 +285,33 @@ async def test_remote_clients_cannot_name_private_endpoints(home: Path) -> None:
     async with serving(require_key=True, urls_to=("10.0.0.0/8",)) as client:
         client.headers["x-api-key"] = key
         assert (await client.patch(path, json=moved)).status_code == 200
+
+
+async def test_addresses_that_came_through_the_api_are_checked_again_in_the_conversation(home: Path) -> None:
+    """A name may not resolve, or resolve elsewhere, when the persona is written."""
+    connection = connect(database_path())
+    _, key = transact(connection, lambda there: create_key(there, "mine", 0.0))
+    (home / "personas").mkdir(exist_ok=True)
+    layers = {"llm": {"base_url": "http://127.0.0.1:11434/v1", "model": "m"}}
+    (home / "personas" / "mine.yaml").write_text(yaml.safe_dump({**ADA, "layers": layers}))
+
+    async def told(client: httpx.AsyncClient, persona_id: str) -> Any:
+        made = await client.post("/v2/conversations", json={"persona_id": persona_id})
+        spec = home / "conversations" / made.json()["conversation_id"] / "spec.json"
+        return json.loads(await until(lambda: spec.is_file() and spec.read_text()))["private_hosts"]
+
+    async with serving(require_key=True, urls_to=("10.0.0.0/8",)) as client:
+        client.headers["x-api-key"] = key
+        unknown = {"llm": {"base_url": "http://rebind.invalid:22010/v1", "model": "m"}}
+        made = await client.post("/v2/personas", json={"persona_name": "Eve", "system_prompt": "x", "layers": unknown})
+        assert made.status_code == 200, made.text
+        assert await told(client, made.json()["persona_id"]) == ["10.0.0.0/8"]
+        assert await told(client, "mine") is None, "its file was written on this machine"
+        renamed = [{"op": "replace", "path": "/greeting", "value": "Hi."}]
+        assert (await client.patch("/v2/personas/mine", json=renamed)).status_code == 200
+        assert await told(client, "mine") == ["10.0.0.0/8"]
+    async with serving() as client:
+        assert await told(client, made.json()["persona_id"]) is None, "only this machine's user can ask"
 
 
 def test_a_conversation_gets_the_texts_for_very_small_models_and_the_api_shows_the_file_alone(

@@ -29,6 +29,8 @@ from cvi.server.worker.messages import IceServerEntry, SessionLimits, StartSessi
 LONGEST_CALL_S = 3600
 LATE_S = 3600.0
 """A private room's token is valid while the room waits for its participant, and at most so long."""
+_BY_ID = ("objectives_id", "guardrails_id", "guardrail_ids", "tool_ids")
+"""Fields of a persona by which what came through the API becomes part of it."""
 _Text = Annotated[str, Field(max_length=200_000)]
 _Name = Annotated[str, Field(max_length=255)]
 _Id = Annotated[str, Field(max_length=100)]
@@ -155,6 +157,8 @@ async def create_conversation(
         return row, token
     services.rooms.reserve()
     start = _start_message(row.id, body, document, replica, language or checked.language, services)
+    if services.settings.asks_for_keys and (persona.foreign or any(map(document.get, _BY_ID))):
+        start = start.model_copy(update={"private_hosts": services.settings.urls_to})
     seats = None if body.max_participants is None else body.max_participants - 1
     await services.rooms.open(RoomOrder(row, start, key, seats))
     return row, token

@@ -7,7 +7,6 @@ document that comes over the wire reads nothing of the environment and reaches n
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -121,6 +120,10 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
+WRITTEN = "# Written by the server; check it with: cvi persona check FILE\n"
+"""The first line of a persona that came through the API; addresses in it were named by a stranger."""
+
+
 def write_persona(path: Path, document: Mapping[str, Any], *, new: bool) -> None:
     """Write a persona's file, whole or not at all, and only one that reads back the same.
 
@@ -129,19 +132,13 @@ def write_persona(path: Path, document: Mapping[str, Any], *, new: bool) -> None
     """
     if new and path.exists():
         raise FileExistsError(path)
-    head = "# Written by the server; check it with: cvi persona check FILE\n"
-    text = head + yaml.dump(dict(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
-    mode = 0o600 if _has_secrets(document) else 0o644
-    with replacing(path, mode=mode, remedy="Free some space.") as part:
+    text = WRITTEN + yaml.dump(dict(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    with replacing(path, mode=0o600, remedy="Free some space.") as part:
         part.write_text(text, encoding="utf-8")
         persona, findings = examine(part)
         if persona is None:
             faults = [finding for finding in findings if finding.severity == "error"]
             raise HttpProblem(400, f"{faults[0].message}. {faults[0].remedy}".strip())
-
-
-def _has_secrets(document: Mapping[str, Any]) -> bool:
-    return json.dumps(shown(document)) != json.dumps(document)
 
 
 def check_references(document: Mapping[str, Any], before: Mapping[str, Any]) -> None:

@@ -24,6 +24,7 @@ from cvi.persona.yaml_document import DocumentFault, parse
 from cvi.server.catalog.deleted_ids import deleted_ids, note_deleted
 from cvi.server.catalog.engine_fallback import with_installed_engines
 from cvi.server.catalog.persona_document import (
+    WRITTEN,
     accepted,
     check_references,
     shown,
@@ -53,6 +54,8 @@ class StoredPersona:
     created_at: float
     updated_at: float
     embedded: Mapping[str, Any] | None = None
+    foreign: bool = False
+    """Whether it came through the API, so that a stranger may have named the addresses in it."""
     substitute: bool = False
 
     @property
@@ -231,7 +234,8 @@ class PersonaStore:
             known = self._read.get(path)
             if known is not None and known[0] == mark:
                 return known[1]
-            root, _ = parse(path.read_text(encoding="utf-8-sig"))
+            text = path.read_text(encoding="utf-8-sig")
+            root, _ = parse(text)
         except (OSError, UnicodeDecodeError):
             return None
         except DocumentFault:
@@ -250,6 +254,7 @@ class PersonaStore:
                 made,
                 status.st_mtime,
                 load_embedded_document(path),
+                foreign=text.startswith(WRITTEN),
             )
         self._read[path] = (mark, item)
         return item

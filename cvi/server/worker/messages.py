@@ -66,6 +66,8 @@ class StartSession(_Part):
     ice_servers: list[IceServerEntry] = Field(default_factory=list)
     video: VideoFormat = Field(default_factory=VideoFormat)
     greenscreen: bool = False
+    private_hosts: tuple[str, ...] | None = None
+    """Which private hosts the persona's addresses may lead to; None for any address at all."""
 
 
 class Offer(_Part):

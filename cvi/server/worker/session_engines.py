@@ -68,7 +68,7 @@ class SessionEngines:
 async def build_engines(start: StartSession) -> SessionEngines:
     """Raises MissingError, UsageError, EngineError."""
     persona = _persona(start)
-    chosen = resolve(persona, replica=start.replica, profile=start.profile)
+    chosen = resolve(persona, replica=start.replica, profile=start.profile, private_hosts=start.private_hosts)
     settings = conversation_settings(
         chosen,
         start.conversation_id,

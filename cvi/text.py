@@ -1,0 +1,56 @@
+"""Text from outside made valid: what cannot be stored, sent or shown is replaced where it comes in.
+
+Python's strings can hold halves of surrogate pairs, which JSON's escapes make and UTF-8 has no bytes for.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from typing import Any
+
+_KEPT = "\n\t"
+
+
+def valid_text(text: str) -> str:
+    """The text with each lone surrogate replaced by U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # A pair that was written as two escapes becomes its character.
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def valid_json(text: str | bytes) -> Any:
+    """The value of a JSON text, its own texts made valid. Raises ValueError, RecursionError."""
+    value = json.loads(text)
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return valid_value(value)
+    return value
+
+
+def valid_value(value: Any) -> Any:
+    """A JSON value with all texts made valid, keys too."""
+    if isinstance(value, str):
+        return valid_text(value)
+    if isinstance(value, dict):
+        return {
+            valid_text(key) if isinstance(key, str) else key: valid_value(each) for key, each in value.items()
+        }
+    if isinstance(value, list):
+        return [valid_value(each) for each in value]
+    return value
+
+
+def printable(text: str) -> str:
+    """The text for a terminal: control and formatting characters, with which it could be told to do things or
+    words be shown in another order, become U+FFFD; line ends and tabs stay."""
+    return "".join(
+        char
+        if char in _KEPT or unicodedata.category(char) not in ("Cc", "Cf", "Cs") or char == "\u200d"
+        else "\ufffd"
+        for char in text
+    )
