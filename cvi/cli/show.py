@@ -16,6 +16,9 @@ def show(
     ] = "last",
     events: Annotated[bool, typer.Option("--events", help="Every event, with its time.")] = False,
     latency: Annotated[bool, typer.Option("--latency", help="Only how long each step took.")] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="Write a page with everything on one time line (HTML).")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Everything, for machines.")] = False,
 ) -> None:
     """What was said in a conversation, and how fast.
@@ -29,7 +32,13 @@ def show(
     if conversation == "last" and not list_ids(conversations_dir()):
         raise UsageError("There is no conversation on this machine yet.", "Hold one with: cvi talk")
     record = load_record(conversations_dir(), conversation)
-    if json:
+    if report:
+        from cvi.bench.report.conversation_page import write_conversation_page
+
+        page = record.folder / "report.html"
+        write_conversation_page(record, page)
+        typer.echo(page)
+    elif json:
         _print_json(_as_data(record))
     elif events:
         for event in record.events:

@@ -19,6 +19,7 @@ from cvi.conversation.events import (
     Event,
     ParticipantHeard,
     ParticipantSeen,
+    PerceptionAnalysed,
     PerceptionUnavailable,
     TranscriptFinal,
     TranscriptPartial,
@@ -29,6 +30,7 @@ from cvi.conversation.events import (
 from cvi.conversation.journal import Journal
 from cvi.errors import CviError
 from cvi.media.live_picture import LivePicture, Rgb
+from cvi.perception.analysis import analyse_participant
 from cvi.perception.camera_watch import CameraWatch
 from cvi.perception.fusion import FaceTrackRecord, WordTimes, mismatch
 from cvi.perception.hearing import Hearing, VoiceSummary, describe_voice
@@ -92,6 +94,8 @@ class Participant:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._picture: LivePicture | None = None
         self._closed = False
+        self._notable: list[Event] = []
+        """Events that the analysis at the end is made of."""
 
     # -- as a Perceiver ---------------------------------------------------------------------------
 
@@ -129,9 +133,11 @@ class Participant:
 
     async def close(self) -> None:
         """As `Perceiver.close`."""
-        self._closed = True
         if self._watch is not None:
             await asyncio.to_thread(self._watch.stop)
+        if self._journal is not None and self._notable and not self._closed:
+            self._journal.write(PerceptionAnalysed(analysis=analyse_participant(self._notable).markdown))
+        self._closed = True
 
     # -- as a ContextProvider ---------------------------------------------------------------------
 
@@ -209,6 +215,8 @@ class Participant:
     # -- what is said -----------------------------------------------------------------------------
 
     def _follow_journal(self, event: Event) -> None:
+        if isinstance(event, ParticipantSeen | ParticipantHeard | TurnCommitted):
+            self._notable.append(event)
         match event:
             case UserStartedSpeaking():
                 self._turn_began_s = event.t

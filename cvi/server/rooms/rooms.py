@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cvi.conversation.events import PerceptionAnalysed
 from cvi.conversation.journal import JOURNAL_NAME, RECORDING_NAME
 from cvi.errors import CviError
 from cvi.media.decode import probe
@@ -257,7 +258,13 @@ class Rooms:
         now = self._wall()
 
         def store(connection: sqlite3.Connection) -> None:
-            event_store.add_ending(connection, row, outcome.reason, lines, system_prompt, recording, now)
+            new = event_store.add_ending(
+                connection, row, outcome.reason, lines, system_prompt, recording, now
+            )
+            for analysed in [event for event in events if new and isinstance(event, PerceptionAnalysed)]:
+                event_store.add_event(
+                    connection, row, "application.perception_analysis", {"analysis": analysed.analysis}, now
+                )
 
         def known(stored: asyncio.Future[None]) -> None:
             self._unstored.pop(row.id, None)

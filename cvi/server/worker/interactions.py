@@ -6,6 +6,8 @@ role `pal` and with role `replica`: older clients count one, newer ones the othe
 
 from __future__ import annotations
 
+import base64
+import json
 import math
 import time
 import uuid
@@ -97,6 +99,10 @@ class Interactions:
                 yield from self._over(event.reply, event.text, event.t, interrupted=False)
             case events.ReplyInterrupted():
                 yield from self._interrupted(event)
+            case events.PerceptionToolCalled():
+                yield self._perception_tool(event)
+            case events.PerceptionAnalysed():
+                yield self._conversation("conversation.perception_analysis", {"analysis": event.analysis})
             case events.Overloaded():
                 yield self.system("notice", kind=event.short, message=event.message)
 
@@ -151,6 +157,17 @@ class Interactions:
         """A voice that was no bid for the floor, or held no word."""
         about = {"turn_idx": event.turn, "inference_id": self.inference_id("turn", event.turn)}
         yield from self._user_stopped(event.voice_s, **about)
+
+    def _perception_tool(self, event: events.PerceptionToolCalled) -> ProtocolMessage:
+        properties: dict[str, Any] = {"name": event.name, "modality": event.modality}
+        if event.modality == "audio":
+            # The contract's odd one: text for audio, an object for vision.
+            properties["arguments"] = json.dumps(event.arguments)
+        else:
+            frames = [base64.b64encode(frame).decode() for frame in event.frames]
+            properties["arguments"] = event.arguments
+            properties["frames"] = [{"data": data, "mime_type": "image/jpeg"} for data in frames]
+        return self._conversation("conversation.perception_tool_call", properties)
 
     # -- the persona ------------------------------------------------------------------------------
 

@@ -1,0 +1,152 @@
+"""One conversation as a page: transcript, floor, voices, what was perceived, tools and events in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+
+from cvi.conversation import events as kinds
+from cvi.conversation.events import Event
+from cvi.conversation.journal import Record
+from cvi.conversation.transcript import TranscriptEntry, transcript
+from cvi.errors import MissingError
+from cvi.files import write_text
+from cvi.perception.analysis import Analysis, analyse_participant
+
+_WIDE, _HIGH = 1000.0, 60.0
+_TICKS = 8
+_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Something from `left` to `left + width`, per cent of the time line; `kind` chooses its colour."""
+
+    left: float
+    width: float
+    says: str
+    kind: str = ""
+
+
+@dataclass(slots=True)
+class Lane:
+    """One row of the time line."""
+
+    name: str
+    bars: list[Bar] = field(default_factory=list)
+    curve: str = ""
+    """Points of an SVG polyline, `_WIDE` by `_HIGH`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationPage:
+    """Everything the page shows; times are seconds of the conversation."""
+
+    title: str
+    facts: Sequence[tuple[str, str]]
+    lanes: Sequence[Lane]
+    ticks: Sequence[tuple[float, str]]
+    lines: Sequence[tuple[TranscriptEntry, kinds.ParticipantHeard | None]]
+    analysis: Analysis
+    recording: str
+
+
+def write_conversation_page(record: Record, page: Path) -> None:
+    """Write the page of a conversation. Raises CviError when it cannot, MissingError without jinja2."""
+    try:
+        from jinja2 import Environment, StrictUndefined
+    except ImportError as error:
+        raise MissingError("A report's page needs jinja2.", "pip install 'cvi-local[bench]'") from error
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    here = files("cvi.bench.report")
+    template = environment.from_string(here.joinpath("conversation.html").read_text(encoding="utf-8"))
+    style = here.joinpath("style.css").read_text(encoding="utf-8")
+    write_text(page, template.render(page=conversation_page(record), style=style, clock=_clock))
+
+
+def conversation_page(record: Record) -> ConversationPage:
+    """The page's content, from the journal."""
+    events = record.events
+    total_s = max(record.duration_s, max((event.happened_s for event in events), default=0.0), 1.0)
+    heard = {event.turn: event for event in events if isinstance(event, kinds.ParticipantHeard)}
+    lines = [(line, heard.get(line.number) if line.role == "user" else None) for line in transcript(events)]
+    started = record.started
+    facts = [
+        ("persona", started.persona),
+        ("replica", started.replica),
+        ("profile", started.profile),
+        ("began", started.began),
+        ("length", _clock(total_s)),
+    ]
+    step_s = next((step for step in _STEPS_S if total_s / step <= _TICKS), _STEPS_S[-1])
+    return ConversationPage(
+        title=f"{started.persona or 'A conversation'}: {record.conversation_id}",
+        facts=[(name, value) for name, value in facts if value],
+        lanes=[lane for lane in _lanes(events, lines, total_s) if lane.bars or lane.curve],
+        ticks=[(100 * n * step_s / total_s, _clock(n * step_s)) for n in range(int(total_s / step_s) + 1)],
+        lines=lines,
+        analysis=analyse_participant(events),
+        recording=record.recording.name if record.recording is not None else "",
+    )
+
+
+def _lanes(
+    events: Iterable[Event],
+    lines: Sequence[tuple[TranscriptEntry, kinds.ParticipantHeard | None]],
+    total_s: float,
+) -> list[Lane]:
+    events = list(events)
+
+    def bar(start_s: float, end_s: float, says: str, kind: str = "") -> Bar:
+        left = 100 * min(max(start_s, 0.0), total_s) / total_s
+        return Bar(left, max(100 * (min(end_s, total_s) - start_s) / total_s, 0.15), says, kind)
+
+    you, persona, floor = Lane("you speak"), Lane("persona speaks"), Lane("floor passes")
+    for line, heard in lines:
+        lane = you if line.role == "user" else persona
+        manner = f" ({', '.join(heard.manner)})" if heard is not None and heard.manner else ""
+        lane.bars.append(bar(line.start_s, line.end_s, line.text + manner, line.role))
+    looks, seen = Lane("eyes"), [event for event in events if isinstance(event, kinds.ParticipantSeen)]
+    for event, after in zip(seen, [*seen[1:], None], strict=True):
+        end_s = after.t if after is not None else min(event.t + 5.0, total_s)
+        looks.bars.append(bar(event.t, end_s, event.text, _look_kind(event)))
+    voice, tools, other = Lane("voice"), Lane("tools"), Lane("events")
+    for event in events:
+        at_s = event.happened_s
+        match event:
+            case kinds.TurnCommitted():
+                floor.bars.append(bar(at_s, at_s, f"turn {event.turn}: {event.silence_ms} ms of silence"))
+            case kinds.ParticipantHeard():
+                says = " ".join(filter(None, (event.text, event.mismatch)))
+                if says:
+                    voice.bars.append(bar(at_s, at_s, says, "warn" if event.mismatch else ""))
+            case kinds.ToolCalled() | kinds.PerceptionToolCalled():
+                tools.bars.append(bar(at_s, at_s, f"{event.name} {event.arguments}"))
+            case kinds.BargeIn() | kinds.Backchannel() | kinds.ReplyInterrupted() | kinds.EngineFailed():
+                other.bars.append(bar(at_s, at_s, event.type.replace("_", " ")))
+            case kinds.ContextProvided():
+                other.bars.append(bar(at_s, at_s, f"told by {event.source}: {event.text}"))
+    smile = Lane("smile", curve=_curve([(event.t, event.smile) for event in seen], total_s))
+    brows = Lane("brows", curve=_curve([(event.t, (event.brows + 1) / 2) for event in seen], total_s))
+    return [you, persona, floor, looks, smile, brows, voice, tools, other]
+
+
+def _look_kind(event: kinds.ParticipantSeen) -> str:
+    if not event.people:
+        return "none"
+    return "on" if event.look in ("screen", "unknown") else "off"
+
+
+def _curve(values: Sequence[tuple[float, float]], total_s: float) -> str:
+    if len(values) < 2:
+        return ""
+    points = ((_WIDE * t_s / total_s, _HIGH * (1 - value)) for t_s, value in values)
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
