@@ -181,19 +181,8 @@ async def hold_session(
         sink = MemorySink(mouth)
         room = RoomSound(block.room_noise(), block.room.echo_db, block.room.echo_delay_ms)
         tap = Tap(_file_transport(block, setup.route, clock, film), sink, room=room)
-    await tap.open()
-    journal = None
-    try:
-        journal = Journal(journal_path, clock)
-        conversation = Conversation(settings, layers, render, tap, journal, clock)
-        limit_s = OPENING_S + LONGEST_TURN_S * len(block.turns)
-        asyncio.get_running_loop().call_later(limit_s, conversation.end, "took_too_long")
-        if await conversation.run() == "cancelled":
-            raise asyncio.CancelledError
-    finally:
-        await tap.close()
-        if journal is not None:
-            journal.close()
+    limit_s = OPENING_S + LONGEST_TURN_S * len(block.turns)
+    await run_tapped(tap, settings, layers, render, clock, journal_path, limit_s, "took_too_long")
     events = tuple(read_journal(journal_path))
     cpu_s = tap.cpu_s + sink.cpu_s
     files = (journal_path, *([film] if film else ()))
@@ -201,6 +190,37 @@ async def hold_session(
         return SessionRecord(sink.evidence(session, tap.fps, tap.zero_s), events, cpu_s, files)
     near = sink.evidence(session, tap.fps, call.zero_s)
     return SessionRecord(call.evidence(), events, cpu_s, files, near, call.cost)
+
+
+async def run_tapped(
+    tap: Tap,
+    settings: ConversationSettings,
+    layers: SpeechEngines,
+    render: Render,
+    clock: Clock,
+    journal_path: Path,
+    limit_s: float,
+    reason: str,
+    began: Callable[[Conversation], None] = lambda conversation: None,
+) -> None:
+    """Open the tap, hold a conversation over it to its end, in real time, and close the tap.
+
+    After `limit_s` it is ended for `reason`; `began` is called before it runs. Raises CviError, and
+    CancelledError for a conversation that was cancelled.
+    """
+    await tap.open()
+    journal = None
+    try:
+        journal = Journal(journal_path, clock)
+        conversation = Conversation(settings, layers, render, tap, journal, clock)
+        asyncio.get_running_loop().call_later(limit_s, conversation.end, reason)
+        began(conversation)
+        if await conversation.run() == "cancelled":
+            raise asyncio.CancelledError
+    finally:
+        await tap.close()
+        if journal is not None:
+            journal.close()
 
 
 def _file_transport(

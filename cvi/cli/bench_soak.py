@@ -40,7 +40,7 @@ def soak(
     from rich.console import Console
 
     from cvi.bench.report.page import report_line
-    from cvi.bench.soak.soaked_process import SoakOptions
+    from cvi.bench.soak.watch import SoakOptions
     from cvi.bench.soak.watch import soak as soak_conversation
     from cvi.bench.statistics import growing_series, judge_series
     from cvi.bench.tables import print_soak

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import threading
 import weakref
 from collections.abc import AsyncIterator
@@ -19,9 +22,8 @@ from cvi.bench.probe.evidence import Evidence
 from cvi.bench.probe.tap import EvidenceSink, MemorySink, MouthBox, Tap
 from cvi.bench.probe.waveform import TimeSpan
 from cvi.bench.soak import spool as spool_module
-from cvi.bench.soak.soaked_process import SoakOptions, _end_with_watcher
 from cvi.bench.soak.spool import FLUSHES, SoakReading, SpoolSink, answers_ms, began_s, clear_spool, read_spool
-from cvi.bench.soak.watch import ProcessSample, lengthen_scenario, series_of, soak
+from cvi.bench.soak.watch import ProcessSample, SoakOptions, _Watch, lengthen_scenario, series_of, soak
 from cvi.bench.statistics import growing_series, judge_series
 from cvi.cli.bench_soak import soak as command
 from cvi.errors import CviError, UsageError
@@ -151,19 +153,23 @@ async def test_no_whole_frame_waits_for_a_slow_writer(
     assert [int(mouth[0, 0]) // 64 for mouth in mouths] == list(range(100, 120))
 
 
-async def test_a_conversation_ends_when_its_watcher_is_gone() -> None:
-    class Pipe:
-        async def receive(self) -> None:
-            return None
+async def test_ctrl_c_ends_the_conversation_and_keeps_what_there_is() -> None:
+    ended = asyncio.Event()
 
     class Ending:
         reasons: list[str] = []  # noqa: RUF012
 
         def end(self, reason: str) -> None:
             self.reasons.append(reason)
+            ended.set()
 
-    await _end_with_watcher(Pipe(), Ending())  # type: ignore[arg-type]
-    assert Ending.reasons == ["stopped"]
+    watch = _Watch(lambda sample: None)
+    before = signal.getsignal(signal.SIGINT)
+    watch.began(Ending())  # type: ignore[arg-type]
+    os.kill(os.getpid(), signal.SIGINT)
+    await asyncio.wait_for(ended.wait(), 30)
+    assert Ending.reasons == ["stopped"] and watch.stopped
+    assert signal.getsignal(signal.SIGINT) in (before, signal.default_int_handler), "the next one breaks off"
 
 
 async def test_a_spool_with_known_delays_is_read_back(tmp_path: Path) -> None:

@@ -25,7 +25,6 @@ from cvi.bench.statistics import theil_sen
 from cvi.media.frames import AVUnit, Frame
 
 UNITS, CALLER, FLUSHES = "units.bin", "caller.bin", "flushes.bin"
-NO_BOX = MouthBox(0, 2, 0, 2)
 # Rests within one thing said: a breath between two sentences is no end of a turn.
 CALLER_RESTS_S = 0.8
 LONGEST_ANSWER_S = 12.0
@@ -37,8 +36,9 @@ _FLUSH = np.dtype("<f8")
 class SpoolSink:
     """Writes a tap's records into `folder`, which exists: some 100 kB a second."""
 
-    def __init__(self, folder: Path, fps: int, mouth: MouthBox | None) -> None:
-        self._unit, self._mouth = _unit_dtype(fps), mouth or NO_BOX
+    def __init__(self, folder: Path, fps: int, mouth: MouthBox) -> None:
+        self.cpu_s = 0.0
+        self._unit, self._mouth = _unit_dtype(fps), mouth
         self._files = {name: (folder / name).open("wb") for name in (UNITS, CALLER, FLUSHES)}
         self._writing: BackgroundThread[tuple[str, float, Pcm | None, Frame | None]]
         self._writing = BackgroundThread("cvi-soak-spool", self._write)
@@ -58,6 +58,7 @@ class SpoolSink:
     def close(self) -> None:
         """Write what is left."""
         self._writing.close()
+        self.cpu_s = self._writing.cpu_s
         for file in self._files.values():
             file.close()
 

@@ -1,7 +1,8 @@
-"""Hold a long conversation in a process of its own, and watch that process from outside.
+"""A long conversation watched: does anything grow, drift or fall behind?
 
-What it takes of the machine is read from /proc (Linux), which costs the watched process nothing but the
-kernel's walk over its memory map: about 5 ms for 600 MiB, once a sample.
+The conversation is held as in any measured session, over the file transport, with a caller who repeats what
+there is to say. Meanwhile a thread reads from /proc (Linux) what the process takes: some 5 ms for 600 MiB,
+once a sample. What the probe records goes to disk at once, so that measuring is no growth itself.
 """
 
 from __future__ import annotations
@@ -10,37 +11,75 @@ import asyncio
 import math
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import yaml
-from pydantic import TypeAdapter
 
 from cvi.audio.block import HEARD_HZ
-from cvi.bench.probe.mouth_motion import MouthAppearance
+from cvi.bench.measured_session import run_tapped
+from cvi.bench.probe.mouth_motion import learn_mouth_at_rest
+from cvi.bench.probe.tap import Tap
 from cvi.bench.run import OwnCost, Run, Variant
 from cvi.bench.run_store import RunRecorder
-from cvi.bench.soak.soaked_process import FILM_NAME, MOUTH_NAME, SoakFacts, SoakOptions, SoakStart
-from cvi.bench.soak.spool import NO_BOX, SoakReading, began_s, clear_spool, read_spool
-from cvi.child_process import ChildProcess, module_command
+from cvi.bench.soak.spool import SoakReading, SpoolSink, began_s, clear_spool, read_spool
+from cvi.clock import Clock
+from cvi.conversation.conversation import Conversation
+from cvi.conversation.journal import JOURNAL_NAME, new_id
+from cvi.engines import ResolvedConfig, build_engine_set, conversation_settings, resolve
 from cvi.errors import CviError, MissingError, UsageError
 from cvi.files import write_text
 from cvi.media.decode import read_audio, write_wav
+from cvi.paths import conversations_dir
+from cvi.persona.loading import load_persona
+from cvi.transport.file import FileTransport
 from cvi.transport.scenario import Scenario, load_scenario, split_by_silence
 
 PROC = Path("/proc")
 MIB = 1 << 20
 EVERY_S = 5.0
+FILM_NAME = "film.mp4"
 # A question and its answer take longer than this, so that the caller never runs out of words.
 SHORTEST_TURN_S = 4.0
 _LONGEST_S = 12 * 3600
+# A conversation that has said all there is to say is given this long beyond its time.
+_GRACE_S = 120.0
 # Read back in spans: memory for one, whatever the soak's length; and no minute lies in two of them.
 _SPAN_S = 240.0
-_LOG_NAME = "log.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class SoakOptions:
+    """What to hold: `scenario` is what the caller says again and again; `keep` keeps the `film`."""
+
+    minutes: float
+    scenario: Path
+    persona: str = "guide"
+    replica: str | None = None
+    profile: str = "auto"
+    width: int = 1280
+    height: int = 720
+    fps: int = 25
+    film: bool = True
+    keep: bool = False
+
+    def for_record(self) -> dict[str, str | float | None]:
+        """What matters for comparing two soaks."""
+        return {
+            "minutes": self.minutes,
+            "scenario": self.scenario.stem,
+            "persona": self.persona,
+            "replica": self.replica,
+            "profile": self.profile,
+            "size": f"{self.width}x{self.height}",
+            "fps": self.fps,
+            "film": self.film,
+        }
 
 
 def soak(
@@ -50,43 +89,109 @@ def soak(
 ) -> tuple[Run, Path]:
     """Hold the conversation and write the run; returns it and its folder, which is `output` if that is given.
 
-    Ctrl-C ends it early and keeps what there is; a second one kills it. Raises CviError when the conversation
-    fails, UsageError for a scenario or a folder that cannot be used.
+    Ctrl-C ends it early and keeps what there is; a second one breaks off. Raises CviError when the
+    conversation fails, UsageError for a scenario or a folder that cannot be used.
     """
     check_readable()
-    recorder = RunRecorder("soak", options.for_record(), output=output)
+    config = resolve(load_persona(options.persona), replica=options.replica, profile=options.profile)
+    recorder = RunRecorder("soak", options.for_record(), profile=config.profile.name, output=output)
     folder = recorder.folder
-    scenario = lengthen_scenario(options.scenario, options.minutes * 60, folder)
-    watch = _Watch(SoakStart(options=options, folder=folder, scenario=scenario), progress)
-    asyncio.run(watch.run())
-    cpu_s = round(time.process_time(), 2)
-    zero_s = began_s(folder, options.fps)
-    if zero_s is None:
-        raise CviError("The conversation showed no frame.", f"See {folder / _LOG_NAME}.")
-    reading = SoakReading(MouthAppearance.load(folder / MOUTH_NAME, NO_BOX))
-    for evidence in read_spool(folder, options.fps, _SPAN_S):
-        reading.add(evidence)
+    scenario = load_scenario(lengthen_scenario(options.scenario, options.minutes * 60, folder))
+    watch = _Watch(progress)
+    try:
+        reading, probe_cpu_s = asyncio.run(_hold(options, config, scenario, folder, watch))
+        zero_s = began_s(folder, options.fps)
+        if zero_s is None:
+            raise CviError("The conversation showed no frame.", "Look at its journal: `cvi show`.")
+        for evidence in read_spool(folder, options.fps, _SPAN_S):
+            reading.add(evidence)
+    finally:
+        clear_spool(folder)
+        for name in ("caller.wav", "caller.yaml", *(() if options.keep else (FILM_NAME,))):
+            (folder / name).unlink(missing_ok=True)
     samples = [sample for sample in watch.samples if sample.at_s >= zero_s]
-    playout = reading.playout()
+    playout, facts = reading.playout(), config.facts()
     length_s = playout.frames / options.fps
-    facts = watch.facts.facts if watch.facts is not None else None
-    recorder.profile = facts.profile if facts else ""
     recorder.notes += ["It was ended early."] if watch.stopped else []
     recorder.files += [FILM_NAME] if options.film and options.keep else []
-    variant = Variant(
-        "cvi",
-        about=f"persona {facts.persona if facts else '?'}",
-        engines=dict(facts.engines) if facts else {},
-        playout=playout,
-    )
+    variant = Variant("cvi", about=f"persona {facts.persona}", engines=dict(facts.engines), playout=playout)
     run = recorder.finish(
         [variant],
-        own_cost=OwnCost(cpu_s, samples[-1].cpu_s if samples else 0.0, round(length_s, 1)),
+        own_cost=OwnCost(round(probe_cpu_s, 2), samples[-1].cpu_s if samples else 0.0, round(length_s, 1)),
         series={**series_of(samples, zero_s), **reading.series()},
         duration_s=length_s,
     )
-    _tidy(folder, options)
     return run, folder
+
+
+async def _hold(
+    options: SoakOptions, config: ResolvedConfig, scenario: Scenario, folder: Path, watch: _Watch
+) -> tuple[SoakReading, float]:
+    """Hold the conversation, recorded and sampled; the reading of what was recorded is still to be done.
+
+    Returns it with the processor seconds that recording took.
+    """
+    sys.setswitchinterval(0.001)  # as `cvi talk`
+    conversation_id = new_id()
+    settings = conversation_settings(config, conversation_id)
+    settings = replace(settings, max_duration_s=options.minutes * 60 + _GRACE_S)
+    width, height, fps = options.width, options.height, options.fps
+    engines = await build_engine_set(config, settings, width=width, height=height, fps=fps)
+    try:
+        assert engines.face is not None, "a conversation that is watched has a face"
+        appearance = await asyncio.to_thread(learn_mouth_at_rest, engines.face.render, width, height)
+        clock = Clock()
+        film = folder / FILM_NAME if options.film else None
+        transport = FileTransport(
+            scenario, None, clock=clock, fps=fps, width=width, height=height, wait=True, recording=film
+        )
+        sink = SpoolSink(folder, fps, appearance.box)
+        tap = Tap(transport, sink)
+        journal = conversations_dir() / conversation_id / JOURNAL_NAME
+        sampling = asyncio.create_task(watch.sample())
+        try:
+            limit_s = options.minutes * 60
+            await run_tapped(
+                tap, settings, engines.layers, engines.render, clock, journal, limit_s, "soaked", watch.began
+            )
+        finally:
+            sampling.cancel()
+    finally:
+        await engines.close()
+    return SoakReading(appearance), tap.cpu_s + sink.cpu_s
+
+
+class _Watch:
+    """Samples this process every EVERY_S while the conversation runs, and lets Ctrl-C end it."""
+
+    def __init__(self, progress: Callable[[ProcessSample], None]) -> None:
+        self.samples: list[ProcessSample] = []
+        self.stopped = False
+        self._progress = progress
+
+    async def sample(self) -> None:
+        """Until cancelled."""
+        tick_hz = os.sysconf("SC_CLK_TCK")
+        wanted_s = time.monotonic()
+        while True:
+            wanted_s += EVERY_S
+            await asyncio.sleep(max(0.0, wanted_s - time.monotonic()))
+            at_s = time.monotonic()
+            sample = await asyncio.to_thread(sample_tree, os.getpid(), at_s, tick_hz=tick_hz)
+            if sample is not None:
+                self.samples.append(sample)
+                self._progress(sample)
+
+    def began(self, conversation: Conversation) -> None:
+        """The first Ctrl-C ends the conversation cleanly, the second one breaks off."""
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            self.stopped = True
+            loop.remove_signal_handler(signal.SIGINT)
+            conversation.end("stopped")
+
+        loop.add_signal_handler(signal.SIGINT, stop)
 
 
 def lengthen_scenario(scenario: Path, seconds: float, folder: Path) -> Path:
@@ -211,66 +316,3 @@ def _pss(folder: Path) -> int | None:
 def _fields(path: Path) -> dict[str, str]:
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     return {name: value for name, _, value in (line.partition(":") for line in lines) if value}
-
-
-class _Watch:
-    """The conversation's process from its start to its end, sampled every EVERY_S."""
-
-    def __init__(self, start: SoakStart, progress: Callable[[ProcessSample], None]) -> None:
-        self.samples: list[ProcessSample] = []
-        self.facts: SoakFacts | None = None
-        self.stopped = False
-        self._start, self._progress = start, progress
-        self._log = start.folder / _LOG_NAME
-        command = module_command("cvi.bench.soak.soaked_process")
-        self._child = ChildProcess(command, self._log, TypeAdapter(SoakFacts), self._on_facts)
-
-    async def run(self) -> None:
-        """Return when the process has ended. Raises CviError when it failed."""
-        loop = asyncio.get_running_loop()
-        await self._child.start()
-        self._child.send(self._start)
-        loop.add_signal_handler(signal.SIGINT, self._interrupt)
-        ended = asyncio.create_task(self._child.wait())
-        try:
-            await self._sample_until(ended)
-        finally:
-            loop.remove_signal_handler(signal.SIGINT)
-            self._child.kill()
-        status = await ended
-        if status:
-            lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            last = lines[-1] if lines else f"status {status}"
-            raise CviError(f"The conversation failed: {last}", f"See {self._log}.")
-
-    async def _sample_until(self, ended: asyncio.Task[int]) -> None:
-        tick_hz = os.sysconf("SC_CLK_TCK")
-        wanted_s = time.monotonic()
-        while not ended.done():
-            wanted_s += EVERY_S
-            await asyncio.wait([ended], timeout=max(0.0, wanted_s - time.monotonic()))
-            assert self._child.pid is not None
-            sample = sample_tree(self._child.pid, time.monotonic(), tick_hz=tick_hz)
-            if sample is not None:
-                self.samples.append(sample)
-                self._progress(sample)
-
-    def _interrupt(self) -> None:
-        """The first Ctrl-C ends the conversation cleanly, the second one at once."""
-        if self.stopped:
-            self._child.kill()
-        self.stopped = True
-        self._child.close_input()
-
-    def _on_facts(self, facts: SoakFacts) -> None:
-        self.facts = facts
-
-
-def _tidy(folder: Path, options: SoakOptions) -> None:
-    clear_spool(folder)
-    film = () if options.keep else (FILM_NAME,)
-    for name in ("caller.wav", "caller.yaml", MOUTH_NAME, *film):
-        (folder / name).unlink(missing_ok=True)
-    log = folder / _LOG_NAME
-    if log.is_file() and not log.stat().st_size:
-        log.unlink()
