@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -10,8 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from cvi.bench.compare import QUANTITIES, Row, RunComparison, added_delays, ratio_to_cascade
-from cvi.bench.run import ACCOUNT, Run, Variant
-from cvi.bench.statistics import Comparison, Interval, ShareComparison, summarize
+from cvi.bench.run import ACCOUNT, SHARE, Figure, Run, Variant
+from cvi.bench.statistics import Comparison, Interval, ShareComparison, share, summarize
 
 if TYPE_CHECKING:
     from cvi.bench.loopback import LoopbackAnswer
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 # A drift known less well than this is not worth telling.
 _TELLING_DRIFT_MS = 40.0
+MOST_COLUMNS = 5
 
 
 def print_latency_run(run: Run, console: Console) -> None:
@@ -48,7 +50,8 @@ def print_comparison(comparison: RunComparison, console: Console) -> None:
         pairs.setdefault((row.variant_a, row.variant_b), []).append(row)
     colours = {"better": "green", "worse": "red"}
     for (a, b), rows in pairs.items():
-        table = _table(f"A: {escape(a)}   B: {escape(b)}", "median, or share", "A", "B", "B / A", "95 %", "n")
+        title = f"A: {escape(a)}   B: {escape(b)}"
+        table = _table(title, ("median, or share",), ("A", "B", "B / A", "95 %", "n"))
         table.add_column("B is")
         for row in rows:
             found = row.comparison
@@ -72,9 +75,7 @@ def print_loopback(
     """One row for each true delay; `sound_ms` and `picture_ms` are the errors allowed."""
     allowed = f"allowed: sound ±{sound_ms:.0f}, picture ±{picture_ms:.0f}"
     title = f"Known delays through the measuring path, ms ({allowed})"
-    table = Table(title=title, title_justify="left")
-    for column in ("true delay", "n", "sound measured", "sound error", "picture error"):
-        table.add_column(column, justify="right")
+    table = _table(title, (), ("true delay", "n", "sound measured", "sound error", "picture error"))
     for delay_ms in dict.fromkeys(answer.delay_ms for answer in answers):
         same = [answer for answer in answers if answer.delay_ms == delay_ms]
         table.add_row(
@@ -93,7 +94,7 @@ def print_soak(run: Run, verdicts: Sequence[SeriesVerdict], console: Console) ->
 
     warm_min = verdicts[0].warm_up_s / 60 if verdicts else 0.0
     title = f"{run.duration_s / 60:.1f} minutes, of which {warm_min:.1f} are warm-up"
-    table = _table(title, "", "median", "peak", "slope an hour (95 %)", "flat if")
+    table = _table(title, ("",), ("median", "peak", "slope an hour (95 %)", "flat if"))
     table.columns[0].no_wrap = True
     table.add_column("verdict")
     colours = {"flat": "green", "not growing": "green", "growing": "red", "shrinking": "cyan"}
@@ -115,6 +116,23 @@ def print_soak(run: Run, verdicts: Sequence[SeriesVerdict], console: Console) ->
     console.print(
         f"{playout.late} of {playout.frames} frames were late by more than a frame period.", style="dim"
     )
+
+
+def print_run(run: Run, folder: Path) -> None:
+    """Print a run's figures, a column a variant, and its notes."""
+    console = Console(highlight=False)
+    for variants in _alike(run.variants):
+        heads = [f"{escape(variant.name)}\n[dim]{escape(variant.about)}[/]" for variant in variants]
+        table = _table(
+            f"cvi bench {run.kind}", ("median, or share, with its 95 % interval; P99 (n)",), heads
+        )
+        for figure in variants[0].figures:
+            cells = [_cell(found) if (found := variant.figure(figure.name)) else "" for variant in variants]
+            table.add_row(escape(figure.label), *cells)
+        console.print(table)
+    for note in run.notes:
+        console.print(escape(note), style="dim")
+    console.print(f"Kept in {folder}", style="dim")
 
 
 def _print_measured(run: Run, console: Console) -> None:
@@ -146,11 +164,8 @@ def _print_added(run: Run, console: Console) -> None:
     """What another route than the first one adds, turn by turn, and where."""
     delays = added_delays(run)
     if delays:
-        table = Table(title="Added by the way, ms (paired turns)", title_justify="left")
-        for column in ("side", "over", "quantity"):
-            table.add_column(column)
-        for column in ("n", "to a turn", "to P50", "to P95"):
-            table.add_column(column, justify="right")
+        names, numbers = ("side", "over", "quantity"), ("n", "to a turn", "to P50", "to P95")
+        table = _table("Added by the way, ms (paired turns)", names, numbers)
         for one in delays:
             cells = [
                 f"{found.value:+.0f} [dim]({found.low:+.0f} to {found.high:+.0f})[/dim]"
@@ -173,7 +188,7 @@ def _print_account(run: Run, console: Console) -> None:
         for variant in run.variants
         for name in ("P50", "P95")
     ]
-    table = _table("The program's own account, ms after the end of speech as it saw it", "step", *columns)
+    table = _table("The program's own account, ms after the end of speech as it saw it", ("step",), columns)
     rows = 0
     for step, label in ACCOUNT.items():
         cells: list[str] = []
@@ -210,9 +225,9 @@ def _print_playout(run: Run, console: Console) -> None:
 def _print_agreement(run: Run, console: Console) -> None:
     if not run.agreement:
         return
-    table = Table(title="The program's account less the measurement, ms", title_justify="left")
-    for column in ("side", "quantity", "median", "worst", "allowed", "outside", ""):
-        table.add_column(column, justify="left" if column in ("side", "quantity", "") else "right")
+    title = "The program's account less the measurement, ms"
+    table = _table(title, ("side", "quantity"), ("median", "worst", "allowed", "outside"))
+    table.add_column("")
     for check in run.agreement:
         table.add_row(
             check.variant,
@@ -226,20 +241,18 @@ def _print_agreement(run: Run, console: Console) -> None:
     console.print(table)
 
 
-def _table(title: str, first: str, *numbers: str) -> Table:
-    """A table whose first column is text and whose others are numbers."""
+def _table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:
+    """A table with columns of text, and behind them columns of numbers."""
     table = Table(title=title, title_justify="left")
-    table.add_column(first)
+    for column in texts:
+        table.add_column(column)
     for column in numbers:
         table.add_column(column, justify="right")
     return table
 
 
 def _percentile_table(title: str) -> Table:
-    table = Table(title=title, title_justify="left")
-    for column in ("side", "quantity", "n", "P50", "P90", "P95", "P99"):
-        table.add_column(column, justify="left" if column in ("side", "quantity") else "right")
-    return table
+    return _table(title, ("side", "quantity"), ("n", "P50", "P90", "P95", "P99"))
 
 
 def _add_percentiles(table: Table, variant: Variant, name: str, values: Sequence[float | None]) -> None:
@@ -278,3 +291,41 @@ def _compared(found: Comparison | ShareComparison, unit: str) -> tuple[str, str,
 def _range(values: Sequence[float | None], form: str) -> str:
     present = [value for value in values if value is not None]
     return f"{form.format(min(present))} .. {form.format(max(present))}" if present else "-"
+
+
+def _alike(variants: Sequence[Variant]) -> list[list[Variant]]:
+    """Variants that share most figures stand in one table, the one with the most figures first."""
+    tables: list[list[Variant]] = []
+    for variant in variants:
+        names = {figure.name for figure in variant.figures}
+        for table in tables:
+            known = {figure.name for figure in table[0].figures}
+            if len(names & known) * 2 > min(len(names), len(known)) and len(table) < MOST_COLUMNS:
+                table.append(variant)
+                break
+        else:
+            tables.append([variant])
+    return [sorted(table, key=lambda variant: -len(variant.figures)) for table in tables]
+
+
+def _cell(figure: Figure) -> str:
+    """Value, interval, tail and count, in two short lines."""
+    n = len(figure.values)
+    if not n:
+        return "—"
+    if figure.unit == SHARE and (found := share(int(sum(figure.values)), n)) is not None:
+        value, low, high = (f"{100 * x:.1f}" for x in (found.value, found.low, found.high))
+        return f"{value} %\n[dim]{low} to {high} ({n})[/]"
+    summary = summarize(figure.values)
+    assert summary is not None
+    shown = f"{_number(summary.p50.value)} {figure.unit}".strip()
+    if n == 1 and figure.interval is None:
+        return shown
+    low, high = map(_number, figure.interval or (summary.p50.low, summary.p50.high))
+    tail = "" if figure.interval else f"; {_number(summary.p99.value)} ({n})"
+    return f"{shown}\n[dim]{low} to {high}{tail}[/]"
+
+
+def _number(value: float) -> str:
+    size = abs(value)
+    return f"{value:.0f}" if size >= 100 else f"{value:.1f}" if size >= 10 else f"{value:.2f}"

@@ -7,25 +7,21 @@ from typing import Annotated
 
 import typer
 
+from cvi.cli.talk import Headphones, Profile, Replica, Yes, talk
+
+Film = Annotated[Path, typer.Option("-o", "--output", help="The film of the conversation.")]
+Live = Annotated[
+    bool, typer.Option("--live", help="Talk yourself: camera, microphone, loudspeaker and a window.")
+]
+
 
 def demo(
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="The film of the conversation.")
-    ] = Path("cvi-demo.mp4"),
-    profile: Annotated[
-        str,
-        typer.Option(envvar="CVI_PROFILE", help="Models: auto, embedded, cpu, laptop or workstation."),
-    ] = "auto",
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Fetch missing models of the profile without asking.")
-    ] = False,
-    replica: Annotated[str | None, typer.Option(help="A replica's name or folder.")] = None,
-    live: Annotated[
-        bool, typer.Option("--live", help="Talk yourself: camera, microphone, loudspeaker and a window.")
-    ] = False,
-    headphones: Annotated[
-        bool, typer.Option("--headphones", help="With --live: full duplex, you can talk over the persona.")
-    ] = False,
+    output: Film = Path("cvi-demo.mp4"),
+    profile: Profile = "auto",
+    yes: Yes = False,
+    replica: Replica = None,
+    live: Live = False,
+    headphones: Headphones = False,
 ) -> None:
     """Hold a conversation with a recorded caller, and make a film and a latency table of it.
 
@@ -33,7 +29,6 @@ def demo(
     profile's small model, only what it can answer.
     """
     from cvi.cli.models import profile_of
-    from cvi.cli.talk import talk
     from cvi.errors import UsageError
 
     if live:

@@ -7,58 +7,76 @@ from typing import Annotated
 
 import typer
 
+Caller = Annotated[
+    Path | None,
+    typer.Argument(
+        help="A recorded caller: wav, flac, mp3, mp4, webm, ... or a scenario (.yaml). "
+        "Without one: your own microphone.",
+    ),
+]
+Output = Annotated[
+    Path | None, typer.Option("-o", "--output", help="Record the conversation into this .mp4.")
+]
+Persona = Annotated[str, typer.Option(help="A persona's name or file.")]
+Replica = Annotated[
+    str | None, typer.Option(help="A replica's name or folder, instead of the persona's own.")
+]
+Profile = Annotated[
+    str,
+    typer.Option(envvar="CVI_PROFILE", help="Models: auto, embedded, cpu, laptop or workstation."),
+]
+Yes = Annotated[
+    bool, typer.Option("--yes", "-y", help="Fetch missing models of the profile without asking.")
+]
+Text = Annotated[
+    bool, typer.Option("--text", help="Type instead of speaking; no sound, no face.")
+]
+Stereo = Annotated[
+    bool, typer.Option("--stereo", help="In the recording: caller left, persona right.")
+]
+Wait = Annotated[
+    bool,
+    typer.Option(
+        "--wait",
+        help="The recorded caller waits: each segment starts after the reply has ended "
+        "(or after 12 s without one).",
+    ),
+]
+Size = Annotated[str, typer.Option(help="Of the picture: WIDTHxHEIGHT.")]
+Fps = Annotated[int, typer.Option(help="Frames per second: 24, 25, 30 or 40.")]
+Camera = Annotated[
+    str | None,
+    typer.Option(help="Live: a camera's number, or a film, or `none`; else the first camera there is."),
+]
+Microphone = Annotated[
+    str | None, typer.Option(help="Live: a microphone's name or number, or a recording in its place.")
+]
+Speaker = Annotated[str | None, typer.Option(help="Live: a loudspeaker's name or number.")]
+Headphones = Annotated[
+    bool, typer.Option("--headphones", help="Live: full duplex, so that you can talk over the persona.")
+]
+Window = Annotated[bool, typer.Option(help="Live: show the face in a window.")]
+Context = Annotated[str, typer.Option(help="Something the persona should know this time.")]
+
 
 def talk(
-    caller: Annotated[
-        Path | None,
-        typer.Argument(
-            help="A recorded caller: wav, flac, mp3, mp4, webm, ... or a scenario (.yaml). "
-            "Without one: your own microphone.",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Record the conversation into this .mp4.")
-    ] = None,
-    persona: Annotated[str, typer.Option(help="A persona's name or file.")] = "guide",
-    replica: Annotated[
-        str | None, typer.Option(help="A replica's name or folder, instead of the persona's own.")
-    ] = None,
-    profile: Annotated[
-        str,
-        typer.Option(envvar="CVI_PROFILE", help="Models: auto, embedded, cpu, laptop or workstation."),
-    ] = "auto",
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Fetch missing models of the profile without asking.")
-    ] = False,
-    text: Annotated[
-        bool, typer.Option("--text", help="Type instead of speaking; no sound, no face.")
-    ] = False,
-    stereo: Annotated[
-        bool, typer.Option("--stereo", help="In the recording: caller left, persona right.")
-    ] = False,
-    wait: Annotated[
-        bool,
-        typer.Option(
-            "--wait",
-            help="The recorded caller waits: each segment starts after the reply has ended "
-            "(or after 12 s without one).",
-        ),
-    ] = False,
-    size: Annotated[str, typer.Option(help="Of the picture: WIDTHxHEIGHT.")] = "1280x720",
-    fps: Annotated[int, typer.Option(help="Frames per second: 24, 25, 30 or 40.")] = 25,
-    camera: Annotated[
-        str | None,
-        typer.Option(help="Live: a camera's number, or a film, or `none`; else the first camera there is."),
-    ] = None,
-    microphone: Annotated[
-        str | None, typer.Option(help="Live: a microphone's name or number, or a recording in its place.")
-    ] = None,
-    speaker: Annotated[str | None, typer.Option(help="Live: a loudspeaker's name or number.")] = None,
-    headphones: Annotated[
-        bool, typer.Option("--headphones", help="Live: full duplex, so that you can talk over the persona.")
-    ] = False,
-    window: Annotated[bool, typer.Option(help="Live: show the face in a window.")] = True,
-    context: Annotated[str, typer.Option(help="Something the persona should know this time.")] = "",
+    caller: Caller = None,
+    output: Output = None,
+    persona: Persona = "guide",
+    replica: Replica = None,
+    profile: Profile = "auto",
+    yes: Yes = False,
+    text: Text = False,
+    stereo: Stereo = False,
+    wait: Wait = False,
+    size: Size = "1280x720",
+    fps: Fps = 25,
+    camera: Camera = None,
+    microphone: Microphone = None,
+    speaker: Speaker = None,
+    headphones: Headphones = False,
+    window: Window = True,
+    context: Context = "",
 ) -> None:
     """Talk with a persona, live, recorded or typed.
 

@@ -33,17 +33,26 @@ class Participant:
     height) in order of arrival; times are the loop's. `events` holds what came over the channel.
     """
 
-    def __init__(self, *, video: bool = True, camera: bool = False, screen: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        video: bool = True,
+        camera: bool = False,
+        screen: bool = False,
+        microphone: MediaStreamTrack | None = None,
+    ) -> None:
+        """`microphone` takes the place of `mouth`, whose sound is then not sent."""
         self.heard: list[tuple[float, Pcm]] = []
         self.seen: list[tuple[float, float, int, int]] = []
         self.events: list[dict[str, Any]] = []
+        # An empty list, not none: with none aiortc asks a public server.
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self.mouth = SpokenTrack()
         self.arrived = asyncio.Event()
         """Set whenever something was heard, seen or told."""
         self._tasks: list[asyncio.Task[None]] = []
         self._loop = asyncio.get_running_loop()
-        self.pc.addTrack(self.mouth)
+        self.pc.addTrack(microphone or self.mouth)
         if video:
             self.pc.addTransceiver(CameraTrack() if camera else "video", "sendrecv" if camera else "recvonly")
             if screen:

@@ -18,12 +18,13 @@ from cvi.bench.layers.engine_speed import (
     time_voice,
 )
 from cvi.bench.layers.face import PARTS, face_memory, h264, parse_size, performance, time_face, timed_parts
-from cvi.bench.layers.measurement import finish, print_run, proportion
+from cvi.bench.layers.measurement import finish, proportion
 from cvi.bench.layers.simulation import run_simulated
 from cvi.bench.layers.stt import error_rate, normalized, recognize, stt_variant, word_errors
 from cvi.bench.recordings.labelled_recordings import LabelledUtterance
 from cvi.bench.run import Figure, Variant
 from cvi.bench.run_store import RunRecorder, load_run
+from cvi.bench.tables import print_run
 from cvi.cli.app import main
 from cvi.errors import CviError, UsageError
 from cvi.face.base import FaceSettings

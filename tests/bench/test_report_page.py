@@ -182,10 +182,9 @@ def test_a_share_is_a_share_with_its_interval_and_no_median() -> None:
     assert page.words.count("P50") - page.words.count("P50, ") <= 2
     assert "0.91" in page.words and "(0.88–0.94)" in page.words
     data = as_data(analyse([(Path("a"), _turns_run())]))
-    figures = {figure["name"]: figure for figure in data["runs"][0]["sides"][1]["figures"]}
+    figures = {found["figure"]["name"]: found for found in data["runs"][0]["variants"][1]["measured"]}
     assert figures["false_cut"]["share"]["value"] == 0.08
-    assert "p50" not in figures["false_cut"]
-    assert figures["auc"]["interval"] == [0.88, 0.94]
+    assert figures["auc"]["figure"]["interval"] == [0.88, 0.94]
 
 
 def test_the_programs_own_variant_is_what_a_run_of_turns_is_about() -> None:
@@ -239,10 +238,12 @@ def test_the_command_writes_page_and_figures(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, [str(folder)]).exit_code == 0
     assert "<h1>" in (folder / "report.html").read_text(encoding="utf-8")
     data = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    variant = data["runs"][0]["sides"][0]
-    assert variant["outcomes"] == {"answered": 23, "unanswered": 1}
-    assert {"first_audio_ms", "silence_ms", "journal.floor"} <= {f["name"] for f in variant["figures"]}
-    assert data["runs"][0]["ratios"][0]["comparison"]["ratio"]["value"] < 0.7
+    run = data["runs"][0]
+    measured, account = (run["variants"][0][part] for part in ("measured", "account"))
+    assert {"first_audio_ms", "silence_ms"} <= {found["figure"]["name"] for found in measured}
+    assert "journal.floor" in {found["figure"]["name"] for found in account}
+    assert "values" not in measured[0]["figure"] and measured[0]["summary"]["n"] == 23
+    assert run["against"][0]["comparison"]["ratio"]["value"] < 0.7
     printed = CliRunner().invoke(app, [str(folder), "--json"])
     assert json.loads(printed.output) == data
 

@@ -1,5 +1,4 @@
-"""What the measurements of single layers share: the engines asked for, kinds of figures, progress, the
-table."""
+"""What the measurements of single layers share: the engines asked for, kinds of figures, progress."""
 
 from __future__ import annotations
 
@@ -16,12 +15,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from cvi.bench.run import SHARE, Figure, Run, Variant
+from cvi.bench.run import SHARE, Figure, Variant
 from cvi.bench.run_store import RunRecorder, as_json
-from cvi.bench.statistics import share, summarize
+from cvi.bench.tables import print_run
 from cvi.conversation.settings import ConversationSettings
 from cvi.engine_registry import build
 from cvi.engines import ResolvedConfig, build_turn_judge, conversation_settings, resolve
@@ -31,8 +28,6 @@ from cvi.models.profiles import EngineChoice
 from cvi.persona.loading import load_persona
 from cvi.stt.base import SttEngine, SttSettings
 from cvi.turns.base import TurnModel, TurnModelSettings, VadEngine, VadSettings
-
-MOST_COLUMNS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,58 +170,3 @@ def finish(recorder: RunRecorder, variants: Sequence[Variant], as_text: bool) ->
         print(json.dumps(as_json(run)))
     else:
         print_run(run, recorder.folder)
-
-
-def print_run(run: Run, folder: Path) -> None:
-    """Print a run's figures, a column a variant, and its notes."""
-    console = Console(highlight=False)
-    for variants in _alike(run.variants):
-        table = Table(title=f"cvi bench {run.kind}", title_justify="left")
-        table.add_column("median, or share, with its 95 % interval; P99 (n)")
-        for variant in variants:
-            table.add_column(f"{escape(variant.name)}\n[dim]{escape(variant.about)}[/]", justify="right")
-        for figure in variants[0].figures:
-            cells = [_cell(found) if (found := variant.figure(figure.name)) else "" for variant in variants]
-            table.add_row(escape(figure.label), *cells)
-        console.print(table)
-    for note in run.notes:
-        console.print(escape(note), style="dim")
-    console.print(f"Kept in {folder}", style="dim")
-
-
-def _alike(variants: Sequence[Variant]) -> list[list[Variant]]:
-    """Variants that share most figures stand in one table, the one with the most figures first."""
-    tables: list[list[Variant]] = []
-    for variant in variants:
-        names = {figure.name for figure in variant.figures}
-        for table in tables:
-            known = {figure.name for figure in table[0].figures}
-            if len(names & known) * 2 > min(len(names), len(known)) and len(table) < MOST_COLUMNS:
-                table.append(variant)
-                break
-        else:
-            tables.append([variant])
-    return [sorted(table, key=lambda variant: -len(variant.figures)) for table in tables]
-
-
-def _cell(figure: Figure) -> str:
-    """Value, interval, tail and count, in two short lines."""
-    n = len(figure.values)
-    if not n:
-        return "—"
-    if figure.unit == SHARE and (found := share(int(sum(figure.values)), n)) is not None:
-        value, low, high = (f"{100 * x:.1f}" for x in (found.value, found.low, found.high))
-        return f"{value} %\n[dim]{low} to {high} ({n})[/]"
-    summary = summarize(figure.values)
-    assert summary is not None
-    shown = f"{_number(summary.p50.value)} {figure.unit}".strip()
-    if n == 1 and figure.interval is None:
-        return shown
-    low, high = map(_number, figure.interval or (summary.p50.low, summary.p50.high))
-    tail = "" if figure.interval else f"; {_number(summary.p99.value)} ({n})"
-    return f"{shown}\n[dim]{low} to {high}{tail}[/]"
-
-
-def _number(value: float) -> str:
-    size = abs(value)
-    return f"{value:.0f}" if size >= 100 else f"{value:.1f}" if size >= 10 else f"{value:.2f}"

@@ -16,9 +16,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
-from aiortc.rtcconfiguration import RTCBundlePolicy
 from aiortc.rtp import RtcpSrPacket
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ, Pcm
@@ -49,11 +47,10 @@ from cvi.child_process import ParentPipe, claim_stdout
 from cvi.errors import CviError
 from cvi.media.decode import read_audio
 from cvi.media.readers import AudioReader
-from cvi.testing.participant import CameraTrack
+from cvi.testing.participant import Participant
 from cvi.transport.caller import CallerTrack
 from cvi.transport.scenario import Segment
 from cvi.transport.webrtc.outgoing_audio import OpusEncoder
-from cvi.transport.webrtc.peer import CHANNEL
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -180,8 +177,9 @@ class AudioDevice:
         self._track.put(spoken)
 
 
-class RemotePeer:
-    """A participant like a browser: `join`, then `reply_ended` as often as it happens, `leave`, `evidence`.
+class RemotePeer(Participant):
+    """A participant that listens and looks as a browser does: `join`, then `reply_ended` as often as it
+    happens, `leave`, `evidence`.
 
     Event loop only. Times are `time.monotonic`'s, which on one machine all processes share. Raises UsageError
     for a sound that cannot be read.
@@ -204,18 +202,11 @@ class RemotePeer:
             on_over,
         )
         self._playing: asyncio.Task[None] | None = None
-        # An empty list, not none: with none aiortc asks a public server.
-        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
-        self._pc.addTrack(track)
-        self._pc.addTransceiver(CameraTrack(), "sendrecv")
-        self._pc.createDataChannel(CHANNEL)
-        self._pc.on("track", self._on_track)
+        super().__init__(camera=True, microphone=track)
 
     async def join(self, signal: Callable[[str], Awaitable[str]]) -> None:
         """Send an offer through `signal` and take its answer; from now on the audio device runs."""
-        await self._pc.setLocalDescription(await self._pc.createOffer())
-        answer = await signal(self._pc.localDescription.sdp)
-        await self._pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        await super().join(signal)
         self._playing = asyncio.create_task(self.device.run(), name="audio-device")
 
     def reply_ended(self) -> None:
@@ -253,7 +244,7 @@ class RemotePeer:
         if self._playing is not None:
             self._playing.cancel()
             await asyncio.gather(self._playing, return_exceptions=True)
-        await self._pc.close()
+        await super().leave()
         await asyncio.to_thread(self.video.close)
         self._sound.close()
 
@@ -289,7 +280,7 @@ class RemotePeer:
     # -- what the connection gives ----------------------------------------------------------------
 
     def _on_track(self, track: MediaStreamTrack) -> None:
-        receiver = next(one for one in self._pc.getReceivers() if one.track is track)
+        receiver = next(one for one in self.pc.getReceivers() if one.track is track)
         assert hasattr(receiver, _BUFFER), "this version of aiortc keeps its jitter buffer elsewhere"
         is_audio = track.kind == "audio"
         setattr(receiver, _BUFFER, _PacketSink(self._on_sound if is_audio else self._on_picture))
@@ -313,7 +304,7 @@ class RemotePeer:
         """The persona's picture's, as it was answered."""
         from cvi.transport.webrtc.sdp import video_codec
 
-        codec = video_codec(self._pc.remoteDescription.sdp)
+        codec = video_codec(self.pc.remoteDescription.sdp)
         assert codec in ("H264", "VP8"), f"the picture comes as {codec}"
         return codec  # type: ignore[return-value]
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from cvi.bench.compare import Row, RunComparison, compare_runs, compare_variants
 from cvi.bench.run import SHARE, Figure, Run, Variant, account_figures, measured_figures
-from cvi.bench.run_store import RUN_NAME, as_json
+from cvi.bench.run_store import RUN_NAME
 from cvi.bench.statistics import (
     Comparison,
     Interval,
@@ -23,6 +24,24 @@ from cvi.bench.statistics import (
 )
 from cvi.errors import UsageError
 
+# Of a run's analysis, what its record holds already.
+_FIGURES: Any = {"__all__": {"figure": {"values"}}}
+_RAW: Any = {
+    "run": {"variants", "series"},
+    "main": True,
+    "variants": {
+        "__all__": {
+            "variant": {
+                "turns": True,
+                "barge_ins": True,
+                "figures": True,
+                "playout": {"lateness_ms", "sync"},
+            },
+            "measured": _FIGURES,
+            "account": _FIGURES,
+        }
+    },
+}
 # The variants of `cvi bench turns` that are the program's own, the fullest first.
 _OWN = ("both", "words")
 
@@ -130,14 +149,12 @@ def analyse(runs: Sequence[tuple[Path, Run]]) -> Analysis:
 
 
 def as_data(analysis: Analysis) -> dict[str, Any]:
-    """For JSON: everything the page shows but the single turns, which stand in the runs' own records."""
-    return {
-        "runs": [_run_data(run) for run in analysis.runs],
-        "comparisons": [
-            {"a": analysis.runs[0].name, "b": name, "rows": _rows(c.rows), "warnings": list(c.warnings)}
-            for name, c in analysis.between
-        ],
-    }
+    """For JSON: what the page shows but the single turns, frames and raw values, which stand in the runs' own
+    records."""
+    data: dict[str, Any] = TypeAdapter(Analysis).dump_python(
+        analysis, mode="json", by_alias=True, exclude={"runs": {"__all__": _RAW}}
+    )
+    return data
 
 
 def _analyse_run(name: str, run: Run) -> RunAnalysis:
@@ -167,65 +184,6 @@ def _share(figure: Figure) -> Interval | None:
 def _name(place: Path) -> str:
     folder = place.parent if place.name == RUN_NAME else place
     return folder.resolve().name
-
-
-def _run_data(analysis: RunAnalysis) -> dict[str, Any]:
-    run = analysis.run
-    return {
-        "name": analysis.name,
-        "kind": run.kind,
-        "command": list(run.command),
-        "began": run.began,
-        "duration_s": run.duration_s,
-        "fingerprint": run.fingerprint,
-        "options": run.options,
-        "notes": list(run.notes),
-        "sides": [_variant_data(variant) for variant in analysis.variants],
-        "ratios": _rows(analysis.against),
-        "agreement": [as_json(check) for check in run.agreement],
-        "own_cost": {**asdict(run.own_cost), "share": run.own_cost.share},
-        "trends": [
-            {
-                "name": one.watched.name,
-                "unit": one.watched.unit,
-                "warm_up_s": one.warm_up_s,
-                "points": [list(point) for point in zip(one.at_s, one.values, strict=True)],
-                "trend_per_hour": asdict(one.trend) if one.trend else None,
-            }
-            for one in analysis.series
-        ],
-    }
-
-
-def _variant_data(analysis: VariantAnalysis) -> dict[str, Any]:
-    playout = asdict(analysis.variant.playout)
-    for long in ("lateness_ms", "sync"):
-        playout.pop(long)
-    return {
-        "name": analysis.variant.name,
-        "about": analysis.variant.about,
-        "engines": analysis.variant.engines,
-        "outcomes": Counter(turn.outcome for turn in analysis.variant.turns),
-        "figures": [_figure_data(one) for one in (*analysis.measured, *analysis.account)],
-        "playout": playout,
-    }
-
-
-def _figure_data(one: Summarized) -> dict[str, Any]:
-    figure = one.figure
-    return {
-        "name": figure.name,
-        "label": figure.label,
-        "unit": figure.unit,
-        "lower_is_better": figure.lower_is_better,
-        "protocol": figure.protocol,
-        **({"n": one.summary.n, "share": asdict(one.share)} if one.share else asdict(one.summary)),
-        **({"interval": list(figure.interval)} if figure.interval else {}),
-    }
-
-
-def _rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    return [{**as_json(row), "real": row.comparison.real} for row in rows]
 
 
 _TONES = {"better": "good", "worse": "bad", "flat": "good", "not growing": "good", "growing": "bad"}
