@@ -11,8 +11,7 @@ import typer
 from cvi import __version__
 from cvi.cli import bench, keys, knowledge, models, persona, replica, webhooks
 from cvi.cli.demo import demo
-from cvi.cli.devices import devices
-from cvi.cli.doctor import doctor
+from cvi.cli.doctor import devices, doctor
 from cvi.cli.perceive import perceive
 from cvi.cli.render import render
 from cvi.cli.serve import serve

@@ -46,7 +46,7 @@ def train_replica(
     """
     from cvi.errors import UsageError
     from cvi.models.installed import installed_speech_encoder
-    from cvi.training.photo.photo_file import is_photo
+    from cvi.training.photo.photo_replica import is_photo
     from cvi.training.pipeline import TrainingRequest
 
     if is_photo(video):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -203,10 +203,9 @@ def _no_empty_folder(folder: Path) -> Iterator[Path]:
     """Remove the folder again where a download failed and left nothing in it."""
     try:
         yield folder
-    except BaseException:
+    finally:
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
-        raise
 
 
 def _bytes_to_come(model: Model) -> int:
@@ -248,14 +247,11 @@ def add(source: Path, model_id: str, purpose: str | None = None, *, link: bool =
     parts = _manifest_parts(known, source) if known else _own_parts(source)
     if not link:
         check_space(model_folder(model_id), sum(path.stat().st_size for path in parts.values()))
-    with model_lock(model_id):
-        was_there = model_folder(model_id).exists()
-        try:
-            files = tuple(_take(path, model_id, name, link, known) for name, path in sorted(parts.items()))
-        except BaseException:
-            if not was_there:
-                shutil.rmtree(model_folder(model_id), ignore_errors=True)
-            raise
+    with model_lock(model_id), ExitStack() as undo:
+        if not model_folder(model_id).exists():
+            undo.callback(shutil.rmtree, model_folder(model_id), ignore_errors=True)
+        files = tuple(_take(path, model_id, name, link, known) for name, path in sorted(parts.items()))
+        undo.pop_all()
         card = Installed(
             id=model_id,
             purpose=known.purpose if known else str(purpose),

@@ -140,7 +140,7 @@ def _downloads(
 
         try:
             yield in_order()
-        except BaseException:
+        except BaseException:  # raised again, after the downloads under way are told to stop
             stop.set()
             raise
 

@@ -5,6 +5,6 @@ engines by name, the face, the persona's file and the ground; no conversation. S
 
     asyncio.run(render_film(FilmRequest(output=Path("hello.mp4"), text="Hello.")))
 
-`film_request` resolves the names, `speech_track` makes the speech, `poses` the face's controls of each frame,
+`film_request` resolves the names, `speech_track` makes the speech and the face's controls of each frame,
 `output` the files; `previews` shows what a replica's face can do.
 """

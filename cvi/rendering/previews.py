@@ -23,8 +23,15 @@ from cvi.face.behaviour import Behaviour
 from cvi.face.driver import MouthDriver
 from cvi.face.sound_mouth import FRAME_S, levels_db
 from cvi.rendering.output import encode_segment, join_segments
-from cvi.rendering.poses import EMOTION_LEAD_S, EMOTION_LEVEL, mouth_driver
-from cvi.rendering.speech_track import SpeechTrack, TrackSegment, read_script, synthesize
+from cvi.rendering.speech_track import (
+    EMOTION_LEAD_S,
+    EMOTION_LEVEL,
+    SpeechTrack,
+    TrackSegment,
+    mouth_driver,
+    read_script,
+    synthesize,
+)
 from cvi.tts.base import Phone, TtsSettings
 
 State = Literal["idle", "listening", "thinking", "speaking", "turns"]

@@ -30,8 +30,15 @@ from cvi.media.encode import check_output
 from cvi.paths import home
 from cvi.rendering.film_request import FilmRequest, ResolvedFilm, resolve_film
 from cvi.rendering.output import encode_segment, join_segments, write_captions
-from cvi.rendering.poses import frame_count, speech_poses
-from cvi.rendering.speech_track import SpeechTrack, load_track, recorded_track, save_track, synthesize
+from cvi.rendering.speech_track import (
+    SpeechTrack,
+    frame_count,
+    load_track,
+    recorded_track,
+    save_track,
+    speech_poses,
+    synthesize,
+)
 from cvi.threads import NativeThread
 
 SHORTEST_SEGMENT_S, LONGEST_SEGMENT_S = 2, 8

@@ -1,16 +1,19 @@
-"""A script or recorded speech -> the speech of a film with all its times, on one axis.
+"""A script or recorded speech -> the speech of a film with all its times, and the face's controls for it.
 
 `read_script` cuts plain text into lines with their pauses and emotions, `synthesize` speaks them, and
 `recorded_track` takes a recording instead. A track can be kept in a folder and loaded again.
+`speech_poses` gives the controls of every frame.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +21,15 @@ import numpy as np
 
 from cvi.audio.block import PLAYED_HZ, Pcm
 from cvi.errors import UsageError
+from cvi.face.base import Controls, Cues
+from cvi.face.behaviour import Behaviour
+from cvi.face.driver import MouthDriver
+from cvi.face.sound_mouth import MouthReader
 from cvi.files import write_text
 from cvi.llm.sentence_ends import stop_after
 from cvi.media.decode import is_silent, read_audio, write_wav
 from cvi.tts.base import Phone, TtsEngine, Word
-from cvi.tts.scripts import UnreadableTextError
+from cvi.tts.local_voice import UnreadableTextError
 from cvi.tts.speech_timeline import edges
 
 MOST_WORDS = 20_000
@@ -274,3 +281,57 @@ def load_track(folder: Path) -> SpeechTrack | None:
 
 def _silence(length_s: float) -> Pcm:
     return np.zeros(round(length_s * PLAYED_HZ), np.int16)
+
+
+EMOTION_LEVEL = 0.7
+EMOTION_LEAD_S = 0.3
+"""How long before its words an emotion begins."""
+_SPEAKING_MARGIN_S = 0.5
+
+
+def frame_count(track: SpeechTrack, fps: int) -> int:
+    """How many frames cover the whole sound; at least one."""
+    return max(1, ceil(track.duration_s * fps - 1e-6))
+
+
+def mouth_driver(track: SpeechTrack, audio_mouth: MouthReader | None = None) -> MouthDriver:
+    """A driver that was fed all segments; its time axis is the track's.
+
+    `audio_mouth` moves the mouth where a segment has no phones, as in `MouthDriver`.
+    """
+    driver = MouthDriver(audio_mouth)
+    for segment in track.segments:
+        pcm = track.pcm[segment.start : segment.start + segment.length]
+        driver.append(segment.phones, pcm, segment.start_s)
+    return driver
+
+
+def speech_poses(
+    track: SpeechTrack,
+    fps: int,
+    seed: int,
+    emotion: str = "neutral",
+    audio_mouth: MouthReader | None = None,
+) -> Iterator[Controls]:
+    """The controls of each frame in order, taken at the middle of its time. Deterministic.
+
+    `emotion` is the face's until the script names one. `audio_mouth` is the replica's, for recorded speech.
+    """
+    driver = mouth_driver(track, audio_mouth)
+    behaviour = Behaviour(seed)
+    starts = [segment.start_s for segment in track.segments]
+    emotions: list[str] = []
+    for segment in track.segments:
+        emotions.append(segment.emotion or (emotions[-1] if emotions else emotion))
+    for index in range(frame_count(track, fps)):
+        t_s = (index + 0.5) / fps
+        current = max(bisect_right(starts, t_s + EMOTION_LEAD_S) - 1, 0)
+        segment = track.segments[current]
+        speaks = segment.start_s - _SPEAKING_MARGIN_S < t_s < segment.end_s + _SPEAKING_MARGIN_S
+        cues = Cues(
+            phrase_end=driver.phrase_end_at(t_s),
+            emphasis=driver.emphasis_at(t_s),
+            emotion=emotions[current],
+            emotion_level=0.0 if emotions[current] == "neutral" else EMOTION_LEVEL,
+        )
+        yield behaviour.advance(t_s, "speaking" if speaks else "idle", driver.mouth_at(t_s), cues)

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import numpy as np
@@ -92,11 +93,10 @@ class LocalTransport:
     async def open(self) -> None:
         """Raises MissingError for what is not there, UsageError for a wrong name or file."""
         self._loop = asyncio.get_running_loop()
-        try:
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(self.close)
             await self._open()
-        except BaseException:
-            await self.close()
-            raise
+            undo.pop_all()
 
     async def _open(self) -> None:
         await asyncio.to_thread(self._speaker.open)

@@ -113,7 +113,7 @@ def _state(voice: Path, model: PocketModel) -> Any:
         )
     try:
         return model.model.get_state_for_audio_prompt(voice)
-    except Exception as error:  # as above
+    except Exception as error:  # the package and torch raise errors of many classes
         raise EngineError(f"The voice {voice} cannot be used: {error}.", "Clone it again.") from error
 
 
@@ -153,7 +153,7 @@ def load_model(folder: Path) -> PocketModel:
         config.write_text(yaml.safe_dump(_config(folder)), encoding="utf-8")
         try:
             model = TTSModel.load_model(config=config)
-        except Exception as error:  # as above
+        except Exception as error:  # the package and torch raise errors of many classes
             raise EngineError(
                 f"The Pocket TTS model at {folder} cannot be read: {error}.",
                 f"Get it again: cvi models remove {MODEL} && cvi models pull {MODEL}",

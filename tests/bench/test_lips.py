@@ -22,8 +22,7 @@ from cvi.bench.layers.landmarks import (
     without_head_motion,
 )
 from cvi.bench.layers.lips import FilmMeasurement, asked_opening, closures, lip_figures
-from cvi.rendering.poses import speech_poses
-from cvi.rendering.speech_track import SpeechTrack, TrackSegment
+from cvi.rendering.speech_track import SpeechTrack, TrackSegment, speech_poses
 from cvi.tts.base import Phone
 
 FPS = 25

@@ -18,9 +18,16 @@ from cvi.face.replica import find_replica
 from cvi.media.decode import read_audio, write_wav
 from cvi.rendering.film_request import FilmRequest, ResolvedFilm
 from cvi.rendering.output import captions
-from cvi.rendering.poses import frame_count, speech_poses
 from cvi.rendering.render_film import render_film
-from cvi.rendering.speech_track import ScriptLine, SpeechTrack, TrackSegment, load_track, save_track
+from cvi.rendering.speech_track import (
+    ScriptLine,
+    SpeechTrack,
+    TrackSegment,
+    frame_count,
+    load_track,
+    save_track,
+    speech_poses,
+)
 from cvi.tts.base import Phone, Word
 
 FPS = 25

@@ -20,7 +20,7 @@ from cvi.rendering.speech_track import (
 )
 from cvi.testing.fakes import FakeTts
 from cvi.tts.base import Speech
-from cvi.tts.scripts import check_readable
+from cvi.tts.local_voice import check_readable
 
 
 def test_sentences_become_lines_with_pauses() -> None:

@@ -28,8 +28,15 @@ from cvi.perception.face_mesh import find_packages
 from cvi.testing.contracts.face import EVERYTHING, check_face
 from cvi.training.package.consent import check_consent
 from cvi.training.photo.photo_face import lip_line
-from cvi.training.photo.photo_file import LARGEST_SIDE_PX, is_photo, picture_size, read_photo
-from cvi.training.photo.photo_replica import PhotoReplica, PhotoRequest, make_photo_replica
+from cvi.training.photo.photo_replica import (
+    LARGEST_SIDE_PX,
+    PhotoReplica,
+    PhotoRequest,
+    is_photo,
+    make_photo_replica,
+    picture_size,
+    read_photo,
+)
 
 CONSENT = "I, Paula Paper, agree that a replica of my face is made from this photo."
 RUN = CliRunner()

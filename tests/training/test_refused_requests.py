@@ -19,7 +19,7 @@ from cvi.cli.app import app
 from cvi.errors import CviError, UsageError
 from cvi.training import pipeline
 from cvi.training.footage.preparation import CROPS, prepare_footage
-from cvi.training.photo.photo_file import is_photo
+from cvi.training.photo.photo_replica import is_photo
 from cvi.training.pipeline import TrainingRequest, train_replica
 from cvi.training.workspace import open_workspace
 

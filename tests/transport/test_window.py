@@ -148,7 +148,7 @@ def test_devices_prints_for_people_and_machines(monkeypatch: pytest.MonkeyPatch)
     import typer
     from typer.testing import CliRunner
 
-    from cvi.cli.devices import devices
+    from cvi.cli.doctor import devices
 
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.setenv("DISPLAY", ":42")

@@ -1,6 +1,6 @@
 import pytest
 
-from cvi.tts.scripts import UnreadableTextError, check_readable
+from cvi.tts.local_voice import UnreadableTextError, check_readable
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,15 @@ from cvi.face.base import Controls, FaceSettings
 from cvi.face.behaviour import Behaviour
 from cvi.media.decode import read_audio
 from cvi.rendering.film_request import ResolvedFilm
-from cvi.rendering.poses import mouth_driver, speech_poses
 from cvi.rendering.render_film import render_film
-from cvi.rendering.speech_track import ScriptLine, SpeechTrack, read_script, synthesize
+from cvi.rendering.speech_track import (
+    ScriptLine,
+    SpeechTrack,
+    mouth_driver,
+    read_script,
+    speech_poses,
+    synthesize,
+)
 from cvi.tts.base import TtsSettings
 
 TEXT = (

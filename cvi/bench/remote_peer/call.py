@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -169,13 +170,11 @@ class RemotePeerCall:
     async def open(self) -> None:
         """Return when both ends are connected. Raises CviError when they do not come to be."""
         await self._inner.open()
-        try:
+        async with AsyncExitStack() as undo:  # a cancelled call too must leave no process behind
+            undo.push_async_callback(self._hang_up)
+            undo.push_async_callback(self._stop)
             await self._connect()
-        except BaseException:  # a cancelled call too must leave no process behind
-            self._closed = True
-            await self._stop()
-            await self._hang_up()
-            raise
+            undo.pop_all()
 
     async def _connect(self) -> None:
         if self._relay is not None:
@@ -201,14 +200,13 @@ class RemotePeerCall:
                 self.cost = message
 
     async def _answer(self, offer: str) -> None:
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._far_end.kill)  # nobody waits any longer
             if self._relay is None:
                 answer = await self._inner.join(offer, _PARTICIPANT)
             else:
                 answer = self._relay.answer(await self._inner.join(self._relay.offer(offer), _PARTICIPANT))
-        except BaseException:
-            self._far_end.kill()  # nobody waits any longer
-            raise
+            undo.pop_all()
         self._far_end.send(SdpAnswer(sdp=answer))
 
     def _failure(self, complaint: str) -> CviError:
@@ -246,6 +244,7 @@ class RemotePeerCall:
             await self._hang_up()
 
     async def _hang_up(self) -> None:
+        self._closed = True
         await self._inner.close()
         if self._relay is not None:
             self._relay.close()

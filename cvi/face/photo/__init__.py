@@ -1,7 +1,7 @@
 """`photo`: a replica made of one photograph, which is bent; the inside of the mouth is painted.
 
-Head, brows and cheeks are displacement fields (`fields`); the mouth (`mouth`) and the eyes (`eyes`) are drawn
-over them. Start reading at `renderer`.
+Head, brows and cheeks are displacement fields (`fields`); mouth and eyes (`features`) are drawn over them.
+Start reading at `renderer`.
 """
 
 from __future__ import annotations

@@ -11,9 +11,8 @@ import numpy.typing as npt
 from cvi.errors import EngineError, UsageError
 from cvi.face.base import Controls, FaceSettings
 from cvi.face.photo.canvas import fetch, make_canvas
-from cvi.face.photo.eyes import PhotoEye
+from cvi.face.photo.features import PhotoEye, PhotoLips
 from cvi.face.photo.fields import NAMES, FieldGrid, amounts, fields, summed
-from cvi.face.photo.mouth import PhotoLips
 from cvi.face.photo.rig import PHOTO, RIG, load_rig, shape_of
 from cvi.face.planes import Box, Bytes, Planes
 from cvi.media.frames import Frame

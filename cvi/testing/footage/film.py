@@ -23,8 +23,14 @@ from cvi.face.replica import find_replica, load_replica_card
 from cvi.face.sculpted.atlas import Atlas, FrameFit
 from cvi.face.sculpted.pose import CAMERA_Y, CAMERA_Z, FOCAL, MOST_DEGREES, PIVOT, head_points
 from cvi.rendering.output import encode_segment, join_segments
-from cvi.rendering.poses import speech_poses
-from cvi.rendering.speech_track import SpeechTrack, load_track, read_script, save_track, synthesize
+from cvi.rendering.speech_track import (
+    SpeechTrack,
+    load_track,
+    read_script,
+    save_track,
+    speech_poses,
+    synthesize,
+)
 from cvi.testing.footage.labels import KnownFault, Labels, Point, blinks_of, control_row, save_labels
 from cvi.training.footage.reader import Rgb
 from cvi.training.footage.spans import Span

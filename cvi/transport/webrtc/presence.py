@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, Literal, Protocol
 
 from cvi.errors import UsageError
@@ -62,11 +63,10 @@ class ParticipantConnection:
         Raises UsageError for one that cannot be answered; then nothing has changed.
         """
         peer = self._make(participant_id, self)
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._close_soon, peer)
             answer = await peer.answer(offer)
-        except BaseException:
-            self._close_soon(peer)
-            raise
+            undo.pop_all()
         before, self.peer = self.peer, peer
         self.flowing.clear()
         self._anew()

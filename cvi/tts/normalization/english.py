@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 
 from cvi.tts.normalization import numerals as say
-from cvi.tts.normalization.english_identifiers import IDENTIFIER_RULES
 from cvi.tts.normalization.english_units import UNIT_RULES, UNITS, alternatives
-from cvi.tts.normalization.english_words import WORD_RULES, ends_sentence
+from cvi.tts.normalization.english_words import IDENTIFIER_RULES, WORD_RULES, ends_sentence
 from cvi.tts.normalization.spoken_text import Rule, Writer
 
 # After an amount and a slash.
