@@ -23,21 +23,21 @@ Json = Annotated[bool, typer.Option("--json", help="Print the whole record for m
 # Subcommand -> where its function is, in the order `--help` shows them.
 COMMANDS: dict[str, str] = {
     "latency": "cvi.cli.bench_latency:latency",
-    "loopback": "cvi.cli.bench_loopback:loopback",
+    "loopback": "cvi.cli.bench_latency:loopback",
     "turns": "cvi.cli.bench_layers:turns",
     "barge-in": "cvi.cli.bench_layers:barge_in",
     "stt": "cvi.cli.bench_engines:stt",
     "llm": "cvi.cli.bench_engines:llm",
     "tts": "cvi.cli.bench_engines:tts",
     "face": "cvi.cli.bench_engines:face",
-    "answers": "cvi.cli.bench_answers:answers",
+    "answers": "cvi.cli.bench_engines:answers",
+    "lips": "cvi.cli.bench_engines:lips",
     "tools": "cvi.cli.bench_tools:tools",
-    "lips": "cvi.cli.bench_lips:lips",
     "replica": "cvi.cli.bench_replica:replica",
     "soak": "cvi.cli.bench_soak:soak",
     "ab": "cvi.cli.bench_ab:ab",
-    "report": "cvi.cli.bench_report:report",
-    "compare": "cvi.cli.bench_compare:compare",
+    "report": "cvi.cli.bench_runs:report",
+    "compare": "cvi.cli.bench_runs:compare",
 }
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cvi.cli.bench import Output
+from cvi.cli.bench import Json, Output, Profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from cvi.bench.recordings.labelled_recordings import Recordings
 
 Persona = Annotated[str, typer.Option(help="Whose engines and system prompt: a persona's name or file.")]
-Profile = Annotated[str, typer.Option(help="auto, embedded, cpu, laptop or workstation.")]
-Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 Data = Annotated[
     str,
     typer.Argument(

@@ -15,7 +15,7 @@ from cvi.bench.compare import RunComparison, compare_runs
 from cvi.bench.run import SHARE, BargeInRecord, Figure, Run, TurnRecord, Variant
 from cvi.bench.run_store import PACKAGES, differences, save_run, take_fingerprint
 from cvi.bench.statistics import ShareComparison
-from cvi.cli.bench_compare import compare as command
+from cvi.cli.bench_runs import compare as command
 from cvi.errors import UsageError
 
 

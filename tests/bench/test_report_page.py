@@ -19,7 +19,7 @@ from cvi.bench.report.page import render, report_line, write_report
 from cvi.bench.report.timeline import AxisRange, turn_timelines
 from cvi.bench.run import SHARE, Figure, Run, Variant
 from cvi.bench.run_store import save_run
-from cvi.cli.bench_report import report as command
+from cvi.cli.bench_runs import report as command
 from cvi.errors import CviError, MissingError
 
 _VOID = {"meta", "br"}
