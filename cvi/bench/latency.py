@@ -33,7 +33,6 @@ from cvi.bench.probe.session_measurement import MeasuredSession, measure, playou
 from cvi.bench.recordings.caller_blocks import CallerBlock, build_blocks
 from cvi.bench.recordings.recipe import Recipe, find_recipe, load_recipe
 from cvi.bench.remote_peer.call import RemotePeerCost
-from cvi.bench.remote_peer.network_emulation import NetworkConditions
 from cvi.bench.run import TRANSPORTS, Agreement, Figure, OwnCost, Run, Variant
 from cvi.bench.run_store import RUN_NAME, RunRecorder
 from cvi.bench.statistics import theil_sen
@@ -42,6 +41,7 @@ from cvi.engines import ResolvedConfig, build_engine_set, conversation_settings,
 from cvi.errors import CviError, UsageError
 from cvi.media.decode import write_wav
 from cvi.persona.loading import load_persona
+from cvi.testing.network_emulation import NetworkConditions
 
 SMOKE_CALLERS, SMOKE_TURNS = "smoke", 10
 # Ours against the cascade at P50, first sound, 95 % interval 0.23 to 0.45: measured on 2 idle cores with

@@ -16,7 +16,6 @@ from cvi.bench.probe.evidence import Evidence
 from cvi.bench.probe.tap import MemorySink, MouthBox, RoomSound, Tap
 from cvi.bench.recordings.caller_blocks import CallerBlock
 from cvi.bench.remote_peer.call import RemotePeerCall, RemotePeerCost, RemotePeerSpec
-from cvi.bench.remote_peer.network_emulation import NetworkConditions
 from cvi.bench.run import Variant, name_over
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
@@ -25,6 +24,7 @@ from cvi.conversation.history import History
 from cvi.conversation.journal import Journal, read_journal
 from cvi.conversation.playout import Render
 from cvi.conversation.settings import ConversationSettings, SpeechEngines
+from cvi.testing.network_emulation import NetworkConditions
 from cvi.transport.file import FileTransport
 from cvi.tts.base import Speech, TtsEngine
 

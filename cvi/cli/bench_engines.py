@@ -93,7 +93,7 @@ def face(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """Milliseconds a frame by size, idle and speaking: drawing, blending and H.264 apart; memory."""
+    """Milliseconds a frame by size, idle and speaking: drawing and H.264 apart; memory."""
     from cvi.bench.layers.face import measure_face
 
     sizes = size or ["640x360", "1280x720", "1920x1080"]

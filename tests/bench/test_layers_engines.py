@@ -17,7 +17,7 @@ from cvi.bench.layers.engine_speed import (
     time_llm,
     time_voice,
 )
-from cvi.bench.layers.face import PARTS, face_memory, h264, parse_size, performance, time_face, timed_parts
+from cvi.bench.layers.face import face_memory, h264, parse_size, performance, time_face
 from cvi.bench.layers.measurement import finish, proportion
 from cvi.bench.layers.simulation import run_simulated
 from cvi.bench.layers.stt import error_rate, normalized, recognize, stt_variant, word_errors
@@ -29,7 +29,6 @@ from cvi.cli.app import main
 from cvi.errors import CviError, UsageError
 from cvi.face.base import FaceSettings
 from cvi.face.replica import list_replicas
-from cvi.face.sculpted.renderer import SculptedEngine
 from cvi.paths import shared_dir
 from cvi.testing.fakes import FakeLlm, FakeStt, FakeTts, Vocabulary
 
@@ -163,17 +162,14 @@ class ToyFace:
         self.closed = False
 
     def render(self, controls):
-        self._lay_patches()
-        return np.full((self.height * 3 // 2, self.width), 128, np.uint8)
-
-    def _lay_patches(self):
         sum(range(20_000))
+        return np.full((self.height * 3 // 2, self.width), 128, np.uint8)
 
     def close(self):
         self.closed = True
 
 
-def test_a_face_is_timed_in_parts(tmp_path, monkeypatch):
+def test_drawing_and_encoding_are_timed_apart(tmp_path, monkeypatch):
     built = []
 
     def build(layer, name, settings):
@@ -184,23 +180,9 @@ def test_a_face_is_timed_in_parts(tmp_path, monkeypatch):
     figures = {figure.name: figure for figure in time_face("sculpted", FaceSettings(tmp_path, 64, 64), 0.4)}
     assert built[0].closed and len(figures["built_ms"].values) == 1
     for activity in ("idle", "speaking"):
-        whole, drawn, rest = (figures[f"{activity}_{part}_ms"].values for part in ("render", "draw", "rest"))
-        assert len(whole) == 10
-        assert all(0 < d <= w and abs(d + r - w) < 1e-6 for w, d, r in zip(whole, drawn, rest, strict=True))
-        assert f"{activity}_blend_ms" not in figures, "this renderer has no such part"
-        assert len(figures[f"{activity}_encode_ms"].values) == 10
-
-
-def test_a_renderer_is_left_as_it_was(tmp_path):
-    face = ToyFace(FaceSettings(tmp_path, 64, 64))
-    with timed_parts(face) as spent:
-        face.render(None)
-        assert set(spent) == {"draw"}
-    assert "_lay_patches" not in vars(face)
-
-
-def test_the_timed_parts_are_methods_of_the_renderer():
-    assert all(hasattr(SculptedEngine, method) for method in PARTS["sculpted"])
+        both, drawn, encoded = (figures[f"{activity}_{part}_ms"].values for part in ("frame", "render", "encode"))
+        assert len(both) == 10, "the first frames only warm up"
+        assert all(d > 0 and e > 0 and d + e == b for b, d, e in zip(both, drawn, encoded, strict=True))
 
 
 def test_idle_mouths_rest_and_speaking_ones_move():

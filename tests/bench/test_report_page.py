@@ -107,15 +107,6 @@ def test_bars_stay_on_their_axis() -> None:
     assert "final" in next(lane.events for lane in answers[0].lanes if lane.name == "transcript")
 
 
-def test_a_turn_without_marks_has_the_lanes_of_its_account() -> None:
-    run = latency_run(1)
-    bare = replace(run.variants[0], turns=tuple(replace(turn, marks=()) for turn in run.variants[0].turns))
-    _, (turn,) = turn_timelines([bare])
-    assert [lane.name for lane in turn.answers[0].lanes] == [
-        "caller", "transcript", "the floor", "reply written, spoken", "persona heard", "mouth seen"
-    ]  # fmt: skip
-
-
 def test_a_chart_follows_the_style_sheet() -> None:
     text = render(analyse([(Path("a"), latency_run())]))
     charts = "".join(re.findall(r"<svg.*?</svg>", text, re.DOTALL))

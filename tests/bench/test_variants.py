@@ -12,11 +12,11 @@ from cvi.bench.measured_session import CallerRoute, variant_setups
 from cvi.bench.probe.evidence import Evidence
 from cvi.bench.probe.session_measurement import measure
 from cvi.bench.recordings.caller_blocks import CallerTurn
-from cvi.bench.remote_peer.network_emulation import NetworkConditions
 from cvi.bench.run import Run, TurnRecord, Variant
 from cvi.bench.statistics import percentile_difference
 from cvi.bench.tables import print_latency_run
 from cvi.errors import UsageError
+from cvi.testing.network_emulation import NetworkConditions
 
 
 def turn(number: int, audio_ms: float, errors: dict[str, float] | None = None) -> TurnRecord:

@@ -15,7 +15,6 @@ from aiortc import RTCIceGatherer
 from aiortc.rtcicetransport import candidate_to_aioice
 
 from cvi.audio.block import PLAYED_HZ, Pcm
-from cvi.bench.remote_peer.network_emulation import NetworkConditions, Relay
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.events import ConversationStarted, Event
@@ -27,6 +26,7 @@ from cvi.media.frames import AVUnit, Frame
 from cvi.stt.base import SttStream
 from cvi.testing.contracts.transport import check_transport
 from cvi.testing.fakes import FakeLlm, FakeTts
+from cvi.testing.network_emulation import NetworkConditions, Relay
 from cvi.testing.participant import Participant
 from cvi.transport.webrtc import ice_path as path_module
 from cvi.transport.webrtc import peer as peer_module

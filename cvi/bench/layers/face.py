@@ -1,4 +1,4 @@
-"""`cvi bench face`: milliseconds a frame, by resolution: drawing, blending and encoding apart; and memory."""
+"""`cvi bench face`: milliseconds a frame by resolution, drawing and encoding apart; and memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -28,9 +27,6 @@ from cvi.media.encode import X264
 from cvi.media.frames import Frame, av_frame
 from cvi.tts.base import Phone
 
-# Parts of a renderer that can be timed on their own: method -> what it does.
-PARTS = {"sculpted": {"_lay_patches": "draw", "_lay": "blend"}}
-PART_LABELS = {"draw": "mouth and eyes drawn", "blend": "laid on the room", "rest": "head bent, and the rest"}
 FPS = 25
 WARM_FRAMES = 5
 MEMORY_SECONDS = 4.0
@@ -91,38 +87,22 @@ def time_face(engine: str, settings: FaceSettings, seconds: float) -> list[Figur
 
 def _activity(face: FaceEngine, settings: FaceSettings, activity: Activity, frames: int) -> list[Figure]:
     encode = h264(settings.width, settings.height)
-    parts_ms: dict[str, list[float]] = {}
     drawn_ms: list[float] = []
     encoded_ms: list[float] = []
-    shown = list(performance(activity, frames + WARM_FRAMES))
-    for controls in shown[:WARM_FRAMES]:
-        encode(face.render(controls))
-    with timed_parts(face) as parts:
-        for controls in shown[WARM_FRAMES:]:
-            parts.clear()
-            since = time.perf_counter()
-            frame = face.render(controls)
-            took = time.perf_counter() - since
-            since = time.perf_counter()
-            encode(frame)
-            encoded_ms.append(1000 * (time.perf_counter() - since))
-            drawn_ms.append(1000 * took)
-            if parts:
-                parts["rest"] = max(took - sum(parts.values()), 0.0)
-            for part, seconds in parts.items():
-                parts_ms.setdefault(part, []).append(1000 * seconds)
+    for number, controls in enumerate(performance(activity, frames + WARM_FRAMES)):
+        began_s = time.perf_counter()
+        frame = face.render(controls)
+        drawn_s = time.perf_counter()
+        encode(frame)
+        if number >= WARM_FRAMES:
+            drawn_ms.append(1000 * (drawn_s - began_s))
+            encoded_ms.append(1000 * (time.perf_counter() - drawn_s))
     both = tuple(drawn + encoded for drawn, encoded in zip(drawn_ms, encoded_ms, strict=True))
-    figures = [
+    return [
         Figure(f"{activity}_frame_ms", f"{activity}: a frame, drawn and encoded", "ms", both),
         Figure(f"{activity}_render_ms", f"{activity}: drawn", "ms", tuple(drawn_ms)),
+        Figure(f"{activity}_encode_ms", f"{activity}: H.264", "ms", tuple(encoded_ms)),
     ]
-    figures += [
-        Figure(f"{activity}_{part}_ms", f"{activity}: {label}", "ms", tuple(parts_ms[part]))
-        for part, label in PART_LABELS.items()
-        if part in parts_ms
-    ]
-    figures.append(Figure(f"{activity}_encode_ms", f"{activity}: H.264", "ms", tuple(encoded_ms)))
-    return figures
 
 
 def performance(activity: Activity, frames: int) -> Iterator[Controls]:
@@ -164,31 +144,6 @@ def h264(width: int, height: int) -> Callable[[Frame], int]:
         return sum(packet.size for packet in coder.encode(image))
 
     return encode
-
-
-@contextmanager
-def timed_parts(face: FaceEngine) -> Iterator[dict[str, float]]:
-    """Seconds spent in each known part since the dict was last cleared; empty for renderers not known."""
-    spent: dict[str, float] = {}
-    known = {name: part for name, part in PARTS.get(face.name, {}).items() if hasattr(face, name)}
-
-    def timed(call: Callable[..., Any], part: str) -> Callable[..., Any]:
-        def run(*args: Any) -> Any:
-            since = time.perf_counter()
-            try:
-                return call(*args)
-            finally:
-                spent[part] = spent.get(part, 0.0) + time.perf_counter() - since
-
-        return run
-
-    for name, part in known.items():
-        setattr(face, name, timed(getattr(face, name), part))
-    try:
-        yield spent
-    finally:
-        for name in known:
-            delattr(face, name)
 
 
 def face_memory(engine: str, settings: FaceSettings) -> list[Figure]:

@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from cvi.audio.block import AudioBlock
 from cvi.bench.probe.evidence import Evidence, load_evidence
 from cvi.bench.probe.tap import MouthBox
-from cvi.bench.remote_peer.network_emulation import NetworkConditions, Relay
 from cvi.child_process import ChildProcess, module_command
 from cvi.clock import Clock
 from cvi.errors import CviError, MissingError
+from cvi.testing.network_emulation import NetworkConditions, Relay
 from cvi.transport.scenario import Segment
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from cvi.bench.report.analysis import number
-from cvi.bench.run import ACCOUNT, Mark, TurnRecord, Variant
+from cvi.bench.run import Mark, TurnRecord, Variant
 
 # What is shown of the caller's speech before its end, and of the reply after its beginning.
 _BEFORE_MS, _AFTER_MS = 500.0, 300.0
@@ -29,15 +29,6 @@ LANES = {
     "barge_in": "barge-in",
 }
 _MEASURED_LANES = ("caller", "persona", "mouth")
-_ACCOUNT_LANES = {
-    "transcript": "transcript",
-    "floor": "floor",
-    "first_token": "reply",
-    "first_clause": "reply",
-    "first_speech": "reply",
-    "first_audio": "persona",
-    "first_frame": "mouth",
-}
 _OUTCOMES = {
     "unanswered": "no answer",
     "cut_in": "cut in",
@@ -176,14 +167,14 @@ def _lanes_axis(turns: Sequence[TurnRecord]) -> AxisRange:
     """From a little before the end of speech until all answers are heard."""
     low, high = -300.0, 600.0
     for turn in turns:
-        times = [_ms(turn, at) for mark in _marks(turn) for at in (mark.at_s, mark.until_s) if at is not None]
+        times = [_ms(turn, at) for mark in turn.marks for at in (mark.at_s, mark.until_s) if at is not None]
         low = min([low, *times])
         high = max(high, min(max(times, default=0.0), (turn.first_audio_ms or 0.0) + _LANES_AFTER_MS))
     return AxisRange(max(low, -_LANES_BEFORE_MS), high)
 
 
 def _lanes(turn: TurnRecord, axis: AxisRange) -> Iterator[TimelineLane]:
-    marks = _marks(turn)
+    marks = turn.marks
     for lane in [*LANES, *sorted({mark.lane for mark in marks} - LANES.keys())]:
         own = [mark for mark in marks if mark.lane == lane]
         if own:
@@ -201,19 +192,6 @@ def _lane_bars(turn: TurnRecord, marks: Iterable[Mark], axis: AxisRange) -> Iter
             yield _bar(axis, begin_ms, _ms(turn, mark.until_s), kind)
         elif axis.low <= begin_ms <= axis.high:
             yield TimelineBar(axis.percent(begin_ms), 0.0, "moment")
-
-
-def _marks(turn: TurnRecord) -> list[Mark]:
-    """The marks of a turn, or where it has none, what its account and the measurement say."""
-    if turn.marks:
-        return list(turn.marks)
-    labels = ACCOUNT
-    times = turn.journal | {"first_audio": turn.first_audio_ms, "first_frame": turn.first_frame_ms}
-    return [Mark("caller", "speech", turn.speech_start_s, turn.speech_end_s)] + [
-        Mark(lane, labels[key], turn.speech_end_s + after_ms / 1000)
-        for key, lane in _ACCOUNT_LANES.items()
-        if (after_ms := times.get(key)) is not None
-    ]
 
 
 def _event(turn: TurnRecord, mark: Mark) -> str:
