@@ -25,8 +25,21 @@ from cvi.audio.block import PLAYED_HZ, Pcm, to_int16
 from cvi.audio.resample import resample
 from cvi.engine_registry import build
 from cvi.face.driver import MouthDriver
-from cvi.face.sound_mouth import HOP, HOP_S, WINDOW, Floats, band_levels_db, inputs, loudness_db
-from cvi.face.sound_mouth import SHAPES, WEIGHTS, MouthNetwork, MouthReader, SoundMouth, shipped_network
+from cvi.face.sound_mouth import (
+    HOP,
+    HOP_S,
+    SHAPES,
+    WEIGHTS,
+    WINDOW,
+    Floats,
+    MouthNetwork,
+    MouthReader,
+    SoundMouth,
+    band_levels_db,
+    inputs,
+    loudness_db,
+    shipped_network,
+)
 from cvi.files import write_bytes
 from cvi.tts.base import Phone, Speech, TtsSettings
 

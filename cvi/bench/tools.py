@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json as json_text
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -34,6 +35,7 @@ from cvi.tools.decision import LikenessAndOdds
 GRADED = "tools"
 DEVELOPMENT = "tools_development"
 ANSWERS_NAME = "calls.json"
+_NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve".split()
 _BUILTIN = {END_CALL: end_call, HAND_OVER: hand_over}
 
 
@@ -177,11 +179,16 @@ def _graded(
 
 
 def _holds(given: Any, wanted: Any) -> bool:
-    """Numbers must be equal; of texts the given one holds the wanted one, ignoring case and blanks."""
+    """Numbers must be equal; of texts the given one holds the wanted one, ignoring case and blanks, and
+    numbers up to twelve may be words or digits."""
     if isinstance(wanted, int | float):
         return bool(given == wanted)
-    text = given if isinstance(given, str) else json_text.dumps(given)
-    return "".join(str(wanted).lower().split()) in "".join(text.lower().split())
+    return _plain(str(wanted)) in _plain(given if isinstance(given, str) else json_text.dumps(given))
+
+
+def _plain(text: str) -> str:
+    words = re.findall(r"\w+|[^\w\s]", text.lower())
+    return "".join(str(_NUMBERS.index(word)) if word in _NUMBERS else word for word in words)
 
 
 def _figures(decided: Sequence[Decided]) -> Iterable[Figure]:

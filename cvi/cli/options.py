@@ -9,6 +9,7 @@ from pathlib import Path
 from cvi.audio.block import PLAYED_HZ
 from cvi.errors import UsageError
 from cvi.media.decode import is_silent, probe
+from cvi.tools.declared import ToolPermissions
 
 FRAME_RATES = (24, 25, 30, 40)
 LONGEST_CALLER_S = 3600.0
@@ -36,6 +37,13 @@ class TalkRequest:
     window: bool
     context: str
     yes: bool = False
+    tool_modules: tuple[str, ...] = ()
+    mcp_commands: bool = False
+
+    @property
+    def permissions(self) -> ToolPermissions:
+        """What tools may do here: whoever runs a persona's file lets it call any address."""
+        return ToolPermissions(("*",), self.tool_modules, self.mcp_commands)
 
 
 def is_scenario(caller: Path) -> bool:

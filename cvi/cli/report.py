@@ -11,6 +11,7 @@ from rich.table import Table
 from cvi.conversation.events import EngineFailed, PlayoutFigures
 from cvi.conversation.journal import Record
 from cvi.conversation.latency import barge_ins, opener_pauses, percentiles, turn_latencies
+from cvi.conversation.tool_calls import tool_calls
 from cvi.conversation.transcript import transcript
 
 _ROWS = (
@@ -65,6 +66,23 @@ def print_latency(record: Record) -> None:
     console.print(f"{hits} of {len(turns)} replies were drafted before the turn ended.", style="dim")
     if record.playout is not None:
         console.print(_playout_line(record.playout), style="dim")
+
+
+def print_tool_calls(record: Record) -> None:
+    """One line a call of a tool: when, what with, what came of it, how long it took; nothing without any."""
+    calls = tool_calls(record.events)
+    if not calls:
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    for call in calls:
+        took = "" if call.took_s is None else f" in {call.took_s:.1f} s"
+        result = " ".join(call.output.split())[:100]
+        said = ", ".join(f"{name}: {value}" for name, value in call.arguments.items())
+        console.print(
+            f"{call.start_s:7.1f}  {escape(f'{call.name}({said})')} "
+            f"[dim]{call.delivery}, {call.state}{took}[/] {escape(result)}"
+        )
+    console.print()
 
 
 def print_list(records: Sequence[Record]) -> None:

@@ -41,6 +41,13 @@ AllowUrlsTo = Annotated[
     list[str] | None,
     typer.Option(help="A private host or network that callback URLs may lead to; * for any. Repeatable."),
 ]
+AllowToolModule = Annotated[
+    list[str] | None,
+    typer.Option(help="A Python module whose functions personas may have as tools. Repeatable."),
+]
+AllowMcpCommands = Annotated[
+    bool, typer.Option("--allow-mcp-commands", help="Personas may start MCP servers as programs.")
+]
 IceServer = Annotated[
     list[str] | None,
     typer.Option(help="STUN or TURN: stun:HOST:PORT, or turn:USER:PASSWORD@HOST:PORT. Repeatable."),
@@ -82,6 +89,8 @@ def serve(
     cors_origin: CorsOrigin = None,
     frame_ancestor: FrameAncestor = None,
     allow_urls_to: AllowUrlsTo = None,
+    allow_tool_module: AllowToolModule = None,
+    allow_mcp_commands: AllowMcpCommands = False,
     ice_server: IceServer = None,
     turn_secret: TurnSecret = None,
     relay_only: RelayOnly = False,
@@ -116,6 +125,8 @@ def serve(
         cors_origins=tuple(cors_origin or ()),
         frame_ancestors=tuple(frame_ancestor or ("*",)),
         urls_to=tuple(allow_urls_to or ()),
+        tool_modules=tuple(allow_tool_module or ()),
+        mcp_commands=allow_mcp_commands,
         ice_servers=parse_ice_servers(ice_server or ()),
         turn_secret=secret_in(turn_secret),
         relay_only=relay_only,

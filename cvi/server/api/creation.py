@@ -271,6 +271,8 @@ def _start_message(
         ice_servers=[IceServerEntry.model_validate(server) for server in ice_servers],
         video=VideoFormat(width=video.width, height=video.height, fps=video.fps),
         greenscreen=wanted.apply_greenscreen,
+        tool_modules=list(services.settings.tool_modules),
+        mcp_commands=services.settings.mcp_commands,
     )
 
 

@@ -7,11 +7,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cvi.errors import UsageError
+from cvi.llm.base import ToolSpec
 from cvi.persona.policy import Objective, Tool
 from cvi.persona.section import MASK, masked
 from cvi.server.api.resource_routes import Document, checked_by
+from cvi.server.catalog.persona_document import refuse_references
 from cvi.server.contract import Body, HttpProblem
 from cvi.server.services import Services
+from cvi.tools.declared import check_specs
 
 MAX_OBJECTIVES = 50
 MAX_TOOL_CHARS = 10_000
@@ -222,6 +226,15 @@ async def check_tool(document: Any, services: Services) -> Document:
     properties = tool.parameters.get("properties")
     if isinstance(properties, dict) and any(str(name).startswith("tavus_") for name in properties):
         raise HttpProblem(400, "Parameters whose names begin with tavus_ are reserved.")
+    refuse_references(_dumped(tool)["delivery"])
+    try:
+        check_specs([ToolSpec(tool.name, tool.description, tool.parameters)])
+    except UsageError as error:
+        raise HttpProblem(400, str(error)) from None
+    if tool.delivery.python is not None and tool.delivery.python.partition(":")[0] not in (
+        services.settings.tool_modules
+    ):
+        raise HttpProblem(400, "Python functions are tools only where the operator allowed their module.")
     if tool.delivery.api is not None:
         services.url_policy.read(tool.delivery.api.url.replace("{", "").replace("}", ""))
     return _dumped(tool)

@@ -42,6 +42,11 @@ NOT_STORED = frozenset(
 )
 """What the server says of a persona; it is not part of one."""
 
+REFERENCES_STAY = (
+    "${NAME} stands for the server's environment, which only a persona's file may read. Give the value "
+    "itself."
+)
+
 
 def known_part(document: Any, model: type[Section] = Persona, at: str = "") -> Any:
     """The document without keys that a persona's file cannot have: the contract ignores those."""
@@ -141,15 +146,23 @@ def write_persona(path: Path, document: Mapping[str, Any], *, new: bool) -> None
             raise HttpProblem(400, f"{faults[0].message}. {faults[0].remedy}".strip())
 
 
+def refuse_references(document: Mapping[str, Any]) -> None:
+    """Raises `HttpProblem` for a document that refers to the environment."""
+    if _refers(document):
+        raise HttpProblem(400, REFERENCES_STAY)
+
+
 def check_references(document: Mapping[str, Any], before: Mapping[str, Any]) -> None:
     """Raises `HttpProblem` where a layer refers to the environment and is not just as it was."""
+    for name in ("tools", "mcp_servers"):
+        if _refers(document.get(name)) and document.get(name) != before.get(name):
+            raise HttpProblem(400, f"{name}: {REFERENCES_STAY}")
     known = _layers(before)
     for name, layer in _layers(document).items():
         if _refers(layer) and layer != known.get(name):
             raise HttpProblem(
                 400,
-                f"layers.{name}: ${{NAME}} stands for the server's environment, which only a persona's file "
-                "may read. Give the value itself.",
+                f"layers.{name}: {REFERENCES_STAY}",
             )
 
 

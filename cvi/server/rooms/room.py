@@ -271,7 +271,7 @@ class Room:
         await self._begun.wait()
         if self.state not in ("starting", "ready"):
             raise HttpProblem(400, "The conversation has ended.")
-        refusal = unsupported(command, typed=self._start.chat)
+        refusal = unsupported(command, typed=self._start.chat, begun=self.state == "ready")
         if refusal is not None:
             raise HttpProblem(400, refusal)
         if self.state == "starting":

@@ -39,7 +39,13 @@ FULL = "User has reached maximum concurrent conversations"
 MEASURE_EVERY_S = 2.0
 ACCOUNT_WITHIN_S = 10.0
 """How long one waits for a conversation's end to be stored; it is stored later where that takes longer."""
-STORED_EVENTS = ("application.", "conversation.objective.", "conversation.guardrail.")
+STORED_EVENTS = (
+    "application.",
+    "conversation.objective.",
+    "conversation.guardrail.",
+    "conversation.tool_call",
+    "conversation.tool.",
+)
 """Live events that are stored and sent by webhooks, by the beginning of their names."""
 RESTARTED = "internal error occurred at step server"
 

@@ -119,6 +119,9 @@ class CommandTarget(Protocol):
     def append_context(self, text: str) -> None:
         """Add to what is known of this conversation."""
 
+    def tool_result(self, call_id: str, output: object, ok: bool) -> None:
+        """Give a tool's answer. Raises UsageError where no such call waits."""
+
     def adjust(self, patience: Level, interruptibility: Level) -> None:
         """Set patience with pauses and readiness to yield."""
 
@@ -176,15 +179,15 @@ class CommandHandler:
                 conversation.adjust(self._patience, self._interruptibility)
             case EchoSound(pcm, rate_hz, utterance, done):
                 conversation.play(pcm, rate_hz, utterance, done=done)
-            case ToolResult():
-                raise UsageError(NO_TOOL_CALL)
+            case ToolResult(call_id, output, ok):
+                conversation.tool_result(call_id, output, ok)
 
 
-def unsupported(command: Command, *, typed: bool) -> str | None:
-    """Why a conversation can never carry it out, whatever happens in it; None when it can."""
+def unsupported(command: Command, *, typed: bool, begun: bool) -> str | None:
+    """Why a conversation cannot carry it out, as far as that can be told without asking it; else None."""
     if typed and isinstance(command, Echo | EchoSound):
         return "A typed conversation has no voice to echo with. Use `conversation.respond`."
-    return NO_TOOL_CALL if isinstance(command, ToolResult) else None
+    return NO_TOOL_CALL if isinstance(command, ToolResult) and not begun else None
 
 
 def _object(message: str | dict[str, Any]) -> dict[str, Any]:

@@ -103,6 +103,19 @@ class Interactions:
                 yield self._perception_tool(event)
             case events.PerceptionAnalysed():
                 yield self._conversation("conversation.perception_analysis", {"analysis": event.analysis})
+            case events.ToolCalled():
+                yield from self._tool_called(event)
+            case events.ToolResolved():
+                about = {"output": event.output, "duration": event.took_s}
+                yield self._tool("resolved", event.call, event.name, **about)
+            case events.ToolFailed():
+                yield self._tool("failed", event.call, event.name, message=event.message)
+            case events.ToolCancelled():
+                yield self._tool("failed", event.call, event.name, message=f"It was {event.reason}.")
+            case events.HumanRequested():
+                about = {"source": event.source, "tool_call_id": event.call, "reason": event.reason}
+                asked = {key: value for key, value in about.items() if value}
+                yield self._message("application", "application.human_requested", asked)
             case events.Overloaded():
                 yield self.system("notice", kind=event.short, message=event.message)
 
@@ -221,6 +234,21 @@ class Interactions:
             yield self._of(number, "conversation.replica.stopped_speaking", stopped)
             yield from self._both(number, "conversation.stopped_speaking", stopped)
         del self._replies[number]
+
+    # -- tools ------------------------------------------------------------------------------------
+
+    def _tool_called(self, event: events.ToolCalled) -> Iterator[ProtocolMessage]:
+        """What the client is to carry out is the contract's event; that a tool was called is one of ours."""
+        arguments = json.dumps(event.arguments, ensure_ascii=False)
+        if event.delivery == "app_message":
+            asked = {"name": event.name, "arguments": arguments, "tool_call_id": event.call}
+            yield self._of(event.reply, "conversation.tool_call", asked)
+        about = {"arguments": arguments, "delivery": event.delivery}
+        yield self._tool("called", event.call, event.name, **about)
+
+    def _tool(self, what: str, call: str, name: str, **properties: Any) -> ProtocolMessage:
+        about = {"tool_call_id": call, "name": name, **properties}
+        return self._conversation(f"conversation.tool.{what}", about)
 
     # -- envelopes --------------------------------------------------------------------------------
 

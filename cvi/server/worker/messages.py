@@ -68,6 +68,10 @@ class StartSession(_Part):
     greenscreen: bool = False
     private_hosts: tuple[str, ...] | None = None
     """Which private hosts the persona's addresses may lead to; None for any address at all."""
+    tool_modules: list[str] = Field(default_factory=list)
+    """Python modules whose functions may be tools."""
+    mcp_commands: bool = False
+    """Whether MCP servers may be started as programs."""
 
 
 class Offer(_Part):
@@ -150,7 +154,7 @@ class Left(_Part):
 class ProtocolEvent(_Part):
     """An event of the Interactions Protocol as participants receive it."""
 
-    message_type: Literal["conversation", "system"]
+    message_type: Literal["conversation", "system", "application"]
     event_type: str
     conversation_id: str
     seq: int

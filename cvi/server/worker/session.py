@@ -325,7 +325,7 @@ class Session:
             return self._carry_out(command)
         if len(self._waiting) >= MAX_WAITING:
             return f"{MAX_WAITING} events wait for somebody to join."
-        refusal = unsupported(command, typed=self._start.chat)
+        refusal = unsupported(command, typed=self._start.chat, begun=False)
         if refusal is None:
             self._waiting.append((command, participant_id))
         return refusal

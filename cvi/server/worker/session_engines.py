@@ -22,6 +22,7 @@ from cvi.llm.base import LlmEngine
 from cvi.media.frames import Frame
 from cvi.persona.schema import Persona
 from cvi.server.worker.messages import StartSession
+from cvi.tools.declared import ToolPermissions
 from cvi.transport.base import Transport
 
 
@@ -77,7 +78,13 @@ async def build_engines(start: StartSession) -> SessionEngines:
     )
     if start.dynamic_greeting and start.custom_greeting is None:
         settings = replace(settings, greeting="", opening=OPENING)
-    capabilities = await build_capabilities(chosen)
+    permissions = ToolPermissions(
+        urls_to=("*",) if start.private_hosts is None else start.private_hosts,
+        modules=tuple(start.tool_modules),
+        mcp_commands=start.mcp_commands,
+        client=True,
+    )
+    capabilities = await build_capabilities(chosen, permissions)
     if start.chat:
         return SessionEngines(start, persona, settings, None, await build_llm(chosen), capabilities)
     engines = await build_engine_set(
