@@ -289,6 +289,7 @@ async def build_engine_set(
         if layer == "llm":
             engine = await _with_judge(config, settings, engine)
             history = History(settings.system, settings.recent_turns, settings.prelude)
+            history.append_context(settings.context)
             await engine.warm(history.recent)
         elif layer != "vad":
             await engine.warm()

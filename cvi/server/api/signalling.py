@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -65,6 +66,8 @@ async def config(
     return known | {
         "conversation_name": row.name,
         "persona_name": row.request.get("persona_name", ""),
+        "portrait": await _portrait(row, services),
+        "loading": list(room.loading) if room is not None else [],
         "audio_only": bool(row.request.get("audio_only") or row.request.get("chat")),
         "chat": bool(row.request.get("chat")),
         "language": wanted.get("language") or "english",
@@ -116,6 +119,15 @@ async def leave(
     if room is not None:
         room.leave(body.participant_id)
     return empty()
+
+
+async def _portrait(row: ConversationRow, services: Services) -> str | None:
+    """The address of a picture of the replica, to look at while it is not here yet."""
+    replica = await asyncio.to_thread(services.replicas.find, row.replica_id)
+    if replica is None or row.request.get("audio_only") or row.request.get("chat"):
+        return None
+    address: str = services.replicas.show(replica)["thumbnail_image_url"]
+    return address
 
 
 def _limit(request: Request, services: Services) -> None:

@@ -28,6 +28,7 @@ from cvi.server.worker.messages import (
     Leave,
     Left,
     LiveEvent,
+    Loading,
     Offer,
     Ready,
     Refused,
@@ -93,6 +94,8 @@ class Room:
         self.conversation_id = conversation_id
         self.lock = lock
         self.state: State = "starting"
+        self.loading: tuple[str, ...] = ()
+        """While it starts: the layers whose engines still load."""
         self._start = start
         self._seats = participants
         self._ready_within_s = ready_within_s
@@ -287,7 +290,10 @@ class Room:
 
     def _hear(self, message: WorkerMessage) -> None:
         match message:
+            case Loading():
+                self.loading = tuple(message.layers)
             case Ready():
+                self.loading = ()
                 if self.state == "starting":
                     self.state = "ready"
                 self._ready.set()

@@ -107,6 +107,13 @@ class EndSession(_Part):
     reason: str = "end_conversation_endpoint_hit"
 
 
+class Loading(_Part):
+    """The layers whose engines are not warm yet, in the order of the talk: stt, llm, tts, face."""
+
+    type: Literal["loading"] = "loading"
+    layers: list[str]
+
+
 class Ready(_Part):
     """The engines are warm: participants may join."""
 
@@ -204,7 +211,7 @@ ServerMessage = Annotated[
     StartSession | Offer | Interaction | Leave | EndSession, Field(discriminator="type")
 ]
 WorkerMessage = Annotated[
-    Ready | Answer | Accepted | Refused | Joined | Left | LiveEvent | Stopped | SessionFailed,
+    Loading | Ready | Answer | Accepted | Refused | Joined | Left | LiveEvent | Stopped | SessionFailed,
     Field(discriminator="type"),
 ]
 SERVER_MESSAGES: TypeAdapter[ServerMessage] = TypeAdapter(ServerMessage)

@@ -34,6 +34,7 @@ from cvi.server.worker.messages import (
     Leave,
     Left,
     LiveEvent,
+    Loading,
     Offer,
     ProtocolEvent,
     Ready,
@@ -162,7 +163,9 @@ class Session:
         self._journal = Journal(folder / JOURNAL_NAME, self._clock, past.events if past else ())
         self._journal.subscribe(self._on_journal)
         await self._transport.open()
-        self._engines = await build_engines(self._start)
+        self._engines = await build_engines(
+            self._start, lambda layers: self._send(Loading(layers=layers))
+        )
 
     async def _hold(self) -> str:
         limits, past = self._start.limits, self._past

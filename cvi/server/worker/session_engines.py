@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -66,8 +67,17 @@ class SessionEngines:
             await self.llm.close()
 
 
-async def build_engines(start: StartSession) -> SessionEngines:
-    """Raises MissingError, UsageError, EngineError."""
+LOADED = ("stt", "llm", "tts", "face")
+"""The layers that take long enough to load that whoever waits is told."""
+
+
+async def build_engines(
+    start: StartSession, loading: Callable[[list[str]], None] = lambda layers: None
+) -> SessionEngines:
+    """Raises MissingError, UsageError, EngineError.
+
+    `loading` is called with the layers that are not ready yet.
+    """
     persona = _persona(start)
     chosen = resolve(persona, replica=start.replica, profile=start.profile, private_hosts=start.private_hosts)
     settings = conversation_settings(
@@ -87,6 +97,14 @@ async def build_engines(start: StartSession) -> SessionEngines:
     capabilities = await build_capabilities(chosen, permissions)
     if start.chat:
         return SessionEngines(start, persona, settings, None, await build_llm(chosen), capabilities)
+    left = [layer for layer in LOADED if layer != "face" or not start.audio_only]
+
+    def ready(layer: str) -> None:
+        if layer in left:
+            left.remove(layer)
+            loading(list(left))
+
+    loading(list(left))
     engines = await build_engine_set(
         chosen,
         settings,
@@ -95,6 +113,7 @@ async def build_engines(start: StartSession) -> SessionEngines:
         fps=start.video.fps,
         background="greenscreen" if start.greenscreen else "room",
         with_face=not start.audio_only,
+        progress=ready,
     )
     return SessionEngines(start, persona, settings, engines, None, capabilities)
 

@@ -1,6 +1,7 @@
 export type State = "new" | "connecting" | "connected" | "reconnecting" | "ended" | "left" | "failed";
 export type Activity = "listening" | "thinking" | "speaking";
-export type Quality = "good" | "weak";
+/** `weak`: the network between; `busy`: the server sends too late what arrives whole. */
+export type Quality = "good" | "weak" | "busy";
 
 export type RoomErrorCode =
   | "bad-address"
@@ -125,6 +126,8 @@ export interface ConversationEvents {
   caption: Line;
   activity: { activity: Activity };
   quality: { quality: Quality };
+  /** Before it is connected: what the room still loads, of "stt", "llm", "tts" and "face". */
+  progress: { state: string; loading: string[] };
   localchange: { local: LocalTracks };
 }
 

@@ -36,6 +36,8 @@ const RETRY_DELAYS_MS = [0, 500, 1_000, 2_000, 4_000];
 const GIVE_UP_AFTER_MS = 60_000;
 const OFFLINE_GIVE_UP_AFTER_MS = 600_000;
 const READY_WITHIN_MS = 60_000;
+/** How often a page that waits asks what still loads; the server limits how often it answers. */
+const LOOK_EVERY_MS = 3_000;
 
 /** Make a Conversation and join it. Raises RoomError and DeviceError. */
 export async function join(url, options = {}) {
@@ -197,15 +199,27 @@ export class Conversation extends EventTarget {
   /** A conversation that was just created still loads its engines; the server then asks for patience. */
   async _connectWhenReady() {
     const started = performance.now();
-    for (;;) {
-      try {
-        return await this._connect();
-      } catch (error) {
-        const starting = error instanceof RoomError && error.status === 503 && this.state === "connecting";
-        if (!starting || performance.now() - started > READY_WITHIN_MS) throw error;
-        await this._pause(1_000);
+    const looking = this.facts.state === "starting" ? setInterval(() => void this._look(), LOOK_EVERY_MS) : 0;
+    if (looking) void this._look();
+    try {
+      for (;;) {
+        try {
+          return await this._connect();
+        } catch (error) {
+          const starting = error instanceof RoomError && error.status === 503 && this.state === "connecting";
+          if (!starting || performance.now() - started > READY_WITHIN_MS) throw error;
+          await this._pause(1_000);
+        }
       }
+    } finally {
+      clearInterval(looking);
     }
+  }
+
+  /** Tell what the room still loads. */
+  async _look() {
+    const facts = await this._address.config().catch(() => null);
+    if (facts && this.state === "connecting") this._emit("progress", { state: facts.state, loading: facts.loading ?? [] });
   }
 
   async _connect() {

@@ -15,7 +15,7 @@ import { words } from "./view/words.js";
 
 export { Conversation, DeviceError, RoomError, join } from "./client.js";
 
-const PASSED_ON = ["statechange", "joined", "left", "app-message", "caption", "activity", "quality"];
+const PASSED_ON = ["statechange", "joined", "left", "app-message", "caption", "activity", "quality", "progress"];
 
 /** Where there is no browser (a server that renders pages) the module can still be loaded. */
 const Base = globalThis.HTMLElement ?? class {};
@@ -148,6 +148,7 @@ export class CviConversationElement extends Base {
       audioOnly,
       captions: (this.getAttribute("captions") ?? (config.captions === false ? "off" : "on")) !== "off",
       logo: this._logo,
+      portrait: audioOnly ? "" : safeImage(config.portrait),
       wanted: this._wantedControls(config),
       speakerId,
       host: this,

@@ -70,15 +70,17 @@ export class Peer {
     return true;
   }
 
-  /** Round trip in ms, share of lost packets (0..1), pictures a second; null where not known yet. */
+  /** Round trip in ms, packets received and lost so far, those with sound among them, pictures a second; null
+   * where not known yet. */
   async quality() {
-    const facts = { roundTripMs: null, received: 0, lost: 0, framesPerSecond: null };
+    const facts = { roundTripMs: null, received: 0, lost: 0, sound: 0, framesPerSecond: null };
     for (const report of (await this._pc.getStats()).values()) {
       if (report.type === "candidate-pair" && report.nominated && report.currentRoundTripTime !== undefined) {
         facts.roundTripMs = report.currentRoundTripTime * 1000;
       } else if (report.type === "inbound-rtp") {
         facts.received += report.packetsReceived ?? 0;
         facts.lost += Math.max(0, report.packetsLost ?? 0);
+        if (report.kind === "audio") facts.sound += report.packetsReceived ?? 0;
         if (report.kind === "video") facts.framesPerSecond = report.framesPerSecond ?? null;
       }
     }

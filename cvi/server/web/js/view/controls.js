@@ -36,8 +36,8 @@ export class Controls {
   }
 
   /** Show what is on. */
-  show({ microphone, camera, screen }) {
-    this._set("microphone", microphone, microphone ? "muteOn" : "muteOff", microphone ? "microphone" : "microphone-off");
+  show({ microphone, camera, screen, muted }) {
+    this._set("microphone", microphone, microphone ? "muteOn" : muted ? "muteOff" : "microphoneOn", microphone ? "microphone" : "microphone-off");
     this._set("camera", camera, camera ? "cameraTurnOff" : "cameraTurnOn", camera ? "camera" : "camera-off");
     this._set("screen", screen, screen ? "stopScreen" : "shareScreen", "screen");
     this._buttons.microphone.classList.toggle("off", !microphone);

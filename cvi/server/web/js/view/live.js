@@ -12,11 +12,11 @@ const NOTICE_MS = 6_000;
 export class Live {
   /**
    * @param {{say: Function, name: string, conversation: import("../client.js").Conversation,
-   *          audioOnly: boolean, captions: boolean, logo: string, wanted: Set<string> | null,
+   *          audioOnly: boolean, captions: boolean, logo: string, portrait: string, wanted: Set<string> | null,
    *          speakerId: string, host: HTMLElement}} options
    */
   constructor(options) {
-    const { say, name, conversation, audioOnly, captions, logo, wanted, speakerId, host } = options;
+    const { say, name, conversation, audioOnly, captions, logo, portrait, wanted, speakerId, host } = options;
     this._say = say;
     this._name = name;
     this._conversation = conversation;
@@ -26,7 +26,7 @@ export class Live {
     this._noticeTimer = 0;
     this._ending = new AbortController();
     const { recording = false, chat: typed = false } = conversation.facts ?? {};
-    this._stage = new Stage({ say, name, logo, audioOnly, typed, recording,
+    this._stage = new Stage({ say, name, logo, portrait, audioOnly, typed, recording,
       onStopScreen: () => conversation.stopScreen(), onFullscreen: () => this._fullscreen() });
     this._controls = new Controls({ say, audioOnly, wanted, on: {
       microphone: () => this._microphone(),
@@ -48,6 +48,7 @@ export class Live {
     this._listen();
     this._show();
     this._stage.notice(say(conversation.facts?.state === "starting" ? "preparing" : "joining", { name }), { busy: true });
+    this._loading(conversation.facts?.loading ?? []);
     if (speakerId) void this._stage.speakThrough(speakerId)?.catch(() => this._stage.speakThrough(""));
   }
 
@@ -105,8 +106,18 @@ export class Live {
       if (event.event_type === "system.notice") this._flash(event.properties?.message ?? "");
     });
     on("localchange", () => this._show());
-    on("quality", ({ quality }) => this._stage.notice(quality === "weak" ? this._say("weak") : ""));
+    on("quality", ({ quality }) => this._stage.notice(quality === "good" ? "" : this._say(quality)));
+    on("progress", ({ state, loading }) => {
+      if (state === "starting") this._stage.notice(this._say("preparing", { name: this._name }), { busy: true });
+      this._loading(loading);
+    });
     on("statechange", ({ state, previous }) => this._follow(state, previous));
+  }
+
+  /** What is still loading, in words, while nobody is to be seen. */
+  _loading(layers) {
+    const parts = layers.map((layer) => this._say(`layer_${layer}`));
+    this._stage.detail(parts.length ? this._say("loadingParts", { parts: parts.join(", ") }) : "");
   }
 
   _follow(state, previous) {
@@ -114,8 +125,10 @@ export class Live {
       clearTimeout(this._noticeTimer);
       this._stage.notice(this._say("reconnecting"), { busy: true });
     } else if (state === "connected" && previous === "reconnecting") {
+      this._stage.activity = this._conversation.activity;
       this._flash(this._say("reconnected"));
     } else if (state === "connected") {
+      this._stage.activity = this._conversation.activity;
       this._stage.notice(this._say("joined", { name: this._name }), { quiet: true });
       void this._stayAwake();
     }
@@ -124,7 +137,8 @@ export class Live {
   _show() {
     const { local, muted } = this._conversation;
     this._stage.show(local);
-    this._controls.show({ microphone: local.audio !== null && !muted, camera: local.camera !== null, screen: local.screen !== null });
+    this._controls.show({ microphone: local.audio !== null && !muted, camera: local.camera !== null, screen: local.screen !== null,
+      muted: local.audio !== null && muted });
   }
 
   _microphone() {

@@ -7,7 +7,7 @@ import { h, icon } from "./dom.js";
 const LETTER_PX = 11;
 
 export class Stage {
-  constructor({ say, name, logo, audioOnly, typed, recording, onStopScreen, onFullscreen }) {
+  constructor({ say, name, logo, portrait = "", audioOnly, typed, recording, onStopScreen, onFullscreen }) {
     this._say = say;
     this._audioOnly = audioOnly;
     this._typed = typed;
@@ -15,24 +15,27 @@ export class Stage {
     this._line = null;
     this.video = h("video", { class: "face", autoplay: true, playsinline: "", "aria-label": say("faceOf", { name }) });
     this._orb = h("div", { class: "orb", "aria-hidden": "true" }, h("span", {}, initial(name)));
-    this._activity = h("span", { class: "activity" }, say("listening"));
+    this._portrait = portrait ? h("img", { class: "portrait", src: portrait, alt: "", onerror: () => this._portrait.remove() }) : null;
+    this._activity = h("span", { class: "activity" }, say("waiting"));
     this._badge = h("header", { class: "badge" }, logo ? h("img", { src: logo, alt: "" }) : null, h("i", {}), h("b", {}, name), this._activity);
     this._self = h("video", { class: "self", autoplay: true, muted: true, playsinline: "", hidden: true, "aria-label": say("selfView") });
     this._muted = h("span", { class: "chip muted", hidden: true }, icon("microphone-off"), say("hearing"));
+    this._silent = h("span", { class: "chip", hidden: true }, icon("microphone-off"), say("noMicrophone"));
     this._sharing = h("span", { class: "chip sharing", hidden: true }, icon("screen"), say("yourScreen"),
       h("button", { type: "button", onclick: onStopScreen }, say("stopScreen")));
     this._recorded = recording ? h("span", { class: "chip recorded-here" }, h("i"), say("recorded")) : null;
     this._notice = h("p", { class: "notice" });
+    this._detail = h("p", { class: "detail" });
     this._spoken = h("p", { class: "visually-hidden", role: "status" });
     this._hear = h("button", { type: "button", class: "hear", hidden: true, onclick: () => this.play() },
       icon("sound"), say("tapToHear", { name }));
     this._full = h("button", { type: "button", class: "quiet full", "aria-label": say("fullscreen"), title: say("fullscreen"),
       hidden: !document.fullscreenEnabled, onclick: onFullscreen }, icon("expand"));
     this.captions = new Captions(say, name);
-    this.element = h("section", { class: "stage", "data-activity": "listening", tabIndex: -1, "aria-label": name },
-      this._orb, this.video, this._badge, this._full, this._self,
-      h("div", { class: "chips" }, this._muted, this._sharing, this._recorded), this.captions.element, this._hear,
-      this._notice, this._spoken);
+    this.element = h("section", { class: "stage", "data-activity": "waiting", tabIndex: -1, "aria-label": name },
+      this._orb, this._portrait, this.video, this._badge, this._full, this._self,
+      h("div", { class: "chips" }, this._muted, this._silent, this._sharing, this._recorded), this.captions.element, this._hear,
+      this._notice, this._detail, this._spoken);
     this.video.addEventListener("resize", () => this._shown());
     this.video.addEventListener("loadeddata", () => this._shown());
   }
@@ -66,7 +69,8 @@ export class Stage {
   show(local) {
     this._self.srcObject = local.camera ? new MediaStream([local.camera]) : null;
     this._self.hidden = !local.camera;
-    this._muted.hidden = this._typed || local.audio?.enabled === true;
+    this._muted.hidden = this._typed || local.audio?.enabled !== false;
+    this._silent.hidden = this._typed || local.audio !== null;
     this._sharing.hidden = !local.screen;
   }
 
@@ -86,6 +90,12 @@ export class Stage {
     this._notice.textContent = quiet ? "" : text;
     this._spoken.textContent = text;
     this.element.classList.toggle("busy", busy);
+    if (!busy) this.detail("");
+  }
+
+  /** A second, quieter line under the notice, "" for none. */
+  detail(text) {
+    this._detail.textContent = text;
   }
 
   close() {

@@ -37,7 +37,9 @@ export const CARDS = `
   .prejoin > * { flex: none; width: min(100%, 28rem); margin-inline: auto; }
   .preview { aspect-ratio: auto; height: min(35cqh, 18rem); }
   .preview.audio-only { aspect-ratio: auto; height: 9rem; }
-  .prejoin .primary { position: sticky; bottom: 0; box-shadow: 0 0 0 0.75rem var(--ground); }
+  .blank { padding-bottom: 5rem; gap: 0.375rem; }
+  .blank .icon { width: 2.5rem; height: 2.5rem; }
+  .prejoin .primary { position: sticky; bottom: 0; padding: 0 0.75rem; white-space: nowrap; font-size: clamp(0.8125rem, 4.2cqw, 1rem); box-shadow: 0 0 0 0.75rem var(--ground); }
 }
 @container room (min-width: 52rem) and (max-height: 34rem) {
   .prejoin { align-items: start; padding-block: 1rem; }

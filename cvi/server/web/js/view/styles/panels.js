@@ -33,10 +33,20 @@ export const PANELS = `
 }
 @container room (max-width: 40rem) {
   .live { grid-template-columns: minmax(0, 1fr); grid-template-rows: minmax(0, 1fr); }
-  .live:has(.side:not([hidden])) { grid-template-rows: minmax(0, 2fr) minmax(0, 3fr); }
+  .live:has(.side:not([hidden])) { grid-template-rows: minmax(0, 4fr) minmax(0, 5fr); }
   .live:has(.settings) { grid-template-rows: minmax(0, 1fr) auto; }
-  .live:has(.side:not([hidden])) .controls { display: none; }
+  .live:has(.side:not([hidden])) .controls { padding-block: 0.375rem; }
+  .live:has(.side:not([hidden])) .control { flex-basis: 2.5rem; max-width: 2.5rem; }
+  .live:has(.side:not([hidden])) .control.for-leave { flex-basis: 3.25rem; max-width: 3.25rem; }
+  .live:has(.side:not([hidden])) .face { height: 100%; mask-image: none; }
   .side { width: auto; padding: 0; }
+  .live:has(.side:not([hidden])) .chips { top: 3.25rem; }
   .panel { border-radius: 0; box-shadow: 0 -1px 0 var(--line); padding-bottom: env(safe-area-inset-bottom); }
+}
+@container room (max-width: 40rem) and (max-height: 24rem) {
+  /* A keyboard covers the rest: what is written goes before what is seen, and the buttons stay. */
+  .live:has(.chat) { grid-template-rows: auto minmax(0, 1fr); }
+  .live:has(.chat) .column { grid-template-rows: auto; }
+  .live:has(.chat) .stage { display: none; }
 }
 `;
