@@ -8,7 +8,7 @@ bench all start here; `cvi.engine_registry` finds one engine by its name.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from cvi.conversation.events import ConversationFacts
 from cvi.conversation.history import History
-from cvi.conversation.openers import Opener, make_openers
+from cvi.conversation.openers import make_openers
 from cvi.conversation.phrases import phrases
 from cvi.conversation.playout import Render
 from cvi.conversation.settings import ConversationSettings, SpeechEngines
@@ -287,10 +287,7 @@ async def build_engine_set(
     async def ready(layer: str, engine_name: str, options: Any) -> Any:
         engine = await asyncio.to_thread(build, layer, engine_name, options)
         if layer == "llm":
-            engine = await _with_judge(config, settings, engine)
-            history = History(settings.system, settings.recent_turns, settings.prelude)
-            history.append_context(settings.context)
-            await engine.warm(history.recent)
+            engine = await _warm_llm(config, settings, engine)
         elif layer != "vad":
             await engine.warm()
         progress(layer)
@@ -308,29 +305,41 @@ async def build_engine_set(
         choice = config.profile.choices.get("turns")
         return choice and await ready("turns", choice.engine, TurnModelSettings(choice.model))
 
-    results: tuple[Any, ...] = await asyncio.gather(
+    vad, stt, llm, tts, face, turns = await _all_built(
+        face_thread,
         ready("vad", "silero", VadSettings()),
         ready("stt", config.stt.engine, _stt_settings(config)),
         ready("llm", config.llm.engine, _llm_settings(config)),
         ready("tts", config.tts.engine, tts_settings(config)),
         face_ready(),
         turn_model_ready(),
-        return_exceptions=True,
     )
+    openers = await make_openers(tts, config.language) if settings.openers else ()
+    first_wait_s = None
+    if openers and config.llm.engine == "llama-cpp":
+        first_wait_s = await _first_wait_s(settings, llm, tts)
+    layers = SpeechEngines(vad, stt, llm, tts, turns, mouth_reader, openers, first_wait_s)
+    return EngineSet(layers, face, face_thread)
+
+
+async def _all_built(face_thread: NativeThread, *building: Coroutine[Any, Any, Any]) -> list[Any]:
+    """All engines, side by side; where one fails the others and the face's thread are closed."""
+    results = await asyncio.gather(*building, return_exceptions=True)
     errors = [result for result in results if isinstance(result, BaseException)]
     if errors:
         await _close_built(results)
         face_thread.close()
         raise errors[0]
-    vad, stt, llm, tts, face, turns = results
-    openers: tuple[Opener, ...] = ()
-    first_wait_s: float | None = None
-    if settings.openers:
-        openers = await make_openers(tts, config.language)
-        if openers and config.llm.engine == "llama-cpp":
-            first_wait_s = await _first_wait_s(settings, llm, tts)
-    layers = SpeechEngines(vad, stt, llm, tts, turns, mouth_reader, openers, first_wait_s)
-    return EngineSet(layers, face, face_thread)
+    return results
+
+
+async def _warm_llm(config: ResolvedConfig, settings: ConversationSettings, engine: LlmEngine) -> LlmEngine:
+    """The model with its judge, after it has read what every conversation begins with."""
+    engine = await _with_judge(config, settings, engine)
+    history = History(settings.system, settings.recent_turns, settings.prelude)
+    history.append_context(settings.context)
+    await engine.warm(history.recent)
+    return engine
 
 
 async def _first_wait_s(settings: ConversationSettings, llm: LlmEngine, tts: TtsEngine) -> float | None:
@@ -383,7 +392,7 @@ async def _small_judge(config: ResolvedConfig, settings: ConversationSettings) -
     return judge
 
 
-async def _close_built(results: tuple[Any, ...]) -> None:
+async def _close_built(results: Sequence[Any]) -> None:
     """Close every engine among the results; errors and the layers that are None have no `close`."""
     for result in results:
         if hasattr(result, "close"):

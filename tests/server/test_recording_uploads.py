@@ -23,8 +23,8 @@ ROLE = "arn:aws:iam::123456789012:role/films"
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
     """A client of a bucket of its own."""
-    boto3 = pytest.importorskip("boto3", reason="boto3 is not installed: pip install cvi[s3]")
-    moto = pytest.importorskip("moto.server", reason="moto is not installed: pip install cvi[dev]")
+    boto3 = pytest.importorskip("boto3", reason="boto3 is not installed: pip install cvi-local[s3]")
+    moto = pytest.importorskip("moto.server", reason="moto is not installed: pip install cvi-local[dev]")
     server = moto.ThreadedMotoServer(port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -99,7 +99,7 @@ class FakeBucket:
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> FakeBucket:
-    pytest.importorskip("boto3", reason="boto3 is not installed: pip install cvi[s3]")
+    pytest.importorskip("boto3", reason="boto3 is not installed: pip install cvi-local[s3]")
     found = FakeBucket()
     monkeypatch.setattr(RecordingUpload, "retry", RetryPolicy(first_pause_s=0.01))
     defaults = {**RecordingUpload.__init__.__kwdefaults__, "upload": found}
@@ -159,7 +159,7 @@ def test_invalid_storage_is_refused(storage: dict, status: int, words: str) -> N
 
 
 def test_old_and_new_fields_name_the_same_bucket() -> None:
-    pytest.importorskip("boto3", reason="boto3 is not installed: pip install cvi[s3]")
+    pytest.importorskip("boto3", reason="boto3 is not installed: pip install cvi-local[s3]")
     assert bucket_asked_for({}, ()) is None
     new = {"recording_storage": {"provider": "s3", "bucket_name": "films", "assume_role_arn": ROLE}}
     old = {"recording_s3_bucket_name": "films", "aws_assume_role_arn": ROLE}
