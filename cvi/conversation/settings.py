@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from cvi.clock import Clock
 from cvi.conversation.capabilities import Capabilities
-from cvi.conversation.events import ConversationFacts
+from cvi.conversation.events import ConversationFacts, DisclosureGiven
 from cvi.conversation.history import History
 from cvi.conversation.journal import Journal
 from cvi.conversation.openers import Opener
@@ -69,7 +69,8 @@ class ConversationSettings:
     bridge ("" for none) after `bridge_after_s`.
 
     The conversation ends after `max_duration_s`, and `tail_s` after a recorded caller has nothing more to
-    say. `seed` is the face's. `facts` are written into the journal's first event.
+    say. `seed` is the face's. `disclosures` are written into the journal when it begins, `facts`
+    into its first event.
     """
 
     conversation_id: str
@@ -95,6 +96,7 @@ class ConversationSettings:
     max_duration_s: float = 3600.0
     tail_s: float = 1.0
     seed: int = 0
+    disclosures: tuple[DisclosureGiven, ...] = ()
     facts: ConversationFacts = field(default_factory=ConversationFacts)
 
 

@@ -57,7 +57,6 @@ _FOREIGN = "it belongs to another service"
 _HOSTED = "no engine here has such a setting"
 _BOOKKEEPING = "a server writes it about a persona"
 _WRITTEN = "objectives are given to the model in their order, and not followed up in this version"
-_RULES = "guardrails are given to the model, and not watched in this version"
 _IDS = "only a server knows what the id stands for"
 _CONTEXT_REMEDY = "Write what it should know into 'context' or 'system_prompt'."
 _AT_CREATION = "Give it when the conversation is created."
@@ -89,8 +88,9 @@ EFFECTS: Mapping[str, FieldEffect] = {
         _WRITTEN, "Write the condition into the prompt of the objective that follows.", neutral={}
     ),
     "objectives.modality": FieldEffect(_SEEING, neutral="verbal"),
-    "guardrails": FieldEffect(_SMALL, _SMALL_REMEDY, neutral=[], acts="everywhere", since="cpu"),
-    "guardrails.callback_url": FieldEffect(_RULES, neutral=""),
+    "guardrails.callback_url": FieldEffect(
+        "only a server sends webhooks", neutral="", acts="in served conversations"
+    ),
     "guardrails.tool_call": FieldEffect(_TOOLS),
     "guardrails.modality": FieldEffect(_SEEING, neutral="verbal"),
     "guardrails.tags": FieldEffect("tags only help to find it", neutral=[]),

@@ -5,9 +5,10 @@ Objectives, guardrails and tools have the shapes of the wire contract's resource
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from cvi.persona.section import Headers, Parameters, Secret, Section, rule_broken
 
@@ -52,6 +53,58 @@ class Objective(Section):
         return (*required, *self.next_conditional_objectives)
 
 
+Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+GuardrailFamilyName = Literal[
+    "injection", "prompt_leak", "legal_advice", "medical_advice", "financial_advice", "concealment",
+    "personal_data", "self_harm", "human_claim", "promises", "abuse", "dangerous_instructions",
+    "sexual_content",
+]  # fmt: skip
+
+
+def _safe_pattern(text: str) -> str:
+    try:
+        compiled = re.compile(text, re.IGNORECASE)
+    except re.error as error:
+        raise rule_broken(f"'{text}' is no regular expression ({error})", "Mend it.") from error
+    if compiled.search(""):
+        raise rule_broken(f"the pattern '{text}' matches everything", "Write one that needs some words.")
+    if re.search(r"\([^()]*[+*][^()]*\)[+*{]", text):
+        raise rule_broken(
+            f"the pattern '{text}' repeats a repetition, which can take forever", "Write it without."
+        )
+    return text
+
+
+class GuardrailCheck(Section):
+    """How a guardrail is checked on each sentence before it is spoken: an extension of cvi to the contract.
+
+    Any of `families`, `patterns`, `phrases` and `examples` stops a sentence.
+    """
+
+    families: list[GuardrailFamilyName] = Field(default_factory=list)
+    """Kinds of forbidden sentences that come with cvi. Without `patterns`, `phrases` and `examples`, those
+    that the prompt means."""
+    patterns: Annotated[
+        list[Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_safe_pattern)]],
+        Field(max_length=50),
+    ] = Field(default_factory=list)
+    """Regular expressions, searched for in a sentence; case does not count."""
+    phrases: Annotated[list[Phrase], Field(max_length=500)] = Field(default_factory=list)
+    """Words in a row, whatever stands between and around them but letters."""
+    examples: Annotated[list[Phrase], Field(max_length=500)] = Field(default_factory=list)
+    """Sentences that break the rule; what is like them is stopped. Five or more, twenty are better."""
+    harmless: Annotated[list[Phrase], Field(max_length=500)] = Field(default_factory=list)
+    """Sentences that look like the examples and do not break it."""
+    watches: Literal["reply", "participant", "both"] | None = None
+    """Whose sentences; else what the families say, and `reply` without one."""
+    action: Literal["rephrase", "refuse", "escalate", "end"] = "refuse"
+    """What happens instead: the model says it anew, `say` is said, a human is called too, or the conversation
+    ends after `say`."""
+    say: Phrase | None = None
+    needs_model: bool = False
+    """The persona is refused on a profile whose model cannot judge replies beside the checks."""
+
+
 class Guardrail(Section):
     """Something the persona must or must not do, whatever it is asked."""
 
@@ -64,6 +117,7 @@ class Guardrail(Section):
     app_message: bool = True
     """Whether clients are told when it is triggered."""
     tags: Annotated[list[str], Field(max_length=32)] = Field(default_factory=list)
+    check: GuardrailCheck = Field(default_factory=GuardrailCheck)
 
 
 class ToolAuth(Section):
@@ -166,9 +220,6 @@ class Tool(Section):
     examples: Annotated[list[str], Field(max_length=20)] = Field(default_factory=list)
     """What people say who want it: makes the decision to call it better."""
     tags: list[str] = Field(default_factory=list)
-
-
-Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
 
 class Example(Section):

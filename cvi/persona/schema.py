@@ -149,9 +149,23 @@ class Persona(Section):
 
     def may_run_on(self, profile: str) -> bool:
         """Whether a profile is strong enough for this persona; with an own endpoint every profile is."""
+        return not self.why_not_on(profile)
+
+    @property
+    def better_profile(self) -> str:
+        """The weakest profile that it surely may run on."""
+        return self.least_profile if self.least_profile != "embedded" else "cpu"
+
+    def why_not_on(self, profile: str) -> str:
+        """What keeps it from running on a profile, as a sentence's end; "" for nothing."""
         if self.layers.llm.base_url:
-            return True
-        return PROFILES.index(profile) >= PROFILES.index(self.least_profile)
+            return ""
+        if PROFILES.index(profile) < PROFILES.index(self.least_profile):
+            return "its model is too small for what is at stake"
+        judged = [rail.guardrail_name for rail in self.guardrails if rail.check.needs_model]
+        if judged and profile == "embedded":
+            return f"its model is too small to judge by the guardrail '{judged[0]}', which needs one"
+        return ""
 
     @property
     def spoken_name(self) -> str:

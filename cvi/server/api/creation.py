@@ -118,8 +118,9 @@ async def create_conversation(
     if not checked.may_run_on(services.profile.name):
         raise HttpProblem(
             400,
-            f"'{checked.persona_name}' must not run on the profile '{services.profile.name}': its model is "
-            f"too small for what is at stake. On the server: cvi models pull {checked.least_profile}",
+            f"'{checked.persona_name}' must not run on the profile '{services.profile.name}': "
+            f"{checked.why_not_on(services.profile.name)}. "
+            f"On the server: cvi models pull {checked.better_profile}",
         )
     if body.callback_url:
         await services.url_policy.vet(body.callback_url)

@@ -29,15 +29,27 @@ def add_event(
     """
     conversations.add_event(connection, row.id, event_type, now, properties)
     sent = webhook_properties if webhook_properties is not None else properties
+    queue_event(connection, row, event_type, sent, now, row.callback_url)
+
+
+def queue_event(
+    connection: sqlite3.Connection,
+    row: ConversationRow,
+    event_type: str,
+    properties: dict[str, Any],
+    now: float,
+    url: str,
+) -> None:
+    """Queue the webhook of an event to an address; nothing for ""."""
     body = {
         "conversation_id": row.id,
         "event_type": event_type,
         "message_type": event_type.partition(".")[0],
         "timestamp": iso(now),
-        "webhook_url": row.callback_url,
-        "properties": in_both_vocabularies({"replica_id": row.replica_id, **sent}),
+        "webhook_url": url,
+        "properties": in_both_vocabularies({"replica_id": row.replica_id, **properties}),
     }
-    queue_webhook(connection, row.id, row.callback_url, event_type, body, now, row.owner)
+    queue_webhook(connection, row.id, url, event_type, body, now, row.owner)
 
 
 def add_event_once(

@@ -327,16 +327,27 @@ class Rooms:
                     self._saves.add(task)
                     task.add_done_callback(self._saves.discard)
             case LiveEvent(event=event) if event.event_type.startswith(STORED_EVENTS):
-                self._store(row, event.event_type, event.properties)
+                self._store(
+                    row, event.event_type, event.properties, own_url=_own_url(order, event.properties)
+                )
 
     def _store(
-        self, row: ConversationRow, event_type: str, properties: dict[str, Any], *, once: bool = False
+        self,
+        row: ConversationRow,
+        event_type: str,
+        properties: dict[str, Any],
+        *,
+        once: bool = False,
+        own_url: str = "",
     ) -> None:
+        """`own_url` is the address that an objective or a guardrail has for itself."""
         now = self._wall()
         add = event_store.add_event_once if once else event_store.add_event
 
         def store(connection: sqlite3.Connection) -> None:
             add(connection, row, event_type, properties, now)
+            if own_url:
+                event_store.queue_event(connection, row, event_type, properties, now, own_url)
 
         self._writes.put(store).add_done_callback(lambda stored: self._wake_jobs())
 
@@ -396,3 +407,13 @@ def last_active(folder: Path, otherwise: float) -> float:
     """When a conversation's journal or worker wrote last, Unix seconds. Blocks on the disk."""
     times = [path.stat().st_mtime for name in (JOURNAL_NAME, LOG_NAME) if (path := folder / name).is_file()]
     return max(times, default=otherwise)
+
+
+def _own_url(order: RoomOrder, properties: dict[str, Any]) -> str:
+    """The `callback_url` of the objective or guardrail that an event tells of; "" where it has none."""
+    for kind in ("objective", "guardrail"):
+        name = properties.get(f"{kind}_name")
+        for item in order.start.persona.get(f"{kind}s") or []:
+            if name is not None and item.get(f"{kind}_name") == name:
+                return str(item.get("callback_url") or "")
+    return ""

@@ -116,8 +116,37 @@ class Interactions:
                 about = {"source": event.source, "tool_call_id": event.call, "reason": event.reason}
                 asked = {key: value for key, value in about.items() if value}
                 yield self._message("application", "application.human_requested", asked)
+            case events.GuardrailTriggered():
+                yield self._of_reply("conversation.guardrail.triggered", event.reply, self._guardrail(event))
+            case events.ObjectiveActivated():
+                about = {"objective_name": event.objective}
+                yield self._conversation("conversation.objective.activated", about)
+            case events.ObjectivePending():
+                yield self._objective("pending", event.objective, event.output_variables)
+            case events.ObjectiveCompleted():
+                yield self._objective("completed", event.objective, event.output_variables)
+            case events.DisclosureGiven():
+                about = {"kind": event.kind, "text": event.text}
+                yield self.system("disclosure", **about)
             case events.Overloaded():
                 yield self.system("notice", kind=event.short, message=event.message)
+
+    def _objective(self, what: str, name: str, found: dict[str, str]) -> ProtocolMessage:
+        about = {"objective_name": name, "output_variables": found}
+        return self._conversation(f"conversation.objective.{what}", about)
+
+    def _guardrail(self, event: events.GuardrailTriggered) -> dict[str, Any]:
+        return {
+            "guardrail_name": event.guardrail,
+            "role": "user" if event.side == "participant" else "pal",
+            "speech": event.text,
+            "detected_by": event.by,
+            "action": event.action,
+        }
+
+    def _of_reply(self, name: str, reply: int, properties: dict[str, Any]) -> ProtocolMessage:
+        inference_id = self.inference_id("reply", reply)
+        return self._conversation(name, properties, turn_idx=self._turn, inference_id=inference_id)
 
     def system(self, name: str, **properties: Any) -> ProtocolMessage:
         """`system.<name>`: that the replica joined, is present, that the room is closed."""

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
-from cvi.conversation.events import Event
+from cvi.conversation.events import Event, GuardrailTriggered
 from cvi.conversation.journal import JOURNAL_NAME, Journal
 from cvi.conversation.resumption import Past
 from cvi.errors import CviError, UsageError
@@ -352,6 +352,8 @@ class Session:
             self._send(LiveEvent(event=ProtocolEvent.model_validate(error)))
 
     def _on_journal(self, event: Event) -> None:
+        told = not isinstance(event, GuardrailTriggered) or event.app_message
         for message in self._interactions.read(event):
-            self._transport.send(message)
+            if told:
+                self._transport.send(message)
             self._send(LiveEvent(event=ProtocolEvent.model_validate(message)))
