@@ -22,6 +22,7 @@ from cvi.bench.layers.measurement import finish, proportion, show_progress
 from cvi.bench.run import Figure, Variant
 from cvi.bench.run_store import RunRecorder
 from cvi.clock import Clock
+from cvi.conversation.capabilities import Capabilities
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.events import EngineFailed
 from cvi.conversation.journal import Journal, read_journal
@@ -188,7 +189,11 @@ def read_answers(path: Path) -> list[GivenAnswer]:
 
 
 async def hold_conversation(
-    settings: ConversationSettings, llm: LlmEngine, asked: Sequence[str], journal_path: Path
+    settings: ConversationSettings,
+    llm: LlmEngine,
+    asked: Sequence[str],
+    journal_path: Path,
+    capabilities: Capabilities | None = None,
 ) -> list[str]:
     """The answers to what is typed, one after the other, in a conversation of its own.
 
@@ -197,7 +202,8 @@ async def hold_conversation(
     clock = Clock()
     journal = Journal(journal_path, clock)
     shown: list[str] = []
-    conversation = Conversation(settings, TextEngines(llm), None, TextTransport(shown.append), journal, clock)
+    transport = TextTransport(shown.append)
+    conversation = Conversation(settings, TextEngines(llm), None, transport, journal, clock, capabilities)
     running = asyncio.create_task(conversation.run())
     answers = []
     try:

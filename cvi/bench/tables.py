@@ -123,9 +123,7 @@ def print_run(run: Run, folder: Path) -> None:
     console = Console(highlight=False)
     for variants in _alike(run.variants):
         heads = [f"{escape(variant.name)}\n[dim]{escape(variant.about)}[/]" for variant in variants]
-        table = _table(
-            f"cvi bench {run.kind}", ("median, or share, with its 95 % interval; P99 (n)",), heads
-        )
+        table = _table(f"cvi bench {run.kind}", ("median, or share, with its 95 % interval; P99 (n)",), heads)
         for figure in variants[0].figures:
             cells = [_cell(found) if (found := variant.figure(figure.name)) else "" for variant in variants]
             table.add_row(escape(figure.label), *cells)

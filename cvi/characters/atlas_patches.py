@@ -153,9 +153,7 @@ def turning_depth(distance: Array, p: Params) -> Image:
 
 def _gentle(z: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Limit the slope of the depth by moving what is far towards the camera; what is near stays."""
-    cross, square = (
-        cv2.getStructuringElement(shape, (3, 3)) for shape in (cv2.MORPH_CROSS, cv2.MORPH_RECT)
-    )
+    cross, square = (cv2.getStructuringElement(shape, (3, 3)) for shape in (cv2.MORPH_CROSS, cv2.MORPH_RECT))
     for step in range(REACH_PX):  # by turns they make an octagon, nearly a circle
         near = cv2.erode(z, square if step % 3 == 0 else cross)
         z = np.minimum(z, near + np.float32(STEEPEST))

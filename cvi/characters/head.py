@@ -108,9 +108,7 @@ def skull(x: float, sx: float, y: float, z: float, p: Params) -> float:
     )  # fmt: skip
     d = smooth_min(d, ellipsoid(x, qy + 0.68, qz - 0.24, 0.27 * jaw_width, 0.20, 0.32), 0.22)
     chin_z = 0.535 + 0.07 * p.chin_out
-    d = smooth_min(
-        d, ellipsoid(x, qy - chin_y - 0.03, qz - chin_z, 0.155 * p.chin_width, 0.115, 0.11), 0.20
-    )
+    d = smooth_min(d, ellipsoid(x, qy - chin_y - 0.03, qz - chin_z, 0.155 * p.chin_width, 0.115, 0.11), 0.20)
     return _flesh(d, x, sx, y, z, qy, qz, chin_y, p) + relief(x, sx, y, z, qy, p)
 
 
@@ -126,8 +124,11 @@ def relief(x: float, sx: float, y: float, z: float, qy: float, p: Params) -> flo
         out += 0.055 * p.hollow * bell(sx - 0.43 * width, 0.13) * bell(y + 0.45, 0.18)
         # tear trough, running out and down from the inner corner of the eye
         trough = y + 0.165 + 0.30 * (sx - 0.16) - 0.9 * max(sx - 0.33, 0.0) ** 2
-        out += (0.003 + 0.010 * p.age + 0.010 * p.bags) * bell(trough, 0.045) * step(0.10, 0.16, sx) * step(
-            0.46, 0.30, sx
+        out += (
+            (0.003 + 0.010 * p.age + 0.010 * p.bags)
+            * bell(trough, 0.045)
+            * step(0.10, 0.16, sx)
+            * step(0.46, 0.30, sx)
         )
         out -= 0.012 * p.bags * bell(trough - 0.065, 0.050) * bell(sx - 0.29, 0.12)
         # fold from the wing of the nose past the corner of the mouth

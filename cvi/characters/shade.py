@@ -151,9 +151,7 @@ def _lamps_on_skin(
             ) * ambient
         else:
             hard, off = (4.0, 0.02) if i == 0 else (5.0, 0.055)
-            lit = soft_shadow(
-                x + bx * off, y + by * off, z + bz * off, lamp[0], lamp[1], lamp[2], hard, grid
-            )
+            lit = soft_shadow(x + bx * off, y + by * off, z + bz * off, lamp[0], lamp[1], lamp[2], hard, grid)
             lit *= transmittance(hair, x, y, z, lamp[0], lamp[1], lamp[2], 2.2 if i == 0 else 4.0, start)
             lit *= 1.0 if i == 0 else behind
         some = max(lit, 1e-6)

@@ -106,9 +106,7 @@ class Subject:
         bare["glasses"] = 0.0  # brows grow on skin, not on a rim before it
         strands, opacity = make_brows(character.brows, bare)
         vary = np.random.default_rng(0).uniform(0.7, 1.3, (len(strands), 1)) * np.ones(3)
-        colour = light_strands(
-            strands, self._volume, self.lights, tint, vary, 0.9, None, (0.15, 0.2), 0.6
-        )
+        colour = light_strands(strands, self._volume, self.lights, tint, vary, 0.9, None, (0.15, 0.2), 0.6)
         yield prepare(rect, strands, colour, character.brows.width_px, 0.75 * opacity, 0.02, scale)
         if character.beard.count > 0:
             strands, opacity = make_beard(character.beard, p)

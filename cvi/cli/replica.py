@@ -182,9 +182,7 @@ CLIP = (
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the new person is called.")],
     seed: Annotated[int, typer.Option(help="Another number, another person.")],
-    like: Annotated[
-        str | None, typer.Option(help="A stock replica the new person is a relative of.")
-    ] = None,
+    like: Annotated[str | None, typer.Option(help="A stock replica the new person is a relative of.")] = None,
     threads: Annotated[int, typer.Option(help="Cores to bake with.")] = 2,
 ) -> None:
     """Invent a person who does not exist, and bake the face. Stopped, the same command goes on."""
@@ -195,9 +193,7 @@ def new(
 
 
 @app.command()
-def rename(
-    name: Own, new_name: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")]
-) -> None:
+def rename(name: Own, new_name: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")]) -> None:
     """Give a replica of your own another name."""
     from cvi.face.replica import rename_replica
 
@@ -205,9 +201,7 @@ def rename(
 
 
 @app.command()
-def delete(
-    name: Own, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
-) -> None:
+def delete(name: Own, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
     """Remove a replica of your own for good."""
     from cvi.face.replica import delete_replica, own_replica
 

@@ -136,9 +136,7 @@ def _coverage(script: Path, language: str) -> dict[str, Any]:
     try:
         text = script.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"The script {script} cannot be read.", "Save it as plain text in UTF-8."
-        ) from error
+        raise UsageError(f"The script {script} cannot be read.", "Save it as plain text in UTF-8.") from error
     if not text.strip():
         raise UsageError(f"The script {script} is empty.", "Write into it what is said in the film.")
     found = coverage(text, language)

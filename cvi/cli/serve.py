@@ -21,9 +21,7 @@ MaxConversations = Annotated[
 PublicUrl = Annotated[
     str, typer.Option(help="The address others reach this server by, behind a proxy for example.")
 ]
-Tls = Annotated[
-    bool, typer.Option("--tls", help="HTTPS with a certificate made for the purpose.")
-]
+Tls = Annotated[bool, typer.Option("--tls", help="HTTPS with a certificate made for the purpose.")]
 TlsCert = Annotated[Path | None, typer.Option(help="HTTPS with your own certificate (PEM).")]
 TlsKey = Annotated[Path | None, typer.Option(help="The key of your own certificate (PEM).")]
 RequireKey = Annotated[bool, typer.Option("--require-key", help="Ask for an API key even here.")]
@@ -66,9 +64,7 @@ RecordingBucket = Annotated[
 BrandName = Annotated[str, typer.Option(help="Stands in the title of rooms.")]
 BrandLogo = Annotated[str, typer.Option(help="A picture's address, shown in rooms.")]
 BrandAccent = Annotated[str, typer.Option(help="The colour of a room's main buttons: #0a7d6c.")]
-RateLimit = Annotated[
-    int, typer.Option(min=1, help="Requests a minute that one caller may make.")
-]
+RateLimit = Annotated[int, typer.Option(min=1, help="Requests a minute that one caller may make.")]
 Drain = Annotated[
     float, typer.Option(min=0, help="Seconds that running conversations may go on after SIGTERM.")
 ]

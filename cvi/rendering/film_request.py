@@ -81,9 +81,7 @@ def resolve_film(request: FilmRequest) -> ResolvedFilm:
     language = _language(request.language) or persona.language_code or "en"
     script = read_script(request.text or "", language) if request.audio is None else ()
     engine, voice = _voice(config.tts.engine, tts_settings(config, language), request.voice)
-    face = FaceSettings(
-        config.replica.folder, request.width, request.height, request.fps, request.background
-    )
+    face = FaceSettings(config.replica.folder, request.width, request.height, request.fps, request.background)
     return ResolvedFilm(
         output=request.output,
         face=face,

@@ -228,14 +228,17 @@ def sheet_poses() -> Iterator[tuple[str, Controls]]:
     """The caption and the controls of each tile."""
     for name, ipa in VISEMES.items():
         mouth = viseme(ipa)
-        yield name, Controls(
-            jaw=mouth.jaw,
-            wide=mouth.wide,
-            round=mouth.round,
-            press=mouth.press,
-            tuck=mouth.tuck,
-            tongue=mouth.tongue,
-            smile=0.1,
+        yield (
+            name,
+            Controls(
+                jaw=mouth.jaw,
+                wide=mouth.wide,
+                round=mouth.round,
+                press=mouth.press,
+                tuck=mouth.tuck,
+                tongue=mouth.tongue,
+                smile=0.1,
+            ),
         )
     for emotion in EMOTIONS:
         yield emotion, settled_emotion(emotion)

@@ -48,9 +48,7 @@ class SileroVad:
             raise ValueError(f"a hop is {VAD_HOP_SAMPLES} samples, got an array of shape {hop.shape}")
         self._window[0, :_CONTEXT_SAMPLES] = self._window[0, -_CONTEXT_SAMPLES:]
         self._window[0, _CONTEXT_SAMPLES:] = to_float(hop)
-        found, self._h, self._c = self._session.run(
-            None, {"input": self._window, "h": self._h, "c": self._c}
-        )
+        found, self._h, self._c = self._session.run(None, {"input": self._window, "h": self._h, "c": self._c})
         return float(found.flat[0])
 
     def reset(self) -> None:
@@ -62,9 +60,7 @@ class SileroVad:
 def _weights() -> Path:
     spec = find_spec("faster_whisper")
     if spec is None or spec.origin is None:
-        raise MissingError(
-            "The voice activity network is missing: faster-whisper is not installed.", _REMEDY
-        )
+        raise MissingError("The voice activity network is missing: faster-whisper is not installed.", _REMEDY)
     weights = Path(spec.origin).parent / "assets" / "silero_vad_v6.onnx"
     if not weights.is_file():
         raise MissingError(f"faster-whisper is installed without {weights.name}.", _REMEDY)

@@ -1,9 +1,9 @@
 """Documents made for measuring, in nine formats, with questions whose answers stand in them.
 
-Each source is a Markdown file. Its first line names the format to make and the language, `<!-- page -->` begins
-a page. Behind `%%` stands one question a line: the question, a regular expression that the passage with the
-answer matches, and, where a language model is to be graded, one that its answer matches. A line that begins with
-`?` is a question that the document does not answer.
+Each source is a Markdown file. Its first line names the format to make and the language, `<!-- page -->`
+begins a page. Behind `%%` stands one question a line: the question, a regular expression that the passage
+with the answer matches, and, where a language model is to be graded, one that its answer matches. A line that
+begins with `?` is a question that the document does not answer.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ PAGE = "<!-- page -->"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`passage` is what the passage with the answer matches, "" where there is none; `answer` a good reply."""
+    """`passage` is what the passage with the answer matches, "" where there is none; `answer` a good
+    reply."""
 
     text: str
     document: str
@@ -70,7 +71,15 @@ def _load(path: Path) -> Source:
 
 def write_files(sources: list[Source], folder: Path) -> None:
     """Make the documents in their formats. PDF needs the package reportlab."""
-    writers = {"pdf": _pdf, "docx": _docx, "pptx": _pptx, "xlsx": _xlsx, "html": _html, "csv": _csv, "json": _json}
+    writers = {
+        "pdf": _pdf,
+        "docx": _docx,
+        "pptx": _pptx,
+        "xlsx": _xlsx,
+        "html": _html,
+        "csv": _csv,
+        "json": _json,
+    }
     for source in sources:
         path = folder / source.file_name
         writer = writers.get(source.kind)

@@ -51,7 +51,7 @@ async def index_sources(
     return base
 
 
-def ask(searcher: Searcher, questions: Sequence[Question], mode: Mode, count: int = 10) -> list[Answered]:
+def ask(searcher: Searcher, questions: Sequence[Question], mode: Mode, count: int = 12) -> list[Answered]:
     """What each question finds."""
     answered = []
     for question in questions:
@@ -70,19 +70,19 @@ def holds_answer(found: Found, question: Question) -> bool:
 
 
 def calibrated(answered: Sequence[Answered]) -> Relevance:
-    """The regression fitted on the first five passages of these questions (Newton's method, weak prior)."""
+    """The regression fitted on the passages that these questions found (Newton's method, weak prior)."""
     rows, labels = [], []
     for each in answered:
-        for found in each.found[:TOP]:
-            rows.append([1.0, found.cosine, found.coverage])
+        for found in each.found:
+            rows.append([1.0, found.cosine, found.sentence, found.coverage])
             labels.append(float(holds_answer(found, each.question)))
     x, y = np.array(rows), np.array(labels)
-    middle = x.mean(axis=0) * [0, 1, 1]
+    middle = x.mean(axis=0) * [0, 1, 1, 1]
     scaled = x - middle
-    weights = np.zeros(3)
+    weights = np.zeros(4)
     for _ in range(50):
         p = 1.0 / (1.0 + np.exp(-scaled @ weights))
-        prior = np.diag([0.0, 1e-3, 1e-3])
+        prior = np.diag([0.0, 1e-3, 1e-3, 1e-3])
         gradient = scaled.T @ (p - y) + prior @ weights
         curvature = (scaled * (p * (1 - p))[:, None]).T @ scaled + prior
         step = np.linalg.solve(curvature, gradient)
@@ -90,15 +90,19 @@ def calibrated(answered: Sequence[Answered]) -> Relevance:
         if np.abs(step).max() < 1e-8:
             break
     bias = float(weights[0] - middle @ weights)
-    return Relevance(round(bias, 2), round(float(weights[1]), 2), round(float(weights[2]), 2))
+    return Relevance(round(bias, 2), *(round(float(each), 2) for each in weights[1:]))
 
 
 def gate_rates(answered: Sequence[Answered], gate: float, passages: int) -> tuple[list[bool], list[bool]]:
-    """For questions with an answer, whether a passage that holds it passes the gate among the first `passages`
-    of those that do; for those without, whether none passes."""
+    """How the gate does when the first `passages` that pass it are told.
+
+    For questions with an answer, whether it is among them; for those without, whether none passes.
+    """
     answerable, unanswerable = [], []
     for each in answered:
-        passing = sorted((f for f in each.found if f.relevance >= gate), key=lambda f: -f.relevance)[:passages]
+        passing = sorted((f for f in each.found if f.relevance >= gate), key=lambda f: -f.relevance)[
+            :passages
+        ]
         if each.question.passage:
             answerable.append(any(holds_answer(found, each.question) for found in passing))
         else:

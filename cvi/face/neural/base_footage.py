@@ -122,8 +122,9 @@ class Framing:
         for index, (target, source) in enumerate(zip(Planes.of(sides), Planes.of(frame), strict=True)):
             step = 1 if index == 0 else 2
             grown = max(target.shape[1] / source.shape[1], target.shape[0] / source.shape[0])
-            size = max(round(source.shape[1] * grown), target.shape[1]), max(
-                round(source.shape[0] * grown), target.shape[0]
+            size = (
+                max(round(source.shape[1] * grown), target.shape[1]),
+                max(round(source.shape[0] * grown), target.shape[0]),
             )
             large = cv2.resize(source, size, interpolation=cv2.INTER_LINEAR)
             left, top = (size[0] - target.shape[1]) // 2, (size[1] - target.shape[0]) // 2

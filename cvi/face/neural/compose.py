@@ -57,9 +57,7 @@ def drawn_region(reach: Floats, side: int) -> DrawnRegion:
     ramp = np.clip(inward, 0, 1)
     mask = ramp * ramp * (3 - 2 * ramp)
     ring = _filled(reach, side, _RING) - hidden
-    return DrawnRegion(
-        np.asarray(mask, np.float32), hidden.astype(np.float32), np.asarray(ring, np.float32)
-    )
+    return DrawnRegion(np.asarray(mask, np.float32), hidden.astype(np.float32), np.asarray(ring, np.float32))
 
 
 def shown_shares(points: Floats, reach: Floats) -> Floats:

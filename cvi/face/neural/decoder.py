@@ -74,7 +74,6 @@ class FeatureRows:
         return np.asarray(levels * self._step + self._low, np.float32)
 
 
-
 class LowerFaceDecoder:
     """The decoder network in ONNX Runtime on one thread. One caller at a time."""
 

@@ -77,9 +77,7 @@ class FieldGrid:
         # Two more cells on every side, so that a part equals the same part of the whole.
         left, top = max(part.x0 // cell - 2, 0), max(part.y0 // cell - 2, 0)
         right, bottom = -(-part.x1 // cell) + 2, -(-part.y1 // cell) + 2
-        within = Box(
-            part.x0 - left * cell, part.y0 - top * cell, part.x1 - left * cell, part.y1 - top * cell
-        )
+        within = Box(part.x0 - left * cell, part.y0 - top * cell, part.x1 - left * cell, part.y1 - top * cell)
         full, half = [], []
         for values in coarse:
             values = values[top:bottom, left:right]

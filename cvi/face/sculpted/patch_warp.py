@@ -138,9 +138,7 @@ def bend(image: Bytes, coarse: Map) -> Bytes:
 def bend_planes(planes: Planes, coarse: Map) -> Planes:
     """Planes fetched through a coarse map of their luma."""
     full, half = spread(coarse, planes.luma.shape), spread(halved_map(coarse), planes.cb.shape)
-    return Planes(
-        _fetched(planes.luma, full), _fetched(planes.cb, half), _fetched(planes.cr, half)
-    )
+    return Planes(_fetched(planes.luma, full), _fetched(planes.cb, half), _fetched(planes.cr, half))
 
 
 def spread(coarse: Map, shape: tuple[int, ...]) -> Map:

@@ -145,8 +145,10 @@ def _brow_fields(x: Floats, y: Floats) -> tuple[Floats, Floats, Floats, Floats, 
     above, below = np.exp(-(((y - 0.26) / 0.23) ** 2)), np.exp(-(((y - 0.26) / 0.095) ** 2))
     lift = 17.0 * aside * np.where(y > 0.26, above, below)
     near = np.exp(-(((np.abs(x) - 0.14) / 0.13) ** 2) - ((y - 0.28) / 0.11) ** 2)
-    inner = 13.0 * np.exp(-(((np.abs(x) - 0.12) / 0.11) ** 2)) * np.where(
-        y > 0.27, np.exp(-(((y - 0.27) / 0.19) ** 2)), np.exp(-(((y - 0.27) / 0.10) ** 2))
+    inner = (
+        13.0
+        * np.exp(-(((np.abs(x) - 0.12) / 0.11) ** 2))
+        * np.where(y > 0.27, np.exp(-(((y - 0.27) / 0.19) ** 2)), np.exp(-(((y - 0.27) / 0.10) ** 2)))
     )
     below_eye = np.where(y > -0.17, np.exp(-(((y + 0.17) / 0.085) ** 2)), np.exp(-(((y + 0.17) / 0.17) ** 2)))
     cheek = 9.0 * np.exp(-(((np.abs(x) - 0.33) / 0.21) ** 2)) * below_eye

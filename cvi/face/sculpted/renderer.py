@@ -140,10 +140,7 @@ class SculptedEngine:
         self._to_sheet = fit.into(sheet, self._pose.box, head)
         self._mouth = BakedMouth(atlas, sheet)
         self._eyes = BakedEye(atlas, sheet, -1), BakedEye(atlas, sheet, 1)
-        self._slots = [
-            _PatchSlot(part.box, head, part.weight, cover)
-            for part in (self._mouth, *self._eyes)
-        ]
+        self._slots = [_PatchSlot(part.box, head, part.weight, cover) for part in (self._mouth, *self._eyes)]
         self._current = self._head.copy()
         self._last_patches: list[Planes | None] = [None, None, None]
         self._head_left = self._slots[0].left_of(self._head.part(self._slots[0].box))

@@ -163,9 +163,7 @@ class Session:
         self._journal = Journal(folder / JOURNAL_NAME, self._clock, past.events if past else ())
         self._journal.subscribe(self._on_journal)
         await self._transport.open()
-        self._engines = await build_engines(
-            self._start, lambda layers: self._send(Loading(layers=layers))
-        )
+        self._engines = await build_engines(self._start, lambda layers: self._send(Loading(layers=layers)))
 
     async def _hold(self) -> str:
         limits, past = self._start.limits, self._past

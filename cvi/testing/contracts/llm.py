@@ -67,7 +67,8 @@ async def check_structured(engine: LlmEngine) -> None:
     asked = (*_PROMPT, Message("user", "I am Anna, and I would like two tickets for Friday."))
     told = Message("user", "Write down what was asked for as JSON with name, tickets and days.")
     answers = await asyncio.gather(
-        engine.structured([*asked, told], _FORM), engine.structured([*asked, told], _FORM, max_tokens=4),
+        engine.structured([*asked, told], _FORM),
+        engine.structured([*asked, told], _FORM, max_tokens=4),
         _all(engine, asked),
     )
     for answer in answers[:2]:

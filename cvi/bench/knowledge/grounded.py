@@ -1,0 +1,106 @@
+"""What a language model makes of what it is told: answers from the passage, or says that it does not know.
+
+Each question is a typed conversation of its own with a persona that knows the graded documents. Answers are
+graded by regular expressions that stand beside the questions, so that a person can check each verdict.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cvi.bench.answers import hold_conversation
+from cvi.bench.knowledge.question_set import Question, Source
+from cvi.conversation.capabilities import Capabilities
+from cvi.conversation.events import ContextProvided
+from cvi.conversation.journal import read_journal
+from cvi.embeddings.base import Embedder
+from cvi.engines import ResolvedConfig, build_llm, conversation_settings, resolve
+from cvi.knowledge.notes import BUDGETS
+from cvi.knowledge.provider import KnowledgeProvider
+from cvi.knowledge.search import Scope
+from cvi.persona.schema import Persona
+
+ANSWERABLE, UNANSWERABLE = 60, 30
+_UNKNOWN = (
+    "know say mention state tell provide contain include have find answer list cover give see indicate "
+    "specify mentioned stated specified provided covered listed included sure available aware"
+).split()
+_REFUSES = re.compile(
+    rf"(not|n['’]t|n['’]t able to|unable to) ({'|'.join(_UNKNOWN)}|in the)|unsure|"
+    r"no (information|mention|details)|(is|are) silent|nothing (in|about)",
+    re.IGNORECASE,
+)
+PERSONA = Persona(
+    persona_name="Ada",
+    system_prompt=(
+        "You are Ada at an information desk. Visitors ask you about hotels, insurance, rules and prices. You "
+        "know nothing about these but what the documents say that you are given."
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GroundedAnswer:
+    """One question's answer.
+
+    `told`: what it asks for stood in the note. `right`: it was answered so, or, without an answer, refused.
+    """
+
+    question: Question
+    answer: str
+    passages: list[str]
+    told: bool
+    right: bool
+
+
+def chosen_questions(sources: Sequence[Source]) -> tuple[list[Question], list[Question]]:
+    """Those that are asked: the first of each document that have a graded answer, and those without any."""
+    graded = [
+        [each for each in source.questions if each.passage and source.language == "en"] for source in sources
+    ]
+    rounds = [each[number] for number in range(12) for each in graded if number < len(each)]
+    without = [each for source in sources for each in source.questions if not each.passage]
+    return rounds[:ANSWERABLE], without[:UNANSWERABLE]
+
+
+async def ask_all(
+    base: Path,
+    questions: Sequence[Question],
+    embedder: Embedder,
+    profile: str,
+    folder: Path,
+    tell: Callable[[GroundedAnswer], None],
+) -> tuple[list[GroundedAnswer], ResolvedConfig]:
+    """Every question's answer. Raises MissingError, EngineError."""
+    config = resolve(PERSONA, profile=profile)
+    llm = await build_llm(config)
+    provider = KnowledgeProvider(embedder, Scope(), BUDGETS["balanced"], path=base)
+    answers = []
+    try:
+        for number, question in enumerate(questions):
+            settings = conversation_settings(config, f"question-{number}")
+            journal = folder / f"question-{number}.jsonl"
+            (said,) = await hold_conversation(
+                settings, llm, [question.text], journal, Capabilities([provider])
+            )
+            events = [event for event in read_journal(journal) if isinstance(event, ContextProvided)]
+            noted = " ".join(event.text for event in events)
+            told = bool(question.passage and re.search(question.passage, noted, re.IGNORECASE))
+            passages = [line for event in events for line in event.passages]
+            graded = GroundedAnswer(question, said, passages, told, is_right(question, said))
+            answers.append(graded)
+            tell(graded)
+    finally:
+        provider.close()
+        await llm.close()
+    return answers, config
+
+
+def is_right(question: Question, answer: str) -> bool:
+    """Whether the answer is given, or, where there is none, that it is refused."""
+    if not question.passage:
+        return _REFUSES.search(answer) is not None
+    return re.search(question.answer or question.passage, answer, re.IGNORECASE) is not None
