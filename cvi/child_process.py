@@ -166,7 +166,10 @@ class ChildProcess(Generic[M]):
             except ValidationError as error:
                 log.warning("child wrote no valid message: %s", fault_of(error), extra={"pid": process.pid})
                 continue
-            self._on_message(message)
+            try:
+                self._on_message(message)
+            except Exception:  # no message may end the reading
+                log.exception("a message could not be handled", extra={"pid": process.pid})
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:
@@ -283,6 +286,23 @@ def read_messages(messages: TypeAdapter[M]) -> Iterator[M]:
             yield messages.validate_json(line)
         except ValidationError as error:
             raise ValueError(fault_of(error)) from None
+
+
+def exit_with_parent(within_s: float) -> None:
+    """In a child with an event loop: end it when the parent is gone and it does not end by itself in time.
+
+    The parent's pipe tells the event loop the same; this is for one that is stuck. Call it once, first.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        waiting = threading.Event()
+        while os.getppid() == parent:
+            waiting.wait(1.0)
+        waiting.wait(within_s)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="parent-watch").start()
 
 
 def stop_with_parent(stop: threading.Event, exit_after_s: float, status: int) -> None:

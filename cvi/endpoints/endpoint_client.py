@@ -23,7 +23,7 @@ from cvi.endpoints.address import checked_address
 from cvi.endpoints.checked_transport import CheckedTransport
 from cvi.endpoints.outbound import OutboundPolicy, RefusedAddressError
 from cvi.errors import EngineError, UsageError
-from cvi.text import valid_json
+from cvi.untrusted import valid_json
 
 T = TypeVar("T")
 

@@ -10,13 +10,13 @@ import asyncio
 import json
 import re
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from cvi.server.contract import HttpProblem
+from cvi.untrusted import size_of
 
 MAX_DEPTH = 40
 """As deep as a persona's file may be."""
@@ -67,31 +67,6 @@ def read_json(body: bytes) -> Any:
         text = str(error) if isinstance(error, json.JSONDecodeError) else "it holds what JSON cannot say"
         raise HttpProblem(400, f"The body is not JSON: {text}.") from None
     return value
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """How many values a JSON value consists of, and how deep they are nested; a text alone is 1 and 0."""
-
-    values: int
-    depth: int
-
-
-def size_of(value: Any) -> Size:
-    """The size of a JSON value. No recursion: any depth can be measured."""
-    values, depth, level = 0, 0, [value]
-    while level:
-        values += len(level)
-        inner: list[Any] = []
-        for each in level:
-            if isinstance(each, dict):
-                inner.extend(each.values())
-            elif isinstance(each, list | tuple):
-                inner.extend(each)
-        if inner or any(isinstance(each, dict | list | tuple) for each in level):
-            depth += 1
-        level = inner
-    return Size(values, depth)
 
 
 def _values_in(text: bytes) -> int:

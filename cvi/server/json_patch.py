@@ -15,7 +15,8 @@ from typing import Any
 from jsonpatch import JsonPatchException, PatchOperation, apply_patch, path_join, path_split
 from jsonpointer import JsonPointerException
 
-from cvi.server.json_bodies import MAX_DEPTH, MAX_VALUES, size_of
+from cvi.server.json_bodies import MAX_DEPTH, MAX_VALUES
+from cvi.untrusted import size_of
 
 MAX_OPERATIONS = 500
 MAX_SECONDS = 2.0

@@ -19,8 +19,8 @@ from cvi.endpoints.outbound import OutboundClient, OutboundError, OutboundPolicy
 from cvi.errors import EngineError, UsageError
 from cvi.llm.base import LlmSettings, Message, Sampling
 from cvi.llm.openai import OpenAiLlm
-from cvi.text import printable, valid_json, valid_text
 from cvi.tts.openai import PcmReader
+from cvi.untrusted import printable, valid_json, valid_text
 
 QUICK = Timeouts(connect_s=2.0, first_s=0.3, stall_s=0.3, total_s=1.0)
 Pieces = Callable[[], Iterator[bytes]]

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cvi.server.contract import HttpProblem
-from cvi.server.json_bodies import MAX_DEPTH, MAX_VALUES, read_json, size_of
+from cvi.server.json_bodies import MAX_DEPTH, MAX_VALUES, read_json
 from cvi.server.json_patch import MAX_OPERATIONS, PatchError, patched
+from cvi.untrusted import size_of
 
 
 def copies(count: int) -> list[dict[str, str]]:

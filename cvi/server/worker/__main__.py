@@ -14,12 +14,15 @@ import signal
 import sys
 from typing import TYPE_CHECKING, BinaryIO
 
-from cvi.child_process import ParentPipe, claim_stdout
+from cvi.child_process import ParentPipe, claim_stdout, exit_with_parent
 from cvi.errors import CviError, UsageError
 from cvi.server.worker.messages import SERVER_MESSAGES, EndSession, ServerMessage, SessionFailed, StartSession
 
 if TYPE_CHECKING:
     from cvi.server.worker.session import Session
+
+GONE_AFTER_S = 20.0
+"""How long a conversation may take to end in order once the server is gone."""
 
 log = logging.getLogger("cvi.server.worker")
 
@@ -74,7 +77,13 @@ async def _listen(pipe: ParentPipe[ServerMessage], session: Session) -> None:
         if message is None:
             session.abandon()
             return
-        session.handle(message)
+        try:
+            session.handle(message)
+        except (
+            Exception
+        ):  # no message may end the listening: the next may be the one that ends the conversation
+            log.exception("a message of the server could not be handled")
+            session.refuse(message)
 
 
 def main() -> None:
@@ -82,6 +91,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     # Threads hand the interpreter over every millisecond: sound must not wait five for a frame.
     sys.setswitchinterval(0.001)
+    exit_with_parent(GONE_AFTER_S)
     status = asyncio.run(hold(claim_stdout()))
     sys.stdout.flush()
     # Native libraries' threads are not waited for: everything that had to be written is.

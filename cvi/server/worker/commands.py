@@ -7,8 +7,6 @@ Shapes and names are those of the contract's section 9.1. The API and the worker
 from __future__ import annotations
 
 import base64
-import binascii
-import json
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,9 +15,11 @@ import numpy as np
 from cvi.audio.block import Pcm
 from cvi.errors import UsageError
 from cvi.turns.thresholds import Level
+from cvi.untrusted import size_of, valid_json, valid_text
 
 MAX_MESSAGE_CHARS = 256 * 1024
 MAX_TEXT_CHARS = 10_000
+MAX_DEPTH = 40
 MAX_CONTEXT_CHARS = 100_000
 RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 EVENT_TYPES = (
@@ -195,13 +195,15 @@ def _object(message: str | dict[str, Any]) -> dict[str, Any]:
         if len(message) > MAX_MESSAGE_CHARS:
             raise UsageError(f"A message has at most {MAX_MESSAGE_CHARS} characters.")
         try:
-            message = json.loads(message)
+            message = valid_json(message, MAX_DEPTH)
         except (ValueError, RecursionError):
-            raise UsageError("The message is not JSON.") from None
+            raise UsageError("The message is not JSON, or nested too deep.") from None
         if isinstance(message, str):  # some clients encode twice
             return _object(message if message.lstrip().startswith("{") else {})
     if not isinstance(message, dict):
         raise UsageError("The message must be a JSON object.")
+    if size_of(message).depth > MAX_DEPTH:
+        raise UsageError(f"A message is nested {MAX_DEPTH} levels deep at most.")
     return message
 
 
@@ -212,7 +214,7 @@ def _text(properties: dict[str, Any], name: str, most: int, *, empty: bool = Fal
         raise UsageError(f"`properties.{name}` must be a text." + (f" Given: {others}." if others else ""))
     if len(value) > most:
         raise UsageError(f"`properties.{name}` has at most {most} characters.")
-    return value.strip()
+    return valid_text(value).strip()
 
 
 def _echo(properties: dict[str, Any]) -> Command:
@@ -226,7 +228,7 @@ def _echo(properties: dict[str, Any]) -> Command:
     data = properties.get("audio", "")
     try:
         raw = base64.b64decode(data, validate=True) if isinstance(data, str) else b"-"
-    except binascii.Error:
+    except ValueError:  # no base64, or no ASCII
         raise UsageError("`audio` must be base64.") from None
     if len(raw) % 2:
         raise UsageError("`audio` must be 16-bit samples, mono.")
@@ -256,7 +258,7 @@ def _json(value: Any) -> Any:
     """Output as JSON where it is JSON in a string, else as it stands."""
     if isinstance(value, str):
         try:
-            return json.loads(value)
+            return valid_json(value, MAX_DEPTH)
         except (ValueError, RecursionError):
             return value
     return value

@@ -295,6 +295,11 @@ class Session:
             case StartSession():
                 log.warning("a second start message is ignored")
 
+    def refuse(self, message: ServerMessage) -> None:
+        """Answer a message whose handling failed, where an answer is waited for."""
+        if isinstance(message, Offer | Interaction) and message.id:
+            self._send(Refused(id=message.id, status=500, message="A fault of the program; see worker.log."))
+
     async def _answer(self, offer: Offer) -> None:
         def refuse(status: int, text: str) -> None:
             self._send(Refused(id=offer.id, status=status, message=text))
@@ -311,6 +316,10 @@ class Session:
                 answer = await take(offer.sdp, offer.participant_id)
             except UsageError as error:
                 refuse(400, str(error))
+                return
+            except Exception:  # anybody may offer anything: what a library makes of it ends no conversation
+                log.exception("an offer could not be answered")
+                refuse(400, "The offer cannot be answered.")
                 return
         self._send(Answer(id=offer.id, sdp=answer))
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import struct
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from aiortc import (
     RTCPeerConnection,
     RTCRtpReceiver,
     RTCRtpSender,
+    RTCSctpTransport,
     RTCSessionDescription,
 )
 from aiortc.exceptions import InternalError
@@ -50,6 +53,8 @@ CLOSE_TIMEOUT_S = 5.0
 DRAIN_S = 1.0
 # What has left must arrive before the connection is closed over it.
 ON_ITS_WAY_S = 0.1
+
+log = logging.getLogger("cvi.transport.webrtc")
 
 
 class PeerEvents(Protocol):
@@ -122,12 +127,14 @@ class Peer:
     async def answer(self, offer: str) -> str:
         """The answer to an offer, with every candidate in it. Raises UsageError for a wrong offer."""
         check_offer(offer)
-        wanted = prefer_codecs(offer, CODECS)
         try:
+            wanted = prefer_codecs(offer, CODECS)
             await self._pc.setRemoteDescription(RTCSessionDescription(wanted, "offer"))
         except Exception as error:
             # Anybody may send anything, and aiortc's parser answers it with any exception there is.
             raise UsageError(f"The offer cannot be read: {error or type(error).__name__}.") from error
+        if self._pc.sctp is not None:
+            guard(self._pc.sctp)
         sound, video = self._add_tracks()
         try:
             await self._pc.setLocalDescription(await self._pc.createAnswer())
@@ -249,12 +256,30 @@ class Peer:
     def _on_message(self, data: str | bytes) -> None:
         self.feedback.seen_s = self._loop.time()
         if isinstance(data, str):
-            self._events.message(self, data)
+            try:
+                self._events.message(self, data)
+            except Exception:  # it would end the connection, wherever it comes from
+                log.exception("a message of the participant could not be handled")
 
     def _heard(self, timestamp: int, payload: bytes) -> None:
         self.feedback.seen_s = self._loop.time()
         self.has_sound = True
         self._events.heard(self, timestamp, payload)
+
+
+def guard(sctp: RTCSctpTransport) -> None:
+    """Let a message that claims to be text and is none be lost alone: aiortc would end the connection."""
+    name = "_data_channel_receive"
+    receive = getattr(sctp, name, None)
+    assert receive is not None, "this version of aiortc receives elsewhere"
+
+    async def guarded(*arguments: Any) -> None:
+        try:
+            await receive(*arguments)
+        except (ValueError, IndexError, KeyError, AssertionError, struct.error) as error:
+            log.warning("a message of the participant is not valid: %s", type(error).__name__)
+
+    setattr(sctp, name, guarded)
 
 
 def tap(receiver: RTCRtpReceiver, heard: Callable[[int, bytes], None]) -> None:

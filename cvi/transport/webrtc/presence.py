@@ -16,6 +16,8 @@ Presence = Literal["joined", "stalled", "back", "left"]
 STALLED_S, STALLED_QUIET_S = 2.5, 8.0
 # And after this long, it is over.
 LOST_S = 12.0
+# A connection that is being made holds the place for so long: an offer alone must not keep others out.
+PENDING_S = 15.0
 WATCH_EVERY_S = 0.25
 MEASURE_EVERY_S = 1.0
 MOST_EVENTS = 256
@@ -54,6 +56,7 @@ class ParticipantConnection:
         self._anew = anew
         self._loop = asyncio.get_running_loop()
         self._left_told = True
+        self._offered_s = 0.0
         self._waiting: deque[dict[str, Any]] = deque(maxlen=MOST_EVENTS)
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -68,6 +71,7 @@ class ParticipantConnection:
             answer = await peer.answer(offer)
             undo.pop_all()
         before, self.peer = self.peer, peer
+        self._offered_s = self._loop.time()
         self.flowing.clear()
         self._anew()
         if before is not None:
@@ -108,6 +112,8 @@ class ParticipantConnection:
             await asyncio.sleep(WATCH_EVERY_S)
             peer, now_s = self.peer, self._loop.time()
             if peer is None or not peer.is_connected:
+                if peer is not None and now_s - self._offered_s > PENDING_S:
+                    self.leave()
                 continue
             silent_s = now_s - peer.feedback.seen_s
             stalled = silent_s > (STALLED_S if peer.has_sound or peer.picture else STALLED_QUIET_S)

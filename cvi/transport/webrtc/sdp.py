@@ -52,11 +52,11 @@ def _preferring(section: str, order: Sequence[str]) -> str:
     repairs: dict[str, str] = {}
     for line in (line.strip() for line in lines):
         if line.startswith("a=rtpmap:"):
-            number, name = line[9:].split(" ", 1)
+            number, _, name = line[9:].partition(" ")
             codec[number] = name.split("/")[0].upper()
         elif line.startswith("a=fmtp:") and "apt=" in line:
-            number, options = line[7:].split(" ", 1)
-            repairs[number] = options.split("apt=")[1].split(";")[0].strip()
+            number, _, options = line[7:].partition(" ")
+            repairs[number] = options.partition("apt=")[2].split(";")[0].strip()
 
     def rank(number: str) -> int:
         name = codec.get(repairs.get(number, number), "")

@@ -1,4 +1,4 @@
-"""Text from outside made valid: what cannot be stored, sent or shown is replaced where it comes in.
+"""Text and JSON from outside, measured and made valid: what cannot be stored, sent or shown is replaced.
 
 Python's strings can hold halves of surrogate pairs, which JSON's escapes make and UTF-8 has no bytes for.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from dataclasses import dataclass
 from typing import Any
 
 _KEPT = "\n\t"
@@ -22,9 +23,14 @@ def valid_text(text: str) -> str:
     return text
 
 
-def valid_json(text: str | bytes) -> Any:
-    """The value of a JSON text, its own texts made valid. Raises ValueError, RecursionError."""
+def valid_json(text: str | bytes, max_depth: int = 100) -> Any:
+    """The value of a JSON text, its own texts made valid.
+
+    Raises ValueError for what is no JSON, RecursionError where it is nested too deep.
+    """
     value = json.loads(text)
+    if size_of(value).depth > max_depth:
+        raise RecursionError(f"nested deeper than {max_depth} levels")
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -37,12 +43,35 @@ def valid_value(value: Any) -> Any:
     if isinstance(value, str):
         return valid_text(value)
     if isinstance(value, dict):
-        return {
-            valid_text(key) if isinstance(key, str) else key: valid_value(each) for key, each in value.items()
-        }
+        return {valid_text(str(key)): valid_value(each) for key, each in value.items()}
     if isinstance(value, list):
         return [valid_value(each) for each in value]
     return value
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How many values a JSON value consists of, and how deep they are nested; a text alone is 1 and 0."""
+
+    values: int
+    depth: int
+
+
+def size_of(value: Any) -> Size:
+    """The size of a JSON value. No recursion: any depth can be measured."""
+    values, depth, level = 0, 0, [value]
+    while level:
+        values += len(level)
+        inner: list[Any] = []
+        for each in level:
+            if isinstance(each, dict):
+                inner.extend(each.values())
+            elif isinstance(each, list | tuple):
+                inner.extend(each)
+        if inner or any(isinstance(each, dict | list | tuple) for each in level):
+            depth += 1
+        level = inner
+    return Size(values, depth)
 
 
 def printable(text: str) -> str:
