@@ -79,7 +79,11 @@ def _show_named(values: Any, info: SerializationInfo) -> Any:
 def masked(values: Any, name: str = "") -> Any:
     """A copy of JSON-like data, with asterisks for texts whose name suggests a secret."""
     if isinstance(values, Mapping):
-        return {key: masked(value, str(key)) for key, value in values.items()}
+        # Any header may carry a credential, whatever it is called.
+        return {
+            key: masked(value, "key" if name.lower() == "headers" else str(key))
+            for key, value in values.items()
+        }
     if isinstance(values, list | tuple):
         return [masked(value, name) for value in values]
     if isinstance(values, str) and not is_reference(values):

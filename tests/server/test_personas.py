@@ -331,3 +331,59 @@ def test_a_conversation_gets_the_texts_for_very_small_models_and_the_api_shows_t
     assert personas.get("mine").whole["embedded"] == {"system_prompt": "You are small.", "examples": []}
     personas.delete(personas.get("mine"))
     assert not small.exists()
+
+
+SECRET = {
+    "persona_name": "Keys",
+    "system_prompt": "x",
+    "layers": {
+        "llm": {
+            "base_url": "https://93.184.216.34/v1",
+            "model": "m",
+            "api_key": "sk-SECRET",
+            "headers": {"X-Plain": "hdr-SECRET"},
+            "default_query": {"sig": "query-SECRET"},
+        }
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        [{"op": "copy", "from": "/layers/llm/api_key", "path": "/greeting"}],
+        [{"op": "move", "from": "/layers/llm/api_key", "path": "/greeting"}],
+        [{"op": "copy", "from": "/layers/llm/headers/X-Plain", "path": "/context"}],
+        [{"op": "copy", "from": "/layers/llm/headers", "path": "/layers/llm/extra_body"}],
+        [{"op": "copy", "from": "/layers/llm", "path": "/layers/tts"}],
+        [{"op": "copy", "from": "/layers/llm", "path": "/layers/stt"}, {"op": "replace", "path": "/layers/stt/base_url", "value": "https://8.8.8.8/v1"}],
+        [{"op": "copy", "from": "/layers", "path": "/context"}],
+        [{"op": "copy", "from": "/layers/llm/default_query/sig", "path": "/persona_name"}],
+        [{"op": "test", "path": "/layers/llm/api_key", "value": "sk-guess"}],
+    ],
+)
+async def test_no_patch_carries_a_secret_into_what_is_shown(client: httpx.AsyncClient, home: Path, operations: list) -> None:
+    made = (await client.post("/v2/personas", json=SECRET)).json()
+    assert "SECRET" not in json.dumps(made)
+    path = f"/v2/personas/{made['persona_id']}"
+    answer = await client.patch(path, json=operations)
+    assert "SECRET" not in answer.text and "SECRET" not in (await client.get(path)).text
+    if answer.status_code == 200 and "move" not in str(operations):
+        assert load_persona("keys").layers.llm.connection().api_key == "sk-SECRET", "what nobody touched stays"
+
+
+@pytest.mark.parametrize("address", ["https://8.8.8.8/v1", "http://93.184.216.34/v1", "https://93.184.216.34:8443/v1"])
+async def test_a_secret_does_not_follow_a_changed_address(client: httpx.AsyncClient, home: Path, address: str) -> None:
+    path = f"/v2/personas/{(await client.post('/v2/personas', json=SECRET)).json()['persona_id']}"
+    move = {"op": "replace", "path": "/layers/llm/base_url", "value": address}
+    for others in ([], [{"op": "replace", "path": "/layers/llm/api_key", "value": "********"}], [{"op": "add", "path": "/layers/llm/api_key", "value": "sk-new"}]):
+        refused = await client.patch(path, json=[move, *others])
+        assert refused.status_code == 400 and "another host" in refused.json()["error"], refused.text
+    removed = await client.patch(path, json=[{"op": "remove", "path": "/layers/llm/base_url"}])
+    assert removed.status_code == 200 and (await client.patch(path, json=[{**move, "op": "add"}])).status_code == 400
+    whole = {"base_url": address, "model": "m", "api_key": "sk-new"}
+    assert (await client.patch(path, json=[{"op": "replace", "path": "/layers/llm", "value": whole}])).status_code == 200
+    llm = load_persona("keys").layers.llm.connection()
+    assert (llm.base_url, llm.api_key, dict(llm.headers)) == (address, "sk-new", {})
+    same = [{"op": "replace", "path": "/layers/llm/base_url", "value": f"{address}/other"}]
+    assert (await client.patch(path, json=same)).status_code == 200, "another path of the same host"

@@ -12,11 +12,12 @@ from starlette.responses import JSONResponse, Response
 
 from cvi.persona.field_effects import EFFECTS
 from cvi.server.api.resource_table import TOOLS
-from cvi.server.catalog.persona_document import spelling, vet_endpoints
+from cvi.server.catalog.persona_document import shown, spelling, vet_endpoints
 from cvi.server.catalog.persona_store import StoredPersona
 from cvi.server.contract import Body, HttpProblem, Page, empty, listing, not_found, page_from_one
 from cvi.server.json_bodies import JsonRoute
 from cvi.server.json_patch import PatchError, patched
+from cvi.server.secret_fields import with_secrets
 from cvi.server.services import Services, ServicesDep
 from cvi.server.store import resources
 
@@ -114,12 +115,12 @@ async def change(persona_id: str, operations: list[dict[str, Any]], services: Se
     def changed() -> tuple[StoredPersona, dict[str, Any]]:
         item = services.personas.get(persona_id)
         try:
-            after = patched(dict(item.document), _without_masks(operations), spelling)
+            after = patched(shown(item.document), operations, spelling)
         except PatchError as fault:
             raise HttpProblem(422, str(fault), "message") from None
         if not isinstance(after, dict):
             raise HttpProblem(422, "A persona is an object.", "message")
-        return item, after
+        return item, with_secrets(after, item.document)
 
     item, after = await asyncio.to_thread(changed)
     if after == item.document:
@@ -133,11 +134,6 @@ async def _vet(document: Mapping[str, Any], before: Mapping[str, Any], services:
     """Where only this machine can reach the server, its user may name endpoints of this machine."""
     if services.settings.asks_for_keys:
         await vet_endpoints(document, before, services.url_policy)
-
-
-def _without_masks(operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A client that sends back what it was shown must not overwrite a secret with asterisks."""
-    return [op for op in operations if op.get("value") is None or op["value"] != "********"]
 
 
 @router.delete("/{persona_id}", summary="Delete a persona", status_code=204)

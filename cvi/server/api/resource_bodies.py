@@ -255,16 +255,6 @@ def masked_tool(document: Document) -> Document:
     return shown
 
 
-def unmasked(given: Any, before: Any) -> Any:
-    """What was given, with each masked value taken from what is stored."""
-    if given == MASK and isinstance(before, str):
-        return before
-    if isinstance(given, dict):
-        stored = before if isinstance(before, dict) else {}
-        return {key: unmasked(value, stored.get(key)) for key, value in given.items()}
-    return given
-
-
 def _dumped(model: BaseModel) -> Document:
     return model.model_dump(mode="json", exclude_none=True, context={"secrets": True})
 

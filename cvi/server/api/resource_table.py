@@ -30,7 +30,6 @@ from cvi.server.api.resource_bodies import (
     masked_tool,
     objective_operation,
     only_name_and_rules,
-    unmasked,
 )
 from cvi.server.api.resource_routes import (
     Document,
@@ -52,6 +51,7 @@ from cvi.server.contract import (
     page_from_zero,
 )
 from cvi.server.json_bodies import JsonRoute
+from cvi.server.secret_fields import with_secrets
 from cvi.server.services import ServicesDep
 from cvi.server.store.resources import Resource
 
@@ -222,7 +222,7 @@ TOOLS = ResourceKind(
     page=page_from_one,
     wanted=_own_tools,
     changed=ToolBody,
-    change=lambda before, given: {**before, **unmasked(given, before)},
+    change=lambda before, given: with_secrets({**before, **given}, before),
 )
 DICTIONARIES = ResourceKind(
     name="pronunciation dictionary",
