@@ -67,18 +67,10 @@ async def _providers(config: ResolvedConfig) -> list[ContextProvider]:
 
 
 def _perception(config: ResolvedConfig) -> Participant | None:
-    persona = config.persona
-    if persona.layers.perception.perception_model == "off" or persona.pipeline_mode == "echo":
-        return None
-    from cvi.perception.participant import Participant, PerceptionSettings
+    from cvi.perception.from_persona import build_participant
 
-    return Participant(
-        PerceptionSettings(
-            # A very small model takes a note for something to answer.
-            notes=not config.small_model,
-            form="scene" if persona.layers.perception.perception_model == "basic" else "tags",
-            emotion_recognition=persona.emotion_recognition,
-        )
+    return build_participant(
+        config.persona, small_model=config.small_model, private_hosts=config.private_hosts
     )
 
 

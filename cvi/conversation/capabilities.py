@@ -142,8 +142,9 @@ class Perceiver(Protocol):
     def reactions(self) -> Reactions:
         """As of now."""
 
-    def begin(self, clock: Clock, transport: Transport, journal: Journal) -> None:
-        """The conversation begins: look at the transport's pictures, read the journal, write into it."""
+    def begin(self, clock: Clock, transport: Transport, journal: Journal, llm: LlmEngine) -> None:
+        """The conversation begins: look at the transport's pictures, read the journal, write into it, and ask
+        the language model beside the conversation."""
 
     def hear(self, block: AudioBlock) -> None:
         """The next block of the participant's sound."""

@@ -135,7 +135,9 @@ class Conversation:
             self._journal.write(ConversationResumed(lost_s=round(lost_s, 3)))
         perceiver = self._context.capabilities.perceiver
         if perceiver is not None:
-            perceiver.begin(self._context.clock, self._context.transport, self._journal)
+            perceiver.begin(
+                self._context.clock, self._context.transport, self._journal, self._context.engines.llm
+            )
         if self._speech is not None:
             work = [self._listen(self._speech), self._speech.playout.render_ahead(), self._play()]
         else:

@@ -388,7 +388,7 @@ class PerceptionToolCalled(Event):
     type: ClassVar[str] = "perception_tool_called"
     modality: Literal["vision", "audio"]
     name: str
-    arguments: dict[str, str] = field(default_factory=dict)
+    arguments: dict[str, Any] = field(default_factory=dict)
     frames: tuple[bytes, ...] = field(default=(), compare=False, metadata={"kept": False})
 
 

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from cvi.audio.block import AudioBlock
 from cvi.clock import Clock
 from cvi.conversation.capabilities import NO_REACTIONS, Reactions
 from cvi.conversation.events import (
+    AwarenessAnswered,
     Event,
     ParticipantHeard,
     ParticipantSeen,
     PerceptionAnalysed,
+    PerceptionToolCalled,
     PerceptionUnavailable,
+    ScreenRead,
     TranscriptFinal,
     TranscriptPartial,
     TurnCommitted,
@@ -28,14 +31,19 @@ from cvi.conversation.events import (
     UserStartedSpeaking,
 )
 from cvi.conversation.journal import Journal
-from cvi.errors import CviError
+from cvi.errors import CviError, EngineError
+from cvi.llm.base import LlmEngine
 from cvi.media.live_picture import LivePicture, Rgb
 from cvi.perception.analysis import analyse_participant
+from cvi.perception.awareness import Awareness, AwarenessSettings, Modality
 from cvi.perception.camera_watch import CameraWatch
 from cvi.perception.fusion import FaceTrackRecord, WordTimes, mismatch
 from cvi.perception.hearing import Hearing, VoiceSummary, describe_voice
 from cvi.perception.looker import Looker, build_looker
+from cvi.perception.screen_watch import ScreenState, ScreenWatch
 from cvi.perception.sight import NOTHING_SEEN, Sight
+from cvi.perception.text_reader import RapidOcrReader
+from cvi.perception.vision import VisionEngine, jpeg
 from cvi.perception.wording import Describer, named_expression
 from cvi.transport.base import ShowsPictures, Transport
 
@@ -49,20 +57,36 @@ _ABOUT_SIGHT = re.compile(
     r"\b(see|look|looks|looking|watch|wear|wearing|hold|holding|show|showing|camera|face|smil\w*|picture|light)\b",
     re.IGNORECASE,
 )
+_ABOUT_SCREEN = re.compile(
+    r"\b(screen|read|says?|written|slide|page|document|share|sharing|window|code|text|number)\b",
+    re.IGNORECASE,
+)
 _PLAIN = "They are looking at you."
+MOST_SCREEN_CHARACTERS = 500
+AWARE_EVERY_S = 4.0
+"""How often it is looked whether the picture has something new to judge."""
+ANALYSIS_WITHIN_S = 30.0
+CAPTION = "What does the person do, hold or show to the camera?"
+
+
+NO_VISION, NO_AUDIO = AwarenessSettings("vision"), AwarenessSettings("audio")
 
 
 @dataclass(frozen=True, slots=True)
 class PerceptionSettings:
     """`sees` and `hears`: what is perceived at all. `notes`: the language model is told, in the `form`
     "tags" (`<user_appearance>`, `<user_emotions>`) or "scene" (`USER_SPEECH: ... VISUAL_SCENE: ...`).
-    `emotion_recognition`: expressions are named."""
+    `emotion_recognition`: expressions are named. `vision` and `audio` are questions and tools of the persona,
+    `analysis_queries` what is to be answered at the end."""
 
     sees: bool = True
     hears: bool = True
     notes: bool = True
     form: Form = "tags"
     emotion_recognition: bool = False
+    vision: AwarenessSettings = NO_VISION
+    audio: AwarenessSettings = NO_AUDIO
+    analysis_queries: Sequence[str] = ()
 
 
 class Participant:
@@ -71,9 +95,22 @@ class Participant:
     name = "perception"
 
     def __init__(
-        self, settings: PerceptionSettings, make_looker: Callable[[], Looker] = build_looker
+        self,
+        settings: PerceptionSettings,
+        make_looker: Callable[[], Looker] = build_looker,
+        vision: VisionEngine | None = None,
     ) -> None:
+        """`vision` understands pictures, where there is one."""
         self._settings = settings
+        self._vision = vision
+        self._screen = ScreenState(False)
+        self._screen_noted = ""
+        self._screen_watch: ScreenWatch | None = None
+        self._caption = ""
+        self._judged = ""
+        self._awareness: dict[str, Awareness] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._llm: LlmEngine | None = None
         self._make_looker = make_looker
         self._hearing = Hearing()
         self._describer = Describer()
@@ -99,9 +136,12 @@ class Participant:
 
     # -- as a Perceiver ---------------------------------------------------------------------------
 
-    def begin(self, clock: Clock, transport: Transport, journal: Journal) -> None:
+    def begin(self, clock: Clock, transport: Transport, journal: Journal, llm: LlmEngine) -> None:
         """As `Perceiver.begin`."""
-        self._clock, self._journal = clock, journal
+        self._clock, self._journal, self._llm = clock, journal, llm
+        for wanted in (self._settings.vision, self._settings.audio):
+            if wanted.anything:
+                self._awareness[wanted.modality] = Awareness(wanted, llm)
         self._loop = asyncio.get_running_loop()
         journal.subscribe(self._follow_journal)
         pictures = transport.pictures if isinstance(transport, ShowsPictures) else {}
@@ -111,6 +151,13 @@ class Participant:
                 camera, self._make_looker, clock.now, self._saw_there, self._failed_there
             )
             self._watch.start()
+        if self._settings.sees and (screen := pictures.get("screen")) is not None:
+            self._screen_watch = ScreenWatch(
+                screen, RapidOcrReader, clock.now, self._saw_screen_there, self._failed_there
+            )
+            self._screen_watch.start()
+        if self._settings.sees and ("vision" in self._awareness or self._vision is not None):
+            self._run(self._be_aware(clock))
 
     def hear(self, block: AudioBlock) -> None:
         """As `Perceiver.hear`."""
@@ -133,10 +180,19 @@ class Participant:
 
     async def close(self) -> None:
         """As `Perceiver.close`."""
-        if self._watch is not None:
-            await asyncio.to_thread(self._watch.stop)
+        for watch in (self._watch, self._screen_watch):
+            if watch is not None:
+                await asyncio.to_thread(watch.stop)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._vision is not None:
+            await self._vision.close()
         if self._journal is not None and self._notable and not self._closed:
-            self._journal.write(PerceptionAnalysed(analysis=analyse_participant(self._notable).markdown))
+            analysis = analyse_participant(self._notable).markdown
+            if self._settings.analysis_queries:
+                analysis += await self._answers(analysis)
+            self._journal.write(PerceptionAnalysed(analysis=analysis))
         self._closed = True
 
     # -- as a ContextProvider ---------------------------------------------------------------------
@@ -152,13 +208,31 @@ class Participant:
         seen = self._seen_text
         if seen in (_PLAIN, self._noted_text) and not _ABOUT_SIGHT.search(text):
             seen = ""
+        elif self._caption:
+            seen = f"{seen} In the picture: {self._caption}"
         heard = " ".join(filter(None, (describe_voice(self._manner, self._voice), self._mismatch)))
         named = self._named()
         if self._settings.form == "scene":
             scene = " ".join(filter(None, (seen, named, heard)))
             return f"USER_SPEECH: {text} VISUAL_SCENE: {scene}" if scene else ""
-        tagged = (("user_appearance", seen), ("user_emotions", " ".join(filter(None, (named, heard)))))
+        tagged = (
+            ("user_appearance", seen),
+            ("user_emotions", " ".join(filter(None, (named, heard)))),
+            ("user_screenshare", self._screen_words(text)),
+        )
         return "\n".join(f"<{tag}>{words}</{tag}>" for tag, words in tagged if words)
+
+    def _screen_words(self, text: str) -> str:
+        """What the shared screen shows: once when that is new, and where somebody asks for it."""
+        if not self._screen.shared:
+            return ""
+        lines = self._screen.lines
+        words = "They share their screen."
+        if lines:
+            words = f"They share their screen. Text on it: {' / '.join(lines)[:MOST_SCREEN_CHARACTERS]}"
+        elif lines is not None:
+            words = "They share their screen. There is no text on it."
+        return words if words != self._screen_noted or _ABOUT_SCREEN.search(text) else ""
 
     def _named(self) -> str:
         if not self._settings.emotion_recognition or not self._sight.calibrated or not self._sight.present:
@@ -202,6 +276,77 @@ class Participant:
                 age_s=round(max(0.0, self._clock.now() - sight.t_s), 3),
             )
         )
+
+    def _saw_screen_there(self, screen: ScreenState) -> None:
+        """On the screen watch's thread."""
+        assert self._loop is not None
+        if not self._closed:
+            self._loop.call_soon_threadsafe(self.saw_screen, screen)
+
+    def saw_screen(self, screen: ScreenState) -> None:
+        """Take what the shared screen shows now."""
+        self._screen = screen
+        if self._journal is not None and screen.shared and not self._closed:
+            self._journal.write(ScreenRead(source="ocr", text="\n".join(screen.lines or ())))
+
+    # -- questions and tools ----------------------------------------------------------------------
+
+    async def _be_aware(self, clock: Clock) -> None:
+        """Look again and again whether the picture has something new to judge."""
+        while True:
+            await clock.sleep_until(clock.now() + AWARE_EVERY_S)
+            seen = self._describer.describe(self._sight)
+            if not seen or seen == self._judged or not self._sight.present:
+                continue
+            self._judged = seen
+            try:
+                if self._vision is not None and self._rgb is not None:
+                    asked = " ".join((CAPTION, *self._settings.vision.queries))
+                    self._caption = await self._vision.ask([jpeg(self._rgb)], asked)
+                    seen = f"{seen} In the picture: {self._caption}"
+                elif seen == _PLAIN:
+                    continue
+                await self._judge("vision", f"{seen} {self._named()}")
+            except EngineError as error:
+                self._failed(error)
+
+    async def _judge(self, modality: Modality, known: str) -> None:
+        if modality not in self._awareness or self._journal is None:
+            return
+        found = await self._awareness[modality].judge(known)
+        for query, answer in found.answers.items():
+            self._journal.write(AwarenessAnswered(modality=modality, query=query, answer=answer))
+        if found.tool:
+            frames = (jpeg(self._rgb),) if modality == "vision" and self._rgb is not None else ()
+            arguments = dict(found.arguments)
+            self._journal.write(
+                PerceptionToolCalled(modality=modality, name=found.tool, arguments=arguments, frames=frames)
+            )
+
+    async def _judge_voice(self, known: str) -> None:
+        try:
+            await self._judge("audio", known)
+        except EngineError as error:
+            self._failed(error)
+
+    async def _answers(self, analysis: str) -> str:
+        """Answers to the persona's questions at the end, as markdown; what the model cannot say is left
+        out."""
+        assert self._llm is not None
+        wanted = AwarenessSettings("vision", self._settings.analysis_queries)
+        try:
+            async with asyncio.timeout(ANALYSIS_WITHIN_S):
+                found = await Awareness(wanted, self._llm).judge(analysis)
+        except (EngineError, TimeoutError) as error:
+            self._failed(error if isinstance(error, CviError) else EngineError("The analysis took too long."))
+            return ""
+        lines = [f"- {query} {answer}" for query, answer in found.answers.items() if answer]
+        return "\n\n**Questions**\n\n" + "\n".join(lines) if lines else ""
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _failed_there(self, error: CviError) -> None:
         assert self._loop is not None
@@ -247,6 +392,7 @@ class Participant:
             return
         voice = self._hearing.between(event.speech_start_s - 0.1, event.speech_end_s + 0.1)
         self._noted_text = self._seen_text
+        self._screen_noted = self._screen_words("") or self._screen_noted
         manner = self._hearing.baseline.manner(voice)
         self._hearing.baseline.learn(voice)
         self._turn_began_s = None
@@ -264,6 +410,10 @@ class Participant:
                 mismatch=self._mismatch,
             )
         )
-        if self._clock is not None and self._sight.present:  # how old the state was when the turn was over
+        said = describe_voice(manner, voice)
+        if said and "audio" in self._awareness:
+            self._run(self._judge_voice(f'They said "{event.text}". {said} {self._mismatch}'))
+        if self._sight.present:  # tells how old the state was when the turn was over
+            self._seen_text = self._describer.describe(self._sight)
+            self._written_s = self._sight.t_s
             self._write_seen(self._sight, self._seen_text)
-            self._written_s = self._clock.now()

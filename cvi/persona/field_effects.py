@@ -169,14 +169,17 @@ EFFECTS: Mapping[str, FieldEffect] = {
     **_each("layers.", "transport conferencing capabilities", FieldEffect(_FOREIGN)),
     "layers.knowledge_base": FieldEffect(_HOSTED, "Choose with 'knowledge.retrieval'."),
     "layers.vqa": FieldEffect(_SEEING),
+    "layers.perception.engine": FieldEffect("pictures are understood where 'base_url' is given", neutral=""),
     **_each(
-        "layers.perception.", "engine visual_tool_prompt audio_tool_prompt", FieldEffect(_SEEING, neutral="")
+        "layers.perception.",
+        "visual_tool_prompt audio_tool_prompt",
+        FieldEffect(_SMALL, neutral="", acts="everywhere", since="cpu"),
     ),
     **_each(
         "layers.perception.",
         "visual_awareness_queries audio_awareness_queries visual_tools audio_tools "
         "perception_analysis_queries",
-        FieldEffect(_SEEING, neutral=[]),
+        FieldEffect(_SMALL, neutral=[], acts="everywhere", since="cpu"),
     ),
     "layers.stt.participant_pause_sensitivity": FieldEffect(
         "it is another field here", "Use 'layers.conversational_flow.turn_taking_patience'."

@@ -66,8 +66,9 @@ class Endpoint(Section):
         )
 
 
-class Perception(Section):
-    """What the persona notices about the participant."""
+class Perception(Endpoint):
+    """What the persona notices about the participant. With a `base_url` a vision-language model there
+    understands the pictures too."""
 
     other_spellings: ClassVar = {
         "ambient_awareness_queries": "visual_awareness_queries",
@@ -77,7 +78,9 @@ class Perception(Section):
     }
 
     engine: str | None = None
-    """Our engine; the profile chooses when it is left out."""
+    """`openai`, or nothing: pictures are understood where there is a `base_url`."""
+    model: str | None = None
+    """The vision-language model's name at the endpoint."""
     perception_model: Literal["raven-1", "raven-0", "basic", "off"] = "raven-1"
     """`off` turns seeing off; the other names stand for the local engine."""
     visual_awareness_queries: list[str] = Field(default_factory=list)

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from cvi.conversation.capabilities import Capabilities
-from cvi.conversation.events import ContextProvided, ParticipantHeard, ParticipantSeen, TurnCommitted
+from cvi.conversation.events import (
+    AwarenessAnswered,
+    ContextProvided,
+    ParticipantHeard,
+    ParticipantSeen,
+    PerceptionToolCalled,
+    ScreenRead,
+    TurnCommitted,
+)
+from cvi.perception.awareness import AwarenessSettings, PerceptionTool
 from cvi.perception.face_measures import FaceMeasures
 from cvi.perception.participant import Participant, PerceptionSettings
+from cvi.perception.screen_watch import ScreenState
 from cvi.perception.sight import Sight
+from cvi.server.worker.interactions import Interactions
 from cvi.testing.fakes import FakeLlm
 from cvi.testing.script import Script
 
@@ -123,3 +137,83 @@ def test_the_face_answers_a_smile_within_300_ms() -> None:
     script.play(FakeLlm(["Hello."]), capabilities=Capabilities([participant], perceiver=participant))
     first_s = next(t_s for t_s, smile in seen if smile > 0.4)
     assert 2.0 <= first_s <= 2.3
+
+
+def test_silence_and_a_voice_of_8_khz_are_no_faults() -> None:
+    """Sound of telephones has nothing above 4 kHz; silence has nothing at all."""
+    script, participant = Script(), Participant(PerceptionSettings(sees=False))
+    end_s = script.user_says(1.0, "tell me about the sea")
+    outcome = script.play(FakeLlm(["Well."]), capabilities=Capabilities([participant], perceiver=participant))
+    (heard,) = outcome.of(ParticipantHeard)
+    assert end_s > 1.0 and heard.mismatch == ""
+
+
+def tool(name: str, condition: str, **properties: object) -> PerceptionTool:
+    return PerceptionTool(name, condition, {"type": "object", "properties": properties})
+
+
+def judging(answers: dict[str, object]) -> FakeLlm:
+    """A model that answers a question beside the conversation by the properties it is asked for."""
+
+    def structured(messages: object, schema: Any) -> dict[str, Any]:
+        return {name: answers[name] for name in schema["properties"] if name in answers}
+
+    return FakeLlm(["Well."], structured=structured)
+
+
+def test_a_visual_tool_is_called_once_with_its_frame() -> None:
+    vision = AwarenessSettings(
+        "vision", ("Do they smile?",), (tool("cheer", "Called when they smile.", why={"type": "string"}),)
+    )
+    script, participant = Script(), Participant(settings(vision=vision))
+    picture = np.full((48, 64, 3), 120, np.uint8)
+    for tenth in range(200):
+        t_s, smile = tenth / 10, 0.9 if tenth % 100 < 50 else 0.0
+        script.app_does(
+            t_s, lambda _, t_s=t_s, smile=smile: participant.saw(replace(PLAIN, t_s=t_s, smile=smile), picture)
+        )
+    script.user_says(21.0, "goodbye")
+    llm = judging({"q1": "Yes, they smile.", "tool": "cheer", "why": "a smile"})
+    outcome = script.play(llm, capabilities=Capabilities([participant], perceiver=participant))
+    (call,) = outcome.of(PerceptionToolCalled)
+    assert (call.name, call.modality, call.arguments) == ("cheer", "vision", {"why": "a smile"})
+    assert call.frames[0][:2] == b"\xff\xd8"
+    assert "frames" not in call.to_json()
+    (answer,) = outcome.of(AwarenessAnswered)
+    assert (answer.query, answer.answer) == ("Do they smile?", "Yes, they smile.")
+    messages = Interactions("c1").read(call)
+    (message,) = [each for each in messages if each["event_type"] == "conversation.perception_tool_call"]
+    assert message["properties"]["frames"][0]["mime_type"] == "image/jpeg"
+    assert message["properties"]["arguments"] == {"why": "a smile"}
+
+
+def test_thirty_minutes_of_a_neutral_face_call_no_tool() -> None:
+    asked: list[object] = []
+    vision = AwarenessSettings("vision", (), (tool("cheer", "Called when they smile."),))
+    script, participant = Script(), Participant(settings(vision=vision))
+    for second in range(1800):
+        script.app_does(float(second), lambda _, t_s=float(second): participant.saw(replace(PLAIN, t_s=t_s)))
+    script.user_says(1799.0, "goodbye")
+
+    def structured(messages: object, schema: object) -> dict[str, Any]:
+        asked.append(messages)
+        return {"tool": "cheer"}
+
+    llm = FakeLlm(["Well."], structured=structured)
+    outcome = script.play(llm, capabilities=Capabilities([participant], perceiver=participant))
+    assert not outcome.of(PerceptionToolCalled) and not asked
+
+
+def test_a_shared_screen_is_told_when_it_is_new_and_when_somebody_asks() -> None:
+    script, participant = Script(), Participant(settings())
+    screen = ScreenState(True, ("Quarterly results", "Revenue rose to 4.2 million"))
+    show(script, participant, PLAIN, 0.0, 20.0)
+    script.app_does(1.0, lambda _: participant.saw_screen(screen))
+    script.user_says(2.0, "let us begin")
+    script.user_says(8.0, "how are you")
+    script.user_says(14.0, "please read the slide")
+    llm = FakeLlm(["Well."] * 3)
+    outcome = script.play(llm, capabilities=Capabilities([participant], perceiver=participant))
+    told = ["Revenue rose to 4.2 million" in note.text for note in outcome.of(ContextProvided)]
+    assert told == [True, True]
+    assert [read.text for read in outcome.of(ScreenRead)] == ["Quarterly results\nRevenue rose to 4.2 million"]

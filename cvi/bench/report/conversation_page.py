@@ -111,9 +111,9 @@ def _lanes(
         manner = f" ({', '.join(heard.manner)})" if heard is not None and heard.manner else ""
         lane.bars.append(bar(line.start_s, line.end_s, line.text + manner, line.role))
     looks, seen = Lane("eyes"), [event for event in events if isinstance(event, kinds.ParticipantSeen)]
-    for event, after in zip(seen, [*seen[1:], None], strict=True):
-        end_s = after.t if after is not None else min(event.t + 5.0, total_s)
-        looks.bars.append(bar(event.t, end_s, event.text, _look_kind(event)))
+    for look, after in zip(seen, [*seen[1:], None], strict=True):
+        end_s = after.t if after is not None else min(look.t + 5.0, total_s)
+        looks.bars.append(bar(look.t, end_s, look.text, _look_kind(look)))
     voice, tools, other = Lane("voice"), Lane("tools"), Lane("events")
     for event in events:
         at_s = event.happened_s
@@ -130,8 +130,8 @@ def _lanes(
                 other.bars.append(bar(at_s, at_s, event.type.replace("_", " ")))
             case kinds.ContextProvided():
                 other.bars.append(bar(at_s, at_s, f"told by {event.source}: {event.text}"))
-    smile = Lane("smile", curve=_curve([(event.t, event.smile) for event in seen], total_s))
-    brows = Lane("brows", curve=_curve([(event.t, (event.brows + 1) / 2) for event in seen], total_s))
+    smile = Lane("smile", curve=_curve([(look.t, look.smile) for look in seen], total_s))
+    brows = Lane("brows", curve=_curve([(look.t, (look.brows + 1) / 2) for look in seen], total_s))
     return [you, persona, floor, looks, smile, brows, voice, tools, other]
 
 
