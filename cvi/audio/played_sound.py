@@ -61,7 +61,7 @@ class PlayedSound:
     def _fill(self, at: float) -> None:
         """The device paused or jumped: silence in between, or a new beginning."""
         gap = 0 if self._end_at is None else round((at - self._end_at) * HEARD_HZ)
-        if 0 < gap < len(self._kept):
+        if 0 < gap < round(KEPT_S * HEARD_HZ):
             self._kept = np.concatenate([self._kept, np.zeros(gap, np.int16)])
         else:
             self._kept = np.zeros(0, np.int16)

@@ -196,9 +196,9 @@ def _say_what_to_do(
             conversation.end("participant_left")
 
     transport.on_control = control
-    if not request.headphones and request.microphone is None:
+    if not request.headphones and request.microphone is None and transport.half_duplex:
         console.print(
-            "The microphone rests while the persona speaks; with --headphones you can talk over it.",
+            "The microphone rests while the persona speaks; --headphones lets you talk over it.",
             style="yellow",
         )
     keys = "M mutes, Space interrupts, Q quits" if request.window else "Ctrl-C ends"

@@ -17,13 +17,16 @@ from pathlib import Path
 import numpy as np
 
 from cvi.audio.block import HOP_S, HOP_SAMPLES, PLAYED_HZ, AudioBlock
+from cvi.audio.echo import EchoCanceller
 from cvi.clock import Clock
+from cvi.errors import MissingError
 from cvi.media.frames import AVUnit
 from cvi.media.inset import PictureSource, room_for
 from cvi.media.live_picture import FilmPicture, LivePicture
 from cvi.media.readers import AudioReader
 from cvi.transport.base import PictureName
 from cvi.transport.camera import open_camera
+from cvi.transport.echo_control import SWEEP_S, EchoControl, EchoReport, judge_echo, sweep
 from cvi.transport.live_recording import LiveRecording
 from cvi.transport.sound_card import Device, Loudspeaker, Microphone
 from cvi.transport.window import Control, Window
@@ -36,13 +39,17 @@ AHEAD_SILENT_S = 0.060
 AHEAD_STEP_S = 0.010
 # Rooms and device buffers ring on after the last loud sample.
 GATE_TAIL_S = 0.250
+# Before and after the echo test's sweeps the microphone is heard for this long.
+TEST_LEAD_S, TEST_TAIL_S = 0.3, 0.4
 HALF_DUPLEX = "Loudspeaker: I cannot hear you while I speak (Space interrupts; --headphones to talk over me)"
 
 
 class LocalTransport:
     """`camera` is a device number or a film, `microphone` a device (number or part of its name) or a
     recording, `speaker` a device; None is the machine's default microphone and loudspeaker, and no
-    camera. Without `headphones` the microphone is silenced while the persona is heard.
+    camera. Without `headphones` the persona's own sound is taken out of the microphone's; where a test at
+    the start (`echo_test`) finds that too much of it stays, the microphone is silenced while it is heard.
+    `noise_suppression` lowers steady noise.
 
     `on_control` is called on the event loop with "interrupt" and "quit"; on "quit" `microphone` ends
     too. With `recording` (and `output`) what was seen and heard is recorded as in FileTransport.
@@ -62,6 +69,8 @@ class LocalTransport:
         speaker: Device = None,
         window: bool = True,
         headphones: bool = False,
+        echo_test: bool = True,
+        noise_suppression: bool = False,
         title: str = "cvi",
         on_control: Callable[[Control], None] | None = None,
         recording: Path | None = None,
@@ -76,6 +85,12 @@ class LocalTransport:
         self._ahead_s = AHEAD_SILENT_S
         self._size = (width, height)
         self._headphones = headphones
+        self._echo_test = echo_test
+        self._noise_suppression = noise_suppression
+        self._echo: EchoControl | None = None
+        self._suppressor: EchoCanceller | None = None
+        self.echo_report: EchoReport | None = None
+        """What the echo test found, where there was one."""
         self._camera_source = camera
         self._camera: PictureSource | None = None
         self._shown: LivePicture | None = None
@@ -120,7 +135,8 @@ class LocalTransport:
             )
             await asyncio.to_thread(self._window.open)
         await asyncio.to_thread(self._log.open, self._camera)
-        if self._half_duplex:
+        await self._open_echo_control()
+        if self.half_duplex:
             self.notify("notice", HALF_DUPLEX)
 
     @property
@@ -129,9 +145,53 @@ class LocalTransport:
         return {} if self._shown is None else {"camera": self._shown}
 
     @property
-    def _half_duplex(self) -> bool:
+    def half_duplex(self) -> bool:
+        """Whether the microphone is silenced while the loudspeaker is heard; known once it is open."""
         # A recording in the microphone's place cannot hear the loudspeaker.
-        return not self._headphones and self._sound is None
+        return not self._headphones and self._sound is None and self._echo is None
+
+    async def _open_echo_control(self) -> None:
+        """Make what cleans the microphone's sound, and try it out."""
+        if self._sound is not None:
+            return
+        if self._headphones:
+            if self._noise_suppression:
+                self._suppressor = EchoCanceller(echo=False, noise_suppression=True)
+            return
+        played = self._speaker.played
+        assert played is not None
+        try:
+            control = EchoControl(played, EchoCanceller(noise_suppression=self._noise_suppression))
+        except MissingError as error:
+            self.notify("notice", str(error))
+            return
+        if self._echo_test:
+            self.echo_report = await self._hear_sweep(control)
+            self.notify("notice", str(self.echo_report))
+            if not self.echo_report.safe:
+                return
+        self._echo = control
+
+    async def _hear_sweep(self, control: EchoControl) -> EchoReport:
+        assert isinstance(self._microphone, Microphone)
+        near, far, cleaned = [], [], []
+        sweeps, begun = sweep(), False
+        until_s = self._clock.now() + TEST_LEAD_S + SWEEP_S + TEST_TAIL_S
+        async for block in self._microphone.blocks():
+            spoken_at = self._spoken_at(block)
+            near.append(block.pcm)
+            far.append(control.reference(spoken_at, len(block.pcm)))
+            cleaned.append(control.clean(block.pcm, spoken_at))
+            if not begun and block.start_s >= until_s - SWEEP_S - TEST_TAIL_S:
+                begun = True
+                # Before the conversation's time: what was heard of it starts at zero.
+                self._speaker.write(-2 * SWEEP_S, sweeps)
+            if block.end_s >= until_s:
+                break
+        return judge_echo(*(np.concatenate(part) for part in (near, far, cleaned)))
+
+    def _spoken_at(self, block: AudioBlock) -> float:
+        return time.monotonic() - (self._clock.now() - block.start_s)
 
     @property
     def caller_over(self) -> bool:
@@ -171,10 +231,13 @@ class LocalTransport:
     def _gated(self, block: AudioBlock) -> AudioBlock:
         """The block, or silence while it would hold the persona's own voice."""
         gate = False
-        if self._half_duplex:
-            spoken_at = time.monotonic() - (self._clock.now() - block.start_s)
-            gate = spoken_at < self._speaker.audible_until() + GATE_TAIL_S
+        if self.half_duplex:
+            gate = self._spoken_at(block) < self._speaker.audible_until() + GATE_TAIL_S
             self.gated_blocks += gate
+        elif self._echo is not None:
+            block = AudioBlock(self._echo.clean(block.pcm, self._spoken_at(block)), block.start_s)
+        elif self._suppressor is not None:
+            block = AudioBlock(self._suppressor.clean(block.pcm), block.start_s)
         return AudioBlock(np.zeros_like(block.pcm), block.start_s) if gate or self.muted else block
 
     @property

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.audio.block import HEARD_HZ, HOP_S, HOP_SAMPLES, PLAYED_HZ, AudioBlock, Pcm
+from cvi.audio.played_sound import PlayedSound
 from cvi.audio.resample import Resampler
 from cvi.clock import Clock
 from cvi.errors import EngineError, MissingError, UsageError
@@ -192,7 +193,8 @@ class Loudspeaker:
     """Mono. `write`, `flush`, `waiting_s` and `heard_s` are called from the event loop; PortAudio's
     thread takes the samples under a lock that nobody holds for longer than a copy.
 
-    `underflows` counts the times the device ran dry, by its own account.
+    `underflows` counts the times the device ran dry, by its own account. `played` is what it was given, by
+    `time.monotonic`, once it is open.
     """
 
     def __init__(self, device: Device = None) -> None:
@@ -201,6 +203,7 @@ class Loudspeaker:
         self._device = device
         self._stream: Any = None
         self._rate_hz = PLAYED_HZ
+        self.played: PlayedSound | None = None
         self._pieces: deque[_Piece] = deque()
         self._waiting = 0
         self._lock = threading.Lock()
@@ -224,6 +227,7 @@ class Loudspeaker:
             callback=self._take,
         )
         self._resampler = Resampler(PLAYED_HZ, self._rate_hz)
+        self.played = PlayedSound(self._rate_hz)
         self._settle()
         self.latency_s = float(self._stream.latency)
 
@@ -319,3 +323,5 @@ class Loudspeaker:
                 if int(np.abs(out[:filled].astype(np.int32)).max()) > AUDIBLE:
                     self._audible_until = self._heard_end_at
         out[filled:] = 0
+        if self.played is not None:
+            self.played.append(out[:, 0].copy(), now)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,9 +126,10 @@ async def test_a_cut_drops_what_waits(null_sink: None) -> None:
     assert played_s < 0.52 - 0.05
 
 
-async def test_with_a_loudspeaker_the_microphone_is_silent_while_the_persona_is_heard(
-    null_sink: None,
+async def test_without_a_canceller_the_microphone_is_silent_while_the_persona_is_heard(
+    null_sink: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(sys.modules, "pywebrtc_audio", None)
     t = live(headphones=False)
     said: list[tuple[str, str]] = []
     t.notify = lambda event, text="": said.append((event, text))  # type: ignore[method-assign]
@@ -136,6 +138,14 @@ async def test_with_a_loudspeaker_the_microphone_is_silent_while_the_persona_is_
     assert t.counts["gated_blocks"] > 50
     assert not len(loud_s(blocks))
     assert any(event == "notice" and "headphones" in text for event, text in said)
+
+
+async def test_with_a_loudspeaker_its_echo_is_taken_out(null_sink: None) -> None:
+    t = live(headphones=False)
+    await converse(t, 30, range(5, 20))
+    await t.close()
+    assert t.echo_report is not None
+    assert t.half_duplex is not t.echo_report.safe
 
 
 async def test_mute_silences_the_microphone(null_sink: None) -> None:
