@@ -22,6 +22,8 @@ from typing import BinaryIO, Generic, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from cvi.files import private, private_folder
+
 MAX_LINE_BYTES = 32 << 20
 """A transcript of an hour is about 100 kB, a picture for a vision tool about 1 MB."""
 MAX_UNREAD_BYTES = 64 << 20
@@ -78,8 +80,8 @@ class ChildProcess(Generic[M]):
 
     async def start(self) -> None:
         """Start it. Raises OSError when that is not possible."""
-        self._log_path.parent.mkdir(parents=True, exist_ok=True)
-        with self._log_path.open("ab") as errors:
+        private_folder(self._log_path.parent)
+        with open(self._log_path, "ab", opener=private) as errors:  # noqa: ASYNC230 (opened once, on a local disk)
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
                 stdin=PIPE,

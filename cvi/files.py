@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cvi.errors import CviError
+from cvi.paths import home
 
 _BLOCK_BYTES = 1 << 20
 
@@ -26,12 +27,15 @@ def replacing(
     """Give a path to write to; at the end of the block it becomes `path` in one step.
 
     When the block raises, `path` is as it was and nothing is left. `mode` are the permission bits of the
-    file (default: the umask's). `durable` waits until the bytes are on the disk. An OSError, from the block
-    too, becomes a CviError that names `path`; `remedy` says what to do about it.
+    file (default: its owner's alone in the data folder, elsewhere the umask's). `durable` waits until the
+    bytes are on the disk. An OSError, from the block too, becomes a CviError that names `path`; `remedy` says
+    what to do about it.
     """
     part = part_path(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
+        if mode is None and path.absolute().is_relative_to(home()):
+            mode = 0o600
         if mode is not None:
             os.close(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, mode))
         yield part
@@ -51,6 +55,24 @@ def replacing(
 def private(path: str, flags: int) -> int:
     """An `opener` for `open`: a file that is made is for its owner alone."""
     return os.open(path, flags, 0o600)
+
+
+def private_folder(path: Path) -> None:
+    """Make a folder, and those above it that are missing, for their owner alone; one that is there stays."""
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(mode=0o700, exist_ok=True)
+
+
+def make_private(folder: Path) -> None:
+    """Take from others the right to read what lies in a folder of an earlier version. Blocks on the disk."""
+    if not folder.is_dir() or not folder.stat().st_mode & 0o077:
+        return
+    for path in folder.rglob("*"):
+        if not path.is_symlink():
+            with suppress(OSError):
+                path.chmod(path.stat().st_mode & 0o700)
+    folder.chmod(folder.stat().st_mode & 0o700)
 
 
 def part_path(path: Path) -> Path:
@@ -91,8 +113,8 @@ def locked(path: Path, busy: CviError | None = None) -> Iterator[None]:
     Where another process holds it: raises `busy` at once, or waits if that is None. The file stays. Raises
     OSError where the file cannot be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
+    private_folder(path.parent)
+    with open(path, "w", opener=private) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
         except BlockingIOError:

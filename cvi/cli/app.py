@@ -67,6 +67,8 @@ def options(
 
 def main() -> None:
     """Run a command; an error of ours is one clean line, and its exit status."""
+    # Conversations, faces and keys are for their owner alone: whatever is made here and by child processes.
+    os.umask(0o077)
     try:
         app()
     except CviError as error:

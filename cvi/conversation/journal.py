@@ -26,6 +26,7 @@ from cvi.conversation.events import (
     event_from_json,
 )
 from cvi.errors import CviError, UsageError
+from cvi.files import private, private_folder
 
 JOURNAL_NAME = "journal.jsonl"
 FORMAT = 2
@@ -60,11 +61,11 @@ class Journal:
         if past:
             self._seq, self._last_t = past[-1].seq + 1, past[-1].t
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(path.parent)
             if past:
                 _cut_to_whole_lines(path)
             try:
-                self._file = path.open("a" if past else "x", encoding="utf-8")
+                self._file = open(path, "a" if past else "x", encoding="utf-8", opener=private)  # noqa: SIM115
             except FileExistsError:
                 raise UsageError(
                     f"A conversation is already recorded in {path.parent}.", "Choose another conversation id."

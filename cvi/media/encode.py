@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.errors import CviError, UsageError
+from cvi.files import private_folder
 from cvi.media.frames import Frame, av_frame
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class FragmentedMp4:
         self._sound_at = 0
         self._channels = channels
         with disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(path.parent)
             self._file: OutputContainer = av.open(
                 str(path),
                 "w",

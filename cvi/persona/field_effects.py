@@ -113,7 +113,11 @@ EFFECTS: Mapping[str, FieldEffect] = {
         neutral=False,
         acts="in served conversations",
     ),
-    "recording.keep_days": FieldEffect("recordings are kept until they are deleted"),
+    "recording.keep_days": FieldEffect(
+        "only a server erases recordings by itself",
+        "Delete them with the conversation.",
+        acts="in served conversations",
+    ),
     # Keys of the contract that a persona's file may have and that are no fields of ours.
     **_each(
         "",

@@ -1,4 +1,7 @@
-"""Which promises of the server are at risk now: told by `/readyz`, and by one line in the log each time."""
+"""Which promises of the server are at risk now: told by `/readyz`, and by one line in the log each time.
+
+What is kept for a time only is forgotten here too.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,14 @@ import time
 from collections.abc import Callable
 
 from cvi.paths import home
+from cvi.server.retention import erase_old_recordings
 from cvi.server.store import audit
 from cvi.server.store.database import Database
 
 WATCH_EVERY_S = 5.0
 LEAST_FREE_BYTES = 64 << 20
 """With less, journals and recordings of running conversations may be cut short."""
-AUDIT_SWEPT_EVERY_S = 3600.0
+SWEEP_EVERY_S = 3600.0
 
 log = logging.getLogger("cvi.server.health")
 
@@ -56,12 +60,13 @@ class Health:
 
         def beat(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT OR REPLACE INTO heartbeat (only, at) VALUES (1, ?)", (now,))
-            if now - self._swept_at > AUDIT_SWEPT_EVERY_S:
-                audit.forget(connection, now - audit.KEEP_S)
+            audit.forget(connection, now - audit.KEEP_S)
 
         try:
             await self._database.write(beat)
-            self._swept_at = now
+            if now - self._swept_at > SWEEP_EVERY_S:
+                await erase_old_recordings(self._database, now)
+                self._swept_at = now
         except sqlite3.OperationalError:
             pass  # the database has noted it
         free = await asyncio.to_thread(lambda: shutil.disk_usage(home()).free)

@@ -10,12 +10,15 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from cvi.endpoints.outbound import OutboundClient, OutboundPolicy
+from cvi.files import make_private
 from cvi.models.profiles import Profile
+from cvi.paths import home
 from cvi.server.catalog.persona_store import PersonaStore
 from cvi.server.catalog.replica_store import ReplicaStore
 from cvi.server.catalog.thumbnails import Thumbnails
 from cvi.server.health import Health
 from cvi.server.jobs.queue import JobQueue
+from cvi.server.jobs.recording_erasure import RecordingErasure
 from cvi.server.jobs.recording_upload import RecordingUpload
 from cvi.server.jobs.render_job import FilmOrders, RenderJob
 from cvi.server.jobs.training_job import TrainingJob
@@ -32,6 +35,8 @@ from cvi.server.store.owners import FileOwners
 from cvi.server.telemetry import Metrics, tracer
 
 FLUSH_S = 5.0
+PERSONAL = ("conversations", "personas", "replicas", "footage", "uploads", "films", "training", "thumbnails")
+"""Folders of the data folder that earlier versions left readable for everybody on the machine."""
 
 
 @dataclass(slots=True)
@@ -90,6 +95,8 @@ async def open_services(settings: ServerSettings, metrics: Metrics) -> Services:
 
     resolution = await asyncio.to_thread(resolve_profile, settings.profile)
     hardware = await asyncio.to_thread(detect)
+    for name in PERSONAL:
+        await asyncio.to_thread(make_private, home() / name)
     database = Database(database_path())
     await database.open()
     owners = FileOwners()
@@ -105,6 +112,7 @@ async def open_services(settings: ServerSettings, metrics: Metrics) -> Services:
         [
             WebhookDelivery(database, caller),
             RecordingUpload(database, add_event),
+            RecordingErasure(),
             RenderJob(caller, url=settings.url, profile=settings.profile),
             TrainingJob(database, caller, replicas),
         ],

@@ -26,6 +26,7 @@ from cvi.server.contract import (
     page_from_one,
 )
 from cvi.server.json_bodies import JsonRoute
+from cvi.server.retention import erase_conversation
 from cvi.server.services import Services, ServicesDep
 from cvi.server.store import conversations
 from cvi.server.store.conversations import ConversationRow
@@ -118,16 +119,17 @@ async def delete(
     services: ServicesDep,
     hard: Annotated[bool, Query(description="Irrevocably.")] = False,
 ) -> Response:
-    """Ends it when it is running. With `hard`, journal, recording and webhooks are erased too."""
-    row = await _get(conversation_id, services)
+    """Ends it when it is running. With `hard` everything of it is erased: journal, recording, here and in its
+    bucket, and webhooks; also of one that was deleted before."""
+    row = await _get(conversation_id, services, deleted=hard)
     await services.rooms.end(row.id, "end_conversation_endpoint_hit")
-    await services.database.write(
-        lambda connection: conversations.delete_conversation(connection, row.id, hard)
-    )
     if hard:
-        import shutil
-
-        await asyncio.to_thread(shutil.rmtree, services.rooms.folder(row.id), ignore_errors=True)
+        await erase_conversation(services.database, row, services.wall())
+        services.jobs.wake()
+    else:
+        await services.database.write(
+            lambda connection: conversations.delete_conversation(connection, row.id, hard=False)
+        )
     return empty()
 
 

@@ -149,6 +149,7 @@ async def create_conversation(
                 *services.replicas.substituted(replica),
             ],
             "recording": _records(body, document),
+            "recording_keep_days": (document.get("recording") or {}).get("keep_days"),
             "recording_bucket": None if bucket is None else bucket.document(),
         },
         owner=services.owner,

@@ -165,7 +165,13 @@ async def delete(
     if making is not None:
         await services.training.delete(making)
         return empty(200)
-    await asyncio.to_thread(lambda: services.replicas.delete(services.replicas.get(replica_id), hard))
+
+    def work() -> None:
+        if hard and services.replicas.erase_deleted(replica_id):
+            return
+        services.replicas.delete(services.replicas.get(replica_id), hard)
+
+    await asyncio.to_thread(work)
     return empty(200)
 
 

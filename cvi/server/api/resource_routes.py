@@ -149,6 +149,7 @@ def router_of(kind: ResourceKind, own: APIRouter | None = None) -> APIRouter:
             lambda connection: resources.remove(connection, kind.kind, id, services.owner)
         ):
             raise kind.missing()
+        await services.database.scrub()
         return empty()
 
     _set_body(create, kind.body)

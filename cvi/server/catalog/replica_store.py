@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import glob
 import hashlib
 import json
 import shutil
@@ -101,6 +102,18 @@ class ReplicaStore:
         found = next((item for item in items if item.name == name), None)
         return None if found is None else replace(found, id=id, substitute=True)
 
+    def erase_deleted(self, id: str) -> bool:
+        """Erase a replica that was deleted without `hard`; whether there was one of this id and owner."""
+        with self._lock:
+            trash = replicas_dir() / TRASH
+            for folder in list(trash.iterdir()) if trash.is_dir() else ():
+                mine = self._owner is None or self._owners.of("replica", folder.name) == self._owner
+                if mine and id in (folder.name, replica_id(folder.name)):
+                    shutil.rmtree(folder)
+                    self._owners.disclaim("replica", folder.name)
+                    return True
+        return False
+
     def get(self, id: str) -> StoredReplica:
         """Raises the contract's 400 for an unknown id."""
         found = self.find(id)
@@ -127,11 +140,14 @@ class ReplicaStore:
         """Move it to `TRASH`, or erase it. Raises `HttpProblem` for one that ships."""
         _own(item)
         with self._lock:
+            for picture in (home() / "thumbnails").glob(f"{glob.escape(item.name)}-*.jpg"):
+                picture.unlink(missing_ok=True)
             if hard:
                 shutil.rmtree(item.folder)
+                self._owners.disclaim("replica", item.name)
             else:
                 trash = replicas_dir() / TRASH
-                trash.mkdir(exist_ok=True)
+                trash.mkdir(mode=0o700, exist_ok=True)
                 shutil.rmtree(trash / item.name, ignore_errors=True)
                 item.folder.rename(trash / item.name)
             note_deleted(item.id, self._owner)

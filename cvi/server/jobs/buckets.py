@@ -8,7 +8,8 @@ server's operator says which buckets may be named.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -83,6 +84,23 @@ def bucket_asked_for(properties: Mapping[str, Any], allowed: Sequence[str]) -> B
 
 def upload(path: Path, bucket: Bucket, key: str) -> None:
     """Upload an MP4 file, in parts where it is large; blocks. Raises `StorageError`."""
+    with _client(bucket, "does not take the recording") as s3:
+        s3.upload_file(str(path), bucket.name, key, ExtraArgs={"ContentType": "video/mp4"})
+
+
+def erase(bucket: Bucket, key: str) -> None:
+    """Delete an object, with all its versions where the bucket keeps some; blocks. Raises `StorageError`."""
+    with _client(bucket, "does not let go of the recording") as s3:
+        versions = s3.list_object_versions(Bucket=bucket.name, Prefix=key)
+        for version in (*versions.get("Versions", ()), *versions.get("DeleteMarkers", ())):
+            if version["Key"] == key:
+                s3.delete_object(Bucket=bucket.name, Key=key, VersionId=version["VersionId"])
+        s3.delete_object(Bucket=bucket.name, Key=key)
+
+
+@contextmanager
+def _client(bucket: Bucket, fails: str) -> Iterator[Any]:
+    """A client of S3 that may use the bucket; its errors become `StorageError`."""
     import boto3
     from boto3.exceptions import Boto3Error
     from botocore.config import Config
@@ -101,12 +119,10 @@ def upload(path: Path, bucket: Bucket, key: str) -> None:
         session = boto3.Session(**region)
         if bucket.role:
             session = boto3.Session(**_role(session.client("sts", config=config), bucket), **region)
-        session.client("s3", config=config).upload_file(
-            str(path), bucket.name, key, ExtraArgs={"ContentType": "video/mp4"}
-        )
+        yield session.client("s3", config=config)
     except (BotoCoreError, ClientError, Boto3Error, OSError) as error:
         raise StorageError(
-            f"The bucket '{bucket.name}' does not take the recording: {error}"[:300],
+            f"The bucket '{bucket.name}' {fails}: {error}"[:300],
             "Check its name and region, and the server's credentials.",
         ) from error
 

@@ -164,7 +164,9 @@ class JobQueue:
             task.cancel()
             await asyncio.wait([task])
         await self._handlers[kind].erase(job)
+        # With its webhooks, which may hold what it was ordered with.
         await self._database.write(lambda connection: jobs.remove(connection, kind, id))
+        await self._database.scrub()
         return True
 
     async def stop(self, flush: Collection[str] = (), within_s: float = 0.0) -> None:

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cvi.errors import CviError, UsageError
-from cvi.files import private
+from cvi.files import private, private_folder
 from cvi.paths import home
 from cvi.server.contract import HttpProblem
 from cvi.server.store.keys import DEFAULT_OWNER
@@ -99,7 +99,7 @@ def keep_film(path: Path, folder: Path, stem: str) -> Path:
 def need_free_space(bytes: int = LEAST_FREE_BYTES) -> None:
     """Raises `CviError` where the disk has less space left than so much."""
     folder = home()
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     if shutil.disk_usage(folder).free < bytes:
         raise CviError("The server's disk is nearly full.", "Ask who runs it to make room.")
 

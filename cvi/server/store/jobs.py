@@ -177,8 +177,10 @@ def cancel(connection: sqlite3.Connection, kind: str, id: str, now: float) -> Jo
 
 
 def remove(connection: sqlite3.Connection, kind: str, id: str) -> None:
-    """Delete the job's row."""
-    connection.execute("DELETE FROM jobs WHERE kind = ? AND id = ?", (kind, id))
+    """Delete the job's row, and those of what belongs to it: its webhooks, under its id as their key."""
+    connection.execute(
+        "DELETE FROM jobs WHERE (kind = ? AND id = ?) OR (key = ? AND kind != ?)", (kind, id, id, kind)
+    )
 
 
 def forget(connection: sqlite3.Connection, kind: str, states: Collection[State], before: float) -> None:

@@ -1,0 +1,74 @@
+"""Erasing conversations, and the recordings that have been kept for as long as their persona says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sqlite3
+from contextlib import suppress
+
+from cvi.conversation.journal import RECORDING_NAME
+from cvi.errors import CviError
+from cvi.paths import conversations_dir
+from cvi.server.jobs.recording_erasure import queue_erasure
+from cvi.server.store import conversations
+from cvi.server.store.conversations import ConversationRow
+from cvi.server.store.database import Database
+
+DAY_S = 24 * 3600.0
+
+
+async def erase_conversation(database: Database, row: ConversationRow, now: float) -> None:
+    """Erase all of a conversation that has ended: its files first, then its rows, webhooks and upload.
+
+    A recording in a bucket is erased by a job. Raises `CviError` where a file cannot be erased; then the rows
+    stay, and it can be asked for again.
+    """
+    folder = conversations_dir() / row.id
+    try:
+        await asyncio.to_thread(_remove, folder)
+    except OSError as error:
+        raise CviError(
+            f"The conversation's files cannot be erased: {error.strerror or error}.", "Try again."
+        ) from error
+
+    def erase(connection: sqlite3.Connection) -> None:
+        conversations.delete_conversation(connection, row.id, hard=True)
+        queue_erasure(connection, row, now)
+
+    await database.write(erase)
+    await database.scrub()
+
+
+async def erase_old_recordings(database: Database, now: float) -> int:
+    """Erase the recordings whose persona's `recording.keep_days` are over; returns how many."""
+
+    def look(connection: sqlite3.Connection) -> list[ConversationRow]:
+        rows = connection.execute(
+            "SELECT id FROM conversations WHERE status = 'ended' "
+            "AND updated_at + ? * json_extract(request, '$.recording_keep_days') < ?",
+            (DAY_S, now),
+        ).fetchall()
+        found = (conversations.get_conversation(connection, row["id"], deleted=True) for row in rows)
+        return [row for row in found if row is not None]
+
+    old = await database.read(look)
+    for row in old:
+        path = conversations_dir() / row.id / RECORDING_NAME
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+
+        def note(connection: sqlite3.Connection, row: ConversationRow = row) -> None:
+            request = {**row.request, "recording_keep_days": None}
+            connection.execute(
+                "UPDATE conversations SET request = ? WHERE id = ?", (json.dumps(request), row.id)
+            )
+            queue_erasure(connection, row, now)
+
+        await database.write(note)
+    return len(old)
+
+
+def _remove(path: object) -> None:
+    with suppress(FileNotFoundError):
+        shutil.rmtree(str(path))
