@@ -115,21 +115,22 @@ class Hearing:
 
     def __init__(self) -> None:
         self._prosody = Prosody()
-        self._steps: deque[VoiceStep] = deque(maxlen=round(_KEPT_S / STEP_S))
+        self.steps: deque[VoiceStep] = deque(maxlen=round(_KEPT_S / STEP_S))
+        """The last minute and a half, in order of time."""
         self.baseline = VoiceBaseline()
 
     @property
     def heard_s(self) -> float:
         """The time up to which sound was analysed."""
-        return self._steps[-1].end_s if self._steps else 0.0
+        return self.steps[-1].end_s if self.steps else 0.0
 
     def hear(self, block: AudioBlock) -> None:
         """The next block; 0.1 ms for each 20 ms of voice."""
-        self._steps.extend(self._prosody.push(block.pcm, block.end_s))
+        self.steps.extend(self._prosody.push(block.pcm, block.end_s))
 
     def between(self, start_s: float, end_s: float) -> VoiceSummary:
         """The summary of the steps from `start_s` to `end_s`."""
-        steps = [step for step in self._steps if start_s < step.end_s <= end_s + STEP_S]
+        steps = [step for step in self.steps if start_s < step.end_s <= end_s + STEP_S]
         return summarize(steps)
 
 
