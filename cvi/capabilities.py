@@ -13,6 +13,7 @@ from cvi.tools.declared import ToolPermissions, declared_tools
 if TYPE_CHECKING:
     from cvi.perception.participant import Participant
     from cvi.policy.guard import ConversationGuard
+    from cvi.policy.objective_tracker import ObjectiveTracker
 
 NO_PERMISSIONS = ToolPermissions()
 
@@ -28,13 +29,27 @@ async def build_capabilities(
     if participant is not None:
         providers.append(participant)
     guard = await asyncio.to_thread(_guard, config)
+    objectives = _objectives(config)
+    if objectives is not None:
+        providers.append(objectives)
     return Capabilities(
         providers,
         toolbox=await _tools(config, permissions),
         perceiver=participant,
         guard=guard,
-        observers=[guard] if guard is not None else [],
+        observers=[each for each in (guard, objectives) if each is not None],
     )
+
+
+def _objectives(config: ResolvedConfig) -> ObjectiveTracker | None:
+    """None for a very small model, which cannot fill in a form."""
+    persona = config.persona
+    wanted = [item for item in persona.objectives if item.modality == "verbal"]
+    if not wanted or config.small_model or persona.pipeline_mode == "echo":
+        return None
+    from cvi.policy.objective_tracker import ObjectiveTracker
+
+    return ObjectiveTracker(wanted)
 
 
 def _guard(config: ResolvedConfig) -> ConversationGuard | None:

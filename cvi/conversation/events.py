@@ -296,6 +296,14 @@ class ObjectiveCompleted(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ObjectiveResults(Event):
+    """At the end: every objective with its `objective_name`, `status` and `output_variables`."""
+
+    type: ClassVar[str] = "objective_results"
+    results: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class DisclosureGiven(Event):
     """The participant is told that they talk with a program: spoken (`verbal`) or shown (`visual`)."""
 

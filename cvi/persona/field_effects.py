@@ -56,7 +56,6 @@ _SEEING = "the participant's picture and voice are not analysed in this version"
 _FOREIGN = "it belongs to another service"
 _HOSTED = "no engine here has such a setting"
 _BOOKKEEPING = "a server writes it about a persona"
-_WRITTEN = "objectives are given to the model in their order, and not followed up in this version"
 _IDS = "only a server knows what the id stands for"
 _CONTEXT_REMEDY = "Write what it should know into 'context' or 'system_prompt'."
 _AT_CREATION = "Give it when the conversation is created."
@@ -79,14 +78,10 @@ EFFECTS: Mapping[str, FieldEffect] = {
     "tools.origin": FieldEffect(_SEEING, neutral="llm"),
     "tools.tags": FieldEffect("tags only help to find it", neutral=[]),
     "objectives": FieldEffect(_SMALL, _SMALL_REMEDY, neutral=[], acts="everywhere", since="cpu"),
-    "objectives.callback_url": FieldEffect(_WRITTEN, neutral=""),
-    "objectives.tool_call": FieldEffect(_TOOLS),
-    "objectives.output_variables": FieldEffect(_WRITTEN, neutral=[]),
-    "objectives.confirmation_mode": FieldEffect(_WRITTEN, neutral="auto"),
-    # `next_required_objective` says what the order of the list says, and the model is given that order.
-    "objectives.next_conditional_objectives": FieldEffect(
-        _WRITTEN, "Write the condition into the prompt of the objective that follows.", neutral={}
+    "objectives.callback_url": FieldEffect(
+        "only a server sends webhooks", neutral="", acts="in served conversations", since="cpu"
     ),
+    "objectives.tool_call": FieldEffect(_TOOLS),
     "objectives.modality": FieldEffect(_SEEING, neutral="verbal"),
     "guardrails.callback_url": FieldEffect(
         "only a server sends webhooks", neutral="", acts="in served conversations"

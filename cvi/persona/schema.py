@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from cvi.persona.language import CODES, MULTILINGUAL, language_code, language_name
 from cvi.persona.layers import Layers
+from cvi.persona.objective_graph import graph_fault
 from cvi.persona.policy import (
     Example,
     Guardrail,
@@ -133,6 +134,8 @@ class Persona(Section):
     mcp_servers: Annotated[list[McpServer], Field(max_length=10)] = Field(default_factory=list)
     objectives: Annotated[list[Objective], Field(max_length=50)] = Field(default_factory=list)
     """In order; the first is where the conversation starts."""
+    objectives_may_loop: bool = False
+    """Whether objectives may follow each other in a circle."""
     guardrails: Annotated[list[Guardrail], Field(max_length=50)] = Field(default_factory=list)
     memory: Memory = Field(default_factory=Memory)
     recording: Recording = Field(default_factory=Recording)
@@ -217,6 +220,10 @@ class Persona(Section):
                         index,
                         where,
                     )
+        fault = graph_fault(self.objectives, may_loop=self.objectives_may_loop)
+        if fault is not None:
+            index, message, remedy = fault
+            raise rule_broken(message, remedy, "objectives", index, "objective_name")
         return self
 
 

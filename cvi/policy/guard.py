@@ -34,6 +34,8 @@ from cvi.persona.policy import Guardrail
 from cvi.policy.checks import Checks, GuardrailFinding
 from cvi.threads import NativeThread
 
+OWN_NOTES = frozenset({"objectives", "perception"})
+"""Sources whose notes this program words itself."""
 SAID: dict[str, str] = {
     "rephrase": "Let me put that differently: I'd rather not say that.",
     "refuse": "I'm sorry, that's something I can't talk about. Is there anything else I can help you with?",
@@ -189,6 +191,8 @@ class ConversationGuard:
 
     def screened(self, source: str, note: str) -> str:
         """See `ReplyGuard`."""
+        if source in OWN_NOTES:
+            return note
         if note not in self._screened:
             kept, taken = [], []
             for line in note.split("\n"):

@@ -212,7 +212,10 @@ async def _resolved(document: dict[str, Any], services: Services) -> dict[str, A
         return [*(document.get(key) or []), *more]
 
     if document.get("objectives_id"):
-        document["objectives"] = items(await look("objectives", [document["objectives_id"]]), "objectives")
+        sets = await look("objectives", [document["objectives_id"]])
+        document["objectives"] = items(sets, "objectives")
+        if any(each.document.get("allow_loops") for each in sets):
+            document["objectives_may_loop"] = True
     rails = [document["guardrails_id"]] if document.get("guardrails_id") else []
     rails += document.get("guardrail_ids") or []
     if rails:

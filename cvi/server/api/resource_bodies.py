@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cvi.errors import UsageError
 from cvi.llm.base import ToolSpec
+from cvi.persona.objective_graph import graph_fault
 from cvi.persona.policy import Objective, Tool
 from cvi.persona.section import MASK, masked
 from cvi.server.api.resource_routes import Document, checked_by
@@ -170,8 +171,9 @@ async def check_objectives(document: Any, services: Services) -> Document:
         if item.callback_url:
             await services.url_policy.vet(item.callback_url)
     loops = bool(document.get("allow_loops"))
-    if not loops:
-        _refuse_loops({item.objective_name: item.followers for item in items})
+    if (fault := graph_fault(items, may_loop=loops)) is not None:
+        _, text, remedy = fault
+        raise HttpProblem(400, f"{text}. {remedy}", "message")
     name = document.get("name")
     return {
         "name": name if isinstance(name, str) and name else names[0],
@@ -198,23 +200,6 @@ def _objective(number: int, item: Any) -> Objective:
     except HttpProblem as problem:
         raise HttpProblem(400, f"data.{number}.{problem.text}", "message") from None
     return found
-
-
-def _refuse_loops(followers: dict[str, tuple[str, ...]]) -> None:
-    done: set[str] = set()
-    for start in followers:
-        path, waiting = [start], [iter(followers[start])]
-        while waiting:
-            follower = next(waiting[-1], None)
-            if follower is None:
-                done.add(path.pop())
-                waiting.pop()
-            elif follower in path:
-                text = f"'{follower}' follows itself in a circle; allow_loops is off."
-                raise HttpProblem(400, text, "message")
-            elif follower not in done:
-                path.append(follower)
-                waiting.append(iter(followers[follower]))
 
 
 async def check_tool(document: Any, services: Services) -> Document:

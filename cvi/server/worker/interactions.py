@@ -125,6 +125,9 @@ class Interactions:
                 yield self._objective("pending", event.objective, event.output_variables)
             case events.ObjectiveCompleted():
                 yield self._objective("completed", event.objective, event.output_variables)
+            case events.ObjectiveResults():
+                results = {"objectives": event.results}
+                yield self._message("application", "application.objective_results", results)
             case events.DisclosureGiven():
                 about = {"kind": event.kind, "text": event.text}
                 yield self.system("disclosure", **about)

@@ -1,0 +1,247 @@
+"""Follows a conversation's objectives: fills their variables beside the replies, and steers the persona.
+
+After each turn the model fills in a form of what is still open, under a grammar, while the reply is spoken:
+never before it. What it fills in counts only if it was said (`said_values`). The next turn's note tells the
+persona what is open now; all state is in code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from cvi.conversation.capabilities import Steering
+from cvi.conversation.events import (
+    EngineFailed,
+    Event,
+    ObjectiveActivated,
+    ObjectiveCompleted,
+    ObjectivePending,
+    ObjectiveResults,
+    ObjectiveUpdated,
+    ReplyFinished,
+    ReplyInterrupted,
+    TurnCommitted,
+    TurnReopened,
+    TurnTyped,
+)
+from cvi.errors import CviError
+from cvi.llm.base import Message
+from cvi.persona.policy import Objective
+from cvi.policy.objectives import ObjectiveMachine
+from cvi.policy.said_values import said_value
+
+FINISH_WITHIN_S = 8.0
+MAX_TOKENS = 200
+_YES = re.compile(
+    r"^\W*(yes|yeah|yep|yup|correct|right|exactly|sure|that's (right|correct|it)|true|absolutely|perfect)\b",
+    re.IGNORECASE,
+)
+_CORRECTS = re.compile(
+    r"\b(no|not|actually|sorry|wrong|i meant|i mean|correction|rather|instead|wait)\b|n't\b", re.IGNORECASE
+)
+_FORM = (
+    "A form is filled in from what somebody says.\n{about}\nFields:\n{fields}\n\n{asked}"
+    'They said: "{said}"\n\nFill in the fields as JSON. Copy their own words, as short as possible. Write "" '
+    "for a field that they did not answer, or would not answer. Never guess."
+)
+_REACHED = "- {name}: true only if this has just happened: {prompt}"
+_WHICH = (
+    "Which of these is so, after what was said? Answer as JSON.\n{options}\n\nThe conversation:\n{lines}\n\n"
+    "Known: {known}"
+)
+
+
+class ObjectiveTracker:
+    """A `ContextProvider` and an `Observer`. Event loop only."""
+
+    name = "objectives"
+
+    def __init__(self, objectives: Sequence[Objective]) -> None:
+        self._machine = ObjectiveMachine([item for item in objectives if item.modality == "verbal"])
+        self._steering: Steering | None = None
+        self._lines: list[tuple[str, str]] = []
+        self._turns: asyncio.Queue[tuple[int, str, str]] = asyncio.Queue()
+        self._work: asyncio.Task[None] | None = None
+        self._taken_back: set[int] = set()
+
+    # -- ContextProvider --------------------------------------------------------------------------
+
+    def follow(self, partial: str) -> None:
+        """Nothing: the note depends on what was said before."""
+
+    def note(self, text: str) -> str:
+        """What the persona is to find out now."""
+        current = self._machine.current
+        if current is None:
+            return ""
+        known = "; ".join(f"{_words(name)}: {value}" for name, value in current.found.items())
+        if current.state == "pending":
+            return f"Repeat what you took down ({known or 'what was agreed'}) and ask whether that is right."
+        parts = [f"Your present aim: {current.objective.objective_prompt.strip()}"]
+        if current.missing:
+            parts.append(f"Still unknown: {', '.join(map(_words, current.missing))}.")
+        if known:
+            parts.append(f"Known, so do not ask again: {known}.")
+        parts.append("Answer them first, then lead on to it with one short question.")
+        return " ".join(parts)
+
+    # -- Observer ---------------------------------------------------------------------------------
+
+    def attach(self, steering: Steering) -> None:
+        """See `Observer`."""
+        self._steering = steering
+        current = self._machine.current
+        if current is not None:
+            self._write(ObjectiveActivated(objective=current.name))
+            self._work = asyncio.create_task(self._follow_turns(), name="objectives")
+
+    def on_event(self, event: Event) -> None:
+        """See `Observer`."""
+        match event:
+            case TurnCommitted() | TurnTyped():
+                asked = next((text for who, text in reversed(self._lines) if who == "Assistant"), "")
+                self._lines.append(("Participant", event.text))
+                self._turns.put_nowait((event.turn, asked, event.text))
+            case TurnReopened():
+                # What was said comes again, with more.
+                self._taken_back.add(event.turn)
+            case ReplyFinished():
+                self._lines.append(("Assistant", event.text))
+            case ReplyInterrupted() if event.heard:
+                self._lines.append(("Assistant", event.heard))
+
+    async def close(self) -> None:
+        """Finish the last turn, then write the results."""
+        if self._work is None:
+            return
+        try:
+            async with asyncio.timeout(FINISH_WITHIN_S):
+                await self._turns.join()
+        except TimeoutError:
+            pass
+        self._work.cancel()
+        self._write(ObjectiveResults(results=self._machine.results()))
+
+    def confirm(self, name: str) -> bool:
+        """The application confirms a pending objective; False where it waits for none of that name."""
+        current = self._machine.current
+        if current is None or current.state != "pending" or current.name != name:
+            return False
+        self._complete("application", None)
+        return True
+
+    # -- turns ------------------------------------------------------------------------------------
+
+    async def _follow_turns(self) -> None:
+        while True:
+            turn, asked, said = await self._turns.get()
+            try:
+                if turn not in self._taken_back:
+                    await self._take_down(asked, said)
+            except CviError as error:
+                self._write(EngineFailed(layer="llm", message=str(error)))
+            finally:
+                self._turns.task_done()
+
+    async def _take_down(self, asked: str, said: str) -> None:
+        current = self._machine.current
+        if current is None:
+            return
+        if current.state == "pending":
+            if _YES.search(said) and not _CORRECTS.search(said):
+                await self._finish("participant")
+                return
+            self._machine.reopen()
+        filled, reached = await self._filled(asked, said)
+        for progress in self._machine.fill(filled):
+            self._write(ObjectiveUpdated(objective=progress.name, output_variables=dict(progress.found)))
+        while (current := self._machine.current) is not None:
+            done = reached if not current.objective.output_variables else not current.missing
+            if not done:
+                return
+            reached = False
+            if current.objective.confirmation_mode == "manual":
+                self._machine.hold()
+                self._write(ObjectivePending(objective=current.name, output_variables=dict(current.found)))
+                return
+            await self._finish("")
+
+    async def _filled(self, asked: str, said: str) -> tuple[dict[str, str], bool]:
+        """The values that the turn gives, and whether a current objective without variables is reached."""
+        assert self._steering is not None
+        current = self._machine.current
+        assert current is not None
+        correcting = bool(_CORRECTS.search(said))
+        open_ = [
+            name
+            for progress in self._machine.ahead()
+            for name in progress.objective.output_variables
+            if correcting or name not in progress.found
+        ]
+        names = list(dict.fromkeys(open_))
+        properties: dict[str, Any] = {name: {"type": "string", "maxLength": 120} for name in names}
+        fields = [f"- {name}: {_words(name)}" for name in names]
+        if not current.objective.output_variables:
+            properties["reached"] = {"type": "boolean"}
+            fields.append(_REACHED.format(name="reached", prompt=current.objective.objective_prompt.strip()))
+        if not properties:
+            return {}, False
+        prompt = _FORM.format(
+            about=f"What it is about: {current.objective.objective_prompt.strip()}",
+            fields="\n".join(fields),
+            asked=f'They were asked: "{asked}"\n' if asked else "",
+            said=said,
+        )
+        schema = {"type": "object", "properties": properties, "required": list(properties)}
+        answer = await self._steering.llm.structured([Message("user", prompt)], schema, max_tokens=MAX_TOKENS)
+        values = {name: said_value(answer.get(name), said) for name in names}
+        return {name: value for name, value in values.items() if value}, answer.get("reached") is True
+
+    async def _finish(self, confirmed_by: Literal["", "participant"]) -> None:
+        current = self._machine.current
+        assert current is not None
+        follower = await self._chosen(current.objective, current.found)
+        self._complete(confirmed_by, follower)
+
+    async def _chosen(self, objective: Objective, known: dict[str, str]) -> str | None:
+        """Which of the conditional followers applies; the model chooses among their conditions."""
+        conditions = objective.next_conditional_objectives
+        if not conditions:
+            return None
+        assert self._steering is not None
+        options = "\n".join(f"- {name}: {condition}" for name, condition in conditions.items())
+        lines = "\n".join(f"{who}: {text}" for who, text in self._lines[-8:])
+        prompt = _WHICH.format(options=options, lines=lines, known=json.dumps(known, ensure_ascii=False))
+        schema = {
+            "type": "object",
+            "properties": {"so": {"type": "string", "enum": list(conditions)}},
+            "required": ["so"],
+        }
+        answer = await self._steering.llm.structured([Message("user", prompt)], schema, max_tokens=40)
+        return str(answer.get("so", ""))
+
+    def _complete(
+        self, confirmed_by: Literal["", "participant", "application"], follower: str | None
+    ) -> None:
+        done = self._machine.current
+        assert done is not None
+        following = self._machine.complete(follower)
+        self._write(
+            ObjectiveCompleted(
+                objective=done.name, output_variables=dict(done.found), confirmed_by=confirmed_by
+            )
+        )
+        if following is not None:
+            self._write(ObjectiveActivated(objective=following.name))
+
+    def _write(self, event: Event) -> None:
+        if self._steering is not None:
+            self._steering.journal.write(event)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,105 @@
+"""Whether a value that a model took down was really said, and is an answer at all.
+
+A small model fills a form with what would fit. So a value counts only if its words are among the participant's:
+a number in digits or in words, a date in any order, case and punctuation aside.
+"""
+
+from __future__ import annotations
+
+import re
+
+_WORD = re.compile(r"[^\W_]+(?:['’.@-][^\W_]+)*")
+_SMALL = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen"
+).split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_ORDINALS = (
+    "zeroth first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth "
+    "fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth"
+).split()
+_FILLERS = frozenset(
+    "a an the of at in on for and to is it it's i i'm my me we our about around roughly approximately um uh er "
+    "well please years year old".split()
+)
+_NO_ANSWER = re.compile(
+    r"^(|unknown|none|null|n/?a|nothing|undefined|empty|yes|no|ok(ay)?|unspecified|\?+|-+"
+    r"|not (said|mentioned|given|specified|provided|stated|known|sure|applicable)"
+    r"|(the )?(participant|user|caller) .*)$"
+    r"|\b(rather not|prefer not|don't (know|want|remember)|do not (know|want)|not (going to|gonna) (say|tell)"
+    r"|why do you|none of your|no idea|not sure|can't (say|tell|remember)|skip (that|it)|guess|it depends"
+    r"|let's not|private)\b",
+    re.IGNORECASE,
+)
+MOST_WORDS = 14
+
+
+def said_value(value: object, said: str) -> str:
+    """The value, tidied, if the words `said` hold it; "" if they do not, or if it is no answer."""
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        return ""
+    text = str(value).replace("’", "'").strip(" \t\n.,;:!\"'")
+    words = _words(text)
+    if _NO_ANSWER.search(text) or not words or len(words) > MOST_WORDS:
+        return ""
+    heard = set(_words(said)) | _joined_numbers(said)
+    needed = [word for word in words if word not in _FILLERS] or words
+    return text if all(_is_heard(word, heard, said) for word in needed) else ""
+
+
+def _is_heard(word: str, heard: set[str], said: str) -> bool:
+    if word in heard:
+        return True
+    plain = re.sub(r"[^a-z0-9]", "", word)
+    # A spelt-out address or number: "anna at example dot com", "5 5 0 9".
+    together = re.sub(r"[^a-z0-9]", "", _spelt(said))
+    return len(plain) >= 3 and plain in together
+
+
+def _spelt(said: str) -> str:
+    text = said.lower().replace(" at ", "@").replace(" dot ", ".")
+    return " ".join(_words(text))
+
+
+def _words(text: str) -> list[str]:
+    return [_digits(match.group().lower().replace("’", "'")) for match in _WORD.finditer(text)]
+
+
+def _digits(word: str) -> str:
+    """Number words and ordinals as digits: "twenty-five", "third", "3rd"."""
+    if word in _SMALL:
+        return str(_SMALL.index(word))
+    if word in _ORDINALS:
+        return str(_ORDINALS.index(word))
+    if word in _TENS:
+        return str(20 + 10 * _TENS.index(word))
+    first, _, last = word.partition("-")
+    if first in _TENS and last:
+        small = _digits(last)
+        if small.isdigit() and int(small) < 10:
+            return str(20 + 10 * _TENS.index(first) + int(small))
+    match = re.fullmatch(r"(\d+)(?:st|nd|rd|th|'s|s)?", word)
+    return match[1] if match else word.removesuffix("'s")
+
+
+def _joined_numbers(said: str) -> set[str]:
+    """Numbers of several words: "twenty five" -> 25, "nineteen eighty four" -> 1984, "two hundred" -> 200."""
+    words = _words(said)
+    found: set[str] = set()
+    for index, word in enumerate(words):
+        following = words[index + 1] if index + 1 < len(words) else ""
+        if not word.isdigit():
+            continue
+        if following in ("hundred", "thousand"):
+            found.add(str(int(word) * (100 if following == "hundred" else 1000)))
+        if following.isdigit():
+            found.add(word + following)
+            if len(word) == 2 and word.endswith("0") and len(following) == 1:
+                found.add(str(int(word) + int(following)))
+                after = words[index + 2] if index + 2 < len(words) else ""
+                if after.isdigit():
+                    found.add(str(int(word) + int(following)) + after)
+            tens = words[index + 2] if index + 2 < len(words) else ""
+            if len(following) == 2 and following.endswith("0") and len(tens) == 1 and tens.isdigit():
+                found.add(word + str(int(following) + int(tens)))
+    return found

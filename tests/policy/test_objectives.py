@@ -1,0 +1,198 @@
+"""Objectives: the machine alone, values that were said, and whole conversations with a form-filling fake."""
+
+import pytest
+
+from cvi.conversation.capabilities import Capabilities
+from cvi.conversation.events import (
+    ContextProvided,
+    ObjectiveActivated,
+    ObjectiveCompleted,
+    ObjectivePending,
+    ObjectiveResults,
+    ObjectiveUpdated,
+)
+from cvi.persona.policy import Objective
+from cvi.persona.schema import Persona
+from cvi.policy.objective_tracker import ObjectiveTracker
+from cvi.policy.objectives import ObjectiveMachine
+from cvi.policy.said_values import said_value
+from cvi.testing.fakes import FakeLlm
+from cvi.testing.script import Script
+
+
+def goal(name, *variables, **fields):
+    prompt = fields.pop("prompt", f"Find out {name}.")
+    return Objective(
+        objective_name=name, objective_prompt=prompt, output_variables=list(variables), **fields
+    )
+
+
+def hold(goals, turns, form, replies=("I see.",)):
+    tracker = ObjectiveTracker(goals)
+    script = Script()
+    at = 0.5
+    for words in turns:
+        at = script.user_says(at, words) + 6.0
+    script.app_does(at, lambda conversation: None)
+    llm = FakeLlm(replies, structured=form)
+    return script.play(llm, capabilities=Capabilities([tracker], observers=[tracker]))
+
+
+# -- the machine ----------------------------------------------------------------------------------
+
+
+def test_without_followers_the_order_of_the_list_holds():
+    machine = ObjectiveMachine([goal("a", "x"), goal("b")])
+    assert machine.current.name == "a"
+    machine.fill({"x": "1", "unknown": "2"})
+    assert machine.current.missing == []
+    assert machine.complete().name == "b"
+    assert machine.complete() is None
+    assert [each["status"] for each in machine.results()] == ["completed", "completed"]
+
+
+def test_values_told_early_wait_for_their_objective():
+    machine = ObjectiveMachine([goal("a", "x"), goal("b", "y")])
+    machine.fill({"y": "2"})
+    machine.fill({"x": "1"})
+    assert machine.complete().missing == []
+
+
+def test_a_condition_decides_what_follows():
+    ways = {"adult": "They are of age.", "minor": "They are not."}
+    machine = ObjectiveMachine([goal("age", next_conditional_objectives=ways), goal("adult"), goal("minor")])
+    assert machine.complete("minor").name == "minor"
+    assert {each.name: each.state for each in machine.progress} == {
+        "age": "completed",
+        "adult": "skipped",
+        "minor": "active",
+    }
+
+
+# -- malformed sets -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("links", "message"),
+    [
+        ({"a": "b", "b": "c", "c": "a"}, "circle: a -> b -> c -> a"),
+        ({"a": "b", "c": "d"}, "nothing leads to 'a' and 'c'"),
+        ({"a": "nowhere"}, "no objective named 'nowhere'"),
+        ({"a": "a"}, "follows itself"),
+    ],
+)
+def test_malformed_sets_are_refused(links, message):
+    goals = [
+        {"objective_name": name, "objective_prompt": "Ask.", "next_required_objective": links.get(name)}
+        for name in "abcd"[: max(len(links), 2) if "d" not in links.values() else 4]
+    ]
+    with pytest.raises(ValueError, match=message):
+        Persona(persona_name="P", system_prompt="You are P.", objectives=goals)
+
+
+def test_a_set_may_loop_where_that_is_asked_for():
+    goals = [
+        {"objective_name": one, "objective_prompt": "Ask.", "next_required_objective": other}
+        for one, other in ("ab", "ba")
+    ]
+    Persona(persona_name="P", system_prompt="You are P.", objectives=goals, objectives_may_loop=True)
+
+
+# -- values ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "said", "kept"),
+    [
+        ("Anna Berg", "hi my name is anna berg", "Anna Berg"),
+        ("35", "i am thirty five", "35"),
+        ("1984", "in nineteen eighty four", "1984"),
+        ("May 5", "on the fifth of may", "May 5"),
+        ("200", "about two hundred euros", "200"),
+        ("anna@example.com", "it's anna at example dot com", "anna@example.com"),
+        ("5509", "five five zero nine", "5509"),
+        ("Anna", "i'd rather not say", ""),
+        ("I'd rather not say", "i'd rather not say", ""),
+        ("unknown", "that is unknown to me", ""),
+        ("John Smith", "my name is anna", ""),
+        ("", "anna", ""),
+        (None, "anna", ""),
+    ],
+)
+def test_only_what_was_said_is_a_value(value, said, kept):
+    assert said_value(value, said) == kept
+
+
+# -- conversations --------------------------------------------------------------------------------
+
+
+def form(**known):
+    """Fills in what the words hold, and invents a colour for everybody."""
+
+    def fill(messages, schema):
+        said = messages[-1].content.split("They said:")[-1]
+        values = {name: value for name, value in known.items() if value in said}
+        return {name: values.get(name, "purple") for name in schema["properties"]}
+
+    return fill
+
+
+def test_an_interview_fills_its_variables_and_invents_none():
+    goals = [goal("person", "name", "colour"), goal("place", "city")]
+    turns = ["my name is anna", "i live in oslo", "blue is my colour"]
+    outcome = hold(goals, turns, form(name="anna", city="oslo", colour="blue"))
+    assert [event.objective for event in outcome.of(ObjectiveActivated)] == ["person", "place"]
+    assert [(event.objective, event.output_variables) for event in outcome.of(ObjectiveCompleted)] == [
+        ("person", {"name": "anna", "colour": "blue"}),
+        ("place", {"city": "oslo"}),
+    ]
+    assert outcome.of(ObjectiveUpdated)[0].output_variables == {"name": "anna"}
+    (results,) = outcome.of(ObjectiveResults)
+    assert [each["status"] for each in results.results] == ["completed", "completed"]
+
+
+def test_the_persona_is_led_to_what_is_open():
+    outcome = hold([goal("person", "name", "colour")], ["my name is anna", "well"], form(name="anna"))
+    notes = [event.text for event in outcome.of(ContextProvided)]
+    assert "Still unknown: name, colour." in notes[0]
+    assert "Still unknown: colour." in notes[-1] and "name: anna" in notes[-1]
+
+
+def test_the_form_is_never_filled_in_before_the_reply():
+    outcome = hold([goal("person", "name")], ["my name is anna"], form(name="anna"))
+    written = next(event.seq for event in outcome.events if event.type == "reply_first_audio")
+    assert outcome.of(ObjectiveUpdated)[0].seq > written
+
+
+def test_a_manual_objective_waits_for_the_participants_yes():
+    goals = [goal("person", "name", confirmation_mode="manual")]
+    outcome = hold(goals, ["my name is anna", "yes that's right"], form(name="anna"))
+    assert [event.objective for event in outcome.of(ObjectivePending)] == ["person"]
+    (done,) = outcome.of(ObjectiveCompleted)
+    assert done.confirmed_by == "participant"
+    assert "ask whether that is right" in outcome.of(ContextProvided)[-1].text
+
+
+def test_a_correction_reopens_and_changes_it():
+    goals = [goal("person", "name", confirmation_mode="manual")]
+    turns = ["my name is anna", "no it is berta", "yes"]
+
+    def fill(messages, schema):
+        said = messages[-1].content.split("They said:")[-1]
+        return {"name": "berta" if "berta" in said else "anna" if "anna" in said else ""}
+
+    outcome = hold(goals, turns, fill)
+    (done,) = outcome.of(ObjectiveCompleted)
+    assert done.output_variables == {"name": "berta"}
+
+
+def test_conditions_are_chosen_by_the_model():
+    ways = {"adult": "They are of age.", "minor": "They are not."}
+    goals = [goal("age", "years", next_conditional_objectives=ways), goal("adult"), goal("minor")]
+
+    def fill(messages, schema):
+        properties = schema["properties"]
+        return {"so": "minor"} if "so" in properties else {"years": "twelve", "reached": False}
+
+    outcome = hold(goals, ["i am twelve"], fill)
+    assert [event.objective for event in outcome.of(ObjectiveActivated)] == ["age", "minor"]
