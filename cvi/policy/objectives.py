@@ -1,4 +1,4 @@
-"""Objectives as a state machine: which one is open, what is known for it, what follows. No model, no clock."""
+"""Objectives as a state machine: which one is open, what is known, what follows. No model, no clock."""
 
 from __future__ import annotations
 

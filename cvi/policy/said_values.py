@@ -1,6 +1,6 @@
 """Whether a value that a model took down was really said, and is an answer at all.
 
-A small model fills a form with what would fit. So a value counts only if its words are among the participant's:
+A small model fills a form with what would fit. So a value counts only if its words are the participant's:
 a number in digits or in words, a date in any order, case and punctuation aside.
 """
 
@@ -10,17 +10,17 @@ import re
 
 _WORD = re.compile(r"[^\W_]+(?:['’.@-][^\W_]+)*")
 _SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen"
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+    "sixteen seventeen eighteen nineteen"
 ).split()
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _ORDINALS = (
-    "zeroth first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth "
-    "fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth"
+    "zeroth first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth "
+    "thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth"
 ).split()
 _FILLERS = frozenset(
-    "a an the of at in on for and to is it it's i i'm my me we our about around roughly approximately um uh er "
-    "well please years year old".split()
+    "a an the of at in on for and to is it it's i i'm my me we our about around roughly approximately "
+    "um uh er well please years year old".split()
 )
 _NO_ANSWER = re.compile(
     r"^(|unknown|none|null|n/?a|nothing|undefined|empty|yes|no|ok(ay)?|unspecified|\?+|-+"

@@ -186,7 +186,7 @@ async def test_skills_tools_and_memories_of_a_persona(client: httpx.AsyncClient)
     ("path", "body", "fields"),
     [
         ("objectives", {"data": [STEP]}, []),
-        ("objectives", {"data": [STEP, {"objective_name": "b", "objective_prompt": "x", "output_variables": ["v"]}]}, ["data[1].output_variables"]),
+        ("objectives", {"data": [STEP, {"objective_name": "b", "objective_prompt": "x", "modality": "visual"}]}, ["data[1].modality"]),
         ("guardrails", {**RULE, "modality": "visual"}, ["modality"]),
         ("tools", {**TOOL, "tags": ["a"]}, ["tags"]),
         ("documents", PAGE, ["document_url"]),
