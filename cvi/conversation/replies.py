@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any, cast
 
 from cvi.conversation.events import (
@@ -88,7 +89,7 @@ class Replies:
             text,
             self._phrase_words,
             self._history.recent,
-            self._told(text, messages, number),
+            partial(self._told, text, messages, number),
         )
         clauses = self._guarded(calls.clauses(), number, text, messages)
         reply = calls.reply = self._make(self._whole(clauses), turn=turn, user_text=text)

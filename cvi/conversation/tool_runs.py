@@ -102,7 +102,13 @@ class ToolRuns:
         if tool.name == HAND_OVER:
             self._context.journal.write(HumanRequested(source="tool", call=id))
         run.task = asyncio.create_task(self._carry_out(run), name=id)
+        run.task.add_done_callback(self._done)
         return run
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        """A fault of this program in a call ends the conversation."""
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            self._context.fail(fault)
 
     async def wait(self, run: ToolRun) -> None:
         """Return when the call is done; being cancelled does not cancel it."""

@@ -10,7 +10,7 @@ model as data, never spoken as it stands, unless the tool was declared to answer
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -45,7 +45,7 @@ class ToolTurn:
         text: str,
         phrase_words: int | None,
         history: Sequence[Message],
-        told: Coroutine[Any, Any, tuple[Message, ...]],
+        told: Callable[[], Coroutine[Any, Any, tuple[Message, ...]]],
     ) -> None:
         """`history` is what was said before the turn, `told` makes what the model is given for it. Both are
         from before the commit, which makes the turn a part of the history."""
@@ -53,7 +53,7 @@ class ToolTurn:
         self._number, self._turn, self._text = number, turn, text
         self._phrase_words = phrase_words
         self._history = history
-        self._reading = told
+        self._tell = told
         self._told: tuple[Message, ...] = ()
         self.reply: Reply | None = None
         self._made: list[ToolRun] = []
@@ -72,7 +72,7 @@ class ToolTurn:
 
     async def _decided(self) -> AsyncIterator[Clause]:
         weighed, self._told = await asyncio.gather(
-            self._toolbox.decision.decide(self._llm, self._history, self._text), self._reading
+            self._toolbox.decision.decide(self._llm, self._history, self._text), self._tell()
         )
         if weighed.probability is not None:
             self._context.journal.write(
@@ -118,7 +118,7 @@ class ToolTurn:
         """The endpoint answers, calls, or does both; with the answers it is asked again."""
         engine = tool_model(self._llm)
         assert isinstance(engine, ChoosesCalls)
-        self._told = await self._reading
+        self._told = await self._tell()
         messages = list(self._told)
         first = True
         for round_number in range(MOST_ROUNDS + 1):

@@ -48,7 +48,7 @@ class NotInEffect:
         return f"'{self.field}' has no effect here: {self.why}. {self.remedy}".strip()
 
 
-_TOOLS = "tools are not called in this version"
+_TOOLS = "objectives and guardrails call no tools in this version"
 _MEMORY = "nothing is remembered between conversations in this version"
 _SMALL_TOOLS = "a very small model cannot tell when to call a tool"
 _LARGER = "Run it on the profile cpu or a better one."
@@ -206,7 +206,7 @@ EFFECTS: Mapping[str, FieldEffect] = {
     **_each("layers.llm.", "disable_vision enable_llm_proxy is_custom", FieldEffect(_FOREIGN)),
     "layers.llm.model_name": FieldEffect("it is another field here", "Use 'layers.llm.model'."),
     "layers.llm.endpoint": FieldEffect("it is another field here", "Use 'layers.llm.base_url'."),
-    "layers.llm.tools": FieldEffect(_TOOLS),
+    "layers.llm.tools": FieldEffect("tools are no layer's here", "Write them as 'tools'.", neutral=[]),
     "layers.tts.playht_user_id": FieldEffect(_FOREIGN),
     "layers.tts.pronunciation_dictionary_id": FieldEffect(
         "no voice uses pronunciation dictionaries in this version", neutral=""

@@ -194,12 +194,29 @@ class McpServer(Section):
         return self
 
 
+def _schema_of_an_object(schema: dict[str, Any]) -> dict[str, Any]:
+    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import validator_for
+
+    try:
+        validator_for(schema).check_schema(schema)
+    except SchemaError as error:
+        raise rule_broken(
+            f"the parameters are no JSON Schema: {error.message[:160]}", "See https://json-schema.org."
+        ) from None
+    if schema.get("type", "object") != "object":
+        raise rule_broken("the parameters are no object", "Write 'type: object' with 'properties'.")
+    return schema
+
+
 class Tool(Section):
     """A function the model may call."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
     description: Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
-    parameters: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}})
+    parameters: Annotated[dict[str, Any], AfterValidator(_schema_of_an_object)] = Field(
+        default_factory=lambda: {"type": "object", "properties": {}}
+    )
     """JSON Schema of the arguments."""
     origin: Literal["llm", "vision", "audio"] | None = None
     trigger_type: Literal["in_call", "post_call"] = "in_call"

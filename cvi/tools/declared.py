@@ -44,7 +44,8 @@ async def declared_tools(persona: Persona, permissions: ToolPermissions, languag
     names used twice; MissingError for absent packages and functions; ToolError for an MCP server that is
     not there.
     """
-    declared = [tool for tool in persona.tools if tool.trigger_type == "in_call"]
+    own = [tool for tool in persona.tools if tool.origin in (None, "llm")]
+    declared = [tool for tool in own if tool.trigger_type == "in_call"]
     if not (declared or persona.builtin_tools or persona.mcp_servers):
         return None
     policy = OutboundPolicy(permissions.urls_to)

@@ -63,7 +63,8 @@ class HttpDelivery:
         return _answer(await self._send(api.method, url, headers, body, call.name), call.name)
 
     async def close(self) -> None:
-        """Nothing: the client belongs to the tools together."""
+        """Close what is still open."""
+        await self._client.close()
 
     async def _send(
         self, method: str, url: str, headers: dict[str, str], body: bytes, name: str

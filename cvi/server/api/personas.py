@@ -156,7 +156,7 @@ async def tools(persona_id: str, services: ServicesDep) -> dict[str, Any]:
 
 @router.post("/{persona_id}/tools", summary="Attach tools to a persona")
 async def attach(persona_id: str, body: ToolIds, services: ServicesDep) -> dict[str, Any]:
-    """Adds to those attached before; tools are not called in this version."""
+    """Adds to those attached before."""
     item = await asyncio.to_thread(services.personas.get, persona_id)
     found = await services.database.read(
         lambda connection: resources.get_many(connection, "tools", body.tool_ids, services.owner)
