@@ -25,7 +25,11 @@ _KEPT_S = 90.0
 PAUSE_S = 0.25
 DIP_DB = 2.0
 """The loudness must fall by so much between two syllables (de Jong and Wempe)."""
-_BELOW_LOUDEST_DB = 22.0
+_SONOROUS = slice(2, 8)
+"""The bands from 500 to 5000 Hz, in which vowels stand out from nasals and voiced stops: the mean error of
+the rate is 6 % on flite's voice and 3 % on espeak's; 22 % and 3 % with the whole band."""
+_BELOW_LOUDEST_DB, _SHARE_OF_CONTRAST = 22.0, 0.4
+"""Speech lies above both: so much below its loudest, and this share of the way from the noise to that."""
 FILLER_S = 0.26
 _FILLER_SEMITONES, _FILLER_LEVEL_DB, _FILLER_BAND_DB = 0.8, 3.0, 3.4
 """The most that pitch, level and spectrum vary (standard deviations) in a held "uh" or "um"."""
@@ -140,16 +144,18 @@ def summarize(steps: list[VoiceStep]) -> VoiceSummary:
         return VoiceSummary()
     level = np.array([step.level_db for step in steps])
     pitch = np.array([step.pitch_hz for step in steps])
-    loud = level > max(float(np.percentile(level, 97)) - _BELOW_LOUDEST_DB, -58.0)
+    loudest_db, noise_db = float(np.percentile(level, 97)), float(np.percentile(level, 5))
+    above_noise_db = noise_db + _SHARE_OF_CONTRAST * (loudest_db - noise_db)
+    loud = level > max(loudest_db - _BELOW_LOUDEST_DB, above_noise_db, -58.0)
     voiced = (pitch > 0) & loud
-    noise_db = float(np.percentile(level, 5))
     if voiced.sum() * STEP_S < 0.1:
         return VoiceSummary(noise_db=noise_db, sighs=_sighs(steps, level, pitch))
     height = 12 * np.log2(np.where(voiced, pitch, 1.0))
     sound = np.flatnonzero(loud)
     spoken = slice(int(sound[0]), int(sound[-1]) + 1)
     gaps = [length * STEP_S for length in _runs(~loud[spoken]) if length * STEP_S >= PAUSE_S]
-    syllables = _syllables(level[spoken], voiced[spoken])
+    sonority = np.array([10 * np.log10(np.sum(10 ** (step.bands[_SONOROUS] / 10)) + 1e-9) for step in steps])
+    syllables = _syllables(sonority[spoken], voiced[spoken])
     talk_s = (spoken.stop - spoken.start) * STEP_S - sum(gaps)
     heights = height[voiced]
     return VoiceSummary(
