@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from cvi.conversation.events import ConversationFacts
 from cvi.conversation.history import History
+from cvi.conversation.listening_signs import make_listening_signs
 from cvi.conversation.openers import make_openers
 from cvi.conversation.phrases import phrases
 from cvi.conversation.playout import Render
@@ -202,7 +203,15 @@ def conversation_settings(
         greeting_interruptible=greeting is None,
         language=config.language,
         persona_name=persona.spoken_name,
-        thresholds=TurnThresholds().adapted(flow.turn_taking_patience, flow.replica_interruptibility),
+        thresholds=TurnThresholds().adapted(
+            flow.turn_taking_patience, flow.replica_interruptibility, flow.commitment
+        ),
+        wake_phrase=flow.wake_phrase or "",
+        sleep_phrase=flow.sleep_phrase or "",
+        idle_engagement=flow.idle_engagement,
+        voice_isolation=flow.voice_isolation == "near",
+        noise_cancellation=flow.cancels_noise,
+        active_listening=flow.listens_actively,
         sampling=sampling,
         max_sentences=SMALL_MODEL_SENTENCES if small else LARGE_MODEL_SENTENCES,
         recent_turns=SMALL_MODEL_TURNS if small else None,
@@ -315,10 +324,11 @@ async def build_engine_set(
         turn_model_ready(),
     )
     openers = await make_openers(tts, config.language) if settings.openers else ()
+    signs = await make_listening_signs(tts, config.language) if settings.active_listening else ()
     first_wait_s = None
     if openers and config.llm.engine == "llama-cpp":
         first_wait_s = await _first_wait_s(settings, llm, tts)
-    layers = SpeechEngines(vad, stt, llm, tts, turns, mouth_reader, openers, first_wait_s)
+    layers = SpeechEngines(vad, stt, llm, tts, turns, mouth_reader, openers, first_wait_s, signs)
     return EngineSet(layers, face, face_thread)
 
 

@@ -11,12 +11,14 @@ import numpy as np
 from cvi.audio.block import HEARD_HZ, HOP_S, AudioBlock, Pcm
 from cvi.audio.level import SpeechEdges, level_db
 from cvi.turns.barge_in import OverlapVoice, overlap_voice
-from cvi.turns.base import VAD_HOP_SAMPLES, VadEngine
+from cvi.turns.base import VAD_HOP_S, VAD_HOP_SAMPLES, VadEngine
 from cvi.turns.prosody import PhraseProsody, ProsodyTracker
 from cvi.turns.thresholds import TurnThresholds
 from cvi.turns.voice_state import VoiceChange, VoiceState
 
 PREROLL_S = 0.5
+FAINT_DB, FAINT_AFTER_S = 18.0, 4.0
+"""A voice so far below the participant's usual level is not theirs, until so much of it was heard."""
 # How far the waveform's edge may lie from the detector's (tests/audio/test_level.py, noisy recordings).
 EDGE_BEFORE_S = 0.4
 EDGE_AFTER_S = 0.1
@@ -41,8 +43,12 @@ class AudioHop:
 class AudioInput:
     """Detects voice in blocks of 16 kHz int16. Event loop only."""
 
-    def __init__(self, vad: VadEngine, thresholds: TurnThresholds) -> None:
+    def __init__(self, vad: VadEngine, thresholds: TurnThresholds, *, near: bool = False) -> None:
+        """With `near`, voices far fainter than the participant's own are not believed: a television, people
+        behind them. One that stays alone is believed after FAINT_AFTER_S: they have moved away."""
         self._vad = vad
+        self._near = near
+        self._faint_s = 0.0
         self._voice = VoiceState(thresholds)
         self._edges = SpeechEdges()
         self._prosody = ProsodyTracker()
@@ -61,7 +67,10 @@ class AudioInput:
     def _hop(self, pcm: Pcm, end_s: float) -> AudioHop:
         voice = self._voice
         loudness_db = level_db(pcm)
-        change = voice.hear(self._vad.probability(pcm), end_s)
+        probability = self._vad.probability(pcm)
+        if self._near and not voice.speaking and self._is_faint(probability, loudness_db):
+            probability = 0.0
+        change = voice.hear(probability, end_s)
         self._prosody.push(pcm, end_s, voice=voice.speaking)
         return AudioHop(
             end_s=end_s,
@@ -70,6 +79,16 @@ class AudioInput:
             level=min(max((loudness_db + 50) / 40, 0.0), 1.0),
             voiced_until_s=voice.voiced_until_s,
         )
+
+    def _is_faint(self, probability: float, loudness_db: float) -> bool:
+        usual_db = self._prosody.usual_level_db
+        if probability < 0.5 or usual_db is None:
+            return False
+        if loudness_db > usual_db - FAINT_DB:
+            self._faint_s = 0.0
+            return False
+        self._faint_s += VAD_HOP_S
+        return self._faint_s < FAINT_AFTER_S
 
     def preroll(self) -> Pcm:
         """The last half second, so that the recognizer does not miss the first sound of a turn."""

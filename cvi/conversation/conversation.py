@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from cvi.audio.block import Pcm
+from cvi.audio.block import AudioBlock, Pcm
+from cvi.audio.echo import EchoCanceller
 from cvi.clock import Clock
 from cvi.conversation.audio_input import AudioHop, AudioInput
 from cvi.conversation.capabilities import Capabilities
@@ -25,9 +26,11 @@ from cvi.conversation.events import (
     ConversationResumed,
     ConversationStarted,
     SensitivityChanged,
+    SilenceBroken,
     TurnTyped,
 )
 from cvi.conversation.history import History
+from cvi.conversation.idle_engagement import IdleEngagement
 from cvi.conversation.journal import Journal
 from cvi.conversation.passthrough import AudioPassthrough
 from cvi.conversation.playout import AVPlayout, Render, ReplyOutput, TextOutput
@@ -54,6 +57,7 @@ class _Speech:
     floor: Floor
     playout: AVPlayout
     passthrough: AudioPassthrough
+    suppressor: EchoCanceller | None
 
 
 class Conversation:
@@ -98,9 +102,12 @@ class Conversation:
             assert render is not None, "a spoken conversation needs a renderer"
             playout = self._output = AVPlayout(context, render)
             self._replies = Replies(context, playout)
-            audio = AudioInput(engines.vad, settings.thresholds)
+            audio = AudioInput(engines.vad, settings.thresholds, near=settings.voice_isolation)
             floor = Floor(context, engines, audio, playout, self._replies)
-            self._speech = _Speech(audio, floor, playout, AudioPassthrough(self._replies))
+            suppressor = None
+            if settings.noise_cancellation:
+                suppressor = EchoCanceller(echo=False, noise_suppression=True)
+            self._speech = _Speech(audio, floor, playout, AudioPassthrough(self._replies), suppressor)
         else:
             self._output = TextOutput(transport)
             self._replies = Replies(context, self._output)
@@ -114,6 +121,7 @@ class Conversation:
         self._typed: deque[str] = deque()
         self._answered = asyncio.Event()
         self._over = False
+        self._idle = IdleEngagement(settings.idle_engagement)
         self._quiet_since_s = 0.0
 
     # -- from start to end ------------------------------------------------------------------------
@@ -195,6 +203,8 @@ class Conversation:
         settings = self._settings
         if self._past is not None and self._past.greeted:
             self._go_on()
+        elif settings.wake_phrase and self._speech is not None:
+            self._context.transport.reply_ended()  # silent until it is woken
         elif settings.greeting:
             self._replies.say(settings.greeting, interruptible=settings.greeting_interruptible)
         elif settings.opening and not settings.echo:
@@ -217,7 +227,8 @@ class Conversation:
     async def _listen(self, speech: _Speech) -> None:
         """From the microphone's blocks to turns, until the participant has left."""
         perceiver = self._context.capabilities.perceiver
-        async for block in self._context.transport.microphone():
+        async for heard in self._context.transport.microphone():
+            block = heard if speech.suppressor is None else _cleaned(heard, speech.suppressor)
             speech.floor.hear(block.pcm)
             if perceiver is not None:
                 perceiver.hear(block)
@@ -240,6 +251,7 @@ class Conversation:
         )
         if floor.turn is not None:
             self._quiet_since_s = hop.end_s
+            self._idle.heard()
             floor.on_hop(hop)
         else:
             self._consider_ending(hop.end_s)
@@ -249,8 +261,18 @@ class Conversation:
             self._quiet_since_s = now_s
         elif self._context.transport.caller_over and now_s - self._quiet_since_s >= self._settings.tail_s:
             self.end("caller_over")
+        else:
+            self._break_silence(now_s - self._quiet_since_s)
         if now_s >= self._settings.max_duration_s:
             self.end("max_call_duration")
+
+    def _break_silence(self, silence_s: float) -> None:
+        assert self._speech is not None
+        if not self._speech.floor.attention.awake or self._context.transport.caller_over:
+            return
+        if (request := self._idle.due(silence_s)) is not None:
+            reply = self._replies.open(request)
+            self._journal.write(SilenceBroken(reply=reply.generation, silence_s=round(silence_s, 1)))
 
     async def _play(self) -> None:
         """Let replies be heard or shown, one after the other, until cancelled."""
@@ -346,7 +368,8 @@ class Conversation:
         """
         if self._speech is None:
             return
-        self._speech.floor.thresholds = TurnThresholds().adapted(patience, interruptibility)
+        now = TurnThresholds().adapted(patience, interruptibility)
+        self._speech.floor.thresholds = replace(now, commit_at=self._settings.thresholds.commit_at)
         self._journal.write(SensitivityChanged(patience=patience, interruptibility=interruptibility))
 
     def _need_speech(self) -> _Speech:
@@ -376,3 +399,8 @@ class Conversation:
             self._answer(self._typed.popleft())
         else:
             self._answered.set()
+
+
+def _cleaned(block: AudioBlock, suppressor: EchoCanceller) -> AudioBlock:
+    """The block with less of its steady noise."""
+    return AudioBlock(suppressor.clean(block.pcm), block.start_s)

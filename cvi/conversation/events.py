@@ -603,6 +603,51 @@ class Backchannel(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TurnUnanswered(Event):
+    """The turn is over and gets no answer: the persona sleeps."""
+
+    type: ClassVar[str] = "turn_unanswered"
+    turn: int
+    text: str
+    speech_start_s: float
+    speech_end_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class WakePhraseDetected(Event):
+    """The turn held the wake phrase: the persona answers from now on."""
+
+    type: ClassVar[str] = "wake_phrase_detected"
+    turn: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SleepPhraseDetected(Event):
+    """The turn held the sleep phrase: the persona is silent from now on."""
+
+    type: ClassVar[str] = "sleep_phrase_detected"
+    turn: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SilenceBroken(Event):
+    """Nobody has spoken for `silence_s`: the persona says something, in `reply`."""
+
+    type: ClassVar[str] = "silence_broken"
+    reply: int
+    silence_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListeningSignGiven(Event):
+    """The persona shows in a pause of the participant that it listens; `text` is no reply."""
+
+    type: ClassVar[str] = "listening_sign_given"
+    turn: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class BargeIn(Event):
     """The persona yields to a voice that began at `voice_at_s`, during its reply."""
 

@@ -250,6 +250,7 @@ class AVPlayout:
         self._gain = 1.0
         self._listening = False
         self._activity: Activity = "idle"
+        self._murmured: Pcm = np.zeros(0, np.int16)
         self.gain_target = 1.0
         """What the reply's sound is multiplied by; reached within one unit."""
         self.cues = NO_CUES
@@ -270,6 +271,7 @@ class AVPlayout:
         """Let a committed reply be heard from the next unit on."""
         assert self._speaking is None, "one reply at a time"
         self._speaking = _Speaking(reply)
+        self._murmured = self._murmured[:0]
         self._log.begin()
         reply.on_first_speech = self._replan
         self._closing = None
@@ -296,6 +298,11 @@ class AVPlayout:
         self._replan()
         self._update_activity()
         return CutReply(heard, audible, silent_s)
+
+    def murmur(self, pcm: Pcm) -> None:
+        """Let a sign of listening (24 kHz int16) be heard beside the participant; not during a reply."""
+        if self._speaking is None:
+            self._murmured = pcm
 
     def set_listening(self, listening: bool) -> None:
         """Whether the participant is in the middle of a turn; the face and the display show it."""
@@ -451,6 +458,8 @@ class AVPlayout:
             reply = None  # stale: cut after it was planned
         if reply is None or unit.position is None:
             pcm = np.zeros(self._samples, np.int16)
+            part, self._murmured = self._murmured[: self._samples], self._murmured[self._samples :]
+            pcm[: len(part)] = part
         else:
             pcm = self._level(reply.timeline.read(unit.position, self._samples))
             self._placed.append((start_s, unit.position))

@@ -9,7 +9,9 @@ from cvi.clock import Clock
 from cvi.conversation.capabilities import Capabilities
 from cvi.conversation.events import ConversationFacts, DisclosureGiven
 from cvi.conversation.history import History
+from cvi.conversation.idle_engagement import IdleLevel
 from cvi.conversation.journal import Journal
+from cvi.conversation.listening_signs import ListeningSign
 from cvi.conversation.openers import Opener
 from cvi.conversation.phrases import Phrases, phrases
 from cvi.face.sound_mouth import MouthReader
@@ -30,7 +32,8 @@ class SpeechEngines:
 
     `turns` judges from the voice whether a turn is over; without it only the words are judged.
     `mouth_reader` reads the mouth from speech without phone times, None for the shipped network. `openers`
-    are what the voice may say first where the answer is long in coming (none: it waits), and `first_wait_s`
+    are what the voice may say first where the answer is long in coming (none: it waits), `listening_signs`
+    what it may say while the participant talks at length, and `first_wait_s`
     how long the models took at warm-up from a question to the first sound.
     """
 
@@ -42,6 +45,7 @@ class SpeechEngines:
     mouth_reader: MouthReader | None = None
     openers: tuple[Opener, ...] = ()
     first_wait_s: float | None = None
+    listening_signs: tuple[ListeningSign, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,11 @@ class ConversationSettings:
 
     `max_sentences` caps a reply, `recent_turns` how many of the past turns the model is given (None for
     all; small models ramble and repeat themselves), `prelude` are exchanges that show it how to answer.
+    With a `wake_phrase` nothing is answered before it is heard, and no longer once the `sleep_phrase` is.
+    `idle_engagement` breaks silences. `voice_isolation` ignores voices far fainter than the participant's,
+    `noise_cancellation` lowers steady noise in their sound. With `active_listening` the persona says "mm-hm"
+    while they talk at length.
+
     `openers` lets replies that are long in coming begin with a neutral word.
     `speculative` drafts replies before a turn is over. With `judge_completeness` off, silence alone ends a
     turn. `whole_replies` speaks nothing of a reply before all of it is written, for comparison. `echo`
@@ -86,6 +95,12 @@ class ConversationSettings:
     recent_turns: int | None = None
     prelude: tuple[Message, ...] = ()
     context: str = ""
+    wake_phrase: str = ""
+    sleep_phrase: str = ""
+    idle_engagement: IdleLevel = "off"
+    voice_isolation: bool = False
+    noise_cancellation: bool = False
+    active_listening: bool = False
     openers: bool = True
     speculative: bool = True
     judge_completeness: bool = True

@@ -15,6 +15,7 @@ from cvi.conversation.events import (
     TurnCommitted,
     TurnReopened,
     TurnTyped,
+    TurnUnanswered,
 )
 
 
@@ -49,6 +50,8 @@ def transcript(events: Iterable[Event]) -> list[TranscriptEntry]:
     for event in events:
         match event:
             case TurnCommitted():
+                user(event.turn, event.text, event.speech_start_s, event.speech_end_s)
+            case TurnUnanswered():
                 user(event.turn, event.text, event.speech_start_s, event.speech_end_s)
             case TurnTyped():
                 user(event.turn, event.text, event.t, event.t)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cvi.audio.block import HEARD_HZ, Pcm
+from cvi.conversation.attention import Attention
 from cvi.conversation.audio_input import AudioHop, AudioInput
 from cvi.conversation.events import (
     Backchannel,
@@ -18,7 +19,9 @@ from cvi.conversation.events import (
     DraftStarted,
     EngineFailed,
     JudgeLate,
+    ListeningSignGiven,
     ReplyDucked,
+    SleepPhraseDetected,
     TranscriptFinal,
     TranscriptLate,
     TranscriptPartial,
@@ -26,10 +29,13 @@ from cvi.conversation.events import (
     TurnEmpty,
     TurnReopened,
     TurnScored,
+    TurnUnanswered,
     UserPaused,
     UserResumed,
     UserStartedSpeaking,
+    WakePhraseDetected,
 )
+from cvi.conversation.listening_signs import ListeningPolicy
 from cvi.conversation.playout import AVPlayout
 from cvi.conversation.replies import Replies
 from cvi.conversation.reply import Reply
@@ -185,6 +191,8 @@ class Floor:
         self._clock = context.clock
         self._committed_s = 0.0
         self._habits = PauseHabits(USUAL_PAUSE_S)
+        self.attention = Attention(context.settings.wake_phrase, context.settings.sleep_phrase)
+        self._listening = ListeningPolicy(engines.listening_signs)
         self._words = floor_words(context.settings.language)
         self._weights = shipped_weights()
         self._wary = False
@@ -365,6 +373,14 @@ class Floor:
         completeness = turn.completeness = self._weigh(turn, words, heard)
         if completeness >= self.thresholds.draft:
             self._draft(turn)
+        elif not turn.overlap and self._replies.current is None:
+            self._show_listening(turn, completeness)
+
+    def _show_listening(self, turn: UserTurn, completeness: float) -> None:
+        sign = self._listening.at_pause(self._clock.now(), turn.started_s, completeness)
+        if sign is not None:
+            self._playout.murmur(sign.pcm)
+            self._journal.write(ListeningSignGiven(turn=turn.number, text=sign.text))
 
     def _weigh(self, turn: UserTurn, words: float, voice: float | None) -> float:
         """How likely the turn is over: all its signs weighed. Written into the journal."""
@@ -466,6 +482,8 @@ class Floor:
     def _draft(self, turn: UserTurn) -> None:
         if not self._settings.speculative or not turn.text or turn.draft is not None:
             return
+        if not self.attention.awake:
+            return
         if turn.drafts >= self.thresholds.drafts_per_turn or self._replies.current is not None:
             return
         turn.drafts += 1
@@ -476,6 +494,8 @@ class Floor:
         """The floor passes to the persona."""
         if not turn.text or self._only_listened(turn):
             self._commit_unheard(turn)
+            return
+        if not self._is_answered(turn):
             return
         self._wary = False
         draft = turn.draft
@@ -503,6 +523,32 @@ class Floor:
         self._replies.commit(reply)
         self._committed_s = self._clock.now()
         self._playout.set_listening(False)
+
+    def _is_answered(self, turn: UserTurn) -> bool:
+        """Whether the persona is awake for this turn; what wakes it and sends it to sleep is written down."""
+        heard = self.attention.hear(turn.text)
+        if heard == "awake":
+            return True
+        if heard == "woke":
+            self._journal.write(WakePhraseDetected(turn=turn.number))
+            return True
+        if heard == "slept":
+            self._journal.write(SleepPhraseDetected(turn=turn.number))
+        if (draft := turn.discard_draft()) is not None:
+            self._journal.write(DraftDiscarded(reply=draft.generation, reason="changed"))
+        self._journal.write(
+            TurnUnanswered(
+                turn=turn.number,
+                text=turn.text,
+                speech_start_s=round(turn.started_s, 4),
+                speech_end_s=round(turn.speech_end_s, 4),
+            )
+        )
+        self._transport.notify("user", turn.text)
+        self._history.add_user(turn.text)
+        self._drop_turn()
+        self._transport.reply_ended()
+        return False
 
     def _only_listened(self, turn: UserTurn) -> bool:
         """Whether the voice that cut a reply only shows listening: "mhm", where nothing had been asked."""

@@ -189,20 +189,6 @@ EFFECTS: Mapping[str, FieldEffect] = {
     "layers.stt.smart_turn_detection": FieldEffect(
         "it is another field here", "Use 'layers.conversational_flow.turn_detection_model'."
     ),
-    **_each(
-        "layers.conversational_flow.",
-        "turn_commitment active_listening noise_cancellation",
-        FieldEffect(_HOSTED),
-    ),
-    "layers.conversational_flow.voice_isolation": FieldEffect("voices are not separated", neutral="off"),
-    **_each(
-        "layers.conversational_flow.",
-        "wake_phrase sleep_phrase",
-        FieldEffect("the persona always listens in this version", neutral=""),
-    ),
-    "layers.conversational_flow.idle_engagement": FieldEffect(
-        "the persona does not break a silence in this version", neutral="off"
-    ),
     **_each("layers.llm.", "disable_vision enable_llm_proxy is_custom", FieldEffect(_FOREIGN)),
     "layers.llm.model_name": FieldEffect("it is another field here", "Use 'layers.llm.model'."),
     "layers.llm.endpoint": FieldEffect("it is another field here", "Use 'layers.llm.base_url'."),

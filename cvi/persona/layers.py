@@ -28,6 +28,10 @@ def _unhyphened(value: Any) -> Any:
     return "timebased" if value == "time-based" else value
 
 
+def _is_on(value: str | None) -> bool:
+    return (value or "off").strip().lower() not in ("off", "none", "no", "false", "disabled", "low")
+
+
 @dataclass(frozen=True, slots=True)
 class EndpointConnection:
     """Where an endpoint is, with `${NAME}` expanded. Its repr shows no secret."""
@@ -144,10 +148,32 @@ class ConversationalFlow(Section):
     """Silent again once this is heard."""
     idle_engagement: Literal["off", "patient", "eager"] = "off"
     """Whether the persona speaks again when the participant stays silent."""
+    turn_commitment: str | None = None
+    """How sure it must be that a turn is over: `low`, `medium`, `high`; anything else is medium."""
+    active_listening: str | None = None
+    """Whether it says "mm-hm" while the participant talks at length: anything but `off` and its like."""
+    noise_cancellation: str | None = None
+    """Whether steady noise is lowered in the participant's sound: anything but `off` and its like."""
 
     neutral_openers: bool | None = None
     """Whether a reply that is long in coming begins with a neutral word ("Hm,"). Unset: yes, but not with the
     very small model."""
+
+    @property
+    def commitment(self) -> Level:
+        """`turn_commitment` as one of our levels."""
+        given = (self.turn_commitment or "").strip().lower()
+        return "low" if given == "low" else "high" if given == "high" else "medium"
+
+    @property
+    def listens_actively(self) -> bool:
+        """Whether the persona gives signs of listening."""
+        return _is_on(self.active_listening)
+
+    @property
+    def cancels_noise(self) -> bool:
+        """Whether steady noise is lowered."""
+        return _is_on(self.noise_cancellation)
 
     @property
     def uses_turn_model(self) -> bool:

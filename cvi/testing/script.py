@@ -23,6 +23,7 @@ from cvi.conversation.capabilities import Capabilities
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.events import Event
 from cvi.conversation.journal import Journal
+from cvi.conversation.listening_signs import ListeningSign
 from cvi.conversation.openers import Opener
 from cvi.conversation.playout import Render
 from cvi.conversation.resumption import Past
@@ -169,6 +170,7 @@ class Script:
         render: Render = fake_render,
         openers: Sequence[Opener] = (),
         first_wait_s: float | None = None,
+        listening_signs: Sequence[ListeningSign] = (),
         settings: ConversationSettings | None = None,
         capabilities: Capabilities | None = None,
         journal: Path | None = None,
@@ -189,7 +191,15 @@ class Script:
             record.subscribe(events.append)
             transport = ScriptedTransport(clock, self.caller())
             layers = SpeechEngines(
-                FakeVad(), stt, llm, tts, turns, mouth_reader, tuple(openers), first_wait_s
+                FakeVad(),
+                stt,
+                llm,
+                tts,
+                turns,
+                mouth_reader,
+                tuple(openers),
+                first_wait_s,
+                tuple(listening_signs),
             )
             conversation = Conversation(
                 settings, layers, render, transport, record, clock, capabilities, past

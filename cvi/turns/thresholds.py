@@ -104,12 +104,17 @@ class TurnThresholds:
         most_s = self.most_patience_s * sqrt(max(usual_s / self.usual_pause_s, 1.0))
         return min(max(needed_s, self.least_patience_s), max(most_s, self.least_patience_s))
 
-    def adapted(self, patience: Level = "medium", interruptibility: Level = "medium") -> TurnThresholds:
-        """These thresholds for a persona's `turn_taking_patience` and `replica_interruptibility`."""
+    def adapted(
+        self, patience: Level = "medium", interruptibility: Level = "medium", commitment: Level = "medium"
+    ) -> TurnThresholds:
+        """These thresholds for a persona's `turn_taking_patience`, `replica_interruptibility` and
+        `turn_commitment`."""
         slower = {"low": 0.75, "medium": 1.0, "high": 1.6}[patience]
         harder = {"low": 2.2, "medium": 1.0, "high": 0.7}[interruptibility]
+        surer = {"low": -0.10, "medium": 0.0, "high": 0.10}[commitment]
         return replace(
             self,
+            commit_at=self.commit_at + surer,
             usual_pause_s=self.usual_pause_s * slower,
             least_patience_s=self.least_patience_s * slower,
             most_patience_s=self.most_patience_s * slower,

@@ -80,7 +80,7 @@ class Interactions:
                 yield from self._committed(event)
             case events.TurnTyped():
                 yield from self._typed(event)
-            case events.TurnEmpty() | events.Backchannel():
+            case events.TurnEmpty() | events.Backchannel() | events.TurnUnanswered():
                 yield from self._no_turn(event)
             case events.ReplyCommitted():
                 self._reply(event.reply).turn = self._turn if event.turn is None else event.turn
@@ -131,6 +131,10 @@ class Interactions:
             case events.DisclosureGiven():
                 about = {"kind": event.kind, "text": event.text}
                 yield self.system("disclosure", **about)
+            case events.WakePhraseDetected():
+                yield self.system("wake_phrase_detected")
+            case events.SleepPhraseDetected():
+                yield self.system("sleep_phrase_detected")
             case events.Overloaded():
                 yield self.system("notice", kind=event.short, message=event.message)
 
