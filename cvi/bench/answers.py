@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from rich.console import Console
 from rich.markup import escape
@@ -33,6 +32,7 @@ from cvi.llm.base import LlmEngine
 from cvi.persona.loading import load_persona
 from cvi.persona.schema import Persona
 from cvi.transport.text import TextTransport
+from cvi.yaml_document import read_yaml
 
 QUESTIONS = Path(__file__).with_name("answers.yaml")
 ANSWERS_NAME = "answers.json"
@@ -115,8 +115,8 @@ class GradedAnswer:
 def load_questions(path: Path = QUESTIONS) -> QuestionSet:
     """The questions and rules of a file. Raises UsageError for one that cannot be read."""
     try:
-        return QuestionSet.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError, ValidationError, re.error) as error:
+        return QuestionSet.model_validate(read_yaml(path))
+    except (ValidationError, re.error) as error:
         raise UsageError(f"{path} is not a set of questions: {error}") from error
 
 

@@ -45,6 +45,7 @@ from cvi.face.replica import CARD
 from cvi.face.sculpted.atlas import ATLAS_FILE, FORMAT, TONE_STEPS, TONE_TOP
 from cvi.face.sculpted.mouth import FAMILIES
 from cvi.files import sha256_of, write_bytes, write_text
+from cvi.yaml_document import read_yaml
 
 Image = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
@@ -141,7 +142,7 @@ def bake(
 
 def _renew_card(folder: Path, content: str) -> None:
     """Bring the hashes in `replica.yaml` up to date with its files, and note what the atlas is made of."""
-    card = yaml.safe_load((folder / CARD).read_text(encoding="utf-8"))
+    card = read_yaml(folder / CARD)
     names = {*(card.get("files") or {}), ATLAS_FILE}
     card["files"] = {name: sha256_of(folder / name) for name in sorted(names)}
     card["made_of"] = content

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import yaml
 
 from cvi.characters.backdrop import RoomOptions
 from cvi.characters.face_hair import BeardOptions, BrowOptions, LashOptions
 from cvi.characters.hairstyles import HairOptions
 from cvi.characters.kernel import Params
 from cvi.errors import MissingError, UsageError
+from cvi.yaml_document import read_yaml
 
 Options = TypeVar("Options")
 Rgb = tuple[float, float, float]
@@ -54,16 +54,11 @@ class Character:
 
 def load_parameters(path: Path) -> dict[str, Any]:
     """The mapping in a parameter file, its values not checked. Raises MissingError, UsageError."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
+    if not path.is_file():
         raise MissingError(
             f"There is no character file at {path}.", "Copy a shipped one and change its numbers."
-        ) from error
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path} is not YAML: {error}.", "Mend the line named.") from error
+        )
+    data = read_yaml(path)
     if not isinstance(data, dict):
         raise UsageError(f"{path} holds no mapping.", "Begin with 'shape:'.")
     return data

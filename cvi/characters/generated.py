@@ -30,6 +30,7 @@ from cvi.face.replica import CARD, check_name, find_replica
 from cvi.face.sculpted.atlas import ATLAS_FILE
 from cvi.files import sha256_of, write_text
 from cvi.paths import replicas_dir
+from cvi.yaml_document import read_yaml
 
 
 def generate_character(name: str, seed: int, like: str | None, threads: int) -> Path:
@@ -244,7 +245,7 @@ def _variation(rng: Random, like: str) -> Parameters:
     path = find_replica(like) / PARAMETERS_FILE
     if not path.is_file():
         raise UsageError(f"The replica '{like}' was not modelled by parameters.", "Choose a stock one.")
-    known: Parameters = yaml.safe_load(path.read_text(encoding="utf-8"))
+    known: Parameters = read_yaml(path)
     shape: Parameters = dict(known.get("shape") or {})
     for name in _FACTORS:
         shape[name] = round(float(shape.get(name, 1.0)) * (1 + rng.gauss(0, VARIATION_SPREAD["factor"])), 3)

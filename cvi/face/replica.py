@@ -25,6 +25,7 @@ from cvi.errors import CviError, MissingError, UsageError
 from cvi.face.replica_ids import replica_id, stand_in
 from cvi.files import replacing, sha256_of, write_text
 from cvi.paths import replicas_dir, shared_dir
+from cvi.yaml_document import read_yaml
 
 CARD = "replica.yaml"
 REQUIRED = ("name", "kind", "renderer", "source", "licence", "files")
@@ -90,10 +91,7 @@ def load_replica_card(folder: Path) -> ReplicaCard:
     card = folder / CARD
     if not card.is_file():
         raise MissingError(f"There is no replica at {folder}.", f"A replica is a folder with a {CARD}.")
-    try:
-        data = yaml.safe_load(card.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{card} cannot be read: {error}.", "Mend it or fetch the replica again.") from error
+    data = read_yaml(card)
     if not isinstance(data, dict):
         raise UsageError(f"{card} holds no mapping.", f"It needs: {', '.join(REQUIRED)}.")
     for required in REQUIRED:
@@ -203,7 +201,7 @@ def rename_replica(name: str, new_name: str) -> Path:
     new = free_folder(new_name)
     folder.rename(new)
     card = new / CARD
-    data = yaml.safe_load(card.read_text(encoding="utf-8"))
+    data = read_yaml(card)
     data["name"] = new_name
     write_text(card, yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100))
     return new

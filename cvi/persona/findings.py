@@ -14,7 +14,7 @@ from cvi.persona.field_effects import EFFECTS, FieldEffect
 from cvi.persona.layers import HOSTED_STT_PREFIX, HOSTED_TTS
 from cvi.persona.schema import EmbeddedPersona, Persona
 from cvi.persona.section import Section, references, section_of
-from cvi.persona.yaml_document import MAX_BYTES, DocumentFault, Node, parse
+from cvi.yaml_document import MAX_BYTES, DocumentFault, Node, parse
 
 Place = tuple[str | int, ...]
 """Where a value is: keys and indexes from the top of the file."""

@@ -26,7 +26,7 @@ from cvi.persona.findings import (
     is_embedded_file,
 )
 from cvi.persona.schema import Persona
-from cvi.persona.yaml_document import parse
+from cvi.yaml_document import parse
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
 from cvi.audio.block import HEARD_HZ, HOP_S, HOP_SAMPLES
 from cvi.errors import UsageError
 from cvi.media.readers import AudioReader
+from cvi.yaml_document import read_yaml
 
 # A pause this long parts two segments; shorter ones are a speaker's own.
 PARTING_SILENCE_S = 1.2
@@ -56,18 +56,6 @@ class Scenario:
     audio: Path
     segments: tuple[Segment, ...] = ()
     picture: Path | None = None
-
-
-def read_yaml(path: Path) -> Any:
-    """What a YAML file holds. Raises UsageError, with line and column where it is none."""
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"Cannot read {path} ({error.strerror}).", "Check the path.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        place = getattr(error, "problem_mark", None)
-        where = f"{path}:{place.line + 1}:{place.column + 1}" if place else str(path)
-        raise UsageError(f"{where}: this is not YAML.", "Correct the file.") from error
 
 
 def load_scenario(path: Path) -> Scenario:

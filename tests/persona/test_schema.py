@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from cvi.errors import UsageError
 from cvi.persona.language import CODES, language_code, language_name
 from cvi.persona.schema import PROFILES, Persona
-from cvi.persona.yaml_document import parse
+from cvi.yaml_document import parse
 
 
 def persona(**fields: Any) -> Persona:

@@ -53,7 +53,8 @@ from cvi.bench.recordings.synthesis import (
 from cvi.errors import CviError
 from cvi.media.decode import read_audio, write_wav
 from cvi.paths import home
-from cvi.transport.scenario import LEAD_S, Scenario, load_scenario, read_yaml, split_by_silence
+from cvi.transport.scenario import LEAD_S, Scenario, load_scenario, split_by_silence
+from cvi.yaml_document import read_yaml
 
 # Raised when the same recipe would sound different.
 VERSION = 2

@@ -21,7 +21,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cvi.errors import UsageError
-from cvi.transport.scenario import read_yaml
+from cvi.yaml_document import read_yaml
 
 FOLDER = Path(__file__).parent.parent / "scenarios"
 Kind = Literal["question", "pause", "barge_in", "backchannel", "noise", "reverb", "accent", "echo"]

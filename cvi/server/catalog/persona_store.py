@@ -20,7 +20,6 @@ from cvi.paths import personas_dir
 from cvi.persona.field_effects import NotInEffect, not_in_effect
 from cvi.persona.findings import embedded_file
 from cvi.persona.loading import file_name, list_personas, load_embedded_document
-from cvi.persona.yaml_document import DocumentFault, parse
 from cvi.server.catalog.deleted_ids import deleted_ids, note_deleted
 from cvi.server.catalog.engine_fallback import with_installed_engines
 from cvi.server.catalog.persona_document import (
@@ -36,6 +35,7 @@ from cvi.server.catalog.well_known_ids import PERSONAS, persona_stand_in, substi
 from cvi.server.contract import HttpProblem, in_both_vocabularies, in_our_vocabulary, invalid, iso
 from cvi.server.store.keys import DEFAULT_OWNER
 from cvi.server.store.owners import FileOwners
+from cvi.yaml_document import DocumentFault, parse
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from cvi.errors import UsageError
 from cvi.face.replica import CARD, list_replicas
 from cvi.face.replica_ids import replica_id, stand_in
 from cvi.files import write_bytes
@@ -23,6 +24,7 @@ from cvi.server.catalog.deleted_ids import deleted_ids, note_deleted
 from cvi.server.catalog.well_known_ids import substitution
 from cvi.server.contract import HttpProblem, in_both_vocabularies, invalid, iso
 from cvi.server.store.owners import FileOwners
+from cvi.yaml_document import read_yaml
 
 TRASH = ".deleted"
 """The folder, inside that of the replicas, for replicas that are deleted without `hard`."""
@@ -188,10 +190,10 @@ class ReplicaStore:
             known = self._read.get(folder)
             if known is not None and known[0] == status.st_mtime_ns:
                 return known[1]
-            card = yaml.safe_load(path.read_text(encoding="utf-8"))
+            card = read_yaml(path)
             # A card is written anew when its replica is renamed; what it is made of is not.
             made = min(file.stat().st_mtime for file in folder.iterdir())
-        except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        except (OSError, UsageError):
             return None
         item = None
         if isinstance(card, dict):

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cvi.audio.block import PLAYED_HZ
 from cvi.errors import MissingError, UsageError
 from cvi.face.base import Controls
@@ -29,6 +27,7 @@ from cvi.training.evaluation.held_out import Evaluation, RequestedMouths, evalua
 from cvi.training.footage.preparation import load_prepared
 from cvi.training.footage.reader import open_footage
 from cvi.training.pipeline import SCRIPT
+from cvi.yaml_document import read_yaml
 
 
 def evaluate_again(
@@ -86,7 +85,7 @@ def evaluate_again(
 
 def _training(folder: Path) -> dict[str, Any]:
     """What the card says about the footage, and its `lag_frames`."""
-    data = yaml.safe_load((folder / CARD).read_text(encoding="utf-8"))
+    data = read_yaml(folder / CARD)
     training = data.get("training")
     found = training.get("footage") if isinstance(training, dict) else None
     if not isinstance(found, dict):

@@ -25,6 +25,7 @@ from cvi.media.decode import read_audio
 from cvi.training.package.consent import TEXTS, Consent, consent_file, give_consent, load_consent
 from cvi.tts.base import TtsSettings
 from cvi.tts.cloning import Cloning, reference
+from cvi.yaml_document import read_yaml
 
 ORIGIN = "voice.json"
 PURPOSE = "a voice cloned for a replica's conversations"
@@ -150,7 +151,7 @@ def _made_from(origin: dict[str, Any]) -> str:
 def _set_voice(card: ReplicaCard, engine: str, file: str | None) -> None:
     """Put the voice and the hashes of its files into the card; None removes the present one."""
     path = card.folder / CARD
-    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    data = read_yaml(path)
     voices = dict(data.get("voices") or {})
     removed = (voices.pop(engine, None), ORIGIN)
     hashes = {name: value for name, value in data["files"].items() if name not in removed}

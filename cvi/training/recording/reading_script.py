@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from cvi.engine_registry import build
 from cvi.errors import UsageError
 from cvi.face.phonetics import Target, targets
 from cvi.tts.base import Phone, TtsEngine, TtsSettings
+from cvi.yaml_document import read_yaml
 
 Kind = Literal["still", "read", "listen"]
 
@@ -80,7 +79,7 @@ def load_reading_script(language: str) -> ReadingScript:
             "minutes and give it as --script.",
         )
     path = _FOLDER / f"{code}.yaml"
-    document: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    document: dict[str, Any] = read_yaml(path)
     return ReadingScript(
         document["language"], document["name"], tuple(_part(part) for part in document["parts"])
     )

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
+
+from cvi.errors import UsageError
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 40
@@ -108,6 +111,22 @@ def parse(text: str) -> tuple[Node, list[DocumentFault]]:
         raise DocumentFault(1, 1, "the file is empty", "Write one with: cvi persona new NAME")
     reader = _Reader()
     return reader.read(root, None), reader.faults
+
+
+def read_yaml(path: Path) -> Any:
+    """What a YAML file holds, within the same limits. Raises UsageError, with line and column of a fault."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise UsageError(f"{path} is larger than {MAX_BYTES} bytes.", "Shorten it.")
+        return parse(data.decode("utf-8-sig"))[0].value
+    except DocumentFault as fault:
+        raise UsageError(f"{path}:{fault.line}:{fault.column}: {fault.message}.", fault.remedy) from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is no text in UTF-8.", "Correct the file.") from error
+    except OSError as error:
+        raise UsageError(f"Cannot read {path} ({error.strerror}).", "Check the path.") from error
 
 
 class _Reader:
