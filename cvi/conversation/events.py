@@ -151,7 +151,7 @@ class ContextProvided(Event):
 @dataclass(frozen=True, kw_only=True)
 class ToolWeighed(Event):
     """The turn's words are like the tool `name` (`likeness`, -1 to 1), so the model was asked whether it
-    calls one: with which `probability`, and what it `calls`."""
+    calls one: with which `probability`, what it `calls`, and which arguments were `lacking`."""
 
     type: ClassVar[str] = "tool_weighed"
     reply: int
@@ -159,6 +159,7 @@ class ToolWeighed(Event):
     likeness: float
     probability: float
     calls: list[str] = field(default_factory=list)
+    lacking: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

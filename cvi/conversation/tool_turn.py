@@ -32,6 +32,11 @@ MOST_CALLS = 5
 _RESPONSE_SENTENCES = 4
 
 
+def _question(name: str, lacking: Sequence[str]) -> str:
+    what = " and ".join(each.replace("_", " ") for each in lacking)
+    return f"You can do what they ask for next ({name}), but they have not said the {what}. Ask for it."
+
+
 class ToolTurn:
     """One reply's calls and words. `reply` is set once the reply exists, before the clauses are read."""
 
@@ -82,10 +87,11 @@ class ToolTurn:
                     likeness=round(weighed.likeness, 3),
                     probability=round(weighed.probability, 3),
                     calls=[request.name for request in weighed.requests],
+                    lacking=[f"{name}.{each}" for name, names in weighed.lacking.items() for each in names],
                 )
             )
         if not weighed.requests:
-            words = self._words([])
+            words = self._words([_question(name, names) for name, names in weighed.lacking.items()])
         else:
             words = self._after_calls(weighed.requests)
         try:

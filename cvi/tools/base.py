@@ -108,6 +108,8 @@ class Weighed:
     model: float | None = None
     probability: float | None = None
     requests: tuple[ToolRequest, ...] = ()
+    lacking: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Tools that the turn asks for without saying what they need: their names and those of the arguments."""
 
 
 class CallDecision(Protocol):

@@ -22,10 +22,13 @@ from typing import Any
 from cvi.errors import EngineError, MissingError
 from cvi.llm.base import ChoosesCalls, LlmEngine, MakesChoices, Message, ToolRequest, tool_model
 from cvi.tools.base import ToolDefinition, Weighed
+from cvi.tools.grounding import invented, unfit
 from cvi.tools.likeness import ToolLikeness
 
 PURPOSE = "tools"
 NONE = "none"
+LATEST_MESSAGES = 4
+"""Numbers and names may have been said a little earlier."""
 MOST_ASKED = 8
 """More tools than these are not put before the model: those that the words are likest are."""
 MOST_CALLS = 3
@@ -118,7 +121,8 @@ class LikenessAndOdds:
         await self._ready.wait()
         text = _with_question(history, text)
         parts = await self._parts(text)
-        made = [await self._decide(llm, part) for part in parts]
+        before = " ".join(message.content for message in history[-LATEST_MESSAGES:] if message.role == "user")
+        made = [await self._decide(llm, part, f"{before} {text}") for part in parts]
         requests = {str(request): request for each in made for request in each.requests}
         first = max(made, key=lambda each: each.probability or 0.0)
         return Weighed(
@@ -127,9 +131,11 @@ class LikenessAndOdds:
             first.model,
             first.probability,
             tuple(requests.values())[:MOST_CALLS],
+            {name: lacking for each in made for name, lacking in each.lacking.items()},
         )
 
-    async def _decide(self, llm: LlmEngine, text: str) -> Weighed:
+    async def _decide(self, llm: LlmEngine, text: str, said: str) -> Weighed:
+        """One part of a turn; `said` is all that arguments may be taken from."""
         found = await self._found(text)
         nearest = max(found, key=lambda each: found[each])
         likeness = found[nearest]
@@ -149,6 +155,14 @@ class LikenessAndOdds:
         arguments: Mapping[str, Any] = {}
         if tool.spec.parameters.get("properties"):
             arguments = await engine.complete(PURPOSE, question, f"{name} ", tool.spec.parameters)
+        required = tool.spec.parameters.get("required") or []
+        lacking = [
+            *invented(arguments, required, said, tool.examples),
+            *unfit(arguments, tool.spec.parameters),
+        ]
+        if set(lacking) & set(required):
+            return Weighed(name, found[name], model, probability, lacking={name: lacking})
+        arguments = {key: value for key, value in arguments.items() if key not in lacking}
         return Weighed(name, found[name], model, probability, (ToolRequest(name, arguments),))
 
     async def _parts(self, text: str) -> list[str]:

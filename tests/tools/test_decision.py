@@ -90,6 +90,14 @@ async def test_a_turn_like_a_tool_asks_the_model_and_fills_the_arguments():
     assert told[-1] == Message("user", "what is the weather in oslo")
 
 
+async def test_what_was_not_said_is_asked_for_and_not_invented():
+    llm = ChoosingLlm({"weather": 0.95, NONE: 0.01}, {"city": "Madrid"})
+    weighed = await decide(llm, "what is the weather like outside")
+    assert not weighed.requests and weighed.lacking == {"weather": ["city"]}
+    before = [Message("user", "I live in Madrid."), Message("assistant", "Nice.")]
+    assert (await decide(llm, "what is the weather like outside", before)).requests
+
+
 async def test_the_model_may_say_that_no_tool_is_meant():
     llm = ChoosingLlm({NONE: 0.99})
     weighed = await decide(llm, "what is weather in a poem")
@@ -117,12 +125,12 @@ async def test_two_requests_in_one_turn_are_two_calls():
             name = "weather" if "weather" in messages[-1].content else "mail"
             return {option: 0.98 if option == name else 0.01 for option in options}
 
-    weighed = await decide(Both({}), "what is the weather in oslo and then send an e-mail to my boss")
+    weighed = await decide(Both({}, {"city": "oslo"}), "what is the weather in oslo and then send an e-mail to my boss")
     assert [call.name for call in weighed.requests] == ["weather", "mail"]
 
 
 async def test_a_short_answer_is_read_with_its_question():
-    llm = ChoosingLlm({"mail": 0.95, NONE: 0.01})
+    llm = ChoosingLlm({"mail": 0.95, NONE: 0.01}, {"city": "it"})
     history = [Message("system", "Be brief."), Message("assistant", "Fine. Shall I send an e-mail to my colleague?")]
     assert [call.name for call in (await decide(llm, "yes please", history)).requests] == ["mail"]
     assert not (await decide(llm, "yes please")).requests

@@ -20,13 +20,14 @@ from cvi.conversation.events import (
     ToolFailed,
     ToolResolved,
     ToolReused,
+    ToolWeighed,
     TurnReopened,
 )
 from cvi.errors import UsageError
 from cvi.testing.fakes import FakeLlm
 from cvi.testing.script import Script
-from cvi.testing.tools import FakeDelivery, fake_tool, fake_toolbox
-from cvi.tools.base import ToolError
+from cvi.testing.tools import FakeDecision, FakeDelivery, fake_tool, fake_toolbox
+from cvi.tools.base import Toolbox, ToolError, Weighed
 from cvi.tools.builtin import end_call, hand_over
 from cvi.tools.client import ClientDelivery
 
@@ -74,6 +75,23 @@ def test_a_turn_without_a_call_is_answered_as_always():
     outcome = play(script, [fake_tool("weather", delivery)])
     assert outcome.of(ReplyFinished)[-1].text == "Just talking."
     assert not delivery.calls and not outcome.of(ToolCalled)
+
+
+def test_what_a_tool_lacks_is_asked_for():
+    class Lacking(FakeDecision):
+        async def decide(self, llm, history, text):
+            return Weighed("weather", 0.5, 0.9, 0.9, lacking={"weather": ["city_name"]})
+
+    def model(messages):
+        return "Which city?" if "have not said the city name" in messages[-2].content else "No."
+
+    delivery = FakeDelivery()
+    script = Script()
+    script.user_says(0.5, "tell me the weather")
+    toolbox = Toolbox((fake_tool("weather", delivery),), Lacking(weather))
+    outcome = script.play(FakeLlm(model), capabilities=Capabilities(toolbox=toolbox))
+    assert outcome.of(ReplyFinished)[-1].text == "Which city?" and not delivery.calls
+    assert outcome.of(ToolWeighed)[-1].lacking == ["weather.city_name"]
 
 
 def test_a_draft_changes_nothing_before_the_turn_is_over():
