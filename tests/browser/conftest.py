@@ -14,10 +14,12 @@ import pytest_asyncio
 pytest.importorskip("playwright", reason="playwright is not installed: pip install cvi-local[dev]")
 pytest.importorskip("aiortc", reason="aiortc is not installed: pip install cvi-local[server]")
 
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from .stand_in import StandIn, serving
 
+# What is waited for comes at once on a quiet machine; a busy one is given time.
+expect.set_options(timeout=20_000)
 CHROMIUM_FLAGS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
@@ -49,7 +51,7 @@ async def browser() -> AsyncIterator[Browser]:
 async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
     """A fresh profile that allowed camera and microphone."""
     context = await browser.new_context(permissions=["camera", "microphone"], reduced_motion="reduce")
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(40_000)
     yield context
     await context.close()
 

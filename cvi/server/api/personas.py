@@ -11,7 +11,9 @@ from pydantic import ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from cvi.persona.field_effects import EFFECTS
+from cvi.persona.json_schema import json_schema
 from cvi.server.api.resource_table import TOOLS
+from cvi.server.catalog.persona_check import check_document
 from cvi.server.catalog.persona_document import shown, spelling, vet_endpoints
 from cvi.server.catalog.persona_store import StoredPersona
 from cvi.server.contract import Body, HttpProblem, Page, empty, listing, not_found, page_from_one
@@ -90,6 +92,29 @@ async def every(
         return listing([services.personas.show(item) for item in page.of(found)], len(found))
 
     return await asyncio.to_thread(look)
+
+
+@router.get("/schema", summary="What a persona may say (JSON Schema)")
+async def schema() -> dict[str, Any]:
+    """Ours, not the contract's: that of persona files, as `cvi persona schema` prints it."""
+    return await asyncio.to_thread(json_schema)
+
+
+@router.post("/check", summary="Check a persona without storing it")
+async def check(body: dict[str, Any], services: ServicesDep) -> dict[str, Any]:
+    """Ours, not the contract's: what `cvi persona check` would say, by field.
+
+    `persona_id` names the one that is to be changed.
+    """
+    id = str(body.get("persona_id") or "")
+
+    def look() -> list[dict[str, str]]:
+        stored = services.personas.find(id) if id else None
+        return check_document(body, stored.document if stored is not None else {})
+
+    findings = await asyncio.to_thread(look)
+    errors = sum(row["severity"] == "error" for row in findings)
+    return {"errors": errors, "findings": findings}
 
 
 @router.get("/{persona_id}", summary="Get a persona")

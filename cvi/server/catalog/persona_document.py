@@ -129,6 +129,11 @@ WRITTEN = "# Written by the server; check it with: cvi persona check FILE\n"
 """The first line of a persona that came through the API; addresses in it were named by a stranger."""
 
 
+def persona_text(document: Mapping[str, Any]) -> str:
+    """A persona's document as YAML that reads back the same."""
+    return str(yaml.dump(dict(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100))
+
+
 def write_persona(path: Path, document: Mapping[str, Any], *, new: bool) -> None:
     """Write a persona's file, whole or not at all, and only one that reads back the same.
 
@@ -137,7 +142,7 @@ def write_persona(path: Path, document: Mapping[str, Any], *, new: bool) -> None
     """
     if new and path.exists():
         raise FileExistsError(path)
-    text = WRITTEN + yaml.dump(dict(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    text = WRITTEN + persona_text(document)
     with replacing(path, mode=0o600, remedy="Free some space.") as part:
         part.write_text(text, encoding="utf-8")
         persona, findings = examine(part)

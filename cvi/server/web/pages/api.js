@@ -22,6 +22,49 @@ export class Api {
     return this._request("GET", "personas/guide").catch(() => null);
   }
 
+  persona(id) {
+    return this._request("GET", `personas/${encodeURIComponent(id)}`);
+  }
+
+  personaSchema() {
+    return this._request("GET", "personas/schema");
+  }
+
+  /** What is wrong in a persona's document: `{errors, findings: [{severity, field, message, remedy}]}`. */
+  checkPersona(document) {
+    return this._request("POST", "personas/check", document);
+  }
+
+  createPersona(document) {
+    return this._request("POST", "personas", document);
+  }
+
+  changePersona(id, patch) {
+    return this._request("PATCH", `personas/${encodeURIComponent(id)}`, patch);
+  }
+
+  deletePersona(id) {
+    return this._request("DELETE", `personas/${encodeURIComponent(id)}`);
+  }
+
+  /** A stored set of objectives, with `data`. */
+  objectives(id) {
+    return this._request("GET", `objectives/${encodeURIComponent(id)}`);
+  }
+
+  /** A conversation with its events. */
+  conversation(id) {
+    return this._request("GET", `conversations/${encodeURIComponent(id)}?verbose=true`);
+  }
+
+  /** A conversation's recording, as a Blob. */
+  async film(id) {
+    const headers = this.key ? { "x-api-key": this.key } : {};
+    const response = await fetch(`${this._base}/conversations/${encodeURIComponent(id)}/recording`, { headers });
+    if (!response.ok) throw new ApiError(response.status, "The recording is not there.");
+    return response.blob();
+  }
+
   replicas() {
     return this._list("replicas");
   }
