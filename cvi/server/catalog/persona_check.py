@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from cvi.persona.findings import examine
-from cvi.persona.yaml_document import Node, parse
 from cvi.server.catalog.persona_document import check_references, persona_text, without_bookkeeping
 from cvi.server.contract import HttpProblem
+from cvi.yaml_document import Node, parse
 
 
 def check_document(document: Mapping[str, Any], before: Mapping[str, Any]) -> list[dict[str, str]]:
