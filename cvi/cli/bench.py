@@ -33,6 +33,8 @@ COMMANDS: dict[str, str] = {
     "answers": "cvi.cli.bench_engines:answers",
     "lips": "cvi.cli.bench_engines:lips",
     "tools": "cvi.cli.bench_tools:tools",
+    "guardrails": "cvi.cli.bench_policy:guardrails",
+    "objectives": "cvi.cli.bench_policy:objectives",
     "perception": "cvi.cli.bench_perception:perception",
     "replica": "cvi.cli.bench_replica:replica",
     "soak": "cvi.cli.bench_soak:soak",

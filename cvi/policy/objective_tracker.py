@@ -126,6 +126,15 @@ class ObjectiveTracker:
         self._work.cancel()
         self._write(ObjectiveResults(results=self._machine.results()))
 
+    async def settled(self) -> None:
+        """Return when every turn so far has been taken down."""
+        await self._turns.join()
+
+    @property
+    def found(self) -> dict[str, str]:
+        """Every output variable that is known."""
+        return {name: value for each in self._machine.progress for name, value in each.found.items()}
+
     def confirm(self, name: str) -> bool:
         """The application confirms a pending objective; False where it waits for none of that name."""
         current = self._machine.current
