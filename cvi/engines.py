@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, cast
 
-from cvi.conversation.events import ConversationFacts
+from cvi.conversation.events import ConversationFacts, DisclosureGiven
 from cvi.conversation.history import History
 from cvi.conversation.listening_signs import make_listening_signs
 from cvi.conversation.openers import make_openers
@@ -185,11 +185,13 @@ def conversation_settings(
     """The conversation's settings from persona and model size.
 
     `conversational_context` is what the model is told behind the system message. `greeting` replaces the
-    persona's own and cannot be interrupted; "" is no greeting.
+    persona's own and cannot be interrupted; "" is no greeting. A spoken disclosure stands before either.
     """
     persona = config.persona
     flow, llm = persona.layers.conversational_flow, persona.layers.llm
     small = config.small_model
+    told = persona.disclosure
+    opening = (persona.greeting or "") if greeting is None else greeting
     sampling = Sampling(max_tokens=llm.max_tokens or (SMALL_MODEL_TOKENS if small else LARGE_MODEL_TOKENS))
     if llm.temperature is not None:
         sampling = replace(sampling, temperature=llm.temperature)
@@ -199,8 +201,8 @@ def conversation_settings(
         conversation_id=conversation_id,
         system=system_message(persona, small_model=small),
         context=context_message(persona, conversational_context, small_model=small),
-        greeting=(persona.greeting or "") if greeting is None else greeting,
-        greeting_interruptible=greeting is None,
+        greeting=f"{told.verbal} {opening}".strip(),
+        greeting_interruptible=greeting is None and not told.verbal,
         language=config.language,
         persona_name=persona.spoken_name,
         thresholds=TurnThresholds().adapted(
@@ -221,6 +223,11 @@ def conversation_settings(
         judge_completeness=flow.uses_turn_model,
         phrases=phrases(config.language),
         echo=persona.pipeline_mode == "echo",
+        disclosures=tuple(
+            DisclosureGiven(kind=kind, text=text, policy=persona.policy)
+            for kind, text in (("verbal", told.verbal), ("visual", told.visual))
+            if text
+        ),
         facts=config.facts(),
     )
 

@@ -1,4 +1,4 @@
-"""`cvi bench guardrails`: sentences that are to be stopped, harmless ones like them, and what checking them costs.
+"""`cvi bench guardrails`: sentences that are to be stopped, harmless ones like them, and what a check costs.
 
 All families are on at once, as guardrails that are only a sentence; see the head of `guardrails.yaml`.
 """

@@ -1,6 +1,6 @@
-"""`cvi bench objectives`: scripted interviews, and whether what was said stands in the results, and nothing else.
+"""`cvi bench objectives`: scripted interviews, and whether what was said is taken down, and nothing else.
 
-The interviews stand in `objectives.yaml`. What the persona asks is scripted too: measured is what is taken down.
+The interviews stand in `objectives.yaml`. What the persona asks is scripted: measured is what is taken down.
 """
 
 from __future__ import annotations
@@ -101,12 +101,8 @@ def measure_objectives(*, profile: str, only: list[int], output: Path | None, js
     told = [slot for slot in graded if slot.was_said]
     silent = [slot for slot in graded if not slot.was_said]
     figures = [
-        proportion(
-            "right", "slots that were said and are right", [s.right for s in told], lower_is_better=False
-        ),
-        proportion(
-            "invented", "slots that were not said and hold something wrong", [not s.right for s in silent]
-        ),
+        proportion("right", "slots said that are right", [s.right for s in told], lower_is_better=False),
+        proportion("invented", "slots not said that hold something", [not s.right for s in silent]),
     ]
     for caller in dict.fromkeys(slot.caller for slot in told):
         theirs = [slot.right for slot in told if slot.caller == caller]
@@ -114,9 +110,8 @@ def measure_objectives(*, profile: str, only: list[int], output: Path | None, js
     if not json:
         for slot in graded:
             if not slot.right:
-                print(
-                    f"interview {slot.interview} ({slot.caller}) {slot.slot}: '{slot.found}' for /{slot.told}/"
-                )
+                where = f"interview {slot.interview} ({slot.caller}) {slot.slot}"
+                print(f"{where}: '{slot.found}' for /{slot.told}/")
     recorder.notes.append(f"{seconds:.0f} s of processor time for all forms, beside the replies.")
     finish(recorder, [Variant("cvi", engine, {"llm": engine}, figures=tuple(figures))], json)
 

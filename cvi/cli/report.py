@@ -8,11 +8,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cvi.conversation.events import EngineFailed, PlayoutFigures
+from cvi.conversation.events import EngineFailed, GuardrailTriggered, PlayoutFigures
 from cvi.conversation.journal import Record
 from cvi.conversation.latency import barge_ins, opener_pauses, percentiles, turn_latencies
 from cvi.conversation.tool_calls import tool_calls
 from cvi.conversation.transcript import transcript
+from cvi.policy.results import objective_results
 
 _ROWS = (
     ("floor", "the floor passed"),
@@ -39,6 +40,13 @@ def print_transcript(record: Record) -> None:
     for event in record.events:
         if isinstance(event, EngineFailed):
             console.print(f"[dim]{event.t:7.2f}[/dim]  [red]{escape(event.message)}[/red]")
+        if isinstance(event, GuardrailTriggered):
+            what = f"guardrail {event.guardrail} ({event.action}): {event.text}"
+            console.print(f"[dim]{event.t:7.2f}[/dim]  [yellow]{escape(what)}[/yellow]")
+    for result in objective_results(record.events):
+        values = ", ".join(f"{name}: {value}" for name, value in result["output_variables"].items())
+        line = f"objective {result['objective_name']} {result['status']}  {values}"
+        console.print(escape(line.rstrip()), style="magenta")
     if record.ended is None:
         console.print("The conversation was cut short; this is what was heard by then.", style="yellow")
 

@@ -92,6 +92,7 @@ def _as_data(record: Record) -> dict[str, Any]:
     from cvi.conversation.latency import barge_ins, turn_latencies
     from cvi.conversation.tool_calls import tool_calls
     from cvi.conversation.transcript import transcript
+    from cvi.policy.results import objective_results
 
     return {
         **_summary(record),
@@ -100,6 +101,7 @@ def _as_data(record: Record) -> dict[str, Any]:
         "latency_ms": [asdict(turn) for turn in turn_latencies(record.events)],
         "barge_in_ms": [asdict(cut) for cut in barge_ins(record.events)],
         "playout": asdict(record.playout) if record.playout is not None else None,
+        "objectives": objective_results(record.events),
         "events": [event.to_json() for event in record.events],
     }
 

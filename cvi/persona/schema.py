@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from cvi.persona.disclosure import Disclosure, DisclosureType, disclosure
 from cvi.persona.language import CODES, MULTILINGUAL, language_code, language_name
 from cvi.persona.layers import Layers
 from cvi.persona.objective_graph import graph_fault
@@ -142,6 +143,28 @@ class Persona(Section):
     emotion_recognition: bool = False
     """Whether expressions of the participant's face are named (happy, surprised, ...). Off, only what is
     visible is described: a smile, raised brows."""
+
+    disclosure_type: DisclosureType = "none"
+    """How the participant is told that they talk with a program."""
+    verbal_disclosure: Annotated[str, StringConstraints(max_length=500)] | bool = False
+    """What is said before the greeting, not to be interrupted; true for the usual sentence."""
+    visual_disclosure: Annotated[str, StringConstraints(max_length=200)] | bool = False
+    """What the room's page shows throughout; true for the usual text."""
+    policy: Literal["", "eu"] = ""
+    """`eu`: both disclosures are given, and emotions are not recognized, whatever the other fields say."""
+
+    @property
+    def disclosure(self) -> Disclosure:
+        """What the participant is told about talking with a program."""
+        return disclosure(
+            self.disclosure_type, self.verbal_disclosure, self.visual_disclosure, self.language_code or "en"
+        )
+
+    @model_validator(mode="after")
+    def _keep_policy(self) -> Persona:
+        if self.policy == "eu":
+            self.__dict__.update(disclosure_type="both", emotion_recognition=False)
+        return self
 
     def for_small_model(self) -> Persona:
         """The persona with the texts that were written for a very small model, if there are any."""

@@ -85,6 +85,8 @@ class ConversationBody(Body):
     document_ids: list[str] = Field(default_factory=list)
     document_tags: list[str] = Field(default_factory=list)
     document_retrieval_strategy: Literal["speed", "balanced", "quality"] = "balanced"
+    policy: Literal["", "eu"] = ""
+    """`eu`: the participant is told that they talk with a program, and emotions are not recognized."""
     memory_stores: list[str] = Field(default_factory=list)
     participant_tags: list[str] = Field(default_factory=list)
     properties: PropertiesBody = Field(default_factory=PropertiesBody)
@@ -114,6 +116,8 @@ async def create_conversation(
     replica = await finished_replica(wanted, services)
     whole, missing = await asyncio.to_thread(with_installed_engines, persona.whole)
     document = await _resolved(whole, services)
+    if body.policy:
+        document["policy"] = body.policy
     checked = check(document)
     if not checked.may_run_on(services.profile.name):
         raise HttpProblem(
@@ -143,6 +147,7 @@ async def create_conversation(
         | {
             "system_prompt": checked.system_prompt or "",
             "persona_name": checked.spoken_name,
+            "disclosure": checked.disclosure.visual,
             "not_installed": [asdict(row) for row in missing],
             "substituted_for": [
                 *services.personas.substituted(persona),

@@ -66,6 +66,7 @@ async def config(
     return known | {
         "conversation_name": row.name,
         "persona_name": row.request.get("persona_name", ""),
+        "disclosure": row.request.get("disclosure", ""),
         "portrait": await _portrait(row, services),
         "loading": list(room.loading) if room is not None else [],
         "audio_only": bool(row.request.get("audio_only") or row.request.get("chat")),

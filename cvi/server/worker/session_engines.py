@@ -87,7 +87,8 @@ async def build_engines(
         greeting=start.custom_greeting,
     )
     if start.dynamic_greeting and start.custom_greeting is None:
-        settings = replace(settings, greeting="", opening=OPENING)
+        # A sentence that has to be said is said; then there is a greeting already.
+        settings = replace(settings, greeting=persona.disclosure.verbal, opening=OPENING)
     permissions = ToolPermissions(
         urls_to=("*",) if start.private_hosts is None else start.private_hosts,
         modules=tuple(start.tool_modules),

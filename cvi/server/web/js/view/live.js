@@ -25,8 +25,8 @@ export class Live {
     this._panel = "";
     this._noticeTimer = 0;
     this._ending = new AbortController();
-    const { recording = false, chat: typed = false } = conversation.facts ?? {};
-    this._stage = new Stage({ say, name, logo, portrait, audioOnly, typed, recording,
+    const { recording = false, chat: typed = false, disclosure = "" } = conversation.facts ?? {};
+    this._stage = new Stage({ say, name, logo, portrait, audioOnly, typed, recording, disclosure,
       onStopScreen: () => conversation.stopScreen(), onFullscreen: () => this._fullscreen() });
     this._controls = new Controls({ say, audioOnly, wanted, on: {
       microphone: () => this._microphone(),

@@ -7,7 +7,7 @@ import { h, icon } from "./dom.js";
 const LETTER_PX = 11;
 
 export class Stage {
-  constructor({ say, name, logo, portrait = "", audioOnly, typed, recording, onStopScreen, onFullscreen }) {
+  constructor({ say, name, logo, portrait = "", audioOnly, typed, recording, disclosure = "", onStopScreen, onFullscreen }) {
     this._say = say;
     this._audioOnly = audioOnly;
     this._typed = typed;
@@ -24,6 +24,7 @@ export class Stage {
     this._sharing = h("span", { class: "chip sharing", hidden: true }, icon("screen"), say("yourScreen"),
       h("button", { type: "button", onclick: onStopScreen }, say("stopScreen")));
     this._recorded = recording ? h("span", { class: "chip recorded-here" }, h("i"), say("recorded")) : null;
+    this._disclosed = disclosure ? h("span", { class: "chip disclosure" }, disclosure) : null;
     this._notice = h("p", { class: "notice" });
     this._detail = h("p", { class: "detail" });
     this._spoken = h("p", { class: "visually-hidden", role: "status" });
@@ -34,7 +35,7 @@ export class Stage {
     this.captions = new Captions(say, name);
     this.element = h("section", { class: "stage", "data-activity": "waiting", tabIndex: -1, "aria-label": name },
       this._orb, this._portrait, this.video, this._badge, this._full, this._self,
-      h("div", { class: "chips" }, this._muted, this._silent, this._sharing, this._recorded), this.captions.element, this._hear,
+      h("div", { class: "chips" }, this._muted, this._silent, this._sharing, this._recorded, this._disclosed), this.captions.element, this._hear,
       this._notice, this._detail, this._spoken);
     this.video.addEventListener("resize", () => this._shown());
     this.video.addEventListener("loadeddata", () => this._shown());
