@@ -33,6 +33,7 @@ from cvi.media.frames import Frame
 from cvi.models.installed import find_installed, is_model_id, model_path
 from cvi.models.manifest import find_model
 from cvi.models.profiles import EngineChoice, Profile, Resolution, resolve_profile
+from cvi.persona.disclosure import Disclosure
 from cvi.persona.prompt import context_message, system_message
 from cvi.persona.schema import Persona
 from cvi.stt.base import SttSettings
@@ -223,13 +224,16 @@ def conversation_settings(
         judge_completeness=flow.uses_turn_model,
         phrases=phrases(config.language),
         echo=persona.pipeline_mode == "echo",
-        disclosures=tuple(
-            DisclosureGiven(kind=kind, text=text, policy=persona.policy)
-            for kind, text in (("verbal", told.verbal), ("visual", told.visual))
-            if text
-        ),
+        disclosures=tuple(_disclosures(told, persona.policy)),
         facts=config.facts(),
     )
+
+
+def _disclosures(told: Disclosure, policy: str) -> Iterator[DisclosureGiven]:
+    if told.verbal:
+        yield DisclosureGiven(kind="verbal", text=told.verbal, policy=policy)
+    if told.visual:
+        yield DisclosureGiven(kind="visual", text=told.visual, policy=policy)
 
 
 def _examples(persona: Persona, repeats: bool) -> Iterator[Message]:

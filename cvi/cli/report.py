@@ -45,8 +45,8 @@ def print_transcript(record: Record) -> None:
             console.print(f"[dim]{event.t:7.2f}[/dim]  [yellow]{escape(what)}[/yellow]")
     for result in objective_results(record.events):
         values = ", ".join(f"{name}: {value}" for name, value in result["output_variables"].items())
-        line = f"objective {result['objective_name']} {result['status']}  {values}"
-        console.print(escape(line.rstrip()), style="magenta")
+        reached = f"objective {result['objective_name']} {result['status']}  {values}"
+        console.print(escape(reached.rstrip()), style="magenta")
     if record.ended is None:
         console.print("The conversation was cut short; this is what was heard by then.", style="yellow")
 

@@ -16,7 +16,7 @@ from cvi.conversation.events import (
 
 
 def objective_results(events: Iterable[Event]) -> list[dict[str, Any]]:
-    """Every objective with `objective_name`, `status`, `output_variables`; as far as it went, if cut short."""
+    """Every objective with `objective_name`, `status`, `output_variables`; as far as it went."""
     found: dict[str, dict[str, Any]] = {}
 
     def note(name: str, status: str | None, values: dict[str, str]) -> None:
