@@ -191,18 +191,17 @@ class LlamaCpp:
         return await self._stage.run(lambda: self._ending_probability(messages, text))
 
     async def read_question(self, purpose: str, messages: Sequence[Message], partial: str) -> None:
-        """Read the question up to the words so far; ends early once a newer call of a turn waits."""
+        """Read the question up to the words so far, in steps aside of every call of a turn."""
         self._check_open()
-        mine = self._latest_call
 
-        def read() -> None:
-            if mine == self._latest_call and not self._closed:
-                model, tokens = self._side_context(purpose), self._tokens(messages, partial)
-                if model.missing(tokens):
-                    model.evaluate(tokens, lambda: mine != self._latest_call, PREFILL_CHUNK_TOKENS)
+        def step() -> bool:
+            model, tokens = self._side_context(purpose), self._tokens(messages, partial)
+            if not model.missing(tokens):
+                return True
+            return model.evaluate(tokens, self._steps_aside, PREFILL_CHUNK_TOKENS)
 
-        with self._turn_call():
-            await self._stage.run(read)
+        while not await self._run_beside(step):
+            pass
 
     async def choose(
         self, purpose: str, messages: Sequence[Message], options: Sequence[str]

@@ -119,6 +119,8 @@ class LikenessAndOdds:
     async def decide(self, llm: LlmEngine, history: Sequence[Message], text: str) -> Weighed:
         """See `CallDecision`."""
         await self._ready.wait()
+        if self._following is not None:
+            self._following.cancel()
         text = _with_question(history, text)
         parts = await self._parts(text)
         before = " ".join(message.content for message in history[-LATEST_MESSAGES:] if message.role == "user")

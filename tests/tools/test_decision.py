@@ -205,3 +205,13 @@ async def test_a_question_that_is_given_up_frees_the_model(engine):
     await asyncio.gather(asking, return_exceptions=True)
     assert asking.cancelled()
     assert sum((await engine.choose("tools", ASKED, ["a", "b"])).values()) == pytest.approx(1)
+
+
+async def test_a_question_is_read_to_its_end_whatever_comes_between(engine):
+    long = [Message("user", "word " * 400)]
+    reading = asyncio.create_task(engine.read_question("other", long, ""))
+    for _ in range(3):
+        await asyncio.sleep(0.05)
+        await engine.prefill(ASKED, "and")
+    await reading
+    assert not engine._beside["other"].missing(engine._tokens(long, ""))
