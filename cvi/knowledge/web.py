@@ -18,6 +18,7 @@ from urllib.robotparser import RobotFileParser
 
 from cvi.endpoints.outbound import Fetched, OutboundClient, OutboundError, RefusedAddressError
 from cvi.knowledge.reading.blocks import Block, DocumentError
+from cvi.knowledge.reading.formats import kind_of
 from cvi.knowledge.reading.reader import read_file
 
 AGENT = "cvi"
@@ -100,7 +101,7 @@ async def _read(client: OutboundClient, url: str, most_bytes: int) -> tuple[Page
         named = path.with_suffix(suffix) if suffix and suffix.isascii() else path
         path.rename(named)
         blocks = await read_file(named, most_bytes=most_bytes, within_s=120.0, cpu_s=100)
-        is_page = fetched.content_type in ("text/html", "application/xhtml+xml")
+        is_page = await asyncio.to_thread(kind_of, named) == "html"
         links = await asyncio.to_thread(_links, named, fetched.url) if is_page else []
     address = urldefrag(fetched.url).url
     return Page(address, [replace(block, url=address) for block in blocks]), links

@@ -25,6 +25,7 @@ from cvi.persona.findings import (
     examine_embedded,
     is_embedded_file,
 )
+from cvi.persona.policy import Knowledge
 from cvi.persona.schema import Persona
 from cvi.yaml_document import parse
 
@@ -78,25 +79,23 @@ def load_persona(name_or_path: str | Path) -> Persona:
     path = find_persona(name_or_path)
     persona, findings = examine(path)
     if persona is not None:
-        return with_absolute_documents(persona, path.parent)
+        knowledge = with_absolute_documents(persona.knowledge, path.parent)
+        return persona.model_copy(update={"knowledge": knowledge})
     errors = [str(finding) for finding in findings if finding.severity == "error"]
     if len(errors) == 1:
         raise UsageError(errors[0])
     raise UsageError("\n".join([f"{path} has {len(errors)} errors:", *errors]))
 
 
-def with_absolute_documents(persona: Persona, folder: Path) -> Persona:
-    """The persona with the relative paths of its documents read from `folder`, that of its file."""
+def with_absolute_documents(knowledge: Knowledge, folder: Path) -> Knowledge:
+    """The knowledge with relative paths of documents read from `folder`, that of the persona's file."""
     documents = [
         each
         if each.startswith(("http://", "https://"))
         else str((folder / Path(each).expanduser()).absolute())
-        for each in persona.knowledge.documents
+        for each in knowledge.documents
     ]
-    if documents == persona.knowledge.documents:
-        return persona
-    knowledge = persona.knowledge.model_copy(update={"documents": documents})
-    return persona.model_copy(update={"knowledge": knowledge})
+    return knowledge.model_copy(update={"documents": documents})
 
 
 def load_document(name_or_path: str | Path) -> dict[str, Any]:

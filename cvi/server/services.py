@@ -17,6 +17,7 @@ from cvi.server.catalog.persona_store import PersonaStore
 from cvi.server.catalog.replica_store import ReplicaStore
 from cvi.server.catalog.thumbnails import Thumbnails
 from cvi.server.health import Health
+from cvi.server.jobs.document_job import DocumentJob
 from cvi.server.jobs.queue import JobQueue
 from cvi.server.jobs.recording_erasure import RecordingErasure
 from cvi.server.jobs.recording_upload import RecordingUpload
@@ -115,6 +116,7 @@ async def open_services(settings: ServerSettings, metrics: Metrics) -> Services:
             RecordingErasure(),
             RenderJob(caller, url=settings.url, profile=settings.profile),
             TrainingJob(database, caller, replicas),
+            DocumentJob(database, allowed=settings.urls_to),
         ],
     )
     rooms = Rooms(

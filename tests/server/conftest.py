@@ -23,3 +23,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def client(home: Path) -> AsyncIterator[httpx.AsyncClient]:
     async with serving() as client:
         yield client
+
+
+@pytest.fixture(autouse=True)
+def no_indexing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Documents wait to be read; `test_documents.py` reads them."""
+    from cvi.server.jobs.document_job import DocumentJob
+
+    monkeypatch.setattr(DocumentJob, "at_once", 0)

@@ -34,7 +34,7 @@ def main() -> None:
         say(type="failed", message="The model is missing.")
         return
     if "noise" in mood:
-        sys.stdout.write("this is no message\n[1, 2]\n{\"type\": \"answer\"}\n")
+        sys.stdout.write('this is no message\n[1, 2]\n{"type": "answer"}\n')
         sys.stdout.flush()
     journal = (folder / "journal.jsonl").open("a" if spec.get("resume") else "w")
 
@@ -71,7 +71,12 @@ def main() -> None:
             if text != "ignore me" and message["id"]:
                 say(type="accepted", id=message["id"])
             event = {"event_type": "application.perception_analysis", "properties": {"analysis": text}}
-            common = {"message_type": "conversation", "conversation_id": spec["conversation_id"], "seq": 1, "timestamp": 1.0}
+            common = {
+                "message_type": "conversation",
+                "conversation_id": spec["conversation_id"],
+                "seq": 1,
+                "timestamp": 1.0,
+            }
             say(type="event", event={**common, **event})
         elif kind == "end":
             reason = message["reason"]

@@ -67,8 +67,12 @@ async def until(true: Callable[[], Any], within_s: float = 60.0) -> Any:
 
 async def create(client: httpx.AsyncClient, mood: str = "", **fields: Any) -> dict[str, Any]:
     """A conversation with a persona of that mood, and its worker ready unless it never will be."""
-    persona = await client.post("/v2/personas", json={"persona_name": "Ada", "system_prompt": f"{PROMPT} {mood}"})
+    persona = await client.post(
+        "/v2/personas", json={"persona_name": "Ada", "system_prompt": f"{PROMPT} {mood}"}
+    )
     assert persona.status_code == 200, persona.text
-    answer = await client.post("/v2/conversations", json={"persona_id": persona.json()["persona_id"], **fields})
+    answer = await client.post(
+        "/v2/conversations", json={"persona_id": persona.json()["persona_id"], **fields}
+    )
     assert answer.status_code == 200, answer.text
     return answer.json()

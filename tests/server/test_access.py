@@ -113,7 +113,17 @@ def test_callers_are_distinguished_by_address_alone() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"{", b"nonsense", b'{"persona_name": NaN}', b'{"a": "\\ud800"}', b"\xff", b"[" * 100_000, b'{"a": 1e999}', b"null", b"[]"],
+    [
+        b"{",
+        b"nonsense",
+        b'{"persona_name": NaN}',
+        b'{"a": "\\ud800"}',
+        b"\xff",
+        b"[" * 100_000,
+        b'{"a": 1e999}',
+        b"null",
+        b"[]",
+    ],
 )
 async def test_invalid_json_is_400(client: httpx.AsyncClient, body: bytes) -> None:
     for path in ("/v2/personas", "/v2/conversations", "/v2/tools"):
@@ -122,7 +132,13 @@ async def test_invalid_json_is_400(client: httpx.AsyncClient, body: bytes) -> No
 
 
 async def test_both_slash_forms_are_served_and_never_redirected(client: httpx.AsyncClient) -> None:
-    for path in ("/v2/pals", "/v2/pals/", "/v2/guardrails/", "/v2/objectives/", "/v2/pronunciation-dictionaries/"):
+    for path in (
+        "/v2/pals",
+        "/v2/pals/",
+        "/v2/guardrails/",
+        "/v2/objectives/",
+        "/v2/pronunciation-dictionaries/",
+    ):
         assert (await client.get(path)).status_code == 200
 
 

@@ -23,7 +23,9 @@ async def test_a_conversation_from_beginning_to_end(home) -> None:
             assert client.patch_persona(ada["persona_id"], change) is False
             assert len(list(client.personas())) == len(list(client.personas("system"))) + 1
             assert next(client.replicas())["replica_id"]
-            room = client.create_conversation(persona_id=ada["persona_id"], properties={"enable_recording": True})
+            room = client.create_conversation(
+                persona_id=ada["persona_id"], properties={"enable_recording": True}
+            )
             id = room["conversation_id"]
             client.interact(id, "conversation.respond", text="Hello")
             assert [row["conversation_id"] for row in client.conversations("active")] == [id]
@@ -46,7 +48,10 @@ async def test_a_conversation_from_beginning_to_end(home) -> None:
 
 
 def test_an_unreachable_server_is_an_api_error_with_a_remedy() -> None:
-    with Client("http://127.0.0.1:1/v2/") as client, pytest.raises(ApiError, match="cannot be reached") as caught:
+    with (
+        Client("http://127.0.0.1:1/v2/") as client,
+        pytest.raises(ApiError, match="cannot be reached") as caught,
+    ):
         client.conversation("c1")
     assert caught.value.status == 0 and "cvi serve" in caught.value.remedy
 

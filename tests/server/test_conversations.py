@@ -42,20 +42,30 @@ async def test_created_joined_and_ended_with_its_transcript(client: httpx.AsyncC
     kinds = [event["event_type"] for event in done["events"]]
     assert kinds == ["system.replica_joined", "system.shutdown", "application.transcription_ready"]
     lines = done["events"][2]["properties"]["transcript"]
-    assert [(line["role"], line["content"]) for line in lines] == [("user", "hello"), ("assistant", "Hi there.")]
+    assert [(line["role"], line["content"]) for line in lines] == [
+        ("user", "hello"),
+        ("assistant", "Hi there."),
+    ]
     assert lines[0]["seconds_from_start"] == 1.0 and lines[0]["timestamp"] == 1767323046.0
     gone = await client.post(f"/c/{made['conversation_id']}/offer", json={"sdp": "hello"})
     assert gone.status_code == 410 and "ended" in gone.json()["message"]
 
 
-async def test_the_workers_start_message_holds_what_was_asked_for(client: httpx.AsyncClient, home: Path) -> None:
+async def test_the_workers_start_message_holds_what_was_asked_for(
+    client: httpx.AsyncClient, home: Path
+) -> None:
     made = await create(
         client,
         conversational_context="It rains.",
         custom_greeting="Hey.",
         enable_dynamic_greeting=True,
         audio_only=True,
-        properties={"max_call_duration": 9000, "language": "de", "enable_recording": True, "enable_transcription": 1},
+        properties={
+            "max_call_duration": 9000,
+            "language": "de",
+            "enable_recording": True,
+            "enable_transcription": 1,
+        },
     )
     path = home / "conversations" / made["conversation_id"] / "spec.json"
     await until(path.exists)
@@ -92,14 +102,20 @@ async def test_both_vocabularies_create(client: httpx.AsyncClient) -> None:
         ({"replica_id": "june", "callback_url": "ftp://example.org/x"}, "no web address"),
     ],
 )
-async def test_wrong_requests_are_answered_with_what_is_wrong(client: httpx.AsyncClient, body: dict, told: str) -> None:
+async def test_wrong_requests_are_answered_with_what_is_wrong(
+    client: httpx.AsyncClient, body: dict, told: str
+) -> None:
     answer = await client.post("/v2/conversations", json=body)
     assert answer.status_code == 400 and told in answer.json()["error"]
     assert client.app.state.services.rooms.count == 0
 
 
-@pytest.mark.parametrize("extra", [{"meeting_url": "https://x.org"}, {"properties": {"livekit_ws_url": "ws://x"}}])
-async def test_other_services_rooms_are_refused_so_that_no_client_tries_again(client: httpx.AsyncClient, extra: dict) -> None:
+@pytest.mark.parametrize(
+    "extra", [{"meeting_url": "https://x.org"}, {"properties": {"livekit_ws_url": "ws://x"}}]
+)
+async def test_other_services_rooms_are_refused_so_that_no_client_tries_again(
+    client: httpx.AsyncClient, extra: dict
+) -> None:
     answer = await client.post("/v2/conversations", json={"replica_id": "june", **extra})
     assert answer.status_code == 400 and "not part of this version" in answer.json()["message"]
 
@@ -154,14 +170,20 @@ async def test_a_crash_ends_one_conversation_only(client: httpx.AsyncClient, hom
     assert answer.json()["sdp"] == "answer to still here"
 
 
-async def test_repeatedly_killed_workers_leave_the_server_running(client: httpx.AsyncClient, home: Path) -> None:
+async def test_repeatedly_killed_workers_leave_the_server_running(
+    client: httpx.AsyncClient, home: Path
+) -> None:
     calm = await create(client)
     for _ in range(4):
         made = await create(client)
         await until(lambda made=made: room(client, made["conversation_id"]).state == "ready")
         held = room(client, made["conversation_id"])
         os.kill(held.pid, signal.SIGKILL)
-        await until(lambda made=made, held=held: (now := room(client, made["conversation_id"])) is not held and now.state == "ready")
+        await until(
+            lambda made=made, held=held: (
+                (now := room(client, made["conversation_id"])) is not held and now.state == "ready"
+            )
+        )
         await client.post(f"/v2/conversations/{made['conversation_id']}/end")
         done = await ended(client, made["conversation_id"])
         assert done["shutdown_reason"] == "end_conversation_endpoint_hit"
@@ -187,7 +209,9 @@ async def test_a_worker_that_is_not_ready_in_time_is_killed(home: Path) -> None:
         assert done["shutdown_reason"] == "exception_encountered_during_conversation_startup"
 
 
-async def test_a_worker_that_hangs_is_killed(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_worker_that_hangs_is_killed(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("cvi.server.rooms.room.END_WITHIN_S", 0.2)
     monkeypatch.setattr("cvi.server.rooms.room.KILL_AFTER_S", 0.2)
     made = await create(client, "hang-at-end")
@@ -231,7 +255,9 @@ async def test_after_a_restart_conversations_of_the_stopped_server_are_ended(hom
         assert (done["status"], done["shutdown_reason"]) == ("ended", "server_shutdown")
 
 
-async def test_a_draining_server_refuses_new_conversations_and_lets_others_finish(client: httpx.AsyncClient) -> None:
+async def test_a_draining_server_refuses_new_conversations_and_lets_others_finish(
+    client: httpx.AsyncClient,
+) -> None:
     made = await create(client)
     await until(lambda: room(client, made["conversation_id"]).state == "ready")
     rooms = client.app.state.services.rooms
@@ -244,13 +270,17 @@ async def test_a_draining_server_refuses_new_conversations_and_lets_others_finis
     await client.post(f"/v2/conversations/{made['conversation_id']}/end")
     async with asyncio.timeout(5):
         await draining
-    assert (await details(client, made["conversation_id"]))["shutdown_reason"] == "end_conversation_endpoint_hit"
+    assert (await details(client, made["conversation_id"]))[
+        "shutdown_reason"
+    ] == "end_conversation_endpoint_hit"
 
 
 async def test_events_reach_the_worker_and_its_own_are_stored(client: httpx.AsyncClient) -> None:
     made = await create(client)
     body = {"event_type": "conversation.respond", "properties": {"text": "hello"}}
-    assert (await client.post(f"/v2/conversations/{made['conversation_id']}/interactions", json=body)).status_code == 202
+    assert (
+        await client.post(f"/v2/conversations/{made['conversation_id']}/interactions", json=body)
+    ).status_code == 202
     for _ in range(1000):
         events = (await details(client, made["conversation_id"]))["events"]
         if any(event["event_type"] == "application.perception_analysis" for event in events):
@@ -262,7 +292,11 @@ async def test_events_reach_the_worker_and_its_own_are_stored(client: httpx.Asyn
 @pytest.mark.parametrize(
     ("event_type", "properties", "words"),
     [
-        ("overwrite_llm_context", {"text": "It rains."}, "`properties.context` must be a text. Given: `text`."),
+        (
+            "overwrite_llm_context",
+            {"text": "It rains."},
+            "`properties.context` must be a text. Given: `text`.",
+        ),
         ("echo", {"modality": "speech", "text": "Hi."}, "`modality` must be 'text' or 'audio'"),
         ("tool_result", {"tool_call_id": "t1", "output": "4"}, "No tool call waits"),
         ("respond", {"text": " "}, "`properties.text` must be a text"),

@@ -43,8 +43,18 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cvi.server.rooms.rooms.ACCOUNT_WITHIN_S", 0.3)
 
 
-@pytest.mark.parametrize("why", ["database or disk is full", "database is locked", "attempt to write a readonly database", "disk I/O error"])
-async def test_a_room_is_freed_and_its_end_stored_once_the_database_can_be_written(home: Path, why: str) -> None:
+@pytest.mark.parametrize(
+    "why",
+    [
+        "database or disk is full",
+        "database is locked",
+        "attempt to write a readonly database",
+        "disk I/O error",
+    ],
+)
+async def test_a_room_is_freed_and_its_end_stored_once_the_database_can_be_written(
+    home: Path, why: str
+) -> None:
     connection = connect(database_path())
     receiver = Receiver(secret=transact(connection, webhook_secret))
     await receiver.up()
@@ -58,7 +68,11 @@ async def test_a_room_is_freed_and_its_end_stored_once_the_database_can_be_writt
                 ("/v2/conversations", {"persona_id": "guide", "test_mode": True}),
             ):
                 answer = await client.post(path, json=body)
-                assert answer.status_code == 503 and answer.headers["retry-after"] and "database" in answer.json()["error"]
+                assert (
+                    answer.status_code == 503
+                    and answer.headers["retry-after"]
+                    and "database" in answer.json()["error"]
+                )
             assert (await client.post(f"{at}/end")).status_code == 200
             assert (await client.get(at)).json()["status"] == "ended"
             listed = (await client.get("/v2/conversations")).json()["data"]
@@ -100,7 +114,12 @@ async def test_a_webhook_that_was_sent_is_not_sent_again_while_that_cannot_be_st
         monkeypatch.setattr(client.app.state.services.caller, "post", then_full)  # type: ignore[attr-defined]
         from cvi.server.jobs.webhook_delivery import queue_webhook
 
-        transact(connection, lambda there: queue_webhook(there, "c1", receiver.url, "x", {"conversation_id": "c1", "event_type": "x"}, 0.0))
+        transact(
+            connection,
+            lambda there: queue_webhook(
+                there, "c1", receiver.url, "x", {"conversation_id": "c1", "event_type": "x"}, 0.0
+            ),
+        )
         client.app.state.services.jobs.wake()  # type: ignore[attr-defined]
         await posted.wait()
         for _ in range(30):
@@ -118,12 +137,16 @@ async def test_a_transaction_that_fails_at_its_end_leaves_the_connection_usable(
     connection = connect(database_path())
     connection.execute("PRAGMA max_page_count=30")
     with pytest.raises(sqlite3.OperationalError, match="full"):
-        transact(connection, lambda there: there.execute("INSERT INTO secrets VALUES ('a', ?)", ("x" * 1_000_000,)))
+        transact(
+            connection, lambda there: there.execute("INSERT INTO secrets VALUES ('a', ?)", ("x" * 1_000_000,))
+        )
     assert not connection.in_transaction
     transact(connection, lambda there: there.execute("INSERT INTO secrets VALUES ('b', 'y')"))
 
 
-async def test_what_is_put_is_stored_in_order_through_faults_and_a_bad_piece_alone_is_dropped(home: Path) -> None:
+async def test_what_is_put_is_stored_in_order_through_faults_and_a_bad_piece_alone_is_dropped(
+    home: Path,
+) -> None:
     database = Database(database_path())
     await database.open()
     faults = iter([True, True, False, True, False, False, False, False])
@@ -142,7 +165,9 @@ async def test_what_is_put_is_stored_in_order_through_faults_and_a_bad_piece_alo
     for name in ("one", "bad", "two", "three"):
         queue.put(work(name))
     assert await queue.flush(5.0)
-    rows = await database.read(lambda connection: connection.execute("SELECT name FROM secrets ORDER BY rowid").fetchall())
+    rows = await database.read(
+        lambda connection: connection.execute("SELECT name FROM secrets ORDER BY rowid").fetchall()
+    )
     assert [row[0] for row in rows] == ["one", "two", "three"]
     await queue.stop()
     await database.close()
@@ -172,7 +197,10 @@ async def test_one_slow_host_does_not_hold_up_the_webhooks_of_others(home: Path)
         body = {"conversation_id": "c", "event_type": "x"}
         for number in range(40):
             url = f"http://127.0.0.2:{port}/{number}"
-            transact(connection, lambda there, n=number, url=url: queue_webhook(there, f"slow{n}", url, "x", body, 0.0))
+            transact(
+                connection,
+                lambda there, n=number, url=url: queue_webhook(there, f"slow{n}", url, "x", body, 0.0),
+            )
         queue = client.app.state.services.jobs  # type: ignore[attr-defined]
         queue.wake()
         await until(lambda: len(queue._attempts) == 4)

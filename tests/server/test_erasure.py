@@ -32,10 +32,17 @@ def found_in(folder: Path, *texts: str) -> list[str]:
 
 async def test_a_conversation_that_is_erased_leaves_no_byte(home: Path) -> None:
     async with serving(urls_to=("127.0.0.1",)) as client:
-        secret = {"conversational_context": "SECRET-CONTEXT", "conversation_name": "SECRET-NAME", "custom_greeting": "SECRET-GREETING"}
+        secret = {
+            "conversational_context": "SECRET-CONTEXT",
+            "conversation_name": "SECRET-NAME",
+            "custom_greeting": "SECRET-GREETING",
+        }
         made = await create(client, callback_url=NOWHERE, properties={"enable_recording": True}, **secret)
         id = made["conversation_id"]
-        await client.post(f"/v2/conversations/{id}/interactions", json={"event_type": "conversation.respond", "properties": {"text": "SECRET-WORDS"}})
+        await client.post(
+            f"/v2/conversations/{id}/interactions",
+            json={"event_type": "conversation.respond", "properties": {"text": "SECRET-WORDS"}},
+        )
         await client.post(f"/v2/conversations/{id}/end")
         texts = ("SECRET-CONTEXT", "SECRET-NAME", "SECRET-GREETING", "SECRET-WORDS", "Hi there.")
         assert len(found_in(home, *texts)) > 1
@@ -52,12 +59,17 @@ async def test_a_conversation_that_is_erased_leaves_no_byte(home: Path) -> None:
 async def test_resources_and_films_that_are_deleted_leave_no_byte(home: Path) -> None:
     async with serving(urls_to=("127.0.0.1",)) as client:
         tool = await client.post("/v2/tools", json={"name": "a_tool", "description": "SECRET-TOOL"})
-        persona = await client.post("/v2/personas", json={"persona_name": "Ada", "system_prompt": "SECRET-PROMPT"})
+        persona = await client.post(
+            "/v2/personas", json={"persona_name": "Ada", "system_prompt": "SECRET-PROMPT"}
+        )
         connection = connect(database_path())
         payload = {"replica_id": "r", "replica": "june", "script": "SECRET-SCRIPT"}
         transact(connection, lambda there: jobs.add(there, "film", "v1", payload, time.time() + 9e9))
         transact(connection, lambda there: there.execute("UPDATE jobs SET state = 'failed', finished_at = 1"))
-        transact(connection, lambda there: queue_webhook(there, "v1", NOWHERE, "video", {"data": "SECRET-SCRIPT"}, 0.0))
+        transact(
+            connection,
+            lambda there: queue_webhook(there, "v1", NOWHERE, "video", {"data": "SECRET-SCRIPT"}, 0.0),
+        )
         connection.close()
         texts = ("SECRET-TOOL", "SECRET-PROMPT", "SECRET-SCRIPT")
         assert found_in(home, *texts)
@@ -78,13 +90,19 @@ async def test_a_replica_that_is_erased_leaves_no_portrait(home: Path) -> None:
         assert (await client.delete(f"/v2/replicas/{replica['replica_id']}")).status_code == 200
         assert [path.name for path in pictures.iterdir()] == ["mine2-0123.jpg"]
         assert (replicas_dir() / ".deleted" / "mine").is_dir()
-        assert (await client.delete(f"/v2/replicas/{replica['replica_id']}", params={"hard": True})).status_code == 200
+        assert (
+            await client.delete(f"/v2/replicas/{replica['replica_id']}", params={"hard": True})
+        ).status_code == 200
         assert not (replicas_dir() / ".deleted" / "mine").exists()
 
 
 async def test_recordings_are_kept_as_long_as_the_persona_says(home: Path) -> None:
     async with serving() as client:
-        persona = {"persona_name": "Ada", "system_prompt": "x", "recording": {"enabled": True, "keep_days": 3}}
+        persona = {
+            "persona_name": "Ada",
+            "system_prompt": "x",
+            "recording": {"enabled": True, "keep_days": 3},
+        }
         made = (await client.post("/v2/personas", json=persona)).json()
         assert "recording.keep_days" not in json.dumps(made["not_in_effect"])
         talk = (await client.post("/v2/conversations", json={"persona_id": made["persona_id"]})).json()
@@ -134,7 +152,11 @@ async def test_what_a_server_writes_is_for_its_owner_alone(home: Path) -> None:
         await client.post(f"/v2/conversations/{made['conversation_id']}/end")
         names = modes(home)
         assert any(name.endswith("worker.log") for name in names)
-        wrong = {n: oct(m) for n, m in names.items() if m & 0o077 and not n.endswith(("spec.json", "journal.jsonl"))}
+        wrong = {
+            n: oct(m)
+            for n, m in names.items()
+            if m & 0o077 and not n.endswith(("spec.json", "journal.jsonl"))
+        }
         assert not wrong, "but what the stand-in for a worker writes itself"
 
 
@@ -159,5 +181,3 @@ async def test_a_journal_is_for_its_owner_alone_whatever_the_umask(tmp_path: Pat
     make_private(old)
     Journal(tmp_path / "conversations" / "c1" / "journal.jsonl", Clock()).close()
     assert_private(tmp_path)
-
-

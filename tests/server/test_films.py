@@ -55,7 +55,9 @@ async def test_films_are_rendered_in_turn_and_callbacks_sent(client: httpx.Async
     assert bad["error_details"] == "The script cannot be spoken." and good["data"] == {"script": "Hello."}
     assert (await client.get(good["download_url"])).content == b"film of june"
     assert (await client.get(bad["hosted_url"])).status_code == 404
-    told = {message.stream: json.loads(message.body) for message in list_webhooks(connect(database_path()), 10)}
+    told = {
+        message.stream: json.loads(message.body) for message in list_webhooks(connect(database_path()), 10)
+    }
     assert told[good["video_id"]]["generation_progress"] == "100/100"
     renamed = await client.patch(f"/v2/videos/{good['video_id']}/name", json={"video_name": "Mine"})
     assert renamed.json()["video_name"] == "Mine"

@@ -39,7 +39,9 @@ async def lose(client: httpx.AsyncClient) -> None:
     await asyncio.wait(tasks)
 
 
-async def test_a_killed_worker_is_replaced_and_the_participant_comes_back(client: httpx.AsyncClient, home: Path) -> None:
+async def test_a_killed_worker_is_replaced_and_the_participant_comes_back(
+    client: httpx.AsyncClient, home: Path
+) -> None:
     made = await create(client, max_participants=2)
     id = made["conversation_id"]
     joined = (await client.post(f"/c/{id}/offer", json={"sdp": "hello"})).json()
@@ -108,5 +110,8 @@ async def test_what_was_lost_long_ago_is_over(home: Path) -> None:
     async with serving() as client:
         for each in (id, other):
             now = await details(client, each)
-            assert now["status"] == "ended" and now["shutdown_reason"] == "internal error occurred at step server"
+            assert (
+                now["status"] == "ended"
+                and now["shutdown_reason"] == "internal error occurred at step server"
+            )
             assert [event["event_type"] for event in now["events"]][-1] == "application.transcription_ready"

@@ -140,7 +140,9 @@ async def test_no_attempt_is_made_after_the_time_to_keep_trying(home: Path) -> N
         (RuntimeError("a bug"), "A fault of the server's; its log says more."),
     ],
 )
-async def test_other_failures_end_the_job_and_not_the_queue(home: Path, error: Exception, result: str) -> None:
+async def test_other_failures_end_the_job_and_not_the_queue(
+    home: Path, error: Exception, result: str
+) -> None:
     handler = Recorder(retry=RetryPolicy(most_attempts=3))
     handler.fail = lambda job: error if job.id == "a" else None
     put("a")
@@ -180,7 +182,11 @@ async def test_a_deletion_that_was_broken_off_is_finished_by_the_next_start(home
     handler = Recorder()
     async with running(handler):
         pass
-    assert handler.erased == ["a"] and handler.begun == [] and jobs.every(connection, "test", ["cancelled"]) == []
+    assert (
+        handler.erased == ["a"]
+        and handler.begun == []
+        and jobs.every(connection, "test", ["cancelled"]) == []
+    )
 
 
 async def test_what_was_running_is_run_again_by_the_next_server(home: Path) -> None:
@@ -225,8 +231,19 @@ FOOTAGE = {
     "train_video_url": "upload:u1", "consent_text": "", "script": "", "quality": "tiny", "callback_url": "",
     "consent_video_url": "", "consent_by": "Anna", "name": "anna",
 }  # fmt: skip
-FILM = {"replica_id": "r1", "replica": "june", "script": "Hi.", "audio_url": "", "callback_url": "http://x.org"}
-UPLOAD = {"recording": {"s3_key": "c1/recording.mp4"}, "bucket": {"name": "films"}, "tries": 3, "next_at": 50.0}
+FILM = {
+    "replica_id": "r1",
+    "replica": "june",
+    "script": "Hi.",
+    "audio_url": "",
+    "callback_url": "http://x.org",
+}
+UPLOAD = {
+    "recording": {"s3_key": "c1/recording.mp4"},
+    "bucket": {"name": "films"},
+    "tries": 3,
+    "next_at": 50.0,
+}
 
 
 @pytest.fixture
@@ -239,7 +256,14 @@ def old_folder(home: Path) -> sqlite3.Connection:
         connection.execute(
             "INSERT INTO outbox (id, stream, url, event_type, body, state, attempts, created_at, next_at, until, "
             "finished_at, last_answer) VALUES (?, 'c1', 'http://x.org/h', 'system.shutdown', ?, ?, ?, 10, 20, 86410, ?, ?)",
-            (f"msg_{number}", json.dumps({"é": number}), state, number, None if state == "waiting" else 15.0, f"HTTP {number}"),
+            (
+                f"msg_{number}",
+                json.dumps({"é": number}),
+                state,
+                number,
+                None if state == "waiting" else 15.0,
+                f"HTTP {number}",
+            ),
         )
     for kind, id, document in (
         ("training", "r1", {**FOOTAGE, "status": "started", "attempts": 1}),
@@ -262,8 +286,14 @@ def test_work_of_the_version_before_goes_on(old_folder: sqlite3.Connection) -> N
     webhooks = list_webhooks(connection, 10)
     assert [webhook.id for webhook in webhooks] == ["msg_4", "msg_3", "msg_2", "msg_1"]
     assert [webhook.state for webhook in webhooks] == ["given_up", "waiting", "waiting", "delivered"]
-    assert json.loads(webhooks[1].body) == {"é": 3} and webhooks[1].until == 86410 and webhooks[1].attempts == 3
-    assert (webhooks[0].url, webhooks[0].stream, webhooks[0].last_answer) == ("http://x.org/h", "c1", "HTTP 4")
+    assert (
+        json.loads(webhooks[1].body) == {"é": 3} and webhooks[1].until == 86410 and webhooks[1].attempts == 3
+    )
+    assert (webhooks[0].url, webhooks[0].stream, webhooks[0].last_answer) == (
+        "http://x.org/h",
+        "c1",
+        "HTTP 4",
+    )
     assert {job.id for job in jobs.first_open(connection)} == {"msg_2", "r1", "v1", "c1"}
 
     training = {job.id: job for job in jobs.every(connection, "training")}

@@ -25,7 +25,10 @@ def copies(count: int) -> list[dict[str, str]]:
 BOMBS: list[list[dict[str, Any]]] = [
     copies(60),
     [{"op": "copy", "from": "/a", "path": "/a/b"} for _ in range(MAX_OPERATIONS)],
-    [{"op": "add", "path": "/l", "value": ["x"]}, *[{"op": "copy", "from": "/l", "path": "/l/-"} for _ in range(60)]],
+    [
+        {"op": "add", "path": "/l", "value": ["x"]},
+        *[{"op": "copy", "from": "/l", "path": "/l/-"} for _ in range(60)],
+    ],
     [{"op": "add", "path": "/a" * MAX_DEPTH, "value": {"a": {}}}],
     [{"op": "move", "from": "/a", "path": "/a/b/c"}],
     [{"op": "add", "path": "/" + "/".join("a" * 400), "value": 1}],
@@ -33,7 +36,9 @@ BOMBS: list[list[dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
-def test_a_patch_that_doubles_or_deepens_its_document_is_refused_before_it_has(bomb: list[dict[str, Any]]) -> None:
+def test_a_patch_that_doubles_or_deepens_its_document_is_refused_before_it_has(
+    bomb: list[dict[str, Any]],
+) -> None:
     document = {"a": {"b": {}}, "text": ["x"] * 100}
     before = copy.deepcopy(document)
     tracemalloc.start()
@@ -91,7 +96,9 @@ def test_operations_are_those_of_rfc_6902(operation: dict[str, Any], result: Any
 
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("ab/~-01", max_size=3), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text("ab/~-01", max_size=3), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 _pointers = st.lists(st.sampled_from(["a", "b", "0", "1", "-", "a~1b", "~0", ""]), max_size=4).map(

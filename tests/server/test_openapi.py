@@ -79,5 +79,3 @@ def schemathesis_given(operation):
     from hypothesis import given
 
     return given(case=operation.as_strategy())
-
-

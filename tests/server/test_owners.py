@@ -79,12 +79,20 @@ async def test_an_owners_things_are_to_others_as_if_they_were_not_there(
 
 async def test_what_hangs_on_a_things_id_is_refused_to_others_too(server: httpx.AsyncClient) -> None:
     ann, ben = key("ann"), key("ben")
-    persona = (await server.post("/v2/personas", json={"persona_name": "Ada", "system_prompt": "x"}, headers=ann)).json()
-    tool = (await server.post("/v2/tools", json={"name": "tool", "description": "d"}, headers=ann)).json()["tool_id"]
+    persona = (
+        await server.post("/v2/personas", json={"persona_name": "Ada", "system_prompt": "x"}, headers=ann)
+    ).json()
+    tool = (await server.post("/v2/tools", json={"name": "tool", "description": "d"}, headers=ann)).json()[
+        "tool_id"
+    ]
     talk = (
-        await server.post("/v2/conversations", json={"persona_id": persona["persona_id"], "chat": True}, headers=ann)
+        await server.post(
+            "/v2/conversations", json={"persona_id": persona["persona_id"], "chat": True}, headers=ann
+        )
     ).json()["conversation_id"]
-    mine = (await server.post("/v2/personas", json={"persona_name": "Ada", "system_prompt": "y"}, headers=ben)).json()
+    mine = (
+        await server.post("/v2/personas", json={"persona_name": "Ada", "system_prompt": "y"}, headers=ben)
+    ).json()
     for method, path, body in (
         ("POST", "/v2/conversations", {"persona_id": persona["persona_id"]}),
         ("POST", f"/v2/conversations/{talk}/end", None),
@@ -144,7 +152,9 @@ async def test_scopes(server: httpx.AsyncClient) -> None:
             made.status_code,
             (await server.get("/v2/conversations", headers=who)).status_code,
             (await server.get("/v2/personas", headers=who)).status_code,
-            (await server.post("/v2/tools", json={"name": "a_tool", "description": "d"}, headers=who)).status_code,
+            (
+                await server.post("/v2/tools", json={"name": "a_tool", "description": "d"}, headers=who)
+            ).status_code,
             (await server.delete("/v2/tools/t1", headers=who)).status_code,
         ]
 
@@ -175,10 +185,14 @@ async def test_a_body_is_not_read_before_the_key_is_checked(server: httpx.AsyncC
 async def test_the_audit_log_says_who_did_what_and_holds_no_content(server: httpx.AsyncClient) -> None:
     ann = key("ann")
     made = (
-        await server.post("/v2/personas", json={"persona_name": "SECRETNAME", "system_prompt": "SECRETTEXT"}, headers=ann)
+        await server.post(
+            "/v2/personas", json={"persona_name": "SECRETNAME", "system_prompt": "SECRETTEXT"}, headers=ann
+        )
     ).json()
     await server.get(f"/v2/personas/{made['persona_id']}?x=SECRETQUERY", headers=ann)
-    talk = (await server.post("/v2/conversations", json={"persona_id": "guide", "test_mode": True}, headers=ann)).json()
+    talk = (
+        await server.post("/v2/conversations", json={"persona_id": "guide", "test_mode": True}, headers=ann)
+    ).json()
     await server.get(f"/v2/conversations/{talk['conversation_id']}?verbose=true", headers=ann)
     await server.delete("/v2/tools/t1", headers=key("ben", "read"))
     connection = connect(database_path())
@@ -253,13 +267,24 @@ async def test_things_of_the_version_before_are_the_default_owners(home: Path) -
 async def test_a_row_that_cannot_be_answered_does_not_break_its_list(server: httpx.AsyncClient) -> None:
     """Bodies nested 300 deep were stored by the version before, and broke their list for ever."""
     ann = key()
-    good = (await server.post("/v2/deployments", json={"persona_id": "guide", "channel": "embed"}, headers=ann)).json()
+    good = (
+        await server.post("/v2/deployments", json={"persona_id": "guide", "channel": "embed"}, headers=ann)
+    ).json()
     deep = '{"persona_id": "p", "channel": "embed", "limits": ' + '{"a":' * 300 + "1" + "}" * 300 + "}"
     connection = connect(database_path())
-    for id, document in (("depdeep", deep), ("depbad", "{"), ("deplist", "[]"), ("depsur", '{"name": "\\ud800"}')):
-        connection.execute("INSERT INTO resources VALUES ('deployments', ?, 'x', 1, 1, ?, 'default')", (id, document))
+    for id, document in (
+        ("depdeep", deep),
+        ("depbad", "{"),
+        ("deplist", "[]"),
+        ("depsur", '{"name": "\\ud800"}'),
+    ):
+        connection.execute(
+            "INSERT INTO resources VALUES ('deployments', ?, 'x', 1, 1, ?, 'default')", (id, document)
+        )
     listed = await server.get("/v2/deployments", headers=ann)
-    assert listed.status_code == 200 and [row["deployment_id"] for row in listed.json()["data"]] == [good["deployment_id"]]
+    assert listed.status_code == 200 and [row["deployment_id"] for row in listed.json()["data"]] == [
+        good["deployment_id"]
+    ]
     assert (await server.get("/v2/deployments/depdeep", headers=ann)).status_code == 404
     assert (await server.delete("/v2/deployments/depdeep", headers=ann)).status_code == 204
     body = {"persona_id": "guide", "channel": "embed", "limits": json.loads('{"a":' * 300 + "1" + "}" * 300)}
@@ -273,7 +298,9 @@ async def test_where_stock_ones_stand_for_unknown_ids_they_stand_for_others_ids_
             made = (await client.post("/v2/personas", json=body, headers=key(owner))).json()
             for deleted in (False, True):
                 seen = await client.get(f"/v2/personas/{made['persona_id']}", headers=key("ben"))
-                assert seen.status_code == 200 and "SECRET" not in seen.text and "substituted_for" in seen.text
+                assert (
+                    seen.status_code == 200 and "SECRET" not in seen.text and "substituted_for" in seen.text
+                )
                 if not deleted:
                     await client.delete(f"/v2/personas/{made['persona_id']}", headers=key(owner))
             gone = await client.get(f"/v2/personas/{made['persona_id']}", headers=key(owner))

@@ -40,7 +40,9 @@ async def test_a_persona_is_a_file_that_the_command_line_reads(client: httpx.Asy
         "tts": {"tts_engine": "cartesia", "voice_settings": {"speed": "slow"}},
         "retired_layer": {"x": 1},
     }
-    ada = await made(client, default_replica_id=face["face_id"], greeting="off", layers=layers, brand_new_field=3)
+    ada = await made(
+        client, default_replica_id=face["face_id"], greeting="off", layers=layers, brand_new_field=3
+    )
     path = home / "personas" / "ada.yaml"
     assert not [finding for finding in check_persona(path) if finding.severity == "error"]
     persona = load_persona("ada")
@@ -103,9 +105,14 @@ async def test_patches(client: httpx.AsyncClient, operations: list, status: int)
     assert found["persona_name"] == ("Bea" if named else "Ada")
 
 
-async def test_a_patch_finds_the_key_whichever_way_the_file_spells_it(client: httpx.AsyncClient, home: Path) -> None:
+async def test_a_patch_finds_the_key_whichever_way_the_file_spells_it(
+    client: httpx.AsyncClient, home: Path
+) -> None:
     ada = await made(client, layers={"tts": {"tts_engine": "cartesia"}})
-    for path, value in (("/layers/tts/engine", "espeak"), ("/layers/conversational_flow/pal_interruptibility", "low")):
+    for path, value in (
+        ("/layers/tts/engine", "espeak"),
+        ("/layers/conversational_flow/pal_interruptibility", "low"),
+    ):
         body = [{"op": "replace", "path": path, "value": value}]
         assert (await client.patch(f"/v2/personas/{ada['persona_id']}", json=body)).status_code == 200
     persona = load_persona("ada")
@@ -141,7 +148,9 @@ async def test_only_own_personas_can_be_deleted(client: httpx.AsyncClient, home:
         {**ADA, "persona_name": "x" * 300},
     ],
 )
-async def test_wrong_personas_are_refused_and_leave_no_file(client: httpx.AsyncClient, home: Path, body: dict) -> None:
+async def test_wrong_personas_are_refused_and_leave_no_file(
+    client: httpx.AsyncClient, home: Path, body: dict
+) -> None:
     answer = await client.post("/v2/personas", json=body)
     assert answer.status_code == 400 and answer.json()["error"]
     assert not (home / "personas").exists() or not list((home / "personas").iterdir())
@@ -168,8 +177,16 @@ _Text = st.text(max_size=30).filter(lambda text: text.strip())
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(name=_Text, prompt=_Text, context=st.sampled_from(["no", "1e3", "12:30", "~", "- a", "null", "0x1f", "#x", "a: b", "'", '"', "|", "\t", "off\n\n x"]))
-def test_whatever_a_client_writes_reads_back_the_same(tmp_path: Path, name: str, prompt: str, context: str) -> None:
+@given(
+    name=_Text,
+    prompt=_Text,
+    context=st.sampled_from(
+        ["no", "1e3", "12:30", "~", "- a", "null", "0x1f", "#x", "a: b", "'", '"', "|", "\t", "off\n\n x"]
+    ),
+)
+def test_whatever_a_client_writes_reads_back_the_same(
+    tmp_path: Path, name: str, prompt: str, context: str
+) -> None:
     path = tmp_path / "one.yaml"
     path.unlink(missing_ok=True)
     document = {"persona_name": name, "system_prompt": prompt, "context": context}
@@ -198,12 +215,21 @@ async def test_own_replicas_are_renamed_and_deleted(client: httpx.AsyncClient, h
     ("body", "status", "told"),
     [
         ({}, 400, "Either train_video_url or train_image_url must be provided."),
-        ({"train_video_url": "https://93.184.216.34/a.mp4", "train_image_url": "https://93.184.216.34/a.png"}, 400, "Only one"),
+        (
+            {
+                "train_video_url": "https://93.184.216.34/a.mp4",
+                "train_image_url": "https://93.184.216.34/a.png",
+            },
+            400,
+            "Only one",
+        ),
         ({"train_image_url": "https://93.184.216.34/a.png"}, 400, "voice_name"),
         ({"train_video_url": "http://169.254.169.254/a.mp4"}, 400, "private network"),
     ],
 )
-async def test_invalid_training_requests_are_refused(client: httpx.AsyncClient, body: dict, status: int, told: str) -> None:
+async def test_invalid_training_requests_are_refused(
+    client: httpx.AsyncClient, body: dict, status: int, told: str
+) -> None:
     answer = await client.post("/v2/replicas", json=body)
     assert answer.status_code == status and told in answer.json()["error"]
 
@@ -212,19 +238,27 @@ async def test_voices_and_replica_filters(client: httpx.AsyncClient) -> None:
     answer = (await client.get("/v2/voices?limit=3&sort=asc")).json()
     assert set(answer) == {"data", "total_count", "page", "limit"} and answer["data"][0]["voice_name"]
     one = answer["data"][0]
-    found = (await client.get(f"/v2/voices?search={one['voice_name']}&tag={one['tags'][0]['tag_name']}")).json()
+    found = (
+        await client.get(f"/v2/voices?search={one['voice_name']}&tag={one['tags'][0]['tag_name']}")
+    ).json()
     assert one in found["data"]
     assert (await client.get("/v2/replicas?replica_ids=june,nothing")).json()["total_count"] == 1
 
 
-async def test_objectives_guardrails_and_tools_reach_the_worker(client: httpx.AsyncClient, home: Path) -> None:
+async def test_objectives_guardrails_and_tools_reach_the_worker(
+    client: httpx.AsyncClient, home: Path
+) -> None:
     import json
 
     from running import until
 
     steps = {"data": [{"objective_name": "ask", "objective_prompt": "Ask the name."}]}
     objectives = (await client.post("/v2/objectives", json=steps)).json()["objectives_id"]
-    rule = (await client.post("/v2/guardrails", json={"guardrail_name": "No refunds!", "guardrail_prompt": "None."})).json()["uuid"]
+    rule = (
+        await client.post(
+            "/v2/guardrails", json={"guardrail_name": "No refunds!", "guardrail_prompt": "None."}
+        )
+    ).json()["uuid"]
     tool = (await client.post("/v2/tools", json={"name": "look", "description": "Look."})).json()["tool_id"]
     ada = await made(client, objectives_id=objectives, guardrail_ids=[rule], tool_ids=[tool])
     talk = (await client.post("/v2/conversations", json={"persona_id": ada["persona_id"]})).json()
@@ -240,7 +274,9 @@ async def test_objectives_guardrails_and_tools_reach_the_worker(client: httpx.As
 ENDPOINT = {"base_url": "https://93.184.216.34/v1", "model": "m"}
 
 
-async def test_the_servers_environment_is_not_read_for_a_client(client: httpx.AsyncClient, home: Path) -> None:
+async def test_the_servers_environment_is_not_read_for_a_client(
+    client: httpx.AsyncClient, home: Path
+) -> None:
     """Else a key of the API would be a key to every secret of the process."""
     for layer in (
         {"llm": {**ENDPOINT, "api_key": "${AWS_SECRET_ACCESS_KEY}"}},
@@ -251,7 +287,7 @@ async def test_the_servers_environment_is_not_read_for_a_client(client: httpx.As
         answer = await client.post("/v2/personas", json=body)
         assert answer.status_code == 400 and "environment" in answer.json()["error"], layer
     # In a persona that the owner wrote it may stay, and nothing beside it may change.
-    text = "persona_name: Mine\nsystem_prompt: You cost ${5}.\nlayers:\n  llm: {base_url: \"http://127.0.0.1:1/v1\", model: m, api_key: \"${KEY}\"}\n"
+    text = 'persona_name: Mine\nsystem_prompt: You cost ${5}.\nlayers:\n  llm: {base_url: "http://127.0.0.1:1/v1", model: m, api_key: "${KEY}"}\n'
     (home / "personas").mkdir(exist_ok=True)
     (home / "personas" / "mine.yaml").write_text(text)
     renamed = [{"op": "replace", "path": "/persona_name", "value": "Ours"}]
@@ -303,7 +339,9 @@ async def test_addresses_that_came_through_the_api_are_checked_again_in_the_conv
     async with serving(require_key=True, urls_to=("10.0.0.0/8",)) as client:
         client.headers["x-api-key"] = key
         unknown = {"llm": {"base_url": "http://rebind.invalid:22010/v1", "model": "m"}}
-        made = await client.post("/v2/personas", json={"persona_name": "Eve", "system_prompt": "x", "layers": unknown})
+        made = await client.post(
+            "/v2/personas", json={"persona_name": "Eve", "system_prompt": "x", "layers": unknown}
+        )
         assert made.status_code == 200, made.text
         assert await told(client, made.json()["persona_id"]) == ["10.0.0.0/8"]
         assert await told(client, "mine") is None, "its file was written on this machine"
@@ -356,33 +394,53 @@ SECRET = {
         [{"op": "copy", "from": "/layers/llm/headers/X-Plain", "path": "/context"}],
         [{"op": "copy", "from": "/layers/llm/headers", "path": "/layers/llm/extra_body"}],
         [{"op": "copy", "from": "/layers/llm", "path": "/layers/tts"}],
-        [{"op": "copy", "from": "/layers/llm", "path": "/layers/stt"}, {"op": "replace", "path": "/layers/stt/base_url", "value": "https://8.8.8.8/v1"}],
+        [
+            {"op": "copy", "from": "/layers/llm", "path": "/layers/stt"},
+            {"op": "replace", "path": "/layers/stt/base_url", "value": "https://8.8.8.8/v1"},
+        ],
         [{"op": "copy", "from": "/layers", "path": "/context"}],
         [{"op": "copy", "from": "/layers/llm/default_query/sig", "path": "/persona_name"}],
         [{"op": "test", "path": "/layers/llm/api_key", "value": "sk-guess"}],
     ],
 )
-async def test_no_patch_carries_a_secret_into_what_is_shown(client: httpx.AsyncClient, home: Path, operations: list) -> None:
+async def test_no_patch_carries_a_secret_into_what_is_shown(
+    client: httpx.AsyncClient, home: Path, operations: list
+) -> None:
     made = (await client.post("/v2/personas", json=SECRET)).json()
     assert "SECRET" not in json.dumps(made)
     path = f"/v2/personas/{made['persona_id']}"
     answer = await client.patch(path, json=operations)
     assert "SECRET" not in answer.text and "SECRET" not in (await client.get(path)).text
     if answer.status_code == 200 and "move" not in str(operations):
-        assert load_persona("keys").layers.llm.connection().api_key == "sk-SECRET", "what nobody touched stays"
+        assert load_persona("keys").layers.llm.connection().api_key == "sk-SECRET", (
+            "what nobody touched stays"
+        )
 
 
-@pytest.mark.parametrize("address", ["https://8.8.8.8/v1", "http://93.184.216.34/v1", "https://93.184.216.34:8443/v1"])
-async def test_a_secret_does_not_follow_a_changed_address(client: httpx.AsyncClient, home: Path, address: str) -> None:
+@pytest.mark.parametrize(
+    "address", ["https://8.8.8.8/v1", "http://93.184.216.34/v1", "https://93.184.216.34:8443/v1"]
+)
+async def test_a_secret_does_not_follow_a_changed_address(
+    client: httpx.AsyncClient, home: Path, address: str
+) -> None:
     path = f"/v2/personas/{(await client.post('/v2/personas', json=SECRET)).json()['persona_id']}"
     move = {"op": "replace", "path": "/layers/llm/base_url", "value": address}
-    for others in ([], [{"op": "replace", "path": "/layers/llm/api_key", "value": "********"}], [{"op": "add", "path": "/layers/llm/api_key", "value": "sk-new"}]):
+    for others in (
+        [],
+        [{"op": "replace", "path": "/layers/llm/api_key", "value": "********"}],
+        [{"op": "add", "path": "/layers/llm/api_key", "value": "sk-new"}],
+    ):
         refused = await client.patch(path, json=[move, *others])
         assert refused.status_code == 400 and "another host" in refused.json()["error"], refused.text
     removed = await client.patch(path, json=[{"op": "remove", "path": "/layers/llm/base_url"}])
-    assert removed.status_code == 200 and (await client.patch(path, json=[{**move, "op": "add"}])).status_code == 400
+    assert (
+        removed.status_code == 200
+        and (await client.patch(path, json=[{**move, "op": "add"}])).status_code == 400
+    )
     whole = {"base_url": address, "model": "m", "api_key": "sk-new"}
-    assert (await client.patch(path, json=[{"op": "replace", "path": "/layers/llm", "value": whole}])).status_code == 200
+    assert (
+        await client.patch(path, json=[{"op": "replace", "path": "/layers/llm", "value": whole}])
+    ).status_code == 200
     llm = load_persona("keys").layers.llm.connection()
     assert (llm.base_url, llm.api_key, dict(llm.headers)) == (address, "sk-new", {})
     same = [{"op": "replace", "path": "/layers/llm/base_url", "value": f"{address}/other"}]

@@ -10,7 +10,15 @@ import httpx
 import pytest
 from running import create, serving, until
 
-REPLICAS = ["r4067604db72", "rf4703150052", "r665388ec672", "r6e055828f63", "re8e740a42", "r79e1c033f", "r5dc7c7d0bcb1"]
+REPLICAS = [
+    "r4067604db72",
+    "rf4703150052",
+    "r665388ec672",
+    "r6e055828f63",
+    "re8e740a42",
+    "r79e1c033f",
+    "r5dc7c7d0bcb1",
+]
 PERSONAS = ["pd43ffef", "p3bb4745d4f9", "p596401c2cf9", "p24293d6", "p9a95912", "p0123456789ab"]
 UNREAL = {"test_mode": True}
 
@@ -66,7 +74,9 @@ async def test_a_personas_foreign_face_stays_in_its_file(client: httpx.AsyncClie
     assert talk["replica_id"] == "r6e055828f63"
 
 
-async def test_webhook_film_and_worker_have_the_id_that_was_sent(client: httpx.AsyncClient, home: Path) -> None:
+async def test_webhook_film_and_worker_have_the_id_that_was_sent(
+    client: httpx.AsyncClient, home: Path
+) -> None:
     made = await create(client, replica_id="r4067604db72")
     spec = home / "conversations" / made["conversation_id"] / "spec.json"
     await until(spec.exists)
@@ -86,7 +96,9 @@ async def test_nothing_stands_for_what_was_deleted_here(client: httpx.AsyncClien
         assert answer.status_code == 400 and answer.json() == {"error": "Invalid persona_id"}
 
 
-@pytest.mark.parametrize("id", ["nobody", "r", "rxyz", "p9a95912", "R79E1C033F", "r79e1c033f; x", "r" + "a" * 40])
+@pytest.mark.parametrize(
+    "id", ["nobody", "r", "rxyz", "p9a95912", "R79E1C033F", "r79e1c033f; x", "r" + "a" * 40]
+)
 async def test_what_has_no_ids_shape_is_unknown(client: httpx.AsyncClient, id: str) -> None:
     answer = await client.post("/v2/conversations", json={"replica_id": id, **UNREAL})
     assert answer.status_code == 400 and answer.json() == {"error": "Invalid replica_id"}
@@ -101,9 +113,15 @@ async def test_strict_ids_are_those_of_this_machine(home: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v2/interactions", "/v2/interactions/broadcast", "/v2/interactions/"])
-async def test_an_interaction_names_its_conversation_in_the_body(client: httpx.AsyncClient, path: str) -> None:
+async def test_an_interaction_names_its_conversation_in_the_body(
+    client: httpx.AsyncClient, path: str
+) -> None:
     made = await create(client)
-    event = {"message_type": "conversation", "event_type": "conversation.respond", "properties": {"text": "Hi."}}
+    event = {
+        "message_type": "conversation",
+        "event_type": "conversation.respond",
+        "properties": {"text": "Hi."},
+    }
     answer = await client.post(path, json={**event, "conversation_id": made["conversation_id"]})
     assert answer.status_code == 202 and answer.json()["conversation_id"] == made["conversation_id"]
     unknown = await client.post(path, json={**event, "conversation_id": "c1"})
@@ -154,7 +172,14 @@ async def test_a_set_of_guardrails_stays_in_the_list(client: httpx.AsyncClient) 
     assert await listed("&legacy=true") == {group["uuid"]} and await listed("&legacy=false") == {flat["uuid"]}
 
 
-MAY_BE_NULL = {"error_message", "thumbnail_video_url", "thumbnail_image_url", "audio_url", "download_url", "stream_url"}
+MAY_BE_NULL = {
+    "error_message",
+    "thumbnail_video_url",
+    "thumbnail_image_url",
+    "audio_url",
+    "download_url",
+    "stream_url",
+}
 """Texts that the contract says may be null; decoders made from its types accept it for these."""
 MADE = {
     "personas": {"persona_name": "A", "system_prompt": "x"},
@@ -212,7 +237,9 @@ async def test_an_engine_that_is_not_here_falls_back_and_says_so(
     from cvi.engines import resolve
     from cvi.persona.schema import Persona
 
-    chosen = resolve(Persona.model_validate(json.loads(spec.read_text())["persona"]), replica="june", profile="embedded")
+    chosen = resolve(
+        Persona.model_validate(json.loads(spec.read_text())["persona"]), replica="june", profile="embedded"
+    )
     assert (chosen.tts.engine, chosen.stt.engine, chosen.llm.engine) == ("flite", "pocketsphinx", "llama-cpp")
     assert chosen.llm.model is None
 

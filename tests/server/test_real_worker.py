@@ -32,7 +32,10 @@ async def test_greeted_over_webrtc_and_told_by_webhook(home: Path) -> None:
     receiver = Receiver(secret=transact(connection, webhook_secret))
     await receiver.up()
     peer = aiortc.RTCPeerConnection()
-    async with listening(worker=WORKER, urls_to=("127.0.0.1",)) as url, httpx.AsyncClient(base_url=url, timeout=90) as client:
+    async with (
+        listening(worker=WORKER, urls_to=("127.0.0.1",)) as url,
+        httpx.AsyncClient(base_url=url, timeout=90) as client,
+    ):
         body = {
             "persona_id": "guide",
             "replica_id": "june",
@@ -56,7 +59,8 @@ async def test_greeted_over_webrtc_and_told_by_webhook(home: Path) -> None:
             return [
                 event["properties"]["speech"]
                 for event in events
-                if event["event_type"] == "conversation.utterance" and event["properties"]["role"] == "replica"
+                if event["event_type"] == "conversation.utterance"
+                and event["properties"]["role"] == "replica"
             ]
 
         await until(said, 30)
@@ -129,7 +133,9 @@ async def test_greeted_by_the_model_then_killed_it_ends_alone(home: Path) -> Non
         spoken = {**both, "replica_id": "june", "audio_only": True, "enable_dynamic_greeting": True}
         victim = (await client.post("/v2/conversations", json=spoken)).json()["conversation_id"]
         await until(lambda: receiver.kinds(victim), 90)
-        other = (await client.post("/v2/conversations", json={**both, "chat": True})).json()["conversation_id"]
+        other = (await client.post("/v2/conversations", json={**both, "chat": True})).json()[
+            "conversation_id"
+        ]
         await until(lambda: receiver.kinds(other), 90)
 
         async def signalled(sdp: str) -> str:
@@ -140,14 +146,19 @@ async def test_greeted_by_the_model_then_killed_it_ends_alone(home: Path) -> Non
         guest = Participant(video=False)
         await guest.join(signalled)
         greeting = await guest.until(lambda: guest.event("conversation.utterance"), 60)
-        assert greeting["properties"]["role"] in ("pal", "replica") and len(greeting["properties"]["speech"].split()) >= 2
+        assert (
+            greeting["properties"]["role"] in ("pal", "replica")
+            and len(greeting["properties"]["speech"].split()) >= 2
+        )
         await guest.until(lambda: any(np.abs(pcm.astype(int)).max() > 1000 for _, pcm in guest.heard), 30)
         await guest.until(lambda: guest.event("conversation.replica.stopped_speaking"), 60)
 
         killed = worker_of(victim)
         os.kill(killed, signal.SIGKILL)
         async with asyncio.timeout(90):
-            while (await client.get(f"/c/{victim}/config")).json()["state"] != "ready" or worker_of(victim) == killed:
+            while (await client.get(f"/c/{victim}/config")).json()["state"] != "ready" or worker_of(
+                victim
+            ) == killed:
                 await asyncio.sleep(0.1)
         await guest.leave()
         assert (await client.get(f"/v2/conversations/{victim}")).json()["status"] == "active"
@@ -157,11 +168,19 @@ async def test_greeted_by_the_model_then_killed_it_ends_alone(home: Path) -> Non
         assert (dead["status"], dead["shutdown_reason"]) == ("ended", "end_conversation_endpoint_hit")
         # What it had said is in its journal, and so in what is told of it.
         assert "reply_finished" in journal(home, victim)
-        (transcript,) = [e["properties"]["transcript"] for e in dead["events"] if e["event_type"].endswith("transcription_ready")]
+        (transcript,) = [
+            e["properties"]["transcript"]
+            for e in dead["events"]
+            if e["event_type"].endswith("transcription_ready")
+        ]
         (line,) = transcript
         assert line["role"] == "assistant" and line["content"] and line["duration"] > 0.3
         assert line["inference_id"] == greeting["inference_id"], "as it was told live"
-        assert receiver.kinds(victim) == ["system.replica_joined", "system.shutdown", "application.transcription_ready"]
+        assert receiver.kinds(victim) == [
+            "system.replica_joined",
+            "system.shutdown",
+            "application.transcription_ready",
+        ]
         assert (await client.post(f"/c/{victim}/offer", json={"sdp": "v=0"})).status_code == 410
 
         # The other one never noticed, and the place is free again.
@@ -169,7 +188,9 @@ async def test_greeted_by_the_model_then_killed_it_ends_alone(home: Path) -> Non
         await typed(client, home, other, "Hello, who are you?")
         assert (await client.get("/readyz")).status_code == 200
         metrics = (await client.get("/metrics")).text
-        assert "cvi_conversations_crashed_total 1.0" in metrics, [line for line in metrics.splitlines() if "conversations" in line]
+        assert "cvi_conversations_crashed_total 1.0" in metrics, [
+            line for line in metrics.splitlines() if "conversations" in line
+        ]
     assert receiver.kinds(other)[-2:] == ["system.shutdown", "application.transcription_ready"]
 
 
@@ -180,7 +201,9 @@ async def test_told_to_stop_it_lets_a_real_conversation_end_by_itself(home: Path
         port = place.getsockname()[1]
     command = [sys.executable, "-c", "from cvi.cli.app import main; main()", "serve", "--port", str(port)]
     with (home / "serve.log").open("wb") as log:
-        server = subprocess.Popen([*command, "--profile", "embedded", "--drain", "90"], stdout=subprocess.DEVNULL, stderr=log)
+        server = subprocess.Popen(
+            [*command, "--profile", "embedded", "--drain", "90"], stdout=subprocess.DEVNULL, stderr=log
+        )
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             async with asyncio.timeout(60):

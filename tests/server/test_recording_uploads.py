@@ -111,11 +111,15 @@ async def test_a_failed_upload_is_retried_also_after_a_restart(bucket: FakeBucke
     async with serving(recording_buckets=("*",)) as client:
         made = await recorded(client)
         await until(lambda: bucket.tried >= 3)
-        assert [event["event_type"] for event in await events(client, made)][-1] == "application.transcription_ready"
+        assert [event["event_type"] for event in await events(client, made)][
+            -1
+        ] == "application.transcription_ready"
     bucket.down = False
     async with serving(recording_buckets=("*",)) as client:
         event = await recording_event(client, made)
-    assert event["bucket_name"] == "films" and bucket.taken == [(b"film", f"{made['conversation_id']}/recording.mp4")]
+    assert event["bucket_name"] == "films" and bucket.taken == [
+        (b"film", f"{made['conversation_id']}/recording.mp4")
+    ]
 
 
 async def test_after_a_day_the_recording_stays_on_the_server_and_the_event_says_so(
@@ -129,7 +133,9 @@ async def test_after_a_day_the_recording_stays_on_the_server_and_the_event_says_
         assert (await client.get(event["download_url"])).content == b"film"
 
 
-async def test_the_recording_of_a_deleted_conversation_is_not_uploaded(bucket: FakeBucket, home: Path) -> None:
+async def test_the_recording_of_a_deleted_conversation_is_not_uploaded(
+    bucket: FakeBucket, home: Path
+) -> None:
     async with serving(recording_buckets=("*",)) as client:
         made = await recorded(client)
         await until(lambda: bucket.tried)

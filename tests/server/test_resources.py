@@ -17,10 +17,22 @@ PAGE = {"document_url": "https://93.184.216.34/manual.pdf", "tags": ["manual"]}
     [
         ("objectives", {"data": [STEP]}, "objectives_id", 200, {"error": "Objectives not found"}),
         ("guardrails", RULE, "uuid", 200, {"error": "Guardrail not found"}),
-        ("guardrails", {"name": "set", "data": [RULE]}, "guardrails_id", 200, {"error": "Guardrail not found"}),
+        (
+            "guardrails",
+            {"name": "set", "data": [RULE]},
+            "guardrails_id",
+            200,
+            {"error": "Guardrail not found"},
+        ),
         ("tools", TOOL, "tool_id", 200, {"message": "Tool not found"}),
         ("documents", PAGE, "document_id", 200, {"message": "Document not found"}),
-        ("pronunciation-dictionaries", WORDS, "pronunciation_dictionary_id", 201, {"message": "Pronunciation dictionary not found"}),
+        (
+            "pronunciation-dictionaries",
+            WORDS,
+            "pronunciation_dictionary_id",
+            201,
+            {"message": "Pronunciation dictionary not found"},
+        ),
     ],
 )
 async def test_created_found_listed_and_deleted(
@@ -50,7 +62,10 @@ async def test_created_found_listed_and_deleted(
         [STEP, STEP],
         [{**STEP, "next_required_objective": "nobody"}],
         [{**STEP, "next_required_objective": "ask"}],
-        [{**STEP, "next_required_objective": "b"}, {"objective_name": "b", "objective_prompt": "x", "next_required_objective": "ask"}],
+        [
+            {**STEP, "next_required_objective": "b"},
+            {"objective_name": "b", "objective_prompt": "x", "next_required_objective": "ask"},
+        ],
         [{**STEP, "callback_url": "http://127.0.0.1/"}],
         [5],
     ],
@@ -89,7 +104,10 @@ async def test_guardrails_by_shape_name_and_tag(client: httpx.AsyncClient) -> No
     async def count(query: str) -> int:
         return (await client.get(f"/v2/guardrails?{query}")).json()["total_count"]
 
-    assert [await count(query) for query in ("", "legacy=true", "tags=b,c", "tags=c", "name_or_uuid=CAL", "type=system")] == [2, 1, 1, 0, 2, 0]
+    assert [
+        await count(query)
+        for query in ("", "legacy=true", "tags=b,c", "tags=c", "name_or_uuid=CAL", "type=system")
+    ] == [2, 1, 1, 0, 2, 0]
     assert (await client.get("/v2/guardrails/tags")).json()["tags"] == ["a", "b"]
     assert (await client.post("/v2/guardrails", json={"guardrail_name": "x"})).status_code == 400
 
@@ -126,7 +144,7 @@ async def test_invalid_tools_are_refused(client: httpx.AsyncClient, change: dict
     assert (await client.post("/v2/tools", json={**TOOL, **change})).status_code == 400
 
 
-async def test_documents_are_stored_and_stay_unread(client: httpx.AsyncClient) -> None:
+async def test_documents_are_stored_changed_and_found(client: httpx.AsyncClient) -> None:
     made = (await client.post("/v2/documents", json=PAGE)).json()
     assert (made["status"], made["document_name"], made["progress"]) == ("started", "manual.pdf", 0)
     where = f"/v2/documents/{made['document_id']}"
@@ -135,8 +153,9 @@ async def test_documents_are_stored_and_stay_unread(client: httpx.AsyncClient) -
     assert (await client.get("/v2/documents/tags")).json()["tags"] == ["other"]
     assert (await client.get(f"{where}/chunks")).json()["data"] == []
     assert (await client.post(f"{where}/recrawl")).status_code == 400
-    assert (await client.post(f"{where}/recrawl", json={"crawl": {"depth": 1}})).status_code == 501
-    assert (await client.post("/v2/documents", json={"document_url": "http://127.0.0.1/x"})).status_code == 400
+    assert (
+        await client.post("/v2/documents", json={"document_url": "http://127.0.0.1/x"})
+    ).status_code == 400
     assert (await client.get("/v2/documents?status=ready")).json()["total_count"] == 0
 
 
@@ -147,7 +166,12 @@ async def test_dictionaries_change_by_name_and_rules_alone(client: httpx.AsyncCl
     async def patch(path: str, value: object) -> int:
         return (await client.patch(where, json=[{"op": "replace", "path": path, "value": value}])).status_code
 
-    assert [await patch("/name", "New"), await patch("/name", "New"), await patch("/uuid", "x"), await patch("/name", "")] == [200, 304, 422, 400]
+    assert [
+        await patch("/name", "New"),
+        await patch("/name", "New"),
+        await patch("/uuid", "x"),
+        await patch("/name", ""),
+    ] == [200, 304, 422, 400]
     listed = (await client.get("/v2/pronunciation-dictionaries?page=0")).json()
     assert "rules" not in listed["data"][0] and (listed["page"], listed["limit"]) == (0, 10)
     twice = {**WORDS, "rules": WORDS["rules"] * 2}
@@ -159,7 +183,10 @@ async def test_deployments_are_stored_and_stay_inactive(client: httpx.AsyncClien
     made = (await client.post("/v2/deployments", json=body)).json()
     assert made["status"] == "inactive" and made["pal_id"].startswith("p")
     where = f"/v2/deployments/{made['deployment_id']}"
-    change = [{"op": "replace", "path": "/name", "value": "Other"}, {"op": "replace", "path": "/status", "value": "active"}]
+    change = [
+        {"op": "replace", "path": "/name", "value": "Other"},
+        {"op": "replace", "path": "/status", "value": "active"},
+    ]
     changed = (await client.patch(where, json=change)).json()
     assert (changed["name"], changed["status"]) == ("Other", "inactive")
     assert (await client.get(f"/v2/deployments?pal_id={made['pal_id']}")).json()["total"] == 1
@@ -167,9 +194,13 @@ async def test_deployments_are_stored_and_stay_inactive(client: httpx.AsyncClien
 
 
 async def test_skills_tools_and_memories_of_a_persona(client: httpx.AsyncClient) -> None:
-    pal = (await client.post("/v2/pals", json={"pal_name": "Ada", "system_prompt": "Be Ada."})).json()["pal_id"]
+    pal = (await client.post("/v2/pals", json={"pal_name": "Ada", "system_prompt": "Be Ada."})).json()[
+        "pal_id"
+    ]
     assert (await client.put(f"/v2/pals/{pal}/skills/memory", json={"config": {"a": 1}})).status_code == 200
-    assert (await client.patch(f"/v2/pals/{pal}/skills/memory", json={"config": {"b": 2}})).json()["config"] == {"a": 1, "b": 2}
+    assert (await client.patch(f"/v2/pals/{pal}/skills/memory", json={"config": {"b": 2}})).json()[
+        "config"
+    ] == {"a": 1, "b": 2}
     assert (await client.get(f"/v2/pals/{pal}/skills/")).json()["total_count"] == 1
     assert (await client.delete(f"/v2/pals/{pal}/skills/memory")).status_code == 204
     assert (await client.delete(f"/v2/pals/{pal}/skills/memory")).status_code == 404
@@ -186,28 +217,45 @@ async def test_skills_tools_and_memories_of_a_persona(client: httpx.AsyncClient)
     ("path", "body", "fields"),
     [
         ("objectives", {"data": [STEP]}, []),
-        ("objectives", {"data": [STEP, {"objective_name": "b", "objective_prompt": "x", "modality": "visual"}]}, ["data[1].modality"]),
+        (
+            "objectives",
+            {"data": [STEP, {"objective_name": "b", "objective_prompt": "x", "modality": "visual"}]},
+            ["data[1].modality"],
+        ),
         ("guardrails", {**RULE, "modality": "visual"}, ["modality"]),
         ("tools", {**TOOL, "tags": ["a"]}, ["tags"]),
-        ("documents", PAGE, ["document_url"]),
+        ("documents", {**PAGE, "custom_description": "All of it."}, ["custom_description"]),
         ("pronunciation-dictionaries", WORDS, ["rules"]),
         ("deployments", {"pal_id": "guide", "channel": "embed"}, ["status"]),
     ],
 )
-async def test_answers_say_what_has_no_effect_and_why(client: httpx.AsyncClient, path: str, body: dict, fields: list) -> None:
+async def test_answers_say_what_has_no_effect_and_why(
+    client: httpx.AsyncClient, path: str, body: dict, fields: list
+) -> None:
     made = (await client.post(f"/v2/{path}", json=body)).json()
     assert [each["field"] for each in made["not_in_effect"]] == fields
     assert all(each["why"] for each in made["not_in_effect"])
 
 
 async def test_a_persona_says_what_of_it_has_no_effect(client: httpx.AsyncClient) -> None:
-    body = {"pal_name": "Ada", "system_prompt": "Be Ada.", "context": "It rains.", "tool_ids": ["t1"], "memory": {"remember": True}}
+    body = {
+        "pal_name": "Ada",
+        "system_prompt": "Be Ada.",
+        "context": "It rains.",
+        "tool_ids": ["t1"],
+        "memory": {"remember": True},
+    }
     pal = (await client.post("/v2/pals", json=body)).json()
     by_field = {each["field"]: each["remedy"] for each in pal["not_in_effect"]}
     # The server's profile is `embedded`, whose model is very small.
     assert set(by_field) == {"context", "tool_ids", "memory.remember"}
-    back = [{"op": "add", "path": "/greeting", "value": "Hi."}, {"op": "add", "path": "/not_in_effect", "value": []}]
+    back = [
+        {"op": "add", "path": "/greeting", "value": "Hi."},
+        {"op": "add", "path": "/not_in_effect", "value": []},
+    ]
     changed = (await client.patch(f"/v2/pals/{pal['pal_id']}", json=back)).json()
     assert changed["not_in_effect"] == pal["not_in_effect"]
-    made = await client.post("/v2/conversations", json={"pal_id": pal["pal_id"], "document_ids": ["d1"], "test_mode": True})
+    made = await client.post(
+        "/v2/conversations", json={"pal_id": pal["pal_id"], "document_ids": ["d1"], "test_mode": True}
+    )
     assert [each["field"] for each in made.json()["not_in_effect"]] == ["document_ids"]

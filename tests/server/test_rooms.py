@@ -55,7 +55,11 @@ async def test_the_configuration_for_a_rooms_page(home) -> None:
     async with serving(brand=brand, ice_servers=(turn,), relay_only=True) as client:
         made = await ready(client, properties={"enable_recording": True, "enable_closed_captions": False})
         config = (await client.get(f"/c/{made['conversation_id']}/config")).json()
-        assert config["brand"] == {"name": "Acme", "logo": "https://acme.example/logo.svg", "accent": "#0a7d6c"}
+        assert config["brand"] == {
+            "name": "Acme",
+            "logo": "https://acme.example/logo.svg",
+            "accent": "#0a7d6c",
+        }
         assert config["recording"] is True and config["captions"] is False
         assert config["ice_servers"] == [turn] and config["ice_transport_policy"] == "relay"
         assert config["shutdown_reason"] is None
@@ -77,7 +81,10 @@ def test_relay_only_needs_a_turn_server(wrong: dict) -> None:
 
 
 async def test_with_the_turn_secret_each_participant_gets_a_password(home) -> None:
-    servers = ({"urls": ["stun:s.example:3478"]}, {"urls": ["turn:t.example:3478"], "username": "all", "credential": "same"})
+    servers = (
+        {"urls": ["stun:s.example:3478"]},
+        {"urls": ["turn:t.example:3478"], "username": "all", "credential": "same"},
+    )
     async with serving(ice_servers=servers, turn_secret="north") as client:
         made = await ready(client)
         stun, turn = (await client.get(f"/c/{made['conversation_id']}/config")).json()["ice_servers"]
@@ -95,7 +102,9 @@ def test_an_invalid_brand_is_refused(wrong: dict) -> None:
         Brand(**wrong)
 
 
-async def test_an_ice_restart_is_passed_on_for_participants_only(client: httpx.AsyncClient, home: Path) -> None:
+async def test_an_ice_restart_is_passed_on_for_participants_only(
+    client: httpx.AsyncClient, home: Path
+) -> None:
     made = await ready(client)
     mine = (await offer(client, made)).json()["participant_id"]
     assert (await offer(client, made, participant_id=mine, restart=True)).json()["participant_id"] == mine

@@ -36,7 +36,9 @@ def start(home: Path, port: int, *words: str) -> tuple[subprocess.Popen[str], di
     """The server and the links it prints."""
     command = [*CVI, "serve", "--port", str(port), "--profile", "embedded", *words]
     environment = {**os.environ, "CVI_HOME": str(home)}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(4)]
     return process, dict(line.split(maxsplit=1) for line in lines)

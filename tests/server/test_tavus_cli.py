@@ -129,7 +129,9 @@ async def test_objectives_guardrails_and_tools(cli: Cli) -> None:
     await cli.run("objective", "list")
     await cli.run("objective", "delete", made["objectives_id"])
 
-    rule = await cli.run("guardrail", "create", "--name", "No refunds!", "--prompt", "Never.", "--tag", "shop")
+    rule = await cli.run(
+        "guardrail", "create", "--name", "No refunds!", "--prompt", "Never.", "--tag", "shop"
+    )
     await cli.run("guardrail", "patch", rule["uuid"], "--prompt", "Never ever.")
     assert (await cli.run("guardrail", "get", rule["uuid"]))["guardrail_prompt"] == "Never ever."
     assert (await cli.run("guardrail", "list", "--tags", "shop", "--json"))["total_count"] == 1

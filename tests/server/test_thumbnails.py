@@ -34,7 +34,12 @@ async def test_a_picture_is_drawn_once_and_needs_no_key(home: Path) -> None:
 async def test_a_thumbnails_address_needs_the_replicas_fingerprint(client: httpx.AsyncClient) -> None:
     url = await address(client)
     id = url.rpartition("/")[2].partition("-")[0]
-    for wrong in (f"/thumbnails/{id}.jpg", f"/thumbnails/{id}-0000000000000000.jpg", "/thumbnails/rnobody-1.jpg", "/thumbnails/..%2f..%2fx.jpg"):
+    for wrong in (
+        f"/thumbnails/{id}.jpg",
+        f"/thumbnails/{id}-0000000000000000.jpg",
+        "/thumbnails/rnobody-1.jpg",
+        "/thumbnails/..%2f..%2fx.jpg",
+    ):
         assert (await client.get(wrong)).status_code == 404
     assert await address(client, "marcus") != url
 

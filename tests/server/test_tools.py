@@ -22,7 +22,11 @@ TOOLS = {
     "order": {
         "name": "order",
         "description": "The status of an order.",
-        "parameters": {"type": "object", "properties": {"number": {"type": "string"}}, "required": ["number"]},
+        "parameters": {
+            "type": "object",
+            "properties": {"number": {"type": "string"}},
+            "required": ["number"],
+        },
     },
 }
 
@@ -49,7 +53,10 @@ class Model:
                     data, kind = b'{"status": "shipped"}', "application/json"
                 else:
                     data, kind = self._answer(json.loads(body)) if body else b"{}", "text/event-stream"
-                writer.write(f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(data)}\r\n\r\n".encode() + data)
+                writer.write(
+                    f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(data)}\r\n\r\n".encode()
+                    + data
+                )
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -75,18 +82,28 @@ async def test_a_client_and_an_address_carry_out_calls(home: Path) -> None:
     await receiver.up()
     model = Model()
     await model.up()
-    async with listening(worker=WORKER, urls_to=("127.0.0.1",)) as url, httpx.AsyncClient(base_url=url, timeout=90) as client:
+    async with (
+        listening(worker=WORKER, urls_to=("127.0.0.1",)) as url,
+        httpx.AsyncClient(base_url=url, timeout=90) as client,
+    ):
 
         async def made(path: str, body: dict[str, Any]) -> dict[str, Any]:
             answer = await client.post(path, json=body)
             assert answer.status_code == 200, answer.text
             return answer.json()
 
-        order = {**TOOLS["order"], "delivery": {"api": {"url": f"{model.url}/order", "auth": {"type": "hmac", "secret": "s"}}}}
+        order = {
+            **TOOLS["order"],
+            "delivery": {"api": {"url": f"{model.url}/order", "auth": {"type": "hmac", "secret": "s"}}},
+        }
         ids = [(await made("/v2/tools", tool))["tool_id"] for tool in (TOOLS["look"], order)]
         layers = {"llm": {"model": "m", "base_url": model.url}}
-        pal = await made("/v2/pals", {"pal_name": "Ada", "system_prompt": "Be brief.", "layers": layers, "tool_ids": ids})
-        held = await made("/v2/conversations", {"pal_id": pal["pal_id"], "chat": True, "callback_url": receiver.url})
+        pal = await made(
+            "/v2/pals", {"pal_name": "Ada", "system_prompt": "Be brief.", "layers": layers, "tool_ids": ids}
+        )
+        held = await made(
+            "/v2/conversations", {"pal_id": pal["pal_id"], "chat": True, "callback_url": receiver.url}
+        )
         id = held["conversation_id"]
 
         async def send(kind: str, **properties: Any) -> httpx.Response:
@@ -95,7 +112,9 @@ async def test_a_client_and_an_address_carry_out_calls(home: Path) -> None:
 
         def heard(kind: str) -> list[dict[str, Any]]:
             mine = dict(zip(receiver.ids, receiver.events, strict=True)).values()
-            return [e["properties"] for e in mine if e.get("conversation_id") == id and e["event_type"] == kind]
+            return [
+                e["properties"] for e in mine if e.get("conversation_id") == id and e["event_type"] == kind
+            ]
 
         await send("respond", text="please look at it")
         await until(lambda: heard("conversation.tool_call"), 90)

@@ -100,7 +100,10 @@ async def until_ended(client: httpx.AsyncClient, made: dict[str, Any]) -> dict[s
 
 def callbacks_of(made: dict[str, Any]) -> list[dict[str, Any]]:
     """The webhooks of a replica."""
-    return [json.loads(message.body) for message in list_webhooks(connect(database_path()), 10, made["replica_id"])]
+    return [
+        json.loads(message.body)
+        for message in list_webhooks(connect(database_path()), 10, made["replica_id"])
+    ]
 
 
 def leftovers(home: Path) -> list[str]:
@@ -110,18 +113,30 @@ def leftovers(home: Path) -> list[str]:
 
 
 async def test_a_fetched_film_becomes_a_replica_and_the_callback_is_sent(home: Path) -> None:
-    answers = {"/me.mp4": (200, film("good"), ""), "/moved": (302, b"", "/me.mp4"), "/yes.webm": (200, b"\x1aE\xdf\xa3" + film("yes"), "")}
+    answers = {
+        "/me.mp4": (200, film("good"), ""),
+        "/moved": (302, b"", "/me.mp4"),
+        "/yes.webm": (200, b"\x1aE\xdf\xa3" + film("yes"), ""),
+    }
     async with web_stub(answers) as url, serving(urls_to=("127.0.0.1",)) as client:
         films = {"train_video_url": f"{url}/moved", "consent_video_url": f"{url}/yes.webm"}
         made = await place_order(client, "faces", **films, callback_url=HOOK, model_name="phoenix-4")
         assert made["status"] == "started" and made["face_id"] == made["replica_id"]
         assert made["face_name"] == "Anna Müller" and made["replica_type"] == "user"
         done = await until_ended(client, made)
-        assert (done["status"], done["training_progress"], done["error_message"]) == ("completed", "100/100", None)
+        assert (done["status"], done["training_progress"], done["error_message"]) == (
+            "completed",
+            "100/100",
+            None,
+        )
         assert (done["replica_id"], done["replica_name"]) == (made["replica_id"], "Anna Müller")
         listed = (await client.get("/v2/replicas?replica_type=user")).json()
-        assert [row["replica_id"] for row in listed["data"]] == [made["replica_id"]] and listed["total_count"] == 1
-        assert callbacks_of(made) == [{"replica_id": made["replica_id"], "face_id": made["replica_id"], "status": "ready"}]
+        assert [row["replica_id"] for row in listed["data"]] == [made["replica_id"]] and listed[
+            "total_count"
+        ] == 1
+        assert callbacks_of(made) == [
+            {"replica_id": made["replica_id"], "face_id": made["replica_id"], "status": "ready"}
+        ]
         await until(lambda: leftovers(home) == [])
         order = client.app.state.services.replicas.find(made["replica_id"]).card["order"]
         assert order["name"] == "anna-muller" and order["consent_by"] == "Anna Müller"
@@ -130,7 +145,9 @@ async def test_a_fetched_film_becomes_a_replica_and_the_callback_is_sent(home: P
         assert (await client.get(f"/v2/faces/{made['face_id']}")).status_code == 400
 
 
-async def test_an_upload_serves_one_order_and_a_text_can_be_the_consent(client: httpx.AsyncClient, home: Path) -> None:
+async def test_an_upload_serves_one_order_and_a_text_can_be_the_consent(
+    client: httpx.AsyncClient, home: Path
+) -> None:
     address = await upload_film(client, "good")
     words = {"consent_text": CONSENT, "script": "Bob buys maps.", "quality": "tiny"}
     made = await place_order(client, train_video_url=address, **words)
@@ -143,12 +160,23 @@ async def test_an_upload_serves_one_order_and_a_text_can_be_the_consent(client: 
     made = await place_order(client, replica_name="", train_video_url=await upload_film(client, "good"))
     await until_ended(client, made)
     order = client.app.state.services.replicas.find(made["replica_id"]).card["order"]
-    assert (order["name"], order["consent"], order["consent_by"]) == ("replica", None, "the person in the footage")
+    assert (order["name"], order["consent"], order["consent_by"]) == (
+        "replica",
+        None,
+        "the person in the footage",
+    )
     await until(lambda: leftovers(home) == [])
 
 
-async def test_uploads_must_be_films_within_the_limits(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    for body, status in ((b"#EXTM3U\nfile:///etc/passwd", 400), (b"", 400), (b"ftyp", 400), (b"RIFF....WAVEfmt nothing", 400)):
+async def test_uploads_must_be_films_within_the_limits(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    for body, status in (
+        (b"#EXTM3U\nfile:///etc/passwd", 400),
+        (b"", 400),
+        (b"ftyp", 400),
+        (b"RIFF....WAVEfmt nothing", 400),
+    ):
         assert (await client.post("/v2/uploads", content=body)).status_code == status
     uploads = client.app.state.services.training.uploads
 
@@ -203,7 +231,13 @@ async def test_a_failed_order_says_why_and_its_footage_is_removed(home: Path) ->
         "/inner.mp4": (302, b"", "http://10.0.0.1/secret.mp4"),
         "/dies.mp4": (200, film("dies"), ""),
     }
-    words = {"bad": "nobody is in it", "list": "no film", "gone": "404", "inner": "10.0.0.1", "dies": "before its work"}
+    words = {
+        "bad": "nobody is in it",
+        "list": "no film",
+        "gone": "404",
+        "inner": "10.0.0.1",
+        "dies": "before its work",
+    }
     async with web_stub(answers) as url, serving(urls_to=("127.0.0.1",)) as client:
         for path in answers:
             made = await place_order(client, train_video_url=url + path, callback_url=HOOK)
@@ -242,14 +276,18 @@ async def test_one_trains_at_a_time_few_wait_and_deletion_removes_everything(
     assert (await client.delete(f"/v2/replicas/{first['replica_id']}")).status_code == 200
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
-    assert not footage_folder(first["replica_id"]).exists() and not (home / "training" / "anna-muller").exists()
+    assert (
+        not footage_folder(first["replica_id"]).exists() and not (home / "training" / "anna-muller").exists()
+    )
     assert (await until_ended(client, second))["replica_name"] == "Second"
     assert callbacks_of(first) == []
 
 
 async def test_a_restarted_server_resumes_training(home: Path) -> None:
     async with serving() as client:
-        made = await place_order(client, train_video_url=await upload_film(client, "waits"), callback_url=HOOK)
+        made = await place_order(
+            client, train_video_url=await upload_film(client, "waits"), callback_url=HOOK
+        )
         pid = int(await until(lambda: (home / "pid").is_file() and (home / "pid").read_text()))
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
@@ -279,18 +317,43 @@ async def test_a_replica_that_was_finished_before_a_crash_is_not_trained_again(h
     ("body", "status", "words"),
     [
         ({"train_image_url": "https://93.184.216.34/a.png", "voice_name": "june"}, 501, "image"),
-        ({"train_video_url": "https://93.184.216.34/a.mp4", "properties": {"background_green_screen": True}}, 501, "green"),
+        (
+            {
+                "train_video_url": "https://93.184.216.34/a.mp4",
+                "properties": {"background_green_screen": True},
+            },
+            501,
+            "green",
+        ),
         ({"train_video_url": "file:///etc/passwd"}, 400, "no web address"),
         ({"train_video_url": "upload:../../cvi.sqlite3"}, 400, "no such upload"),
-        ({"train_video_url": "https://93.184.216.34/a.mp4", "consent_video_url": "http://127.0.0.1/a.mp4"}, 400, "private"),
-        ({"train_video_url": "https://93.184.216.34/a.mp4", "callback_url": "upload:u"}, 400, "no web address"),
+        (
+            {"train_video_url": "https://93.184.216.34/a.mp4", "consent_video_url": "http://127.0.0.1/a.mp4"},
+            400,
+            "private",
+        ),
+        (
+            {"train_video_url": "https://93.184.216.34/a.mp4", "callback_url": "upload:u"},
+            400,
+            "no web address",
+        ),
         ({"train_video_url": "https://93.184.216.34/a.mp4", "consent_text": "yes"}, 400, "no consent"),
-        ({"train_video_url": "https://93.184.216.34/a.mp4", "consent_text": "/etc/passwd"}, 400, "no consent"),
-        ({"train_video_url": "https://93.184.216.34/a.mp4", "consent_text": "I agree to all of it here."}, 400, "who agrees"),
+        (
+            {"train_video_url": "https://93.184.216.34/a.mp4", "consent_text": "/etc/passwd"},
+            400,
+            "no consent",
+        ),
+        (
+            {"train_video_url": "https://93.184.216.34/a.mp4", "consent_text": "I agree to all of it here."},
+            400,
+            "who agrees",
+        ),
         ({"train_video_url": "https://93.184.216.34/a.mp4", "quality": "best"}, 400, "quality"),
     ],
 )
-async def test_invalid_orders_are_refused(client: httpx.AsyncClient, body: dict, status: int, words: str) -> None:
+async def test_invalid_orders_are_refused(
+    client: httpx.AsyncClient, body: dict, status: int, words: str
+) -> None:
     answer = await client.post("/v2/replicas", json=body)
     assert answer.status_code == status, answer.text
     assert words in (answer.json().get("error") or answer.json()["message"])
@@ -313,7 +376,13 @@ async def test_a_server_without_training_packages_answers_501_with_the_remedy(
 def test_folder_names_are_accepted_by_the_command_line() -> None:
     from cvi.face.replica import check_name
 
-    for title, name in (("Anna Müller", "anna-muller"), ("安娜", "replica"), ("../../etc", "etc"), ("-_x_-", "x"), ("A" * 255, "a" * 48)):
+    for title, name in (
+        ("Anna Müller", "anna-muller"),
+        ("安娜", "replica"),
+        ("../../etc", "etc"),
+        ("-_x_-", "x"),
+        ("A" * 255, "a" * 48),
+    ):
         assert check_name(folder_name(title, ())) == name
     assert folder_name("Anna", {"anna", "anna-2"}) == "anna-3"
 
@@ -411,9 +480,19 @@ def test_the_training_process_stops_when_its_server_is_gone(puppet: Path, home: 
     make_footage_folder("r1")
     film = footage_folder("r1") / "footage.mp4"
     film.write_bytes(puppet.read_bytes())
-    order = {"folder": str(film.parent), "film": str(film), "consent": None, "script": None, "name": "pia", "consent_by": "Pia", "quality": "tiny"}
+    order = {
+        "folder": str(film.parent),
+        "film": str(film),
+        "consent": None,
+        "script": None,
+        "name": "pia",
+        "consent_by": "Pia",
+        "quality": "tiny",
+    }
     endless = SMALL.removesuffix("main()\n") + ENDLESS
-    with subprocess.Popen(pipeline(1, endless), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        pipeline(1, endless), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write(json.dumps(order) + "\n")
         process.stdin.flush()

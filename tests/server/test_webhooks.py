@@ -252,7 +252,14 @@ def test_the_command_lists_shows_and_resends(home: Path, store: sqlite3.Connecti
 
 
 def test_what_is_received_is_shown_with_and_without_an_envelope() -> None:
-    event = {"event_type": "system.shutdown", "timestamp": "2026-01-01T00:00:00Z", "properties": {"shutdown_reason": "x"}}
-    assert event_lines(event, "msg_1") == ("2026-01-01T00:00:00Z  system.shutdown  msg_1", '    {"shutdown_reason": "x"}')
+    event = {
+        "event_type": "system.shutdown",
+        "timestamp": "2026-01-01T00:00:00Z",
+        "properties": {"shutdown_reason": "x"},
+    }
+    assert event_lines(event, "msg_1") == (
+        "2026-01-01T00:00:00Z  system.shutdown  msg_1",
+        '    {"shutdown_reason": "x"}',
+    )
     head, body = event_lines({"replica_id": "r1", "status": "ready"}, "msg_2")
     assert head == "replica  ready  msg_2" and '"r1"' in body

@@ -1,7 +1,8 @@
 """What a language model makes of what it is told: answers from the passage, or says that it does not know.
 
-Each question is a typed conversation of its own with a persona that knows the graded documents. Answers are
-graded by regular expressions that stand beside the questions, so that a person can check each verdict.
+Each question is a typed conversation of its own with a persona that knows the document that the question is
+about: there are two hotels and two insurances among them. Answers are graded by regular expressions that
+stand beside the questions, so that a person can check each verdict.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from cvi.engines import ResolvedConfig, build_llm, conversation_settings, resolv
 from cvi.knowledge.notes import BUDGETS
 from cvi.knowledge.provider import KnowledgeProvider
 from cvi.knowledge.search import Scope
+from cvi.knowledge.store import every_document, open_store
+from cvi.persona.layers import Layers, Perception
 from cvi.persona.schema import Persona
 
 ANSWERABLE, UNANSWERABLE = 60, 30
@@ -35,9 +38,10 @@ _REFUSES = re.compile(
 )
 PERSONA = Persona(
     persona_name="Ada",
+    layers=Layers(perception=Perception(perception_model="off")),
     system_prompt=(
-        "You are Ada at an information desk. Visitors ask you about hotels, insurance, rules and prices. You "
-        "know nothing about these but what the documents say that you are given."
+        "You are Ada at an information desk. Visitors ask you about rules and prices. You know nothing about "
+        "these but what the documents say that you are given."
     ),
 )
 
@@ -77,10 +81,14 @@ async def ask_all(
     """Every question's answer. Raises MissingError, EngineError."""
     config = resolve(PERSONA, profile=profile)
     llm = await build_llm(config)
-    provider = KnowledgeProvider(embedder, Scope(), BUDGETS["balanced"], path=base)
+    connection = open_store(base)
+    ids = {each.name: each.id for each in every_document(connection)}
+    connection.close()
     answers = []
     try:
         for number, question in enumerate(questions):
+            scope = Scope(frozenset([ids[question.document]]))
+            provider = KnowledgeProvider(embedder, scope, BUDGETS["balanced"], path=base)
             settings = conversation_settings(config, f"question-{number}")
             journal = folder / f"question-{number}.jsonl"
             (said,) = await hold_conversation(
@@ -93,8 +101,8 @@ async def ask_all(
             graded = GroundedAnswer(question, said, passages, told, is_right(question, said))
             answers.append(graded)
             tell(graded)
+            provider.close()
     finally:
-        provider.close()
         await llm.close()
     return answers, config
 

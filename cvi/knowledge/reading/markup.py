@@ -55,7 +55,7 @@ def html_blocks(text: str) -> Iterator[Block]:
 def _parser() -> Any:
     import lxml.html
 
-    return lxml.html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=False)
+    return lxml.html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
 
 
 def _walk(element: Any) -> Iterator[Block]:

@@ -6,12 +6,15 @@ import asyncio
 import re
 import secrets
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from cvi.conversation.journal import RECORDING_NAME, new_id
 from cvi.persona.language import language_name
+from cvi.persona.loading import with_absolute_documents
+from cvi.persona.policy import Knowledge
 from cvi.server.catalog.engine_fallback import with_installed_engines
 from cvi.server.catalog.persona_document import check
 from cvi.server.catalog.replica_store import StoredReplica
@@ -84,7 +87,8 @@ class ConversationBody(Body):
     meeting_url: str = ""
     document_ids: list[str] = Field(default_factory=list)
     document_tags: list[str] = Field(default_factory=list)
-    document_retrieval_strategy: Literal["speed", "balanced", "quality"] = "balanced"
+    document_retrieval_strategy: Literal["speed", "balanced", "quality"] | None = None
+    """`balanced` unless the persona says otherwise."""
     policy: Literal["", "eu"] = ""
     """`eu`: the participant is told that they talk with a program, and emotions are not recognized."""
     memory_stores: list[str] = Field(default_factory=list)
@@ -116,6 +120,7 @@ async def create_conversation(
     replica = await finished_replica(wanted, services)
     whole, missing = await asyncio.to_thread(with_installed_engines, persona.whole)
     document = await _resolved(whole, services)
+    document["knowledge"] = await _knowledge(document, body, persona.path, services)
     if body.policy:
         document["policy"] = body.policy
     checked = check(document)
@@ -236,6 +241,33 @@ async def _resolved(document: dict[str, Any], services: Services) -> dict[str, A
     if document.get("tool_ids"):
         document["tools"] = _named_once(items(await look("tools", document["tool_ids"]), "tools"), "name")
     return document
+
+
+async def _knowledge(
+    document: dict[str, Any], body: ConversationBody, path: Path | None, services: Services
+) -> dict[str, Any]:
+    """What the persona and the request name of documents, as a persona's file would.
+
+    Ids and tags stand for the owner's documents alone. Relative paths start at the persona's file.
+    """
+    named = Knowledge.model_validate(document.get("knowledge") or {})
+    ids = {*body.document_ids, *(document.get("document_ids") or ())}
+    tags = {*body.document_tags, *(document.get("document_tags") or ())}
+    every = await services.database.read(
+        lambda connection: resources.every(connection, "documents", services.owner)
+    )
+    known = {each.id for each in every}
+    if unknown := sorted(set(body.document_ids) - known):
+        raise HttpProblem(400, f"There is no document '{unknown[0]}'.")
+    chosen = {each.id for each in every if each.id in ids or tags & set(each.document.get("tags") or ())}
+    absolute = with_absolute_documents(named, path.parent) if path is not None else named
+    strategy = body.document_retrieval_strategy or document.get("document_retrieval_strategy")
+    return {
+        "documents": absolute.documents,
+        "document_ids": [*named.document_ids, *sorted(chosen)],
+        "tags": named.tags,
+        "retrieval": strategy or named.retrieval,
+    }
 
 
 def _named_once(items: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ What a kind is lies in `cvi.server.api.resource_table`. Every answer that shows 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -66,6 +67,10 @@ class ResourceKind:
     tag: str = ""
     plural: str = ""
     extra_list: Callable[[Document], Document] = field(default=lambda answer: answer)
+    added: Callable[[sqlite3.Connection, Resource, str, float], None] | None = None
+    """Called in the transaction that stores a new one, with its owner and the time."""
+    removed: Callable[[Services, str], Awaitable[None]] | None = None
+    """Called with the id after one was deleted."""
 
     def shown(self, resource: Resource) -> Document:
         """A resource as the API answers it."""
@@ -94,9 +99,16 @@ class ResourceKind:
     async def add(self, services: Services, document: Document) -> Resource:
         """Store a new resource."""
         id, title, now = new_id(self.prefix), self.title(document), services.wall()
-        return await services.database.write(
-            lambda connection: resources.add(connection, self.kind, id, title, document, now, services.owner)
-        )
+
+        def store(connection: sqlite3.Connection) -> Resource:
+            stored = resources.add(connection, self.kind, id, title, document, now, services.owner)
+            if self.added is not None:
+                self.added(connection, stored, services.owner, now)
+            return stored
+
+        stored = await services.database.write(store)
+        services.jobs.wake()
+        return stored
 
     async def replace(self, services: Services, found: Resource, document: Document) -> Resource:
         """Store a changed document in the place of `found`."""
@@ -149,6 +161,8 @@ def router_of(kind: ResourceKind, own: APIRouter | None = None) -> APIRouter:
             lambda connection: resources.remove(connection, kind.kind, id, services.owner)
         ):
             raise kind.missing()
+        if kind.removed is not None:
+            await kind.removed(services, id)
         await services.database.scrub()
         return empty()
 

@@ -5,6 +5,7 @@ To add a resource: write its body, a check that turns a body into the document t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -46,13 +47,16 @@ from cvi.server.contract import (
     in_both_vocabularies,
     listing,
     not_found,
-    not_here_yet,
     page_from_one,
     page_from_zero,
 )
+from cvi.server.jobs.document_job import KIND as DOCUMENT_JOB
+from cvi.server.jobs.document_job import RECRAWL_AFTER_S, queue_document, served_chunks, show_document
+from cvi.server.jobs.document_job import RESOURCES as DOCUMENT_RESOURCES
 from cvi.server.json_bodies import JsonRoute
 from cvi.server.secret_fields import with_secrets
-from cvi.server.services import ServicesDep
+from cvi.server.services import Services, ServicesDep
+from cvi.server.store import jobs
 from cvi.server.store.resources import Resource
 
 _Type = Annotated[Literal["user", "system", "all"], Query(description="None are shipped.")]
@@ -89,21 +93,6 @@ def _show_dictionary(resource: Resource) -> Document:
     return {**_summarize_dictionary(resource), "rules": resource.document["rules"]}
 
 
-def _show_document(resource: Resource) -> Document:
-    # What has no value is left out: decoders made from types take null for nothing but a text.
-    known = {key: value for key, value in resource.document.items() if value is not None}
-    return {
-        "document_id": resource.id,
-        "uuid": resource.id,
-        **known,
-        "status": "started",
-        "progress": 0,
-        "error_message": None,
-        "crawled_urls": [],
-        "crawl_count": 0,
-    }
-
-
 def _show_deployment(resource: Resource) -> Document:
     return in_both_vocabularies({"deployment_id": resource.id, **resource.document, "name": resource.name})
 
@@ -127,6 +116,12 @@ def _in_part(at: str) -> Callable[[Document], list[Document]]:
         ]
 
     return rows
+
+
+def _only_stored(document: Document) -> list[Document]:
+    why = "it is kept, and nothing asks for it"
+    given = [field for field in ("participant_tags", "custom_description") if document.get(field)]
+    return [{"field": field, "why": why, "remedy": ""} for field in given]
 
 
 # -- which ones a list shows ----------------------------------------------------------------------
@@ -157,7 +152,7 @@ def _wanted_documents(
     status: str = "", name_or_uuid: str = "", tags: _TagQuery = "", participant_tags: str = ""
 ) -> Wanted:
     def wanted(each: Resource) -> bool:
-        right = is_named(each, name_or_uuid) and status in ("", "started")
+        right = is_named(each, name_or_uuid) and status in ("", each.document.get("status", "started"))
         return right and is_tagged(each, tags) and is_tagged(each, participant_tags, "participant_tags")
 
     return wanted
@@ -243,22 +238,30 @@ DICTIONARIES = ResourceKind(
     echoes_page=True,
     created=201,
 )
+
+
+async def _forget_document(services: Services, id: str) -> None:
+    await services.jobs.delete(DOCUMENT_JOB, id)
+
+
 DOCUMENTS = ResourceKind(
     name="document",
-    kind="documents",
+    kind=DOCUMENT_RESOURCES,
     path="/documents",
     parameter="document_id",
     prefix="d",
     body=DocumentBody,
     check=check_document,
     title=lambda document: str(document["document_name"]),
-    show=_show_document,
-    not_in_effect=_wholly("document_url", "knowledge.documents"),
+    show=show_document,
+    not_in_effect=_only_stored,
     missing=lambda: not_found("Document"),
     page=page_from_zero,
     wanted=_wanted_documents,
     changed=DocumentChange,
     echoes_page=True,
+    added=queue_document,
+    removed=_forget_document,
 )
 DEPLOYMENTS = ResourceKind(
     name="deployment",
@@ -314,19 +317,39 @@ async def document_tags(
 
 
 @_documents.get("/{document_id}/chunks", summary="What was read from a document")
-async def chunks(document_id: str, services: ServicesDep) -> dict[str, Any]:
-    """Empty: documents are not read in this version."""
-    found = await DOCUMENTS.find(services, document_id)
-    return {**listing([], 0), "next_offset": None, "not_in_effect": DOCUMENTS.not_in_effect(found.document)}
+async def chunks(
+    document_id: str,
+    services: ServicesDep,
+    limit: Annotated[int, Query(ge=1, le=100)] = 10,
+    offset: Annotated[int, Query(ge=0)] = 0,
+) -> dict[str, Any]:
+    """Its passages, in their order; none before it is `ready`."""
+    await DOCUMENTS.find(services, document_id)
+    found, total = await asyncio.to_thread(served_chunks, document_id, offset, limit)
+    following = offset + len(found)
+    return {**listing(found, total), "next_offset": following if following < total else None}
 
 
 @_documents.post("/{document_id}/recrawl", summary="Read a website again", status_code=202)
-async def recrawl(document_id: str, services: ServicesDep, body: RecrawlBody | None = None) -> Response:
-    """501: websites are not read in this version."""
+async def recrawl(document_id: str, services: ServicesDep, body: RecrawlBody | None = None) -> dict[str, Any]:
+    """400 without a crawl configuration, 409 while it is being read, 429 within an hour of the last time."""
     found = await DOCUMENTS.find(services, document_id)
-    if found.document.get("crawl_config") is None and (body is None or body.crawl is None):
+    config = (
+        body.crawl.model_dump() if body is not None and body.crawl else found.document.get("crawl_config")
+    )
+    if config is None:
         raise HttpProblem(400, "The document has no crawl configuration.")
-    raise not_here_yet("Reading websites", "The document is kept for the version that does.")
+    if found.document.get("status", "started") not in ("ready", "error"):
+        raise HttpProblem(409, "The document is being read.")
+    now = services.wall()
+    if found.document.get("status") == "ready" and now - found.updated_at < RECRAWL_AFTER_S:
+        raise HttpProblem(429, "The document was read within the last hour.")
+    changed = await DOCUMENTS.replace(services, found, {**found.document, "crawl_config": config})
+    await services.database.write(
+        lambda connection: jobs.restart(connection, DOCUMENT_JOB, found.id, now, None)
+    )
+    services.jobs.wake()
+    return DOCUMENTS.shown(changed)
 
 
 @_others.get("/memories/{memory_store}", summary="List what is remembered", tags=["memories"])

@@ -18,6 +18,7 @@ from cvi.endpoints.outbound import OutboundPolicy
 from cvi.files import replacing
 from cvi.persona.field_effects import foreign_keys
 from cvi.persona.findings import examine
+from cvi.persona.policy import Knowledge
 from cvi.persona.schema import Persona
 from cvi.persona.section import Section, masked, references, section_of
 from cvi.server.contract import HttpProblem, in_our_vocabulary
@@ -162,6 +163,8 @@ def check_references(document: Mapping[str, Any], before: Mapping[str, Any]) -> 
     for name in ("tools", "mcp_servers"):
         if _refers(document.get(name)) and document.get(name) != before.get(name):
             raise HttpProblem(400, f"{name}: {REFERENCES_STAY}")
+    if document.get("knowledge") != before.get("knowledge"):
+        _check_knowledge(Knowledge.model_validate(document.get("knowledge") or {}))
     known = _layers(before)
     for name, layer in _layers(document).items():
         if _refers(layer) and layer != known.get(name):
@@ -169,6 +172,14 @@ def check_references(document: Mapping[str, Any], before: Mapping[str, Any]) -> 
                 400,
                 f"layers.{name}: {REFERENCES_STAY}",
             )
+
+
+def _check_knowledge(knowledge: Knowledge) -> None:
+    """A stranger's persona reads addresses, and none of the server's files or of other people's documents."""
+    if not all(each.startswith(("http://", "https://")) for each in knowledge.documents):
+        raise HttpProblem(400, "knowledge.documents: give web addresses, no files of the server.")
+    if knowledge.document_ids or knowledge.tags:
+        raise HttpProblem(400, "knowledge: name documents with document_ids and document_tags.")
 
 
 async def vet_endpoints(
