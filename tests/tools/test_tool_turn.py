@@ -23,6 +23,7 @@ from cvi.conversation.events import (
     ToolWeighed,
     TurnReopened,
 )
+from cvi.conversation.tool_calls import tool_calls
 from cvi.errors import UsageError
 from cvi.testing.fakes import FakeLlm
 from cvi.testing.script import Script
@@ -341,3 +342,30 @@ def test_handing_over_asks_for_a_human_and_says_so():
     outcome = play(script, [hand_over("I am calling somebody.")], calls=lambda text: [("hand_over_to_human", {})])
     assert outcome.of(HumanRequested)[0].source == "tool"
     assert outcome.of(ReplyFinished)[-1].text == "I am calling somebody."
+
+
+def test_the_decision_follows_the_words():
+    decision = FakeDecision(weather)
+    script = Script()
+    script.user_says(0.5, "tell me the weather in oslo tomorrow please")
+    tool = fake_tool("weather", FakeDelivery("rain"))
+    script.play(FakeLlm(answers), capabilities=Capabilities(toolbox=Toolbox((tool,), decision)))
+    assert decision.followed and all("tell me the weather in oslo tomorrow please".startswith(words) for words in decision.followed)
+
+
+def test_the_calls_of_a_journal_are_listed():
+    script = Script()
+    script.user_says(0.5, "weather and mail please")
+    script.app_does(9.0, lambda conversation: None)
+    slow = fake_tool("slow", FakeDelivery("late", delay_s=99.0), on_resolve="fire_and_forget")
+    outcome = play(
+        script,
+        [fake_tool("weather", FakeDelivery({"a": 1})), fake_tool("mail", FakeDelivery(ToolError("No."))), slow],
+        calls=lambda text: [("weather", OSLO), ("mail", {}), ("slow", {})],
+    )
+    listed = {call.name: call for call in tool_calls(outcome.events)}
+    assert (listed["weather"].state, listed["weather"].output, listed["weather"].arguments) == ("resolved", '{"a": 1}', OSLO)
+    assert (listed["mail"].state, listed["mail"].output) == ("failed", "No.")
+    assert listed["slow"].state == "failed" and "ended" in listed["slow"].output
+    half = [event for event in outcome.events if not isinstance(event, (ToolResolved, ToolFailed))]
+    assert {call.state for call in tool_calls(half)} == {"open"}
