@@ -39,6 +39,8 @@ SMILE_FULL, BROW_FULL = 0.04, 0.028
 """Widths of the face that the mouth's corners or the brows move in a full smile, a full raise or furrow."""
 _WIDTH_SHARE, _BROW_PER_LID = 0.6, 0.1
 OPENING_FULL = 0.12
+_OPEN_SHARE = 0.4
+"""A mouth wide open in speech lifts its corners: a smile counts so much less with it."""
 NOD_WINDOW_S = 1.5
 NOD_SWING = 0.028
 """Widths of the face that the bridge of the nose moves from turn to turn, at least, in a nod or a shake. The
@@ -113,15 +115,20 @@ class Seeing:
         lowered = min(max(1.0 - eyes, 0.0), 0.35)
         look_yaw = yaw + YAW_PER_IRIS * (face.iris_x - usual["iris_x"])
         look_pitch = pitch + PITCH_PER_IRIS * (face.iris_y - usual["iris_y"]) + PITCH_PER_LID * lowered
+        opening = _share(face.opening / OPENING_FULL)
         smile = face.corners - usual["corners"] + _WIDTH_SHARE * (face.mouth_width - usual["mouth_width"])
         brows = (face.brows - usual["brows"] - _BROW_PER_LID * lowered) / BROW_FULL
         step = 1.0 if self.last.face is None else 1.0 - math.exp(-(t_s - self.last.t_s) / SMOOTHED_S)
-        smile = self.last.smile + step * (_share(smile / SMILE_FULL) - self.last.smile)
+        smile = self.last.smile + step * (
+            _share(smile / SMILE_FULL) * (1 - _OPEN_SHARE * opening) - self.last.smile
+        )
         raised = self.last.raised + step * (_share(brows) - self.last.raised)
         furrowed = self.last.furrowed + step * (_share(-brows) - self.last.furrowed)
-        if (
-            blinking or eyes < OPEN
-        ):  # lids that fall hide the irises, and the mesh lets the brows fall with them
+        if self._blink_s is not None and t_s - self._blink_s > LONGEST_BLINK_S:
+            # Eyes that stay shut, or look so far down that no iris is seen.
+            self._follow_look(0.0, 2 * DOWN_DEG, t_s)
+        elif blinking or eyes < OPEN:
+            # Lids that fall hide the irises, and the mesh lets the brows fall with them.
             look_yaw, look_pitch = self.last.look_yaw, self.last.look_pitch
             raised, furrowed = self.last.raised, self.last.furrowed
         else:
@@ -147,7 +154,7 @@ class Seeing:
             smile=smile,
             raised=raised,
             furrowed=furrowed,
-            opening=_share(face.opening / OPENING_FULL),
+            opening=opening,
             talking=self._talks(face.opening, t_s),
             eyes=eyes,
             blinking=blinking,
