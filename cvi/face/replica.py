@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 
 from cvi.errors import CviError, MissingError, UsageError
+from cvi.face.consent import require_consent
 from cvi.face.replica_ids import replica_id, stand_in
 from cvi.files import replacing, sha256_of, write_text
 from cvi.paths import replicas_dir, shared_dir
@@ -84,9 +85,10 @@ def find_replica(name_or_path: str | Path) -> Path:
 
 
 def load_replica_card(folder: Path) -> ReplicaCard:
-    """Read `replica.yaml` and check every file's hash.
+    """Read `replica.yaml`, check every file's hash and, of a replica of a person, their consent.
 
-    Raises MissingError for a file that is not there, UsageError for a card or a file that is wrong.
+    Whatever draws, exports, imports or speaks with a replica begins here. Raises MissingError for a file that
+    is not there, UsageError for a card, a file or a consent that is wrong.
     """
     card = folder / CARD
     if not card.is_file():
@@ -102,6 +104,7 @@ def load_replica_card(folder: Path) -> ReplicaCard:
         raise UsageError(f"{card}: 'files' must map file names to sha256 hashes.", "Write it anew by baking.")
     for name, expected in files.items():
         _check(folder, str(name), str(expected))
+    require_consent(folder, data)
     texts = {key: str(data[key]) for key in REQUIRED if key != "files"}
     return ReplicaCard(
         folder=folder,

@@ -19,6 +19,7 @@ import numpy as np
 
 from cvi.audio.block import PLAYED_HZ
 from cvi.errors import UsageError
+from cvi.face.consent import Consent
 from cvi.face.speech_mouth import SpeechEncoder
 from cvi.files import sha256_of, write_bytes
 from cvi.media.decode import read_audio
@@ -40,7 +41,7 @@ from cvi.training.footage.reader import Footage, open_footage
 from cvi.training.footage.tracking import FaceTrack
 from cvi.training.grading.grader import GRADE, clean_frames, refuse_unusable, track_and_grade
 from cvi.training.model.config import TIERS, Device, QualityTier, TrainingLength, choose_device
-from cvi.training.package.consent import Consent, consent_file, give_consent, save_consent
+from cvi.training.package.consent import consent_file, give_consent, save_consent
 from cvi.training.package.voice_match import voices_for
 from cvi.training.stages import Progress, Stage
 from cvi.training.workspace import TrainingWorkspace, open_workspace

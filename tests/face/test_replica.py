@@ -70,7 +70,7 @@ def test_a_card_that_lacks_a_field(home: Path, field: str) -> None:
 def test_a_card_that_is_not_yaml(home: Path) -> None:
     folder = make(home / "replicas" / "zoe")
     (folder / "replica.yaml").write_text("name: [")
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match="not YAML"):
         load_replica_card(folder)
 
 

@@ -10,14 +10,8 @@ import pytest
 from films import make_film
 
 from cvi.errors import UsageError
-from cvi.training.package.consent import (
-    CARD,
-    EXAMPLE,
-    check_consent,
-    give_consent,
-    load_consent,
-    save_consent,
-)
+from cvi.face.consent import CARD, check_consent, load_consent
+from cvi.training.package.consent import EXAMPLE, give_consent, save_consent
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 FOOTAGE = "ab" * 32

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from cvi.conversation.journal import RECORDING_NAME, new_id
+from cvi.errors import UsageError
+from cvi.face.consent import require_consent
 from cvi.persona.language import language_name
 from cvi.persona.loading import with_absolute_documents
 from cvi.persona.policy import Knowledge
@@ -195,7 +197,13 @@ async def finished_replica(id: str, services: Services) -> StoredReplica:
     making = await services.training.find(id)
     if making is not None:
         raise HttpProblem(400, f"The replica {id} is not trained yet: its status is not 'completed'.")
-    return await asyncio.to_thread(services.replicas.get, id)
+    found = await asyncio.to_thread(services.replicas.get, id)
+    try:
+        await asyncio.to_thread(require_consent, found.folder, found.card)
+    except UsageError:  # its words name this machine's folders
+        text = f"The replica {id} cannot be used: the consent of its person is missing or was changed."
+        raise HttpProblem(400, text) from None
+    return found
 
 
 def _language(text: str) -> str:

@@ -19,10 +19,11 @@ import yaml
 from cvi.audio.block import PLAYED_HZ
 from cvi.engine_registry import factory, names
 from cvi.errors import UsageError
+from cvi.face.consent import Consent, load_consent
 from cvi.face.replica import CARD, ReplicaCard, find_replica, is_shipped, load_replica_card
 from cvi.files import sha256_of, write_bytes
 from cvi.media.decode import read_audio
-from cvi.training.package.consent import TEXTS, Consent, consent_file, give_consent, load_consent
+from cvi.training.package.consent import TEXTS, consent_file, give_consent
 from cvi.tts.base import TtsSettings
 from cvi.tts.cloning import Cloning, reference
 from cvi.yaml_document import read_yaml

@@ -1,8 +1,8 @@
 """Whose face and voice this is, and their agreement: required before anything is made, and stored with it.
 
-A consent is a text or a film in which the person agrees. It is bound by hashes to its own wording and to the
-footage: another film or another wording needs another consent. It is no proof in court; it makes sure that
-the person was asked, and that the answer can be looked up.
+It is a text or a film in which the person agrees, bound by hashes to its own wording and to the footage:
+another film or another wording needs another consent. It is no proof in court; it makes sure that the person
+was asked, and that the answer can be looked up. How it is read and checked: `cvi.face.consent`.
 """
 
 from __future__ import annotations
@@ -13,17 +13,16 @@ import json
 import os
 import re
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from cvi.errors import UsageError
+from cvi.face.consent import CARD, FORMAT, REMEDY, Consent, bound
 from cvi.files import replacing, sha256_of, write_text
 from cvi.training.footage.reader import open_footage
 
-CARD = "consent.json"
-FORMAT = 1
 SHORTEST_TEXT = 20
 LONGEST_TEXT = 20_000
 TEXTS = (".txt", ".md")
@@ -31,10 +30,6 @@ _FILES = (*TEXTS, ".mp4", ".mov", ".mkv", ".webm", ".m4v", ".avi")
 EXAMPLE = (
     "I, Anna Example, am the person in this footage. I agree that a replica of my face and voice is made "
     "from it, for conversations on my own machine."
-)
-_REMEDY = (
-    'Give --consent with a text, "I, <name>, am the person in this footage and agree that a replica of my '
-    'face and voice is made from it, for <purpose>.", a text file, or a film in which they say so.'
 )
 # In the languages of the reading scripts and some others; people who speak none of them agree in a film.
 _AGREES = (
@@ -52,33 +47,6 @@ _REFUSED = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Consent:
-    """`who` agreed to `purpose`, `when` (ISO 8601, UTC); `kind` "text" or "film".
-
-    `text` is the wording of a text. `evidence_sha256` is the hash of the wording's UTF-8 or of the film,
-    `footage_sha256` that of the film the replica is made from; `recorded_by` the user who gave the command;
-    `binding` the hash of all other fields.
-    """
-
-    who: str
-    purpose: str
-    when: str
-    kind: Literal["text", "film"]
-    text: str
-    evidence: str
-    evidence_sha256: str
-    footage_sha256: str
-    recorded_by: str
-    binding: str = ""
-
-    @property
-    def whole(self) -> bool:
-        """Whether no field was changed after the consent was given."""
-        wording = self.kind == "film" or _sha(self.text) == self.evidence_sha256
-        return wording and _bound(self).binding == self.binding
-
-
 def give_consent(
     given: str | None,
     footage_sha256: str,
@@ -93,7 +61,7 @@ def give_consent(
     there is no consent, or none that says who agrees.
     """
     if given is None or not given.strip():
-        raise UsageError("A replica is made only of somebody who agreed to it.", _REMEDY)
+        raise UsageError("A replica is made only of somebody who agreed to it.", REMEDY)
     path = consent_file(given)
     text, evidence = given.strip(), "text"
     kind: Literal["text", "film"] = "text"
@@ -128,7 +96,7 @@ def give_consent(
         footage_sha256=footage_sha256,
         recorded_by=_user(),
     )
-    return _bound(consent)
+    return bound(consent)
 
 
 def consent_file(given: str) -> Path | None:
@@ -166,45 +134,6 @@ def save_consent(consent: Consent, folder: Path, film: Path | None = None) -> tu
     return tuple(names)
 
 
-def load_consent(folder: Path) -> Consent:
-    """Read a replica's consent. Raises UsageError for one that is missing, unreadable or was changed."""
-    path = folder / CARD
-    try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if data.pop("format") != FORMAT:
-            raise UsageError(f"{path} is of another version.", "Update cvi.")
-        consent = Consent(**data)
-    except FileNotFoundError as error:
-        raise UsageError(f"{folder} holds no consent.", _REMEDY) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path} cannot be read.", "Restore it, or ask for the consent again.") from error
-    if not consent.whole:
-        raise UsageError(
-            f"{path} was changed after it was given.", "Restore it, or ask for the consent again."
-        )
-    return consent
-
-
-def check_consent(folder: Path, footage_sha256: str) -> Consent:
-    """The consent of a replica, if given for exactly this footage; else raises UsageError."""
-    consent = load_consent(folder)
-    if consent.footage_sha256 != footage_sha256:
-        raise UsageError(
-            f"The consent of {consent.who} was given for other footage.", "Ask for it again, for this film."
-        )
-    return consent
-
-
-def _bound(consent: Consent) -> Consent:
-    fields = {name: value for name, value in asdict(consent).items() if name != "binding"}
-    binding = _sha(json.dumps(fields, sort_keys=True, ensure_ascii=False))
-    return Consent(**fields, binding=binding)
-
-
-def _sha(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()
@@ -214,13 +143,13 @@ def _read_text(path: Path) -> str:
 
 def _check_wording(text: str) -> None:
     if len(text) < SHORTEST_TEXT or len(text.split()) < 4:
-        raise UsageError(f"'{_shortened(text)}' is no consent.", _REMEDY)
+        raise UsageError(f"'{_shortened(text)}' is no consent.", REMEDY)
     if len(text) > LONGEST_TEXT:
         raise UsageError("The consent is longer than 20,000 characters.", "Give the agreement alone.")
     if not _AGREED.search(text) or _REFUSED.search(text):
-        raise UsageError(f"The consent does not say that anybody agrees: '{_shortened(text)}'", _REMEDY)
+        raise UsageError(f"The consent does not say that anybody agrees: '{_shortened(text)}'", REMEDY)
     if blank := re.search(r"<[^<>]*>", text):
-        raise UsageError(f"The consent still has a gap to fill in: {blank[0]}", _REMEDY)
+        raise UsageError(f"The consent still has a gap to fill in: {blank[0]}", REMEDY)
 
 
 def _shortened(text: str, most: int = 60) -> str:
