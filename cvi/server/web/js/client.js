@@ -35,7 +35,7 @@ const RETRY_DELAYS_MS = [0, 500, 1_000, 2_000, 4_000];
 /** While the browser knows that it has a network, and while it knows that it has none. */
 const GIVE_UP_AFTER_MS = 60_000;
 const OFFLINE_GIVE_UP_AFTER_MS = 600_000;
-const READY_WITHIN_MS = 60_000;
+const READY_WITHIN_MS = 120_000;
 /** How often a page that waits asks what still loads; the server limits how often it answers. */
 const LOOK_EVERY_MS = 3_000;
 

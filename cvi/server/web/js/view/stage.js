@@ -15,7 +15,8 @@ export class Stage {
     this._line = null;
     this.video = h("video", { class: "face", autoplay: true, playsinline: "", "aria-label": say("faceOf", { name }) });
     this._orb = h("div", { class: "orb", "aria-hidden": "true" }, h("span", {}, initial(name)));
-    this._portrait = portrait ? h("img", { class: "portrait", src: portrait, alt: "", onerror: () => this._portrait.remove() }) : null;
+    this._portrait = portrait ? h("img", { class: "portrait", src: portrait, alt: "",
+      onload: () => this._portrait.classList.add("drawn"), onerror: () => this._portrait.remove() }) : null;
     this._activity = h("span", { class: "activity" }, say("waiting"));
     this._badge = h("header", { class: "badge" }, logo ? h("img", { src: logo, alt: "" }) : null, h("i", {}), h("b", {}, name), this._activity);
     this._self = h("video", { class: "self", autoplay: true, muted: true, playsinline: "", hidden: true, "aria-label": say("selfView") });

@@ -18,7 +18,7 @@ export const LIVE = `
   box-shadow: 0 0 0 1px var(--line), 0 12px 40px rgb(0 0 0 / 14%); }
 .stage.busy .portrait { animation: waiting 2.4s ease-in-out infinite; }
 @keyframes waiting { 0%, 100% { opacity: 0.82; } 50% { opacity: 1; } }
-.stage.seen .portrait, .orb:has(+ .portrait) { display: none; }
+.stage.seen .portrait, .portrait:not(.drawn), .orb:has(+ .portrait.drawn) { display: none; }
 .stage.busy .orb span { animation: breathe 1.8s ease-in-out infinite; }
 .stage.seen .orb { display: none; }
 .badge, .chip, .notice, .hear, .full {
