@@ -216,7 +216,7 @@ class Replies:
             )
 
     def _note_wait(self, reply: Reply) -> None:
-        if reply.turn is not None and reply.first_wait_s is not None:
+        if reply.turn is not None and reply.first_wait_s is not None and not reply.calls_tools:
             self._openers.note(reply.first_wait_s)
 
     def _written(self, text: str) -> AsyncIterator[Clause]:

@@ -256,6 +256,8 @@ class Reply:
         self.first_wait_s: float | None = None
         """How long the first sound of its own words took from its start, seconds; None as long as there is
         none."""
+        self.calls_tools = False
+        """Its words waited for more than the model."""
         self.ends_conversation = ""
         """The conversation ends once the reply was heard to its end: for this reason, "" if it goes on."""
         self._restarts = 0

@@ -176,6 +176,7 @@ class ToolTurn:
             await self.reply.committed()
             runs += [self._start(tool, each) for tool, each in changing]
         self._made += runs
+        self.reply.calls_tools = bool(wanted)
         for tool, _ in wanted:
             if tool.ends_conversation:
                 self.reply.ends_conversation = tool.name
