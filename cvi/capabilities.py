@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cvi.conversation.capabilities import Capabilities, ContextProvider
+from cvi.conversation.capabilities import Capabilities, ContextProvider, Observer
 from cvi.engines import ResolvedConfig
 from cvi.tools.base import Toolbox
 from cvi.tools.declared import ToolPermissions, declared_tools
 
 if TYPE_CHECKING:
+    from cvi.memory.participant import ParticipantMemory
+    from cvi.memory.store import MemoryKey
     from cvi.perception.participant import Participant
     from cvi.policy.guard import ConversationGuard
     from cvi.policy.objective_tracker import ObjectiveTracker
@@ -19,9 +22,13 @@ NO_PERMISSIONS = ToolPermissions()
 
 
 async def build_capabilities(
-    config: ResolvedConfig, permissions: ToolPermissions = NO_PERMISSIONS
+    config: ResolvedConfig,
+    permissions: ToolPermissions = NO_PERMISSIONS,
+    remembered: Sequence[MemoryKey] = (),
 ) -> Capabilities:
     """What the persona asks for, ready to use; `permissions` is what the operator allows its tools.
+
+    `remembered` are the memories of the participant, where the persona has one: it learns into the first.
 
     Raises MissingError, UsageError; ToolError for an MCP server that is not there.
     """
@@ -32,12 +39,18 @@ async def build_capabilities(
     objectives = _objectives(config)
     if objectives is not None:
         providers.append(objectives)
+    memory = await asyncio.to_thread(_memory, config, remembered)
+    observers: list[Observer] = [each for each in (guard, objectives) if each is not None]
+    if memory is not None:
+        providers.append(memory.provider)
+        observers.append(memory.keeper)
     return Capabilities(
         providers,
         toolbox=await _tools(config, permissions),
         perceiver=participant,
         guard=guard,
-        observers=[each for each in (guard, objectives) if each is not None],
+        observers=observers,
+        background=memory.background if memory is not None else "",
     )
 
 
@@ -79,6 +92,17 @@ async def _providers(config: ResolvedConfig) -> list[ContextProvider]:
         knowledge.documents, knowledge.document_ids, knowledge.tags, knowledge.retrieval
     )
     return [provider]
+
+
+def _memory(config: ResolvedConfig, remembered: Sequence[MemoryKey]) -> ParticipantMemory | None:
+    """None for a very small model, too: it cannot tell what is worth keeping."""
+    policy = config.persona.memory
+    if not policy.remember or not remembered or config.small_model or config.persona.pipeline_mode == "echo":
+        return None
+    from cvi.embeddings.shared import shared_embedder
+    from cvi.memory.participant import open_participant
+
+    return open_participant(remembered, shared_embedder(), topics=policy.topics, keep_days=policy.keep_days)
 
 
 def _perception(config: ResolvedConfig) -> Participant | None:

@@ -39,6 +39,7 @@ class TalkRequest:
     yes: bool = False
     tool_modules: tuple[str, ...] = ()
     mcp_commands: bool = False
+    participant: str | None = None
 
     @property
     def permissions(self) -> ToolPermissions:

@@ -57,6 +57,10 @@ AllowToolModule = Annotated[
 AllowMcpCommands = Annotated[
     bool, typer.Option("--allow-mcp-commands", help="The persona may start MCP servers as programs.")
 ]
+Participant = Annotated[
+    str | None,
+    typer.Option(help="Who talks: remembered from one conversation to the next, if the persona remembers."),
+]
 Context = Annotated[str, typer.Option(help="Something the persona should know this time.")]
 
 
@@ -80,6 +84,7 @@ def talk(
     allow_tool_module: AllowToolModule = None,
     allow_mcp_commands: AllowMcpCommands = False,
     context: Context = "",
+    participant: Participant = None,
 ) -> None:
     """Talk with a persona, live, recorded or typed.
 
@@ -112,5 +117,6 @@ def talk(
             tool_modules=tuple(allow_tool_module or ()),
             mcp_commands=allow_mcp_commands,
             yes=yes,
+            participant=participant,
         )
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -17,14 +17,15 @@ from cvi.capabilities import build_capabilities
 from cvi.cli.models import profile_of
 from cvi.cli.options import TalkRequest, check_caller, check_options, is_scenario, picture_size
 from cvi.cli.report import print_latency, print_transcript
-from cvi.cli.typed import type_conversation
+from cvi.cli.typed import settle, type_conversation
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
-from cvi.conversation.events import Event, Overloaded, PerceptionUnavailable
+from cvi.conversation.events import Event, MemoryFailed, Overloaded, PerceptionUnavailable
 from cvi.conversation.journal import JOURNAL_NAME, RECORDING_NAME, Journal, load_record, new_id
 from cvi.conversation.settings import ConversationSettings
 from cvi.engines import ResolvedConfig, build_engine_set, conversation_settings, resolve
 from cvi.errors import CviError, UsageError
+from cvi.memory.store import MemoryKey, participant_name
 from cvi.paths import conversations_dir
 from cvi.persona.field_effects import not_in_effect
 from cvi.persona.loading import load_document, load_persona
@@ -41,6 +42,10 @@ def run_talk(request: TalkRequest) -> None:
     if request.caller is not None and not is_scenario(request.caller):
         check_caller(request.caller)
     persona = load_persona(request.persona)
+    remembered = remembered_by(request.participant, persona.persona_name)
+    if persona.memory.remember and not remembered:
+        console.print("Nothing will be remembered: say who talks with --participant NAME.", style="yellow")
+        persona = persona.model_copy(update={"memory": persona.memory.model_copy(update={"remember": False})})
     find_profile = partial(profile_of, yes=request.yes)
     chosen = resolve(persona, replica=request.replica, profile=request.profile, profile_of=find_profile)
     if chosen.note:
@@ -50,12 +55,18 @@ def run_talk(request: TalkRequest) -> None:
     folder = conversations_dir() / conversation_id
     settings = conversation_settings(chosen, conversation_id, conversational_context=request.context)
     began = datetime.now(UTC).isoformat(timespec="seconds")
-    settings = replace(settings, facts=replace(settings.facts, began=began))
+    names = [key.participant for key in remembered]
+    settings = replace(settings, facts=replace(settings.facts, began=began, participants=names))
     if request.text:
-        asyncio.run(type_conversation(chosen, settings, folder, request.permissions))
+        asyncio.run(type_conversation(chosen, settings, folder, request.permissions, remembered))
     else:
-        asyncio.run(_speak(request, chosen, settings, folder, (width, height), console))
+        asyncio.run(_speak(request, chosen, settings, folder, (width, height), console, remembered))
     _report(conversation_id, request, console)
+
+
+def remembered_by(participant: str | None, persona: str) -> list[MemoryKey]:
+    """Whose memory a conversation has; none for somebody who was not named. Raises UsageError."""
+    return [] if participant is None else [MemoryKey(participant_name(participant), persona)]
 
 
 def _say_what_does_nothing(name: str, chosen: ResolvedConfig, console: Console) -> None:
@@ -73,6 +84,7 @@ async def _speak(
     folder: Path,
     size: tuple[int, int],
     console: Console,
+    remembered: Sequence[MemoryKey],
 ) -> None:
     # Threads hand the interpreter over every millisecond: a frame must not wait five for it.
     sys.setswitchinterval(0.001)
@@ -81,6 +93,7 @@ async def _speak(
     transport = _transport(request, clock, folder, size, settings.persona_name, sees)
     journal: Journal | None = None
     engines = None
+    capabilities = None
     failure: CviError | None = None
     try:
         if request.caller is not None:
@@ -100,7 +113,7 @@ async def _speak(
             await transport.open()
         journal = Journal(folder / JOURNAL_NAME, clock)
         journal.subscribe(partial(_say_troubles, console))
-        capabilities = await build_capabilities(chosen, request.permissions)
+        capabilities = await build_capabilities(chosen, request.permissions, remembered)
         conversation = Conversation(
             settings, engines.layers, engines.render, transport, journal, clock, capabilities
         )
@@ -109,6 +122,8 @@ async def _speak(
             reason = await conversation.run()
     finally:
         failure = await _close(transport)
+        if capabilities is not None:
+            await settle(capabilities, console)
         if engines is not None:
             await engines.close()
         if journal is not None:
@@ -215,7 +230,7 @@ async def _close(transport: FileTransport | LocalTransport) -> CviError | None:
 
 
 def _say_troubles(console: Console, event: Event) -> None:
-    if isinstance(event, Overloaded):
+    if isinstance(event, Overloaded | MemoryFailed):
         console.print(event.message, style="yellow")
     elif isinstance(event, PerceptionUnavailable):
         console.print(f"I can't see you: {event.why}", style="yellow")

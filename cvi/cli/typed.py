@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -11,16 +12,24 @@ from rich.markup import escape
 
 from cvi.capabilities import build_capabilities
 from cvi.clock import Clock
+from cvi.conversation.capabilities import Capabilities
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.journal import JOURNAL_NAME, Journal
 from cvi.conversation.settings import ConversationSettings, TextEngines
 from cvi.engines import ResolvedConfig, build_llm
+from cvi.memory.store import MemoryKey
 from cvi.tools.declared import ToolPermissions
 from cvi.transport.text import TextTransport
 
+SETTLE_WITHIN_S = 120.0
+
 
 async def type_conversation(
-    chosen: ResolvedConfig, settings: ConversationSettings, folder: Path, permissions: ToolPermissions
+    chosen: ResolvedConfig,
+    settings: ConversationSettings,
+    folder: Path,
+    permissions: ToolPermissions,
+    remembered: Sequence[MemoryKey] = (),
 ) -> None:
     """A typed conversation on standard input and output. Raises MissingError, EngineError."""
     console = Console(highlight=False)
@@ -28,7 +37,7 @@ async def type_conversation(
     clock = Clock()
     journal = Journal(folder / JOURNAL_NAME, clock)
     transport = TextTransport(lambda text: console.print(text, end=" ", markup=False))
-    capabilities = await build_capabilities(chosen, permissions)
+    capabilities = await build_capabilities(chosen, permissions, remembered)
     conversation = Conversation(settings, TextEngines(llm), None, transport, journal, clock, capabilities)
     running = asyncio.create_task(conversation.run())
     reason = "participant_left"
@@ -53,9 +62,16 @@ async def type_conversation(
         conversation.end(reason)
         try:
             await running
+            await settle(capabilities, console)
         finally:
             journal.close()
             await llm.close()
+
+
+async def settle(capabilities: Capabilities, console: Console) -> None:
+    """Let memory read what was said last; a minute or two where the machine is slow."""
+    with console.status("Remembering what was said..."):
+        await capabilities.settle(SETTLE_WITHIN_S)
 
 
 async def _read_line() -> str | None:

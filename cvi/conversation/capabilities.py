@@ -118,6 +118,14 @@ class Observer(Protocol):
         """The conversation has ended: finish, within a few seconds."""
 
 
+@runtime_checkable
+class Lingering(Protocol):
+    """What an `Observer` can do besides that works on when the conversation has ended."""
+
+    async def settle(self, within_s: float) -> None:
+        """Finish while the engines are still there; what takes longer than `within_s` is given up."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reactions:
     """What the participant does that face and turn-taking answer to.
@@ -162,11 +170,19 @@ class Capabilities:
     perceiver: Perceiver | None = None
     guard: ReplyGuard | None = None
     observers: Sequence[Observer] = ()
+    background: str = ""
+    """What the model is told from the start, behind the context of the conversation."""
 
     @property
     def reactions(self) -> Reactions:
         """What the participant does as perception sees it; nothing without perception."""
         return self.perceiver.reactions if self.perceiver is not None else NO_REACTIONS
+
+    async def settle(self, within_s: float) -> None:
+        """Let what works on after the conversation finish, before its engines are closed."""
+        for observer in self.observers:
+            if isinstance(observer, Lingering):
+                await observer.settle(within_s)
 
     def screened(self, source: str, text: str) -> str:
         """A note or a tool's result as the model may read it."""

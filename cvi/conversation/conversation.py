@@ -89,9 +89,11 @@ class Conversation:
         """
         self.history = History(settings.system, settings.recent_turns, settings.prelude)
         self.history.append_context(settings.context)
+        capabilities = capabilities or Capabilities()
+        self.history.append_context(capabilities.screened("memory", capabilities.background))
         ending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         context = SessionContext(
-            settings, engines, self.history, transport, journal, clock, ending, capabilities or Capabilities()
+            settings, engines, self.history, transport, journal, clock, ending, capabilities
         )
         self._context = context
         self._settings = settings

@@ -70,14 +70,15 @@ class PlayoutFigures:
 
 @dataclass(frozen=True)
 class ConversationFacts:
-    """Who takes part and with what: names of persona, replica and profile, the engine of each layer, and
-    when it began (ISO 8601)."""
+    """Who takes part and with what: names of persona, replica and profile, the engine of each layer, when it
+    began (ISO 8601), and by which names the participant is remembered."""
 
     persona: str = ""
     replica: str = ""
     profile: str = ""
     engines: dict[str, str] = field(default_factory=dict)
     began: str = ""
+    participants: list[str] = field(default_factory=list)
 
 
 # -- the conversation -----------------------------------------------------------------------------
@@ -94,6 +95,7 @@ class ConversationStarted(Event):
     profile: str = ""
     engines: dict[str, str] = field(default_factory=dict)
     began: str = ""
+    participants: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, conversation_id: str, facts: ConversationFacts) -> ConversationStarted:
@@ -146,6 +148,33 @@ class ContextProvided(Event):
     source: str
     text: str
     passages: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoriesRecalled(Event):
+    """What the model is told of earlier conversations from the start: one line a memory, with its source."""
+
+    type: ClassVar[str] = "memories_recalled"
+    memories: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryKept(Event):
+    """Of the participant's turn, `memory` is remembered from now on; `outdated` names what it contradicts."""
+
+    type: ClassVar[str] = "memory_kept"
+    turn: int
+    memory: str
+    kind: str
+    outdated: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryFailed(Event):
+    """Nothing more is remembered of this conversation for now; `message` says why."""
+
+    type: ClassVar[str] = "memory_failed"
+    message: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,7 +49,7 @@ class NotInEffect:
 
 
 _TOOLS = "objectives and guardrails call no tools in this version"
-_MEMORY = "nothing is remembered between conversations in this version"
+_SMALL_MEMORY = "a very small model cannot tell what is worth remembering, so nothing is kept"
 _SMALL_TOOLS = "a very small model cannot tell when to call a tool"
 _LARGER = "Run it on the profile cpu or a better one."
 _SEEING = "the participant's picture and voice are not analysed in this version"
@@ -97,11 +97,8 @@ EFFECTS: Mapping[str, FieldEffect] = {
     "knowledge.retrieval": FieldEffect(
         _SMALL, _SMALL_REMEDY, neutral="balanced", acts="everywhere", since="cpu"
     ),
-    "memory.remember": FieldEffect(
-        _MEMORY, "Give what is known of somebody as context when the conversation begins.", neutral=False
-    ),
-    "memory.topics": FieldEffect(_MEMORY, neutral=[]),
-    "memory.keep_days": FieldEffect(_MEMORY),
+    "memory.remember": FieldEffect(_SMALL_MEMORY, _LARGER, neutral=False, acts="everywhere", since="cpu"),
+    "memory.topics": FieldEffect(_SMALL_MEMORY, _LARGER, neutral=[], acts="everywhere", since="cpu"),
     "recording.enabled": FieldEffect(
         "only a server records by itself",
         "With `cvi talk`, record with: --output FILE.mp4",
@@ -151,8 +148,18 @@ EFFECTS: Mapping[str, FieldEffect] = {
         acts="in served conversations",
         since="cpu",
     ),
-    "memories": FieldEffect(_MEMORY, _CONTEXT_REMEDY, neutral=[]),
-    **_each("", "memory_stores participant_tags", FieldEffect(_MEMORY, neutral=[])),
+    "memories": FieldEffect("what everybody is told belongs into the context", _CONTEXT_REMEDY, neutral=[]),
+    **_each(
+        "",
+        "memory_stores participant_tags",
+        FieldEffect(
+            "it belongs to a conversation",
+            _AT_CREATION,
+            neutral=[],
+            acts="in served conversations",
+            since="cpu",
+        ),
+    ),
     **_each(
         "", "replica_id face_id", FieldEffect("it belongs to a conversation", "Use 'default_replica_id'.")
     ),

@@ -60,11 +60,11 @@ def test_some_fields_act_only_in_served_conversations_or_with_larger_models() ->
 
 def test_the_check_says_the_same(tmp_path: Path) -> None:
     path = tmp_path / "ada.yaml"
-    path.write_text("persona_name: Ada\nsystem_prompt: You are Ada.\nmemory:\n  remember: true\n")
+    path.write_text("persona_name: Ada\nsystem_prompt: You are Ada.\nrecording:\n  keep_days: 3\n")
     (finding,) = check_persona(path)
-    (effect,) = not_in_effect({"memory": {"remember": True}}, served=False)
+    (effect,) = not_in_effect({"recording": {"keep_days": 3}}, served=False)
     assert (finding.line, finding.severity, finding.remedy) == (4, "warning", effect.remedy)
-    assert finding.message == f"'remember' is accepted and has no effect here: {effect.why}"
+    assert finding.message == f"'keep_days' is accepted and has no effect here: {effect.why}"
 
 
 def test_a_part_can_be_judged_alone() -> None:

@@ -14,6 +14,7 @@ from pydantic import Field
 from cvi.conversation.journal import RECORDING_NAME, new_id
 from cvi.errors import UsageError
 from cvi.face.consent import require_consent
+from cvi.memory.store import participant_name
 from cvi.persona.language import language_name
 from cvi.persona.loading import with_absolute_documents
 from cvi.persona.policy import Knowledge
@@ -29,7 +30,7 @@ from cvi.server.rooms.rooms import RoomOrder
 from cvi.server.services import Services
 from cvi.server.store import resources
 from cvi.server.store.conversations import ConversationRow, add_conversation
-from cvi.server.worker.messages import IceServerEntry, SessionLimits, StartSession, VideoFormat
+from cvi.server.worker.messages import IceServerEntry, RememberedAs, SessionLimits, StartSession, VideoFormat
 
 LONGEST_CALL_S = 3600
 LATE_S = 3600.0
@@ -117,6 +118,7 @@ async def create_conversation(
         raise HttpProblem(400, "Either persona_id or replica_id must be provided.")
     bucket = bucket_asked_for(body.properties.model_dump(), services.settings.recording_buckets)
     persona = await asyncio.to_thread(services.personas.get, body.persona_id or DEFAULT_PERSONA)
+    remembered = remembered_as(body, persona.id, services.owner)
     language = _language(body.properties.language)
     wanted = body.replica_id or str(persona.document.get("default_replica_id") or DEFAULT_REPLICA)
     replica = await finished_replica(wanted, services)
@@ -171,11 +173,26 @@ async def create_conversation(
         return row, token
     services.rooms.reserve()
     start = _start_message(row.id, body, document, replica, language or checked.language, services)
+    start = start.model_copy(update={"remembered": remembered})
     if services.settings.asks_for_keys and (persona.foreign or any(map(document.get, _BY_ID))):
         start = start.model_copy(update={"private_hosts": services.settings.urls_to})
     seats = None if body.max_participants is None else body.max_participants - 1
     await services.rooms.open(RoomOrder(row, start, key, seats))
     return row, token
+
+
+def remembered_as(body: ConversationBody, persona_id: str, owner: str) -> list[RememberedAs]:
+    """The memories of the participant: theirs with this persona, by their first tag, then the named stores.
+
+    Raises the contract's 400 for a name that cannot be one.
+    """
+    try:
+        tags = [participant_name(tag) for tag in body.participant_tags[:1]]
+        stores = [participant_name(name) for name in body.memory_stores]
+    except UsageError as error:
+        raise HttpProblem(400, str(error)) from error
+    own = [RememberedAs(participant=tag, persona=persona_id, owner=owner) for tag in tags]
+    return [*own, *(RememberedAs(participant=name, owner=owner) for name in stores)]
 
 
 def _refuse_what_is_not_here(body: ConversationBody) -> None:

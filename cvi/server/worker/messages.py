@@ -41,6 +41,14 @@ class IceServerEntry(_Part):
     credential: str | None = None
 
 
+class RememberedAs(_Part):
+    """A memory of the participant: theirs with a persona, "" for one that any persona may share."""
+
+    participant: str
+    persona: str = ""
+    owner: str
+
+
 class StartSession(_Part):
     """One conversation to hold. `persona` is the document as it would stand in a file."""
 
@@ -70,6 +78,7 @@ class StartSession(_Part):
     """Which private hosts the persona's addresses may lead to; None for any address at all."""
     tool_modules: list[str] = Field(default_factory=list)
     """Python modules whose functions may be tools."""
+    remembered: list[RememberedAs] = Field(default_factory=list)
     mcp_commands: bool = False
     """Whether MCP servers may be started as programs."""
 

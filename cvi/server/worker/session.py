@@ -44,7 +44,7 @@ from cvi.server.worker.messages import (
     Stopped,
     TranscriptLine,
 )
-from cvi.server.worker.session_engines import SessionEngines, build_engines
+from cvi.server.worker.session_engines import SETTLE_WITHIN_S, SessionEngines, build_engines
 from cvi.server.worker.transcripts import past_of, read_events, transcript_lines
 from cvi.transport.webrtc.peer import IceServer
 from cvi.transport.webrtc.presence import Presence
@@ -217,7 +217,8 @@ class Session:
         except CviError as error:
             log.error("recording failed: %s", error)
         if self._engines is not None:
-            await self._engines.close()
+            lost = self._reason == SERVER_LOST
+            await self._engines.close(0.0 if lost else SETTLE_WITHIN_S)
         if self._journal is not None:
             self._journal.close()
         self._lock.close()

@@ -21,10 +21,14 @@ from cvi.errors import UsageError
 from cvi.face.base import Controls
 from cvi.llm.base import LlmEngine
 from cvi.media.frames import Frame
+from cvi.memory.store import MemoryKey
 from cvi.persona.schema import Persona
 from cvi.server.worker.messages import StartSession
 from cvi.tools.declared import ToolPermissions
 from cvi.transport.base import Transport
+
+SETTLE_WITHIN_S = 20.0
+"""What memory has not read by then, it reads when the participant comes back."""
 
 
 @dataclass(slots=True)
@@ -45,7 +49,11 @@ class SessionEngines:
         began = datetime.now(UTC).isoformat(timespec="milliseconds")
         settings = replace(
             self.settings,
-            facts=replace(self.settings.facts, began=began),
+            facts=replace(
+                self.settings.facts,
+                began=began,
+                participants=[each.participant for each in self.start.remembered],
+            ),
             max_duration_s=self.start.limits.max_call_duration_s,
         )
         if self.llm is not None:
@@ -59,8 +67,9 @@ class SessionEngines:
             settings, engines.layers, render, transport, journal, clock, self.capabilities, past
         )
 
-    async def close(self) -> None:
-        """End their threads."""
+    async def close(self, settle_within_s: float = SETTLE_WITHIN_S) -> None:
+        """End their threads, once memory has read what was said last."""
+        await self.capabilities.settle(settle_within_s)
         if self.engines is not None:
             await self.engines.close()
         if self.llm is not None:
@@ -79,6 +88,9 @@ async def build_engines(
     `loading` is called with the layers that are not ready yet.
     """
     persona = _persona(start)
+    remembered = [MemoryKey(each.participant, each.persona, each.owner) for each in start.remembered]
+    if not remembered:  # it must not say that it will remember
+        persona = persona.model_copy(update={"memory": persona.memory.model_copy(update={"remember": False})})
     chosen = resolve(persona, replica=start.replica, profile=start.profile, private_hosts=start.private_hosts)
     settings = conversation_settings(
         chosen,
@@ -95,7 +107,7 @@ async def build_engines(
         mcp_commands=start.mcp_commands,
         client=True,
     )
-    capabilities = await build_capabilities(chosen, permissions)
+    capabilities = await build_capabilities(chosen, permissions, remembered)
     if start.chat:
         return SessionEngines(start, persona, settings, None, await build_llm(chosen), capabilities)
     left = [layer for layer in LOADED if layer != "face" or not start.audio_only]
