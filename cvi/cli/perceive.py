@@ -41,6 +41,7 @@ def perceive(
 
     from cvi.errors import UsageError
     from cvi.media.encode import check_output
+    from cvi.perception.film import FilmVoice
     from cvi.perception.looker import build_looker
     from cvi.perception.overlay import draw_overlay
     from cvi.perception.wording import Describer, named_expression
@@ -51,6 +52,7 @@ def perceive(
         raise UsageError("--output is for films.", "Give a film, or use --shots with the camera.")
     if output is not None:
         check_output(output)
+    voice = FilmVoice(film) if film is not None else None
     looker = build_looker()
     writer = _OverlayFilm(output) if output is not None else None
     describer, before = Describer(), ""
@@ -59,6 +61,11 @@ def perceive(
             sight = look.sight
             if sight.t_s > seconds:
                 break
+            for said in voice.until(sight.t_s) if voice is not None else ():
+                if not json:
+                    figures = f"{said.voice.pitch_hz:.0f} Hz, {said.voice.syllables_per_s:.1f} syllables/s"
+                    length_s = said.end_s - said.start_s
+                    typer.echo(f"{said.start_s:7.1f} s  speaks for {length_s:.1f} s, {figures}. {said.text}")
             text = describer.describe(sight)
             if emotion and sight.calibrated and sight.present:
                 named = named_expression(sight)
