@@ -36,6 +36,7 @@ COMMANDS: dict[str, str] = {
     "guardrails": "cvi.cli.bench_policy:guardrails",
     "objectives": "cvi.cli.bench_policy:objectives",
     "perception": "cvi.cli.bench_perception:perception",
+    "knowledge": "cvi.cli.bench_knowledge:knowledge",
     "replica": "cvi.cli.bench_replica:replica",
     "soak": "cvi.cli.bench_soak:soak",
     "ab": "cvi.cli.bench_ab:ab",

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -150,8 +150,8 @@ class Library:
                     error.code, f"{_name_of(source)}: {error.message}", error.remedy
                 ) from error
             except (CviError, OSError, asyncio.CancelledError):
-                if document.state != "ready":
-                    self._set(document, state="started")
+                with suppress(CviError):
+                    self._set(document, state=document.state)
                 raise
 
     async def sync(
