@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from cvi import __version__
-from cvi.cli import bench, keys, knowledge, models, persona, replica, webhooks
+from cvi.cli import bench, keys, knowledge, memory, models, persona, replica, webhooks
 from cvi.cli.demo import demo
 from cvi.cli.doctor import devices, doctor
+from cvi.cli.forget import forget
 from cvi.cli.perceive import perceive
 from cvi.cli.render import render
 from cvi.cli.serve import serve
@@ -41,6 +42,8 @@ app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(persona.app, name="persona")
 app.add_typer(replica.app, name="replica")
 app.add_typer(knowledge.app, name="knowledge")
+app.add_typer(memory.app, name="memory")
+app.command()(forget)
 app.add_typer(models.app, name="models")
 app.add_typer(bench.app, name="bench")
 app.command()(devices)

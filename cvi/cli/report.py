@@ -8,7 +8,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cvi.conversation.events import EngineFailed, GuardrailTriggered, PlayoutFigures
+from cvi.conversation.events import (
+    ContextProvided,
+    EngineFailed,
+    GuardrailTriggered,
+    MemoriesRecalled,
+    MemoryFailed,
+    MemoryKept,
+    PlayoutFigures,
+)
 from cvi.conversation.journal import Record
 from cvi.conversation.latency import barge_ins, opener_pauses, percentiles, turn_latencies
 from cvi.conversation.tool_calls import tool_calls
@@ -91,6 +99,25 @@ def print_tool_calls(record: Record) -> None:
             f"[dim]{call.delivery}, {call.state}{took}[/] {escape(result)}"
         )
     console.print()
+
+
+def print_memories(record: Record) -> None:
+    """What was recalled of earlier conversations, for which reply, and what was kept; nothing without any."""
+    console = Console(highlight=False, soft_wrap=True)
+    for event in record.events:
+        match event:
+            case MemoriesRecalled():
+                lines = [f"known at the start: {each}" for each in event.memories]
+            case ContextProvided(source="memory"):
+                lines = [f"recalled for reply {event.reply}: {each}" for each in event.passages]
+            case MemoryKept():
+                lines = [f"kept: {event.memory}", *(f"  no longer holds: {each}" for each in event.outdated)]
+            case MemoryFailed():
+                lines = [event.message]
+            case _:
+                continue
+        for line in lines:
+            console.print(f"{event.t:7.1f}  {escape(line)}", style="dim")
 
 
 def print_list(records: Sequence[Record]) -> None:

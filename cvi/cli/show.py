@@ -46,11 +46,12 @@ def show(
             details = "  ".join(f"{key}={value}" for key, value in event.data().items())
             typer.echo(f"{event.t:9.3f}  {fields['type']:<24}{details}")
     else:
-        from cvi.cli.report import print_latency, print_tool_calls, print_transcript
+        from cvi.cli.report import print_latency, print_memories, print_tool_calls, print_transcript
 
         if not latency:
             print_transcript(record)
             print_tool_calls(record)
+            print_memories(record)
         print_latency(record)
 
 
