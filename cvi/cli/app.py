@@ -19,6 +19,7 @@ from cvi.cli.serve import serve
 from cvi.cli.show import list_conversations, show
 from cvi.cli.talk import talk
 from cvi.cli.train_replica import train_replica
+from cvi.cli.turns import turns
 from cvi.errors import CviError
 
 app = typer.Typer(
@@ -34,6 +35,7 @@ app.command()(talk)
 app.command()(render)
 app.command("train-replica")(train_replica)
 app.command()(perceive)
+app.command()(turns)
 app.command()(show)
 app.command("list")(list_conversations)
 app.command()(serve)

@@ -18,7 +18,6 @@ from cvi.bench.layers.decisions import Decision, folds
 from cvi.bench.layers.measurement import wins
 from cvi.bench.layers.simulation import HeardPause
 from cvi.turns.floor_prediction import (
-    PROSODY_SIGNS,
     FloorWeights,
     SignWeight,
     log_odds,
@@ -30,7 +29,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "punctuation": ("punctuation",),
     "hesitation": ("hesitation",),
     "turn model": ("voice",),
-    "prosody": PROSODY_SIGNS,
+    "prosody": ("pitch_slope", "level_end"),
 }
 """The witnesses, each a group of signs."""
 DIRECTIONS: Mapping[str, int] = {
@@ -43,11 +42,13 @@ DIRECTIONS: Mapping[str, int] = {
     "lengthening": 1,
 }
 """Where research is of one mind what a sign means: +1 more of it ends turns, -1 fewer."""
-NOT_FITTED = ("length", "short_answer")
-"""What depends on how a set of recordings was cut, or does not occur in it."""
+TAUGHT_WORDS = ("callers", "texts")
+"""Sources that are no recordings of people."""
 WORD_SIGNS = ("words", "punctuation", "hesitation")
-PRIOR = 3.0
-FOLDS = 10
+PRIOR = 10.0
+"""Few recordings are labelled: a sign must show itself in many rows to be given a large weight."""
+FOLDS = 1000
+"""More than there are recordings: each is left out alone."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -67,7 +68,7 @@ def floor_rows(decisions: Iterable[Decision]) -> FloorRows:
     """The last judged pause of each labelled silence. Of synthetic callers the words alone: how their voices
     end says nothing of people's."""
     found = [
-        (pause, _words_alone(pause) if decision.source == "callers" else signs_of(pause), decision)
+        (pause, _words_alone(pause) if decision.source in TAUGHT_WORDS else signs_of(pause), decision)
         for decision in decisions
         for pause in [p for p in decision.pauses if p.signs][-1:]
     ]
@@ -138,7 +139,7 @@ def unseen_probabilities(rows: FloorRows, names: Sequence[str]) -> Floats:
     """Each row's probability by weights fitted on the other recordings alone; NaN where that cannot be."""
     fold = folds(rows.groups, FOLDS)
     p = np.full(len(rows.signs), math.nan)
-    for k in range(FOLDS):
+    for k in range(max(fold, default=-1) + 1):
         seen, unseen = fold != k, fold == k
         if unseen.any() and len(set(rows.is_end[seen])) == 2:
             weights = fit_weights(rows, names, seen)
@@ -163,7 +164,7 @@ def score_pauses(decisions: Sequence[Decision]) -> None:
     fold = folds(rows.groups, FOLDS)
     by_group = dict(zip(rows.groups, fold, strict=True))
     names = usable_signs(rows)
-    for k in range(FOLDS):
+    for k in range(max(fold, default=-1) + 1):
         seen = fold != k
         if len(set(rows.is_end[seen])) < 2:
             continue

@@ -181,7 +181,7 @@ async def hear_turns(
     return heard
 
 
-KINDS = {"pauses": "monologue", "callers": "synthetic callers"}
+KINDS = {"pauses": "monologue", "callers": "synthetic callers", "texts": "texts"}
 """What a source of turns is called; any other is a conversation."""
 
 
