@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from cvi.errors import UsageError
+
 
 def home() -> Path:
-    """The data folder. Read from the environment at each call, never at import."""
+    """The data folder. Read from the environment at each call, never at import. Raises UsageError."""
     override = os.environ.get("CVI_HOME")
     if override:
-        return Path(override).expanduser().absolute()
+        try:
+            return Path(override).expanduser().absolute()
+        except RuntimeError:
+            raise UsageError(f"CVI_HOME={override} names a user that is not here.", "Give a path.") from None
     import platformdirs
 
     return Path(platformdirs.user_data_dir("cvi", appauthor=False))

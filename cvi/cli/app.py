@@ -89,3 +89,11 @@ def main() -> None:
         # The reader of our output has left; what is still buffered has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        # Whatever the disk refuses, wherever: full, read-only, a name that is too long.
+        if os.environ.get("CVI_DEBUG"):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"cvi: {where}{error.strerror or error}.", file=sys.stderr)
+        print("     Free some space, or set CVI_HOME to a folder that can be written to.", file=sys.stderr)
+        sys.exit(1)

@@ -22,6 +22,7 @@ from cvi.conversation.latency import barge_ins, opener_pauses, percentiles, turn
 from cvi.conversation.tool_calls import tool_calls
 from cvi.conversation.transcript import transcript
 from cvi.policy.results import objective_results
+from cvi.untrusted import printable
 
 _ROWS = (
     ("floor", "the floor passed"),
@@ -44,17 +45,18 @@ def print_transcript(record: Record) -> None:
     for line in lines:
         who, style = (name, "bold cyan") if line.role == "assistant" else ("you", "bold green")
         cut = " [dim]— interrupted[/dim]" if line.interrupted else ""
-        console.print(f"[dim]{line.start_s:7.2f}[/dim]  [{style}]{escape(who)}[/]  {escape(line.text)}{cut}")
+        said = escape(printable(line.text))
+        console.print(f"[dim]{line.start_s:7.2f}[/dim]  [{style}]{escape(printable(who))}[/]  {said}{cut}")
     for event in record.events:
         if isinstance(event, EngineFailed):
-            console.print(f"[dim]{event.t:7.2f}[/dim]  [red]{escape(event.message)}[/red]")
+            console.print(f"[dim]{event.t:7.2f}[/dim]  [red]{escape(printable(event.message))}[/red]")
         if isinstance(event, GuardrailTriggered):
             what = f"guardrail {event.guardrail} ({event.action}): {event.text}"
-            console.print(f"[dim]{event.t:7.2f}[/dim]  [yellow]{escape(what)}[/yellow]")
+            console.print(f"[dim]{event.t:7.2f}[/dim]  [yellow]{escape(printable(what))}[/yellow]")
     for result in objective_results(record.events):
         values = ", ".join(f"{name}: {value}" for name, value in result["output_variables"].items())
         reached = f"objective {result['objective_name']} {result['status']}  {values}"
-        console.print(escape(reached.rstrip()), style="magenta")
+        console.print(escape(printable(reached.rstrip())), style="magenta")
     if record.ended is None:
         console.print("The conversation was cut short; this is what was heard by then.", style="yellow")
 

@@ -28,6 +28,7 @@ def show(
     from cvi.conversation.journal import list_ids, load_record
     from cvi.errors import UsageError
     from cvi.paths import conversations_dir
+    from cvi.untrusted import printable
 
     if conversation == "last" and not list_ids(conversations_dir()):
         raise UsageError("There is no conversation on this machine yet.", "Hold one with: cvi talk")
@@ -44,7 +45,7 @@ def show(
         for event in record.events:
             fields = event.to_json()
             details = "  ".join(f"{key}={value}" for key, value in event.data().items())
-            typer.echo(f"{event.t:9.3f}  {fields['type']:<24}{details}")
+            typer.echo(printable(f"{event.t:9.3f}  {fields['type']:<24}{details}"))
     else:
         from cvi.cli.report import print_latency, print_memories, print_tool_calls, print_transcript
 
@@ -61,9 +62,15 @@ def list_conversations(
 ) -> None:
     """The conversations on this machine, newest first."""
     from cvi.conversation.journal import list_ids, load_record
+    from cvi.errors import CviError
     from cvi.paths import conversations_dir
 
-    records = [load_record(conversations_dir(), found) for found in list_ids(conversations_dir())[:limit]]
+    records = []
+    for found in list_ids(conversations_dir())[:limit]:
+        try:
+            records.append(load_record(conversations_dir(), found))
+        except CviError as error:  # one damaged journal must not hide the others
+            typer.echo(str(error), err=True)
     if json:
         _print_json([_summary(record) for record in records])
         return

@@ -237,11 +237,10 @@ def _say_troubles(console: Console, event: Event) -> None:
 
 
 def _complain(transport: FileTransport | LocalTransport, journal: Journal, console: Console) -> None:
-    """What went wrong beside the conversation, one line each."""
+    """What went wrong beside the conversation. Raises CviError for a journal that is not whole."""
     if transport.dropped_frames:
         console.print(f"The recording misses {transport.dropped_frames} frames.", style="yellow")
-    if journal.broken:
-        console.print("The journal could not be written to its end: is the disk full?", style="red")
+    journal.check()
 
 
 class _signals:  # noqa: N801 - reads as a statement

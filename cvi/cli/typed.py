@@ -66,6 +66,7 @@ async def type_conversation(
         finally:
             journal.close()
             await llm.close()
+    journal.check()
 
 
 async def settle(capabilities: Capabilities, console: Console) -> None:

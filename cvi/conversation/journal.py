@@ -61,15 +61,21 @@ class Journal:
         if past:
             self._seq, self._last_t = past[-1].seq + 1, past[-1].t
         if path is not None:
-            private_folder(path.parent)
-            if past:
-                _cut_to_whole_lines(path)
             try:
-                self._file = open(path, "a" if past else "x", encoding="utf-8", opener=private)  # noqa: SIM115
+                private_folder(path.parent)
+                if past:
+                    _cut_to_whole_lines(path)
+                mode = "a" if past else "x"
+                self._file = open(path, mode, encoding="utf-8", errors="replace", opener=private)  # noqa: SIM115
             except FileExistsError:
                 raise UsageError(
                     f"A conversation is already recorded in {path.parent}.", "Choose another conversation id."
                 ) from None
+            except OSError as error:
+                raise CviError(
+                    f"The journal {path} cannot be written: {error.strerror or error}.",
+                    "Free some space, or set CVI_HOME to a folder that can be written to.",
+                ) from error
 
     def subscribe(self, reader: Callable[[Event], None]) -> None:
         """`reader` is called with every event, after it is written. It must return at once."""
@@ -97,6 +103,14 @@ class Journal:
     def broken(self) -> bool:
         """The journal could not be written any more (disk full); the conversation went on without."""
         return self._broken
+
+    def check(self) -> None:
+        """Raises CviError where the journal does not hold all that happened: for commands, at their end."""
+        if self._broken:
+            raise CviError(
+                f"The journal {self.path} could not be written to its end: part of the conversation is lost.",
+                "Free some space on the disk.",
+            )
 
     def close(self) -> None:
         """Close the file. Events written afterwards only reach the readers."""

@@ -16,7 +16,7 @@ def address_fault(base_url: str) -> tuple[str, str] | None:
     """
     try:
         parts = urlsplit(base_url.strip())
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
     if not usable:

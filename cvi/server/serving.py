@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -140,6 +141,13 @@ def with_certificate(
         for path in (cert, key):
             if not path.is_file():
                 raise UsageError(f"There is no file {path}.", "Give a certificate and its key in PEM.")
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(cert, key)
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            raise UsageError(
+                f"{cert} and {key} are no certificate and its key: {error}.",
+                "Give both in PEM, without password.",
+            ) from error
         return replace(settings, tls_cert=str(cert), tls_key=str(key))
     if not generate:
         return settings

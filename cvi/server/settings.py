@@ -83,8 +83,12 @@ class ServerSettings:
 
     def __post_init__(self) -> None:
         if self.public_url:
-            parts = urlsplit(self.public_url)
-            if parts.scheme not in ("http", "https") or not parts.hostname:
+            try:
+                parts = urlsplit(self.public_url)
+                good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+            except ValueError:
+                good = False
+            if not good:
                 raise UsageError(
                     f"--public-url {self.public_url} is no address.", "For example: https://talk.example.org"
                 )
