@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cvi.conversation.capabilities import Capabilities, ContextProvider, Observer
+from cvi.conversation.capabilities import Capabilities, ContextProvider
 from cvi.engines import ResolvedConfig
+from cvi.persona.schema import Persona
 from cvi.tools.base import Toolbox
 from cvi.tools.declared import ToolPermissions, declared_tools
 
@@ -35,39 +37,48 @@ async def build_capabilities(
     providers, participant = await _providers(config), _perception(config)
     if participant is not None:
         providers.append(participant)
-    guard = await asyncio.to_thread(_guard, config)
-    objectives = _objectives(config)
-    if objectives is not None:
-        providers.append(objectives)
+    policy = await asyncio.to_thread(
+        policy_capabilities, config.persona, config.language, small_model=config.small_model
+    )
     memory = await asyncio.to_thread(_memory, config, remembered)
-    observers: list[Observer] = [each for each in (guard, objectives) if each is not None]
+    providers += policy.providers
+    observers = list(policy.observers)
     if memory is not None:
         providers.append(memory.provider)
         observers.append(memory.keeper)
-    return Capabilities(
-        providers,
-        toolbox=await _tools(config, permissions),
-        perceiver=participant,
-        guard=guard,
+    return replace(
+        policy,
+        providers=providers,
         observers=observers,
         background=memory.background if memory is not None else "",
+        toolbox=await _tools(config, permissions),
+        perceiver=participant,
     )
 
 
-def _objectives(config: ResolvedConfig) -> ObjectiveTracker | None:
+def policy_capabilities(persona: Persona, language: str, *, small_model: bool) -> Capabilities:
+    """The persona's guardrails and objectives alone. Takes a second the first time. Raises MissingError."""
+    guard = _guard(persona, language, small_model)
+    objectives = _objectives(persona, small_model)
+    return Capabilities(
+        [objectives] if objectives is not None else [],
+        guard=guard,
+        observers=[each for each in (guard, objectives) if each is not None],
+    )
+
+
+def _objectives(persona: Persona, small_model: bool) -> ObjectiveTracker | None:
     """None for a very small model, which cannot fill in a form."""
-    persona = config.persona
     wanted = [item for item in persona.objectives if item.modality == "verbal"]
-    if not wanted or config.small_model or persona.pipeline_mode == "echo":
+    if not wanted or small_model or persona.pipeline_mode == "echo":
         return None
     from cvi.policy.objective_tracker import ObjectiveTracker
 
     return ObjectiveTracker(wanted)
 
 
-def _guard(config: ResolvedConfig) -> ConversationGuard | None:
+def _guard(persona: Persona, language: str, small_model: bool) -> ConversationGuard | None:
     """The persona's guardrails; without any, what keeps documents and tools from giving the model orders."""
-    persona = config.persona
     rails = [rail for rail in persona.guardrails if rail.modality == "verbal"]
     reads = persona.knowledge.anything or persona.tools or persona.layers.perception.perception_model != "off"
     if persona.pipeline_mode == "echo" or not (rails or reads):
@@ -77,9 +88,9 @@ def _guard(config: ResolvedConfig) -> ConversationGuard | None:
     from cvi.policy.guard import ConversationGuard
 
     # The families are English; in other languages the author's own patterns, phrases and examples count.
-    checks = Checks(rails, shared_embedder("minilm" if config.language == "en" else "e5"))
+    checks = Checks(rails, shared_embedder("minilm" if language == "en" else "e5"))
     judged = [rail for rail in rails if rail.guardrail_name in checks.unchecked or rail.check.needs_model]
-    return ConversationGuard(checks, () if config.small_model else judged)
+    return ConversationGuard(checks, () if small_model else judged)
 
 
 async def _providers(config: ResolvedConfig) -> list[ContextProvider]:

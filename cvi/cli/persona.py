@@ -51,6 +51,45 @@ def new(
     typer.echo(str(new_persona(name, source, output, force)))
 
 
+@app.command()
+def test(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A persona by name or path.")],
+    script: Annotated[
+        Path | None, typer.Option(help="The conversations; else tests/NAME.yaml beside the persona's file.")
+    ] = None,
+    engines: Annotated[
+        str, typer.Option(help="fake: in virtual time; real: its own language model.")
+    ] = "fake",
+    profile: Annotated[str, typer.Option(help="auto, embedded, cpu, laptop or workstation.")] = "auto",
+    junit: Annotated[Path | None, typer.Option(help="Write the verdicts there, as JUnit's XML.")] = None,
+) -> None:
+    """Hold scripted conversations with a persona; exit status 1 where something is not as expected."""
+    import asyncio
+
+    from cvi.errors import UsageError
+    from cvi.files import replacing
+    from cvi.persona.loading import find_persona, load_persona
+    from cvi.testing import persona_script
+
+    if engines not in ("fake", "real"):
+        raise UsageError(f"'{engines}' are no engines to test with.", "Choose from: fake, real.")
+    persona, file = load_persona(name), find_persona(name)
+    scripted = persona_script.load_script(script or file.parent / "tests" / f"{file.stem}.yaml")
+    if engines == "fake":
+        verdicts = persona_script.run_with_fakes(persona, scripted)
+    else:
+        verdicts = asyncio.run(persona_script.run_with_engines(persona, scripted, profile))
+    if junit is not None:
+        with replacing(junit) as part:
+            part.write_text(persona_script.junit(file.stem, verdicts), encoding="utf-8")
+    for verdict in verdicts:
+        typer.echo(f"{'failed' if verdict.faults else 'passed'}  {verdict.name}")
+        for fault in verdict.faults:
+            typer.echo(f"        {fault}")
+    if any(verdict.faults for verdict in verdicts):
+        raise typer.Exit(1)
+
+
 @app.command("list")
 def list_all(json: Json = False) -> None:
     """Show the personas that can be named without a path."""

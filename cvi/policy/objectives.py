@@ -58,13 +58,15 @@ class ObjectiveMachine:
         return [self._progress[name] for name in self._in_order]
 
     def ahead(self) -> list[ObjectiveProgress]:
-        """The current one and those that surely follow: people tell things before they are asked."""
+        """The current one, those that surely follow, and the ways on from the last: people tell things
+        before they are asked."""
         found: list[ObjectiveProgress] = []
         name = self._current
         while name is not None and all(each.name != name for each in found):
             found.append(self._progress[name])
             name = self._required_after(name)
-        return found
+        ways = found[-1].objective.next_conditional_objectives if found else ()
+        return [*found, *(self._progress[way] for way in ways if self._progress[way] not in found)]
 
     def fill(self, values: Mapping[str, str]) -> list[ObjectiveProgress]:
         """Take down values by variable, wherever they are asked for; returns the objectives that changed."""

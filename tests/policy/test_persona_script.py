@@ -1,0 +1,72 @@
+"""`cvi persona test`: every shipped persona passes its script, and a script can fail."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from cvi.errors import UsageError
+from cvi.persona.loading import list_personas, load_persona
+from cvi.persona.schema import Persona
+from cvi.testing.persona_script import PersonaScript, junit, load_script, run_with_fakes
+
+SHIPPED = [file for file in list_personas() if file.shipped]
+
+
+@pytest.mark.parametrize("name", [file.name for file in SHIPPED])
+def test_every_shipped_persona_passes_its_script(name):
+    file = next(each for each in SHIPPED if each.name == name).path
+    script = load_script(file.parent / "tests" / f"{file.stem}.yaml")
+    faults = {each.name: each.faults for each in run_with_fakes(load_persona(name), script) if each.faults}
+    assert not faults
+
+
+def script(**turn):
+    turns = [{"user": "hello there", **turn}]
+    return PersonaScript.model_validate({"conversations": [{"name": "one", "turns": turns}]})
+
+
+def faults(asked, **fields):
+    persona = Persona(persona_name="P", system_prompt="You are P.", **fields)
+    (verdict,) = run_with_fakes(persona, asked)
+    return " ".join(verdict.faults)
+
+
+def test_what_is_not_as_expected_is_said():
+    assert "says: /goodbye/ is missing" in faults(script(says=["goodbye"]))
+    assert "never_says: /see/ is in" in faults(script(never_says=["see"]))
+    assert "within_ms:" in faults(script(within_ms=1))
+    assert "'look_up' was not called" in faults(script(calls=["look_up"]))
+    assert "no human was asked for" in faults(script(escalates=True))
+    assert "objective_completed: 'a' is not" in faults(script(objective_completed="a"))
+    assert faults(script(says=["I see"], escalates=False)) == ""
+
+
+def test_a_tool_is_called_without_leaving_the_machine():
+    tool = {
+        "name": "look_up",
+        "description": "Look up a parcel.",
+        "parameters": {"type": "object", "properties": {"number": {"type": "string"}}},
+        "delivery": {"api": {"url": "https://parcels.invalid/x"}},
+    }
+    asked = script(
+        tool={"name": "look_up", "arguments": {"number": "5509"}, "answer": "It arrives on Friday."},
+        model="It arrives on Friday.",
+        calls=["look_up"],
+        says=["friday"],
+    )
+    assert faults(asked, tools=[tool]) == ""
+
+
+def test_the_verdicts_as_junit(tmp_path: Path):
+    persona = Persona(persona_name="P", system_prompt="You are P.")
+    suite = ElementTree.fromstring(junit("p", run_with_fakes(persona, script(says=["goodbye"]))))
+    assert (suite.get("tests"), suite.get("failures")) == ("1", "1")
+    assert suite.find("testcase/failure") is not None
+
+
+@pytest.mark.parametrize("text", ["conversations: []", "nothing", "conversations: [{name: a, turns: [{user: b, says: ['(']}]}]"])
+def test_a_script_that_is_none_is_refused(tmp_path: Path, text: str):
+    (tmp_path / "s.yaml").write_text(text)
+    with pytest.raises(UsageError):
+        load_script(tmp_path / "s.yaml")
