@@ -63,6 +63,7 @@ def run_checks(probe: Callable[[Sequence[Probe]], dict[str, ProbeResult]] = run_
         _portaudio(results["sounddevice"]),
         *_sound_devices(results["devices"]),
         _camera(),
+        _face_tracker(),
         _display(results["pygame"]),
         _home(),
         _disk(),
@@ -187,6 +188,16 @@ def _camera() -> Check:
     if not any(os.access(camera, os.R_OK | os.W_OK) for camera in cameras):
         return Check("media", "camera", "broken", "no right to open it", "sudo usermod -aG video $USER")
     return Check("media", "camera", "ok", ", ".join(map(str, cameras)))
+
+
+def _face_tracker() -> Check:
+    from cvi.perception.face_mesh import MEDIAPIPE, find_packages
+
+    try:
+        find_packages()
+    except CviError as error:
+        return Check("media", "face tracker", "missing", str(error.message), "cvi replica setup")
+    return Check("media", "face tracker", "ok", f"MediaPipe {MEDIAPIPE}: the participant is seen")
 
 
 def _display(result: ProbeResult) -> Check:

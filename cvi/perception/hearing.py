@@ -101,7 +101,7 @@ class VoiceBaseline:
             words.append("hesitant")
         elif rate > 1.25:
             words.append("rushed")
-        elif rate < 0.75:
+        elif rate < 0.75 and voice.noise_db < NOISY_DB:  # noise between words is taken for words drawn out
             words.append("slow")
         if span < 0.55:
             words.append("flat")
