@@ -7,7 +7,6 @@ from pathlib import Path
 from cvi.embeddings.base import Embedder
 from cvi.knowledge.following import FollowingSearch, FoundNote
 from cvi.knowledge.notes import Budget, Note, choose, write_note
-from cvi.knowledge.relevance import GATE
 from cvi.knowledge.search import Scope, Searcher
 from cvi.knowledge.store import StoredPassage, knowledge_path
 
@@ -18,8 +17,8 @@ SEARCHED = 8
 class KnowledgeProvider(FollowingSearch):
     """A `ContextProvider` over the documents of a scope; see `FollowingSearch`.
 
-    The note of a turn stays while its passages are still among the best for the words so far, so that the
-    model reads no other one at each word.
+    The note of a turn stays while it holds what the words so far find, so that the model reads no other one
+    at each word.
     """
 
     name = "knowledge"
@@ -53,9 +52,8 @@ class KnowledgeProvider(FollowingSearch):
         chosen = choose(found, self._budget)
         same_turn = bool(self._turn) and text.startswith(self._turn)
         self._turn = text
-        still = {each.passage.id for each in found if each.relevance >= GATE}
         kept = self._current.passages
-        if same_turn and kept and chosen and chosen[0] in kept and all(each.id in still for each in kept):
+        if same_turn and chosen and all(each in kept for each in chosen):
             return self._current
         self._current = write_note(chosen)
         return self._current
