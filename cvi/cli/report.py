@@ -104,7 +104,7 @@ def print_tool_calls(record: Record) -> None:
 
 
 def print_memories(record: Record) -> None:
-    """What was recalled of earlier conversations, for which reply, and what was kept; nothing without any."""
+    """What was recalled or read in documents, for which reply, and what was kept; nothing without any."""
     console = Console(highlight=False, soft_wrap=True)
     for event in record.events:
         match event:
@@ -112,6 +112,8 @@ def print_memories(record: Record) -> None:
                 lines = [f"known at the start: {each}" for each in event.memories]
             case ContextProvided(source="memory"):
                 lines = [f"recalled for reply {event.reply}: {each}" for each in event.passages]
+            case ContextProvided(source="knowledge"):
+                lines = [f"read for reply {event.reply}: {each}" for each in event.passages]
             case MemoryKept():
                 lines = [f"kept: {event.memory}", *(f"  no longer holds: {each}" for each in event.outdated)]
             case MemoryFailed():

@@ -18,8 +18,8 @@ _HEAD = (
     "that the documents do not say so."
 )
 NOTHING = (
-    "The documents say nothing about what is said next. If it is a question about their subject, say neither yes "
-    "nor no: say that you don't know, because your documents don't tell. Otherwise just go on talking."
+    "The documents say nothing about what is said next. If it is a question about their subject, say neither "
+    "yes nor no: say that you don't know, because your documents don't tell. Otherwise just go on talking."
 )
 
 
