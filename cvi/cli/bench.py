@@ -33,6 +33,7 @@ COMMANDS: dict[str, str] = {
     "answers": "cvi.cli.bench_engines:answers",
     "lips": "cvi.cli.bench_engines:lips",
     "tools": "cvi.cli.bench_tools:tools",
+    "memory": "cvi.cli.bench_memory:memory",
     "guardrails": "cvi.cli.bench_policy:guardrails",
     "objectives": "cvi.cli.bench_policy:objectives",
     "perception": "cvi.cli.bench_perception:perception",

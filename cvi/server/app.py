@@ -15,6 +15,7 @@ from cvi.server import contract
 from cvi.server.access import KeyCheck
 from cvi.server.api import (
     conversations,
+    memories,
     operations,
     pages,
     personas,
@@ -102,6 +103,7 @@ def _api() -> APIRouter:
         api.include_router(replicas.router, prefix=noun)
     api.include_router(replicas.voices, prefix="/voices")
     api.include_router(stored_resources())
+    api.include_router(memories.router)
     api.include_router(videos.router)
     api.include_router(replicas.uploads)
     return api

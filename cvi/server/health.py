@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 
+from cvi.memory.store import memory_path, open_memory
 from cvi.paths import home
 from cvi.server.retention import erase_old_recordings
 from cvi.server.store import audit
@@ -66,6 +67,7 @@ class Health:
             await self._database.write(beat)
             if now - self._swept_at > SWEEP_EVERY_S:
                 await erase_old_recordings(self._database, now)
+                await asyncio.to_thread(_sweep_memories)
                 self._swept_at = now
         except sqlite3.OperationalError:
             pass  # the database has noted it
@@ -84,3 +86,9 @@ class Health:
             except OSError as error:
                 log.error("the disk cannot be looked at: %s", error)
             await asyncio.sleep(WATCH_EVERY_S)
+
+
+def _sweep_memories() -> None:
+    """Opening the file erases what its stores keep no longer."""
+    if memory_path().exists():
+        open_memory().close()

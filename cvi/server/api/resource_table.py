@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
-from starlette.responses import Response
 
 from cvi.persona.field_effects import EFFECTS, not_in_effect
 from cvi.server.api.resource_bodies import (
@@ -350,20 +349,6 @@ async def recrawl(document_id: str, services: ServicesDep, body: RecrawlBody | N
     )
     services.jobs.wake()
     return DOCUMENTS.shown(changed)
-
-
-@_others.get("/memories/{memory_store}", summary="List what is remembered", tags=["memories"])
-async def memories(memory_store: str, page: Annotated[Page, Depends(page_from_one)]) -> dict[str, Any]:
-    """None: nothing is remembered between conversations in this version."""
-    return listing([], 0)
-
-
-@_others.delete(
-    "/memories/{memory_store}/{memory_id}", summary="Forget one thing", tags=["memories"], status_code=204
-)
-async def forget(memory_store: str, memory_id: str) -> Response:
-    """404: nothing is remembered between conversations in this version."""
-    raise not_found("Memory")
 
 
 @_others.get("/skills", summary="List skills", tags=["skills"])
