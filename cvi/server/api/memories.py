@@ -1,7 +1,7 @@
 """`/v2/memory-stores` and `/v2/memories`: what is remembered of participants, of the caller's own.
 
-A store is one participant's with one persona, as `participant_tags` of a conversation choose it, or a named one,
-as `memory_stores` do. The paths of the contract name a store by its name, ours by its id.
+A store is one participant's with one persona, as a conversation's `participant_tags` choose it, or a named
+one, as `memory_stores` do. The contract's paths name a store by its name, ours by its id.
 """
 
 from __future__ import annotations
