@@ -88,7 +88,7 @@ def judge_echo(near: Pcm, far: Pcm, cleaned: Pcm) -> EchoReport:
     noise_db = _level(near, noise_cells) if noise_cells else FLOOR_DB
     delay_s, _ = echo_delay_s(near, far)
     shift = round(delay_s * HEARD_HZ / 160)
-    heard = [i + shift for i in np.flatnonzero(loud) if i + shift < cells]
+    heard = [int(i) + shift for i in np.flatnonzero(loud) if i + shift < cells]
     half = heard[len(heard) // 2 :]
     return EchoReport(_level(near, half), _level(cleaned, half), noise_db, delay_s)
 

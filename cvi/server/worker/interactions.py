@@ -202,7 +202,7 @@ class Interactions:
         about = {"turn_idx": self._turn, "inference_id": self.inference_id("reply", event.reply)}
         yield self._conversation("conversation.utterance", {"role": "user", "speech": event.text}, **about)
 
-    def _no_turn(self, event: events.TurnEmpty | events.Backchannel) -> Iterator[ProtocolMessage]:
+    def _no_turn(self, event: events.TurnEmpty | events.Backchannel | events.TurnUnanswered) -> Iterator[ProtocolMessage]:
         """A voice that was no bid for the floor, or held no word."""
         about = {"turn_idx": event.turn, "inference_id": self.inference_id("turn", event.turn)}
         yield from self._user_stopped(event.voice_s, **about)
