@@ -80,8 +80,10 @@ class Interactions:
                 yield from self._committed(event)
             case events.TurnTyped():
                 yield from self._typed(event)
-            case events.TurnEmpty() | events.Backchannel() | events.TurnUnanswered():
-                yield from self._no_turn(event)
+            case events.TurnEmpty() | events.Backchannel():
+                yield from self._no_turn(event.turn, event.voice_s)
+            case events.TurnUnanswered():
+                yield from self._no_turn(event.turn, event.speech_end_s - event.speech_start_s)
             case events.ReplyCommitted():
                 self._reply(event.reply).turn = self._turn if event.turn is None else event.turn
             case events.DraftDiscarded():
@@ -202,10 +204,10 @@ class Interactions:
         about = {"turn_idx": self._turn, "inference_id": self.inference_id("reply", event.reply)}
         yield self._conversation("conversation.utterance", {"role": "user", "speech": event.text}, **about)
 
-    def _no_turn(self, event: events.TurnEmpty | events.Backchannel | events.TurnUnanswered) -> Iterator[ProtocolMessage]:
-        """A voice that was no bid for the floor, or held no word."""
-        about = {"turn_idx": event.turn, "inference_id": self.inference_id("turn", event.turn)}
-        yield from self._user_stopped(event.voice_s, **about)
+    def _no_turn(self, turn: int, voice_s: float) -> Iterator[ProtocolMessage]:
+        """A voice that was no bid for the floor, held no word, or gets no answer."""
+        about = {"turn_idx": turn, "inference_id": self.inference_id("turn", turn)}
+        yield from self._user_stopped(voice_s, **about)
 
     def _perception_tool(self, event: events.PerceptionToolCalled) -> ProtocolMessage:
         properties: dict[str, Any] = {"name": event.name, "modality": event.modality}
