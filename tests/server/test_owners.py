@@ -305,3 +305,20 @@ async def test_where_stock_ones_stand_for_unknown_ids_they_stand_for_others_ids_
                     await client.delete(f"/v2/personas/{made['persona_id']}", headers=key(owner))
             gone = await client.get(f"/v2/personas/{made['persona_id']}", headers=key(owner))
             assert gone.status_code == 400, "who had it learns that it is gone"
+
+
+async def test_an_ended_room_gives_no_passwords_of_a_relay(home: Path) -> None:
+    relay = ({"urls": ["turn:relay.example:3478"]},)
+    async with serving(ice_servers=relay, turn_secret="s" * 20) as client:
+        made = (await client.post("/v2/conversations", json={"persona_id": "guide", "chat": True})).json()
+        config = f"/c/{made['conversation_id']}/config"
+        assert (await client.get(config)).json()["ice_servers"][0]["credential"]
+        await client.post(f"/v2/conversations/{made['conversation_id']}/end")
+        assert (await client.get(config)).json()["ice_servers"] == []
+
+
+@pytest.mark.parametrize("host", ["[", "[::1", "]", "127.0.0.1:99999999", "a b", "\u00e9"])
+async def test_any_host_header_is_answered(home: Path, host: str) -> None:
+    async with serving() as client:
+        answer = await client.get("/v2/personas", headers=[(b"host", host.encode("latin-1"))])
+        assert answer.status_code in (200, 400, 401)

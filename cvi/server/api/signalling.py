@@ -76,7 +76,10 @@ async def config(
         "recording": bool(row.request.get("recording")),
         "shutdown_reason": row.shutdown_reason or (room.asked if room is not None else None),
         "token_expired": lock is not None and lock.expired(services.wall()),
-        "ice_servers": ice_servers_for(services.settings, row.id, services.wall()),
+        # A relay's password is for who may still join.
+        "ice_servers": []
+        if known["state"] == "ended"
+        else ice_servers_for(services.settings, row.id, services.wall()),
         "ice_transport_policy": "relay" if services.settings.relay_only else "all",
         "video": {
             "width": services.settings.video.width,

@@ -89,6 +89,8 @@ async def _listen(pipe: ParentPipe[ServerMessage], session: Session) -> None:
 def main() -> None:
     """Hold the conversation that standard input describes, then end the process."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    for library in ("aioice", "aiortc"):  # their lines name participants' addresses
+        logging.getLogger(library).setLevel(logging.ERROR)
     # Threads hand the interpreter over every millisecond: sound must not wait five for a frame.
     sys.setswitchinterval(0.001)
     exit_with_parent(GONE_AFTER_S)
