@@ -8,6 +8,7 @@ the same for pictures.
 from __future__ import annotations
 
 import io
+import logging
 import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from cvi.audio.block import HEARD_HZ, Pcm
 from cvi.audio.level import level_db
 from cvi.errors import UsageError
 from cvi.files import replacing
+
+log = logging.getLogger("cvi.media")
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -200,14 +203,17 @@ def _sound_track(container: InputContainer) -> AudioStream | None:
 
 
 def _frames(container: InputContainer, track: AudioStream) -> Iterator[AudioFrame]:
-    """Decoded frames, without those that are damaged."""
+    """Decoded frames, without those that are damaged; a line in the log tells how many were."""
     import av
 
+    damaged = 0
     for packet in packets(container, track):
         try:
             yield from packet.decode()
-        except av.error.InvalidDataError:
-            continue
+        except av.error.FFmpegError:  # a decoder refuses damage with any of its errors
+            damaged += 1
+    if damaged:
+        log.warning("%s: %d damaged packets of sound are left out", container.name, damaged)
 
 
 def _chained(path: Path) -> Iterator[InputContainer]:

@@ -58,6 +58,10 @@ class _Reader:
             self._decode()
         except UsageError as error:
             self._failure = error
+        except Exception as error:  # whatever a library makes of a file: the reader hears of it, not a thread
+            self._failure = UsageError(
+                f"{self.path} cannot be read to its end: {error}.", "Give another file, or repair this one."
+            )
         finally:
             with self._changed:
                 self._over = True
