@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 
 import numpy as np
@@ -165,3 +166,18 @@ def test_impossible_names_are_refused(name):
 @pytest.mark.parametrize("name", ["../../etc", "Ünal O'Brien", "日本", "a;DROP TABLE stores", "%s {x}"])
 def test_odd_names_are_kept_as_they_are(name):
     assert make_store(open_memory(), MemoryKey(name)).participant == name
+
+
+def test_what_a_crash_left_unread_is_read_the_next_time(folder, tmp_path):
+    journal = tmp_path / "conversations" / "c00000000000a" / "journal.jsonl"
+    journal.parent.mkdir(parents=True)
+    said = {"seq": 1, "t": 1.0, "type": "turn_typed", "turn": 1, "reply": 1, "text": "I live in Porto."}
+    started = {"seq": 0, "t": 0.0, "type": "conversation_started", "format": 2}
+    journal.write_text(f"{json.dumps(started)}\n{json.dumps(said)}\n" + '{"seq": 2, "t": 3.0, "ty')
+    connection = open_memory()
+    held = make_store(connection, MemoryKey("Anna", "guide"))
+    store.note_source(connection, held.id, "c00000000000a", str(journal), 0)
+    talk("good morning to you there", model({"Porto": "The user lives in Porto."}), opened())
+    (kept,) = memories_of(connection, held.id)
+    assert (kept.text, kept.conversation, kept.turn) == ("The user lives in Porto.", "c00000000000a", 1)
+    assert all(each.conversation != "c00000000000a" for each in store.unread_sources(connection, held.id))

@@ -35,3 +35,9 @@ async def test_named_stores_and_other_owners(client: httpx.AsyncClient) -> None:
     assert (await client.get(f"/v2/memory-stores/{foreign.id}")).status_code == 404
     assert (await client.delete(f"/v2/memory-stores/{foreign.id}")).status_code == 404
     assert (await client.delete(f"/v2/memories/anna_p1/m{kept.id}")).status_code == 204
+
+
+async def test_a_conversation_names_its_participant(client: httpx.AsyncClient) -> None:
+    body = {"replica_id": "anna", "test_mode": True, "participant_tags": ["a\nb"]}
+    refused = await client.post("/v2/conversations", json=body)
+    assert refused.status_code == 400 and "participant's name" in refused.text
