@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import ipaddress
 import time
@@ -16,6 +17,8 @@ from cvi.server.telemetry import Metrics
 
 BURST_S = 10.0
 MAX_CALLERS = 10_000
+PIECE_WITHIN_S = 30.0
+"""How long a caller may take for the next piece of a body."""
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _HEADERS = (
     "content-type", "x-api-key", "x-tavus-client-source", "x-tavus-client-tool", "x-tavus-client-intent",
@@ -104,11 +107,15 @@ class SizeLimit:
             if name == b"content-length" and value.isdigit() and int(value) > limit:
                 await _respond(send, 413, refusal, {"connection": "close"})
                 return
-        seen, begun = 0, False
+        seen, begun, whole = 0, False, False
 
         async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, whole
+            if whole:  # what comes now is that the caller has gone, whenever that is
+                return await receive()
+            async with asyncio.timeout(PIECE_WITHIN_S):
+                message = await receive()
+            whole = not message.get("more_body", False)
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
                 if seen > limit:
@@ -125,6 +132,11 @@ class SizeLimit:
         except _TooLargeError:
             if not begun:
                 await _respond(send, 413, refusal, {"connection": "close"})
+        except TimeoutError:
+            if whole or begun:
+                raise
+            late = b'{"error": "The body did not arrive in time."}'
+            await _respond(send, 408, late, {"connection": "close"})
 
 
 class TrailingSlash:

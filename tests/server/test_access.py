@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -92,6 +93,19 @@ async def test_bodies_are_limited_with_and_without_a_content_length(home: Path) 
         declared = await client.post("/v2/personas", content=b" " * 100_001)
         assert declared.status_code == 413 and "larger" in declared.json()["error"]
         assert (await client.post("/v2/personas", content=endless())).status_code == 413
+
+
+async def test_a_body_that_never_goes_on_is_given_up(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cvi.server.middleware.PIECE_WITHIN_S", 0.1)
+
+    async def half():
+        yield b'{"persona_name":'
+        await asyncio.sleep(60)
+
+    async with serving() as client:
+        answer = await client.post("/v2/personas", content=half())
+        assert answer.status_code == 408 and "in time" in answer.json()["error"]
+        assert (await client.post("/v2/tools", json={"name": "a_tool", "description": "d"})).status_code == 200
 
 
 async def test_a_caller_beyond_the_rate_limit_gets_429(home: Path) -> None:
