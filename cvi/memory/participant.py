@@ -193,8 +193,10 @@ class MemoryKeeper:
         near = [each for each in self._index.like(vector, MOST_CANDIDATES) if each.store == self._store.id]
         if any(says_the_same(new.text, each.text) for each in self._index.memories):
             return
-        # What is pinned was put there by a person, and so stays.
-        old = await outdated(steering.llm, new, [each for each in near if not each.pinned])
+        # What is pinned was put there by a person, and what was said in one breath holds together.
+        here = (name, turn.number) if name else None
+        rivals = [each for each in near if not each.pinned and (each.conversation, each.turn) != here]
+        old = await outdated(steering.llm, new, rivals)
 
         def store() -> StoredMemory | None:
             return add_memory(
