@@ -96,6 +96,14 @@ def write_json(path: Path, value: object, *, mode: int | None = None) -> None:
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n", mode=mode)
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; False too for what no file can be called (too long, a zero byte)."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def sha256_of(path: Path, on_bytes: Callable[[int], None] = lambda _: None) -> str:
     """SHA-256 of a file, as 64 hexadecimal digits. `on_bytes` hears the size of each block read."""
     digest = hashlib.sha256()

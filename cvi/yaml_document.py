@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from cvi.errors import UsageError
+from cvi.untrusted import valid_text
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 40
@@ -165,12 +166,13 @@ class _Reader:
             member = self.read(item, key)
             if key.value == "<<":
                 raise _at(key.start_mark, "a merge key '<<', which is not read here", "Write the values out.")
-            if key.value not in made.members:
-                made.members[key.value] = member
+            name = valid_text(key.value)
+            if name not in made.members:
+                made.members[name] = member
             elif id(key) not in self._reported:
                 self._reported.add(id(key))
-                first = made.members[key.value].key_line
-                message = f"'{key.value}' stands here for the second time (first in line {first})"
+                first = made.members[name].key_line
+                message = f"'{name}' stands here for the second time (first in line {first})"
                 self.faults.append(_at(key.start_mark, message, "Remove one of the two."))
         made.value = {name: member.value for name, member in made.members.items()}
 
@@ -179,7 +181,7 @@ def _scalar(node: Any) -> Any:
     kind = node.tag.rsplit(":", 1)[-1] if node.tag.startswith("tag:yaml.org,2002:") else ""
     if not isinstance(node, yaml.ScalarNode) or kind not in ("str", "bool", "null", "int", "float"):
         raise _at(node.start_mark, f"a tag '{node.tag}', which is not read here", "Write the plain value.")
-    text = node.value
+    text = valid_text(node.value)
     try:
         if kind == "int":
             return int(text)

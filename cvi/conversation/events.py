@@ -907,6 +907,8 @@ def event_from_json(line: dict[str, Any]) -> Event:
     Raises KeyError without `seq`, `t` or `type`, ValueError for fields of the wrong type or missing.
     """
     name, seq, t = line["type"], line["seq"], line["t"]
+    if not isinstance(name, str) or not isinstance(seq, int) or not isinstance(t, int | float):
+        raise ValueError("type, seq or t is of the wrong type")
     if name not in EVENT_TYPES:
         own = {key: value for key, value in line.items() if key not in ("seq", "t", "type")}
         return UnknownEvent(seq=seq, t=t, name=name, values=own)

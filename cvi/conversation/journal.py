@@ -128,21 +128,21 @@ def read_journal(path: Path) -> Iterator[Event]:
     Raises CviError when the file cannot be read, an inner line is damaged, or a later version wrote it.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        data = path.read_bytes()
     except OSError as error:
         raise CviError(
             f"The journal {path} cannot be read: {error.strerror}.", "See `cvi list` for what is recorded."
         ) from error
-    lines = text.split("\n")
+    lines = data.split(b"\n")
     for number, line in enumerate(lines, 1):
         if not line:
             continue
         try:
             fields = _object(line)
-            if number == 1 and fields.get("format", 1) > FORMAT:
+            if number == 1 and int(fields.get("format", 1)) > FORMAT:
                 raise CviError(f"The journal {path} was written by a later version of cvi.", "Update cvi.")
             event = event_from_json(fields)
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             if number == len(lines):
                 return
             raise CviError(
@@ -163,8 +163,8 @@ def _line(event: Event) -> str:
     return json.dumps({**fields, "format": FORMAT} if event.seq == 0 else fields)
 
 
-def _object(line: str) -> dict[str, Any]:
-    fields = json.loads(line)
+def _object(line: bytes) -> dict[str, Any]:
+    fields = json.loads(line.decode("utf-8"))
     if not isinstance(fields, dict):
         raise ValueError("not a JSON object")
     return fields

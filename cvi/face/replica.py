@@ -11,8 +11,10 @@ import hashlib
 import os
 import re
 import shutil
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -24,7 +26,7 @@ import yaml
 from cvi.errors import CviError, MissingError, UsageError
 from cvi.face.consent import require_consent
 from cvi.face.replica_ids import replica_id, stand_in
-from cvi.files import replacing, sha256_of, write_text
+from cvi.files import is_file, replacing, sha256_of, write_text
 from cvi.paths import replicas_dir, shared_dir
 from cvi.yaml_document import read_yaml
 
@@ -64,7 +66,7 @@ def list_replicas() -> dict[str, Path]:
 def find_replica(name_or_path: str | Path) -> Path:
     """The folder of a replica, by its name, path, or id (`cvi.face.replica_ids`). Raises MissingError."""
     path = Path(name_or_path).expanduser()
-    if (path / CARD).is_file():
+    if is_file(path / CARD):
         return path.absolute()
     known = list_replicas()
     name = str(name_or_path)
@@ -150,9 +152,11 @@ def _pitch(card: Path, value: Any) -> dict[str, float]:
 def _check(folder: Path, name: str, expected: str) -> None:
     path = folder / name
     if Path(name).name != name:
-        raise UsageError(f"{folder / CARD} names a file outside the replica: '{name}'.", "Do not use it.")
-    if not path.is_file():
-        raise MissingError(f"The replica at {folder} lacks {name}.", "Fetch or bake it again.")
+        raise UsageError(
+            f"{folder / CARD} names a file outside the replica: '{name[:80]}'.", "Do not use it."
+        )
+    if not is_file(path):
+        raise MissingError(f"The replica at {folder} lacks {name[:80]}.", "Fetch or bake it again.")
     if sha256_of(path) != expected:
         raise UsageError(
             f"{path} is not the file its replica was made with: its sha256 differs from {CARD}.",
@@ -164,6 +168,8 @@ MOST_BYTES = 1 << 30
 MOST_FILES = 64
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _COPY = 1 << 20
+# What every program writes; the others cost far more memory or time to unpack.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def check_name(name: str) -> str:
@@ -249,18 +255,23 @@ def import_replica(archive: Path, name: str | None = None) -> ReplicaCard:
             folder = free_folder(name or check_name(archive.stem.lower().replace(" ", "-")))
             folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".import-") as work:
-                for member in members:
-                    _extract(source, member, Path(work) / member.filename)
-                load_replica_card(Path(work))
                 whole = Path(work) / "whole"
                 whole.mkdir()
                 for member in members:
-                    (Path(work) / member.filename).rename(whole / member.filename)
+                    _extract(source, member, whole / member.filename)
+                load_replica_card(whole)
                 whole.rename(folder)
     except FileNotFoundError as error:
         raise UsageError(f"There is no file {archive}.", "Check the path.") from error
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (
+        *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error),
+        *(EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError),
+    ) as error:
         raise UsageError(f"{archive} is not a zip that can be read ({error}).", "Fetch it again.") from error
+    except OSError as error:
+        raise UsageError(
+            f"{archive} cannot be imported ({error.strerror or error}).", "Fetch it again, or free space."
+        ) from error
     return load_replica_card(folder)
 
 
@@ -277,6 +288,8 @@ def _members(source: zipfile.ZipFile, archive: Path) -> list[zipfile.ZipInfo]:
             )
     if CARD not in names or len(set(names)) != len(names) or len(names) > MOST_FILES:
         raise UsageError(f"{archive} holds no replica.", f"A replica's zip has one {CARD} and its files.")
+    if any(member.compress_type not in _METHODS for member in members):
+        raise UsageError(f"{archive} is compressed in an unusual way.", "Pack it as a plain zip.")
     size = sum(member.file_size for member in members)
     if size > MOST_BYTES:
         raise UsageError(f"{archive} would take {size / 1e9:.1f} GB.", f"At most {MOST_BYTES / 1e9:.0f} GB.")

@@ -66,12 +66,14 @@ def probe(path: Path) -> MediaInfo:
         sound = _sound_track(container)
         picture = picture_track(container)
         rate = (picture.average_rate or picture.guessed_rate) if picture else None
+        # A track in a format that is not known here has no decoder, which is what knows the size.
+        size = picture.codec_context if picture else None
         return MediaInfo(
             duration_s=_duration_s(container),
             has_audio=sound is not None,
             has_video=picture is not None,
-            width=picture.width if picture else 0,
-            height=picture.height if picture else 0,
+            width=size.width if size else 0,
+            height=size.height if size else 0,
             fps=float(rate) if rate else 0.0,
             sample_rate=sound.rate if sound else 0,
         )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cvi.errors import UsageError
-from cvi.files import replacing
+from cvi.files import is_file, replacing
 from cvi.paths import personas_dir, shared_dir
 from cvi.persona.findings import (
     EMBEDDED_FOLDER,
@@ -55,7 +55,7 @@ def find_persona(name_or_path: str | Path) -> Path:
     """The file of a persona. Raises `UsageError` when there is none."""
     text = str(name_or_path)
     path = Path(text).expanduser()
-    if path.is_file():
+    if is_file(path):
         return path
     if isinstance(name_or_path, Path) or path.suffix in SUFFIXES or path.name != text:
         raise UsageError(f"There is no persona file {text}.", "See what there is with: cvi persona list")

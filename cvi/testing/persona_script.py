@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cvi.capabilities import build_capabilities, policy_capabilities
@@ -46,6 +45,7 @@ from cvi.testing.script import Script
 from cvi.tools.base import ToolAnswer, ToolCall, Weighed
 from cvi.tools.declared import ToolPermissions, declared_tools
 from cvi.transport.text import TextTransport
+from cvi.yaml_document import read_yaml
 
 
 class _Part(BaseModel):
@@ -113,16 +113,12 @@ class ConversationVerdict:
 def load_script(path: Path) -> PersonaScript:
     """The script of a file. Raises UsageError with what is wrong in it."""
     try:
-        script = PersonaScript.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        script = PersonaScript.model_validate(read_yaml(path))
         for conversation in script.conversations:
             for turn in conversation.turns:
                 for pattern in (*turn.says, *turn.never_says, *conversation.never_says):
                     re.compile(pattern)
-    except OSError as error:
-        raise UsageError(
-            f"{path} cannot be read: {error.strerror}.", "Write one: docs/policy.md shows how."
-        ) from error
-    except (yaml.YAMLError, ValidationError, re.error) as error:
+    except (ValidationError, re.error, OverflowError, RecursionError) as error:
         raise UsageError(f"{path} is no script of conversations: {error}", "See docs/policy.md.") from error
     return script
 

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from cvi.audio.block import HEARD_HZ, HOP_S, HOP_SAMPLES
 from cvi.errors import UsageError
+from cvi.files import is_file
 from cvi.media.readers import AudioReader
 from cvi.yaml_document import read_yaml
 
@@ -69,8 +70,10 @@ def load_scenario(path: Path) -> Scenario:
         raise UsageError(f"{path}: `picture` must name a file.", "Give a path, or leave it out.")
     audio = path.parent / document["audio"]
     for file in (audio, *([path.parent / picture] if picture else [])):
-        if not file.is_file():
-            raise UsageError(f"{path}: there is no file {file}.", "Paths are relative to the scenario.")
+        if not is_file(file):
+            raise UsageError(
+                f"{path}: there is no file {str(file)[:150]}.", "Paths are relative to the scenario."
+            )
     return Scenario(
         audio, _segments(path, document.get("segments") or []), path.parent / picture if picture else None
     )
