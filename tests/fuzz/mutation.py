@@ -43,7 +43,7 @@ def mutated_bytes(data: bytes, rng: random.Random, most: int = 1 << 20) -> bytes
             case 5:
                 out[at : at + 4] = rng.choice((0, 1, 0x7FFFFFFF, 0xFFFFFFFF)).to_bytes(
                     4, rng.choice(("big", "little"))
-                )  # type: ignore[arg-type]
+                )
             case 6 if rng.random() < 0.3:
                 del out[at:]
     return bytes(out[:most])
