@@ -104,6 +104,14 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; False too for what no folder can be called."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def sha256_of(path: Path, on_bytes: Callable[[int], None] = lambda _: None) -> str:
     """SHA-256 of a file, as 64 hexadecimal digits. `on_bytes` hears the size of each block read."""
     digest = hashlib.sha256()

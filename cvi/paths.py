@@ -21,6 +21,14 @@ def home() -> Path:
     return Path(platformdirs.user_data_dir("cvi", appauthor=False))
 
 
+def user_path(text: str | Path) -> Path:
+    """A path that somebody gave, `~` and `~name` being home folders where there is such a user."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
 def models_dir() -> Path:
     """Where `cvi models pull` puts models, one folder each."""
     return home() / "models"

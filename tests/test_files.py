@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+import cvi
 from cvi.errors import CviError, UsageError
-from cvi.files import locked, replacing, sha256_of, write_bytes, write_json
+from cvi.files import is_file, is_folder, locked, replacing, sha256_of, write_bytes, write_json
+from cvi.paths import user_path
 
 
 def test_a_write_takes_the_name_in_one_step_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -72,3 +74,17 @@ def test_a_lock_keeps_other_processes_out_until_it_is_given_up(tmp_path: Path) -
             other.start()
             assert answers.get(timeout=60) == expected
         other.join()
+
+
+@pytest.mark.parametrize("name", ["~nobody-here/x", "a" * 300, "a" * 70_000, "a\0b", "x/" * 3000, "\ud800"])
+def test_what_no_file_can_be_called_is_no_file(name: str) -> None:
+    assert not is_file(user_path(name)) and not is_folder(user_path(name))
+
+
+def test_paths_that_somebody_gave_are_expanded_in_one_place() -> None:
+    """`Path.expanduser` raises RuntimeError for a user that is not here."""
+    package = Path(cvi.__file__).parent
+    found = {
+        str(file.relative_to(package)) for file in package.rglob("*.py") if ".expanduser(" in file.read_text()
+    }
+    assert found == {"paths.py", "training/package/consent.py"}

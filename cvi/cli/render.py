@@ -142,11 +142,12 @@ def make_film(request: ResolvedFilm, quiet: bool = False) -> RenderedFilm:
 def _script(text: str) -> str:
     """The argument itself, or what the file it names holds."""
     from cvi.errors import UsageError
+    from cvi.paths import user_path
 
     named = len(text) <= 240 and text.lower().endswith((".txt", ".md")) and "\n" not in text
     if not named:
         return text
-    path = Path(text).expanduser()
+    path = user_path(text)
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

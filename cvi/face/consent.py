@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cvi.errors import UsageError
+from cvi.untrusted import valid_json
 
 CARD = "consent.json"
 FORMAT = 1
@@ -58,13 +59,15 @@ def load_consent(folder: Path) -> Consent:
     """Read a replica's consent. Raises UsageError for one that is missing, unreadable or was changed."""
     path = folder / CARD
     try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        data: dict[str, Any] = valid_json(path.read_bytes())
         if data.pop("format") != FORMAT:
             raise UsageError(f"{path} is of another version.", "Update cvi.")
+        if not all(isinstance(value, str) for value in data.values()):
+            raise ValueError("a field is no text")
         consent = Consent(**data)
     except FileNotFoundError as error:
         raise UsageError(f"{folder} holds no consent.", REMEDY) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read.", "Restore it, or ask for the consent again.") from error
     if not consent.whole:
         raise UsageError(

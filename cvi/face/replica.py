@@ -26,8 +26,8 @@ import yaml
 from cvi.errors import CviError, MissingError, UsageError
 from cvi.face.consent import require_consent
 from cvi.face.replica_ids import replica_id, stand_in
-from cvi.files import is_file, replacing, sha256_of, write_text
-from cvi.paths import replicas_dir, shared_dir
+from cvi.files import is_file, is_folder, replacing, sha256_of, write_text
+from cvi.paths import replicas_dir, shared_dir, user_path
 from cvi.yaml_document import read_yaml
 
 CARD = "replica.yaml"
@@ -65,7 +65,7 @@ def list_replicas() -> dict[str, Path]:
 
 def find_replica(name_or_path: str | Path) -> Path:
     """The folder of a replica, by its name, path, or id (`cvi.face.replica_ids`). Raises MissingError."""
-    path = Path(name_or_path).expanduser()
+    path = user_path(name_or_path)
     if is_file(path / CARD):
         return path.absolute()
     known = list_replicas()
@@ -77,13 +77,13 @@ def find_replica(name_or_path: str | Path) -> Path:
     by_id = by_id or stand_in(name, [each for each, folder in known.items() if folder.parent == shipped])
     if by_id is not None:
         return known[by_id]
-    if path.is_dir():
+    if is_folder(path):
         raise MissingError(
             f"{path} is no replica: it holds no {CARD}.", "Name a folder made by training or baking."
         )
     near = get_close_matches(name.lower(), known, n=1)
     hint = f"Did you mean '{near[0]}'?" if near else f"Here are: {', '.join(known) or 'none'}."
-    raise MissingError(f"There is no replica '{name}'.", hint)
+    raise MissingError(f"There is no replica '{name[:80]}'.", hint)
 
 
 def load_replica_card(folder: Path) -> ReplicaCard:

@@ -17,7 +17,7 @@ from cvi.embeddings.base import Embedder
 from cvi.embeddings.shared import shared_embedder
 from cvi.endpoints.outbound import OutboundClient, OutboundPolicy
 from cvi.errors import CviError, UsageError
-from cvi.files import locked, sha256_of
+from cvi.files import is_folder, locked, sha256_of
 from cvi.knowledge import store, web
 from cvi.knowledge.indexing import check_model, index_blocks
 from cvi.knowledge.injection import addresses_model
@@ -25,6 +25,7 @@ from cvi.knowledge.reading.blocks import Block, DocumentError
 from cvi.knowledge.reading.formats import SUFFIXES
 from cvi.knowledge.reading.reader import MOST_BYTES, read_file
 from cvi.knowledge.store import StoredDocument, StoredPassage
+from cvi.paths import user_path
 
 Told = Callable[[StoredDocument, int, int], None]
 """How many passages of how many of a document are done."""
@@ -247,8 +248,8 @@ class Library:
 
     def _expanded(self, sources: Sequence[str]) -> Iterator[str]:
         for source in sources:
-            path = Path(source).expanduser()
-            if not is_address(source) and path.is_dir():
+            path = user_path(source)
+            if not is_address(source) and is_folder(path):
                 found = files_in(path)
                 yield from map(str, found)
                 if not found:
@@ -282,7 +283,7 @@ def files_in(folder: Path) -> list[Path]:
 
 def _key(source: str) -> str:
     """How a source is stored: an address as it is, a path from the root."""
-    return source if is_address(source) else str(Path(source).expanduser().absolute())
+    return source if is_address(source) else str(user_path(source).absolute())
 
 
 def _size(path: Path) -> int:

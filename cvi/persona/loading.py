@@ -15,7 +15,7 @@ from typing import Any
 
 from cvi.errors import UsageError
 from cvi.files import is_file, replacing
-from cvi.paths import personas_dir, shared_dir
+from cvi.paths import personas_dir, shared_dir, user_path
 from cvi.persona.findings import (
     EMBEDDED_FOLDER,
     SUFFIXES,
@@ -54,7 +54,7 @@ def list_personas() -> list[PersonaFile]:
 def find_persona(name_or_path: str | Path) -> Path:
     """The file of a persona. Raises `UsageError` when there is none."""
     text = str(name_or_path)
-    path = Path(text).expanduser()
+    path = user_path(text)
     if is_file(path):
         return path
     if isinstance(name_or_path, Path) or path.suffix in SUFFIXES or path.name != text:
@@ -90,9 +90,7 @@ def load_persona(name_or_path: str | Path) -> Persona:
 def with_absolute_documents(knowledge: Knowledge, folder: Path) -> Knowledge:
     """The knowledge with relative paths of documents read from `folder`, that of the persona's file."""
     documents = [
-        each
-        if each.startswith(("http://", "https://"))
-        else str((folder / Path(each).expanduser()).absolute())
+        each if each.startswith(("http://", "https://")) else str((folder / user_path(each)).absolute())
         for each in knowledge.documents
     ]
     return knowledge.model_copy(update={"documents": documents})

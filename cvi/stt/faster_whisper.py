@@ -18,7 +18,8 @@ import numpy as np
 from cvi.audio.block import HEARD_HZ, AudioBlock, Pcm
 from cvi.audio.level import SpeechEdges, level_db
 from cvi.errors import EngineError, MissingError, UsageError
-from cvi.paths import models_dir
+from cvi.files import is_file, is_folder
+from cvi.paths import models_dir, user_path
 from cvi.stt.base import SttEngine, SttSettings, SttStream
 from cvi.stt.whisper_window import WindowDecoder
 from cvi.threads import NativeThread, let_threads_sleep
@@ -254,10 +255,10 @@ def _quietest(pcm: Pcm) -> int:
 
 
 def _folder(model: str | None, kind: str) -> Path:
-    named = Path(model or _DEFAULT_MODEL[kind]).expanduser()
-    folder = named if named.is_dir() else models_dir() / named
-    absent = [name for name in _NEEDED_FILES if not (folder / name).is_file()]
-    if not folder.is_dir():
+    named = user_path(model or _DEFAULT_MODEL[kind])
+    folder = named if is_folder(named) else models_dir() / named
+    absent = [name for name in _NEEDED_FILES if not is_file(folder / name)]
+    if not is_folder(folder):
         raise MissingError(f"The Whisper model '{named}' is not installed.", f"Get it with: {_PULL[kind]}")
     if absent:
         raise MissingError(

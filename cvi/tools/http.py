@@ -113,7 +113,7 @@ class HttpDelivery:
         try:
             granted = json.loads(response.body)
             token, lasts_s = str(granted["access_token"]), float(granted.get("expires_in", 300))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ToolError(
                 f"'{name}' got no token: its token_url answered with status {response.status}.",
                 "Check client_id, client_secret and scope.",

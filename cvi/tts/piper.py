@@ -20,8 +20,9 @@ import numpy as np
 from cvi.audio.block import PLAYED_HZ, Pcm, to_int16
 from cvi.audio.resample import resample
 from cvi.errors import CviError, EngineError, MissingError
+from cvi.files import is_file
 from cvi.onnx import open_session
-from cvi.paths import models_dir
+from cvi.paths import models_dir, user_path
 from cvi.tts.base import SEAM_S, Phone, Speech, TtsSettings
 from cvi.tts.ipa import sounds
 from cvi.tts.local_voice import LocalVoice
@@ -233,8 +234,8 @@ def _find(name: str | None) -> Path:
     if name is None and pulled:
         return pulled[min(pulled)]
     if name is not None:
-        path = Path(name).expanduser()
-        if path.is_file():
+        path = user_path(name)
+        if is_file(path):
             return path
         if name in pulled:
             return pulled[name]

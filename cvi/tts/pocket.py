@@ -22,8 +22,8 @@ import yaml
 from cvi.audio.block import PLAYED_HZ, Pcm, to_float, to_int16
 from cvi.audio.resample import resample
 from cvi.errors import EngineError, MissingError, UsageError
-from cvi.files import sha256_of
-from cvi.paths import models_dir
+from cvi.files import is_file, sha256_of
+from cvi.paths import models_dir, user_path
 from cvi.tts.base import Speech, TtsSettings
 from cvi.tts.cloning import VoiceCloner
 from cvi.tts.local_voice import LocalVoice
@@ -89,8 +89,8 @@ def build(settings: TtsSettings) -> PocketTts:
             "Pocket TTS speaks with a voice cloned for it, and there is none.",
             "Clone one for a replica: cvi replica voice NAME RECORDING",
         )
-    voice = Path(settings.voice).expanduser()
-    if not voice.is_file():
+    voice = user_path(settings.voice)
+    if not is_file(voice):
         raise MissingError(
             f"There is no voice at {voice}.", "Clone one for a replica: cvi replica voice NAME RECORDING"
         )
@@ -127,8 +127,8 @@ class PocketModel:
 
 def find_model(path: str | None = None) -> Path:
     """The model's folder: `path`, or the pulled one. Raises MissingError where its files are not complete."""
-    folder = Path(path).expanduser() if path else models_dir() / MODEL
-    if not (folder / WEIGHTS).is_file() or _tokenizer(folder) is None:
+    folder = user_path(path) if path else models_dir() / MODEL
+    if not is_file(folder / WEIGHTS) or _tokenizer(folder) is None:
         raise MissingError(f"There is no Pocket TTS model at {folder}.", f"Get it with: {_GET}")
     return folder
 

@@ -124,18 +124,23 @@ def _card_opened(folder: Path) -> Any:
     return plain(feed)
 
 
+_CONSENT = {
+    "format": 1, "who": "Ann", "purpose": "a test", "when": "2026-01-01T00:00:00Z", "kind": "text", "text": "yes",
+    "evidence": "text", "evidence_sha256": hashlib.sha256(b"yes").hexdigest(), "footage_sha256": "0" * 64,
+    "recorded_by": "ann", "binding": "0" * 64,
+}  # fmt: skip
+
+
 def _archive(rng: random.Random) -> bytes:
     """A replica of a few small files in a zip, with members, names, methods or bytes that are not right."""
     texts = {"a.txt": b"one" * rng.randrange(1, 400), "b.bin": rng.randbytes(rng.randrange(1, 3000))}
+    person = rng.random() < 0.3
+    if person:
+        texts["consent.json"] = json_bytes(mutated_value(_CONSENT, rng), rng)
     hashes = {name: hashlib.sha256(text).hexdigest() for name, text in texts.items()}
-    card: Any = {
-        "name": "x",
-        "kind": "stock",
-        "renderer": "sculpted",
-        "source": "s",
-        "licence": "l",
-        "files": hashes,
-    }
+    kind, renderer = ("trained", "neural") if person else ("stock", "sculpted")
+    about = {"name": "x", "kind": kind, "renderer": renderer, "source": "s", "licence": "l"}
+    card: Any = {**about, "files": hashes}
     if rng.random() < 0.4:
         card = mutated_value(card, rng)
     members = [("replica.yaml", yaml.safe_dump(card).encode("utf-8", "replace")), *texts.items()]
@@ -371,6 +376,11 @@ async def _server(folder: Path) -> AsyncIterator[Feed]:
                 raise ServerFault(f"{head['method']} {path}: {answer.status_code} {answer.text[:200]}")
             if answer.status_code >= 400 and set(personas_dir().rglob("*")) != files:
                 raise HalfWritten(f"{head['method']} {path}: {answer.status_code} and files changed")
+            if answer.status_code == 200 and head["method"] == "POST" and path == "/v2/personas":
+                wanted = {"persona_id": answer.json()["persona_id"], "test_mode": True}
+                held = await client.post("/v2/conversations", json=wanted)
+                if held.status_code >= 500:
+                    raise ServerFault(f"a conversation with it: {held.status_code} {held.text[:200]}")
             if answer.status_code == 200 and head["method"] == "POST" and path.count("/") == 2:
                 # What was made is deleted again, so that lists stay short.
                 made_ids = [value for key, value in answer.json().items() if key.endswith("_id")]

@@ -26,6 +26,7 @@ from cvi.face.sculpted.mouth import BakedMouth
 from cvi.face.sculpted.patch_warp import Map, halved_map, spread
 from cvi.face.sculpted.pose import HeadWarp
 from cvi.media.frames import Frame
+from cvi.paths import user_path
 
 BAND_CELLS = 8
 STEP_CELLS = 0.5  # resolution of the reaches that tiles are made for
@@ -269,7 +270,7 @@ def make_background(background: str, atlas: Atlas, fit: FrameFit) -> Planes:
     if match := _COLOUR.fullmatch(background):
         colour = bytes.fromhex(match[1])
         return to_planes(np.full(shape, tuple(colour), np.uint8))
-    return grained(to_planes(_picture(Path(background).expanduser(), fit.width, fit.height)))
+    return grained(to_planes(_picture(user_path(background), fit.width, fit.height)))
 
 
 def grained(planes: Planes) -> Planes:

@@ -7,11 +7,12 @@ shall not have its conversation end at the start, so the server falls back and s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from cvi.engine_registry import names
+from cvi.files import is_file
 from cvi.models.installed import find_installed, is_model_id
+from cvi.paths import user_path
 from cvi.persona.field_effects import NotInEffect
 from cvi.persona.layers import HOSTED_MODEL_PREFIX, HOSTED_STT_PREFIX, HOSTED_TTS
 
@@ -82,4 +83,4 @@ def _has(model: str) -> bool:
         return True
     if is_model_id(model):
         return find_installed(model) is not None
-    return Path(model).expanduser().is_file()
+    return is_file(user_path(model))
