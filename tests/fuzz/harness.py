@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import importlib
 import logging
 import multiprocessing
 import os
@@ -109,7 +110,8 @@ async def feed_all(
     inputs: Iterator[bytes],
     work: Path,
     faults: Path,
-    tell: Callable[[Report, bytes | None], None],
+    tell: Callable[[Report, bytes | None], None] = lambda report, data: None,
+    hang_s: float = HANG_S,
 ) -> Report:
     """Feed inputs in this process; `tell` is called with each input before it is fed, and with None after."""
     report = Report(border.name)
@@ -124,14 +126,16 @@ async def feed_all(
                 began = time.monotonic()
                 raised: BaseException | None = None
                 try:
-                    async with asyncio.timeout(HANG_S):
+                    async with asyncio.timeout(hang_s):
                         await feed(data)
-                except TimeoutError:
-                    report.hangs += 1
-                    report.faults.append(f"hung for {HANG_S:g} s: {keep(faults, border.name, data)}")
                 except Exception as error:  # whatever comes out is the fault that is looked for
                     raised = error
-                if raised is None and logged and logged[0].exc_info:
+                took_s = time.monotonic() - began
+                if took_s >= hang_s:
+                    raised = None
+                    report.hangs += 1
+                    report.faults.append(f"hung for {took_s:.1f} s: {keep(faults, border.name, data)}")
+                elif raised is None and logged and logged[0].exc_info:
                     raised = logged[0].exc_info[1]
                 logged.clear()
                 if raised is not None:
@@ -140,7 +144,7 @@ async def feed_all(
                     if len(report.faults) > before:
                         report.faults[-1] += f" [{keep(faults, border.name, data)}]"
                 report.tried += 1
-                report.slowest_s = max(report.slowest_s, time.monotonic() - began)
+                report.slowest_s = max(report.slowest_s, took_s)
                 if report.tried == _WARM:
                     at_first = _resident_mib()
                 elif report.tried > _WARM and report.tried % 50 == 0:
@@ -154,27 +158,39 @@ async def feed_all(
 def run_file(border: Border, file: Path, work: Path, faults: Path) -> Report:
     """Feed one kept input, in this process."""
     os.environ["CVI_HOME"] = str(work)
-    return asyncio.run(feed_all(border, iter([file.read_bytes()]), work, faults, lambda report, data: None))
+    return asyncio.run(feed_all(border, iter([file.read_bytes()]), work, faults))
 
 
-def run_border(border: Border, seed: int, seconds: float, work: Path, faults: Path) -> Report:
-    """Feed a border for `seconds` in processes of its own; returns the sum of what happened."""
-    total, ends, number = Report(border.name), time.monotonic() + seconds, 0
+def run_border(
+    name: str,
+    seed: int,
+    seconds: float,
+    work: Path,
+    faults: Path,
+    *,
+    module: str = "borders",
+    hang_s: float = HANG_S,
+) -> Report:
+    """Feed a border for `seconds` in processes of its own; returns the sum of what happened.
+
+    `module` has it in its `BORDERS`. A process that takes twice `hang_s` for one input is killed.
+    """
+    total, ends, number = Report(name), time.monotonic() + seconds, 0
     while (left := ends - time.monotonic()) > 0 or number == 0:
         here, there = multiprocessing.get_context("spawn").Pipe()
-        home = work / f"{border.name}-{number}"
+        home = work / f"{name}-{number}"
         home.mkdir()
         child = multiprocessing.get_context("spawn").Process(
-            target=_child, args=(there, border.name, seed, number, max(left, 1.0), home, faults)
+            target=_child, args=(there, module, name, seed, number, max(left, 0.1), home, faults, hang_s)
         )
         child.start()
         there.close()
-        last, current, stuck = Report(border.name), None, False
+        last, current, stuck = Report(name), None, False
         try:
             patience = START_S
             while here.poll(patience):
                 last, current = here.recv()
-                patience = HANG_S * 2 if current is not None else START_S
+                patience = hang_s * 2 if current is not None else START_S
             stuck = True
         except EOFError:
             pass
@@ -188,20 +204,26 @@ def run_border(border: Border, seed: int, seconds: float, work: Path, faults: Pa
         what = "hung" if stuck else f"ended the process ({child.exitcode})"
         total.hangs, total.crashes = total.hangs + stuck, total.crashes + (not stuck)
         total.tried += 1
-        place = keep(faults, border.name, current) if current is not None else "between inputs"
+        place = keep(faults, name, current) if current is not None else "between inputs"
         total.faults.append(f"{what}: {place}")
         number += 1
     return total
 
 
 def _child(
-    pipe: Connection, name: str, seed: int, first: int, seconds: float, home: Path, faults: Path
+    pipe: Connection,
+    module: str,
+    name: str,
+    seed: int,
+    first: int,
+    seconds: float,
+    home: Path,
+    faults: Path,
+    hang_s: float,
 ) -> None:
     os.environ["CVI_HOME"] = str(home)
     logging.getLogger().addHandler(logging.NullHandler())
-    from borders import BORDERS
-
-    border = BORDERS[name]
+    border: Border = importlib.import_module(module).BORDERS[name]
 
     def inputs() -> Iterator[bytes]:
         number, ends = first, time.monotonic() + seconds
@@ -212,7 +234,7 @@ def _child(
     def tell(report: Report, data: bytes | None) -> None:
         pipe.send((report, data))
 
-    tell(asyncio.run(feed_all(border, inputs(), home, faults, tell)), None)
+    tell(asyncio.run(feed_all(border, inputs(), home, faults, tell, hang_s)), None)
 
 
 def _add(total: Report, part: Report) -> None:

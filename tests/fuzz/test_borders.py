@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("fastapi", reason="the server extra is not installed")
 
 from borders import BORDERS
-from harness import Border, feed_all, input_of, plain, run_file
+from harness import Border, feed_all, input_of, plain, run_border, run_file
 from mutation import mutated_bytes, mutated_value
 
 INPUTS = {"persona": 25, "recipe": 25, "script": 40, "media": 40, "endpoint": 60, "rest": 100}
@@ -25,7 +25,7 @@ def test_no_input_causes_a_trace(name: str, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("CVI_HOME", str(tmp_path))
     border = BORDERS[name]
     inputs = (input_of(border, SEED, number) for number in range(INPUTS.get(name, MANY)))
-    report = asyncio.run(feed_all(border, inputs, tmp_path, tmp_path / "faults", lambda report, data: None))
+    report = asyncio.run(feed_all(border, inputs, tmp_path, tmp_path / "faults"))
     assert report.good, report.faults
     assert report.tried == INPUTS.get(name, MANY)
 
@@ -48,8 +48,16 @@ def test_faults_are_counted_and_their_inputs_kept(tmp_path: Path) -> None:
 
     border = Border("toy", lambda rng: b"", lambda folder: plain(breaks))
     inputs = iter([b"1", b"2", b"3", b"2"])
-    report = asyncio.run(feed_all(border, inputs, tmp_path, tmp_path, lambda report, data: None))
+    report = asyncio.run(feed_all(border, inputs, tmp_path, tmp_path))
     assert (report.tried, report.traces, report.good) == (4, 2, False)
     assert len(report.faults) == 1 and "KeyError" in report.faults[0]
     (kept,) = (tmp_path / "toy").iterdir()
     assert kept.read_bytes() == b"2" and not run_file(border, kept, tmp_path, tmp_path).good
+
+
+def test_a_process_that_hangs_or_dies_is_counted_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    for name in ("sticks", "dies"):
+        report = run_border(name, 1, 1.0, tmp_path, tmp_path / "faults", module="toy_borders", hang_s=0.2)
+        assert not report.good and report.tried > 2, report
+        assert (report.hangs > 0, report.crashes > 0) == (name == "sticks", name == "dies"), report
+        assert (tmp_path / "faults" / name).is_dir()

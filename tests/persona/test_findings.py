@@ -128,7 +128,6 @@ def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
         ("custom_greeting: Hello", "greeting"),
         ("layers: {vqa: {enable_vision: true}}", ""),
         ("layers: {stt: {participant_pause_sensitivity: high}}", "turn_taking_patience"),
-        ("layers: {conversational_flow: {wake_phrase: hello}}", ""),
     ],
 )
 def test_keys_of_the_contract_warn_and_load(tmp_path: Path, lines: str, remedy: str) -> None:
