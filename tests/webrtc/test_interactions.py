@@ -154,6 +154,13 @@ def test_a_cough_begins_and_ends() -> None:
     assert of(messages, "conversation.user.stopped_speaking") == [{"duration": 0.3}]
 
 
+def test_a_turn_that_a_sleeping_persona_hears_begins_and_ends() -> None:
+    messages = told(
+        TURN[0], events.TurnUnanswered(turn=1, text="so i said", speech_start_s=1.0, speech_end_s=2.5)
+    )
+    assert of(messages, "conversation.user.stopped_speaking") == [{"duration": 1.5}]
+
+
 def test_an_overloaded_machine_is_a_notice() -> None:
     messages = told(events.Overloaded(short="face", message="The machine is too slow."))
     assert of(messages, "system.notice") == [{"kind": "face", "message": "The machine is too slow."}]
