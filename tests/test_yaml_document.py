@@ -55,7 +55,9 @@ def test_no_file_of_a_user_is_read_by_another_reader() -> None:
     """What is left reads files that ship, or that are checked by hash."""
     package = Path(cvi.__file__).parent
     pattern = re.compile(r"yaml\.(safe_load|load|full_load|unsafe_load)\(")
-    found = {str(path.relative_to(package)) for path in package.rglob("*.py") if pattern.search(path.read_text())}
+    found = {
+        str(path.relative_to(package)) for path in package.rglob("*.py") if pattern.search(path.read_text())
+    }
     own = {
         "bench/guardrails.py", "bench/memory.py", "bench/objectives.py", "bench/tools.py", "conversation/phrases.py", "models/manifest.py", "policy/families.py", "tts/pocket.py",
         "turns/floor_prediction.py", "turns/words.py",

@@ -296,6 +296,7 @@ def _take(path: Path, model_id: str, name: str, link: bool, known: Model | None)
     remedy = "Check the space on the disk and the rights on both folders."
     with replacing(target, remedy=remedy) as part:
         if link:
+            part.unlink(missing_ok=True)
             part.symlink_to(path.absolute())
         else:
             shutil.copyfile(path, part)
