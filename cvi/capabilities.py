@@ -89,6 +89,9 @@ def _guard(persona: Persona, language: str, small_model: bool) -> ConversationGu
 
     # The families are English; in other languages the author's own patterns, phrases and examples count.
     checks = Checks(rails, shared_embedder("minilm" if language == "en" else "e5"))
+    # What is learned at the first sentence would delay the first reply.
+    checks.find("Hello there.", "participant")
+    checks.find("Hello there.", "reply")
     judged = [rail for rail in rails if rail.guardrail_name in checks.unchecked or rail.check.needs_model]
     return ConversationGuard(checks, () if small_model else judged)
 
