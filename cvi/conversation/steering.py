@@ -6,11 +6,22 @@ import asyncio
 from collections.abc import Sequence
 
 from cvi.conversation.capabilities import Observer
-from cvi.conversation.events import DraftDiscarded, Event, ReplyCommitted, ReplyInterrupted
+from cvi.conversation.events import (
+    Backchannel,
+    DraftDiscarded,
+    Event,
+    ReplyCommitted,
+    ReplyFinished,
+    ReplyInterrupted,
+    ReplyWritten,
+    TurnEmpty,
+    TurnUnanswered,
+    UserStartedSpeaking,
+)
 from cvi.conversation.journal import Journal
 from cvi.conversation.replies import Replies
 from cvi.conversation.settings import SessionContext
-from cvi.llm.base import LlmEngine
+from cvi.llm.base import LlmEngine, PausesStructured
 
 CLOSE_WITHIN_S = 10.0
 
@@ -27,7 +38,7 @@ class ObserverSteering:
 
     def begin(self) -> None:
         """Attach the observers."""
-        if not self._observers:
+        if not self._observers and not isinstance(self.llm, PausesStructured):
             return
         loop = asyncio.get_running_loop()
         for observer in self._observers:
@@ -41,6 +52,8 @@ class ObserverSteering:
     async def close(self) -> None:
         """Let the observers finish."""
         await asyncio.sleep(0)
+        if isinstance(self.llm, PausesStructured):
+            self.llm.pause_structured(False)
         closing = [asyncio.create_task(observer.close()) for observer in self._observers]
         if closing:
             _, late = await asyncio.wait(closing, timeout=CLOSE_WITHIN_S)
@@ -54,8 +67,19 @@ class ObserverSteering:
                 self._settle(event.reply, True)
             case DraftDiscarded() | ReplyInterrupted():
                 self._settle(event.reply, False)
+        self._pause_structured(event)
         for observer in self._observers:
             observer.on_event(event)
+
+    def _pause_structured(self, event: Event) -> None:
+        """Forms are filled in while nobody speaks to the persona or waits for its words."""
+        if not isinstance(self.llm, PausesStructured):
+            return
+        match event:
+            case UserStartedSpeaking():
+                self.llm.pause_structured(True)
+            case ReplyWritten() | ReplyFinished() | TurnEmpty() | TurnUnanswered() | Backchannel():
+                self.llm.pause_structured(False)
 
     def _settle(self, reply: int, committed: bool) -> None:
         waiting = self._waits.pop(reply, None)

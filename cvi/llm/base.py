@@ -84,6 +84,14 @@ class Sampling:
     seed: int = 0
 
 
+@runtime_checkable
+class PausesStructured(Protocol):
+    """A model on this machine: its `structured` answers take the processor from recognizer and voice."""
+
+    def pause_structured(self, paused: bool) -> None:
+        """Let `structured` wait, or go on. Event loop only."""
+
+
 class LlmEngine(Protocol):
     """A language model. Called from the event loop.
 

@@ -81,14 +81,16 @@ class Gguf:
         self.control_tokens = [i for i in tokens if llama_cpp.llama_vocab_is_control(self.vocab, i)]
         self._outside = frozenset(self.end_tokens) | frozenset(self.control_tokens)
 
-    def beside(self, context_tokens: int) -> Gguf:
-        """Another context of the same weights, with a cache of its own; close it before this one.
+    def beside(self, context_tokens: int, threads: int | None = None) -> Gguf:
+        """Another context of the same weights, with a cache of its own and, if given, its own number of
+        threads; close it before this one.
 
         For questions beside the conversation, which would otherwise drive its prompt out of the cache.
         """
         other = copy(self)
         other._beside = True
         other._context = other._batch = None
+        other._threads = threads or self._threads
         other.context_tokens = min(context_tokens, self.context_tokens)
         other._open_context(FAST_CHUNK_TOKENS)
         return other

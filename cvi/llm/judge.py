@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from cvi.errors import EngineError
-from cvi.llm.base import LlmEngine, Message, Sampling
+from cvi.llm.base import LlmEngine, Message, PausesStructured, Sampling
 
 JUDGED_MESSAGES = 3
 """The judge is given the latest messages alone: whether words are complete hardly depends on older ones."""
@@ -56,6 +56,11 @@ class JudgedLlm:
     ) -> dict[str, Any]:
         """The main model's answer as JSON."""
         return await self.main.structured(messages, schema, max_tokens=max_tokens)
+
+    def pause_structured(self, paused: bool) -> None:
+        """As the main model's."""
+        if isinstance(self.main, PausesStructured):
+            self.main.pause_structured(paused)
 
     async def close(self) -> None:
         """Free both models."""

@@ -43,6 +43,7 @@ thread."""
 RESERVE_TOKENS = 192
 """Room for a reply in every prompt, so that all calls of a turn cut a long history at the same place."""
 
+STRUCTURED = "structured"
 LARGE_MODEL_BYTES = 500_000_000
 _MOST_READ_AHEAD_TOKENS = 24
 
@@ -101,6 +102,8 @@ class LlamaCpp:
         self._urgent = 0  # calls of a turn that have not returned
         self._idle = asyncio.Event()  # a new one for each spell of such calls
         self._beside: dict[str, Gguf] = {}
+        self._unpaused = asyncio.Event()
+        self._unpaused.set()
         self._writers: set[JsonWriter] = set()
         self._closed = False
 
@@ -168,7 +171,7 @@ class LlamaCpp:
         self._check_open()
 
         def begin() -> JsonWriter:
-            model = self._side_context("structured")
+            model = self._side_context(STRUCTURED)
             room = model.context_tokens - min(max_tokens + 128, model.context_tokens // 2)
             tokens = fit(messages, room, lambda chosen: model.tokenize(self._prompt.reply(chosen)))
             writer = JsonWriter(model, tokens, grammar, max_tokens)
@@ -177,8 +180,10 @@ class LlamaCpp:
 
         writer = await self._run_beside(begin)
         try:
-            while not await self._run_beside(lambda: writer.step(self._steps_aside, PREFILL_CHUNK_TOKENS)):
-                pass
+            done = False
+            while not done:
+                await self._unpaused.wait()
+                done = await self._run_beside(lambda: writer.step(self._pauses, PREFILL_CHUNK_TOKENS))
             value = writer.value
         finally:
             if not self._closed:  # else `_free` has done it
@@ -187,6 +192,13 @@ class LlamaCpp:
         if not isinstance(value, dict):
             raise UsageError("A JSON Schema for the model must be one of an object.")
         return value
+
+    def pause_structured(self, paused: bool) -> None:
+        """See `PausesStructured`."""
+        if paused:
+            self._unpaused.clear()
+        else:
+            self._unpaused.set()
 
     async def ending_probability(self, messages: Sequence[Message], text: str) -> float:
         """The probability of all endings, not calibrated, for `scripts/tune_completeness.py`."""
@@ -260,6 +272,7 @@ class LlamaCpp:
             self._closed = True
             self._latest_call += 1
             self._idle.set()
+            self._unpaused.set()
             await self._stage.run(self._free)
             self._stage.close()
 
@@ -303,12 +316,17 @@ class LlamaCpp:
     def _steps_aside(self) -> bool:
         return self._urgent > 0 or self._closed
 
+    def _pauses(self) -> bool:
+        return self._steps_aside() or not self._unpaused.is_set()
+
     # --- on the stage's thread
 
     def _side_context(self, purpose: str) -> Gguf:
         """The context for work beside the conversation, with a cache of its own for each purpose."""
         if purpose not in self._beside:
-            self._beside[purpose] = self._model.beside(self._model.context_tokens)
+            # Nobody waits for a form: it leaves the other cores to face and voice.
+            threads = 1 if purpose == STRUCTURED else None
+            self._beside[purpose] = self._model.beside(self._model.context_tokens, threads)
         return self._beside[purpose]
 
     def _drop(self, writer: JsonWriter) -> None:

@@ -453,8 +453,8 @@ async def test_the_real_pipeline_is_stopped_resumed_and_finishes(
         assert found["status"] == "completed", found["error_message"]
         assert [hook["status"] for hook in callbacks_of(made)] == ["ready"]
         await until(lambda: leftovers(home) == [])
+    from cvi.face.consent import load_consent
     from cvi.face.replica import load_replica_card
-    from cvi.training.package.consent import load_consent
 
     folder = home / "replicas" / "anna-muller"
     card, consent = load_replica_card(folder), load_consent(folder)

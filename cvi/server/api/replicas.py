@@ -117,9 +117,10 @@ async def every(
         found = [item for item in found if kind in (None, "user" if item.own else "system")]
         rows = making
         if chosen:
-            named = {item.name for id in chosen if (item := services.replicas.find(id)) is not None}
-            found = [item for item in found if item.name in named]
             rows = [row for row in making if chosen & {row.id, row.payload["name"]}]
+            others = chosen.difference(*({row.id, row.payload["name"]} for row in rows))
+            named = {item.name for id in others if (item := services.replicas.find(id)) is not None}
+            found = [item for item in found if item.name in named]
         shown = page.of([*rows, *found])
         return listing(
             [

@@ -50,11 +50,10 @@ def show_document(resource: Resource) -> dict[str, Any]:
         "progress": 0,
         "error_message": None,
         "error_details": "",
-        "crawled_urls": None,
-        "last_crawled_at": None,
-        "crawl_count": None,
-        "passages_count": None,
-        **resource.document,
+        "crawled_urls": [],
+        "crawl_count": 0,
+        "passages_count": 0,
+        **{name: value for name, value in resource.document.items() if value is not None},
     }
     return {"document_id": resource.id, "uuid": resource.id, **document}
 
@@ -183,9 +182,9 @@ def _indexed(document_id: str) -> dict[str, Any]:
         "progress": 100,
         "error_details": found.message,
         "passages_count": found.passages,
-        "crawled_urls": list(found.urls) if crawled else None,
+        "crawled_urls": list(found.urls) if crawled else [],
         "last_crawled_at": iso(found.crawled_at) if crawled and found.crawled_at else None,
-        "crawl_count": found.crawls if crawled else None,
+        "crawl_count": found.crawls if crawled else 0,
     }
 
 
