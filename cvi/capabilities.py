@@ -56,9 +56,11 @@ async def build_capabilities(
     )
 
 
-def policy_capabilities(persona: Persona, language: str, *, small_model: bool) -> Capabilities:
+def policy_capabilities(
+    persona: Persona, language: str, *, small_model: bool, virtual_time: bool = False
+) -> Capabilities:
     """The persona's guardrails and objectives alone. Takes a second the first time. Raises MissingError."""
-    guard = _guard(persona, language, small_model)
+    guard = _guard(persona, language, small_model, virtual_time)
     objectives = _objectives(persona, small_model)
     return Capabilities(
         [objectives] if objectives is not None else [],
@@ -77,7 +79,9 @@ def _objectives(persona: Persona, small_model: bool) -> ObjectiveTracker | None:
     return ObjectiveTracker(wanted)
 
 
-def _guard(persona: Persona, language: str, small_model: bool) -> ConversationGuard | None:
+def _guard(
+    persona: Persona, language: str, small_model: bool, virtual_time: bool
+) -> ConversationGuard | None:
     """The persona's guardrails; without any, what keeps documents and tools from giving the model orders."""
     rails = [rail for rail in persona.guardrails if rail.modality == "verbal"]
     reads = persona.knowledge.anything or persona.tools or persona.layers.perception.perception_model != "off"
@@ -93,7 +97,7 @@ def _guard(persona: Persona, language: str, small_model: bool) -> ConversationGu
     checks.find("Hello there.", "participant")
     checks.find("Hello there.", "reply")
     judged = [rail for rail in rails if rail.guardrail_name in checks.unchecked or rail.check.needs_model]
-    return ConversationGuard(checks, () if small_model else judged)
+    return ConversationGuard(checks, () if small_model else judged, virtual_time=virtual_time)
 
 
 async def _providers(config: ResolvedConfig) -> list[ContextProvider]:

@@ -57,11 +57,14 @@ Side = Literal["participant", "reply"]
 class ConversationGuard:
     """A `ReplyGuard` and an `Observer`. Event loop only; checks run on a thread of their own."""
 
-    def __init__(self, checks: Checks, judged: Sequence[Guardrail] = ()) -> None:
-        """By the guardrails `judged` the conversation's model reads each reply while that is spoken."""
+    def __init__(
+        self, checks: Checks, judged: Sequence[Guardrail] = (), *, virtual_time: bool = False
+    ) -> None:
+        """By the guardrails `judged` the conversation's model reads each reply while that is spoken. In
+        `virtual_time`, whose clock waits for no thread, checks run on the event loop."""
         self._checks = checks
         self._judged = list(judged)
-        self._thread = NativeThread("guardrails")
+        self._thread = None if virtual_time else NativeThread("guardrails")
         self._steering: Steering | None = None
         self._found: dict[int, list[GuardrailTriggered]] = {}
         self._ends: set[int] = set()
@@ -146,7 +149,7 @@ class ConversationGuard:
             return next((each for each in found if each is not None), None)
 
         try:
-            return await self._thread.run(find)
+            return find() if self._thread is None else await self._thread.run(find)
         except EngineError as error:
             self._write(EngineFailed(layer="embeddings", message=str(error)))
             return None
@@ -279,4 +282,5 @@ class ConversationGuard:
     async def close(self) -> None:
         """See `Observer`."""
         self._stop_judging()
-        self._thread.close()
+        if self._thread is not None:
+            self._thread.close()

@@ -212,7 +212,9 @@ def _with_fakes(persona: Persona, conversation: ScriptedConversation) -> Convers
         persona_name=persona.spoken_name,
         max_sentences=6,
     )
-    capabilities = policy_capabilities(persona, persona.language_code or "en", small_model=False)
+    capabilities = policy_capabilities(
+        persona, persona.language_code or "en", small_model=False, virtual_time=True
+    )
     if persona.tools or persona.builtin_tools:
         toolbox = asyncio.run(
             declared_tools(persona.model_copy(update={"mcp_servers": []}), ToolPermissions(client=True), "en")
