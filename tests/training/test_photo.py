@@ -21,12 +21,12 @@ from cvi.cli.app import app
 from cvi.engine_registry import build
 from cvi.errors import CviError, MissingError, UsageError
 from cvi.face.base import Controls, FaceEngine, FaceSettings
+from cvi.face.consent import check_consent
 from cvi.face.photo.rig import IRISES, RIG, load_rig
 from cvi.face.replica import find_replica, load_replica_card
 from cvi.files import sha256_of
 from cvi.perception.face_mesh import find_packages
 from cvi.testing.contracts.face import EVERYTHING, check_face
-from cvi.training.package.consent import check_consent
 from cvi.training.photo.photo_face import lip_line
 from cvi.training.photo.photo_replica import (
     LARGEST_SIDE_PX,

@@ -18,6 +18,7 @@ pytest.importorskip("safetensors", reason="training needs safetensors, which is 
 from cvi.engine_registry import build
 from cvi.errors import MissingError, UsageError
 from cvi.face.base import Controls, FaceSettings
+from cvi.face.consent import check_consent
 from cvi.face.neural.renderer import NeuralEngine
 from cvi.face.replica import load_replica_card
 from cvi.testing.contracts.face import check_face
@@ -25,7 +26,6 @@ from cvi.training import pipeline
 from cvi.training.evaluation.repeat import evaluate_again
 from cvi.training.model import config
 from cvi.training.model.checkpoint import peek_checkpoint
-from cvi.training.package.consent import check_consent
 from cvi.training.pipeline import TrainingRequest, train_replica
 
 CONSENT = "I, Pia Puppet, agree that a replica of my face is made from this footage."
