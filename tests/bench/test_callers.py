@@ -125,7 +125,7 @@ def test_the_standard_recipe_has_all_kinds_of_turns() -> None:
         ("snr_db: 10", "snr_db: loud", "blocks.1.room.snr_db"),
         ("kind: pause", "kind: song", "blocks.0.turns.1.kind"),
         ("name: small", "name: small\ncolour: red", "colour"),
-        ("blocks:", "blocks: [", "is not YAML"),
+        ("blocks:", "blocks: [", "not YAML"),
     ],
 )
 def test_an_invalid_recipe_gives_a_one_line_error(tmp_path: Path, old: str, new: str, complaint: str) -> None:

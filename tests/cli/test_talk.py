@@ -119,7 +119,7 @@ def test_ctrl_c_ends_cleanly_and_keeps_everything(caller: Path, tmp_path: Path) 
 def test_a_typed_conversation(tmp_path: Path) -> None:
     run = cvi("talk", "--text", "--profile", "embedded", home=tmp_path, input="what is your name\n/quit\n")
     assert run.returncode == 0, run.stderr
-    assert "No effect here: context, objectives, guardrails (a very small model" in run.stderr
+    assert "No effect here: context (a very small model" in run.stderr
     shown = json.loads(cvi("show", "last", "--json", home=tmp_path).stdout)
     assert [line["role"] for line in shown["transcript"]] == ["assistant", "user", "assistant"]
     assert shown["transcript"][-1]["text"]
