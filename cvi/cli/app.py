@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import Annotated
@@ -70,12 +71,36 @@ def options(
         os.environ["CVI_DEBUG"] = "1"
 
 
+class _MediaWarnings(logging.Handler):
+    """Prints, once each, what could not be read of films and sounds."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = record.getMessage()
+        if line not in self.lines:
+            self.lines.add(line)
+            print(f"cvi: {line}", file=sys.stderr)
+
+
 def main() -> None:
-    """Run a command; an error of ours is one clean line, and its exit status."""
+    """Run a command; an error of ours is one clean line.
+
+    Exit status: 0 all that was asked for is done and whole; 1 something failed, or is done without a part
+    that a line names; 2 the request itself is wrong and nothing was done; 130 stopped by Ctrl-C.
+    """
+    media = _MediaWarnings()
+    logging.getLogger("cvi.media").addHandler(media)
     # Conversations, faces and keys are for their owner alone: whatever is made here and by child processes.
     os.umask(0o077)
     try:
         app()
+    except SystemExit as end:
+        if not end.code and media.lines:
+            sys.exit(1)
+        raise
     except CviError as error:
         if os.environ.get("CVI_DEBUG"):
             raise

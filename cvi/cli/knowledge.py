@@ -162,9 +162,9 @@ def _with(work: Callable[[Library], Awaitable[T]], allowed: tuple[str, ...] = ()
 
 def _run(work: Callable[[Library], Awaitable[list[Added]]], allowed: tuple[str, ...] = ()) -> None:
     results = _with(work, allowed)
-    failed = sum(each.error is not None for each in results)
-    if failed == len(results) and failed:
-        raise typer.Exit(results[0].error.exit_status if results[0].error else 1)
+    failed = [each.error for each in results if each.error is not None]
+    if failed:
+        raise typer.Exit(failed[0].exit_status if len(failed) == len(results) else 1)
 
 
 def _progress(document: StoredDocument, done: int, of: int) -> None:

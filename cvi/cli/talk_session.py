@@ -20,7 +20,7 @@ from cvi.cli.report import print_latency, print_transcript
 from cvi.cli.typed import settle, type_conversation
 from cvi.clock import Clock
 from cvi.conversation.conversation import Conversation
-from cvi.conversation.events import Event, MemoryFailed, Overloaded, PerceptionUnavailable
+from cvi.conversation.events import EngineFailed, Event, MemoryFailed, Overloaded, PerceptionUnavailable
 from cvi.conversation.journal import JOURNAL_NAME, RECORDING_NAME, Journal, load_record, new_id
 from cvi.conversation.settings import ConversationSettings
 from cvi.engines import ResolvedConfig, build_engine_set, conversation_settings, resolve
@@ -32,6 +32,7 @@ from cvi.persona.loading import load_document, load_persona
 from cvi.transport.devices import cameras
 from cvi.transport.file import FileTransport
 from cvi.transport.local import LocalTransport
+from cvi.untrusted import printable
 
 
 def run_talk(request: TalkRequest) -> None:
@@ -274,3 +275,9 @@ def _report(conversation_id: str, request: TalkRequest, console: Console) -> Non
         console.print(f"Recording  {request.output}")
     console.print(f"Journal    {record.folder / JOURNAL_NAME}", soft_wrap=True)
     console.print(f"Again      cvi show {conversation_id}")
+    failures = [each.message for each in record.events if isinstance(each, EngineFailed | MemoryFailed)]
+    if failures:
+        raise CviError(
+            f"The conversation was held, but {len(failures)} times a part of it failed; "
+            f"the last time: {printable(failures[-1])}"
+        )

@@ -216,7 +216,12 @@ def _frames(container: InputContainer, track: AudioStream) -> Iterator[AudioFram
         except av.error.FFmpegError:  # a decoder refuses damage with any of its errors
             damaged += 1
     if damaged:
-        log.warning("%s: %d damaged packets of sound are left out", container.name, damaged)
+        warn_left_out(container.name, damaged, "sound")
+
+
+def warn_left_out(name: str, packets: int, kind: str) -> None:
+    """Tell that damaged packets were passed over; the command line prints it and exits with 1."""
+    log.warning("%s: %d damaged packets of %s are left out", name, packets, kind)
 
 
 def _chained(path: Path) -> Iterator[InputContainer]:

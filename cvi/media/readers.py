@@ -11,7 +11,7 @@ import numpy as np
 
 from cvi.audio.block import HEARD_HZ, Pcm
 from cvi.errors import UsageError
-from cvi.media.decode import stream_audio
+from cvi.media.decode import log, stream_audio
 from cvi.media.frames import Frame
 from cvi.media.video import UprightConverter, decoded_frames, upright_size
 
@@ -31,11 +31,13 @@ class _Reader:
         self._over = False
         self._closed = False
         self._failure: UsageError | None = None
+        self._begun = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
         with self._changed:
             self._changed.wait_for(lambda: self._queued() or self._over, START_TIMEOUT_S)
+            self._begun = self._failure is None
         if self._failure is not None:
             raise self._failure
 
@@ -57,15 +59,20 @@ class _Reader:
         try:
             self._decode()
         except UsageError as error:
-            self._failure = error
+            self._fail(error)
         except Exception as error:  # whatever a library makes of a file: the reader hears of it, not a thread
-            self._failure = UsageError(
-                f"{self.path} cannot be read to its end: {error}.", "Give another file, or repair this one."
-            )
+            message = f"{self.path} cannot be read to its end: {error}."
+            self._fail(UsageError(message, "Give another file, or repair this one."))
         finally:
             with self._changed:
                 self._over = True
                 self._changed.notify_all()
+
+    def _fail(self, error: UsageError) -> None:
+        with self._changed:
+            self._failure = error
+            if self._begun:  # too late for the constructor to raise it
+                log.warning("%s", error.message)
 
     @abstractmethod
     def _decode(self) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.errors import UsageError
-from cvi.media.decode import opened, packets, picture_track
+from cvi.media.decode import opened, packets, picture_track, warn_left_out
 from cvi.media.frames import Frame
 
 if TYPE_CHECKING:
@@ -75,18 +75,23 @@ def decoded_frames(path: Path, start_s: float = 0.0) -> Iterator[DecodedFrame]:
         if start_s > 2.0:
             film.seek(int((start_s - 1.0 + began_s) * 1e6), backward=True)
         latest_s = -np.inf
+        damaged = 0
         for packet in packets(film, track):
             try:
                 frames = packet.decode()
             except av.error.InvalidDataError:
-                continue  # one damaged packet; what follows may be whole
+                damaged += 1  # one packet; what follows may be whole
+                continue
             except av.error.FFmpegError:
-                return
+                damaged += 1
+                break
             for frame in frames:
                 time_s = (frame.time or 0.0) - began_s
                 if time_s > latest_s:  # a clock that steps back says nothing
                     latest_s = time_s
                     yield DecodedFrame(frame, time_s, pixel_aspect)
+        if damaged and start_s <= 2.0:  # after a seek, pictures that lean on earlier ones cannot be decoded
+            warn_left_out(film.name, damaged, "picture")
 
 
 def rotation_of(frame: VideoFrame) -> int:

@@ -17,8 +17,10 @@ from cvi.server.telemetry import Metrics
 
 BURST_S = 10.0
 MAX_CALLERS = 10_000
-PIECE_WITHIN_S = 30.0
-"""How long a caller may take for the next piece of a body."""
+BODY_WAITS_S = 30.0
+"""How long a body may be waited for, all its pauses together..."""
+SLOWEST_BYTES_PER_S = 4096
+"""...and a second more for each so many bytes that came."""
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _HEADERS = (
     "content-type", "x-api-key", "x-tavus-client-source", "x-tavus-client-tool", "x-tavus-client-intent",
@@ -107,14 +109,16 @@ class SizeLimit:
             if name == b"content-length" and value.isdigit() and int(value) > limit:
                 await _respond(send, 413, refusal, {"connection": "close"})
                 return
-        seen, begun, whole = 0, False, False
+        seen, waited_s, begun, whole = 0, 0.0, False, False
 
         async def counted() -> Message:
-            nonlocal seen, whole
+            nonlocal seen, waited_s, whole
             if whole:  # what comes now is that the caller has gone, whenever that is
                 return await receive()
-            async with asyncio.timeout(PIECE_WITHIN_S):
+            began = time.monotonic()
+            async with asyncio.timeout(BODY_WAITS_S + seen / SLOWEST_BYTES_PER_S - waited_s):
                 message = await receive()
+            waited_s += time.monotonic() - began
             whole = not message.get("more_body", False)
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))

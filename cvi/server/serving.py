@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import socket
 import ssl
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from cvi.errors import CviError, MissingError, UsageError
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
 
+MOST_FILES = 16_384
+
 
 def run(settings: ServerSettings, ready: Callable[[str | None], None]) -> None:
     """Serve until told to stop. `ready(key)` is called once requests are answered.
@@ -32,7 +35,7 @@ def run(settings: ServerSettings, ready: Callable[[str | None], None]) -> None:
     Raises `CviError` when the port is taken or the data folder is in use.
     """
     try:
-        import uvicorn
+        import uvicorn  # noqa: F401 - told where it is missing
 
         from cvi.server.app import create_app
         from cvi.server.logs import set_up
@@ -49,18 +52,41 @@ def run(settings: ServerSettings, ready: Callable[[str | None], None]) -> None:
         key = _first_key() if settings.asks_for_keys else None
         set_up()
         app = create_app(settings)
-        config = uvicorn.Config(
+        config = server_config(
             app,
-            log_config=None,
-            access_log=False,
             ssl_certfile=settings.tls_cert,
             ssl_keyfile=settings.tls_key,
             proxy_headers=bool(settings.public_url),
-            server_header=False,
-            timeout_graceful_shutdown=5,
         )
+        _allow_files()
         listening = _listen(settings)
         asyncio.run(_serve(_server(config, app, settings.drain_s, lambda: ready(key)), listening))
+
+
+def server_config(app: FastAPI, **options: Any) -> uvicorn.Config:
+    """How the application is served: limited connections, no WebSockets, nothing told of the server."""
+    import uvicorn
+
+    from cvi.server.connections import LimitedHttp
+
+    return uvicorn.Config(
+        app,
+        http=LimitedHttp,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+        **options,
+    )
+
+
+def _allow_files() -> None:
+    """As many open files as the system lets this user have: connections are files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _serve(server: uvicorn.Server, listening: socket.socket) -> None:

@@ -15,6 +15,7 @@ import httpx
 import uvicorn
 
 from cvi.server.app import create_app
+from cvi.server.serving import server_config
 from cvi.server.settings import ServerSettings, Video
 
 WORKER = (sys.executable, str(Path(__file__).parents[1] / "webrtc" / "worker_with_fakes.py"))
@@ -29,7 +30,7 @@ async def fakes_server(home: Path, **changed: Any) -> AsyncIterator[httpx.AsyncC
         **{"worker": WORKER, "profile": "embedded", "max_conversations": 2, "port": place.getsockname()[1],
            "video": Video(320, 180), **changed}
     )
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None, lifespan="on"))
+    server = uvicorn.Server(server_config(create_app(settings), lifespan="on"))
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
     running = asyncio.create_task(server.serve(sockets=[place]))
     while not server.started:

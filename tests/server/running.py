@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from cvi.server.app import create_app
+from cvi.server.serving import server_config
 from cvi.server.settings import ServerSettings
 
 WORKER = (sys.executable, str(Path(__file__).parent / "fake_worker.py"))
@@ -44,7 +45,7 @@ async def listening(**changed: Any) -> AsyncIterator[str]:
     settings = ServerSettings(
         **{"worker": WORKER, "max_conversations": 4, "profile": "embedded", "port": port, **changed}
     )
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None, lifespan="on"))
+    server = uvicorn.Server(server_config(create_app(settings), lifespan="on"))
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
     running = asyncio.create_task(server.serve(sockets=[place]))
     while not server.started:

@@ -96,7 +96,7 @@ async def test_bodies_are_limited_with_and_without_a_content_length(home: Path) 
 
 
 async def test_a_body_that_never_goes_on_is_given_up(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cvi.server.middleware.PIECE_WITHIN_S", 0.1)
+    monkeypatch.setattr("cvi.server.middleware.BODY_WAITS_S", 0.1)
 
     async def half():
         yield b'{"persona_name":'
