@@ -96,7 +96,7 @@ def _guard(
     # What is learned at the first sentence would delay the first reply.
     checks.find("Hello there.", "participant")
     checks.find("Hello there.", "reply")
-    judged = [rail for rail in rails if rail.guardrail_name in checks.unchecked or rail.check.needs_model]
+    judged = [rail for rail in rails if rail.check.needs_model]
     return ConversationGuard(checks, () if small_model else judged, virtual_time=virtual_time)
 
 

@@ -102,7 +102,7 @@ class GuardrailCheck(Section):
     ends after `say`."""
     say: Phrase | None = None
     needs_model: bool = False
-    """The persona is refused on a profile whose model cannot judge replies beside the checks."""
+    """The model judges each reply while it is spoken, beside the checks; refused by `embedded`."""
 
 
 class Guardrail(Section):

@@ -155,8 +155,11 @@ class ConversationGuard:
             return None
 
     def _instead(self, found: GuardrailFinding) -> Clause:
-        check = found.guardrail.check
-        return Clause(check.say or SAID[check.action], ends_sentence=True)
+        return Clause(self._instead_of(found.guardrail), ends_sentence=True)
+
+    @staticmethod
+    def _instead_of(rail: Guardrail) -> str:
+        return rail.check.say or SAID[rail.check.action]
 
     def _note(self, reply: int, side: Side, found: GuardrailFinding, text: str) -> None:
         action = found.guardrail.check.action
@@ -217,12 +220,10 @@ class ConversationGuard:
         self._steering = steering
         for name in self._checks.refused:
             self._write(GuardrailNotChecked(guardrail=name, why="its check stops everyday sentences too"))
+        judged = {rail.guardrail_name for rail in self._judged}
         for name in self._checks.unchecked:
-            known = name in {rail.guardrail_name for rail in self._judged}
-            judged = "; the model reads each reply by it while that is spoken" if known else ""
-            self._write(
-                GuardrailNotChecked(guardrail=name, why=f"it is only a sentence for the model{judged}")
-            )
+            if name not in judged:
+                self._write(GuardrailNotChecked(guardrail=name, why="it is only a sentence for the model"))
 
     def on_event(self, event: Event) -> None:
         """See `Observer`."""
@@ -246,9 +247,9 @@ class ConversationGuard:
 
     def _judge_beside(self, reply: int, text: str) -> None:
         """The model reads what it wrote, while that is spoken. What it objects to is stopped."""
-        if not self._judged:
-            return
         self._stop_judging()
+        if not self._judged or text in {self._instead_of(rail) for rail in self._judged}:
+            return
         self._judging = asyncio.create_task(self._read(reply, text), name="guardrail-judge")
 
     def _stop_judging(self) -> None:

@@ -111,11 +111,8 @@ def test_the_model_stops_what_the_checks_do_not_know():
     rails = (rail("trains", "Never talk about trains."),)
     replies = ["The express leaves at nine from the old station behind the river."]
 
-    def judged(messages, schema):
-        return {"broken_rule": int("express" in messages[-1].content)}
-
-    outcome = talk(replies, guarded(*rails, judged=rails), structured=judged)
-    assert [event.by for event in outcome.of(GuardrailTriggered)] == ["model"]
+    outcome = talk(replies, guarded(*rails, judged=rails), structured=lambda messages, schema: {"broken_rule": 1})
+    assert [event.by for event in outcome.of(GuardrailTriggered)] == ["model"], "its own refusal is not judged"
     assert said(outcome) == [SAID["refuse"]]
 
 
