@@ -701,11 +701,11 @@ class DraftStarted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class DraftDiscarded(Event):
-    """A draft ended unheard: the participant `resumed`, or the text `changed`."""
+    """A draft ended unheard: the participant `resumed`, the text `changed`, the turn was `dropped`."""
 
     type: ClassVar[str] = "draft_discarded"
     reply: int
-    reason: Literal["resumed", "changed"]
+    reason: Literal["resumed", "changed", "dropped"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -231,9 +231,7 @@ class Floor:
 
     def drop(self) -> None:
         """Forget the turn under way, and its draft."""
-        if self.turn is not None:
-            self.turn.discard_draft()
-            self._drop_turn()
+        self._drop_turn()
 
     def _started(self, change: VoiceChange) -> None:
         prefix = self._take_back_unheard()
@@ -486,6 +484,8 @@ class Floor:
             return
         if turn.drafts >= self.thresholds.drafts_per_turn or self._replies.current is not None:
             return
+        if self._only_listened(turn):
+            return
         turn.drafts += 1
         turn.draft = self._replies.draft(turn.number, turn.text)
         self._journal.write(DraftStarted(turn=turn.number, reply=turn.draft.generation, text=turn.text))
@@ -534,8 +534,6 @@ class Floor:
             return True
         if heard == "slept":
             self._journal.write(SleepPhraseDetected(turn=turn.number))
-        if (draft := turn.discard_draft()) is not None:
-            self._journal.write(DraftDiscarded(reply=draft.generation, reason="changed"))
         self._journal.write(
             TurnUnanswered(
                 turn=turn.number,
@@ -582,6 +580,9 @@ class Floor:
             self._replies.say(self._settings.phrases.not_heard)
 
     def _drop_turn(self) -> None:
+        """End the turn without an answer; nobody will hear its draft."""
+        if self.turn is not None and (draft := self.turn.discard_draft()) is not None:
+            self._journal.write(DraftDiscarded(reply=draft.generation, reason="dropped"))
         self._close_turn()
         self._playout.set_listening(False)
 

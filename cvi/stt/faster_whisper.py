@@ -9,7 +9,6 @@ language, without timestamps, and not conditioned on earlier text, which leads t
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 from typing import Any
 
@@ -194,9 +193,10 @@ class _Turn:
         self._decoded_to = end
 
     async def _transcribed(self, pcm: Pcm) -> str:
-        began_s = time.perf_counter()
+        clock = asyncio.get_running_loop().time
+        began_s = clock()
         text = await self._stage.run(lambda: "" if self._closed else self._engine.transcribe(pcm))
-        self._decode_s = time.perf_counter() - began_s
+        self._decode_s = clock() - began_s
         return text
 
     def _look_for_pause(self) -> None:

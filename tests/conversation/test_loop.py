@@ -20,6 +20,7 @@ from cvi.conversation.events import (
     ReplyFinished,
     ReplyFirstAudio,
     ReplyInterrupted,
+    ReplyResumed,
     TurnCommitted,
     TurnEmpty,
     TurnReopened,
@@ -141,6 +142,18 @@ def test_a_backchannel_is_not_an_interruption() -> None:
     outcome = script.play(FakeLlm([story]))
     assert outcome.of(Backchannel) and not outcome.of(ReplyInterrupted)
     assert outcome.history[-1].content == story
+
+
+def test_long_listening_that_cut_a_reply_leaves_no_draft_behind() -> None:
+    script = Script()
+    ends = script.user_says(0.5, "tell me a story")
+    script.user_says(ends + 2.0, "okay okay okay okay")
+    script.user_says(ends + 9.0, "mhm")
+    story = "Once upon a time there was a keeper who lived alone on a rock. He had a lamp, a boat and no clock."
+    outcome = script.play(FakeLlm([story]))
+    assert outcome.of(BargeIn) and outcome.of(Backchannel) and outcome.of(ReplyResumed)
+    assert len(outcome.of(DraftStarted)) == 1, "listening is not answered"
+    assert outcome.reason == "caller_over"
 
 
 def test_one_word_stop_is_an_interruption() -> None:
