@@ -110,13 +110,14 @@ def forget(
     memories: Annotated[list[str], typer.Argument(metavar="MEMORY...", help="Their numbers.")],
 ) -> None:
     """Erase memories. The journal of the conversation they come from stays; see `cvi forget`."""
-    from cvi.memory.store import drop_memory, get_memory, scrub_memory
+    from cvi.database import scrub
+    from cvi.memory.store import drop_memory, get_memory
 
     connection = _open()
     for each in [get_memory(connection, _number(name)) for name in memories]:
         drop_memory(connection, each.id)
         typer.echo(f"Forgot m{each.id}: {each.text}")
-    scrub_memory(connection)
+    scrub(connection)
 
 
 def _open() -> sqlite3.Connection:

@@ -15,21 +15,23 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from cvi import database
+from cvi.database import open_database, scrub
 from cvi.embeddings.base import Vectors
-from cvi.errors import CviError, UsageError
+from cvi.errors import UsageError
 from cvi.knowledge.passages import Passage
 from cvi.knowledge.terms import terms
 from cvi.paths import home
 
 DocumentState = Literal["started", "processing", "ready", "error", "recrawling"]
-VERSION = 1
+_WHAT = "The knowledge base"
 _SCHEMA = """
 CREATE TABLE documents (
   id TEXT PRIMARY KEY, source TEXT NOT NULL UNIQUE, name TEXT NOT NULL, tags TEXT NOT NULL DEFAULT '[]',
@@ -111,54 +113,13 @@ def knowledge_path() -> Path:
 
 def open_store(path: Path) -> sqlite3.Connection:
     """Open the knowledge base, making it as needed. Raises CviError when the file cannot be used."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30.0)
-        connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        with writing(connection):
-            found = int(connection.execute("PRAGMA user_version").fetchone()[0])
-            if found > VERSION:
-                raise CviError(
-                    f"{path} was written by a later version of cvi.", "Update cvi, or set CVI_HOME."
-                )
-            if found < VERSION:
-                for statement in _SCHEMA.split(";\n"):
-                    if statement.strip():
-                        connection.execute(statement)
-                connection.execute(f"PRAGMA user_version={VERSION}")
-        path.chmod(0o600)
-    except (sqlite3.Error, OSError) as error:
-        raise CviError(
-            f"The knowledge base {path} cannot be used: {error}.",
-            "Move it away and add the documents again, or set CVI_HOME to another folder.",
-        ) from error
-    return connection
+    remedy = "Move it away and add the documents again, or set CVI_HOME to another folder."
+    return open_database(path, [(1, _SCHEMA)], what=_WHAT, remedy=remedy)
 
 
-@contextmanager
-def writing(connection: sqlite3.Connection) -> Iterator[None]:
+def writing(connection: sqlite3.Connection) -> AbstractContextManager[None]:
     """One transaction, rolled back when the block raises. A full disk becomes a CviError."""
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-    except sqlite3.OperationalError as error:
-        raise _no_write(error) from error
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException as error:  # raised again
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        if isinstance(error, sqlite3.OperationalError):
-            raise _no_write(error) from error
-        raise
-
-
-def _no_write(error: sqlite3.OperationalError) -> CviError:
-    return CviError(
-        f"The knowledge base cannot be written: {error}.", "Free some space, or set CVI_HOME to another disk."
-    )
+    return database.writing(connection, _WHAT)
 
 
 # -- documents ------------------------------------------------------------------------------------
@@ -213,10 +174,14 @@ def every_document(connection: sqlite3.Connection) -> list[StoredDocument]:
 
 
 def remove_document(connection: sqlite3.Connection, id: str) -> bool:
-    """Remove a document and everything made of it; whether there was one."""
+    """Erase a document and everything made of it from the file; whether there was one."""
     with writing(connection):
         _drop_passages(connection, id, keep_version=None)
-        return connection.execute("DELETE FROM documents WHERE id = ?", (id,)).rowcount > 0
+        found = connection.execute("DELETE FROM documents WHERE id = ?", (id,)).rowcount > 0
+        # The index marks words as deleted and drops them when its parts are merged.
+        connection.execute("INSERT INTO words (words) VALUES ('optimize')")
+    scrub(connection)
+    return found
 
 
 def _document(row: sqlite3.Row) -> StoredDocument:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cvi.conversation.journal import JOURNAL_NAME, RECORDING_NAME, list_ids, load_record
+from cvi.database import scrub
 from cvi.errors import CviError, UsageError
 from cvi.memory.store import (
     DEFAULT_OWNER,
@@ -20,7 +21,6 @@ from cvi.memory.store import (
     memory_path,
     open_memory,
     participant_name,
-    scrub_memory,
 )
 from cvi.paths import conversations_dir
 
@@ -55,7 +55,7 @@ def forget_memories(participant: str, owner: str = DEFAULT_OWNER) -> int:
             query = "SELECT count(*) FROM memories WHERE store = ?"
             held += int(connection.execute(query, (store.id,)).fetchone()[0])
             drop_store(connection, store.id)
-        if not scrub_memory(connection):
+        if not scrub(connection):
             raise CviError(
                 "The memories are erased, but another process still reads the file's log, which holds them.",
                 "Run the command again when no conversation is being held.",

@@ -1,29 +1,29 @@
 """The SQLite file of memories: one store for each participant and persona of an owner, and what it holds.
 
 Every change is one transaction, so whoever dies in the middle leaves the last good state. What is deleted is
-overwritten (`secure_delete`), and the file is its owner's alone (mode 0600). What is older than a store keeps
-is erased whenever the file is opened.
+overwritten, and the file is its owner's alone. What is older than a store keeps is erased whenever the file
+is opened.
 
 All functions block. A connection is used by one thread at a time.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
 import sqlite3
 import time
 import unicodedata
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 
+from cvi.database import open_database, scrub, writing
 from cvi.embeddings.base import Vectors
-from cvi.errors import CviError, UsageError
+from cvi.errors import UsageError
 from cvi.paths import home
 
 MemoryKind = Literal["profile", "episode", "semantic"]
@@ -32,7 +32,6 @@ KINDS: tuple[MemoryKind, ...] = get_args(MemoryKind)
 DEFAULT_OWNER = "default"
 LONGEST_NAME, LONGEST_TEXT = 200, 1000
 DAY_S = 86_400.0
-VERSION = 1
 _SCHEMA = """
 CREATE TABLE stores (
   id TEXT PRIMARY KEY, owner TEXT NOT NULL, participant TEXT NOT NULL, persona TEXT NOT NULL,
@@ -123,57 +122,16 @@ def open_memory(path: Path | None = None, now: float | None = None) -> sqlite3.C
 
     Raises CviError when the file cannot be used.
     """
+    remedy = "Move the file away to begin anew, or set CVI_HOME to another folder."
     path = path or memory_path()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30.0)
-        connection.row_factory = sqlite3.Row
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-        with _writing(connection):
-            found = int(connection.execute("PRAGMA user_version").fetchone()[0])
-            if found > VERSION:
-                raise CviError(
-                    f"{path} was written by a later version of cvi.", "Update cvi, or set CVI_HOME."
-                )
-            if found < VERSION:
-                for statement in _SCHEMA.split(";\n"):
-                    if statement.strip():
-                        connection.execute(statement)
-                connection.execute(f"PRAGMA user_version={VERSION}")
-        path.chmod(0o600)
-    except (sqlite3.Error, OSError) as error:
-        raise CviError(
-            f"What is remembered cannot be read from {path}: {error}.",
-            "Move the file away to begin anew, or set CVI_HOME to another folder.",
-        ) from error
+    what, schema = "What is remembered in", [(1, _SCHEMA)]
+    connection = open_database(path, schema, what=what, remedy=remedy, durable=True)
     erase_expired(connection, time.time() if now is None else now)
     return connection
 
 
-@contextmanager
-def _writing(connection: sqlite3.Connection) -> Iterator[None]:
-    """One transaction, rolled back when the block raises. A full disk becomes a CviError."""
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        yield
-        connection.execute("COMMIT")
-    except BaseException as error:  # raised again
-        with suppress(sqlite3.Error):
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-        if isinstance(error, sqlite3.OperationalError):
-            raise CviError(
-                f"Memories cannot be written: {error}.", "Free some space, or set CVI_HOME to another disk."
-            ) from error
-        raise
-
-
-def scrub_memory(connection: sqlite3.Connection) -> bool:
-    """Move everything out of the write-ahead log and empty it; False where another process still reads it."""
-    row = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    return int(row[0]) == 0
+def _writing(connection: sqlite3.Connection) -> AbstractContextManager[None]:
+    return writing(connection, "What is remembered")
 
 
 # -- stores ---------------------------------------------------------------------------------------
@@ -357,7 +315,7 @@ def erase_expired(connection: sqlite3.Connection, now: float) -> int:
         return 0
     with _writing(connection):
         gone = connection.executemany("DELETE FROM memories WHERE id = ?", old).rowcount
-    scrub_memory(connection)
+    scrub(connection)
     return gone
 
 

@@ -59,6 +59,7 @@ def main() -> None:
                 continue
             say(type="answer", id=message["id"], sdp=f"answer to {message['sdp']}")
             say(type="joined", participant_id=message["participant_id"])
+            say(type="begun")
             if "crash-when-joined" in mood:
                 os._exit(3)
         elif kind == "leave":

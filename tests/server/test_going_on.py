@@ -62,6 +62,39 @@ async def test_a_killed_worker_is_replaced_and_the_participant_comes_back(
     assert not (folder / NAME).exists()
 
 
+async def test_an_event_accepted_before_somebody_joined_outlives_worker_and_server(home: Path) -> None:
+    """The stand-in answers an event with one of its own, which counts how often it was given to a worker."""
+    event = {"event_type": "conversation.respond", "properties": {"text": "remember me"}}
+
+    async def times(client: httpx.AsyncClient, id: str) -> int:
+        await asyncio.sleep(0.05)
+        kinds = [each["event_type"] for each in (await details(client, id))["events"]]
+        return kinds.count("application.perception_analysis")
+
+    async with serving() as client:
+        id = (await create(client))["conversation_id"]
+        path = home / "conversations" / id / NAME
+        first = await until(lambda: (now := room(client, id)).state == "ready" and now)
+        assert (await client.post(f"/v2/conversations/{id}/interactions", json=event)).status_code == 202
+        [stored] = json.loads(path.read_text())["waiting"]
+        assert stored["properties"] == event["properties"], "stored before it was answered"
+        os.kill(first.pid, signal.SIGKILL)
+        await until(lambda: (now := room(client, id)) is not first and now.state == "ready")
+        async with asyncio.timeout(30):
+            while await times(client, id) < 2:
+                pass
+        await lose(client)
+    async with serving() as client:
+        await until(lambda: room(client, id).state == "ready")
+        async with asyncio.timeout(30):
+            while await times(client, id) < 3:
+                pass
+        assert (await client.post(f"/c/{id}/offer", json={"sdp": "hello"})).status_code == 200
+        await until(lambda: json.loads(path.read_text())["waiting"] == [])
+        assert (await client.post(f"/v2/conversations/{id}/interactions", json=event)).status_code == 202
+        assert json.loads(path.read_text())["waiting"] == [], "the worker's journal has it"
+
+
 async def test_workers_that_are_killed_again_and_again_are_given_up(client: httpx.AsyncClient) -> None:
     made = await create(client)
     id = made["conversation_id"]

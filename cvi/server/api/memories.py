@@ -16,6 +16,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 from starlette.responses import Response
 
+from cvi.database import scrub
 from cvi.errors import UsageError
 from cvi.memory.store import (
     LONGEST_NAME,
@@ -33,7 +34,6 @@ from cvi.memory.store import (
     memories_of,
     open_memory,
     participant_name,
-    scrub_memory,
 )
 from cvi.server.contract import Body, HttpProblem, Page, empty, iso, listing, not_found, page_from_one
 from cvi.server.json_bodies import JsonRoute
@@ -94,7 +94,7 @@ async def forget_store(memory_store_id: str, services: ServicesDep) -> Response:
 
     def work(connection: sqlite3.Connection) -> None:
         drop_store(connection, _own(connection, services.owner, id=memory_store_id).id)
-        scrub_memory(connection)
+        scrub(connection)
 
     await _with(work)
     return empty()
@@ -161,7 +161,7 @@ async def _forget(owner: str, memory_id: str, **which: str) -> Response:
         if memory.store != held.id:
             raise not_found("Memory")
         drop_memory(connection, memory.id)
-        scrub_memory(connection)
+        scrub(connection)
 
     await _with(work)
     return empty()

@@ -6,7 +6,7 @@ import asyncio
 import hmac
 import logging
 import secrets
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +22,7 @@ from cvi.server.worker.messages import (
     WORKER_MESSAGES,
     Accepted,
     Answer,
+    Begun,
     EndSession,
     Interaction,
     Joined,
@@ -45,6 +46,7 @@ OVERTIME_S = 20.0
 """How long a worker may run beyond the conversation's own limit before the server ends it."""
 END_WITHIN_S = 15.0
 ACCEPT_WITHIN_S = 5.0
+MOST_WAITING = 64
 LOG_NAME = "worker.log"
 KILL_AFTER_S = 5.0
 
@@ -87,10 +89,13 @@ class Room:
         lock: RoomLock | None,
         participants: int | None,
         ready_within_s: float,
-        on_message: Callable[[Ready | Joined | Left | LiveEvent], None],
+        on_message: Callable[[Ready | Begun | Joined | Left | LiveEvent], None],
+        keep: Callable[[], Awaitable[None]],
         known: Collection[str] = (),
+        waiting: Sequence[dict[str, Any]] = (),
     ) -> None:
-        """`known` are participants who were in it before and may come back."""
+        """`known` are participants who were in it before and may come back, `waiting` the events that were
+        accepted and not carried out. `keep` stores both for the room that may have to follow this one."""
         self.conversation_id = conversation_id
         self.lock = lock
         self.state: State = "starting"
@@ -105,6 +110,9 @@ class Room:
         self._ready = asyncio.Event()
         self._requests: dict[str, asyncio.Future[str]] = {}
         self._known = set(known)
+        self._waiting = list(waiting)
+        self._conversing = False
+        self._keep = keep
         self.present: set[str] = set()
         self._asked: str | None = None
         self._outcome: RoomOutcome | None = None
@@ -119,6 +127,11 @@ class Room:
     def known(self) -> frozenset[str]:
         """The ids of all who were in it."""
         return frozenset(self._known)
+
+    @property
+    def waiting(self) -> list[dict[str, Any]]:
+        """Events that were accepted before somebody joined, and are carried out then."""
+        return list(self._waiting)
 
     @property
     def lost(self) -> bool:
@@ -138,6 +151,8 @@ class Room:
             log.error("worker cannot be started: %s", error, extra={"conversation_id": self.conversation_id})
             return self._close(RoomOutcome(STARTUP_FAILED, crashed=True))
         self._process.send(self._start)
+        for event in self._waiting:
+            self._process.send(Interaction(event=event))
         self._begun.set()
         watch = asyncio.create_task(self._watch())
         try:
@@ -166,8 +181,11 @@ class Room:
         self._ready.set()
         for waiting in self._requests.values():
             if not waiting.done():
-                waiting.set_exception(ended())
+                waiting.set_exception(self._gone())
         return outcome
+
+    def _gone(self) -> HttpProblem:
+        return _no_answer() if self._lost else ended()
 
     async def _watch(self) -> None:
         """Enforce the limits that the worker itself should keep."""
@@ -214,7 +232,7 @@ class Room:
             async with asyncio.timeout(OFFER_WITHIN_S):
                 await self._ready.wait()
                 if self.state != "ready":
-                    raise ended()
+                    raise self._gone()
                 if not resume and self._seats is not None and len(self.present) >= self._seats:
                     raise HttpProblem(409, "The room is full.", "message")
                 return await self._ask(sdp, name, who, resume, restart)
@@ -264,8 +282,9 @@ class Room:
     async def interact(self, event: dict[str, Any]) -> None:
         """Carry out an event of the Interactions Protocol, as if a participant had sent it.
 
-        While the worker still starts, what it will be able to do waits there. Raises `HttpProblem` with what
-        is wrong with an event that cannot be carried out.
+        Until somebody has joined, what can be done then waits in the worker, and here for the case that the
+        worker or the server is lost. Raises `HttpProblem` with what is wrong with an event that cannot be
+        carried out.
         """
         try:
             command = read_command(event)
@@ -273,20 +292,25 @@ class Room:
             raise HttpProblem(400, str(error)) from None
         await self._begun.wait()
         if self.state not in ("starting", "ready"):
-            raise HttpProblem(400, "The conversation has ended.")
+            raise _no_answer() if self._lost else HttpProblem(400, "The conversation has ended.")
         refusal = unsupported(command, typed=self._start.chat, begun=self.state == "ready")
         if refusal is not None:
             raise HttpProblem(400, refusal)
+        if not self._conversing and len(self._waiting) >= MOST_WAITING:
+            raise HttpProblem(400, f"{MOST_WAITING} events wait for somebody to join.")
         if self.state == "starting":
             self._send(Interaction(event=event))
-            return
-        try:
-            async with asyncio.timeout(ACCEPT_WITHIN_S):
-                await self._request(Interaction(id=_new_id(), event=event))
-        except TimeoutError:
-            raise _no_answer() from None
-        except HttpProblem as problem:
-            raise HttpProblem(problem.status, problem.text) from None
+        else:
+            try:
+                async with asyncio.timeout(ACCEPT_WITHIN_S):
+                    await self._request(Interaction(id=_new_id(), event=event))
+            except TimeoutError:
+                raise _no_answer() from None
+            except HttpProblem as problem:
+                raise HttpProblem(problem.status, problem.text) from None
+        if not self._conversing:
+            self._waiting.append(event)
+            await self._keep()
 
     def _hear(self, message: WorkerMessage) -> None:
         match message:
@@ -304,6 +328,10 @@ class Room:
                 self._settle(message.id, "")
             case Refused():
                 self._settle(message.id, HttpProblem(message.status, message.message, "message"))
+            case Begun():
+                self._conversing = True
+                self._waiting.clear()
+                self._on_message(message)
             case Joined():
                 self.present.add(message.participant_id)
                 self._on_message(message)

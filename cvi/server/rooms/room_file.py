@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -21,11 +22,15 @@ log = logging.getLogger("cvi.server.rooms")
 
 
 class RoomFile(BaseModel):
-    """`seats` as in `RoomOrder`; `participants` are the ids of those who were in it and may come back."""
+    """`seats` as in `RoomOrder`; `participants` are the ids of those who were in it and may come back.
+
+    `waiting` are events that were accepted and are carried out once somebody has joined.
+    """
 
     start: StartSession
     seats: int | None = None
     participants: list[str] = Field(default_factory=list)
+    waiting: list[dict[str, Any]] = Field(default_factory=list)
 
     def write(self, folder: Path) -> None:
         """Write it. A disk that refuses is logged: the conversation itself goes on. Blocks."""

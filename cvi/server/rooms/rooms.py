@@ -7,7 +7,7 @@ import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ from cvi.server.store.database import Database
 from cvi.server.store.write_queue import WriteQueue
 from cvi.server.telemetry import Metrics, trace
 from cvi.server.worker import transcripts
-from cvi.server.worker.messages import IceServerEntry, Joined, Left, LiveEvent, Ready, StartSession
+from cvi.server.worker.messages import Begun, IceServerEntry, Joined, Left, LiveEvent, Ready, StartSession
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -148,7 +148,7 @@ class Rooms:
         servers = ice_servers_for(self._settings, row.id, now)  # passwords among them expire
         fresh = {"ice_servers": [IceServerEntry.model_validate(server) for server in servers]}
         order = RoomOrder(row, saved.start.model_copy(update=fresh), lock, saved.seats).resumed
-        self._begin(order, self._room(order, saved.participants))
+        self._begin(order, self._room(order, saved.participants, saved.waiting))
 
     def get(self, conversation_id: str) -> Room | None:
         """The live room of a conversation."""
@@ -191,9 +191,11 @@ class Rooms:
         room = self._room(order)
         self._metrics.opened.inc()
         self._begin(order, room)
-        await self._save(order, room)
+        await self._save(order)
 
-    def _room(self, order: RoomOrder, known: Collection[str] = ()) -> Room:
+    def _room(
+        self, order: RoomOrder, known: Collection[str] = (), waiting: Sequence[dict[str, Any]] = ()
+    ) -> Room:
         return Room(
             order.row.id,
             self._settings.worker,
@@ -203,18 +205,26 @@ class Rooms:
             participants=order.seats,
             ready_within_s=self._settings.ready_within_s,
             on_message=lambda message: self._on_message(order, message),
+            keep=lambda: self._save(order),
             known=known,
+            waiting=waiting,
         )
 
     def _begin(self, order: RoomOrder, room: Room) -> None:
         self._rooms[order.row.id] = room
         self._life_tasks[order.row.id] = asyncio.create_task(self._live(room, order))
 
-    async def _save(self, order: RoomOrder, room: Room) -> None:
+    async def _save(self, order: RoomOrder) -> None:
         """Keep what another server needs to let the conversation go on."""
         async with self._saving:
-            if self._rooms.get(order.row.id) is room:
-                file = RoomFile(start=order.start, seats=order.seats, participants=sorted(room.known))
+            room = self._rooms.get(order.row.id)
+            if room is not None and room.state != "ended":
+                file = RoomFile(
+                    start=order.start,
+                    seats=order.seats,
+                    participants=sorted(room.known),
+                    waiting=room.waiting,
+                )
                 await asyncio.to_thread(file.write, self.folder(order.row.id))
 
     async def _forget(self, conversation_id: str) -> None:
@@ -240,7 +250,7 @@ class Rooms:
                     break
                 self._metrics.worker_lost()
                 log.warning("conversation goes on in another worker", extra={"conversation_id": row.id})
-                room = self._rooms[row.id] = self._room(order.resumed, room.known)
+                room = self._rooms[row.id] = self._room(order.resumed, room.known, room.waiting)
         except Exception:  # a fault of ours must not keep the room's place
             log.exception("a room failed", extra={"conversation_id": row.id})
         finally:
@@ -312,20 +322,19 @@ class Rooms:
             "download_url": f"{self._settings.url}/v2/conversations/{row.id}/recording",
         }
 
-    def _on_message(self, order: RoomOrder, message: Ready | Joined | Left | LiveEvent) -> None:
+    def _on_message(self, order: RoomOrder, message: Ready | Begun | Joined | Left | LiveEvent) -> None:
         """Called by the room's reader; what has to be stored is stored in the order it came."""
         row = order.row
         match message:
             case Ready():
                 log.info("conversation ready", extra={"conversation_id": row.id})
                 self._store(row, "system.replica_joined", {}, once=True)
-            case Joined():
-                self._metrics.joined.inc()
-                room = self._rooms.get(row.id)
-                if room is not None:
-                    task = asyncio.create_task(self._save(order, room))
-                    self._saves.add(task)
-                    task.add_done_callback(self._saves.discard)
+            case Joined() | Begun():
+                if isinstance(message, Joined):
+                    self._metrics.joined.inc()
+                task = asyncio.create_task(self._save(order))
+                self._saves.add(task)
+                task.add_done_callback(self._saves.discard)
             case LiveEvent(event=event) if event.event_type.startswith(STORED_EVENTS):
                 self._store(
                     row, event.event_type, event.properties, own_url=_own_url(order, event.properties)

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
 
-from cvi.errors import CviError
+from cvi.database import open_database, scrub, transaction
 from cvi.paths import home
 from cvi.threads import NativeThread
 
 T = TypeVar("T")
-BUSY_MS = 10_000
-"""How long to wait for a writer of another process (`cvi keys`, `cvi webhooks`)."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 15.0
 """Between attempts to store what must be stored."""
 
@@ -34,54 +31,15 @@ def database_path() -> Path:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open the database, creating or migrating it as needed. Transactions are begun by hand.
-
-    Raises `CviError` when the file cannot be used, or was written by a later version.
-    """
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Made by hand: SQLite's own follows the umask, and its WAL has the file's mode.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        if path.stat().st_mode & 0o077:
-            path.chmod(0o600)
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        connection.row_factory = sqlite3.Row
-        connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
-        connection.execute("PRAGMA journal_mode=WAL")
-        # In WAL mode NORMAL loses nothing when a process dies, and the last moments at a power cut.
-        connection.execute("PRAGMA synchronous=NORMAL")
-        connection.execute("PRAGMA foreign_keys=ON")
-        # What is deleted is overwritten, not only unlinked.
-        connection.execute("PRAGMA secure_delete=ON")
-        _migrate(connection, path)
-    except (sqlite3.Error, OSError) as error:
-        raise CviError(
-            f"The database {path} cannot be used: {error}.",
-            "Move it away, or set CVI_HOME to another folder.",
-        ) from error
-    return connection
+    """Open the database, creating or migrating it as needed. Raises `CviError` as `open_database` does."""
+    remedy = "Move it away, or set CVI_HOME to another folder."
+    return open_database(path, _migrations(), what="The database", remedy=remedy)
 
 
 def transact(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
     """Run `work(connection)` in one transaction, which is rolled back when it raises."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        result = work(connection)
-        connection.execute("COMMIT")
-    except BaseException:  # raised again
-        if connection.in_transaction:  # some faults, a full disk among them, have rolled it back already
-            connection.execute("ROLLBACK")
-        raise
-    return result
-
-
-def scrub(connection: sqlite3.Connection) -> bool:
-    """Bring the write-ahead log into the database and empty it: it keeps what was deleted since.
-
-    Outside of a transaction. False where a reader hinders it; then a later call may do it.
-    """
-    row = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    return row is not None and int(row[0]) == 0
+    with transaction(connection):
+        return work(connection)
 
 
 def _migrations() -> list[tuple[int, str]]:
@@ -92,39 +50,6 @@ def _migrations() -> list[tuple[int, str]]:
         if item.name.endswith(".sql")
     ]
     return sorted(found)
-
-
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    migrations = _migrations()
-
-    def version() -> int:
-        return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-    if version() > migrations[-1][0]:
-        raise CviError(
-            f"The database {path} was written by a later version of cvi.", "Update cvi, or set CVI_HOME."
-        )
-    if version() == migrations[-1][0]:
-        return
-
-    def bring_up(locked: sqlite3.Connection) -> None:
-        done = version()  # asked again under the lock: another process may have been first
-        for number, script in migrations:
-            if number > done:
-                for statement in _statements(script):
-                    locked.execute(statement)
-                locked.execute(f"PRAGMA user_version={number}")
-
-    transact(connection, bring_up)
-
-
-def _statements(script: str) -> Iterator[str]:
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
 
 
 class Database:
@@ -139,6 +64,8 @@ class Database:
         self._reading = NativeThread("store-read")
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
+        self._scrubbing = asyncio.Lock()
+        self._scrub_asked = self._scrub_done = 0
         self.fault: str | None = None
         """Why it could not be written the last time; None when it could."""
 
@@ -173,16 +100,20 @@ class Database:
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     async def scrub(self) -> None:
-        """See `scrub`. What hinders it now is tried again, a few times."""
+        """See `scrub`. Calls that wait share one; what hinders it now is tried again, a few times."""
         writer = self._writer
         assert writer is not None, "open() comes first"
-        for _ in range(5):
-            try:
+        self._scrub_asked = mine = self._scrub_asked + 1
+        async with self._scrubbing:
+            if self._scrub_done >= mine:
+                return
+            asked = self._scrub_asked
+            for _ in range(5):
                 if await self._writing.run(lambda: scrub(writer)):
+                    self._scrub_done = asked
                     return
-            except sqlite3.OperationalError as error:
-                log.warning("the write-ahead log cannot be emptied: %s", error)
-            await asyncio.sleep(FIRST_PAUSE_S)
+                await asyncio.sleep(FIRST_PAUSE_S)
+        log.warning("what was deleted may still lie in the database's file: it could not be rewritten")
 
     def _noted(self, fault: str | None) -> None:
         if fault != self.fault:

@@ -129,6 +129,12 @@ class Ready(_Part):
     type: Literal["ready"] = "ready"
 
 
+class Begun(_Part):
+    """Somebody has joined: what waited for that is carried out and in the journal."""
+
+    type: Literal["begun"] = "begun"
+
+
 class Answer(_Part):
     """The SDP that answers the offer `id`."""
 
@@ -220,7 +226,17 @@ ServerMessage = Annotated[
     StartSession | Offer | Interaction | Leave | EndSession, Field(discriminator="type")
 ]
 WorkerMessage = Annotated[
-    Loading | Ready | Answer | Accepted | Refused | Joined | Left | LiveEvent | Stopped | SessionFailed,
+    Loading
+    | Ready
+    | Begun
+    | Answer
+    | Accepted
+    | Refused
+    | Joined
+    | Left
+    | LiveEvent
+    | Stopped
+    | SessionFailed,
     Field(discriminator="type"),
 ]
 SERVER_MESSAGES: TypeAdapter[ServerMessage] = TypeAdapter(ServerMessage)

@@ -28,6 +28,7 @@ from cvi.server.worker.interactions import Interactions
 from cvi.server.worker.messages import (
     Accepted,
     Answer,
+    Begun,
     EndSession,
     Interaction,
     Joined,
@@ -201,6 +202,7 @@ class Session:
         waiting, self._waiting = self._waiting, []
         for command, participant_id in waiting:
             self._report(self._carry_out(command), participant_id)
+        self._send(Begun())
         if self._reason is not None:
             conversation.end(self._reason)
         return await running
