@@ -27,8 +27,10 @@ async def build_capabilities(
     config: ResolvedConfig,
     permissions: ToolPermissions = NO_PERMISSIONS,
     remembered: Sequence[MemoryKey] = (),
+    context: str = "",
 ) -> Capabilities:
-    """What the persona asks for, ready to use; `permissions` is what the operator allows its tools.
+    """What the persona asks for, ready to use; `permissions` is what the operator allows its tools, `context`
+    what the model is told of this conversation besides.
 
     `remembered` are the memories of the participant, where the persona has one: it learns into the first.
 
@@ -38,7 +40,7 @@ async def build_capabilities(
     if participant is not None:
         providers.append(participant)
     policy = await asyncio.to_thread(
-        policy_capabilities, config.persona, config.language, small_model=config.small_model
+        policy_capabilities, config.persona, config.language, small_model=config.small_model, context=context
     )
     memory = await asyncio.to_thread(_memory, config, remembered)
     providers += policy.providers
@@ -57,10 +59,10 @@ async def build_capabilities(
 
 
 def policy_capabilities(
-    persona: Persona, language: str, *, small_model: bool, virtual_time: bool = False
+    persona: Persona, language: str, *, small_model: bool, context: str = "", virtual_time: bool = False
 ) -> Capabilities:
     """The persona's guardrails and objectives alone. Takes a second the first time. Raises MissingError."""
-    guard = _guard(persona, language, small_model, virtual_time)
+    guard = _guard(persona, language, small_model, context, virtual_time)
     objectives = _objectives(persona, small_model)
     return Capabilities(
         [objectives] if objectives is not None else [],
@@ -80,15 +82,17 @@ def _objectives(persona: Persona, small_model: bool) -> ObjectiveTracker | None:
 
 
 def _guard(
-    persona: Persona, language: str, small_model: bool, virtual_time: bool
+    persona: Persona, language: str, small_model: bool, context: str, virtual_time: bool
 ) -> ConversationGuard | None:
     """The persona's guardrails; without any, what keeps documents and tools from giving the model orders."""
     rails = [rail for rail in persona.guardrails if rail.modality == "verbal"]
     reads = persona.knowledge.anything or persona.tools or persona.layers.perception.perception_model != "off"
     if persona.pipeline_mode == "echo" or not (rails or reads):
         return None
+    from cvi.conversation.phrases import phrases
     from cvi.embeddings.shared import shared_embedder
     from cvi.policy.checks import Checks
+    from cvi.policy.grounding import Grounding
     from cvi.policy.guard import ConversationGuard
 
     # The families are English; in other languages the author's own patterns, phrases and examples count.
@@ -97,7 +101,17 @@ def _guard(
     checks.find("Hello there.", "participant")
     checks.find("Hello there.", "reply")
     judged = [rail for rail in rails if rail.check.needs_model]
-    return ConversationGuard(checks, () if small_model else judged, virtual_time=virtual_time)
+    grounding, said = None, phrases(language)
+    if persona.knowledge.anything:
+        own = (persona.spoken_name, persona.system_prompt, persona.context, persona.greeting, context)
+        grounding = Grounding("\n".join(filter(None, own)), english=language == "en")
+    return ConversationGuard(
+        checks,
+        () if small_model else judged,
+        grounding=grounding,
+        said_instead=(said.in_documents, said.not_in_documents),
+        virtual_time=virtual_time,
+    )
 
 
 async def _providers(config: ResolvedConfig) -> list[ContextProvider]:

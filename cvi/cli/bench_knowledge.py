@@ -28,6 +28,10 @@ def knowledge(
             "--grounded", help="Also ask the language model 60 questions with and 30 without answer."
         ),
     ] = False,
+    kept: Annotated[
+        Path | None,
+        typer.Option(help="With --grounded: keep the model's replies in this file, and go on from it."),
+    ] = None,
     profile: Profile = "auto",
     output: Output = None,
     json: Json = False,
@@ -44,6 +48,7 @@ def knowledge(
         beir=beir,
         calibrate=calibrate,
         grounded=grounded,
+        kept=kept,
         speed=speed,
         vectors=vectors,
         profile=profile,

@@ -114,7 +114,7 @@ async def _speak(
             await transport.open()
         journal = Journal(folder / JOURNAL_NAME, clock)
         journal.subscribe(partial(_say_troubles, console))
-        capabilities = await build_capabilities(chosen, request.permissions, remembered)
+        capabilities = await build_capabilities(chosen, request.permissions, remembered, settings.context)
         conversation = Conversation(
             settings, engines.layers, engines.render, transport, journal, clock, capabilities
         )

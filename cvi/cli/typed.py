@@ -37,7 +37,7 @@ async def type_conversation(
     clock = Clock()
     journal = Journal(folder / JOURNAL_NAME, clock)
     transport = TextTransport(lambda text: console.print(text, end=" ", markup=False))
-    capabilities = await build_capabilities(chosen, permissions, remembered)
+    capabilities = await build_capabilities(chosen, permissions, remembered, settings.context)
     conversation = Conversation(settings, TextEngines(llm), None, transport, journal, clock, capabilities)
     running = asyncio.create_task(conversation.run())
     reason = "participant_left"

@@ -257,14 +257,15 @@ class ToolBridged(Event):
 class GuardrailTriggered(Event):
     """A sentence (`text`) of one `side` breaks a guardrail.
 
-    `by`: pattern, phrase, likeness (with its `score`) or model; `action`: rephrase, refuse, escalate or end.
+    `by`: pattern, phrase, likeness (with its `score`), model, or documents (the passages that the reply was
+    given do not say it); `action`: rephrase, refuse, escalate or end.
     """
 
     type: ClassVar[str] = "guardrail_triggered"
     reply: int
     guardrail: str
     side: Literal["participant", "reply"]
-    by: Literal["pattern", "phrase", "likeness", "model"]
+    by: Literal["pattern", "phrase", "likeness", "model", "documents"]
     score: float | None = None
     action: Literal["rephrase", "refuse", "escalate", "end"]
     text: str

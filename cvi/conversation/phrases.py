@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,13 @@ class Phrases:
     not_heard: str
     bridge: str
     welcome: str
+    in_documents: str
+    not_in_documents: str
     openers: tuple[str, ...]
     like_yes: frozenset[str]
 
 
-SILENT = Phrases("", "", "", "", (), frozenset())
+SILENT = Phrases("", "", "", "", "", "", (), frozenset())
 """Nothing is said of its own accord."""
 
 
@@ -33,8 +35,7 @@ def phrases(language: str) -> Phrases:
     table = _table()
     if language in table:
         return table[language]
-    english = table[FALLBACK]
-    return Phrases(english.apology, english.not_heard, english.bridge, english.welcome, (), frozenset())
+    return replace(table[FALLBACK], openers=(), like_yes=frozenset())
 
 
 @cache

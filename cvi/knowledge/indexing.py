@@ -53,8 +53,13 @@ def embedded_text(name: str, passage: Passage) -> str:
 def sentence_texts(passage: Passage) -> list[str]:
     """A passage's sentences, each under the last of its headings."""
     heading = passage.heading.rpartition(" > ")[2]
-    found = [each for line in passage.text.splitlines() for each in sentences(line)][:MOST_SENTENCES]
+    found = passage_sentences(passage.text)
     return [f"{heading}: {each}" if heading else each for each in found]
+
+
+def passage_sentences(text: str) -> list[str]:
+    """The sentences of a passage that have vectors of their own."""
+    return [each for line in text.splitlines() for each in sentences(line)][:MOST_SENTENCES]
 
 
 def embed(embedder: Embedder, name: str, passages: Sequence[Passage]) -> list[PassageVectors]:

@@ -52,11 +52,11 @@ class KnowledgeProvider(FollowingSearch):
         chosen = choose(found, self._budget)
         same_turn = bool(self._turn) and text.startswith(self._turn)
         self._turn = text
-        kept = self._current.passages
-        if same_turn and chosen and all(each in kept for each in chosen):
-            return self._current
-        self._current = write_note(chosen)
-        return self._current
+        new, kept = write_note(chosen), self._current
+        if same_turn and chosen and new.closest == kept.closest and set(new.passages) <= set(kept.passages):
+            return kept
+        self._current = new
+        return new
 
 
 def _reference(passage: StoredPassage) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvi.embeddings.base import Embedder
+from cvi.knowledge.indexing import passage_sentences
 from cvi.knowledge.relevance import Relevance
 from cvi.knowledge.store import (
     StoredDocument,
@@ -40,6 +41,9 @@ CANDIDATES = 20
 RRF_K = 60.0
 RELOAD_ROWS = 50_000
 """Above so many vectors, a changed base is appended to rather than read again."""
+SENTENCE_COVERAGE = 0.08
+"""What the share of the question's words counts beside a sentence's cosine. The closest sentence of what is
+told holds the answer to 123 of the graded English questions then, 118 without it."""
 _NARROWED = "AND rowid IN (SELECT id FROM passages WHERE document IN (SELECT value FROM json_each(:of)))"
 COMMON = 0.1
 """A term that more than this part of the passages hold is left out of a question with rarer ones."""
@@ -67,7 +71,8 @@ class Found:
     """A passage that was found.
 
     `cosine` is the question's with the whole passage, `sentence` with the nearest of its sentences,
-    `coverage` the share of the question's words in it; `relevance` is the probability that it answers.
+    `coverage` the share of the question's words in it; `relevance` is the probability that it answers, and
+    `closest` the sentence that most likely does.
     """
 
     passage: StoredPassage
@@ -75,6 +80,7 @@ class Found:
     sentence: float
     coverage: float
     relevance: float
+    closest: str = ""
 
 
 class Searcher:
@@ -137,10 +143,12 @@ class Searcher:
         for id in best:
             if id not in passages:
                 continue
-            nearest = float((sentences[id] @ vector).max(initial=0.0))
+            near_sentences = sentences[id] @ vector
+            nearest = float(near_sentences.max(initial=0.0))
             covered = coverage(weights, passages[id])
             relevance = self._relevance.probability(cosines[id], nearest, covered)
-            found.append(Found(passages[id], cosines[id], nearest, covered, relevance))
+            closest = closest_sentence(weights, passages[id], near_sentences)
+            found.append(Found(passages[id], cosines[id], nearest, covered, relevance, closest))
         if mode == "hybrid":
             found.sort(key=lambda each: -each.relevance)
         return found[:count]
@@ -193,9 +201,26 @@ class Searcher:
 
 def coverage(weights: dict[str, float], passage: StoredPassage) -> float:
     """The share of a question's weighted words that stand in a passage, its heading or document's name."""
+    return _share(weights, f"{passage.document} {passage.heading} {passage.text}")
+
+
+def closest_sentence(weights: dict[str, float], passage: StoredPassage, cosines: NDArray[np.float32]) -> str:
+    """The sentence of a passage with the highest cosine and share of the question's words together; "" if
+    the passage was cut otherwise than its vectors."""
+    texts = passage_sentences(passage.text)
+    if not texts or len(texts) != len(cosines):
+        return ""
+    scores = [
+        cosine + SENTENCE_COVERAGE * _share(weights, text)
+        for cosine, text in zip(cosines.tolist(), texts, strict=True)
+    ]
+    return texts[int(np.argmax(scores))]
+
+
+def _share(weights: dict[str, float], text: str) -> float:
     total = sum(weights.values())
     if total <= 0:
         return 0.0
-    there = {stem(term) for term in terms(f"{passage.document} {passage.heading} {passage.text}")}
+    there = {stem(term) for term in terms(text)}
     whole = there | {term[:length] for term in there for length in range(4, len(term))}
     return sum(weight for term, weight in weights.items() if term in whole) / total

@@ -53,7 +53,7 @@ _DECLINES = re.compile(
 """A reply that declines, or sends people to somebody who may say it; not when it goes on with "but"."""
 _GOES_ON = re.compile(r"[,;–-] ?(but|so|just|instead|yet|because)\b|\bbut\b|\bjust\b", re.IGNORECASE)
 
-By = Literal["pattern", "phrase", "likeness", "model"]
+By = Literal["pattern", "phrase", "likeness", "model", "documents"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from cvi.llm.base import Message
 from cvi.llm.clauses import Clause
 from cvi.persona.policy import Guardrail
 from cvi.policy.checks import Checks, GuardrailFinding
+from cvi.policy.grounding import Grounding
 from cvi.threads import NativeThread
 
 OWN_NOTES = frozenset({"objectives", "perception"})
@@ -58,10 +59,28 @@ class ConversationGuard:
     """A `ReplyGuard` and an `Observer`. Event loop only; checks run on a thread of their own."""
 
     def __init__(
-        self, checks: Checks, judged: Sequence[Guardrail] = (), *, virtual_time: bool = False
+        self,
+        checks: Checks,
+        judged: Sequence[Guardrail] = (),
+        *,
+        grounding: Grounding | None = None,
+        said_instead: tuple[str, str] = ("", ""),
+        virtual_time: bool = False,
     ) -> None:
-        """By the guardrails `judged` the conversation's model reads each reply while that is spoken. In
-        `virtual_time`, whose clock waits for no thread, checks run on the event loop."""
+        """By the guardrails `judged` the conversation's model reads each reply while that is spoken. What has
+        no ground by `grounding` is not said; `said_instead` is what stands before a sentence of the documents
+        then, and what is said where none answers. In `virtual_time`, whose clock waits for no thread, checks
+        run on the event loop."""
+        self._grounding = grounding
+        self._before_quote, self._not_said = said_instead
+        self._ungrounded = GuardrailFinding(
+            Guardrail(
+                guardrail_name="grounding",
+                guardrail_prompt="Replies say what the documents say.",
+                app_message=False,
+            ),
+            "documents",
+        )
         self._checks = checks
         self._judged = list(judged)
         self._thread = None if virtual_time else NativeThread("guardrails")
@@ -86,16 +105,20 @@ class ConversationGuard:
             found = await self._find(turn, "participant") if turn else None
             if found is not None:
                 self._note(reply, "participant", found, turn)
-                yield self._instead(found)
+                yield self._instead(found, reply)
                 return
             broken: GuardrailFinding | None = None
-            async with aclosing(cast("AsyncGenerator[Clause]", self._checked(reply, written))) as checked:
+            said_sentence = False
+            async with aclosing(
+                cast("AsyncGenerator[Clause]", self._checked(reply, turn, written))
+            ) as checked:
                 async for clause in checked:
                     if isinstance(clause, GuardrailFinding):
                         broken = clause
                         break
+                    said_sentence = not clause.restarts and (said_sentence or clause.ends_sentence)
                     yield clause
-            if broken is None:
+            if broken is None or (broken is self._ungrounded and said_sentence):
                 return
             yield Clause("", ends_sentence=False, restarts=True)
             if broken.guardrail.check.action == "rephrase":
@@ -104,7 +127,9 @@ class ConversationGuard:
                     f"{broken.guardrail.guardrail_prompt.strip()} Answer again, shorter, and keep the rule."
                 )
                 said = 0
-                async with aclosing(cast("AsyncGenerator[Clause]", self._checked(reply, anew))) as checked:
+                async with aclosing(
+                    cast("AsyncGenerator[Clause]", self._checked(reply, turn, anew))
+                ) as checked:
                     async for clause in checked:
                         if isinstance(clause, GuardrailFinding):
                             yield Clause("", ends_sentence=False, restarts=True)
@@ -114,32 +139,47 @@ class ConversationGuard:
                         yield clause
                 if said:
                     return
-            yield self._instead(broken)
+            yield self._instead(broken, reply)
         finally:
             await cast("AsyncGenerator[Clause]", written).aclose()
 
     async def _checked(
-        self, reply: int, written: AsyncIterator[Clause]
+        self, reply: int, turn: str, written: AsyncIterator[Clause]
     ) -> AsyncIterator[Clause | GuardrailFinding]:
         """The clauses up to the first that breaks a guardrail, alone or with those of its sentence before it;
-        then what was found."""
+        then what was found. The beginning of a sentence that has no ground so far waits for the rest."""
         sentence = ""
+        held: list[Clause] = []
         async with aclosing(cast("AsyncGenerator[Clause]", written)) as clauses:
             async for clause in clauses:
                 if clause.restarts:
                     sentence = ""
+                    held = []
                     yield clause
                     continue
                 sentence = f"{sentence} {clause.text}".strip()
                 whole = clause.ends_sentence and not clause.goes_on
                 found = await self._find(sentence, "reply", whole=whole)
+                held.append(clause)
+                if found is None and self._lacks_ground(reply, turn, sentence):
+                    if not whole:
+                        continue
+                    found = self._ungrounded
                 if found is not None:
                     self._note(reply, "reply", found, sentence)
                     yield found
                     return
                 if clause.ends_sentence:
                     sentence = ""
-                yield clause
+                for each in held:
+                    yield each
+                held = []
+        if held:  # a last sentence without an end
+            self._note(reply, "reply", self._ungrounded, sentence)
+            yield self._ungrounded
+
+    def _lacks_ground(self, reply: int, turn: str, sentence: str) -> bool:
+        return self._grounding is not None and bool(self._grounding.fault(reply, turn, sentence))
 
     async def _find(self, text: str, side: Side, *, whole: bool = True) -> GuardrailFinding | None:
         sentences = _SENTENCE_ENDS.split(text) if side == "participant" else [text]
@@ -154,7 +194,11 @@ class ConversationGuard:
             self._write(EngineFailed(layer="embeddings", message=str(error)))
             return None
 
-    def _instead(self, found: GuardrailFinding) -> Clause:
+    def _instead(self, found: GuardrailFinding, reply: int) -> Clause:
+        if found is self._ungrounded and self._grounding is not None:
+            quote = self._grounding.quote(reply)
+            text = f"{self._before_quote} {quote}".strip() if quote else self._not_said
+            return Clause(text, ends_sentence=True)
         return Clause(self._instead_of(found.guardrail), ends_sentence=True)
 
     @staticmethod
@@ -218,6 +262,8 @@ class ConversationGuard:
     def attach(self, steering: Steering) -> None:
         """See `Observer`."""
         self._steering = steering
+        if self._grounding is not None:
+            steering.journal.subscribe(self._grounding.note)
         for name in self._checks.refused:
             self._write(GuardrailNotChecked(guardrail=name, why="its check stops everyday sentences too"))
         judged = {rail.guardrail_name for rail in self._judged}
@@ -278,7 +324,7 @@ class ConversationGuard:
             return
         found = GuardrailFinding(self._judged[number - 1], "model")
         self._note(reply, "reply", found, text)
-        steering.replace_reply(reply, self._instead(found).text, ends=self.ends(reply))
+        steering.replace_reply(reply, self._instead(found, reply).text, ends=self.ends(reply))
 
     async def close(self) -> None:
         """See `Observer`."""

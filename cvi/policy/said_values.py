@@ -42,7 +42,7 @@ def said_value(value: object, said: str) -> str:
     words = _words(text)
     if _NO_ANSWER.search(text) or not words or len(words) > MOST_WORDS:
         return ""
-    heard = set(_words(said)) | _joined_numbers(said)
+    heard = set(_words(said)) | joined_numbers(said)
     needed = [word for word in words if word not in _FILLERS] or words
     return text if all(_is_heard(word, heard, said) for word in needed) else ""
 
@@ -62,10 +62,10 @@ def _spelt(said: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    return [_digits(match.group().lower().replace("’", "'")) for match in _WORD.finditer(text)]
+    return [number_in_digits(match.group().lower().replace("’", "'")) for match in _WORD.finditer(text)]
 
 
-def _digits(word: str) -> str:
+def number_in_digits(word: str) -> str:
     """Number words and ordinals as digits: "twenty-five", "third", "3rd"."""
     if word in _SMALL:
         return str(_SMALL.index(word))
@@ -75,14 +75,14 @@ def _digits(word: str) -> str:
         return str(20 + 10 * _TENS.index(word))
     first, _, last = word.partition("-")
     if first in _TENS and last:
-        small = _digits(last)
+        small = number_in_digits(last)
         if small.isdigit() and int(small) < 10:
             return str(20 + 10 * _TENS.index(first) + int(small))
     match = re.fullmatch(r"(\d+)(?:st|nd|rd|th|'s|s)?", word)
     return match[1] if match else word.removesuffix("'s")
 
 
-def _joined_numbers(said: str) -> set[str]:
+def joined_numbers(said: str) -> set[str]:
     """Numbers of several words: "twenty five" -> 25, "nineteen eighty four" -> 1984, "two hundred" -> 200."""
     words = _words(said)
     found: set[str] = set()

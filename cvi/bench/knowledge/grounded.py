@@ -7,14 +7,18 @@ stand beside the questions, so that a person can check each verdict.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 from cvi.bench.answers import hold_conversation
 from cvi.bench.knowledge.question_set import Question, Source
-from cvi.conversation.capabilities import Capabilities
+from cvi.capabilities import policy_capabilities
 from cvi.conversation.events import ContextProvided
 from cvi.conversation.journal import read_journal
 from cvi.embeddings.base import Embedder
@@ -23,7 +27,9 @@ from cvi.knowledge.notes import BUDGETS
 from cvi.knowledge.provider import KnowledgeProvider
 from cvi.knowledge.search import Scope
 from cvi.knowledge.store import every_document, open_store
+from cvi.llm.base import LlmEngine, Message, Sampling
 from cvi.persona.layers import Layers, Perception
+from cvi.persona.policy import Knowledge
 from cvi.persona.schema import Persona
 
 ANSWERABLE, UNANSWERABLE = 60, 30
@@ -33,12 +39,13 @@ _UNKNOWN = (
 ).split()
 _REFUSES = re.compile(
     rf"(not|n['’]t|n['’]t able to|unable to) ({'|'.join(_UNKNOWN)}|in the)|unsure|"
-    r"no (information|mention|details)|(is|are) silent|nothing (in|about)",
+    r"(not|n['’]t) help with|no (information|mention|details)|(is|are) silent|nothing (in|about)",
     re.IGNORECASE,
 )
 PERSONA = Persona(
     persona_name="Ada",
     layers=Layers(perception=Perception(perception_model="off")),
+    knowledge=Knowledge(tags=["asked"]),
     system_prompt=(
         "You are Ada at an information desk. Visitors ask you about rules and prices. You know nothing about "
         "these but what the documents say that you are given."
@@ -60,6 +67,50 @@ class GroundedAnswer:
     right: bool
 
 
+class KeptReplies:
+    """An `LlmEngine` whose replies are kept in a file, one line each, by model, messages and sampling: a run
+    that was stopped goes on, and what is done with a reply afterwards can change without asking again."""
+
+    def __init__(self, model: LlmEngine, weights: str, path: Path) -> None:
+        self.name = model.name
+        self._weights = weights
+        self._model = model
+        self._path = path
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        self._kept: dict[str, str] = dict(map(json.loads, lines))
+
+    async def warm(self, messages: Sequence[Message]) -> None:
+        """Nothing: the model may never be asked."""
+
+    async def prefill(self, messages: Sequence[Message], partial: str) -> None:
+        """Nothing: the model may never be asked."""
+
+    async def completeness(self, messages: Sequence[Message], text: str) -> float | None:
+        """Every turn is complete."""
+        return 1.0
+
+    async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[str]:
+        """The kept reply in one piece; where there is none, the whole of the model's, which is kept."""
+        key = hashlib.sha256(
+            repr((self.name, self._weights, tuple(messages), sampling)).encode()
+        ).hexdigest()[:24]
+        if key not in self._kept:
+            self._kept[key] = "".join([piece async for piece in self._model.stream(messages, sampling)])
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps([key, self._kept[key]], ensure_ascii=False) + "\n")
+        yield self._kept[key]
+
+    async def structured(
+        self, messages: Sequence[Message], schema: Mapping[str, Any], *, max_tokens: int = 256
+    ) -> dict[str, Any]:
+        """The model's answer, not kept."""
+        return await self._model.structured(messages, schema, max_tokens=max_tokens)
+
+    async def close(self) -> None:
+        """Close the model."""
+        await self._model.close()
+
+
 def chosen_questions(sources: Sequence[Source]) -> tuple[list[Question], list[Question]]:
     """Those that are asked: the first of each document that have a graded answer, and those without any."""
     graded = [
@@ -70,17 +121,30 @@ def chosen_questions(sources: Sequence[Source]) -> tuple[list[Question], list[Qu
     return rounds[:ANSWERABLE], without[:UNANSWERABLE]
 
 
+def alternating(answerable: Sequence[Question], without: Sequence[Question]) -> list[Question]:
+    """Two with an answer, one without, and so on: a run that is stopped has asked of both."""
+    pairs = [answerable[first : first + 2] for first in range(0, len(answerable), 2)]
+    ones = [[each] for each in without]
+    return [each for pair, one in zip_longest(pairs, ones, fillvalue=[]) for each in (*pair, *one)]
+
+
 async def ask_all(
     base: Path,
     questions: Sequence[Question],
     embedder: Embedder,
     profile: str,
     folder: Path,
+    kept: Path | None,
     tell: Callable[[GroundedAnswer], None],
 ) -> tuple[list[GroundedAnswer], ResolvedConfig]:
-    """Every question's answer. Raises MissingError, EngineError."""
+    """Every question's answer; the model's replies are kept in the file `kept` for the next time.
+
+    Raises MissingError, EngineError.
+    """
     config = resolve(PERSONA, profile=profile)
-    llm = await build_llm(config)
+    llm: LlmEngine = await build_llm(config)
+    if kept is not None:
+        llm = KeptReplies(llm, Path(config.llm.model or "").name, kept)
     connection = open_store(base)
     ids = {each.name: each.id for each in every_document(connection)}
     connection.close()
@@ -91,9 +155,9 @@ async def ask_all(
             provider = KnowledgeProvider(embedder, scope, BUDGETS["balanced"], path=base)
             settings = conversation_settings(config, f"question-{number}")
             journal = folder / f"question-{number}.jsonl"
-            (said,) = await hold_conversation(
-                settings, llm, [question.text], journal, Capabilities([provider])
-            )
+            policy = policy_capabilities(PERSONA, config.language, small_model=config.small_model)
+            capabilities = replace(policy, providers=[provider])
+            (said,) = await hold_conversation(settings, llm, [question.text], journal, capabilities)
             events = [event for event in read_journal(journal) if isinstance(event, ContextProvided)]
             noted = " ".join(event.text for event in events)
             told = bool(question.passage and re.search(question.passage, noted, re.IGNORECASE))

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from cvi.bench.knowledge.beir import load_beir
-from cvi.bench.knowledge.grounded import GroundedAnswer, ask_all, chosen_questions
+from cvi.bench.knowledge.grounded import GroundedAnswer, alternating, ask_all, chosen_questions
 from cvi.bench.knowledge.question_set import Question, load_sources
 from cvi.bench.knowledge.retrieval import (
     MODES,
@@ -47,6 +47,7 @@ def measure_knowledge(
     beir: Path | None,
     calibrate: bool,
     grounded: bool,
+    kept: Path | None,
     speed: bool,
     vectors: int,
     profile: str,
@@ -74,7 +75,7 @@ def measure_knowledge(
             if speed:
                 variants.append(_speed(base, folder, questions, embedder, vectors))
             if grounded:
-                variants.append(_grounded(base, part, embedder, profile, recorder))
+                variants.append(_grounded(base, part, embedder, profile, kept, recorder))
     finish(recorder, variants, json)
 
 
@@ -142,7 +143,9 @@ def _speed(
     )
 
 
-def _grounded(base: Path, part: str, embedder: Embedder, profile: str, recorder: RunRecorder) -> Variant:
+def _grounded(
+    base: Path, part: str, embedder: Embedder, profile: str, kept: Path | None, recorder: RunRecorder
+) -> Variant:
     answerable, without = chosen_questions(load_sources(part))
     console = Console(highlight=False, soft_wrap=True)
 
@@ -151,7 +154,7 @@ def _grounded(base: Path, part: str, embedder: Embedder, profile: str, recorder:
             console.print(f"[bold]{escape(given.question.text)}[/]\n  {escape(given.answer)}")
 
     answers, config = asyncio.run(
-        ask_all(base, [*answerable, *without], embedder, profile, recorder.folder, tell)
+        ask_all(base, alternating(answerable, without), embedder, profile, recorder.folder, kept, tell)
     )
     recorder.profile = config.profile.name
     recorder.write("grounded.json", [asdict(each) for each in answers])

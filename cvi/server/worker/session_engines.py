@@ -107,7 +107,7 @@ async def build_engines(
         mcp_commands=start.mcp_commands,
         client=True,
     )
-    capabilities = await build_capabilities(chosen, permissions, remembered)
+    capabilities = await build_capabilities(chosen, permissions, remembered, settings.context)
     if start.chat:
         return SessionEngines(start, persona, settings, None, await build_llm(chosen), capabilities)
     left = [layer for layer in LOADED if layer != "face" or not start.audio_only]

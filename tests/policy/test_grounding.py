@@ -1,0 +1,139 @@
+"""What a reply says must stand in the passages that the model was given: sentence by sentence, and in a
+conversation."""
+
+import pytest
+
+from cvi.conversation.capabilities import Capabilities
+from cvi.conversation.events import GuardrailTriggered, ReplyFinished
+from cvi.embeddings.shared import shared_embedder
+from cvi.knowledge.notes import CLOSEST, NOTHING
+from cvi.policy.checks import Checks
+from cvi.policy.grounding import Ground, Grounding, numbers
+from cvi.policy.guard import ConversationGuard
+from cvi.testing.fakes import FakeLlm
+from cvi.testing.script import Script
+
+BIKES = (
+    "[bike rental, page 2, Prices]\nCity bike 15 euros a day, 70 euros a week. Electric bike 32 euros a day. "
+    "Child seat 4 euros a day, helmet free of charge. A full battery lasts for about 80 kilometres."
+)
+UNKNOWN = "My documents do not say."
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        ("What does a city bike cost for a week?", "A city bike costs 70 euros a week, see page 2."),
+        ("What does a city bike cost for a week?", "It is seventy euros."),
+        ("Is a helmet included?", "Yes, a helmet is free of charge."),
+        ("Can I rent a tandem?", "The documents don't mention tandems."),
+        ("Can I rent a tandem?", "I'm not sure about that."),
+        ("I need it for 3 weeks, is that possible?", "So you need it for 3 weeks?"),
+        ("How far does a battery take me?", "A full battery lasts for about 80 kilometres."),
+    ],
+)
+def test_what_stands_in_the_passages_may_be_said(asked, answer):
+    assert Ground(BIKES, asked).fault(answer) == ""
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "fault"),
+    [
+        ("What does a city bike cost for a week?", "A city bike costs 75 euros a week.", "number 75"),
+        ("Do you sell used bicycles?", "Yes, we do sell used bicycles.", "only asked: bicycl, sell"),
+        ("Who rents the bikes out?", "The city bikes are rented out by Anna.", "name anna"),
+        ("Are dogs insured?", "No, dogs are not insured.", "only asked: dog, insur"),
+        ("Tell me of it.", "The mountain trail passes several castles.", "words "),
+    ],
+)
+def test_what_stands_nowhere_may_not(asked, answer, fault):
+    assert Ground(BIKES, asked).fault(answer).startswith(fault)
+
+
+def test_where_the_documents_hold_nothing_no_answer_is_given_but_talk_goes_on():
+    asked = "Can I rent a tandem?"
+    assert Ground("", asked).fault("Yes, you can rent a tandem.")
+    assert Ground("", asked).fault("No.")
+    assert not Ground("", asked).fault("I don't know whether you can rent a tandem.")
+    assert not Ground("", "How are you today?").fault("I'm doing well, thank you.")
+    assert not Ground("", "What's your name?", known="You are Ada.").fault("My name is Ada.")
+
+
+def test_what_the_persona_knows_otherwise_may_be_said():
+    assert Ground(BIKES, "Are you open?", known="Anna's shop opens at 9.").fault("Anna opens at 9.") == ""
+
+
+def test_in_other_languages_numbers_alone_are_looked_at():
+    assert Ground("Das Rad kostet 15 Euro.", "Was kostet es?", english=False).fault("Es kostet 16 Euro.")
+    assert not Ground("Das Rad kostet 15 Euro.", "Was kostet es?", english=False).fault("Ein Rad: 15 Euro.")
+    german = "Das Rad ist für Kinder und kostet 15 Euro mit Helm."
+    assert not Ground(german, "Which bikes are there?").fault("There are bikes for children.")
+
+
+def test_numbers_are_compared_in_digits():
+    assert numbers("2,500 euros at 10:00, twenty-five, 4.90 or 129.00, one") >= {
+        "2500",
+        "10",
+        "25",
+        "4.90",
+        "129",
+    }
+
+
+class Told:
+    name = "knowledge"
+
+    def __init__(self, note):
+        self._note = note
+
+    def follow(self, partial):
+        pass
+
+    def note(self, text):
+        return self._note
+
+
+def talk(note, reply, asked="do you sell used bicycles"):
+    grounding = Grounding("You are Ada.", english=True)
+    checks = Checks([], shared_embedder("minilm"))
+    guard = ConversationGuard(
+        checks, grounding=grounding, said_instead=("They say:", UNKNOWN), virtual_time=True
+    )
+    script = Script()
+    script.user_says(0.5, asked)
+    return script.play(
+        FakeLlm([reply]), capabilities=Capabilities([Told(note)], guard=guard, observers=(guard,))
+    )
+
+
+def test_an_answer_without_ground_is_not_heard():
+    outcome = talk(BIKES, "Yes, we do sell used bicycles. They are cheap.")
+    assert [event.text for event in outcome.of(ReplyFinished)] == [UNKNOWN]
+    (event,) = outcome.of(GuardrailTriggered)
+    assert (event.guardrail, event.by, event.action) == ("grounding", "documents", "refuse")
+
+
+@pytest.mark.parametrize("reply", ["The documents do not say so.", "Yes, you pay extra for a helmet."])
+def test_the_sentence_that_most_likely_answers_is_said_instead(reply):
+    note = f"{BIKES}\n\n{CLOSEST}Child seat 4 euros a day, helmet free of charge."
+    outcome = talk(note, reply, "do i pay extra for the insurance of a helmet")
+    assert [e.text for e in outcome.of(ReplyFinished)] == [
+        "They say: Child seat 4 euros a day, helmet free of charge."
+    ]
+
+
+def test_an_answer_to_what_no_document_holds_is_not_heard():
+    assert [event.text for event in talk(NOTHING, "Yes, we do.").of(ReplyFinished)] == [UNKNOWN]
+
+
+def test_an_answer_ends_before_its_first_sentence_without_ground():
+    outcome = talk(
+        BIKES, "A city bike costs 15 euros a day. A used one costs 99 euros.", "what does a city bike cost"
+    )
+    assert [event.text for event in outcome.of(ReplyFinished)] == ["A city bike costs 15 euros a day."]
+
+
+def test_without_documents_in_the_prompt_nothing_is_checked():
+    assert [event.text for event in talk("", "Yes, for 99 euros.").of(ReplyFinished)] == [
+        "Yes, for 99 euros."
+    ]
