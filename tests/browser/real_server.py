@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -56,18 +57,23 @@ async def cvi_serve(home: Path) -> AsyncIterator[httpx.AsyncClient]:
         )
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            for _ in range(300):
-                assert process.returncode is None, (home / "serve.log").read_text()
-                try:
-                    await client.get("/healthz")
-                    break
-                except httpx.TransportError:
-                    await asyncio.sleep(0.1)
+            await answers(client, process, home / "serve.log")
             yield client
     finally:
         if process.returncode is None:
             process.terminate()
         await asyncio.wait_for(process.wait(), 30)
+
+
+async def answers(client: httpx.AsyncClient, process: asyncio.subprocess.Process, log: Path) -> None:
+    """Wait until the server answers; fails when its process ends instead."""
+    async with asyncio.timeout(120):
+        while True:
+            assert process.returncode is None, log.read_text()
+            with contextlib.suppress(httpx.TransportError):
+                await client.get("/healthz")
+                return
+            await asyncio.sleep(0.1)
 
 
 async def ready(client: httpx.AsyncClient, **request: Any) -> dict[str, Any]:

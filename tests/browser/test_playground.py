@@ -26,8 +26,8 @@ async def talk(page: Page, server: StandIn) -> StandInRoom:
 
 async def test_a_conversation_is_created_had_and_ended(page: Page, server: StandIn) -> None:
     await page.goto(server.url + "/playground")
-    await page.get_by_role("radio", name="Marcus, the storyteller").check(force=True)
-    await page.get_by_role("radio", name="Marcus", exact=True).check(force=True)
+    await page.get_by_role("radio", name="Marcus, the storyteller").check()
+    await page.get_by_role("radio", name="Marcus", exact=True).check()
     await page.get_by_text("More", exact=True).click()
     await page.get_by_label("First words").fill("Good evening!")
     room = await talk(page, server)
@@ -50,7 +50,7 @@ async def test_a_persona_brings_its_own_face_and_is_shown_large_with_ids(page: P
     assert box and box["width"] > 200 and box["width"] == box["height"]
     await expect(page.locator("#nobody")).to_contain_text("storyteller")
     await expect(page.locator("#personas")).to_contain_text("guide")
-    await page.get_by_role("radio", name="Marcus", exact=True).check(force=True)
+    await page.get_by_role("radio", name="Marcus", exact=True).check()
     await expect(page.locator("#nobody .ids")).to_contain_text("Face: Marcus")
 
 

@@ -57,6 +57,8 @@ def main() -> None:
             if message["sdp"] == "refuse me":
                 say(type="refused", id=message["id"], status=422, message="This is no offer.")
                 continue
+            if message["sdp"] == "answer me never":
+                continue
             say(type="answer", id=message["id"], sdp=f"answer to {message['sdp']}")
             say(type="joined", participant_id=message["participant_id"])
             say(type="begun")

@@ -14,6 +14,7 @@ from running import create, serving, until
 
 from cvi.errors import UsageError
 from cvi.server.middleware import RateLimit
+from cvi.server.rooms import room as room_module
 from cvi.server.rooms.admission import KEEP_FREE_BYTES, MIB, AdmissionControl, memory_available, process_usage
 from cvi.server.settings import Brand, ServerSettings
 
@@ -112,6 +113,20 @@ async def test_an_ice_restart_is_passed_on_for_participants_only(
     assert other not in (mine, "invented")
     offers = (home / "conversations" / made["conversation_id"] / "offers.jsonl").read_text().splitlines()
     assert [json.loads(line)["restart"] for line in offers] == [False, True, False]
+
+
+async def test_an_offer_that_was_not_answered_in_time_is_taken_over_by_its_sender(
+    client: httpx.AsyncClient, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await ready(client, max_participants=2)
+    mine = "u0123456789abcdef"
+    with monkeypatch.context() as patch:
+        patch.setattr(room_module, "ANSWER_WITHIN_S", 0.2)
+        late = await offer(client, made, sdp="answer me never", participant_id=mine)
+    assert late.status_code == 503 and late.headers["retry-after"]
+    assert (await offer(client, made, participant_id=mine)).json()["participant_id"] == mine
+    offers = (home / "conversations" / made["conversation_id"] / "offers.jsonl").read_text().splitlines()
+    assert [json.loads(line)["participant_id"] for line in offers] == [mine, mine]
 
 
 async def test_an_expired_token_readmits_participants_only(client: httpx.AsyncClient) -> None:

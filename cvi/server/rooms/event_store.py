@@ -6,6 +6,7 @@ An event and its webhook are written in one transaction: neither is there withou
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from typing import Any
 
 from cvi.server.contract import in_both_vocabularies, iso
@@ -70,22 +71,24 @@ def add_ending(
     reason: str,
     lines: list[dict[str, Any]],
     system_prompt: str,
+    analyses: Iterable[str],
     recording: dict[str, Any] | None,
     now: float,
-) -> bool:
-    """Shutdown, transcript, recording, in this order. False when it had ended before.
+) -> None:
+    """Shutdown, transcript, analyses, recording, in this order; nothing when it had ended before.
 
     A recording that belongs in a bucket is announced once it is there (`cvi.server.jobs.recording_upload`).
     """
     if not conversations.end_conversation(connection, row.id, reason, now):
-        return False
+        return
     add_event(connection, row, "system.shutdown", {"reason": reason}, now, {"shutdown_reason": reason})
     with_prompt = [{"role": "system", "content": system_prompt}, *lines]
     ready = "application.transcription_ready"
     add_event(connection, row, ready, {"transcript": lines}, now, {"transcript": with_prompt})
+    for analysis in analyses:
+        add_event(connection, row, "application.perception_analysis", {"analysis": analysis}, now)
     bucket = row.request.get("recording_bucket")
     if recording is not None and bucket is not None:
         queue_upload(connection, row.id, recording, bucket, now)
     elif recording is not None:
         add_event(connection, row, "application.recording_ready", recording, now)
-    return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -40,8 +41,9 @@ from cvi.server.worker.messages import (
 )
 
 STARTUP_FAILED = "exception_encountered_during_conversation_startup"
-OFFER_WITHIN_S = 14.0
-"""A page gives up after 15 s."""
+READY_WITHIN_S, ANSWER_WITHIN_S = 10.0, 8.0
+"""How long an offer waits for the engines and then for its answer: a page waits 20 s in all."""
+PARTICIPANT_ID = re.compile(r"u[0-9a-f]{16}")
 OVERTIME_S = 20.0
 """How long a worker may run beyond the conversation's own limit before the server ends it."""
 END_WITHIN_S = 15.0
@@ -185,6 +187,7 @@ class Room:
         return outcome
 
     def _gone(self) -> HttpProblem:
+        """What is answered once there is no worker: to ask again where another one goes on."""
         return _no_answer() if self._lost else ended()
 
     async def _watch(self) -> None:
@@ -224,17 +227,20 @@ class Room:
     ) -> JoinAnswer:
         """Let a participant join, or rejoin; with `restart`, do an ICE restart of their connection.
 
-        Raises `HttpProblem`.
+        A new participant may have chosen their id, as in `PARTICIPANT_ID`: with it they take over an offer of
+        their own whose answer never reached them. Raises `HttpProblem`.
         """
-        resume = participant_id is not None and participant_id in self._known
-        who = participant_id if resume and participant_id is not None else f"u{secrets.token_hex(8)}"
+        resume = self.knows(participant_id)
+        chosen = resume or PARTICIPANT_ID.fullmatch(participant_id or "")
+        who = participant_id if participant_id and chosen else f"u{secrets.token_hex(8)}"
         try:
-            async with asyncio.timeout(OFFER_WITHIN_S):
+            async with asyncio.timeout(READY_WITHIN_S):
                 await self._ready.wait()
-                if self.state != "ready":
-                    raise self._gone()
-                if not resume and self._seats is not None and len(self.present) >= self._seats:
-                    raise HttpProblem(409, "The room is full.", "message")
+            if self.state != "ready":
+                raise self._gone()
+            if not resume and self._seats is not None and len(self.present) >= self._seats:
+                raise HttpProblem(409, "The room is full.", "message")
+            async with asyncio.timeout(ANSWER_WITHIN_S):
                 return await self._ask(sdp, name, who, resume, restart)
         except TimeoutError:
             raise HttpProblem(

@@ -271,16 +271,13 @@ class Rooms:
         events = await asyncio.to_thread(transcripts.read_events, folder)
         lines = outcome.transcript or transcripts.transcript_lines(events)
         recording = await asyncio.to_thread(self._recording, row, outcome, events[-1].t if events else 0.0)
+        analyses = [event.analysis for event in events if isinstance(event, PerceptionAnalysed)]
         now = self._wall()
 
         def store(connection: sqlite3.Connection) -> None:
-            new = event_store.add_ending(
-                connection, row, outcome.reason, lines, system_prompt, recording, now
+            event_store.add_ending(
+                connection, row, outcome.reason, lines, system_prompt, analyses, recording, now
             )
-            for analysed in [event for event in events if new and isinstance(event, PerceptionAnalysed)]:
-                event_store.add_event(
-                    connection, row, "application.perception_analysis", {"analysis": analysed.analysis}, now
-                )
 
         def known(stored: asyncio.Future[None]) -> None:
             self._unstored.pop(row.id, None)

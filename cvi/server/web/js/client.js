@@ -67,6 +67,7 @@ export class Conversation extends EventTarget {
     /** @type {RoomError | null} why the state is `failed` */
     this.error = null;
     this.participantId = participantId ?? "";
+    this._chosenId = newParticipantId();
     /** The persona's sound and picture; one MediaStream for the whole conversation. */
     this.stream = new MediaStream();
     /** What the participant sends; null where nothing is sent. */
@@ -106,6 +107,7 @@ export class Conversation extends EventTarget {
     this._name = name;
     this._shutdown = "";
     this.error = null;
+    addEventListener("pagehide", this._onPageHide);
     this._become("connecting");
     try {
       const config = await this.config();
@@ -122,7 +124,6 @@ export class Conversation extends EventTarget {
     }
     if (this.state !== "connected") return; // Left before it was entered.
     addEventListener("online", this._onOnline);
-    addEventListener("pagehide", this._onPageHide);
     this._emit("joined", { participantId: this.participantId });
   }
 
@@ -249,7 +250,9 @@ export class Conversation extends EventTarget {
   async _negotiate(peer) {
     for (const [place, track] of Object.entries(this.local)) if (track) await peer.send(place, track);
     const sdp = await peer.offer();
-    const answer = await this._address.offer({ sdp, name: this._name, participantId: this.participantId });
+    // The same from the first offer on, so that one that was answered too late does not keep the next one out.
+    const participantId = this.participantId || this._chosenId;
+    const answer = await this._address.offer({ sdp, name: this._name, participantId });
     if (peer !== this._peer) return;
     this.participantId = answer.participant_id ?? this.participantId;
     if (!(await peer.accept(answer.sdp)) && peer === this._peer) {
@@ -382,7 +385,8 @@ export class Conversation extends EventTarget {
   }
 
   _sayGoodbye() {
-    if (this.participantId) this._address.leave(this.participantId);
+    const id = this.participantId || (this._peer && this._chosenId);
+    if (id) this._address.leave(id);
   }
 
   _isOver() {
@@ -417,6 +421,11 @@ export class Conversation extends EventTarget {
   _emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+function newParticipantId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(8));
+  return `u${[...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }
 
 async function opened(choice, open) {
