@@ -261,7 +261,8 @@ class ParentPipe(Generic[M]):
         if pipe.get_write_buffer_size() and not pipe.is_closing():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._flow.flushed.wait(), FLUSH_TIMEOUT_S)
-        pipe.abort()
+        if not pipe.is_closing():
+            pipe.abort()
 
 
 class _FlushProtocol(asyncio.BaseProtocol):

@@ -128,6 +128,7 @@ async def test_after_a_sigkill_of_server_or_worker_the_page_comes_back_by_itself
         assert len(film.streams.video) == len(film.streams.audio) == 1
         assert sum(1 for _ in film.decode(video=0)) > 50
     assert not list(journal.parent.glob("recording.part*"))
+    assert "Traceback" not in journal.with_name("worker.log").read_text()
 
 
 async def notices(page: Page, count: int) -> list[str]:

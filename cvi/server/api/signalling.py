@@ -26,8 +26,8 @@ Token = Annotated[str | None, Query(alias="t", description="The meeting token of
 class OfferBody(Body):
     """A WebRTC offer. `participant_id` of an earlier answer brings the same participant back.
 
-    A new participant may choose one, `u` and 16 hexadecimal digits at random: an offer whose answer was lost is
-    taken over by the next one with the same id, instead of keeping its own sender out.
+    A new participant may choose one, `u` and 16 hexadecimal digits at random: an offer whose answer was lost
+    is taken over by the next one with the same id, instead of keeping its own sender out.
 
     With `restart` it is an offer of their connection that is still there, to find it another way (an ICE
     restart); 400 when it is gone.

@@ -343,8 +343,8 @@ export class Conversation extends EventTarget {
   async _reconnect() {
     this._keep();
     if (this.state !== "connected") return;
+    this._quality.stop(); // before: that the connection is good again takes the notice away
     this._become("reconnecting");
-    this._quality.stop();
     const started = performance.now();
     let online = started;
     for (let attempt = 0; this.state === "reconnecting"; attempt += 1) {
