@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 
 _GIVE_ANOTHER = "Give a wav, flac, mp3, ogg, mp4 or webm file that plays elsewhere."
 _GIVE_A_FILM = "Give an mp4, mov, mkv or webm film that plays elsewhere."
+# FFmpeg's demuxers. Playlists (hls, concat, dash, sdp) are left out: they lead to other files and hosts.
+_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,asf,mpeg,mpegts,"
+    "wav,w64,rf64,flac,mp3,aac,ogg,aiff,caf,au,amr,ac3,ape,wv,tta"
+)
 _BLOCK_S = 0.1
 _LONGEST_LEAD_S = 60.0
 # Two channels cancel where their mix is this much weaker than they are; unrelated channels lose 3 dB.
@@ -190,7 +195,7 @@ def packets(container: InputContainer, track: AudioStream | VideoStream) -> Iter
 def _open(source: str | BinaryIO) -> InputContainer:
     import av
 
-    return av.open(source, mode="r", metadata_errors="ignore")
+    return av.open(source, mode="r", metadata_errors="ignore", options={"format_whitelist": _FORMATS})
 
 
 def _unreadable() -> tuple[type[Exception], ...]:

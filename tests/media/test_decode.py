@@ -239,3 +239,19 @@ def test_two_people_on_two_channels_are_both_heard(tmp_path):
     spectrum = np.abs(np.fft.rfft(read_audio(path).astype(float)))
     assert spectrum[600] == pytest.approx(spectrum[2000], rel=0.05)
     assert spectrum[600] > 100 * np.median(spectrum)
+
+
+@pytest.mark.parametrize("name", ["list.m3u8", "list.mp4", "list.txt"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:2.0,\nsecret.wav\n#EXT-X-ENDLIST\n",
+        "ffconcat version 1.0\nfile secret.wav\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 5004 RTP/AVP 0\n",
+    ],
+)
+def test_a_playlist_leads_to_no_other_file(tmp_path, name, text):
+    write_wav(tmp_path / "secret.wav", np.full(16_000, 9000, np.int16), 16_000)
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError, match="not a sound"):
+        read_audio(tmp_path / name)

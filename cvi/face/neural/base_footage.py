@@ -27,7 +27,7 @@ class BaseFilm:
         import av
 
         try:
-            film: Any = av.open(str(path))
+            film: Any = av.open(str(path), format="mp4")
             stream: Any = film.streams.video[0]
         except (av.FFmpegError, OSError, IndexError) as error:
             raise UsageError(f"{path} cannot be played.", "Train or fetch the replica again.") from error
