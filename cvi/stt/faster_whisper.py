@@ -1,9 +1,10 @@
 """Recognition by Whisper through faster-whisper and CTranslate2.
 
 Whisper decodes a whole window of sound, so a turn's window is decoded again now and then for partial text,
-and at each pause for final text. Once the window is long, what lies before a pause becomes text for good, so
-that a window stays under 15 s and a long turn costs no more than a short one. Decoding is greedy, in one
-language, without timestamps, and not conditioned on earlier text, which leads to loops.
+and at each pause for final text: from its first silence on, before a detector believes the pause. Once the
+window is long, what lies before a pause becomes text for good, so that a window stays under 15 s and a long
+turn costs no more than a short one. Decoding is greedy, in one language, without timestamps, and not
+conditioned on earlier text, which leads to loops.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ _PARTIAL_SHARE = 3.0
 _FREEZE_AT_S = 8.0
 _LONGEST_WINDOW_S = 14.0
 _PAUSE_S = 0.5
-_LOOK_EVERY_S = 0.1
+_LOOK_EVERY_S = 0.02
 # A decoded window that reaches this far past the last speech need not be decoded again, where the level shows
-# what is speech.
-_TAIL_S = 0.1
+# what is speech; it is decoded as soon as it does.
+_TAIL_S = 0.05
 _CLEAR_CONTRAST_DB = 20.0
 # Whisper makes up words ("Thank you.") for a window without any sound.
 _SILENT_DB = -65.0
@@ -139,7 +140,7 @@ class _Turn:
         self._text = ""
         self._decoded_to = 0
         self._decode_s = 0.0
-        self._freezing: asyncio.Task[None] | None = None
+        self._ahead: asyncio.Task[None] | None = None
 
     def feed(self, pcm: Pcm) -> None:
         if self._closed or not len(pcm):
@@ -149,9 +150,14 @@ class _Turn:
         self._end += len(pcm)
         if self._end - self._looked >= _LOOK_EVERY_S * HEARD_HZ:
             self._looked = self._end
-            self._look_for_pause()
-            if self._due_to_freeze() and (self._freezing is None or self._freezing.done()):
-                self._freezing = asyncio.get_running_loop().create_task(self._freeze_quietly())
+            last_s = self._edges.last_loud_s()
+            silent = False
+            if last_s is not None and self._edges.contrast_db() >= _CLEAR_CONTRAST_DB:
+                self._look_for_pause(last_s)
+                silent = last_s + _TAIL_S <= self._end / HEARD_HZ and not self._covers(last_s)
+            busy = self._decoding.locked() or not (self._ahead is None or self._ahead.done())
+            if (silent or self._due_to_freeze()) and not busy:
+                self._ahead = asyncio.get_running_loop().create_task(self._decode_ahead())
 
     async def partial(self) -> str:
         # Where decoding is slow it is done less often, so that the final text seldom waits for a partial one.
@@ -172,8 +178,8 @@ class _Turn:
     def close(self) -> None:
         self._closed = True
         self._window.clear()
-        if self._freezing is not None:
-            self._freezing.cancel()
+        if self._ahead is not None:
+            self._ahead.cancel()
 
     def _whole(self) -> str:
         return " ".join(filter(None, [*self._frozen, self._text]))
@@ -185,7 +191,10 @@ class _Turn:
         if not self._decoded_to or self._edges.contrast_db() < _CLEAR_CONTRAST_DB:
             return False
         last_s = self._edges.last_loud_s()
-        return last_s is not None and last_s + _TAIL_S <= self._decoded_to / HEARD_HZ
+        return last_s is not None and self._covers(last_s)
+
+    def _covers(self, last_s: float) -> bool:
+        return last_s + _TAIL_S <= self._decoded_to / HEARD_HZ
 
     async def _decode(self) -> None:
         pcm, end = self._joined(), self._end
@@ -199,10 +208,7 @@ class _Turn:
         self._decode_s = clock() - began_s
         return text
 
-    def _look_for_pause(self) -> None:
-        last_s = self._edges.last_loud_s()
-        if last_s is None or self._edges.contrast_db() < _CLEAR_CONTRAST_DB:
-            return
+    def _look_for_pause(self, last_s: float) -> None:
         if self._end / HEARD_HZ - last_s >= _PAUSE_S:
             cut = round((last_s + _PAUSE_S / 2) * HEARD_HZ)
             if cut > self._window_start:
@@ -215,12 +221,14 @@ class _Turn:
             or (self._cut is not None and length > _FREEZE_AT_S * HEARD_HZ)
         )
 
-    async def _freeze_quietly(self) -> None:
-        """Freeze in the background; an error is left to `final`, which meets it again and raises it."""
+    async def _decode_ahead(self) -> None:
+        """Decode in the background, and freeze what is due; an error is left to `final`, which meets it again
+        and raises it."""
         try:
             async with self._decoding:
                 if self._due_to_freeze():
                     await self._freeze()
+                if not self._covered():
                     await self._decode()
         except EngineError:
             return

@@ -44,7 +44,7 @@ class PiperTts(LocalVoice):
     """
 
     name = "piper"
-    first_words = 4
+    first_words = 3
 
     def __init__(self, voice: Any, settings: TtsSettings) -> None:
         """`voice` is a loaded `piper.PiperVoice`."""

@@ -65,6 +65,18 @@ async def test_final_in_a_pause_decodes_once(engine, decodes, tmp_path):
     turn.close()
 
 
+async def test_the_first_silence_is_decoded_before_anybody_asks(engine, decodes, tmp_path):
+    turn = engine.open()
+    turn.feed(np.concatenate([room(0.3), say(tmp_path, "my order has not arrived"), room(0.12)]))
+    turn.feed(room(0.02))
+    while not decodes:
+        await asyncio.sleep(0.01)
+    turn.feed(room(0.1))
+    assert await turn.final()
+    assert len(decodes) == 1, "the final text was there already"
+    turn.close()
+
+
 async def test_partials_skip_while_one_runs_and_between(engine, decodes, tmp_path):
     spoken = say(tmp_path, "tell me a story about a dragon and a small village")
     turn = engine.open()
