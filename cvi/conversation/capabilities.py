@@ -45,6 +45,18 @@ class ContextProvider(Protocol):
 
 
 @runtime_checkable
+class HintingProvider(Protocol):
+    """What a `ContextProvider` can do besides that knows how a turn should be answered."""
+
+    def hint(self, text: str) -> str:
+        """How to answer the turn `text`, in one or two sentences; "" for as always.
+
+        It stands behind the turn's words: a model of one or two billion parameters does what it reads last,
+        and takes what stands before the words as something to know.
+        """
+
+
+@runtime_checkable
 class SearchingProvider(Protocol):
     """What a `ContextProvider` can do besides whose notes come from a search."""
 
@@ -131,13 +143,16 @@ class Reactions:
     """What the participant does that face and turn-taking answer to.
 
     `smile` and `concern` (brows drawn together) 0..1; `nods` now; `thinks`: they look away for a moment, as
-    people do who have not finished.
+    people do who have not finished. `lips_parted_s`: when the closed mouth last opened; `looked_back_s`: when
+    the eyes came back to the screen, where they still are; seconds of the conversation, None for never.
     """
 
     smile: float = 0.0
     concern: float = 0.0
     nods: bool = False
     thinks: bool = False
+    lips_parted_s: float | None = None
+    looked_back_s: float | None = None
 
 
 NO_REACTIONS = Reactions()
@@ -203,6 +218,11 @@ class Capabilities:
         """Where the note of the provider `name` comes from; empty where it does not say."""
         found = (each for each in self.providers if each.name == name and isinstance(each, SearchingProvider))
         return [line for each in found for line in each.used(text)]
+
+    def hints(self, text: str) -> dict[str, str]:
+        """How to answer a turn, by the provider's name; empty ones are left out."""
+        found = {each.name: each.hint(text) for each in self.providers if isinstance(each, HintingProvider)}
+        return {name: hint for name, hint in found.items() if hint}
 
     def notes(self, text: str) -> dict[str, str]:
         """The notes for a turn by their provider's name; empty ones are left out."""

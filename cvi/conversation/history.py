@@ -7,6 +7,12 @@ from collections.abc import Iterable, Sequence
 from cvi.llm.base import Message
 
 
+def with_notes(messages: Sequence[Message], notes: Iterable[str]) -> tuple[Message, ...]:
+    """The messages with notes as system messages right before the turn's words, the last of the others."""
+    at = max((index for index, message in enumerate(messages) if message.role != "system"), default=0)
+    return (*messages[:at], *(Message("system", note) for note in notes), *messages[at:])
+
+
 class History:
     """The messages of one conversation, system message first.
 

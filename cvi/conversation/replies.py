@@ -17,6 +17,7 @@ from cvi.conversation.events import (
     ReplyOpener,
     ReplyResumed,
 )
+from cvi.conversation.history import with_notes
 from cvi.conversation.openers import OpenerPolicy
 from cvi.conversation.playout import ReplyOutput
 from cvi.conversation.reply import Reply, fixed_clauses, model_clauses, one_clause
@@ -235,7 +236,7 @@ class Replies:
             return clauses
 
         def again(note: str) -> AsyncIterator[Clause]:
-            told = (*messages[:-1], Message("system", note), messages[-1])
+            told = with_notes(messages, [note])
             return model_clauses(self._context, reply, told, self._phrase_words)
 
         return guard.clauses(reply, turn, clauses, again)
@@ -255,7 +256,11 @@ class Replies:
         for source, note in notes.items():
             passages = capabilities.sources(source, text)
             self._journal.write(ContextProvided(reply=reply, source=source, text=note, passages=passages))
-        return (*messages[:-1], *(Message("system", note) for note in notes.values()), messages[-1])
+        told = with_notes(messages, notes.values())
+        hints = capabilities.hints(text)
+        for source, hint in hints.items():
+            self._journal.write(ContextProvided(reply=reply, source=f"{source}_hint", text=hint))
+        return (*told, *(Message("system", hint) for hint in hints.values()))
 
     @property
     def _phrase_words(self) -> int | None:

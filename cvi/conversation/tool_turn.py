@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from cvi.conversation.events import ReplyFirstToken, ToolBridged, ToolWeighed
+from cvi.conversation.history import with_notes
 from cvi.conversation.reply import Reply, clauses_of, close_stream, model_clauses
 from cvi.conversation.settings import SessionContext
 from cvi.conversation.tool_runs import ToolRun, ToolRuns, as_data, described
@@ -116,7 +117,7 @@ class ToolTurn:
 
     def _with(self, notes: Sequence[str]) -> list[Message]:
         """What the model is given, with more notes right before the turn's words."""
-        return [*self._told[:-1], *(Message("system", note) for note in notes), self._told[-1]]
+        return list(with_notes(self._told, notes))
 
     # -- endpoints --------------------------------------------------------------------------------
 

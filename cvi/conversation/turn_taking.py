@@ -316,12 +316,24 @@ class Floor:
         if hop.voiced_until_s >= hop.end_s:
             return  # perhaps speech goes on: the next hop tells
         patience_s = self.thresholds.patience_s(turn.completeness, self._usual_pause_s(turn))
-        if self._capabilities.reactions.thinks and turn.completeness < self.thresholds.commit_at:
-            patience_s *= self.thresholds.patience_for_thinking
+        patience_s *= self._patience_for_face(turn, turn.completeness)
+        patience_s = max(patience_s, self.thresholds.least_patience_s)
         if silence_s >= patience_s:
             self._commit(turn, silence_s)
         elif silence_s >= self.thresholds.draft_after_s:
             self._draft(turn)
+
+    def _patience_for_face(self, turn: UserTurn, completeness: float) -> float:
+        """How many times as long to wait, by what the participant's face does in the pause."""
+        seen, limits = self._capabilities.reactions, self.thresholds
+        parted_s, back_s = seen.lips_parted_s, seen.looked_back_s
+        parts_lips = parted_s is not None and parted_s > turn.speech_end_s + limits.lips_settle_s
+        if (seen.thinks or parts_lips) and completeness < limits.commit_at:
+            return limits.patience_for_thinking
+        looked_back = back_s is not None and back_s > turn.speech_end_s - limits.looked_back_before_s
+        if looked_back and not parts_lips and completeness >= limits.likely:
+            return limits.patience_looked_at
+        return 1.0
 
     # -- judging a turn ---------------------------------------------------------------------------
 

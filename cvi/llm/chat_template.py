@@ -112,8 +112,8 @@ class ChatPrompt:
 def with_notes_folded(messages: Sequence[Message]) -> list[Message]:
     """The messages with each later system message at the head of the user message after it.
 
-    For templates and endpoints that know a system message at the beginning alone. One without a user
-    message after it becomes one itself.
+    For templates and endpoints that know a system message at the beginning alone. Those at the end go behind
+    the last message if that is a user's, and become one otherwise.
     """
     out: list[Message] = []
     notes: list[str] = []
@@ -125,6 +125,8 @@ def with_notes_folded(messages: Sequence[Message]) -> list[Message]:
             notes = []
         else:
             out.append(message)
+    if notes and out[-1].role == "user":
+        notes.insert(0, out.pop().content)
     return [*out, Message("user", "\n".join(notes))] if notes else out
 
 
@@ -156,11 +158,11 @@ def fit(
 ) -> list[int]:
     """The tokens of as many of `messages` as fit, at most `room_tokens`.
 
-    The system messages and the last message stay; the oldest others go first. If those alone are too
+    The system messages and the last of the others stay; the oldest others go first. If those alone are too
     long, the end of the system prompt and then the beginning of the last message are cut. The same
     messages always give the same answer, so successive prompts of a conversation share their start.
     """
-    loose = [i for i, m in enumerate(messages[:-1]) if m.role != "system"]
+    loose = [i for i, m in enumerate(messages) if m.role != "system"][:-1]
     drops = [*range(0, len(loose), DROP_MESSAGES), len(loose)]
 
     def without(drop: int) -> list[Message]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 
@@ -10,7 +9,7 @@ from cvi.errors import CviError
 from cvi.media.live_picture import LivePicture, Rgb
 from cvi.perception.looker import MOST_SIDE_PX, CpuMeter, Looker
 from cvi.perception.sight import Sight
-from cvi.threads import step_back
+from cvi.perception.watch_thread import WatchThread
 
 MOST_LOOKS_PER_S, FEWEST_LOOKS_PER_S = 15.0, 3.0
 BUDGET = 0.15
@@ -19,9 +18,6 @@ _NICENESS = 5
 _MEASURED_LOOKS = 15
 _UNDER_LOAD = 3.0
 """A look that takes so many times its processor time is waiting for other work: the rate is halved."""
-_PATIENCE_S = 5.0
-
-log = logging.getLogger("cvi.perception.camera_watch")
 
 
 class CameraWatch:
@@ -40,40 +36,24 @@ class CameraWatch:
         self._make_looker = make_looker
         self._now_s = now_s
         self._saw = saw
-        self._failed = failed
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="cvi-perception", daemon=True)
+        thread = WatchThread("cvi-perception", _NICENESS, self._watch_until, failed)
+        self.start, self.stop = thread.start, thread.stop
         self.looks_per_s = MOST_LOOKS_PER_S
         self.looks = 0
         self.used_s = 0.0
         """Processor time so far, seconds."""
 
-    def start(self) -> None:
-        """Begin to look."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop looking and end the tracker's process. Blocks for a look at most."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join(_PATIENCE_S)
-
-    def _run(self) -> None:
-        looker: Looker | None = None
+    def _watch_until(self, stopped: threading.Event) -> None:
+        looker = self._make_looker()
         try:
-            step_back(_NICENESS)
-            looker = self._make_looker()
-            self._watch(looker)
-        except CviError as error:
-            self._failed(error)
+            self._watch(looker, stopped)
         finally:
-            if looker is not None:
-                looker.close()
+            looker.close()
 
-    def _watch(self, looker: Looker) -> None:
+    def _watch(self, looker: Looker, stopped: threading.Event) -> None:
         count = -1
         meter: CpuMeter | None = None
-        while not self._stopped.is_set():
+        while not stopped.is_set():
             began_s = self._now_s()
             newest = self._picture.count
             rgb = self._picture.rgb(MOST_SIDE_PX) if newest != count else None
@@ -91,7 +71,7 @@ class CameraWatch:
                     self.used_s += used_s
                     self._adapt(used_s / measured, wall_s / measured)
                     meter, measured, wall_s = CpuMeter(looker.pid), 0, 0.0
-            self._stopped.wait(max(1 / self.looks_per_s - took_s, 0.005))
+            stopped.wait(max(1 / self.looks_per_s - took_s, 0.005))
 
     def _adapt(self, cost_s: float, wall_s: float) -> None:
         rate = BUDGET / max(cost_s, 1e-4)

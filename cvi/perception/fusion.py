@@ -10,6 +10,7 @@ import re
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from cvi.perception.sight import Sight
 
@@ -81,32 +82,49 @@ class WordTimes:
         if not self._at or len(text) > self._at[-1][0]:
             self._at.append((len(text), t_s))
 
+    @property
+    def any(self) -> bool:
+        """Whether words of this turn are known."""
+        return bool(self._at)
+
     def at(self, index: int) -> float | None:
         """When the character `index` of the text was first there; None where that is not known."""
         return next((t_s for length, t_s in self._at if length > index), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """What the words of a turn and its face or voice disagree in, as a sentence, "" for nothing; `doubt` is
+    how somebody comes across who says that all is well: they "look" or "sound" unsure."""
+
+    text: str = ""
+    doubt: Literal["look", "sound", ""] = ""
+
+
+NO_MISMATCH = Mismatch()
+
+
 def mismatch(
     text: str, words: WordTimes, faces: FaceTrackRecord, span: tuple[float, float], manner: Sequence[str]
-) -> str:
-    """What the words of a turn and its face or voice disagree in, as a sentence; "" for nothing.
-
-    `span` is the turn's start and end, seconds.
-    """
+) -> Mismatch:
+    """The mismatch of a turn's words. `span` is its start and end, seconds."""
     lower = text.lower()
     found = _FINE.search(lower)
     good = found is not None and _NOT.search(lower[: found.start()]) is None
     found = found if good else _BAD.search(lower)
     if found is None:
-        return ""
+        return NO_MISMATCH
     at_s = words.at(found.end() - 1)
     before_s, after_s = _AROUND_WORD_S
     face = faces.between(*(span if at_s is None else (at_s - before_s, at_s + after_s)))
     word = text[found.start() : found.end()]
     if not good:
-        return f'They say "{word}" with a smile.' if face.smile > SMILED else ""
-    beside = ["their brows are drawn together"] if face.furrowed > FURROWED else []
+        return Mismatch(f'They say "{word}" with a smile.') if face.smile > SMILED else NO_MISMATCH
+    drawn = face.furrowed > FURROWED
+    beside = ["their brows are drawn together"] if drawn else []
     dull = [each for each in manner if each in _DULL]
     if dull and face.smile < 0.3 and (beside or len(dull) > 1):
         beside.append(f"their voice sounds {' and '.join(dull)}")
-    return f'They say "{word}", but {" and ".join(beside)}.' if beside else ""
+    if not beside:
+        return NO_MISMATCH
+    return Mismatch(f'They say "{word}", but {" and ".join(beside)}.', "look" if drawn else "sound")

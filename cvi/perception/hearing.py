@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
@@ -101,7 +102,7 @@ class VoiceBaseline:
             words.append("hesitant")
         elif rate > 1.25:
             words.append("rushed")
-        elif rate < 0.75 and voice.noise_db < NOISY_DB:  # noise between words is taken for words drawn out
+        if rate < 0.75 and voice.noise_db < NOISY_DB:  # noise between words is taken for words drawn out
             words.append("slow")
         if span < 0.55:
             words.append("flat")
@@ -274,7 +275,7 @@ def _runs(flags: npt.NDArray[np.bool_]) -> list[int]:
     return [int(b - a) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def describe_voice(manner: list[str], voice: VoiceSummary) -> str:
+def describe_voice(manner: Sequence[str], voice: VoiceSummary) -> str:
     """The manner as a sentence, "" for an ordinary one; "It is noisy where they are." where it is."""
     parts = []
     said = {"laughing": "They laugh.", "sighing": "They sigh."}

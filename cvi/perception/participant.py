@@ -7,10 +7,9 @@ Event loop only; what takes time runs on threads of the watches, which hand over
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from cvi.audio.block import AudioBlock
 from cvi.clock import Clock
@@ -36,35 +35,25 @@ from cvi.llm.base import LlmEngine
 from cvi.media.live_picture import LivePicture, Rgb
 from cvi.perception.analysis import analyse_participant
 from cvi.perception.awareness import Awareness, AwarenessSettings, Modality
+from cvi.perception.briefing import Briefing, Form, asks_about_sight
 from cvi.perception.camera_watch import CameraWatch
 from cvi.perception.fusion import FaceTrackRecord, WordTimes, mismatch
-from cvi.perception.hearing import Hearing, VoiceSummary, describe_voice
+from cvi.perception.hearing import Hearing, describe_voice
 from cvi.perception.looker import Looker, build_looker
 from cvi.perception.screen_watch import ScreenState, ScreenWatch
 from cvi.perception.sight import NOTHING_SEEN, Sight
 from cvi.perception.text_reader import RapidOcrReader
 from cvi.perception.vision import VisionEngine, jpeg
-from cvi.perception.wording import Describer, named_expression
+from cvi.perception.wording import PLAIN, Describer, named_expression
 from cvi.transport.base import ShowsPictures, Transport
 
-Form = Literal["tags", "scene"]
 LEAST_BETWEEN_S, MOST_BETWEEN_S = 0.5, 5.0
 """How far apart the journal's records of what is seen are, when it changes and when it does not."""
 THINKS_S = (0.2, 4.0)
 """A look away that is so long is one of thinking; a longer one is attention elsewhere."""
 _CONCERN = 0.5
-_ABOUT_SIGHT = re.compile(
-    r"\b(see|look|looks|looking|watch|wear|wearing|hold|holding|show|showing|camera|face|smil\w*|picture|light)\b",
-    re.IGNORECASE,
-)
-_ABOUT_SCREEN = re.compile(
-    r"\b(screen|read|says?|written|slide|page|document|share|sharing|window|code|text|number)\b",
-    re.IGNORECASE,
-)
-_PLAIN = "They are looking at you."
-MOST_SCREEN_CHARACTERS = 500
 AWARE_EVERY_S = 4.0
-"""How often it is looked whether the picture has something new to judge."""
+"""What is noticed is judged no more often than this."""
 ANALYSIS_WITHIN_S = 30.0
 CAPTION = "What does the person do, hold or show to the camera?"
 
@@ -103,11 +92,11 @@ class Participant:
         """`vision` understands pictures, where there is one."""
         self._settings = settings
         self._vision = vision
-        self._screen = ScreenState(False)
-        self._screen_noted = ""
+        self._briefing = Briefing(settings.form)
         self._screen_watch: ScreenWatch | None = None
-        self._caption = ""
-        self._judged = ""
+        self._noticed: dict[str, Rgb | None] = {}
+        """What was seen out of the ordinary and is not judged yet, with the picture that shows it."""
+        self._notice = asyncio.Event()
         self._awareness: dict[str, Awareness] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._llm: LlmEngine | None = None
@@ -119,12 +108,7 @@ class Participant:
         self._turn_began_s: float | None = None
         self._sight = NOTHING_SEEN
         self._rgb: Rgb | None = None
-        self._seen_text = ""
-        self._noted_text = ""
         self._written_s = -MOST_BETWEEN_S
-        self._manner: list[str] = []
-        self._voice = VoiceSummary()
-        self._mismatch = ""
         self._journal: Journal | None = None
         self._clock: Clock | None = None
         self._watch: CameraWatch | None = None
@@ -153,7 +137,7 @@ class Participant:
             self._watch.start()
         if self._settings.sees and (screen := pictures.get("screen")) is not None:
             self._screen_watch = ScreenWatch(
-                screen, RapidOcrReader, clock.now, self._saw_screen_there, self._failed_there
+                screen, RapidOcrReader, self._saw_screen_there, self._failed_there
             )
             self._screen_watch.start()
         if self._settings.sees and ("vision" in self._awareness or self._vision is not None):
@@ -176,6 +160,8 @@ class Participant:
             concern=sight.furrowed if sight.furrowed > _CONCERN else 0.0,
             nods=sight.nodded_s is not None and sight.t_s - sight.nodded_s < 0.5,
             thinks=looks_aside and THINKS_S[0] <= sight.look_s <= THINKS_S[1],
+            lips_parted_s=sight.parted_s,
+            looked_back_s=sight.returned_s if sight.look == "screen" else None,
         )
 
     async def close(self) -> None:
@@ -201,44 +187,12 @@ class Participant:
         """Words are followed through the journal."""
 
     def note(self, text: str) -> str:
-        """What the model should know of the participant now, in a few words; "" where there is nothing to
-        tell: they look at the screen and speak as always, and nobody asks."""
-        if not self._settings.notes:
-            return ""
-        seen = self._seen_text
-        if seen in (_PLAIN, self._noted_text) and not _ABOUT_SIGHT.search(text):
-            seen = ""
-        elif self._caption:
-            seen = f"{seen} In the picture: {self._caption}"
-        heard = " ".join(filter(None, (describe_voice(self._manner, self._voice), self._mismatch)))
-        named = self._named()
-        if self._settings.form == "scene":
-            scene = " ".join(filter(None, (seen, named, heard)))
-            return f"USER_SPEECH: {text} VISUAL_SCENE: {scene}" if scene else ""
-        tagged = (
-            ("user_appearance", seen),
-            ("user_emotions", " ".join(filter(None, (named, heard)))),
-            ("user_screenshare", self._screen_words(text)),
-        )
-        return "\n".join(f"<{tag}>{words}</{tag}>" for tag, words in tagged if words)
+        """As `ContextProvider.note`."""
+        return self._briefing.note(text) if self._settings.notes else ""
 
-    def _screen_words(self, text: str) -> str:
-        """What the shared screen shows: once when that is new, and where somebody asks for it."""
-        if not self._screen.shared:
-            return ""
-        lines = self._screen.lines
-        words = "They share their screen."
-        if lines:
-            words = f"They share their screen. Text on it: {' / '.join(lines)[:MOST_SCREEN_CHARACTERS]}"
-        elif lines is not None:
-            words = "They share their screen. There is no text on it."
-        return words if words != self._screen_noted or _ABOUT_SCREEN.search(text) else ""
-
-    def _named(self) -> str:
-        if not self._settings.emotion_recognition or not self._sight.calibrated or not self._sight.present:
-            return ""
-        named = named_expression(self._sight)
-        return "" if named.name == "neutral" else f"Their face looks {named.name}."
+    def hint(self, text: str) -> str:
+        """As `HintingProvider.hint`."""
+        return self._briefing.hint(text) if self._settings.notes else ""
 
     # -- what is seen -----------------------------------------------------------------------------
 
@@ -256,13 +210,19 @@ class Participant:
         self._faces.add(sight)
         text = self._describer.describe(sight)
         since_s = sight.t_s - self._written_s
-        changed = text != self._seen_text and since_s >= LEAST_BETWEEN_S
+        changed = text != self._briefing.seen and since_s >= LEAST_BETWEEN_S
         if text and (changed or since_s >= MOST_BETWEEN_S):
-            self._seen_text, self._written_s = text, sight.t_s
-            self._write_seen(sight, text)
+            if changed and sight.present and (text != PLAIN or self._vision is not None):
+                self._noticed[text] = rgb
+                self._notice.set()
+            self._describe(sight, text)
 
-    def _write_seen(self, sight: Sight, text: str) -> None:
+    def _describe(self, sight: Sight, text: str) -> None:
         assert self._journal is not None and self._clock is not None
+        self._briefing.seen, self._written_s = text, sight.t_s
+        names = self._settings.emotion_recognition and sight.calibrated and sight.present
+        named = named_expression(sight).name if names else "neutral"
+        self._briefing.named = "" if named == "neutral" else f"Their face looks {named}."
         self._journal.write(
             ParticipantSeen(
                 text=text,
@@ -285,39 +245,38 @@ class Participant:
 
     def saw_screen(self, screen: ScreenState) -> None:
         """Take what the shared screen shows now."""
-        self._screen = screen
+        self._briefing.screen = screen
         if self._journal is not None and screen.shared and not self._closed:
             self._journal.write(ScreenRead(source="ocr", text="\n".join(screen.lines or ())))
 
     # -- questions and tools ----------------------------------------------------------------------
 
     async def _be_aware(self, clock: Clock) -> None:
-        """Look again and again whether the picture has something new to judge."""
+        """Judge what is noticed, and what the words ask about, now and then."""
         while True:
-            await clock.sleep_until(clock.now() + AWARE_EVERY_S)
-            seen = self._describer.describe(self._sight)
-            if not seen or seen == self._judged or not self._sight.present:
-                continue
-            self._judged = seen
+            await self._notice.wait()
+            self._notice.clear()
+            noticed, self._noticed = self._noticed, {}
+            seen = " Then: ".join(noticed) or self._briefing.seen
+            frame = [self._rgb, *noticed.values()][-1]
             try:
-                if self._vision is not None and self._rgb is not None:
+                if self._vision is not None and frame is not None:
                     asked = " ".join((CAPTION, *self._settings.vision.queries))
-                    self._caption = await self._vision.ask([jpeg(self._rgb)], asked)
-                    seen = f"{seen} In the picture: {self._caption}"
-                elif seen == _PLAIN:
-                    continue
-                await self._judge("vision", f"{seen} {self._named()}")
+                    self._briefing.caption = await self._vision.ask([jpeg(frame)], asked)
+                    seen = f"{seen} In the picture: {self._briefing.caption}"
+                await self._judge("vision", f"{seen} {self._briefing.named}", frame)
             except EngineError as error:
                 self._failed(error)
+            await clock.sleep_until(clock.now() + AWARE_EVERY_S)
 
-    async def _judge(self, modality: Modality, known: str) -> None:
+    async def _judge(self, modality: Modality, known: str, frame: Rgb | None = None) -> None:
         if modality not in self._awareness or self._journal is None:
             return
         found = await self._awareness[modality].judge(known)
         for query, answer in found.answers.items():
             self._journal.write(AwarenessAnswered(modality=modality, query=query, answer=answer))
         if found.tool:
-            frames = (jpeg(self._rgb),) if modality == "vision" and self._rgb is not None else ()
+            frames = (jpeg(frame),) if frame is not None else ()
             arguments = dict(found.arguments)
             self._journal.write(
                 PerceptionToolCalled(modality=modality, name=found.tool, arguments=arguments, frames=frames)
@@ -366,10 +325,12 @@ class Participant:
             case UserStartedSpeaking():
                 self._turn_began_s = event.t
                 self._words.clear()
-                self._manner, self._mismatch, self._voice = [], "", VoiceSummary()
+                self._briefing.turn_began()
             case UserResumed():
                 self._turn_began_s = event.t if self._turn_began_s is None else self._turn_began_s
             case TranscriptPartial():
+                if self._vision is not None and not self._words.any and asks_about_sight(event.text):
+                    self._notice.set()
                 self._words.grew(event.text, event.t)
             case TranscriptFinal():
                 self._words.grew(event.text, event.t)
@@ -382,17 +343,17 @@ class Participant:
     def _judge_turn(self, text: str, now_s: float) -> None:
         """Sum up the turn so far, at each of its pauses: the note for its draft needs it."""
         began_s = self._turn_began_s if self._turn_began_s is not None else now_s
-        self._voice = self._hearing.between(began_s - 0.3, now_s)
-        self._manner = self._hearing.baseline.manner(self._voice)
-        self._mismatch = mismatch(text, self._words, self._faces, (began_s, now_s), self._manner)
+        voice = self._hearing.between(began_s - 0.3, now_s)
+        manner = self._hearing.baseline.manner(voice)
+        found = mismatch(text, self._words, self._faces, (began_s, now_s), manner)
+        self._briefing.turn_paused(manner, voice, found)
 
     def _turn_ended(self, event: TurnCommitted) -> None:
         assert self._journal is not None
         if self._closed:
             return
         voice = self._hearing.between(event.speech_start_s - 0.1, event.speech_end_s + 0.1)
-        self._noted_text = self._seen_text
-        self._screen_noted = self._screen_words("") or self._screen_noted
+        self._briefing.turn_ended()
         manner = self._hearing.baseline.manner(voice)
         self._hearing.baseline.learn(voice)
         self._turn_began_s = None
@@ -407,13 +368,11 @@ class Participant:
                 pauses=voice.pauses,
                 fillers=voice.fillers,
                 manner=manner,
-                mismatch=self._mismatch,
+                mismatch=self._briefing.mismatch.text,
             )
         )
         said = describe_voice(manner, voice)
         if said and "audio" in self._awareness:
-            self._run(self._judge_voice(f'They said "{event.text}". {said} {self._mismatch}'))
+            self._run(self._judge_voice(f'They said "{event.text}". {said} {self._briefing.mismatch.text}'))
         if self._sight.present:  # tells how old the state was when the turn was over
-            self._seen_text = self._describer.describe(self._sight)
-            self._written_s = self._sight.t_s
-            self._write_seen(self._sight, self._seen_text)
+            self._describe(self._sight, self._describer.describe(self._sight))

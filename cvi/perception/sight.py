@@ -19,11 +19,12 @@ class Sight:
     `t_s` seconds. `people` counts faces, up to the two that the tracker finds. `calibrated`: this person's
     own neutral face is known, to which the rest refers. `yaw` to the viewer's right, `pitch` down, `roll`
     clockwise, degrees, against where this person faces the screen. `look` is where the eyes go, head and
-    eyes together, for `look_s` seconds now. `smile`, `raised` and `furrowed` brows and `opening` of the
-    mouth 0..1; `talking`: the lips move as in speech. `blinking` now; `blinks` since the beginning;
-    `nodded_s` and `shook_s` when the head last nodded or was shaken. `lean` against the usual distance.
-    `luma` the brightness of the picture, `backlit` the face much darker than it. `still`: nothing in the
-    face has moved for a long while, as in a photograph.
+    eyes together, for `look_s` seconds now; they last came back to the screen at `returned_s`. `smile`,
+    `raised` and `furrowed` brows and `opening` of the mouth 0..1; `talking`: the lips move as in speech;
+    they last parted at `parted_s`. `blinking` now; `blinks` since the beginning; `nodded_s` and `shook_s`
+    when the head last nodded or was shaken. `lean` against the usual distance. `luma` the brightness of the
+    picture, `backlit` the face much darker than it. `still`: nothing in the face has moved for a long while,
+    as in a photograph.
     """
 
     t_s: float
@@ -36,6 +37,7 @@ class Sight:
     roll: float = 0.0
     look: Look = "unknown"
     look_s: float = 0.0
+    returned_s: float | None = None
     look_yaw: float = 0.0
     look_pitch: float = 0.0
     smile: float = 0.0
@@ -43,6 +45,7 @@ class Sight:
     furrowed: float = 0.0
     opening: float = 0.0
     talking: bool = False
+    parted_s: float | None = None
     eyes: float = 1.0
     blinking: bool = False
     blinks: int = 0

@@ -24,6 +24,8 @@ _LASTING_S = {
 }
 """How long each thing must last before it is said; what is not listed is said at once."""
 
+PLAIN = "They are looking at you."
+"""What is said of a face at which nothing is worth a word."""
 _PICTURES = {
     "none": "No picture comes from the camera.",
     "black": "The camera shows nothing: its picture is black.",

@@ -39,7 +39,7 @@ _SEEING = (
     " <user_appearance> and <user_emotions>; their shared screen in <user_screenshare>. Use it with "
     "tact: speak of it only if they ask or if it matters. If they look or sound unsure, or their face "
     "disagrees with their words, offer to go over it again. Never guess who they are, their age or "
-    "origin, or what they feel. Without such a note, say that you see nothing right now if they ask."
+    "origin, or what they feel."
 )
 
 _SPOKEN_RULES_SMALL = "You speak out loud: one or two short sentences, no lists."

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from cvi.audio.block import HOP_S, HOP_SAMPLES, PLAYED_HZ, AudioBlock
+from cvi.audio.block import HEARD_HZ, HOP_S, HOP_SAMPLES, PLAYED_HZ, AudioBlock
 from cvi.audio.level import faded_from
 from cvi.clock import Clock
 from cvi.errors import CviError
@@ -21,6 +21,9 @@ from cvi.media.video import has_picture
 from cvi.transport.base import PictureName
 from cvi.transport.caller import CallerTrack
 from cvi.transport.scenario import Scenario, split_by_silence
+
+MOST_SCREEN_PX = 1920
+"""A shared screen is looked at in this size at most."""
 
 
 class FileTransport:
@@ -60,7 +63,7 @@ class FileTransport:
         self._recording = recording
         self._sound: AudioReader | None = None
         self._film: VideoReader | None = None
-        self._shown: FilmPicture | None = None
+        self._shown: dict[PictureName, FilmPicture] = {}
         self._recorder: Recorder | None = None
         self._track: CallerTrack
         self._left = asyncio.Event()
@@ -83,7 +86,12 @@ class FileTransport:
         self._track = CallerTrack(self._sound, segments)
         film_path = self._scenario.picture or (path if has_picture(path) else None)
         if film_path is not None:
-            self._shown = FilmPicture(film_path, lambda: self._track.file_s(self._heard_to))
+            self._shown["camera"] = FilmPicture(film_path, self._microphone_s, self._file_s)
+        if (screen := self._scenario.screen) is not None:
+            begins_s = self._scenario.screen_start_s
+            self._shown["screen"] = FilmPicture(
+                screen, self._microphone_s, lambda: self._file_s() - begins_s, MOST_SCREEN_PX, 1
+            )
         if self._recording is None:
             return
         self._film = VideoReader(film_path, room_for(*self._size)) if film_path else None
@@ -107,8 +115,14 @@ class FileTransport:
 
     @property
     def pictures(self) -> Mapping[PictureName, LivePicture]:
-        """The caller's picture, where the recording has one."""
-        return {} if self._shown is None else {"camera": self._shown}
+        """The caller's picture, where the recording has one, and the screen that the scenario shares."""
+        return self._shown
+
+    def _microphone_s(self) -> float:
+        return self._heard_to / HEARD_HZ
+
+    def _file_s(self) -> float:
+        return self._track.file_s(self._heard_to)
 
     @property
     def caller_over(self) -> bool:
@@ -182,7 +196,7 @@ class FileTransport:
                 if self.output is not None and self._recording is not None and not self._recorder.empty:
                     remux(self._recording, self.output)
         finally:
-            for source in (self._sound, self._film, self._shown):
+            for source in (self._sound, self._film, *self._shown.values()):
                 if source is not None:
                     source.close()
 

@@ -2,6 +2,8 @@
 
     audio: caller.wav
     picture: caller.mp4          # optional; the sound's file if that has a picture
+    screen: screen.mp4           # optional: a film of the screen that the caller shares, from
+    screen_start_s: 40.0         # this moment on
     segments:
       - {start_s: 0.0, end_s: 2.4, text: "Hello there.", speech_end_s: 2.1}
 
@@ -31,7 +33,7 @@ PARTING_SILENCE_S = 1.2
 # Kept around the speech of a segment, because first and last consonants are quiet.
 LEAD_S, TAIL_S = 0.15, 0.30
 SHORTEST_SPEECH_S = 0.08
-_KEYS = {"audio", "picture", "segments", "name", "room"}
+_KEYS = {"audio", "picture", "screen", "screen_start_s", "segments", "name", "room"}
 _LABELS = {"id", "kind", "speech_start_s", "words", "pauses", "conditions"}
 _SEGMENT_KEYS = {"start_s", "end_s", "text", "speech_end_s", "into_reply_s"} | _LABELS
 
@@ -52,11 +54,14 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`picture` is a video file of the caller, or None."""
+    """`picture` is a video file of the caller, or None; `screen` one of the screen that is shared from
+    `screen_start_s`, seconds in the audio file, on."""
 
     audio: Path
     segments: tuple[Segment, ...] = ()
     picture: Path | None = None
+    screen: Path | None = None
+    screen_start_s: float = 0.0
 
 
 def load_scenario(path: Path) -> Scenario:
@@ -65,18 +70,27 @@ def load_scenario(path: Path) -> Scenario:
     if not isinstance(document, dict) or not isinstance(document.get("audio"), str):
         raise UsageError(f"{path}: a scenario needs `audio: FILE`.", "Write the name of a recording there.")
     _refuse_unknown(path, "the scenario", set(document), _KEYS)
-    picture = document.get("picture")
-    if picture is not None and not isinstance(picture, str):
-        raise UsageError(f"{path}: `picture` must name a file.", "Give a path, or leave it out.")
-    audio = path.parent / document["audio"]
-    for file in (audio, *([path.parent / picture] if picture else [])):
-        if not is_file(file):
-            raise UsageError(
-                f"{path}: there is no file {str(file)[:150]}.", "Paths are relative to the scenario."
-            )
+    audio = _file(path, document, "audio")
+    assert audio is not None
+    start_s = _seconds(path, "the scenario", "screen_start_s", document.get("screen_start_s", 0.0))
+    segments = _segments(path, document.get("segments") or [])
     return Scenario(
-        audio, _segments(path, document.get("segments") or []), path.parent / picture if picture else None
+        audio, segments, _file(path, document, "picture"), _file(path, document, "screen"), start_s
     )
+
+
+def _file(path: Path, document: dict[str, Any], key: str) -> Path | None:
+    name = document.get(key)
+    if name is None:
+        return None
+    if not isinstance(name, str):
+        raise UsageError(f"{path}: `{key}` must name a file.", "Give a path, or leave it out.")
+    file = path.parent / name
+    if not is_file(file):
+        raise UsageError(
+            f"{path}: there is no file {str(file)[:150]}.", "Paths are relative to the scenario."
+        )
+    return file
 
 
 def _segments(path: Path, entries: Any) -> tuple[Segment, ...]:

@@ -47,8 +47,16 @@ class TurnThresholds:
     most_patience_s: float = 2.0
     """Silence after which it passes in any case."""
     patience_for_thinking: float = 1.4
-    """Patience is so many times as long with a participant who looks away after words that were perhaps not
-    the last (A. Kendon, "Some functions of gaze-direction in social interaction", 1967)."""
+    """Patience is so many times as long with a participant who looks away, or whose lips part, after words
+    that were perhaps not the last (A. Kendon, "Some functions of gaze-direction in social interaction",
+    1967)."""
+    patience_looked_at: float = 0.85
+    """Patience is so many times as long with one whose eyes came back to the screen towards the end of words
+    that are likely to be the last (Kendon, as above). Both factors are assumed, not fitted."""
+    looked_back_before_s: float = 0.5
+    """The eyes may have come back so long before the end of the words."""
+    lips_settle_s: float = 0.15
+    """Lips that part within this time after the words still belong to them."""
     draft: float = 0.35
     """A reply is drafted at a pause once the turn is at least this likely to be complete..."""
     draft_after_s: float = 0.45

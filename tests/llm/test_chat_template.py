@@ -79,3 +79,5 @@ def test_a_later_system_message_is_folded_where_a_template_does_not_know_it():
         assert text == "<system>Be kind.<user>hi<assistant>Hello.<user>(It rains.)\nwell"
     assert "<|im_start|>system\nIt rains.<|im_end|>" in ChatPrompt(None, "", "").reply(asked)
     assert with_notes_folded(asked[:4])[-1] == Message("user", "(It rains.)")
+    hinted = [*asked, Message("system", "Be brief.")]
+    assert with_notes_folded(hinted)[-1] == Message("user", "(It rains.)\nwell\n(Be brief.)")

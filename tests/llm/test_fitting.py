@@ -35,6 +35,11 @@ def test_the_oldest_go_first_and_the_prompt_stays():
     assert "000" not in kept
 
 
+def test_the_words_stay_where_a_hint_follows_them():
+    kept = text(fit([SYSTEM, *talk(41), Message("system", "Be brief.")], 400, tokens_of))
+    assert "040" in kept and kept.endswith("<s>Be brief.|")
+
+
 def test_a_growing_conversation_keeps_its_start_for_several_turns():
     starts = [text(fit([SYSTEM, *talk(n)], 600, tokens_of))[:40] for n in range(1, 80)]
     changes = sum(a != b for a, b in pairwise(starts))

@@ -7,7 +7,7 @@ import pytest
 
 from cvi.audio.block import HEARD_HZ, AudioBlock, to_int16
 from cvi.audio.resample import resample
-from cvi.perception.fusion import FaceTrackRecord, WordTimes, mismatch
+from cvi.perception.fusion import NO_MISMATCH, FaceTrackRecord, WordTimes, mismatch
 from cvi.perception.hearing import Hearing, VoiceBaseline, VoiceSummary, describe_voice
 
 
@@ -22,7 +22,9 @@ def silence(seconds: float) -> np.ndarray:
 
 
 def syllables(count: int, each_s: float, pitch_hz: float = 120.0) -> np.ndarray:
-    return np.concatenate([np.concatenate([vowel(pitch_hz, each_s - 0.06), silence(0.06)]) for _ in range(count)])
+    return np.concatenate(
+        [np.concatenate([vowel(pitch_hz, each_s - 0.06), silence(0.06)]) for _ in range(count)]
+    )
 
 
 def heard(*parts: np.ndarray) -> VoiceSummary:
@@ -62,8 +64,12 @@ def test_a_held_vowel_is_a_filled_pause_and_speech_is_none() -> None:
 def test_manner_is_against_this_persons_own_voice() -> None:
     slow_talker, fast_talker = VoiceBaseline(), VoiceBaseline()
     for _ in range(3):
-        slow_talker.learn(VoiceSummary(voiced_s=2.0, syllables=10, syllables_per_s=3.0, pitch_range=6.0, level_db=-25))
-        fast_talker.learn(VoiceSummary(voiced_s=2.0, syllables=20, syllables_per_s=6.0, pitch_range=6.0, level_db=-25))
+        slow_talker.learn(
+            VoiceSummary(voiced_s=2.0, syllables=10, syllables_per_s=3.0, pitch_range=6.0, level_db=-25)
+        )
+        fast_talker.learn(
+            VoiceSummary(voiced_s=2.0, syllables=20, syllables_per_s=6.0, pitch_range=6.0, level_db=-25)
+        )
     now = VoiceSummary(voiced_s=2.0, syllables=15, syllables_per_s=4.4, pitch_range=6.0, level_db=-25)
     assert slow_talker.manner(now) == ["rushed"]
     assert fast_talker.manner(now) == ["slow"]
@@ -75,6 +81,7 @@ def test_manner_is_against_this_persons_own_voice() -> None:
 
 def test_a_dull_voice_beside_good_words_is_a_mismatch() -> None:
     words, faces = WordTimes(), FaceTrackRecord()
-    assert "slow and flat" in mismatch("I'm fine.", words, faces, (0.0, 2.0), ["slow", "flat"])
-    assert mismatch("I'm fine.", words, faces, (0.0, 2.0), ["slow"]) == ""
-    assert mismatch("I'm not fine.", words, faces, (0.0, 2.0), ["slow", "flat"]) == ""
+    found = mismatch("I'm fine.", words, faces, (0.0, 2.0), ["slow", "flat"])
+    assert "slow and flat" in found.text and found.doubt == "sound"
+    assert mismatch("I'm fine.", words, faces, (0.0, 2.0), ["slow"]) == NO_MISMATCH
+    assert mismatch("I'm not fine.", words, faces, (0.0, 2.0), ["slow", "flat"]) == NO_MISMATCH

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from cvi.conversation.events import (
     ScreenRead,
     TurnCommitted,
 )
+from cvi.llm.base import Message
 from cvi.perception.awareness import AwarenessSettings, PerceptionTool
 from cvi.perception.face_measures import FaceMeasures
 from cvi.perception.participant import Participant, PerceptionSettings
@@ -58,7 +60,9 @@ def test_a_plain_face_costs_no_words_unless_somebody_asks() -> None:
         script, participant = Script(), Participant(settings())
         show(script, participant, PLAIN, 0.0, 6.0)
         script.user_says(2.0, words)
-        outcome = script.play(FakeLlm(["Well."]), capabilities=Capabilities([participant], perceiver=participant))
+        outcome = script.play(
+            FakeLlm(["Well."]), capabilities=Capabilities([participant], perceiver=participant)
+        )
         assert bool(outcome.of(ContextProvided)) is told
 
 
@@ -66,11 +70,77 @@ def test_fine_said_with_drawn_brows_is_named() -> None:
     script, participant = Script(), Participant(settings())
     show(script, participant, replace(PLAIN, furrowed=0.8), 0.0, 6.0)
     script.user_says(2.0, "yes that is fine")
-    outcome = script.play(FakeLlm(["Shall I go over it again?"]), capabilities=Capabilities([participant], perceiver=participant))
-    (note,) = outcome.of(ContextProvided)
+    outcome = script.play(
+        FakeLlm(["Shall I go over it again?"]),
+        capabilities=Capabilities([participant], perceiver=participant),
+    )
+    (note, _) = outcome.of(ContextProvided)
     assert 'They say "fine", but their brows are drawn together.' in note.text
     (heard,) = outcome.of(ParticipantHeard)
     assert heard.turn == 1 and heard.mismatch
+
+
+def test_a_mismatch_is_taken_up_once_and_a_neutral_turn_never() -> None:
+    """How to answer stands behind the turn's words, the state before them."""
+    script, participant = Script(), Participant(settings())
+    show(script, participant, PLAIN, 0.0, 4.0)
+    show(script, participant, replace(PLAIN, furrowed=0.8), 4.0, 16.0)
+    show(script, participant, PLAIN, 16.0, 30.0)
+    for at_s in (1.0, 6.0, 12.0, 20.0):
+        script.user_says(at_s, "yes that is fine")
+    llm = FakeLlm(["Good."] * 4)
+    outcome = script.play(llm, capabilities=Capabilities([participant], perceiver=participant))
+    given = [messages for messages in llm.asked if messages[-1].role == "system"]
+    assert [note.source for note in outcome.of(ContextProvided)].count("perception_hint") == len(given) == 1
+    (*_, state, words, hint) = given[0]
+    assert 'They say "fine"' in state.content
+    assert words.role == "user" and words.content == "yes that is fine"
+    assert 'Begin your answer with "You look unsure."' in hint.content
+    assert [heard.turn for heard in outcome.of(ParticipantHeard) if heard.mismatch] == [2, 3]
+
+
+class Judging(FakeLlm):
+    """A model that finds every turn complete with one probability."""
+
+    def __init__(self, probability: float) -> None:
+        super().__init__(["Well."])
+        self.probability = probability
+
+    async def completeness(self, messages: Sequence[Message], text: str) -> float:
+        return self.probability
+
+
+def silence_ms(words: str, *sights: tuple[Sight, float, float], completeness: float = 0.3) -> float:
+    """After how much silence the floor passes when the camera shows these sights, from one time to another
+    beside the end of the words."""
+    script, participant = Script(), Participant(settings())
+    end_s = script.user_says(2.0, words)
+    for sight, start_s, end in sights:
+        show(script, participant, sight, end_s + start_s, end_s + end)
+    outcome = script.play(
+        Judging(completeness), capabilities=Capabilities([participant], perceiver=participant)
+    )
+    (turn,) = outcome.of(TurnCommitted)
+    return turn.silence_ms
+
+
+def test_turn_taking_waits_for_who_thinks_and_for_lips_that_part() -> None:
+    words = "tell me about the sea"
+    usual_ms = silence_ms(words, (PLAIN, -1.0, 4.0))
+    aside = replace(PLAIN, look="up", look_s=1.0)
+    assert silence_ms(words, (PLAIN, -1.0, 0.1), (aside, 0.1, 4.0)) > 1.2 * usual_ms
+    script = Script()
+    about_to_speak = replace(PLAIN, parted_s=script.user_says(2.0, words) + 0.6)
+    assert silence_ms(words, (PLAIN, -1.0, 0.6), (about_to_speak, 0.6, 4.0)) > 1.2 * usual_ms
+
+
+def test_eyes_that_come_back_let_the_floor_pass_sooner_where_the_words_are_likely_over() -> None:
+    words = "tell me about the sea"
+    back = replace(PLAIN, returned_s=Script().user_says(2.0, words) - 0.2)
+    for completeness, sooner in ((0.75, True), (0.05, False)):
+        usual_ms = silence_ms(words, (PLAIN, -1.0, 4.0), completeness=completeness)
+        looked_back_ms = silence_ms(words, (back, -0.2, 4.0), completeness=completeness)
+        assert (looked_back_ms < usual_ms) is sooner and looked_back_ms <= usual_ms
 
 
 def test_emotions_are_named_only_where_that_was_turned_on() -> None:
@@ -78,7 +148,9 @@ def test_emotions_are_named_only_where_that_was_turned_on() -> None:
         script, participant = Script(), Participant(settings(emotion_recognition=named))
         show(script, participant, replace(PLAIN, smile=0.95), 0.0, 6.0)
         script.user_says(2.0, "tell me about the sea")
-        outcome = script.play(FakeLlm(["Well."]), capabilities=Capabilities([participant], perceiver=participant))
+        outcome = script.play(
+            FakeLlm(["Well."]), capabilities=Capabilities([participant], perceiver=participant)
+        )
         (note,) = outcome.of(ContextProvided)
         assert ("Their face looks happy." in note.text) is named
 
@@ -87,7 +159,9 @@ def test_the_old_mode_speaks_of_a_visual_scene() -> None:
     script, participant = Script(), Participant(settings(form="scene"))
     show(script, participant, replace(PLAIN, smile=0.9), 0.0, 6.0)
     script.user_says(2.0, "hello there")
-    outcome = script.play(FakeLlm(["Hello."]), capabilities=Capabilities([participant], perceiver=participant))
+    outcome = script.play(
+        FakeLlm(["Hello."]), capabilities=Capabilities([participant], perceiver=participant)
+    )
     (note,) = outcome.of(ContextProvided)
     assert note.text.startswith("USER_SPEECH: hello there VISUAL_SCENE: They are looking at you and smiling.")
 
@@ -103,9 +177,13 @@ def test_bad_pictures_are_stated_and_the_conversation_goes_on() -> None:
         script, participant = Script(), Participant(settings())
         show(script, participant, Sight(0.0, picture), 0.0, 6.0)  # type: ignore[arg-type]
         script.user_says(2.0, "can you see me")
-        outcome = script.play(FakeLlm(["No."]), capabilities=Capabilities([participant], perceiver=participant))
+        outcome = script.play(
+            FakeLlm(["No."]), capabilities=Capabilities([participant], perceiver=participant)
+        )
         assert outcome.of(TurnCommitted)
-        assert [note.text for note in outcome.of(ContextProvided)] == [f"<user_appearance>{words}</user_appearance>"]
+        assert [note.text for note in outcome.of(ContextProvided) if note.source == "perception"] == [
+            f"<user_appearance>{words}</user_appearance>"
+        ]
 
 
 def test_two_faces_no_face_and_a_photograph_are_stated() -> None:
@@ -119,7 +197,9 @@ def test_two_faces_no_face_and_a_photograph_are_stated() -> None:
         script, participant = Script(), Participant(settings())
         show(script, participant, sight, 0.0, 6.0)
         script.user_says(2.0, "can you see me")
-        outcome = script.play(FakeLlm(["Well."]), capabilities=Capabilities([participant], perceiver=participant))
+        outcome = script.play(
+            FakeLlm(["Well."]), capabilities=Capabilities([participant], perceiver=participant)
+        )
         assert words in outcome.of(ContextProvided)[0].text
 
 
@@ -170,7 +250,8 @@ def test_a_visual_tool_is_called_once_with_its_frame() -> None:
     for tenth in range(200):
         t_s, smile = tenth / 10, 0.9 if tenth % 100 < 50 else 0.0
         script.app_does(
-            t_s, lambda _, t_s=t_s, smile=smile: participant.saw(replace(PLAIN, t_s=t_s, smile=smile), picture)
+            t_s,
+            lambda _, t_s=t_s, smile=smile: participant.saw(replace(PLAIN, t_s=t_s, smile=smile), picture),
         )
     script.user_says(21.0, "goodbye")
     llm = judging({"q1": "Yes, they smile.", "tool": "cheer", "why": "a smile"})
@@ -214,6 +295,8 @@ def test_a_shared_screen_is_told_when_it_is_new_and_when_somebody_asks() -> None
     script.user_says(14.0, "please read the slide")
     llm = FakeLlm(["Well."] * 3)
     outcome = script.play(llm, capabilities=Capabilities([participant], perceiver=participant))
-    told = ["Revenue rose to 4.2 million" in note.text for note in outcome.of(ContextProvided)]
-    assert told == [True, True]
-    assert [read.text for read in outcome.of(ScreenRead)] == ["Quarterly results\nRevenue rose to 4.2 million"]
+    told = [(note.source, "Revenue rose to 4.2 million" in note.text) for note in outcome.of(ContextProvided)]
+    assert told == [("perception", True), ("perception", True), ("perception_hint", True)]
+    assert [read.text for read in outcome.of(ScreenRead)] == [
+        "Quarterly results\nRevenue rose to 4.2 million"
+    ]

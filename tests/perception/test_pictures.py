@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import av
@@ -10,7 +11,9 @@ import pytest
 
 from cvi.cli.app import app
 from cvi.media.live_picture import FilmPicture, LivePicture
+from cvi.perception.picture import PictureWatch
 from cvi.perception.screen_watch import ScreenState, ScreenWatch
+from cvi.perception.text_reader import ScreenText, TextLine
 from cvi.testing.footage.film import write_film
 from cvi.transport.webrtc.incoming_video import LatestFrame
 
@@ -38,6 +41,34 @@ def test_a_film_is_a_camera_until_it_ends(tmp_path: Path) -> None:
     picture.close()
 
 
+def test_a_film_that_stands_still_goes_to_and_fro(tmp_path: Path) -> None:
+    """A recorded caller who waits for an answer is neither frozen nor gone."""
+    film, now_s, at_s = tmp_path / "film.mp4", 0.0, 0.0
+    stripes = np.tile(np.arange(320, dtype=np.uint8) // 8 * 2, (240, 1))[..., None]
+    write_film(film, [frame + stripes for frame in frames(20)], None, 25)
+    picture = FilmPicture(film, lambda: now_s, lambda: at_s, to_and_fro=12)
+    watch, states, counts = PictureWatch(), [], []
+    for look in range(80):
+        now_s = look / 12
+        states.append(watch.look(picture.rgb(640), now_s))
+        counts.append(picture.count)
+    assert set(states) == {"good"} and len(set(counts)) == 80
+    now_s, at_s = 7.0, 0.4
+    moved_on = picture.rgb(640)
+    assert moved_on is not None and abs(int(moved_on.mean()) - 140 - 28) < 14
+    picture.close()
+
+
+def test_a_screen_is_shared_from_its_moment_on(tmp_path: Path) -> None:
+    film, at_s = tmp_path / "film.mp4", -1.0
+    write_film(film, frames(10), None, 25)
+    picture = FilmPicture(film, lambda: 5.0, lambda: at_s, 1920)
+    assert picture.rgb(1920) is None
+    at_s = 0.1
+    assert picture.rgb(1920) is not None
+    picture.close()
+
+
 def test_a_track_of_4k_is_scaled_down_and_one_that_ended_shows_nothing() -> None:
     latest = LatestFrame((256, 144))
     assert latest.rgb(640) is None
@@ -48,23 +79,54 @@ def test_a_track_of_4k_is_scaled_down_and_one_that_ended_shows_nothing() -> None
     assert latest.rgb(640) is None
 
 
-class Lines:
+class Bars:
+    """A reader of screens whose lines are bars 20 pixels high, each a brightness."""
+
+    def __init__(self) -> None:
+        self.heights: list[int] = []
+
+    def read(self, rgb: np.ndarray) -> list[TextLine]:
+        self.heights.append(rgb.shape[0])
+        column = rgb[:, 0, 0].astype(int)
+        tops = [row for row in range(len(column)) if column[row] and (row == 0 or not column[row - 1])]
+        return [TextLine(str(column[top]), top, top + 20) for top in tops]
+
+
+def screen(**bars: int) -> np.ndarray:
+    """A picture of 1080p, black but for bars: `y400=80` is one of brightness 80 from row 400 on."""
+    rgb = np.zeros((1080, 1920, 3), np.uint8)
+    for place, brightness in bars.items():
+        rgb[int(place[1:]) : int(place[1:]) + 20] = brightness
+    return rgb
+
+
+def test_only_what_has_changed_on_a_screen_is_read_again() -> None:
+    reader = Bars()
+    text = ScreenText(reader)
+    assert text.read(screen(y100=50, y400=80, y900=120)) == ["50", "80", "120"]
+    assert text.read(screen(y100=50, y400=80, y900=120)) is None
+    assert text.read(screen(y100=50, y400=95, y900=120)) == ["50", "95", "120"]
+    assert text.read(screen(y100=50, y400=95, y600=70, y900=120)) == ["50", "95", "70", "120"]
+    assert text.read(screen(y100=50, y600=70, y900=120)) == ["50", "70", "120"]
+    assert reader.heights[0] == 1080 and max(reader.heights[1:]) < 60
+    assert text.read(screen(y100=50)[:540, :960]) == ["50"]
+
+
+class Brightness:
     """A reader that tells the brightness of what it is given."""
 
     def __init__(self) -> None:
         self.sizes: list[tuple[int, ...]] = []
 
-    def read(self, rgb: np.ndarray) -> list[str]:
+    def read(self, rgb: np.ndarray) -> list[TextLine]:
         self.sizes.append(rgb.shape)
-        return [f"brightness {int(rgb.mean())}"]
+        return [TextLine(f"brightness {int(rgb.mean())}", 0, rgb.shape[0])]
 
 
 def test_a_screen_is_read_when_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    import threading
-
     monkeypatch.setattr("cvi.perception.screen_watch.LOOK_EVERY_S", 0.01)
-    monkeypatch.setattr("cvi.perception.screen_watch.LEAST_BETWEEN_S", 0.0)
-    latest, seen, reader, changed = LatestFrame((256, 144)), [], Lines(), threading.Condition()
+    monkeypatch.setattr("cvi.perception.screen_watch.BUDGET", 100.0)
+    latest, seen, reader, changed = LatestFrame((256, 144)), [], Brightness(), threading.Condition()
 
     def saw(state: ScreenState) -> None:
         with changed:
@@ -75,14 +137,14 @@ def test_a_screen_is_read_when_it_changes(monkeypatch: pytest.MonkeyPatch) -> No
         latest._newest = av.VideoFrame.from_ndarray(np.full((2160, 3840, 3), value, np.uint8), format="rgb24")
 
     shows(100)
-    watch = ScreenWatch(latest, lambda: reader, lambda: 0.0, saw, lambda error: None)
+    watch = ScreenWatch(latest, lambda: reader, saw, lambda error: None)
     with changed:
         watch.start()
-        assert changed.wait_for(lambda: len(seen) == 1, 20)
+        assert changed.wait_for(lambda: len(seen) == 1, 60)
         shows(200)
-        assert changed.wait_for(lambda: len(seen) == 2, 20)
+        assert changed.wait_for(lambda: len(seen) == 2, 60)
         latest.close()
-        assert changed.wait_for(lambda: len(seen) == 3, 20)
+        assert changed.wait_for(lambda: len(seen) == 3, 60)
     watch.stop()
     assert [state.shared for state in seen] == [True, True, False]
     assert seen[1].lines is not None and seen[0].lines != seen[1].lines

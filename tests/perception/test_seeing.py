@@ -89,6 +89,20 @@ def test_nods_and_shakes_and_neither_in_talking() -> None:
     assert seeing.last.nodded_s is None and seeing.last.shook_s is None
 
 
+def test_lips_that_part_eyes_that_come_back_and_leaning_are_noticed() -> None:
+    seeing = calibrated()
+    assert seeing.last.parted_s is None and seeing.last.returned_s is None
+    watch(seeing, replace(REST, opening=0.06), 4.0, 0.5)
+    assert seeing.last.parted_s == pytest.approx(4.0)
+    watch(seeing, replace(REST, yaw=-16.0), 5.0, 1.0)
+    watch(seeing, REST, 6.0, 1.0)
+    assert seeing.last.look == "screen" and seeing.last.returned_s == pytest.approx(6.0, abs=0.01)
+    describer = Describer()
+    for width, words in ((0.38, "leaning in"), (0.22, "leaning back")):
+        sights = watch(seeing, replace(REST, width=width), seeing.last.t_s + 0.1, 3.0)
+        assert words in [describer.describe(sight) for sight in sights][-1]
+
+
 def test_whoever_comes_after_a_while_is_calibrated_anew() -> None:
     seeing = calibrated()
     for index in range(140):
@@ -124,7 +138,12 @@ class OneFace:
 @pytest.fixture
 def tracker() -> OneFace:
     points = np.random.default_rng(1).uniform(100, 200, (478, 3)).astype(np.float32)
-    points[234], points[454], points[10], points[152] = (80, 150, 0), (220, 150, 0), (150, 60, 0), (150, 240, 0)
+    points[234], points[454], points[10], points[152] = (
+        (80, 150, 0),
+        (220, 150, 0),
+        (150, 60, 0),
+        (150, 240, 0),
+    )
     return OneFace(points)
 
 
@@ -136,10 +155,13 @@ def pictured(seed: int = 0) -> Rgb:
     return picture
 
 
-def looked(looker: Looker, pictures: list[Rgb | None], start_s: float = 0.0, every_s: float = 0.1) -> list[str]:
+def looked(
+    looker: Looker, pictures: list[Rgb | None], start_s: float = 0.0, every_s: float = 0.1
+) -> list[str]:
     describer = Describer()
     return [
-        describer.describe(looker.look(picture, start_s + index * every_s)) for index, picture in enumerate(pictures)
+        describer.describe(looker.look(picture, start_s + index * every_s))
+        for index, picture in enumerate(pictures)
     ]
 
 
@@ -170,9 +192,14 @@ def test_a_video_on_its_side_is_turned(tracker: OneFace) -> None:
 
 def test_two_faces_no_face_and_darkness(tracker: OneFace) -> None:
     tracker.faces = 2
-    assert "Two people are in front of the camera." in looked(Looker(tracker), [pictured(s) for s in range(12)])[-1]
+    assert (
+        "Two people are in front of the camera."
+        in looked(Looker(tracker), [pictured(s) for s in range(12)])[-1]
+    )
     tracker.faces = 0
-    assert looked(Looker(tracker), [pictured(s) for s in range(12)])[-1] == "Nobody is in front of the camera."
+    assert (
+        looked(Looker(tracker), [pictured(s) for s in range(12)])[-1] == "Nobody is in front of the camera."
+    )
     tracker.faces = 1
     dim = [pictured(seed) // 6 for seed in range(40)]
     assert "very dark" in looked(Looker(tracker), dim)[-1]

@@ -125,10 +125,15 @@ def test_a_scenario_is_read_and_its_faults_are_named(tmp_path: Path) -> None:
     path.write_text(good)
     scenario = load_scenario(path)
     assert scenario.segments == (Segment(0.0, 0.5, "Hello", 0.4),) and scenario.audio == tmp_path / "a.wav"
+    path.write_text(good + "screen: a.wav\nscreen_start_s: 3.5\n")
+    assert (load_scenario(path).screen, load_scenario(path).screen_start_s) == (tmp_path / "a.wav", 3.5)
     for text, said in (
         ("audio: [", "s.yaml:1:"),
         ("segments: []", "needs `audio"),
         ("audio: b.wav", "no file"),
+        (good + "screen: b.mp4\n", "no file"),
+        (good + "picture: [a.wav]\n", "`picture` must name a file"),
+        (good + "screen_start_s: soon\n", "screen_start_s of the scenario"),
         (good.replace("end_s: 0.5", "end_s: -1"), "end_s of segment 1"),
         (good.replace("end_s: 0.5", "ends: 1"), "no key 'ends'"),
         (good.replace("0.4", "0.9"), "outside"),

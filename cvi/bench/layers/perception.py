@@ -17,6 +17,7 @@ from cvi.audio.block import HEARD_HZ, HOP_SAMPLES, AudioBlock, to_int16
 from cvi.audio.resample import resample
 from cvi.bench.layers.measurement import wins
 from cvi.bench.run import SHARE, Figure, Variant
+from cvi.media.live_picture import Rgb
 from cvi.perception.hearing import Hearing
 from cvi.perception.looker import CpuMeter, build_looker
 from cvi.perception.sight import Sight
@@ -271,27 +272,31 @@ def _rates(voice: str | None) -> list[tuple[float, float]]:
 
 
 def measure_reading(progress: Callable[[str], None]) -> Variant:
-    """Text on drawn screens of 1080p: character error rate, and processor time of a reading."""
+    """Drawn screens of 1080p: character errors, processor time of a screen and of a new line on it."""
     import time
 
-    import cv2
-
-    from cvi.perception.text_reader import RapidOcrReader
+    from cvi.perception.text_reader import RapidOcrReader, ScreenText
 
     progress("reading screens")
     reader = RapidOcrReader()
-    errors, cost = [], []
+    errors, cost, again = [], [], []
     for number in range(4):
-        screen = np.full((1080, 1920, 3), 250 - 60 * (number % 2), np.uint8)
-        lines = (*SENTENCES[number : number + 2], f"Invoice {number}47: 1,2{number}0.50 EUR")
-        for row, line in enumerate(lines):
-            place = (120, 220 + 200 * row)
-            cv2.putText(screen, line, place, cv2.FONT_HERSHEY_SIMPLEX, 1.2, (25, 25, 25), 2, cv2.LINE_AA)
-        began_s = time.process_time()
-        found = "".join(reader.read(screen)).replace(" ", "")
-        cost.append(time.process_time() - began_s)
-        wanted = "".join(lines).replace(" ", "")
-        errors.append(_distance(found, wanted) / len(wanted))
+        paper = 250 - 60 * (number % 2)
+        # Large letters on two screens, small ones, and more of them, on two.
+        lines, size, step = (3, 1.2, 200) if number < 2 else (18, 0.7, 48)
+        said = [
+            f"{SENTENCES[(row + number) % 5]} {number}{row}7: 1,2{row % 10}0.50 EUR" for row in range(lines)
+        ]
+        screen = _written(said, paper, size, step)
+        text = ScreenText(reader)
+        began_s = time.thread_time()
+        found = text.read(screen) or []
+        cost.append(time.thread_time() - began_s)
+        wanted = "".join(said).replace(" ", "")
+        errors.append(_distance("".join(found).replace(" ", ""), wanted) / len(wanted))
+        began_s = time.thread_time()
+        text.read(_written([*said[:-1], "Something else stands here now."], paper, size, step))
+        again.append(time.thread_time() - began_s)
     return Variant(
         "reading",
         figures=(
@@ -302,8 +307,20 @@ def measure_reading(progress: Callable[[str], None]) -> Variant:
                 tuple(100 * each for each in errors),
             ),
             Figure("reading_s", "processor time of a screen of 1080p", "s", tuple(cost)),
+            Figure("new_line_s", "processor time of a new line on it", "s", tuple(again)),
         ),
     )
+
+
+def _written(lines: Sequence[str], paper: int, size: float, step: int) -> Rgb:
+    """A drawn screen with these lines, `step` pixels apart."""
+    import cv2
+
+    screen = np.full((1080, 1920, 3), paper, np.uint8)
+    for row, line in enumerate(lines):
+        place = (120, 120 + step * row)
+        cv2.putText(screen, line, place, cv2.FONT_HERSHEY_SIMPLEX, size, (25, 25, 25), 2, cv2.LINE_AA)
+    return screen
 
 
 def _distance(a: str, b: str) -> int:

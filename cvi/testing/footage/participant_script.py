@@ -8,7 +8,7 @@ living head, with and without speech. The first seconds are neutral, as people a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -115,7 +115,7 @@ _STEADY: dict[str, tuple[_Change, tuple[float, ...]]] = {
 
 def neutral_script(seed: int, duration_s: float, fps: int = 25) -> ParticipantScript:
     """Somebody who looks at the screen, blinks, and now and then speaks; nothing else happens."""
-    return _performed(seed, duration_s, fps, [])
+    return perform(seed, duration_s, fps, [])
 
 
 def busy_script(seed: int, fps: int = 25) -> ParticipantScript:
@@ -129,10 +129,18 @@ def busy_script(seed: int, fps: int = 25) -> ParticipantScript:
         length_s = float(rng.uniform(1.4, 2.6))
         episodes.append(Episode(what, at_s, at_s + length_s, float(amount)))
         at_s += length_s + float(rng.uniform(1.2, 2.4))
-    return _performed(seed, at_s + 1.0, fps, episodes)
+    return perform(seed, at_s + 1.0, fps, episodes)
 
 
-def _performed(seed: int, duration_s: float, fps: int, episodes: list[Episode]) -> ParticipantScript:
+def perform(
+    seed: int,
+    duration_s: float,
+    fps: int,
+    episodes: Sequence[Episode],
+    speech: Sequence[tuple[float, float]] | None = None,
+) -> ParticipantScript:
+    """The episodes among the small movements and blinks of the seed. The mouth talks in the spans `speech`,
+    seconds; without them every now and then."""
     rng = np.random.default_rng([seed, 1])
     phases = rng.uniform(0, 2 * math.pi, 8)
     blinks, at_s = [], 1.0
@@ -142,7 +150,10 @@ def _performed(seed: int, duration_s: float, fps: int, episodes: list[Episode]) 
     controls = []
     for index in range(round(duration_s * fps)):
         t_s = index / fps
-        talking = max(0.0, math.sin(0.35 * t_s + phases[5])) > 0.3 and t_s > CALM_S
+        if speech is None:
+            talking = max(0.0, math.sin(0.35 * t_s + phases[5])) > 0.3 and t_s > CALM_S
+        else:
+            talking = any(start_s <= t_s < end_s for start_s, end_s in speech)
         jaw = max(0.0, 0.28 * math.sin(9.0 * t_s) + 0.1 * math.sin(23.0 * t_s)) if talking else 0.0
         pose = Controls(
             yaw=1.6 * math.sin(0.55 * t_s + phases[0]) + 0.6 * math.sin(1.7 * t_s + phases[1]),
