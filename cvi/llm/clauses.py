@@ -63,6 +63,10 @@ class Clause:
     following: str = field(default="", compare=False)
 
 
+PHRASE_CHARS_PER_WORD = 4.3
+"""Fewer ("I don't have") would be spoken before a large model on slow memory has written the next phrase."""
+
+
 class ClauseSplitter:
     """One reply's text, cut into clauses for speech.
 
@@ -74,8 +78,8 @@ class ClauseSplitter:
     speaker's part. Lines without a full stop (headings, items of a list, table rows) are not counted as
     sentences. `names` are the persona's: a label "Name: " is removed. `language` decides which full stops
     end a sentence. Reasoning in the stream gives no clauses. With `phrase_words`, the first clause is given
-    in phrases: the first once so many words are written and another begins, each later one half as long
-    again. The same text gives the same clauses however it is cut into pieces.
+    in phrases: the first once so many words of a usual length are written and another begins, each later one
+    half as long again. The same text gives the same clauses however it is cut into pieces.
     """
 
     def __init__(
@@ -225,6 +229,8 @@ class ClauseSplitter:
         """Whether the voice may have the words so far, in the middle of the first clause."""
         words = text.split()
         if not self._phrase_size or len(words) < self._phrase_size:
+            return False
+        if len(text) < PHRASE_CHARS_PER_WORD * self._phrase_size:
             return False
         last = words[-1]
         return last.replace("'", "").replace("’", "").isalpha() and last.lower() not in _ARTICLES
