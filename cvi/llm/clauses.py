@@ -63,7 +63,7 @@ class Clause:
     following: str = field(default="", compare=False)
 
 
-PHRASE_CHARS_PER_WORD = 4.3
+PHRASE_CHARS_PER_WORD = 5.0
 """Fewer ("I don't have") would be spoken before a large model on slow memory has written the next phrase."""
 
 
@@ -79,7 +79,8 @@ class ClauseSplitter:
     sentences. `names` are the persona's: a label "Name: " is removed. `language` decides which full stops
     end a sentence. Reasoning in the stream gives no clauses. With `phrase_words`, the first clause is given
     in phrases: the first once so many words of a usual length are written and another begins, each later one
-    half as long again. The same text gives the same clauses however it is cut into pieces.
+    half as long again; so is the next one after a clause shorter than the first phrase would be. The same
+    text gives the same clauses however it is cut into pieces.
     """
 
     def __init__(
@@ -293,7 +294,10 @@ class ClauseSplitter:
         self.done = self.done or self._spoken_chars >= self._max_chars
         self._emotion, emotion = None, self._emotion
         goes_on = goes_on and not self.done
-        self._phrase_size = self._phrase_size * _PHRASE_GROWTH if goes_on else 0.0
+        if goes_on:
+            self._phrase_size *= _PHRASE_GROWTH
+        elif len(text) >= PHRASE_CHARS_PER_WORD * (self._phrase_words or 0):  # "Sure!" is soon over
+            self._phrase_size = 0.0
         out.append(Clause(text, ends_sentence, emotion, goes_on=goes_on))
 
     def _count_sentence(self) -> None:
