@@ -70,7 +70,6 @@ def create_app(settings: ServerSettings, *, open: Open = open_services) -> FastA
         redoc_url=None,
         responses=contract.ERRORS,
     )
-    app.state.joins = RateLimit(settings.joins_per_minute)
     contract.install(app)
     app.include_router(_api())
     app.include_router(operations.router)
@@ -83,7 +82,8 @@ def create_app(settings: ServerSettings, *, open: Open = open_services) -> FastA
     # The last one added is the first one passed.
     app.add_middleware(KeyCheck, settings=settings)
     app.add_middleware(SizeLimit, max_bytes=settings.body_bytes, larger={UPLOADS: MOST_FILM_BYTES})
-    app.add_middleware(RateLimiter, limit=RateLimit(settings.rate_per_minute))
+    limits = [RateLimit(per_minute) for per_minute in (settings.rate_per_minute, settings.joins_per_minute)]
+    app.add_middleware(RateLimiter, limit=limits[0], joins=limits[1])
     app.add_middleware(CrossOrigin, api_origins=settings.cors_origins)
     app.add_middleware(SafeHeaders, frame_ancestors=settings.frame_ancestors, secure=secure)
     app.add_middleware(RequestLog, metrics=metrics)

@@ -21,6 +21,8 @@ BODY_WAITS_S = 30.0
 """How long a body may be waited for, all its pauses together..."""
 SLOWEST_BYTES_PER_S = 4096
 """...and a second more for each so many bytes that came."""
+ROOM_BYTES = 192 * 1024
+"""A body of a room's page, which needs no key: an offer, written as JSON."""
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _HEADERS = (
     "content-type", "x-api-key", "x-tavus-client-source", "x-tavus-client-tool", "x-tavus-client-intent",
@@ -70,20 +72,33 @@ def caller_of(scope: Scope) -> str:
 
 
 class RateLimiter:
-    """Answers 429 to a caller that is too fast."""
+    """Answers 429 to a caller that is too fast, before anything of the body is read.
 
-    def __init__(self, app: ASGIApp, limit: RateLimit) -> None:
+    `joins` limits the requests of rooms' pages besides, which need no key.
+    """
+
+    def __init__(self, app: ASGIApp, limit: RateLimit, joins: RateLimit) -> None:
         self._app = app
         self._limit = limit
+        self._joins = joins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI interface."""
-        wait_s = self._limit.take(caller_of(scope)) if scope["type"] == "http" else 0.0
+        wait_s = 0.0
+        if scope["type"] == "http":
+            caller, in_room = caller_of(scope), is_room_request(scope["path"])
+            wait_s = self._limit.take(caller) or (self._joins.take(caller) if in_room else 0.0)
         if wait_s <= 0:
             await self._app(scope, receive, send)
             return
-        body = b'{"error": "Too many requests; wait a moment."}'
+        name = b"message" if in_room else b"error"
+        body = b'{"%s": "Too many requests; wait a moment."}' % name
         await _respond(send, 429, body, {"retry-after": str(int(wait_s) + 1)})
+
+
+def is_room_request(path: str) -> bool:
+    """Whether it is a request of a room's page, such as /c/ID/offer, and not the page itself."""
+    return path.startswith("/c/") and path.count("/") > 2
 
 
 class _TooLargeError(Exception):
@@ -103,7 +118,8 @@ class SizeLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = self._larger.get(scope["path"], self._max_bytes)
+        most = min(ROOM_BYTES, self._max_bytes) if is_room_request(scope["path"]) else self._max_bytes
+        limit = self._larger.get(scope["path"], most)
         refusal = b'{"error": "The body is larger than %d bytes."}' % limit
         for name, value in scope["headers"]:
             if name == b"content-length" and value.isdigit() and int(value) > limit:

@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import stat
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -246,3 +247,19 @@ def test_the_log_is_for_a_person_at_a_terminal_and_json_for_a_program(stream: io
         assert re.fullmatch(r"\d\d:\d\d:\d\d WARNING worker is slow  pid=7", second)
     else:
         assert json.loads(first)["ms"] == 1.25 and json.loads(second)["what"] == "worker is slow"
+
+
+async def test_a_rooms_requests_are_small_and_counted_before_their_body_is_read(home: Path) -> None:
+    """They need no key: whoever sends large ones, or many, costs nothing."""
+    read = 0
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal read
+        while True:
+            read += 1
+            yield b'"",' * 20_000
+
+    async with serving(joins_per_minute=6) as client:
+        statuses = [(await client.post("/c/c0123456789ab/offer", content=pieces())).status_code for _ in range(4)]
+        assert statuses == [413, 429, 429, 429] and read < 10
+        assert (await client.get("/c/c0123456789ab")).status_code == 404, "the page itself is counted as others are"
