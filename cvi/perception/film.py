@@ -79,11 +79,12 @@ class FilmVoice:
                 self._began_s = step.end_s if self._began_s is None else self._began_s
                 self._voiced_s = step.end_s
             elif self._began_s is not None and block.end_s - self._voiced_s > STRETCH_PAUSE_S:
-                voice = self._hearing.between(self._began_s - 0.1, self._voiced_s + 0.1)
+                span = (self._began_s - 0.1, self._voiced_s + 0.1)
+                voice = self._hearing.between(*span)
                 if voice.voiced_s >= LEAST_VOICED_S:
                     baseline = self._hearing.baseline
                     text = describe_voice(baseline.manner(voice), voice)
                     found.append(SpokenStretch(self._began_s, self._voiced_s, voice, text))
-                    baseline.learn(voice)
+                    self._hearing.learn(*span)
                 self._began_s = None
         return found

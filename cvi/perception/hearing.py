@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from statistics import median
 
@@ -21,6 +21,7 @@ import numpy.typing as npt
 from cvi.audio.block import AudioBlock
 from cvi.audio.level import FLOOR_DB
 from cvi.perception.prosody import STEP_S, Prosody, VoiceStep
+from cvi.perception.second_voice import UsualVoice
 
 _KEPT_S = 90.0
 PAUSE_S = 0.25
@@ -53,7 +54,7 @@ class VoiceSummary:
     percentile and `pitch_end` the rise over the last half second, semitones; `level_db` of the voiced parts,
     `syllables_per_s` without pauses; `pauses` of `PAUSE_S` and longer, `pause_s` all of them together;
     `fillers`: filled pauses; `laughs`, `sighs`; `tremor`: regular wavering of the pitch, semitones;
-    `noise_db` the level of the quietest parts.
+    `noise_db` the level of the quietest parts; `second_voice`: somebody else speaks in it too.
     """
 
     voiced_s: float = 0.0
@@ -70,6 +71,7 @@ class VoiceSummary:
     sighs: bool = False
     tremor: float = 0.0
     noise_db: float = FLOOR_DB
+    second_voice: bool = False
 
 
 @dataclass(slots=True)
@@ -123,6 +125,7 @@ class Hearing:
         self.steps: deque[VoiceStep] = deque(maxlen=round(_KEPT_S / STEP_S))
         """The last minute and a half, in order of time."""
         self.baseline = VoiceBaseline()
+        self._usual = UsualVoice()
 
     @property
     def heard_s(self) -> float:
@@ -135,8 +138,16 @@ class Hearing:
 
     def between(self, start_s: float, end_s: float) -> VoiceSummary:
         """The summary of the steps from `start_s` to `end_s`."""
-        steps = [step for step in self.steps if start_s < step.end_s <= end_s + STEP_S]
-        return summarize(steps)
+        steps = self._steps(start_s, end_s)
+        return replace(summarize(steps), second_voice=self._usual.hears_another(steps))
+
+    def learn(self, start_s: float, end_s: float) -> None:
+        """This was a turn of this person: their baseline is followed."""
+        self.baseline.learn(self.between(start_s, end_s))
+        self._usual.learn(self._steps(start_s, end_s))
+
+    def _steps(self, start_s: float, end_s: float) -> list[VoiceStep]:
+        return [step for step in self.steps if start_s < step.end_s <= end_s + STEP_S]
 
 
 def summarize(steps: list[VoiceStep]) -> VoiceSummary:
@@ -285,4 +296,6 @@ def describe_voice(manner: Sequence[str], voice: VoiceSummary) -> str:
         parts.append(f"Their voice sounds {' and '.join(rest)}.")
     if voice.noise_db > NOISY_DB and math.isfinite(voice.noise_db):
         parts.append("It is noisy where they are.")
+    if voice.second_voice:
+        parts.append("A second voice is heard.")
     return " ".join(parts)

@@ -352,10 +352,11 @@ class Participant:
         assert self._journal is not None
         if self._closed:
             return
-        voice = self._hearing.between(event.speech_start_s - 0.1, event.speech_end_s + 0.1)
+        span = (event.speech_start_s - 0.1, event.speech_end_s + 0.1)
+        voice = self._hearing.between(*span)
         self._briefing.turn_ended()
         manner = self._hearing.baseline.manner(voice)
-        self._hearing.baseline.learn(voice)
+        self._hearing.learn(*span)
         self._turn_began_s = None
         self._journal.write(
             ParticipantHeard(

@@ -61,6 +61,24 @@ def test_a_held_vowel_is_a_filled_pause_and_speech_is_none() -> None:
     assert heard(syllables(12, 0.2)).fillers == 0
 
 
+def test_a_second_voice_is_noticed_and_the_usual_one_is_not() -> None:
+    """Four turns of one voice, which rises and falls; then one with another in it, and one with the first."""
+    turns = [[syllables(6, 0.2, pitch)] for pitch in (115.0, 120.0, 125.0, 132.0)]
+    turns.append([syllables(6, 0.2, 122.0), silence(0.6), syllables(6, 0.2, 240.0)])
+    turns.append([syllables(6, 0.2, 118.0)])
+    hearing, at_s, found = Hearing(), 0.0, []
+    for turn in turns:
+        sound = to_int16(np.concatenate([*turn, silence(0.6)]))
+        for at in range(0, len(sound) - 159, 160):
+            hearing.hear(AudioBlock(sound[at : at + 160], at_s + at / HEARD_HZ))
+        span = (at_s, at_s + len(sound) / HEARD_HZ)
+        found.append(hearing.between(*span))
+        hearing.learn(*span)
+        at_s = span[1]
+    assert [voice.second_voice for voice in found] == [False] * 4 + [True, False]
+    assert "A second voice is heard." in describe_voice([], found[4])
+
+
 def test_manner_is_against_this_persons_own_voice() -> None:
     slow_talker, fast_talker = VoiceBaseline(), VoiceBaseline()
     for _ in range(3):
