@@ -1,8 +1,8 @@
 """Whether somebody else speaks: pitch and spectrum of each piece of speech beside this person's usual ones.
 
 Pieces of eight voices (three of flite, two of espeak, three readers; 3 to 13 each) were at most 2.0 away from
-their own speaker's usual voice, and at the median 2.1 to 32 from another's; 5 of the 56 pairs lay under `OTHER`.
-Two voices alike in pitch and colour are taken for one, and so are two at once.
+their own speaker's usual voice, and at the median 2.1 to 32 from another's; of the 56 pairs
+5 lay under `OTHER`. Two voices alike in pitch and colour are taken for one, and so are two at once.
 """
 
 from __future__ import annotations
