@@ -95,8 +95,7 @@ def _guard(
     from cvi.policy.grounding import Grounding
     from cvi.policy.guard import ConversationGuard
 
-    # The families are English; in other languages the author's own patterns, phrases and examples count.
-    checks = Checks(rails, shared_embedder("minilm" if language == "en" else "e5"))
+    checks = Checks(rails, shared_embedder())
     # What is learned at the first sentence would delay the first reply.
     checks.find("Hello there.", "participant")
     checks.find("Hello there.", "reply")

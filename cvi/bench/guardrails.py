@@ -1,14 +1,17 @@
 """`cvi bench guardrails`: sentences that are to be stopped, harmless ones like them, and what a check costs.
 
-All families are on at once, as guardrails that are only a sentence; see the head of `guardrails.yaml`.
+All families are on at once; see the head of `guardrails.yaml`.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import yaml
@@ -16,13 +19,15 @@ import yaml
 from cvi.bench.layers.measurement import finish, proportion
 from cvi.bench.run import Figure, Variant
 from cvi.bench.run_store import RunRecorder
-from cvi.embeddings.shared import shared_embedder
+from cvi.embeddings.base import Embedder, Vectors
+from cvi.embeddings.shared import DEFAULT_ENGINE, shared_embedder
 from cvi.persona.policy import Guardrail
 from cvi.policy.checks import Checks
 from cvi.policy.families import all_families
 
 GRADED = Path(__file__).with_name("guardrails.yaml")
-DEVELOPMENT = Path(__file__).with_name("guardrails_development.yaml")
+FOLDS = 5
+THRESHOLDS = (-0.6, -0.5, -0.4, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3)
 _SENTENCE_ENDS = re.compile(r"(?<=[.!?])\s+")
 
 
@@ -40,11 +45,7 @@ class CheckedSentence:
 
 def check_sentences(path: Path) -> list[CheckedSentence]:
     """Every sentence of a file with what the checks say to it."""
-    rails = [
-        Guardrail(guardrail_name=name, guardrail_prompt=family.meant_by[0])
-        for name, family in all_families().items()
-    ]
-    checks = Checks(rails, shared_embedder("minilm"))
+    checks = Checks(_all_rails(), shared_embedder())
     checks.find("Warm up.", "reply")
     checked = []
     for side, kinds in yaml.safe_load(path.read_text(encoding="utf-8")).items():
@@ -62,11 +63,40 @@ def check_sentences(path: Path) -> list[CheckedSentence]:
     return checked
 
 
+def cross_validate() -> list[tuple[bool, float]]:
+    """For each of the families' own sentences, judged by checks that were trained on the others: whether it
+    is to be stopped, and its score (infinite where a pattern found it, minus that where it passes anyhow)."""
+    embedder = _Remembering(shared_embedder())
+    scored = []
+    for fold in range(FOLDS):
+        train, held = {}, []
+        for name, family in all_families().items():
+            side: Literal["reply", "participant"] = "reply" if family.side == "both" else family.side
+            parts = {}
+            for kind in ("examples", "harmless"):
+                texts = getattr(family, kind)
+                held += [(text, side, kind == "examples") for text in texts[fold::FOLDS]]
+                parts[kind] = tuple(text for at, text in enumerate(texts) if at % FOLDS != fold)
+            train[name] = replace(family, **parts)
+        checks = Checks(_all_rails(), embedder, families=train, likeness=-math.inf)
+        for text, side, to_be_stopped in held:
+            found = checks.find(text, side)
+            score = -math.inf if found is None else math.inf if found.score is None else found.score
+            scored.append((to_be_stopped, score))
+    return scored
+
+
 def measure_guardrails(*, development: bool, output: Path | None, json: bool) -> None:
-    """Check the graded sentences, or those of development; write the run and print it."""
-    path = DEVELOPMENT if development else GRADED
-    recorder = RunRecorder("guardrails", {"sentences": path.name}, output=output)
-    checked = check_sentences(path)
+    """Check the graded sentences and write and print the run; for development, print what thresholds do."""
+    if development:
+        scored = cross_validate()
+        for threshold in THRESHOLDS:
+            stopped = np.mean([score >= threshold for bad, score in scored if bad])
+            false = np.mean([score >= threshold for bad, score in scored if not bad])
+            print(f"threshold {threshold:+.1f}: {stopped:.1%} stopped, {false:.1%} of the harmless")
+        return
+    recorder = RunRecorder("guardrails", {"sentences": GRADED.name}, output=output)
+    checked = check_sentences(GRADED)
     recorder.write("sentences.json", [asdict(each) for each in checked])
     if not json:
         for each in checked:
@@ -78,8 +108,35 @@ def measure_guardrails(*, development: bool, output: Path | None, json: bool) ->
         f"{np.median(spent):.1f} ms of processor time before a sentence at the median, "
         f"{np.percentile(spent, 95):.1f} ms at P95."
     )
-    variant = Variant("cvi", "checks", {"embeddings": "minilm"}, figures=tuple(_figures(checked)))
+    variant = Variant("cvi", "checks", {"embeddings": DEFAULT_ENGINE}, figures=tuple(_figures(checked)))
     finish(recorder, [variant], json)
+
+
+class _Remembering:
+    """An `Embedder` that embeds each text once."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self.name, self.dimensions = embedder.name, embedder.dimensions
+        self._embedder = embedder
+        self._known: dict[str, Vectors] = {}
+
+    def questions(self, texts: Sequence[str]) -> Vectors:
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        self._known.update(zip(new, self._embedder.questions(new), strict=True))
+        return np.stack([self._known[text] for text in texts])
+
+    def passages(self, texts: Sequence[str]) -> Vectors:
+        return self._embedder.passages(texts)
+
+    def close(self) -> None:
+        """Nothing: the embedder is shared."""
+
+
+def _all_rails() -> list[Guardrail]:
+    return [
+        Guardrail(guardrail_name=name, guardrail_prompt=family.meant_by[0], check={"families": [name]})
+        for name, family in all_families().items()
+    ]
 
 
 def _figures(checked: list[CheckedSentence]) -> list[Figure]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
 from cvi.bench.layers.measurement import finish, proportion, show_progress
 from cvi.bench.run import Variant
@@ -22,6 +23,7 @@ from cvi.conversation.events import ReplyFinished, TurnTyped
 from cvi.conversation.journal import Journal
 from cvi.engines import build_llm, resolve
 from cvi.errors import UsageError
+from cvi.files import write_json
 from cvi.llm.base import LlmEngine
 from cvi.persona.loading import load_persona
 from cvi.persona.policy import Objective
@@ -87,15 +89,20 @@ async def hold_interview(
     return found
 
 
-def measure_objectives(*, profile: str, only: list[int], output: Path | None, json: bool) -> None:
-    """Hold the interviews (all, or those numbered `only` from 1), grade them, write and print the run."""
+def measure_objectives(
+    *, profile: str, only: list[int], kept: Path | None, output: Path | None, json: bool
+) -> None:
+    """Hold the interviews (all, or those numbered `only` from 1), grade them, write and print the run.
+
+    `kept` is a file of what was taken down: interviews that are in it are graded from it, others are added.
+    """
     document: dict[str, Any] = yaml.safe_load(INTERVIEWS.read_text(encoding="utf-8"))
     interviews = list(enumerate(document["interviews"], 1))
     chosen = [(number, each) for number, each in interviews if not only or number in only]
     if not chosen:
         raise UsageError("There is no such interview.", f"Give numbers from 1 to {len(interviews)}.")
     recorder = RunRecorder("objectives", {"interviews": len(chosen)}, profile=profile, output=output)
-    graded, engine, seconds = asyncio.run(_hold_all(document["sets"], chosen, profile, recorder))
+    graded, engine, seconds = asyncio.run(_hold_all(document["sets"], chosen, profile, kept, recorder))
     rows = [{**asdict(slot), "right": slot.right, "was_said": slot.was_said} for slot in graded]
     recorder.write("slots.json", rows)
     told = [slot for slot in graded if slot.was_said]
@@ -112,12 +119,25 @@ def measure_objectives(*, profile: str, only: list[int], output: Path | None, js
             if not slot.right:
                 where = f"interview {slot.interview} ({slot.caller}) {slot.slot}"
                 print(f"{where}: '{slot.found}' for /{slot.told}/")
-    recorder.notes.append(f"{seconds:.0f} s of processor time for all forms, beside the replies.")
+    recorder.notes.append(f"{seconds:.0f} s of processor time for the forms of this run, beside the replies.")
     finish(recorder, [Variant("cvi", engine, {"llm": engine}, figures=tuple(figures))], json)
 
 
+def _read_kept(path: Path | None) -> dict[str, dict[str, str]]:
+    if path is None or not path.exists():
+        return {}
+    try:
+        return TypeAdapter(dict[str, dict[str, str]]).validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise UsageError(f"{path} holds no interviews.", "Name another file after --keep.") from error
+
+
 async def _hold_all(
-    sets: dict[str, Any], chosen: list[tuple[int, dict[str, Any]]], profile: str, recorder: RunRecorder
+    sets: dict[str, Any],
+    chosen: list[tuple[int, dict[str, Any]]],
+    profile: str,
+    kept: Path | None,
+    recorder: RunRecorder,
 ) -> tuple[list[GradedSlot], str, float]:
     persona = load_persona("interviewer")
     config = resolve(persona.model_copy(update={"least_profile": "embedded"}), profile=profile)
@@ -125,11 +145,17 @@ async def _hold_all(
     llm = await build_llm(config)
     tell = show_progress(len(chosen))
     graded: list[GradedSlot] = []
+    known = _read_kept(kept)
     began = time.process_time()
     try:
         for number, interview in chosen:
             kind = sets[interview["set"]]
-            found = await hold_interview(llm, kind["prompt"], kind["slots"], interview["turns"])
+            if str(number) not in known:
+                found = await hold_interview(llm, kind["prompt"], kind["slots"], interview["turns"])
+                known[str(number)] = found
+                if kept is not None:
+                    write_json(kept, known)
+            found = known[str(number)]
             graded += [
                 GradedSlot(number, interview["caller"], slot, interview["truth"][slot], found.get(slot, ""))
                 for slot in kind["slots"]

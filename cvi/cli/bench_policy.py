@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,12 +12,12 @@ from cvi.cli.bench import Json, Output, Profile
 
 def guardrails(
     development: Annotated[
-        bool, typer.Option("--development", help="The sentences that thresholds are chosen on, instead.")
+        bool, typer.Option("--development", help="Thresholds, by cross-validation on the families, instead.")
     ] = False,
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """301 sentences: are those stopped that are to be, and no others, and what does it cost before each.
+    """330 sentences: are those stopped that are to be, and no others, and what does it cost before each.
 
     The sentences are in cvi/bench/guardrails.yaml. No model but the sentence embedder is run.
     """
@@ -29,6 +30,10 @@ def objectives(
     interview: Annotated[
         list[int] | None, typer.Option(help="Hold this one only, from 1 to 20; may be given again.")
     ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(metavar="<file>", help="Keep what is taken down here; a run that was stopped goes on."),
+    ] = None,
     profile: Profile = "auto",
     output: Output = None,
     json: Json = False,
@@ -39,4 +44,4 @@ def objectives(
     """
     from cvi.bench.objectives import measure_objectives
 
-    measure_objectives(profile=profile, only=interview or [], output=output, json=json)
+    measure_objectives(profile=profile, only=interview or [], kept=keep, output=output, json=json)

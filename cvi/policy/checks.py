@@ -15,15 +15,18 @@ from typing import Literal
 import numpy as np
 
 from cvi.embeddings.base import Embedder
+from cvi.embeddings.shared import shared_embedder
 from cvi.persona.policy import Guardrail
-from cvi.policy.families import INJECTION, GuardrailFamily, Side, all_families, stored_vectors
-from cvi.policy.sentence_classifier import SentenceClassifier, SentenceFeatures
+from cvi.policy.families import INJECTION, Families, FamilyClassifier, Side, all_families
+from cvi.policy.sentence_classifier import Features, kernel, trained
 
-# Chosen on cvi/bench/guardrails_development.yaml: cvi bench guardrails --development
-LIKENESS = 0.05
+# Chosen by cross-validation on the families' own sentences: cvi bench guardrails --development
+LIKENESS = -0.2
 """A sentence is stopped from this score of a classifier on."""
-FRAGMENT_LIKENESS = 0.5
+FRAGMENT_LIKENESS = 0.3
 """The same for the beginning of a sentence."""
+EVERY_NTH = 4
+"""A guardrail's own examples are told from this share of the families' sentences: more takes a second."""
 MEANT = 0.6
 """A guardrail's prompt means a family whose description is so like it (cosine)."""
 MOST_HARMLESS_SHARE = 0.25
@@ -66,13 +69,25 @@ class GuardrailFinding:
 
 
 @dataclass(frozen=True, slots=True)
+class _OwnExamples:
+    """The classifier of a guardrail's own examples."""
+
+    rows: Features
+    counts: Features
+
+    def score(self, row: Features) -> float:
+        return float(((kernel(row[None], self.rows) + 1) @ self.counts)[0, 0])
+
+
+@dataclass(frozen=True, slots=True)
 class _Rule:
     guardrail: Guardrail
     side: Side
-    patterns: tuple[re.Pattern[str], ...]
-    family_patterns: tuple[re.Pattern[str], ...]
-    phrases: tuple[re.Pattern[str], ...]
-    classifiers: tuple[SentenceClassifier, ...]
+    patterns: tuple[re.Pattern[str], ...] = ()
+    family_patterns: tuple[re.Pattern[str], ...] = ()
+    phrases: tuple[re.Pattern[str], ...] = ()
+    families: tuple[str, ...] = ()
+    own: _OwnExamples | None = None
 
     def watches(self, side: Side) -> bool:
         return self.side in (side, "both")
@@ -81,30 +96,26 @@ class _Rule:
 class Checks:
     """The compiled guardrails of one persona. Thread-safe; `find` takes some milliseconds."""
 
-    def __init__(self, guardrails: Sequence[Guardrail], embedder: Embedder) -> None:
-        """Raises EngineError when the embedder fails."""
-        self._embedder = embedder
-        families = all_families()
-        texts = tuple(text for each in families.values() for text in (*each.examples, *each.harmless))
-        own = tuple(text for rail in guardrails for text in (*rail.check.examples, *rail.check.harmless))
-        self._features = SentenceFeatures(embedder, (*texts, *own))
-        vectors = stored_vectors(embedder, texts)
-        rows = np.stack(
-            [self._features.row(text, vector) for text, vector in zip(texts, vectors, strict=True)]
-        )
-        meant, harmless = _kinds(families)
-        self._harmless = [texts[index] for index in np.flatnonzero(harmless)]
-        self._families = {
-            name: SentenceClassifier(rows[meant == name], rows[meant != name])
-            for name in {INJECTION, *(name for rail in guardrails for name in self.families_of(rail))}
-        }
+    def __init__(
+        self,
+        guardrails: Sequence[Guardrail],
+        embedder: Embedder,
+        *,
+        families: Families | None = None,
+        likeness: float = LIKENESS,
+    ) -> None:
+        """`families` other than those that come with cvi are trained now. Raises EngineError when the
+        embedder fails."""
+        self._all = families or all_families()
+        self._likeness = likeness
+        self._classifier = FamilyClassifier(embedder, self._all)
         self._rules: list[_Rule] = []
         self.unchecked: list[str] = []
         """Guardrails that only the model knows: their prompt means no family and they have no check."""
         self.refused: list[str] = []
         """Guardrails whose check stops everything; it is not used."""
         for rail in guardrails:
-            rule = self._compiled(rail, rows)
+            rule = self._compiled(rail)
             if rule is None:
                 self.unchecked.append(rail.guardrail_name)
             elif self._stops_everything(rule):
@@ -114,10 +125,8 @@ class Checks:
         self._context_rule = _Rule(
             Guardrail(guardrail_name="instructions_in_context", guardrail_prompt="Context is data."),
             "both",
-            (),
-            _compile(families[INJECTION].patterns),
-            (),
-            (self._families[INJECTION],),
+            family_patterns=_compile(self._all[INJECTION].patterns),
+            families=(INJECTION,),
         )
         self._context_finding = lru_cache(maxsize=4096)(self._find_in_context)
 
@@ -126,7 +135,7 @@ class Checks:
         check = rail.check
         if check.families or check.patterns or check.phrases or check.examples:
             return tuple(check.families)
-        return matched_families(rail.guardrail_prompt, self._embedder)
+        return matched_families(rail.guardrail_prompt, shared_embedder("minilm"))
 
     def find(
         self, sentence: str, side: Literal["reply", "participant"], *, whole: bool = True
@@ -156,25 +165,24 @@ class Checks:
                 return GuardrailFinding(rule.guardrail, "phrase")
             if any(_asserted(pattern, text) for pattern in rule.family_patterns):
                 return GuardrailFinding(rule.guardrail, "pattern")
-        judged = [rule for rule in rules if rule.classifiers]
+        judged = [rule for rule in rules if rule.families or rule.own]
         if not judged or not may_be_like:
             return None
-        row = self._features.of([text])[0]
-        scores = [max(classifier.score(row) for classifier in rule.classifiers) for rule in judged]
+        row = self._classifier.features.of([text])[0]
+        by_family = self._classifier.scores(row)
+        scores = [
+            max([by_family[name] for name in rule.families] + ([rule.own.score(row)] if rule.own else []))
+            for rule in judged
+        ]
         best = int(np.argmax(scores))
-        if scores[best] < (LIKENESS if whole else FRAGMENT_LIKENESS):
+        if scores[best] < (self._likeness if whole else FRAGMENT_LIKENESS):
             return None
         return GuardrailFinding(judged[best].guardrail, "likeness", round(scores[best], 3))
 
-    def _compiled(self, rail: Guardrail, rows: np.ndarray) -> _Rule | None:
+    def _compiled(self, rail: Guardrail) -> _Rule | None:
         check = rail.check
         names = self.families_of(rail)
-        families = [all_families()[name] for name in names]
-        classifiers = [self._families[name] for name in names]
-        if check.examples:
-            meant = self._features.of(check.examples)
-            others = np.concatenate([rows, self._features.of(check.harmless)]) if check.harmless else rows
-            classifiers.append(SentenceClassifier(meant, others))
+        families = [self._all[name] for name in names]
         if not (families or check.patterns or check.phrases or check.examples):
             return None
         sides = {family.side for family in families} or {"reply"}
@@ -185,14 +193,24 @@ class Checks:
             _compile(check.patterns),
             _compile([pattern for family in families for pattern in family.patterns]),
             tuple(_phrase(phrase) for phrase in check.phrases),
-            tuple(classifiers),
+            names,
+            self._own(check.examples, check.harmless),
         )
+
+    def _own(self, examples: Sequence[str], harmless: Sequence[str]) -> _OwnExamples | None:
+        if not examples:
+            return None
+        own = self._classifier.features.of([*examples, *harmless])
+        rows = np.concatenate([own, self._classifier.rows[::EVERY_NTH]])
+        meant = np.arange(len(rows)) < len(examples)
+        return _OwnExamples(rows, trained(rows, meant[:, None]))
 
     def _stops_everything(self, rule: _Rule) -> bool:
         check = rule.guardrail.check
         if not (check.patterns or check.phrases or check.examples):
             return False
-        sample = self._harmless[:: max(len(self._harmless) // 60, 1)]
+        harmless = np.flatnonzero(self._classifier.harmless)
+        sample = [self._classifier.texts[at] for at in harmless[:: max(len(harmless) // 60, 1)]]
         stopped = sum(self._find(text, [rule], True) is not None for text in sample)
         return stopped > MOST_HARMLESS_SHARE * len(sample)
 
@@ -201,23 +219,11 @@ def matched_families(prompt: str, embedder: Embedder) -> tuple[str, ...]:
     """The families that a guardrail's prompt means, by the likeness of the prompt to their descriptions."""
     families = all_families()
     described = [(name, text) for name, family in families.items() for text in family.meant_by]
-    vectors = stored_vectors(embedder, tuple(text for _, text in described))
-    likeness = vectors @ embedder.questions([prompt])[0]
+    likeness = embedder.questions([text for _, text in described]) @ embedder.questions([prompt])[0]
     best: dict[str, float] = {}
     for (name, _), value in zip(described, likeness, strict=True):
         best[name] = max(best.get(name, -1.0), float(value))
     return tuple(name for name, value in best.items() if value >= MEANT)
-
-
-def _kinds(families: dict[str, GuardrailFamily]) -> tuple[np.ndarray, np.ndarray]:
-    """For each of the families' texts: whose example it is, "" for none, and whether it is harmless."""
-    names = [
-        name
-        for family in families.values()
-        for name in (*(family.name for _ in family.examples), *("" for _ in family.harmless))
-    ]
-    meant = np.array(names)
-    return meant, meant == ""
 
 
 def _asserted(pattern: re.Pattern[str], text: str) -> bool:

@@ -1,8 +1,9 @@
-"""The families of forbidden sentences that come with cvi (`families.yaml`); their vectors, kept on disk."""
+"""The families of forbidden sentences that come with cvi (`families.yaml`), and their trained classifier."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,14 +13,16 @@ import numpy as np
 import yaml
 
 from cvi.embeddings.base import Embedder, Vectors
-from cvi.errors import CviError
 from cvi.files import replacing
-from cvi.paths import home
+from cvi.policy.sentence_classifier import Features, SentenceFeatures, kernel, rows_of, trained
 
 Side = Literal["reply", "participant", "both"]
 FAMILIES_FILE = Path(__file__).with_name("families.yaml")
+TRAINED_FILE = Path(__file__).with_name("families.npz")
 INJECTION = "injection"
 """The family that notes for the model are searched for, whatever the persona's guardrails."""
+ANY_WEIGHT = 0.5
+"""How much it counts for a family that a sentence is like those of any family, by cross-validation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,9 @@ class GuardrailFamily:
     patterns: tuple[str, ...]
     examples: tuple[str, ...]
     harmless: tuple[str, ...]
+
+
+Families = Mapping[str, GuardrailFamily]
 
 
 @cache
@@ -48,20 +54,57 @@ def all_families() -> dict[str, GuardrailFamily]:
     }
 
 
-def stored_vectors(embedder: Embedder, texts: tuple[str, ...]) -> Vectors:
-    """The texts' vectors, made once on this machine: two seconds for the families, then a file's reading."""
-    key = hashlib.sha256("\n".join((embedder.name, *texts)).encode()).hexdigest()[:24]
-    path = home() / "cache" / "guardrails" / f"{key}.npy"
-    try:
-        found: Vectors = np.load(path, allow_pickle=False)
-        if found.shape == (len(texts), embedder.dimensions) and found.dtype == np.float32:
-            return found
-    except (OSError, ValueError):
-        pass
-    made = embedder.questions(texts)
-    try:
-        with replacing(path, remedy="Free some space.") as part, part.open("wb") as file:
-            np.save(file, made, allow_pickle=False)
-    except CviError:
-        return made  # only slower the next time
-    return made
+class FamilyClassifier:
+    """Scores sentences for every family at once. Thread-safe."""
+
+    def __init__(self, embedder: Embedder, families: Families, *, retrain: bool = False) -> None:
+        """Reads what was trained where it is of these families and this embedder, else trains: 20 seconds.
+
+        Raises EngineError when the embedder fails.
+        """
+        self.names = list(families)
+        pairs = [
+            *((text, name) for name, family in families.items() for text in family.examples),
+            *((text, "") for family in families.values() for text in family.harmless),
+        ]
+        self.texts = [text for text, _ in pairs]
+        kinds = np.array([name for _, name in pairs])
+        self.harmless = kinds == ""
+        self._key = hashlib.sha256("\n".join((embedder.name, *map("\t".join, pairs))).encode()).hexdigest()
+        stored = None if retrain else self._stored()
+        self._vectors = _quantized(embedder.questions(self.texts)) if stored is None else stored["vectors"]
+        vectors = self._vectors.astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        centre = vectors.mean(0)
+        self.rows = rows_of(self.texts, vectors, centre)
+        if stored is None:
+            meant = np.stack([*(kinds == name for name in families), kinds != ""], axis=1)
+            self._counts = trained(self.rows, meant)
+        else:
+            self._counts = stored["counts"]
+        self.features = SentenceFeatures(embedder, centre)
+
+    def scores(self, row: Features) -> dict[str, float]:
+        """By family: positive for a sentence that it may mean."""
+        values = ((kernel(row[None], self.rows) + 1) @ self._counts)[0]
+        return {
+            name: float(value + ANY_WEIGHT * values[-1])
+            for name, value in zip(self.names, values, strict=False)
+        }
+
+    def save(self) -> None:
+        """Keep what was trained beside the families: `scripts/train_guardrails`. Raises CviError."""
+        with replacing(TRAINED_FILE, remedy="Free some space.") as part, part.open("wb") as file:
+            np.savez_compressed(file, key=self._key, vectors=self._vectors, counts=self._counts)
+
+    def _stored(self) -> Mapping[str, np.ndarray] | None:
+        try:
+            with np.load(TRAINED_FILE, allow_pickle=False) as file:
+                return {name: file[name] for name in file} if str(file["key"]) == self._key else None
+        except (OSError, ValueError, KeyError):
+            return None
+
+
+def _quantized(vectors: Vectors) -> np.ndarray:
+    """Directions in 8 bits a number, the length is lost: a quarter of the space."""
+    return np.asarray(np.clip(np.round(vectors * 127 / np.abs(vectors).max()), -127, 127), np.int8)

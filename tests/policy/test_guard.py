@@ -16,6 +16,7 @@ from cvi.conversation.events import (
 from cvi.embeddings.shared import shared_embedder
 from cvi.persona.policy import Guardrail
 from cvi.policy.checks import Checks
+from cvi.policy.families import FamilyClassifier, all_families
 from cvi.policy.guard import SAID, ConversationGuard
 from cvi.testing.fakes import FakeLlm
 from cvi.testing.script import Script
@@ -26,7 +27,7 @@ def rail(name="split", prompt="Never split invoices.", **check):
 
 
 def guarded(*rails, judged=(), providers=()):
-    guard = ConversationGuard(Checks(rails, shared_embedder("minilm")), judged)
+    guard = ConversationGuard(Checks(rails, shared_embedder()), judged, virtual_time=True)
     return Capabilities(providers, guard=guard, observers=(guard,))
 
 
@@ -149,3 +150,21 @@ def test_a_pattern_that_matches_everything_is_no_guardrail():
     for pattern in (".*", "(a+)+b", "("):
         with pytest.raises(ValueError, match=r"matches everything|forever|no regular expression"):
             rail(patterns=[pattern])
+
+
+def test_the_classifier_that_is_shipped_was_trained_on_the_families_as_they_are():
+    class Untrained:
+        name = shared_embedder().name
+
+        def questions(self, texts):
+            raise AssertionError("run scripts/train_guardrails")
+
+    scores = FamilyClassifier(Untrained(), all_families()).scores
+    assert callable(scores)
+
+
+def test_an_authors_examples_stop_what_is_like_them():
+    examples = ["The red line is closed today.", "Take the tram to the old town.", "The bus leaves at nine."]
+    checks = Checks([rail("trips", examples=examples)], shared_embedder())
+    assert checks.find("The tram to the old town leaves now.", "reply") is not None
+    assert checks.find("Thank you for telling me about your weekend.", "reply") is None

@@ -22,9 +22,7 @@ from cvi.testing.script import Script
 
 def goal(name, *variables, **fields):
     prompt = fields.pop("prompt", f"Find out {name}.")
-    return Objective(
-        objective_name=name, objective_prompt=prompt, output_variables=list(variables), **fields
-    )
+    return Objective(objective_name=name, objective_prompt=prompt, output_variables=list(variables), **fields)
 
 
 def hold(goals, turns, form, replies=("I see.",)):

@@ -65,7 +65,9 @@ def test_the_verdicts_as_junit(tmp_path: Path):
     assert suite.find("testcase/failure") is not None
 
 
-@pytest.mark.parametrize("text", ["conversations: []", "nothing", "conversations: [{name: a, turns: [{user: b, says: ['(']}]}]"])
+@pytest.mark.parametrize(
+    "text", ["conversations: []", "nothing", "conversations: [{name: a, turns: [{user: b, says: ['(']}]}]"]
+)
 def test_a_script_that_is_none_is_refused(tmp_path: Path, text: str):
     (tmp_path / "s.yaml").write_text(text)
     with pytest.raises(UsageError):
