@@ -18,12 +18,15 @@ from cvi.server.app import create_app
 from cvi.server.serving import server_config
 from cvi.server.settings import ServerSettings, Video
 
+from .stand_in import share_thumbnails
+
 WORKER = (sys.executable, str(Path(__file__).parents[1] / "webrtc" / "worker_with_fakes.py"))
 
 
 @asynccontextmanager
 async def fakes_server(home: Path, **changed: Any) -> AsyncIterator[httpx.AsyncClient]:
     """A client of its API; CVI_HOME must be `home`."""
+    share_thumbnails(home)
     place = socket.socket()
     place.bind(("127.0.0.1", 0))
     settings = ServerSettings(

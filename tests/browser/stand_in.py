@@ -338,6 +338,14 @@ async def until(condition: Callable[[], bool], what: str) -> None:
     raise AssertionError(f"never happened: {what}")
 
 
+def share_thumbnails(home: Path) -> None:
+    """The faces' pictures are drawn once for all tests, not for each data folder."""
+    drawn = home.parent / "thumbnails"
+    drawn.mkdir(exist_ok=True)
+    if not (home / "thumbnails").exists():
+        (home / "thumbnails").symlink_to(drawn)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

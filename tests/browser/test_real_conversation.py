@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from .real_server import cvi_serve, ready, say, take_microphone, told
+from .stand_in import share_thumbnails
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
@@ -26,6 +27,7 @@ COVERED = """() => [...document.querySelectorAll("input[name=replica]")].filter(
 
 
 async def test_seen_heard_answered_cut_in_on_shared_with_lost_and_found(page: Page, tmp_path: Path) -> None:
+    share_thumbnails(tmp_path)
     async with cvi_serve(tmp_path) as client:
         waits = {"participant_left_timeout": 60}
         made = await ready(client, persona_id="guide", replica_id="june", properties=waits)
@@ -73,6 +75,7 @@ async def test_seen_heard_answered_cut_in_on_shared_with_lost_and_found(page: Pa
 
 
 async def test_the_playground_of_the_real_server(page: Page, tmp_path: Path) -> None:
+    share_thumbnails(tmp_path)
     async with cvi_serve(tmp_path) as client:
         await page.goto(f"{client.base_url}/playground?")
         await expect(page.get_by_role("radio", name="June, the guide")).to_be_checked()

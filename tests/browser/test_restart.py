@@ -23,7 +23,7 @@ from cvi.conversation.journal import read_journal
 from cvi.conversation.transcript import transcript
 
 from .real_server import answers
-from .stand_in import free_port
+from .stand_in import free_port, share_thumbnails
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 WORKER = Path(__file__).parents[1] / "webrtc" / "worker_with_fakes.py"
@@ -50,6 +50,7 @@ NOTICES = """() => {
 
 @asynccontextmanager
 async def server(home: Path, port: int) -> AsyncIterator[asyncio.subprocess.Process]:
+    share_thumbnails(home)
     with (home / "serve.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", SERVE, str(port), str(WORKER),
