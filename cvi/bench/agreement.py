@@ -39,6 +39,7 @@ _LANES: dict[type[Event], tuple[str, str]] = {
     events.ReplyDucked: ("barge_in", "ducked"),
     events.BargeIn: ("barge_in", "yielded"),
     events.Backchannel: ("barge_in", "carried on"),
+    events.EchoHeard: ("barge_in", "own voice"),
     events.ReplyInterrupted: ("barge_in", "cut"),
     events.MouthAtRest: ("barge_in", "mouth at rest"),
     events.ReplyFinished: ("reply", "finished"),

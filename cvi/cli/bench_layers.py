@@ -23,6 +23,10 @@ Data = Annotated[
     ),
 ]
 Limit = Annotated[int | None, typer.Option(help="Only the first so many recordings of each kind.")]
+Recognized = Annotated[
+    Path | None,
+    typer.Option(help="Keep here what the recognizer decodes: a stopped run goes on, another one is quick."),
+]
 
 
 def turns(
@@ -42,6 +46,7 @@ def turns(
     heard: Annotated[
         Path | None, typer.Option(help="Judge anew what an earlier run heard: its heard.json.")
     ] = None,
+    recognized: Recognized = None,
     output: Output = None,
     json: Json = False,
 ) -> None:
@@ -62,6 +67,7 @@ def turns(
         turn_model=turn_model,
         slowness=slowness,
         fit=fit,
+        recognized=recognized,
         output=output,
         json=json,
     )
@@ -76,6 +82,7 @@ def barge_in(
     fit: Annotated[
         bool, typer.Option("--fit", help="Try other thresholds and print what each would give.")
     ] = False,
+    recognized: Recognized = None,
     output: Output = None,
     json: Json = False,
 ) -> None:
@@ -92,6 +99,7 @@ def barge_in(
         profile=profile,
         slowness=slowness,
         fit=fit,
+        recognized=recognized,
         output=output,
         json=json,
     )

@@ -634,6 +634,16 @@ class Backchannel(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EchoHeard(Event):
+    """A voice of `voice_s` seconds during a reply was the reply's own, come back through the microphone."""
+
+    type: ClassVar[str] = "echo_heard"
+    turn: int
+    text: str
+    voice_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class TurnUnanswered(Event):
     """The turn is over and gets no answer: the persona sleeps."""
 

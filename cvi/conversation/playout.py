@@ -267,6 +267,13 @@ class AVPlayout:
         """What has been heard of the present reply so far."""
         return self.reply.timeline.text_heard(self._heard_position()) if self.reply else ""
 
+    @property
+    def sounding_text(self) -> str:
+        """The same with the words of the next second, which a microphone may hear before they are counted."""
+        if self.reply is None:
+            return ""
+        return self.reply.timeline.text_heard(self._heard_position() + PLAYED_HZ)
+
     def start(self, reply: Reply) -> None:
         """Let a committed reply be heard from the next unit on."""
         assert self._speaking is None, "one reply at a time"

@@ -9,6 +9,7 @@ from cvi.conversation.capabilities import Observer
 from cvi.conversation.events import (
     Backchannel,
     DraftDiscarded,
+    EchoHeard,
     Event,
     ReplyCommitted,
     ReplyFinished,
@@ -78,7 +79,14 @@ class ObserverSteering:
         match event:
             case UserStartedSpeaking():
                 self.llm.pause_structured(True)
-            case ReplyWritten() | ReplyFinished() | TurnEmpty() | TurnUnanswered() | Backchannel():
+            case (
+                ReplyWritten()
+                | ReplyFinished()
+                | TurnEmpty()
+                | TurnUnanswered()
+                | Backchannel()
+                | EchoHeard()
+            ):
                 self.llm.pause_structured(False)
 
     def _settle(self, reply: int, committed: bool) -> None:

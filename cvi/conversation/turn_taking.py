@@ -17,6 +17,7 @@ from cvi.conversation.events import (
     BargeIn,
     DraftDiscarded,
     DraftStarted,
+    EchoHeard,
     EngineFailed,
     JudgeLate,
     ListeningSignGiven,
@@ -45,7 +46,7 @@ from cvi.llm.text_completeness import text_completeness
 from cvi.stt.base import SttStream
 from cvi.turns.barge_in import Verdict, judge, judge_ended
 from cvi.turns.expected_answer import Expected, expected_answer
-from cvi.turns.floor_prediction import floor_signs, shipped_weights
+from cvi.turns.floor_prediction import QUESTION_MARKS, floor_signs, shipped_weights
 from cvi.turns.pause_habits import PauseHabits
 from cvi.turns.prosody import PhraseProsody
 from cvi.turns.thresholds import USUAL_PAUSE_S
@@ -54,7 +55,6 @@ from cvi.turns.words import floor_words
 
 LONG_ANSWER_PAUSES = 1.6
 """How much longer pauses are waited for in an answer that calls for them: a spelling, a number, a story."""
-QUESTION_MARKS = ("?", "？", "؟")
 # A voice this long without a recognized word deserves an answer; a shorter one was a noise.
 UNHEARD_VOICE_S = 1.2
 
@@ -66,8 +66,8 @@ class UserTurn:
     final transcript; `completeness`, 0 to 1, is None until that text has been judged. `overlap` while it
     is spoken over a reply. Times are seconds on the conversation's clock: `started_s` and `paused_s` the
     detector's, `speech_end_s` the waveform's; `voiced_s` is how long the voice lasted, pauses left out.
-    `interrupted` is the reply that it cut and what was heard of that; `transcript_late` if its final words
-    did not come in time.
+    `said` is what the persona said last when it was spoken over a reply, `interrupted` the reply that it cut
+    and what was heard of that; `transcript_late` if its final words did not come in time.
     """
 
     def __init__(
@@ -94,6 +94,7 @@ class UserTurn:
         self.partial_asked_s = started_s
         self.text = ""
         self.completeness: float | None = None
+        self.said = ""
         self.prosody: PhraseProsody | None = None
         self.expected: Expected = "any"
         self.draft: Reply | None = None
@@ -195,8 +196,10 @@ class Floor:
         self._listening = ListeningPolicy(engines.listening_signs)
         self._words = floor_words(context.settings.language)
         self._weights = shipped_weights()
+        self._punctuates = False
+        """The recognizer writes punctuation: where there is none, that says something."""
         self._wary = False
-        """The last voice that cut a reply held no word: another one needs words."""
+        """The last voice over a reply held no word, or the reply's own: another one needs words."""
 
     # -- what is heard ----------------------------------------------------------------------------
 
@@ -269,6 +272,7 @@ class Floor:
             return ""
         self._replies.cut("resumed")
         self._history.take_back_user()
+        self._habits.reopened()
         self._journal.write(TurnReopened(turn=reply.turn))
         return reply.user_text
 
@@ -301,7 +305,12 @@ class Floor:
         if reply.interruptible:
             voice = self._audio.overlap_voice(turn.started_s)
             verdict = judge(voice, turn.partial, self._words, limits)
-        if self._wary and not turn.partial:
+        turn.said = self._playout.sounding_text
+        if self._words.repeats(turn.partial, turn.said):
+            self._wary = True
+            self._playout.gain_target = 1.0
+            return
+        if self._wary and not self._words.asks_to_stop(turn.partial) and self._words.count(turn.partial) < 2:
             verdict = "carry_on"
         if verdict == "yield":
             self._yield(turn)
@@ -372,7 +381,7 @@ class Floor:
         reply = self._replies.current
         if turn.overlap and reply is not None:
             verdict = judge_ended(turn.voiced_s, turn.text, self._words, self.thresholds)
-            if not reply.interruptible or verdict != "yield":
+            if not reply.interruptible or verdict != "yield" or self._words.repeats(turn.text, turn.said):
                 self._carry_on(turn)
                 return
             self._yield(turn)
@@ -398,6 +407,10 @@ class Floor:
         completeness = words
         if turn.text and self._settings.judge_completeness:
             signs = floor_signs(turn.text, words, voice, turn.prosody, self._words, turn.expected)
+            signs["habit"] = self._habits.end_odds
+            self._punctuates = self._punctuates or signs["punctuation"] != 0
+            if not self._punctuates:
+                del signs["punctuation"]
             completeness = self._weights.probability(signs)
         self._journal.write(
             TurnScored(
@@ -476,8 +489,17 @@ class Floor:
     def _carry_on(self, turn: UserTurn) -> None:
         """The voice over the reply was no interruption."""
         self._playout.gain_target = 1.0
-        self._journal.write(Backchannel(turn=turn.number, text=turn.text, voice_s=round(turn.voiced_s, 3)))
+        self._note_unanswered(turn)
         self._drop_turn()
+
+    def _note_unanswered(self, turn: UserTurn) -> None:
+        """Write down what a voice over a reply was that asks for no answer."""
+        voice_s = round(turn.voiced_s, 3)
+        if self._words.repeats(turn.text, turn.said):
+            self._wary = True
+            self._journal.write(EchoHeard(turn=turn.number, text=turn.text, voice_s=voice_s))
+        else:
+            self._journal.write(Backchannel(turn=turn.number, text=turn.text, voice_s=voice_s))
 
     def _yield(self, turn: UserTurn) -> None:
         """The voice over the reply interrupts it."""
@@ -510,6 +532,7 @@ class Floor:
         if not self._is_answered(turn):
             return
         self._wary = False
+        self._habits.ended()
         draft = turn.draft
         if draft is not None and (draft.user_text != turn.text or draft.state != "draft"):
             turn.discard_draft()
@@ -561,20 +584,24 @@ class Floor:
         return False
 
     def _only_listened(self, turn: UserTurn) -> bool:
-        """Whether the voice that cut a reply only shows listening: "mhm", where nothing had been asked."""
-        if turn.interrupted is None or turn.interrupted[1].rstrip().endswith(QUESTION_MARKS):
+        """Whether the voice that cut a reply only shows listening ("mhm", where nothing had been asked), or
+        was the reply's own."""
+        if turn.interrupted is None:
+            return False
+        if self._words.repeats(turn.text, turn.said):
+            return True
+        if turn.interrupted[1].rstrip().endswith(QUESTION_MARKS):
             return False
         return self._words.is_listening(turn.text)
 
     def _commit_unheard(self, turn: UserTurn) -> None:
         """A turn without a word that asks for an answer: go on with the reply that it cut, or ask."""
-        voice_s = round(turn.voiced_s, 3)
         if turn.text:
-            self._journal.write(Backchannel(turn=turn.number, text=turn.text, voice_s=voice_s))
+            self._note_unanswered(turn)
         else:
-            self._journal.write(TurnEmpty(turn=turn.number, voice_s=voice_s))
+            self._journal.write(TurnEmpty(turn=turn.number, voice_s=round(turn.voiced_s, 3)))
+            self._wary = turn.interrupted is not None
         self._drop_turn()
-        self._wary = turn.interrupted is not None and not turn.text
         if self._replies.current is not None:
             return
         if turn.interrupted is not None and self._replies.resume(*turn.interrupted):

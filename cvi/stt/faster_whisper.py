@@ -29,7 +29,7 @@ _PULL = {"cpu": "cvi models pull cpu", "cuda": "cvi models pull workstation"}
 _COMPUTE_TYPE = {"cpu": "int8", "cuda": "float16"}
 _NEEDED_FILES = ("model.bin", "config.json", "tokenizer.json")
 
-_PARTIAL_EVERY_S = 0.3
+_PARTIAL_EVERY_S = 0.2
 # From one partial decode to the next there is at least this many times the last one's duration.
 _PARTIAL_SHARE = 3.0
 _FREEZE_AT_S = 8.0

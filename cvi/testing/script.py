@@ -33,6 +33,7 @@ from cvi.llm.base import Message
 from cvi.media.frames import AVUnit
 from cvi.testing.fakes import FakeLlm, FakeStt, FakeTts, FakeTurnModel, FakeVad, Vocabulary, fake_render
 from cvi.testing.virtual_time import run_virtual
+from cvi.turns.base import VadEngine
 
 E = TypeVar("E", bound=Event)
 
@@ -145,6 +146,11 @@ class Script:
         self._utterances.append((at_s, self.vocabulary.noise(seconds)))
         return at_s + seconds
 
+    def user_sounds(self, at_s: float, pcm: Pcm) -> float:
+        """Add recorded sound, 16 kHz int16; returns the time it ends."""
+        self._utterances.append((at_s, pcm))
+        return at_s + len(pcm) / HEARD_HZ
+
     def app_does(self, at_s: float, action: Callable[[Conversation], object]) -> None:
         """Steer the conversation from outside: `script.app_does(2.0, lambda c: c.say("Hello"))`."""
         self._actions.append((at_s, action))
@@ -165,6 +171,7 @@ class Script:
         *,
         tts: FakeTts | None = None,
         stt: FakeStt | None = None,
+        vad: VadEngine | None = None,
         turns: FakeTurnModel | None = None,
         mouth_reader: MouthReader | None = None,
         render: Render = fake_render,
@@ -191,7 +198,7 @@ class Script:
             record.subscribe(events.append)
             transport = ScriptedTransport(clock, self.caller())
             layers = SpeechEngines(
-                FakeVad(),
+                vad or FakeVad(),
                 stt,
                 llm,
                 tts,

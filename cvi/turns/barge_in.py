@@ -17,7 +17,7 @@ import numpy as np
 
 from cvi.turns.prosody import HOP_S, ProsodyFrame, syllable_nuclei
 from cvi.turns.thresholds import TurnThresholds
-from cvi.turns.words import FloorWords
+from cvi.turns.words import FloorWords, spoken_syllables
 
 Verdict = Literal["carry_on", "duck", "yield"]
 """What the reply does: goes on, goes on more quietly, or ends."""
@@ -82,13 +82,18 @@ def judge(voice: OverlapVoice, text: str, words: FloorWords, thresholds: TurnThr
 
 
 def _takes_the_floor(voice: OverlapVoice, text: str, words: FloorWords, thresholds: TurnThresholds) -> bool:
+    moves = voice.moved_st >= thresholds.articulated_st
     if words.is_listening(text):
-        return voice.loud_s >= thresholds.listening_until_s
+        # The first words lag: somebody who has gone on since, and not in a hum, has more to say.
+        goes_on = (
+            moves and voice.syllables > spoken_syllables(text) and voice.fallen_db <= thresholds.fading_db
+        )
+        return voice.loud_s >= thresholds.listening_until_s or (
+            goes_on and voice.voice_s >= thresholds.yield_after_s
+        )
     if voice.fallen_db > thresholds.fading_db:
         return False
-    articulated = voice.syllables >= 3 or (
-        voice.syllables == 2 and voice.moved_st >= thresholds.articulated_st
-    )
+    articulated = voice.syllables >= 3 or (voice.syllables == 2 and moves)
     if articulated and voice.voice_s >= thresholds.yield_after_s:
         return True
     # Words other than a listener's were recognized; else a long sound of any kind.

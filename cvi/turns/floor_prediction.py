@@ -27,7 +27,7 @@ from cvi.turns.words import FloorWords
 WEIGHTS_FILE = Path(__file__).with_name("floor_weights.yaml")
 MAX_PROBABILITY = 0.98
 """No judge's probability may be so extreme that the others do not count."""
-PROSODY_SIGNS = tuple(asdict(PhraseProsody()))
+QUESTION_MARKS = ("?", "？", "؟")
 _SHORT_ANSWER_WORDS = 4
 
 
@@ -98,6 +98,11 @@ def floor_signs(
         signs["voice"] = log_odds(voice)
     if prosody is not None and prosody.phrase_s > 0:
         signs.update(asdict(prosody))
+        if signs["pitch_slope"] == 0.0:
+            del signs["pitch_slope"]  # it could not be told
+        elif text.rstrip().endswith(QUESTION_MARKS):
+            # The melody of a question ends as well by rising.
+            signs["pitch_slope"] = -abs(signs["pitch_slope"])
     return signs
 
 

@@ -27,6 +27,8 @@ KEPT_S = 8.0
 _END_S = 0.2
 _CONTOUR_S = 0.35
 _SYLLABLE_DIP_DB = 2.5
+# What is steeper is mostly an error of the method.
+_STEEPEST_ST_S = 30.0
 _SPEECH_BELOW_PEAK_DB = 28.0
 # Until so much of a voice has been heard, its own norms count for little against those of all voices.
 _KNOWN_AFTER_S = 4.0
@@ -163,7 +165,11 @@ class ProsodyTracker:
             slope = float(np.polyfit(times[last], pitches[last], 1)[0])
         end = float(np.median(pitches[times > times[-1] - _END_S]))
         high = float(np.percentile(pitches[times > times[-1] - 1.0], 90))
-        return max(min(slope, 60.0), -60.0), (end - median) / spread, (high - median) / spread
+        return (
+            max(min(slope, _STEEPEST_ST_S), -_STEEPEST_ST_S),
+            (end - median) / spread,
+            (high - median) / spread,
+        )
 
     def _norms(self) -> tuple[float, float]:
         """This person's median pitch and its spread, semitones."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from functools import cache
 from pathlib import Path
 
@@ -15,16 +16,34 @@ import yaml
 
 _FILE = Path(__file__).with_name("words.yaml")
 LISTENING_MAX_WORDS = 4
+_LATELY_WORDS = 10
+_REPEATED_SHARE = 0.75
+"""A recognizer hears faint words wrong: so many of them must be those that were said."""
 _UNSPACED = frozenset(("zh", "ja", "th"))
 """Languages written without spaces: phrases are looked for as they stand."""
 # Vowel signs and the like belong to a word, although `\w` does not count all of them.
 _COMBINING = "\u0300-\u036f\u0900-\u0dff\u0e30-\u0e4e"
+_VOWELS = re.compile(r"[aeiouyàáâãäåæèéêëìíîïòóôõöøœùúûüýÿāăąēęěīįőūůűаеёиоуыэюяіїєαεηιουω]+")
 _WORDLIKE = re.compile(rf"[^\w'’\-{_COMBINING}]+", re.UNICODE)
 
 
 def plain(text: str) -> str:
     """Lower case, without punctuation, one space between words."""
     return " ".join(_WORDLIKE.sub(" ", text.casefold().replace("’", "'")).replace(" -", " ").split())
+
+
+def spoken_syllables(text: str) -> int:
+    """At least how many syllables a text has: groups of vowels, or its words or characters where it has none.
+
+    >>> [spoken_syllables(text) for text in ("yes", "uh huh", "mhm yeah", "嗯嗯")]
+    [1, 2, 2, 2]
+    """
+    line = plain(text)
+    syllables = 0
+    for word in line.split():
+        unspaced = sum("\u3040" <= letter <= "\u9fff" or "\u0e01" <= letter <= "\u0e30" for letter in word)
+        syllables += unspaced or max(len(_VOWELS.findall(word)), 1)
+    return syllables
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +87,25 @@ class FloorWords:
         """Whether the text ends in a filled pause or in a word after which more is to come."""
         words = self._words(text)
         return any(words[-len(phrase) :] == phrase for phrase in self.hesitating)
+
+    def repeats(self, text: str, said: str) -> bool:
+        """Whether `text` is what `said` just ended in: two words or more, most of them in pieces of it,
+        and no command to stop behind them.
+
+        >>> floor_words("en").repeats("towns below the", "old sailors told of towns below the waves")
+        True
+        """
+        words = self._words(text)
+        own = self._words(said)[-(len(words) + _LATELY_WORDS) :]
+        least = 4 if self.language in _UNSPACED else 2
+        if len(words) < least or not own:
+            return False
+        blocks = SequenceMatcher(None, own, words, autojunk=False).get_matching_blocks()
+        after = words[max(block.b + block.size for block in blocks if block.size or len(blocks) == 1) :]
+        if any(_starts(after[at:], self.stop + self.start) for at in range(len(after))):
+            return False
+        same, longest = sum(block.size for block in blocks), max(block.size for block in blocks)
+        return longest >= least and same >= _REPEATED_SHARE * len(words) and longest >= 0.4 * len(words)
 
     def _words(self, text: str) -> tuple[str, ...]:
         line = plain(text)

@@ -22,6 +22,7 @@ from cvi.bench.layers.decisions import (
 from cvi.bench.layers.floor_fit import (
     FloorRows,
     auc,
+    auc_interval,
     fit_weights,
     floor_rows,
     log_loss,
@@ -243,7 +244,9 @@ def test_logistic_regression_finds_the_weights_of_its_data():
     rng = np.random.default_rng(2)
     x = np.stack([rng.normal(0, 2, 4000), np.ones(4000)], axis=1)
     y = (rng.random(4000) < 1 / (1 + np.exp(-(1.5 * x[:, 0] - 0.5)))).astype(float)
-    assert logistic_regression(x, y, np.ones(4000)) == pytest.approx([1.5, -0.5], abs=0.15)
+    assert logistic_regression(x, y, np.ones(4000), np.zeros(1)) == pytest.approx([1.5, -0.5], abs=0.15)
+    few = logistic_regression(x[:4], y[:4], np.ones(4), np.array([0.8]))
+    assert few[0] == pytest.approx(0.8, abs=0.3), "a few rows say little against what is expected"
 
 
 def signed(separated: bool) -> list[Decision]:
@@ -258,7 +261,7 @@ def signed(separated: bool) -> list[Decision]:
 def test_weights_are_fitted_and_judged_on_recordings_left_out():
     rows = floor_rows(signed(separated=True))
     weights = fit_weights(rows, ["words", "punctuation", "pace"])
-    assert weights.signs["words"].weight > 1 and abs(weights.signs["punctuation"].weight) < 0.1
+    assert weights.signs["words"].weight > 1 and abs(weights.signs["pace"].weight) < 0.1
     p = unseen_probabilities(rows, ["words", "pace"])
     assert auc(rows.is_end, p) == 1.0 and log_loss(rows.is_end, p) < 0.3
     guessing = floor_rows(signed(separated=False))
@@ -271,6 +274,28 @@ def test_a_sign_is_not_given_a_meaning_against_what_is_known():
     rows = floor_rows(signed(separated=True))
     upside_down = FloorRows(rows.pauses, rows.signs, ~rows.is_end, rows.groups, rows.sources)
     assert fit_weights(upside_down, ["words", "pace"]).signs["words"].weight == 0.0
+
+
+def test_texts_change_how_sure_pauses_are_and_not_their_order():
+    rows = floor_rows(signed(separated=True))
+    typed = [replace(d, source="texts", recording=f"t{i}", group=f"t{i}") for i, d in enumerate(signed(separated=True))]
+    for one in typed:
+        one.pauses[0].signs["words"] -= 4.0
+    both = floor_rows([*signed(separated=True), *typed])
+    names = ["words", "punctuation"]
+    alone, with_texts = fit_weights(rows, names), fit_weights(both, names)
+    ratios = {one.signs["words"].weight / one.signs["punctuation"].weight for one in (alone, with_texts)}
+    assert max(ratios) == pytest.approx(min(ratios))
+    assert with_texts.offset > alone.offset + 0.3, "what is typed was less likely to be over, and half of it was"
+
+
+def test_the_interval_of_an_area_holds_it():
+    rows = floor_rows(signed(separated=False))
+    p = np.random.default_rng(3).random(len(rows.signs)) + 0.3 * rows.is_end
+    groups = tuple(str(k) for k in range(len(p)))
+    rows = FloorRows(rows.pauses, rows.signs, rows.is_end, groups, rows.sources)
+    low, high = auc_interval(rows, p, np.ones(len(p), bool))
+    assert low < auc(rows.is_end, p) < high
 
 
 def test_of_synthetic_callers_only_the_words_are_fitted():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,16 +20,22 @@ from cvi.conversation.events import (
     TranscriptLate,
     TurnCommitted,
     TurnEmpty,
+    UserStartedSpeaking,
 )
 from cvi.conversation.phrases import phrases
 from cvi.conversation.settings import ConversationSettings
 from cvi.errors import EngineError
 from cvi.llm.base import Message, Sampling
+from cvi.media.decode import read_audio
 from cvi.testing.fakes import FakeLlm, FakeStt, FakeTts
 from cvi.testing.script import Script
 from cvi.tts.base import Speech
+from cvi.turns.base import VadSettings
+from cvi.turns.silero import build as build_vad
 
 EN = phrases("en")
+
+HOT_MICROPHONE = Path(__file__).parents[3] / "shared" / "cases" / "clipped_hot_mic.wav"
 
 LONG_STORY = "Once there was a keeper of a tower by the sea. She kept a log of every ship that ever passed by."
 
@@ -187,3 +194,15 @@ def test_a_bridge_with_no_answer_after_it_is_apologized_for() -> None:
     script.user_says(0.5, "is it true")
     outcome = script.play(EmptyLlm())
     assert finished(outcome) == [EN.apology]
+
+
+@pytest.mark.skipif(not HOT_MICROPHONE.is_file(), reason="the recording of a clipped microphone is not here")
+def test_after_a_clipped_hot_microphone_it_goes_on_or_asks() -> None:
+    script = Script()
+    ends_s = script.user_sounds(0.0, read_audio(HOT_MICROPHONE))
+    settings = ConversationSettings("script", "You are a test.", greeting=2 * (LONG_STORY + " "))
+    outcome = script.play(FakeLlm(), vad=build_vad(VadSettings()), settings=settings)
+    assert outcome.of(UserStartedSpeaking), "the noise is taken for a voice"
+    after_s = max(event.t for event in (*outcome.of(UserStartedSpeaking), *outcome.of(BargeIn)))
+    assert outcome.sound_between(after_s + 2.0, ends_s).any(), "it is not silent for good"
+    assert outcome.of(ReplyFinished), "the greeting, or what asks again, is heard to its end"

@@ -57,6 +57,14 @@ def test_a_backchannel_is_waited_out_longer() -> None:
     assert [judge(hum(s, syllables=3), "mhm yeah", EN, LIMITS) for s in (0.4, 0.9, 1.1)] == ["duck", "duck", "yield"]
 
 
+def test_who_goes_on_after_a_first_listening_word_has_more_to_say() -> None:
+    goes_on = hum(0.3, syllables=2, moved_st=2.0)
+    assert judge(goes_on, "yes", EN, LIMITS) == "yield"
+    assert judge(goes_on, "uh huh", EN, LIMITS) == "duck", "both syllables are the listener's"
+    assert judge(hum(0.3, syllables=2, moved_st=0.2), "yes", EN, LIMITS) == "duck", "a hum"
+    assert judge(hum(0.3, syllables=2, moved_st=2.0, fallen_db=9.0), "yes", EN, LIMITS) == "duck", "it ends"
+
+
 def test_a_fading_voice_does_not_interrupt_yet() -> None:
     fading = hum(0.6, syllables=3, fallen_db=LIMITS.fading_db + 1)
     assert judge(fading, "you", EN, LIMITS) == "duck"

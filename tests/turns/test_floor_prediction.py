@@ -71,6 +71,23 @@ def test_a_person_who_pauses_long_is_learned_and_drawn_towards_everybody() -> No
     assert habits.factor < 1.0
 
 
+def test_who_pauses_often_within_turns_is_less_likely_over_at_a_pause() -> None:
+    often, seldom = PauseHabits(0.4), PauseHabits(0.4)
+    for _ in range(4):
+        for _ in range(4):
+            often.went_on_after(0.5)
+        assert often.end_odds <= 0.0
+        often.ended()
+        seldom.ended()
+    assert often.end_odds < -0.5 < 0.3 < seldom.end_odds
+    before = often.end_odds
+    often.went_on_after(0.5)
+    assert often.end_odds == before, "the turn under way says nothing yet"
+    seldom.reopened()
+    seldom.ended()
+    assert seldom.end_odds < PauseHabits(0.4).end_odds + 0.6
+
+
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
@@ -94,6 +111,9 @@ def test_signs_of_the_words() -> None:
     assert sign("punctuation", "I like tea.") == 1.0 and sign("punctuation", "I like...") == -1.0
     assert sign("punctuation", "i like tea") == 0.0
     assert sign("hesitation", "I was going to, um") == 1.0 and sign("hesitation", "I like tea") == 0.0
+    fell = PhraseProsody(pitch_slope=20.0, phrase_s=1.0)
+    asked, told = (floor_signs(text, 0.5, None, fell, EN) for text in ("You like tea?", "You like tea."))
+    assert asked["pitch_slope"] == -20.0 and told["pitch_slope"] == 20.0, "a question may end rising"
     assert "voice" not in floor_signs("a", 0.5, None, None, EN)
     assert "pitch_end" not in floor_signs("a", 0.5, None, PhraseProsody(), EN), "nothing was heard"
 

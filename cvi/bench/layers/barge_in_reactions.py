@@ -69,10 +69,14 @@ def measure_barge_in(
     profile: str,
     slowness: float,
     fit: bool,
+    recognized: Path | None,
     output: Path | None,
     json: bool,
 ) -> None:
-    """Measure, store, print. Raises UsageError when nobody speaks over anybody in the recordings."""
+    """Measure, store, print: at the default interruptibility, and at the persona's where that is another.
+
+    Raises UsageError when nobody speaks over anybody in the recordings.
+    """
     if not found.overlaps:
         raise UsageError(f"{data} has no voices over the other side's.", "`cvi bench turns` may fit it.")
     options = {"data": data, "persona": persona, "slowness": slowness}
@@ -82,9 +86,11 @@ def measure_barge_in(
     recorder.profile = config.profile.name
 
     async def run() -> list[Variant]:
-        async with listening_engines(config, None) as engines:
-            own = engines.settings.thresholds
+        async with listening_engines(config, None, recognized) as engines:
+            own = TurnThresholds()
             tried = {"cvi": own}
+            if replace(engines.settings.thresholds, commit_at=own.commit_at) != own:
+                tried[f"as {persona} sets it"] = engines.settings.thresholds
             if fit:
                 tried["fading or not"] = replace(own, fading_db=inf)
                 for after_s in FIT_YIELD_AFTER_S:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 
+from cvi.bench.layers.recognitions import Recognitions
 from cvi.bench.run import SHARE, Figure, Variant
 from cvi.bench.run_store import RunRecorder, as_json
 from cvi.bench.tables import print_run
@@ -80,8 +81,11 @@ class ListeningEngines:
 
 
 @asynccontextmanager
-async def listening_engines(config: ResolvedConfig, weights: Path | None) -> AsyncIterator[ListeningEngines]:
-    """Build and warm them; `weights` is the turn model's file, None for none.
+async def listening_engines(
+    config: ResolvedConfig, weights: Path | None, recognized: Path | None = None
+) -> AsyncIterator[ListeningEngines]:
+    """Build and warm them; `weights` is the turn model's file, None for none. `recognized` keeps what the
+    recognizer decodes, for a `SimulatedLoop`.
 
     Raises MissingError, UsageError: an endpoint's answers cannot be waited for in simulated time.
     """
@@ -102,6 +106,12 @@ async def listening_engines(config: ResolvedConfig, weights: Path | None) -> Asy
     engines = ListeningEngines(vad, stt, llm, model, settings, names)
     try:
         await stt.warm()
+        if recognized is not None:
+            count: Callable[[float], None] = getattr(
+                asyncio.get_running_loop(), "count", lambda seconds: None
+            )
+            named = f"{stt.name} {Path(config.stt.model or '').name} {settings.language}"
+            Recognitions(recognized, named).attach(stt, count)
         if model is not None:
             await model.warm()
         yield engines

@@ -61,20 +61,27 @@ class SimulatedLoop(VirtualTimeLoop):
         self._slowness = slowness
         self._free_at: dict[int, float] = {}
         self._own = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cvi-simulated")
+        self._counted_s = 0.0
         self.computed_s = 0.0
         """All the time engines have computed so far, unscaled."""
+
+    def count(self, seconds: float) -> None:
+        """Let the call that runs now on an engine's thread count as so much longer."""
+        self._counted_s += seconds
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Executor | None, func: Callable[..., T], *args: Any
     ) -> asyncio.Future[T]:
         """Run `func` now; the future is done when it would have been."""
         pool = executor or self._own
+        self._counted_s = 0.0
         began, began_cpu = time.perf_counter(), time.process_time()
         work = pool.submit(func, *args)
         failure = work.exception()
         took_s = time.perf_counter() - began
         if not self._wall:
             took_s = min(took_s, time.process_time() - began_cpu)
+        took_s += self._counted_s
         self.computed_s += took_s
         start_s = max(self.time(), self._free_at.get(id(pool), 0.0))
         done_s = start_s + took_s * self._slowness

@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from cvi.bench.layers.decisions import (
     JUDGES,
@@ -26,8 +27,11 @@ from cvi.bench.layers.decisions import (
     sweep_rule,
 )
 from cvi.bench.layers.floor_fit import (
+    EXPECTED,
     GROUPS,
+    FloorRows,
     auc,
+    auc_interval,
     floor_rows,
     log_loss,
     score_pauses,
@@ -85,6 +89,7 @@ def measure_turns(
     turn_model: Path | None,
     slowness: float,
     fit: bool,
+    recognized: Path | None,
     output: Path | None,
     json: bool,
 ) -> None:
@@ -108,7 +113,7 @@ def measure_turns(
                 f"{data} has no labelled turns or dialogues.", "`cvi bench barge-in` may fit it."
             )
         recorder.profile = config.profile.name
-        measuring = _measure(found, config, weights, recorder)
+        measuring = _measure(found, config, weights, recognized, recorder)
         wall = recorder.profile == "workstation"
         heard, variants, thresholds = run_simulated(measuring, slowness, wall=wall)
         recorder.notes.append(ONE_CORE_EACH)
@@ -127,10 +132,14 @@ def measure_turns(
 
 
 async def _measure(
-    found: Recordings, config: ResolvedConfig, weights: Path | None, recorder: RunRecorder
+    found: Recordings,
+    config: ResolvedConfig,
+    weights: Path | None,
+    recognized: Path | None,
+    recorder: RunRecorder,
 ) -> tuple[HeardTurns, list[Variant], TurnThresholds]:
     progress = show_progress(len(found.turns) + len(found.dialogues))
-    async with listening_engines(config, weights) as engines:
+    async with listening_engines(config, weights, recognized) as engines:
         thresholds = engines.settings.thresholds
         heard = await hear_turns(found.turns, engines, progress)
         variants = turn_variants(heard, thresholds, engines.names) if heard.decisions else []
@@ -222,16 +231,25 @@ def witness_variants(decisions: Sequence[Decision], names: dict[str, str]) -> li
             signs = [sign for sign in usable if witness == "all" or (sign in own) is alone]
             if not signs or (witness != "all" and not set(own) & set(usable)):
                 continue
-            p = unseen_probabilities(rows, signs)
+            p = _one_sign(rows, signs[0]) if len(signs) == 1 else unseen_probabilities(rows, signs)
             for kind in sorted(set(kinds)):
                 here = kinds == kind
                 value = auc(rows.is_end[here], p[here])
                 if not math.isnan(value):
                     key, label = f"auc_{witness}_{kind}", f"{witness}, {kind}"
-                    figures.append(Figure(key, label, "", (value,), lower_is_better=False))
+                    interval = auc_interval(rows, p, here)
+                    figures.append(Figure(key, label, "", (value,), False, interval=interval))
             figures.append(Figure(f"loss_{witness}", f"{witness}, log loss", "", (log_loss(rows.is_end, p),)))
         variants.append(Variant(f"signs {name}", about, names, figures=tuple(figures)))
     return variants
+
+
+def _one_sign(rows: FloorRows, name: str) -> npt.NDArray[np.float64]:
+    """A sign as a probability by itself; nothing is fitted."""
+    values = np.array([one.get(name, math.nan) for one in rows.signs])
+    spread = float(np.nanstd(values)) or 1.0
+    odds = math.copysign(1, EXPECTED[name]) * (values - np.nanmean(values)) / spread
+    return np.asarray(1 / (1 + np.exp(-odds)))
 
 
 def _turn_variant(

@@ -126,7 +126,13 @@ def _lanes(
                     voice.bars.append(bar(at_s, at_s, says, "warn" if event.mismatch else ""))
             case kinds.ToolCalled() | kinds.PerceptionToolCalled():
                 tools.bars.append(bar(at_s, at_s, f"{event.name} {event.arguments}"))
-            case kinds.BargeIn() | kinds.Backchannel() | kinds.ReplyInterrupted() | kinds.EngineFailed():
+            case (
+                kinds.BargeIn()
+                | kinds.Backchannel()
+                | kinds.EchoHeard()
+                | kinds.ReplyInterrupted()
+                | kinds.EngineFailed()
+            ):
                 other.bars.append(bar(at_s, at_s, event.type.replace("_", " ")))
             case kinds.ContextProvided():
                 other.bars.append(bar(at_s, at_s, f"told by {event.source}: {event.text}"))

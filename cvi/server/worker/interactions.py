@@ -80,7 +80,7 @@ class Interactions:
                 yield from self._committed(event)
             case events.TurnTyped():
                 yield from self._typed(event)
-            case events.TurnEmpty() | events.Backchannel():
+            case events.TurnEmpty() | events.Backchannel() | events.EchoHeard():
                 yield from self._no_turn(event.turn, event.voice_s)
             case events.TurnUnanswered():
                 yield from self._no_turn(event.turn, event.speech_end_s - event.speech_start_s)
