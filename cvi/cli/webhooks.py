@@ -74,12 +74,14 @@ def resend(message_id: MessageId) -> None:
 
 
 @app.command()
-def secret() -> None:
-    """Print the secret that webhooks are signed with (Standard Webhooks, `whsec_…`)."""
+def secret(
+    owner: Annotated[str, typer.Option(help="Of a server with keys: whose webhooks.")] = "default",
+) -> None:
+    """Print the secret that an owner's webhooks are signed with (Standard Webhooks, `whsec_…`)."""
     from cvi.server.jobs.webhook_delivery import webhook_secret
     from cvi.server.store.database import transact
 
-    typer.echo(_with_store(lambda there: transact(there, webhook_secret)))
+    typer.echo(_with_store(lambda there: transact(there, lambda inside: webhook_secret(inside, owner))))
 
 
 @app.command()

@@ -248,7 +248,8 @@ def test_the_command_lists_shows_and_resends(home: Path, store: sqlite3.Connecti
     assert find_webhook(store, message).state == "waiting"
     wrong = run_cvi("webhooks", "show", "nothing", home=home)
     assert wrong.returncode == 2 and "There is no webhook 'nothing'" in wrong.stderr
-    assert run_cvi("webhooks", "secret", home=home).stdout.startswith("whsec_")
+    own, others = (run_cvi("webhooks", "secret", *who, home=home).stdout for who in ((), ("--owner", "them")))
+    assert own.startswith("whsec_") and others.startswith("whsec_") and own != others
 
 
 def test_what_is_received_is_shown_with_and_without_an_envelope() -> None:
