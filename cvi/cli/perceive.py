@@ -10,7 +10,8 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cvi.perception.film import FilmLook
+    from cvi.perception.film import FilmLook, SpokenStretch
+    from cvi.perception.sight import Sight
 
 
 def perceive(
@@ -36,15 +37,10 @@ def perceive(
 
     Of a film or, live, of the camera. Pictures are kept only where --output or --shots ask for it.
     """
-    from dataclasses import asdict
-    from json import dumps
-
     from cvi.errors import UsageError
     from cvi.media.encode import check_output
     from cvi.perception.film import FilmVoice
     from cvi.perception.looker import build_looker
-    from cvi.perception.overlay import draw_overlay
-    from cvi.perception.wording import Describer, named_expression
 
     if film is not None and camera is not None:
         raise UsageError("A film and a camera were given.", "Leave out one of them.")
@@ -54,40 +50,76 @@ def perceive(
         check_output(output)
     voice = FilmVoice(film) if film is not None else None
     looker = build_looker()
-    writer = _OverlayFilm(output) if output is not None else None
-    describer, before = Describer(), ""
+    shown = _Shown(output, shots, emotion, json)
     try:
         for look in _film_looks(film, looker) if film is not None else _camera_looks(camera, looker):
-            sight = look.sight
-            if sight.t_s > seconds:
+            if look.sight.t_s > seconds:
                 break
-            for said in voice.until(sight.t_s) if voice is not None else ():
-                if not json:
-                    figures = f"{said.voice.pitch_hz:.0f} Hz, {said.voice.syllables_per_s:.1f} syllables/s"
-                    length_s = said.end_s - said.start_s
-                    typer.echo(f"{said.start_s:7.1f} s  speaks for {length_s:.1f} s, {figures}. {said.text}")
-            text = describer.describe(sight)
-            if emotion and sight.calibrated and sight.present:
-                named = named_expression(sight)
-                text += f" Expression: {named.name} ({named.confidence:.0%})."
-            changed = _key(text) != _key(before) and bool(text)
-            if json:
-                typer.echo(dumps({**_rounded(asdict(sight)), "text": text}))
-            elif changed:
-                typer.echo(f"{sight.t_s:7.1f} s  {text}")
-            if writer is not None or (changed and shots is not None):
-                picture = draw_overlay(look.rgb, sight, look.landmarks, text)
-                if writer is not None:
-                    writer.write(picture, look.index)
-                if changed and shots is not None:
-                    _save(picture, shots / f"{sight.t_s:07.2f}.png")
-            before = text or before
+            for said in voice.until(look.sight.t_s) if voice is not None else ():
+                shown.said(said)
+            shown.look(look)
     except KeyboardInterrupt:
         pass
     finally:
         looker.close()
-        if writer is not None:
-            writer.close()
+        shown.close()
+
+
+class _Shown:
+    """What is printed and drawn of looks and of speech."""
+
+    def __init__(self, output: Path | None, shots: Path | None, emotion: bool, json: bool) -> None:
+        from cvi.perception.wording import Describer
+
+        self._film = _OverlayFilm(output) if output is not None else None
+        self._shots = shots
+        self._emotion = emotion
+        self._json = json
+        self._describer = Describer()
+        self._before = ""
+
+    def said(self, said: SpokenStretch) -> None:
+        """A line for a stretch of speech."""
+        if self._json:
+            return
+        figures = f"{said.voice.pitch_hz:.0f} Hz, {said.voice.syllables_per_s:.1f} syllables/s"
+        length_s = said.end_s - said.start_s
+        typer.echo(f"{said.start_s:7.1f} s  speaks for {length_s:.1f} s, {figures}. {said.text}")
+
+    def look(self, look: FilmLook) -> None:
+        """A line and a picture where something changed; a frame of the overlay's film in any case."""
+        from dataclasses import asdict
+        from json import dumps
+
+        from cvi.perception.overlay import draw_overlay
+
+        sight, text = look.sight, self._text(look.sight)
+        changed = _key(text) != _key(self._before) and bool(text)
+        if self._json:
+            typer.echo(dumps({**_rounded(asdict(sight)), "text": text}))
+        elif changed:
+            typer.echo(f"{sight.t_s:7.1f} s  {text}")
+        if self._film is not None or (changed and self._shots is not None):
+            picture = draw_overlay(look.rgb, sight, look.landmarks, text)
+            if self._film is not None:
+                self._film.write(picture, look.index)
+            if changed and self._shots is not None:
+                _save(picture, self._shots / f"{sight.t_s:07.2f}.png")
+        self._before = text or self._before
+
+    def _text(self, sight: Sight) -> str:
+        from cvi.perception.wording import named_expression
+
+        text = self._describer.describe(sight)
+        if self._emotion and sight.calibrated and sight.present:
+            named = named_expression(sight)
+            text += f" Expression: {named.name} ({named.confidence:.0%})."
+        return text
+
+    def close(self) -> None:
+        """Finish the film."""
+        if self._film is not None:
+            self._film.close()
 
 
 def _key(text: str) -> str:

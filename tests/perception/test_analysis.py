@@ -31,7 +31,12 @@ HAPPENED = (
     (1.0, ParticipantSeen(text="They are looking at you.", people=1, look="screen")),
     (3.0, ParticipantSeen(text="They are looking down.", people=1, look="down", brows=-0.8)),
     (5.3, TURN),
-    (5.3, ParticipantHeard(turn=1, text="Their voice sounds slow.", manner=["slow"], mismatch='They say "fine".')),
+    (
+        5.3,
+        ParticipantHeard(
+            turn=1, text="Their voice sounds slow.", manner=["slow"], mismatch='They say "fine".'
+        ),
+    ),
     (6.0, ReplyFirstAudio(reply=1, at_s=6.0)),
     (7.0, ParticipantSeen(text="They are looking at you and smiling.", people=1, look="screen", smile=0.9)),
     (8.0, ReplyFinished(reply=1, text="Shall I go over it <again>?")),

@@ -186,6 +186,17 @@ def test_bad_pictures_are_stated_and_the_conversation_goes_on() -> None:
         ]
 
 
+def test_without_a_camera_the_conversation_goes_on_and_says_so_when_asked() -> None:
+    for words, told in (("can you see me", True), ("tell me about the sea", False)):
+        script, participant = Script(), Participant(settings())
+        script.user_says(2.0, words)
+        outcome = script.play(
+            FakeLlm(["No."]), capabilities=Capabilities([participant], perceiver=participant)
+        )
+        assert outcome.of(TurnCommitted)
+        assert ["You see nothing" in note.text for note in outcome.of(ContextProvided)] == [True] * told
+
+
 def test_two_faces_no_face_and_a_photograph_are_stated() -> None:
     cases = {
         "Two people are in front of the camera.": replace(PLAIN, people=2),
