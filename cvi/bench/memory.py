@@ -21,12 +21,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 from rich.markup import escape
 
+from cvi.bench.kept_answers import KeptAnswers
 from cvi.bench.layers.measurement import finish, proportion, show_progress
 from cvi.bench.run import Variant
 from cvi.bench.run_store import RunRecorder
 from cvi.clock import Clock
 from cvi.conversation.capabilities import Capabilities
 from cvi.conversation.conversation import Conversation
+from cvi.conversation.events import ContextProvided, Event, MemoriesRecalled
 from cvi.conversation.journal import JOURNAL_NAME, Journal, new_id, read_journal
 from cvi.conversation.settings import ConversationSettings, TextEngines
 from cvi.conversation.transcript import transcript
@@ -64,13 +66,17 @@ class MemoryDialogue(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class RecalledAnswer:
-    """What was kept of the first conversation (`memories`), what was answered in the second, the grades."""
+    """What was kept of the first conversation (`memories`), what was answered in the second, the grades.
+
+    `kept`: a memory holds the fact; `told`: what the model was told in the second conversation holds it.
+    """
 
     ask: str
     memories: list[str]
     answer: str
     kept: bool
-    recalled: bool
+    told: bool
+    right: bool
     cpu_s: float
 
 
@@ -116,12 +122,17 @@ def load_dialogues(count: int | None = None) -> list[MemoryDialogue]:
 
 
 def holds(text: str, dialogue: MemoryDialogue) -> bool:
-    """Whether a text holds a word that begins with one of the wanted ones, and none of the others."""
+    """Whether a text holds a word that begins with one of the wanted ones."""
+    return _any_begins(text, dialogue.holds)
 
-    def found(part: str) -> bool:
-        return re.search(rf"\b{re.escape(part)}", text.lower()) is not None
 
-    return any(map(found, dialogue.holds)) and not any(map(found, dialogue.lacks))
+def is_right(answer: str, dialogue: MemoryDialogue) -> bool:
+    """Whether an answer holds what is wanted, and none of what it must not hold."""
+    return holds(answer, dialogue) and not _any_begins(answer, dialogue.lacks)
+
+
+def _any_begins(text: str, parts: Sequence[str]) -> bool:
+    return any(re.search(rf"\b{re.escape(part)}", text.lower()) for part in parts)
 
 
 async def hold_dialogue(
@@ -139,10 +150,13 @@ async def hold_dialogue(
     stores = find_stores(connection)
     memories = [each.text for store in stores for each in memories_of(connection, store.id)]
     connection.close()
-    answer = await _converse([dialogue.ask], llm, embedder, settings, folder, path)
+    events = await _converse([dialogue.ask], llm, embedder, settings, folder, path)
     spent = round(time.process_time() - began, 2)
-    kept = holds(" ".join(memories), dialogue)
-    return RecalledAnswer(dialogue.ask, memories, answer, kept, holds(answer, dialogue), spent)
+    told = [each for event in events if isinstance(event, MemoriesRecalled) for each in event.memories]
+    told += [event.text for event in events if isinstance(event, ContextProvided)]
+    answer = " ".join(line.text for line in transcript(events) if line.role == "assistant")
+    kept, known = holds(" ".join(memories), dialogue), holds(" ".join(told), dialogue)
+    return RecalledAnswer(dialogue.ask, memories, answer, kept, known, is_right(answer, dialogue), spent)
 
 
 async def _converse(
@@ -152,7 +166,7 @@ async def _converse(
     settings: ConversationSettings,
     folder: Path,
     path: Path,
-) -> str:
+) -> list[Event]:
     id = new_id()
     clock = Clock()
     memory = await asyncio.to_thread(
@@ -172,12 +186,15 @@ async def _converse(
     await running
     await capabilities.settle(SETTLE_WITHIN_S)
     journal.close()
-    lines = transcript(read_journal(folder / id / JOURNAL_NAME))
-    return " ".join(line.text for line in lines if line.role == "assistant")
+    return list(read_journal(folder / id / JOURNAL_NAME))
 
 
-def measure_memory(*, profile: str, count: int | None, output: Path | None, json: bool) -> None:
-    """Hold the dialogues, grade them, write the run and print it. Raises MissingError, EngineError."""
+def measure_memory(
+    *, profile: str, count: int | None, kept: Path | None, output: Path | None, json: bool
+) -> None:
+    """Hold the dialogues, grade them, write the run and print it; the model's answers are kept in the file
+    `kept` for the next time. Raises MissingError, EngineError.
+    """
     config = resolve(Persona.model_validate(_PERSONA), profile=profile)
     dialogues = load_dialogues(count)
     settings = replace(conversation_settings(config, ""), greeting="")
@@ -187,7 +204,9 @@ def measure_memory(*, profile: str, count: int | None, output: Path | None, json
     answers: list[RecalledAnswer] = []
 
     async def run() -> None:
-        llm = await build_llm(config)
+        llm: LlmEngine = await build_llm(config)
+        if kept is not None:
+            llm = KeptAnswers(llm, Path(config.llm.model or "").name, kept)
         embedder = shared_embedder()
         tell = show_progress(len(dialogues))
         try:
@@ -205,7 +224,8 @@ def measure_memory(*, profile: str, count: int | None, output: Path | None, json
     about = f"{config.llm.engine} {Path(config.llm.model).stem if config.llm.model else 'of the package'}"
     figures = (
         proportion("kept", "facts kept", (each.kept for each in answers), lower_is_better=False),
-        proportion("recalled", "answers right", (each.recalled for each in answers), lower_is_better=False),
+        proportion("told", "facts told to the model", (each.told for each in answers), lower_is_better=False),
+        proportion("right", "answers right", (each.right for each in answers), lower_is_better=False),
     )
     finish(recorder, [Variant("cvi", about, {"llm": about}, figures=figures)], json)
 
@@ -213,6 +233,6 @@ def measure_memory(*, profile: str, count: int | None, output: Path | None, json
 def _print_mistakes(answers: Sequence[RecalledAnswer]) -> None:
     console = Console(highlight=False)
     for each in answers:
-        if not each.recalled:
+        if not each.right:
             console.print(f"[red]{escape(each.ask)}[/]  {escape(each.answer)}")
             console.print(f"  kept: {escape('; '.join(each.memories)) or 'nothing'}", style="dim")

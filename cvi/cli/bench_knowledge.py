@@ -22,6 +22,9 @@ def knowledge(
         bool, typer.Option("--speed", help="Also time 10,000 passages and many vectors.")
     ] = False,
     vectors: Annotated[int, typer.Option(min=1000, help="How many vectors, with --speed.")] = 1_000_000,
+    pages: Annotated[
+        int, typer.Option(min=0, help="Also index a PDF of so many pages; 1,000 take some minutes.")
+    ] = 0,
     grounded: Annotated[
         bool,
         typer.Option(
@@ -51,6 +54,7 @@ def knowledge(
         kept=kept,
         speed=speed,
         vectors=vectors,
+        pages=pages,
         profile=profile,
         more=more or (),
         output=output,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,9 @@ def memory(
     count: Annotated[
         int | None, typer.Option("--count", "-n", min=1, help="So many dialogues, spread over all.")
     ] = None,
+    kept: Annotated[
+        Path | None, typer.Option(help="Keep the model's answers in this file, and go on from it.")
+    ] = None,
     output: Output = None,
     json: Json = False,
 ) -> None:
@@ -23,4 +27,4 @@ def memory(
     """
     from cvi.bench.memory import measure_memory
 
-    measure_memory(profile=profile, count=count, output=output, json=json)
+    measure_memory(profile=profile, count=count, kept=kept, output=output, json=json)

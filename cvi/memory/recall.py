@@ -20,12 +20,16 @@ from cvi.knowledge.relevance import Relevance
 from cvi.knowledge.terms import stem, terms
 from cvi.memory.store import StoredMemory, memories_of, memory_vectors, set_vector
 
-START_WORDS, TURN_WORDS = 110, 60
+START_WORDS, TURN_WORDS = 160, 90
+MOST_QUOTED_WORDS = 40
 MOST_AT_START, MOST_FOR_TURN = 10, 3
 GATE = 0.05
 """Below the gate of documents: a memory that is told in vain costs a few words."""
-_START = "What you know about the other person from earlier conversations; speak of it where it helps:"
-_TURN = "From earlier conversations you remember about the other person:"
+_START = (
+    "In earlier conversations the other person told you this about themselves. Speak of it where it helps; "
+    'when they ask about it, answer from it and call them "you":'
+)
+_TURN = "In earlier conversations the other person told you about themselves:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +40,17 @@ class RecalledMemory:
     relevance: float
 
 
-def spoken_form(memory: StoredMemory) -> str:
-    """A memory as the model reads it."""
-    return f"- {memory.text} (told on {memory.day})"
+def spoken_form(memories: Sequence[StoredMemory]) -> list[str]:
+    """Memories as the model reads them, a line each; with the words they come from, once, where these say
+    more and are few."""
+    lines, quoted = [], set()
+    for each in memories:
+        said = " ".join(each.said.split())
+        new = set(map(stem, terms(said))) - set(map(stem, terms(each.text)))
+        quote = bool(new) and said not in quoted and words_in(said) <= MOST_QUOTED_WORDS
+        quoted.add(said)
+        lines.append(f"- {each.text}" + (f' Their words: "{said}"' if quote else "") + f" ({each.day})")
+    return lines
 
 
 def reference(memory: StoredMemory) -> str:
@@ -116,13 +128,13 @@ def start_note(memories: Sequence[StoredMemory]) -> tuple[str, list[StoredMemory
     chosen: list[StoredMemory] = []
     words = 0.0
     for each in ordered[:MOST_AT_START]:
-        words += words_in(each.text)
+        words += words_in(spoken_form([each])[0])
         if chosen and words > START_WORDS:
             break
         chosen.append(each)
     if not chosen:
         return "", []
-    return "\n".join([_START, *(spoken_form(each) for each in chosen)]), chosen
+    return "\n".join([_START, *spoken_form(chosen)]), chosen
 
 
 class MemoryProvider(FollowingSearch):
@@ -139,14 +151,14 @@ class MemoryProvider(FollowingSearch):
         chosen: list[StoredMemory] = []
         words = 0.0
         for each in self._index.search(text):
-            words += words_in(each.memory.text)
+            words += words_in(spoken_form([each.memory])[0])
             if each.relevance < GATE or (chosen and words > TURN_WORDS):
                 break
             chosen.append(each.memory)
         if not chosen:
             return FoundNote("")
         chosen.sort(key=lambda each: each.id)
-        return FoundNote("\n".join([_TURN, *map(spoken_form, chosen)]), tuple(map(reference, chosen)))
+        return FoundNote("\n".join([_TURN, *spoken_form(chosen)]), tuple(map(reference, chosen)))
 
 
 def _weights(question: str, memories: Collection[StoredMemory]) -> dict[str, float]:

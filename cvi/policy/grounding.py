@@ -60,12 +60,26 @@ _REFUSES = re.compile(
     re.IGNORECASE,
 )
 _NEGATION = re.compile(
-    r"\b(no|not|never|none|without|only|except|neither|nor|nobody|nothing|cannot|closed|forbidden|prohibited|free|"
+    r"\b(no|not|never|none|without|only|except|neither|nor|nobody|nothing|cannot|closed|forbidden|prohibited|free|includ\w+|"
     r"instead|excluded|waived|\w+n['’]t)\b",
     re.IGNORECASE,
 )
 _NO = re.compile(r"^\W*no\b|\b(no|not|never|cannot|\w+n['’]t)\b", re.IGNORECASE)
-_POLAR = re.compile(r"^\W*(yes|yeah|no|nope|of course|certainly|absolutely)\b", re.IGNORECASE)
+_QUESTION = re.compile(
+    r"\?\W*$|\b(what|when|where|who|whom|whose|why|how|which|tell me|explain)\b|"
+    r"^\W*(is|are|am|do|does|did|can|could|may|will|would|shall|should|has|have)\b",
+    re.IGNORECASE,
+)
+_HOW_MUCH = re.compile(
+    r"\bhow (many|much|long|old|often|far|high|late|early|soon|large|heavy)\b", re.IGNORECASE
+)
+_AMOUNT = re.compile(
+    r"\b(one|two|first|once|twice|half|free|included|nothing|none|no|not|never|always|unlimited|noon|midnight|"
+    r"(mon|tues|wednes|thurs|fri|satur|sun)days?|(an?|per|each) (hour|day|week|month|year))\b",
+    re.IGNORECASE,
+)
+_PRICE = frozenset("pay paid cost charg fee pric extra fre includ euro".split())
+"""Stems of one meaning: where a passage tells of prices, "no extra payment" may be said of "included"."""
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _ENDINGS = ("ations", "ation", "ings", "ing", "ments", "ment", "ies", "ed", "es", "s", "ly", "y", "e")
@@ -81,12 +95,14 @@ _CHAT = frozenset(
 
 @dataclass(frozen=True)
 class Ground:
-    """What a reply may say: what the passages hold ("" where nothing was found), what the participant
-    said, and what else the model knows: the persona's prompt, other notes, what it said before."""
+    """What a reply may say: what the passages hold ("" where nothing was found), the `turn` it answers, what
+    else the model knows (the persona's prompt, other notes, what it said), what was said `before` by the
+    participant."""
 
     passages: str
-    asked: str
+    turn: str
     known: str = ""
+    before: str = ""
     english: bool = True
 
     def fault(self, sentence: str) -> str:
@@ -99,24 +115,34 @@ class Ground:
             return ""
         if wrong := {name for name in _names(sentence) if not _in(name, self._all)}:
             return f"name {min(wrong)}"
-        words = _content(sentence)
-        of_question = {word for word in words if _in(word, self._asked)}
-        known = {word for word in words if _in(word, self._known)}
         if not self.passages:
-            about = of_question - known - _CHAT
-            return (
-                "the documents say nothing of it" if about or (_POLAR.match(sentence) and self._asked) else ""
-            )
+            return "the documents say nothing of it" if self._asks_of_documents else ""
+        return self._unsupported(sentence)
+
+    def _unsupported(self, sentence: str) -> str:
+        words, denies = _content(sentence), _NO.search(sentence) is not None
         there = {word for word in words if _in(word, self._told)}
+        known = {word for word in words if _in(word, self._known)}
+        of_question = {word for word in words if _in(word, self._asked)}
         unknown = words - there - of_question - known
         if len(unknown) > max(1.0, MOST_UNKNOWN * len(words)):
             return f"words {', '.join(sorted(unknown))}"
         missing = of_question - there - known
+        if denies and self._told & _PRICE:
+            missing -= _PRICE
         if missing and not (there - of_question) and not (numbers(sentence) & numbers(self.passages)):
             return f"only asked: {', '.join(sorted(missing))}"
-        if _NO.search(sentence) and not _NEGATION.search(self.passages):
+        if _HOW_MUCH.search(self.turn) and not (numbers(sentence) or _AMOUNT.search(sentence)):
+            return "no number"
+        if denies and not _NEGATION.search(self.passages):
             return "no passage denies it"
         return ""
+
+    @cached_property
+    def _asks_of_documents(self) -> bool:
+        """Whether the turn is a question, and not one to the persona itself."""
+        about = _content(self.turn) - _CHAT
+        return _QUESTION.search(self.turn) is not None and any(not _in(word, self._known) for word in about)
 
     @cached_property
     def _foreign(self) -> bool:
@@ -126,7 +152,7 @@ class Ground:
 
     @cached_property
     def _numbers(self) -> frozenset[str]:
-        return frozenset(numbers(f"{self.passages}\n{self.asked}\n{self.known}"))
+        return frozenset(numbers("\n".join((self.passages, self.turn, self.before, self.known))))
 
     @cached_property
     def _told(self) -> frozenset[str]:
@@ -134,7 +160,7 @@ class Ground:
 
     @cached_property
     def _asked(self) -> frozenset[str]:
-        return frozenset(_content(self.asked))
+        return frozenset(_content(f"{self.before}\n{self.turn}"))
 
     @cached_property
     def _known(self) -> frozenset[str]:
@@ -236,8 +262,8 @@ class Grounding:
             return "the documents may say it"
         others = [text for source, text in notes.items() if source != "knowledge"]
         known = "\n".join([self._prompt, *self._told, *self._said, *others])
-        asked = "\n".join(dict.fromkeys([*self._asked, turn]))
-        ground = Ground("" if passages == NOTHING else passages, asked, known, self._english)
+        before = "\n".join(self._asked)
+        ground = Ground("" if passages == NOTHING else passages, turn, known, before, self._english)
         if ground != self._ground:  # its words are read once a reply
             self._ground = ground
         return self._ground.fault(sentence)

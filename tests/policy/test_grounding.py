@@ -43,6 +43,7 @@ def test_what_stands_in_the_passages_may_be_said(asked, answer):
         ("Do you sell used bicycles?", "Yes, we do sell used bicycles.", "only asked: bicycl, sell"),
         ("Who rents the bikes out?", "The city bikes are rented out by Anna.", "name anna"),
         ("Are dogs insured?", "No, dogs are not insured.", "only asked: dog, insur"),
+        ("How much is the helmet?", "The helmet is for your own safety.", "no number"),
         ("Tell me of it.", "The mountain trail passes several castles.", "words "),
     ],
 )
@@ -54,7 +55,9 @@ def test_where_the_documents_hold_nothing_no_answer_is_given_but_talk_goes_on():
     asked = "Can I rent a tandem?"
     assert Ground("", asked).fault("Yes, you can rent a tandem.")
     assert Ground("", asked).fault("No.")
+    assert Ground("", asked).fault("I'm sorry, but I can't assist with that.")
     assert not Ground("", asked).fault("I don't know whether you can rent a tandem.")
+    assert not Ground("", "I had a long day at work.").fault("I hope you can rest after your long day.")
     assert not Ground("", "How are you today?").fault("I'm doing well, thank you.")
     assert not Ground("", "What's your name?", known="You are Ada.").fault("My name is Ada.")
 

@@ -7,16 +7,14 @@ stand beside the questions, so that a person can check each verdict.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 from cvi.bench.answers import hold_conversation
+from cvi.bench.kept_answers import KeptAnswers
 from cvi.bench.knowledge.question_set import Question, Source
 from cvi.capabilities import policy_capabilities
 from cvi.conversation.events import ContextProvided
@@ -27,7 +25,7 @@ from cvi.knowledge.notes import BUDGETS
 from cvi.knowledge.provider import KnowledgeProvider
 from cvi.knowledge.search import Scope
 from cvi.knowledge.store import every_document, open_store
-from cvi.llm.base import LlmEngine, Message, Sampling
+from cvi.llm.base import LlmEngine
 from cvi.persona.layers import Layers, Perception
 from cvi.persona.policy import Knowledge
 from cvi.persona.schema import Persona
@@ -67,50 +65,6 @@ class GroundedAnswer:
     right: bool
 
 
-class KeptReplies:
-    """An `LlmEngine` whose replies are kept in a file, one line each, by model, messages and sampling: a run
-    that was stopped goes on, and what is done with a reply afterwards can change without asking again."""
-
-    def __init__(self, model: LlmEngine, weights: str, path: Path) -> None:
-        self.name = model.name
-        self._weights = weights
-        self._model = model
-        self._path = path
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        self._kept: dict[str, str] = dict(map(json.loads, lines))
-
-    async def warm(self, messages: Sequence[Message]) -> None:
-        """Nothing: the model may never be asked."""
-
-    async def prefill(self, messages: Sequence[Message], partial: str) -> None:
-        """Nothing: the model may never be asked."""
-
-    async def completeness(self, messages: Sequence[Message], text: str) -> float | None:
-        """Every turn is complete."""
-        return 1.0
-
-    async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[str]:
-        """The kept reply in one piece; where there is none, the whole of the model's, which is kept."""
-        key = hashlib.sha256(
-            repr((self.name, self._weights, tuple(messages), sampling)).encode()
-        ).hexdigest()[:24]
-        if key not in self._kept:
-            self._kept[key] = "".join([piece async for piece in self._model.stream(messages, sampling)])
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps([key, self._kept[key]], ensure_ascii=False) + "\n")
-        yield self._kept[key]
-
-    async def structured(
-        self, messages: Sequence[Message], schema: Mapping[str, Any], *, max_tokens: int = 256
-    ) -> dict[str, Any]:
-        """The model's answer, not kept."""
-        return await self._model.structured(messages, schema, max_tokens=max_tokens)
-
-    async def close(self) -> None:
-        """Close the model."""
-        await self._model.close()
-
-
 def chosen_questions(sources: Sequence[Source]) -> tuple[list[Question], list[Question]]:
     """Those that are asked: the first of each document that have a graded answer, and those without any."""
     graded = [
@@ -144,7 +98,7 @@ async def ask_all(
     config = resolve(PERSONA, profile=profile)
     llm: LlmEngine = await build_llm(config)
     if kept is not None:
-        llm = KeptReplies(llm, Path(config.llm.model or "").name, kept)
+        llm = KeptAnswers(llm, Path(config.llm.model or "").name, kept)
     connection = open_store(base)
     ids = {each.name: each.id for each in every_document(connection)}
     connection.close()

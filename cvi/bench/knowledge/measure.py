@@ -25,7 +25,7 @@ from cvi.bench.knowledge.retrieval import (
     index_sources,
     log_loss,
 )
-from cvi.bench.knowledge.speed import enlarge, search_times_s, vector_times_s
+from cvi.bench.knowledge.speed import enlarge, index_pages_s, search_times_s, vector_times_s
 from cvi.bench.layers.measurement import finish, milliseconds, proportion
 from cvi.bench.run import Figure, Variant
 from cvi.bench.run_store import RunRecorder
@@ -50,6 +50,7 @@ def measure_knowledge(
     kept: Path | None,
     speed: bool,
     vectors: int,
+    pages: int,
     profile: str,
     more: Sequence[str],
     output: Path | None,
@@ -74,6 +75,10 @@ def measure_knowledge(
             variants = _retrieval(base, questions, embedder, recorder, calibrate)
             if speed:
                 variants.append(_speed(base, folder, questions, embedder, vectors))
+            if pages:
+                texts = [each.text for each in sources if each.language == "en"]
+                spent_s = index_pages_s(pages, texts, folder, embedder)
+                variants.append(_indexing(pages, *spent_s))
             if grounded:
                 variants.append(_grounded(base, part, embedder, profile, kept, recorder))
     finish(recorder, variants, json)
@@ -139,6 +144,17 @@ def _speed(
             milliseconds("search_ms", f"search in {CHUNKS:,} passages, question embedded", searches),
             milliseconds("vectors_ms", f"ten nearest of {vectors:,} vectors", times),
             Figure("recall", "of the true ten nearest", "", tuple(recalls), lower_is_better=False),
+        ),
+    )
+
+
+def _indexing(pages: int, wall_s: float, processor_s: float) -> Variant:
+    return Variant(
+        "indexing",
+        f"a PDF of {pages} pages",
+        figures=(
+            Figure("index_s", "from file to searchable", "s", (wall_s,)),
+            Figure("index_cpu_s", "the same, processor time", "s", (processor_s,)),
         ),
     )
 

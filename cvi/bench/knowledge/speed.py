@@ -1,4 +1,5 @@
-"""How long retrieval takes over large sets, in processor time: it does not depend on what else runs.
+"""How long retrieval over large sets and indexing take, in processor time, which does not depend on what else
+runs.
 
 The passages of a large set are those of the graded documents over and over, their vectors with noise: real
 words, and neighbours as close as real ones. A question is one of the graded set.
@@ -6,13 +7,17 @@ words, and neighbours as close as real ones. A question is one of the graded set
 
 from __future__ import annotations
 
+import asyncio
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from cvi.bench.knowledge.question_set import PAGE, Source, write_files
 from cvi.embeddings.base import Embedder, Vectors
+from cvi.knowledge.library import Library
 from cvi.knowledge.passages import Passage
 from cvi.knowledge.search import Searcher
 from cvi.knowledge.store import (
@@ -30,6 +35,7 @@ from cvi.knowledge.vectors import VectorIndex
 
 NOISE = 0.35
 """The length of the noise added to a unit vector: cosines among copies are about 0.9."""
+PAGE_WORDS = 330
 _PART = 2000
 
 
@@ -72,6 +78,39 @@ def search_times_s(base: Path, questions: Sequence[str], embedder: Embedder) -> 
         times.append(time.process_time() - began)
     searcher.close()
     return times
+
+
+def index_pages_s(count: int, texts: Sequence[str], folder: Path, embedder: Embedder) -> tuple[float, float]:
+    """Seconds, and processor seconds of this process and the reader's, that a PDF of `count` pages takes.
+
+    Each page holds about 330 words (A4 in a usual size) of `texts`, numbered, so that no two passages are the
+    same.
+    """
+    words = [word for word in " ".join(texts).split() if word[0] not in "#|<-"]
+    pages = []
+    for page in range(count):
+        first = page * PAGE_WORDS % len(words)
+        taken = (words + words)[first : first + PAGE_WORDS]
+        parts = [" ".join(taken[at : at + 66]) for at in range(0, PAGE_WORDS, 66)]
+        numbered = [f"{page + 1}.{number} {part}." for number, part in enumerate(parts)]
+        pages.append("\n".join([f"# Section {page + 1}", *numbered]))
+    source = Source("pages", "pdf", "en", f"\n{PAGE}\n".join(pages), ())
+    files = folder / "pages"
+    files.mkdir()
+    write_files([source], files)
+
+    async def index() -> None:
+        async with Library(folder / "pages.sqlite3", embedder=embedder) as library:
+            await library.add(str(files / source.file_name))
+
+    began, before_s = time.monotonic(), _processor_s()
+    asyncio.run(index())
+    return time.monotonic() - began, _processor_s() - before_s
+
+
+def _processor_s() -> float:
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 def vector_times_s(count: int, questions: Vectors, seeds: Vectors) -> tuple[list[float], list[float]]:
