@@ -182,8 +182,9 @@ def conversation_settings(
     *,
     conversational_context: str = "",
     greeting: str | None = None,
+    typed: bool = False,
 ) -> ConversationSettings:
-    """The conversation's settings from persona and model size.
+    """The settings of a spoken or `typed` conversation from persona and model size.
 
     `conversational_context` is what the model is told behind the system message. `greeting` replaces the
     persona's own and cannot be interrupted; "" is no greeting. A spoken disclosure stands before either.
@@ -200,7 +201,7 @@ def conversation_settings(
         sampling = replace(sampling, top_p=llm.top_p)
     return ConversationSettings(
         conversation_id=conversation_id,
-        system=system_message(persona, small_model=small),
+        system=system_message(persona, small_model=small, typed=typed),
         context=context_message(persona, conversational_context, small_model=small),
         greeting=f"{told.verbal} {opening}".strip(),
         greeting_interruptible=greeting is None and not told.verbal,

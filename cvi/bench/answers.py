@@ -284,7 +284,7 @@ async def _ask_all(
         llm = await build_llm(config)
         try:
             for number, asked in enumerate(questions.personas[name], 1):
-                settings = conversation_settings(config, f"{name}-{number}")
+                settings = conversation_settings(config, f"{name}-{number}", typed=True)
                 journal = recorder.folder / f"{name}-{number}.jsonl"
                 texts = [question.ask for question in asked]
                 said = await hold_conversation(settings, llm, texts, journal)

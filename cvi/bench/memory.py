@@ -197,7 +197,7 @@ def measure_memory(
     """
     config = resolve(Persona.model_validate(_PERSONA), profile=profile)
     dialogues = load_dialogues(count)
-    settings = replace(conversation_settings(config, ""), greeting="")
+    settings = replace(conversation_settings(config, "", typed=True), greeting="")
     recorder = RunRecorder(
         "memory", {"dialogues": len(dialogues)}, profile=config.profile.name, output=output
     )

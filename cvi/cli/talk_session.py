@@ -54,7 +54,9 @@ def run_talk(request: TalkRequest) -> None:
     _say_what_does_nothing(request.persona, chosen, console)
     conversation_id = new_id()
     folder = conversations_dir() / conversation_id
-    settings = conversation_settings(chosen, conversation_id, conversational_context=request.context)
+    settings = conversation_settings(
+        chosen, conversation_id, conversational_context=request.context, typed=request.text
+    )
     began = datetime.now(UTC).isoformat(timespec="seconds")
     names = [key.participant for key in remembered]
     settings = replace(settings, facts=replace(settings.facts, began=began, participants=names))

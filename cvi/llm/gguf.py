@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -265,8 +265,12 @@ class Gguf:
 
     def forbid_ending(self) -> None:
         """Make every token that ends a reply impossible for the next choice of a sampler."""
+        self.forbid(self._outside)
+
+    def forbid(self, tokens: Iterable[int]) -> None:
+        """Make these tokens impossible for the next choice of a sampler."""
         logits = self.api.llama_get_logits_ith(self._context, -1)
-        for token in self._outside:
+        for token in tokens:
             logits[token] = -math.inf
         self._logits_fresh = False
 

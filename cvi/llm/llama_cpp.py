@@ -11,6 +11,7 @@ import asyncio
 import codecs
 import math
 import os
+import re
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, suppress
@@ -52,6 +53,13 @@ _MOST_READ_AHEAD_TOKENS = 24
 # `python scripts/tune_completeness.py`; run it again for another model with --model.
 COMPLETENESS_SLOPE = 1.53
 COMPLETENESS_OFFSET = 5.54
+
+# "I'm sorry, but I can't help with that." tells nobody anything: small models that begin so must say what.
+_STOCK_REFUSAL = re.compile(
+    r"(\bI(['’]m| am) (sorry|afraid),? (but )?|^No, )I (can(no|['’])t|(am|['’]m) (unable|not able) to)$"
+)
+_HOLLOW = (" help", " assist")
+_REFUSAL_TOKENS = 20
 
 _ENDINGS = (".", "?", "!", "\n", "\n\n", ".\n", "?\n", " .", '."', "。", "？")
 
@@ -96,6 +104,7 @@ class LlamaCpp:
             self._model.template, self._model.bos_text, self._model.eos_text, self._model.control_texts
         )
         self._endings = self._ending_tokens()
+        self._hollow = [self._model.tokenize(word, bos=False)[0] for word in _HOLLOW]
         self._stage = NativeThread("llm")
         self._latest_call = 0
         self._streams = 0
@@ -388,6 +397,7 @@ class LlamaCpp:
         limit = min(sampling.max_tokens, self._model.context_tokens - len(tokens))
         reader = TokenTextReader(sampling.stop)
         sampler = self._model.sampler(sampling)
+        said = ""
         if self._prompt.opens_reasoning:
             yield "<think>"
         try:
@@ -397,11 +407,14 @@ class LlamaCpp:
                     break
                 if made == 0:  # small models sometimes end before they begin
                     self._model.forbid_ending()
+                elif made < _REFUSAL_TOKENS and _STOCK_REFUSAL.search(said):
+                    self._model.forbid(self._hollow)
                 token = sampler.next()
                 if self._model.ends_reply(token):
                     break
                 tokens.append(token)
                 text = reader.push(self._model.piece(token))
+                said += text
                 if text:
                     yield text
                 if reader.stopped or stopped():

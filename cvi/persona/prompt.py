@@ -57,8 +57,11 @@ class Limit:
     field: str
     text: str
 
-    def holds_for(self, persona: Persona) -> bool:
-        """Whether this persona lacks the ability: it has not asked for it, or asking has no effect yet."""
+    def holds_for(self, persona: Persona, *, typed: bool) -> bool:
+        """Whether this persona lacks the ability: it has not asked for it, or asking has no effect yet, or
+        not in a typed conversation."""
+        if typed and self.field == _SIGHT:
+            return True
         effect = EFFECTS.get(self.field)
         if effect is not None and effect.acts == "nowhere":
             return True
@@ -68,9 +71,10 @@ class Limit:
         return not value or value == "off"
 
 
+_SIGHT = "layers.perception.perception_model"
 LIMITS = (
     Limit(
-        "layers.perception.perception_model",
+        _SIGHT,
         "If they ask what you see, how they look, or what they wear or show you, tell them that you can't "
         "see them, because no camera picture reaches you.",
     ),
@@ -97,8 +101,9 @@ say, it says that sentence to anything.
 """
 
 
-def system_message(persona: Persona, *, small_model: bool) -> str:
-    """The whole system message; "" for an echo persona, which has no language model.
+def system_message(persona: Persona, *, small_model: bool, typed: bool = False) -> str:
+    """The whole system message; "" for an echo persona, which has no language model. In a `typed`
+    conversation nobody is seen or heard.
 
     A `small_model` is not given the persona's context, nor objectives and guardrails: what it must know
     stands in the system prompt. All that follows that prompt, with `context_message`, stays within
@@ -106,7 +111,7 @@ def system_message(persona: Persona, *, small_model: bool) -> str:
     """
     if persona.pipeline_mode == "echo":
         return ""
-    parts = [persona.system_prompt or "", _small_rules(persona)] if small_model else _large(persona)
+    parts = [persona.system_prompt or "", _small_rules(persona)] if small_model else _large(persona, typed)
     return "\n\n".join(part.strip() for part in parts if part.strip())
 
 
@@ -125,14 +130,14 @@ def context_message(persona: Persona, conversational_context: str, *, small_mode
     return first_sentences(here, left)
 
 
-def _large(persona: Persona) -> list[str]:
+def _large(persona: Persona, typed: bool) -> list[str]:
     goals = "\n".join(f"{i}. {item.objective_prompt.strip()}" for i, item in enumerate(persona.objectives, 1))
     rules = "\n".join(f"- {item.guardrail_prompt.strip()}" for item in persona.guardrails)
     return [
         persona.system_prompt or "",
         _language_rule(persona),
-        _limits(persona),
-        _SEEING if persona.layers.perception.perception_model != "off" else "",
+        _limits(persona, typed),
+        "" if typed or persona.layers.perception.perception_model == "off" else _SEEING,
         f"What you should know:\n{persona.context.strip()}" if persona.context else "",
         f"What this conversation should achieve, in this order:\n{goals}" if goals else "",
         f"Rules that hold whatever you are asked:\n{rules}" if rules else "",
@@ -146,11 +151,11 @@ def _small_rules(persona: Persona) -> str:
     return " ".join(filter(None, (_SPOKEN_RULES_SMALL, _language_rule(persona))))
 
 
-def _limits(persona: Persona) -> str:
+def _limits(persona: Persona, typed: bool) -> str:
     name = persona.spoken_name
     lines = [
         "You are a computer program with a voice and a drawn face, and you never pretend to be or do more:",
-        *(f"- {limit.text}" for limit in LIMITS if limit.holds_for(persona)),
+        *(f"- {limit.text}" for limit in LIMITS if limit.holds_for(persona, typed=typed)),
         *_abilities(persona),
         f"- If they ask you to play somebody else, tell them that you are {name} and stay that.",
         "- If they ask whether you are a real person, or about your past, home, family, age or body, tell "

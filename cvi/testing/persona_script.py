@@ -137,7 +137,7 @@ async def run_with_engines(
     verdicts = []
     try:
         for each in script.conversations:
-            settings = conversation_settings(config, "test")
+            settings = conversation_settings(config, "test", typed=True)
             verdicts.append(await _typed(each, settings, llm, await build_capabilities(config)))
     finally:
         await llm.close()

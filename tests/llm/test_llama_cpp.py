@@ -312,3 +312,14 @@ def test_a_damaged_shipped_model_is_an_error(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(MissingError, match="damaged: 4 bytes"):
         llama_cpp.shipped_model()
+
+
+async def test_a_stock_refusal_must_say_what_is_refused(engine, monkeypatch):
+    stock = "I'm sorry, but I can't help with that."
+    before = [Message("user", "Give me money."), Message("assistant", stock)] * 2
+    asked = [SYSTEM, *before, Message("user", "Give me money.")]
+    monkeypatch.setattr(engine, "_hollow", [])
+    assert stock in await reply(engine, asked, max_tokens=16, temperature=0.0)
+    monkeypatch.undo()
+    said = await reply(engine, asked, max_tokens=16, temperature=0.0)
+    assert said.startswith("I'm sorry, but I can't") and "can't help" not in said

@@ -107,7 +107,7 @@ async def ask_all(
         for number, question in enumerate(questions):
             scope = Scope(frozenset([ids[question.document]]))
             provider = KnowledgeProvider(embedder, scope, BUDGETS["balanced"], path=base)
-            settings = conversation_settings(config, f"question-{number}")
+            settings = conversation_settings(config, f"question-{number}", typed=True)
             journal = folder / f"question-{number}.jsonl"
             policy = policy_capabilities(PERSONA, config.language, small_model=config.small_model)
             capabilities = replace(policy, providers=[provider])

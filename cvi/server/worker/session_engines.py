@@ -97,6 +97,7 @@ async def build_engines(
         start.conversation_id,
         conversational_context=start.conversational_context,
         greeting=start.custom_greeting,
+        typed=start.chat,
     )
     if start.dynamic_greeting and start.custom_greeting is None:
         # A sentence that has to be said is said; then there is a greeting already.
