@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -59,8 +60,10 @@ def test_every_command_is_listed_and_documented() -> None:
         (("--persona", "no-such-one"), "no-such-one"),
     ],
 )
-def test_an_invalid_option_exits_with_2(words: tuple[str, ...], complaint: str) -> None:
-    done = cvi("bench", "latency", "--profile", "embedded", *words)
+def test_an_invalid_option_exits_with_2(
+    run_cvi: Callable[..., subprocess.CompletedProcess[str]], words: tuple[str, ...], complaint: str
+) -> None:
+    done = run_cvi("bench", "latency", "--profile", "embedded", *words)
     assert done.returncode == 2
     assert complaint in done.stderr and "Traceback" not in done.stderr
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+RunCvi = Callable[..., subprocess.CompletedProcess[str]]
 COMMANDS = (
     "talk --text --profile embedded", "keys list", "keys create x", "persona new a --from guide", "webhooks secret",
     "serve --port 22031 --profile embedded",
@@ -26,8 +28,8 @@ def run(home: str, words: str, limit: int | None = None) -> subprocess.Completed
 
 @pytest.mark.parametrize("home", ["/dev/null/x", "/etc/hostname", "~nouser/x", "/tmp/" + "a" * 300, "/proc/nothing"])
 @pytest.mark.parametrize("words", COMMANDS)
-def test_a_data_folder_that_cannot_be_is_one_line(home: str, words: str) -> None:
-    done = run(home, words)
+def test_a_data_folder_that_cannot_be_is_one_line(run_cvi: RunCvi, home: str, words: str) -> None:
+    done = run_cvi(*words.split(), home=home)
     assert done.returncode in (1, 2), (done.returncode, done.stderr[-400:])
     assert "Traceback" not in done.stderr and "cvi: " in done.stderr
 

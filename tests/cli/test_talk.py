@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -143,7 +144,13 @@ def test_a_typed_conversation(tmp_path: Path) -> None:
         (["show", "c00"], "There is no conversation"),
     ],
 )
-def test_misuse_is_one_clean_line_and_leaves_nothing(words: list[str], says: str, tmp_path: Path) -> None:
+def test_misuse_is_one_clean_line_and_leaves_nothing(
+    run_cvi: Callable[..., subprocess.CompletedProcess[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    says: str,
+    tmp_path: Path,
+) -> None:
     write_wav(tmp_path / "silent.wav", np.zeros(HEARD_HZ, np.int16), HEARD_HZ)
     write_wav(tmp_path / "voice.wav", read_audio(SCENARIOS / "demo.flac")[: 12 * HEARD_HZ], HEARD_HZ)
     if "long.wav" in words:
@@ -151,7 +158,8 @@ def test_misuse_is_one_clean_line_and_leaves_nothing(words: list[str], says: str
     (tmp_path / "garbage.wav").write_bytes(b"not a sound" * 99)
     before = set(tmp_path.iterdir())
     home = tmp_path / "home"
-    run = cvi(*words, home=home, cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    run = run_cvi(*words, home=home)
     assert run.returncode == 2, run.stderr
     assert says in run.stderr and "Traceback" not in run.stderr
     assert set(tmp_path.iterdir()) - before <= {home}

@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -70,9 +71,15 @@ def words(line: str) -> list[str]:
     return [word for word in taken if word not in ("...", "…")]
 
 
+@cache
+def program() -> click.Command:
+    """The whole command line, built once."""
+    return typer.main.get_command(app)
+
+
 def parse(arguments: list[str]) -> None:
     """Walk to the command and let it take its options; nothing is run. Raises click.UsageError."""
-    command: click.Command = typer.main.get_command(app)
+    command = program()
     context = click.Context(command, info_name="cvi")
     while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
         name = arguments[0]
