@@ -19,7 +19,7 @@ import numpy as np
 from cvi.audio.block import HOP_S, PLAYED_HZ
 from cvi.clock import Clock
 from cvi.media.frames import AVUnit
-from cvi.testing.participant import Participant
+from cvi.testing.webrtc_participant import WebRtcParticipant
 from cvi.transport.webrtc.incoming_audio import IncomingAudio
 from cvi.transport.webrtc.peer import tap
 from cvi.transport.webrtc.transport import WebRtcTransport
@@ -46,7 +46,7 @@ async def main() -> None:
     loop, clock = asyncio.get_running_loop(), Clock()
     transport = WebRtcTransport(clock=clock, events=Nobody(), width=WIDTH, height=HEIGHT)
     await transport.open()
-    participant = Participant()
+    participant = WebRtcParticipant()
     await participant.join(lambda offer: transport.join(offer, "p1"))
     hearing = IncomingAudio(loop.time)
     receiver = next(r for r in participant.pc.getReceivers() if r.track.kind == "audio")

@@ -73,7 +73,7 @@ class Rules(_Section):
     """At most so many."""
 
 
-class Question(Rules):
+class PersonaQuestion(Rules):
     """What is asked, what kind of question it is, and the rules for its answer."""
 
     ask: Annotated[str, Field(min_length=1)]
@@ -85,7 +85,7 @@ class QuestionSet(_Section):
 
     always: Rules
     patterns: list[Pattern] = Field(default_factory=list)
-    personas: dict[str, list[list[Question]]]
+    personas: dict[str, list[list[PersonaQuestion]]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cvi.cli.options import picture_size
 from cvi.cli.talk import Fps, Profile, Size, Yes
 
 if TYPE_CHECKING:
@@ -101,15 +102,12 @@ def serve(
 ) -> None:
     """Serve rooms, the API and webhooks.
 
-    Only this machine can reach it unless told otherwise; from anywhere else every request of the API
-    needs a key (`cvi keys create`).
+    Only this machine reaches it by default; from elsewhere the API asks for a key (`cvi keys create`).
     """
-    from cvi.cli.options import picture_size
     from cvi.server.ice_servers import parse_ice_servers
     from cvi.server.serving import secret_in, with_certificate
     from cvi.server.settings import Brand, ServerSettings, Video
 
-    width, height = picture_size(size)
     settings = ServerSettings(
         host=host,
         port=port,
@@ -128,7 +126,7 @@ def serve(
         relay_only=relay_only,
         recording_buckets=tuple(recording_bucket or ()),
         brand=Brand(brand_name, brand_logo, brand_accent),
-        video=Video(width, height, fps),
+        video=Video(*picture_size(size), fps),
         rate_per_minute=rate_limit,
         drain_s=drain,
     )

@@ -59,8 +59,8 @@ class Behaviour:
     def _begin(self, activity: Activity) -> None:
         seeds = [hashed(self._seed, part) for part in range(6)]
         self._activity = activity
-        self._blinks = Blinks(SeededRandom(seeds[0]))
-        self._gaze = Gaze(SeededRandom(seeds[1]), activity)
+        self._blinks = BlinkBehaviour(SeededRandom(seeds[0]))
+        self._gaze = GazeBehaviour(SeededRandom(seeds[1]), activity)
         self._head = Head(SeededRandom(seeds[2]), seeds[3], activity)
         self._breath = Breath(SeededRandom(seeds[4]), activity)
         self._expressions = Expressions(SeededRandom(seeds[5]), activity)
@@ -146,7 +146,7 @@ _REST_AWAY_S: dict[Activity, tuple[float, float]] = {
 }
 
 
-class Blinks:
+class BlinkBehaviour:
     """When the eyes blink, and how far the lids are shut at each moment."""
 
     def __init__(self, rng: SeededRandom) -> None:
@@ -189,7 +189,7 @@ class Blinks:
         return 1.0 - ease((since_s - self._close_s - self._hold_s) / self._open_s)
 
 
-class Gaze:
+class GazeBehaviour:
     """The point looked at, in units of `Controls.gaze_x` and `gaze_y`; (0, 0) is the viewer's eyes."""
 
     def __init__(self, rng: SeededRandom, activity: Activity) -> None:
@@ -334,8 +334,8 @@ class Head:
     ) -> tuple[float, float, float]:  # fmt: skip
         """Yaw, pitch and roll, degrees, as in `Controls`.
 
-        `aim`: `Gaze.aim`, towards which the head turns part of the way; `opening`: the persona's own jaw,
-        0..1; `paused`: a pause of the participant began at this frame.
+        `aim`: `GazeBehaviour.aim`, towards which the head turns part of the way; `opening`: the persona's own
+        jaw, 0..1; `paused`: a pause of the participant began at this frame.
         """
         restlessness = self._restless.follow(_RESTLESSNESS[activity], dt_s)
         talk = self._talk.follow(opening, dt_s)

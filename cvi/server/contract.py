@@ -74,7 +74,7 @@ ERROR_SCHEMA = {
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PageRange:
     """A window of a list. `first` is the number of its first item, counted from 0."""
 
     limit: int
@@ -94,17 +94,17 @@ _Sort = Annotated[
 ]
 
 
-def page_from_one(limit: _Limit = 10, page: _Number = 1, sort: _Sort = "desc") -> Page:
+def page_from_one(limit: _Limit = 10, page: _Number = 1, sort: _Sort = "desc") -> PageRange:
     """Pages count from 1; 0 means the first one too, because a client sends it."""
-    return Page(limit, page, max(page - 1, 0) * limit, sort.startswith("desc"))
+    return PageRange(limit, page, max(page - 1, 0) * limit, sort.startswith("desc"))
 
 
-def page_from_zero(limit: _Limit = 10, page: _Number = 0, sort: _Sort = "desc") -> Page:
+def page_from_zero(limit: _Limit = 10, page: _Number = 0, sort: _Sort = "desc") -> PageRange:
     """Pages count from 0."""
-    return Page(limit, page, page * limit, sort.startswith("desc"))
+    return PageRange(limit, page, page * limit, sort.startswith("desc"))
 
 
-def listing(rows: Sequence[Any], total: int, page: Page | None = None) -> dict[str, Any]:
+def listing(rows: Sequence[Any], total: int, page: PageRange | None = None) -> dict[str, Any]:
     """The shape of every list; with `page` it is echoed where the contract does so."""
     echoed = {} if page is None else {"page": page.page, "limit": page.limit}
     return {"data": list(rows), "total_count": total, **echoed}

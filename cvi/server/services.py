@@ -108,17 +108,7 @@ async def open_services(settings: ServerSettings, metrics: Metrics) -> Services:
     llm = resolution.profile.choices["llm"]
     small_model = llm.engine == "llama-cpp" and llm.model is None
     personas = PersonaStore(replicas, owners, small_model=small_model, strict=settings.strict_ids)
-    jobs = JobQueue(
-        database,
-        [
-            WebhookDelivery(database, caller),
-            RecordingUpload(database, add_event),
-            RecordingErasure(),
-            RenderJob(caller, url=settings.url, profile=settings.profile),
-            TrainingJob(database, caller, replicas),
-            DocumentJob(database, allowed=settings.urls_to),
-        ],
-    )
+    jobs = _job_queue(settings, database, caller, replicas)
     rooms = Rooms(
         settings,
         database,
@@ -151,6 +141,20 @@ async def open_services(settings: ServerSettings, metrics: Metrics) -> Services:
         owners=owners,
         health=health,
     )
+
+
+def _job_queue(
+    settings: ServerSettings, database: Database, caller: OutboundClient, replicas: ReplicaStore
+) -> JobQueue:
+    kinds = [
+        WebhookDelivery(database, caller),
+        RecordingUpload(database, add_event),
+        RecordingErasure(),
+        RenderJob(caller, url=settings.url, profile=settings.profile),
+        TrainingJob(database, caller, replicas),
+        DocumentJob(database, allowed=settings.urls_to),
+    ]
+    return JobQueue(database, kinds)
 
 
 def get_services(request: Request) -> Services:

@@ -9,7 +9,7 @@ import pytest
 
 from cvi.bench.answers import (
     GivenAnswer,
-    Question,
+    PersonaQuestion,
     Rules,
     count_sentences,
     faults_of,
@@ -105,7 +105,7 @@ def test_there_are_sixty_questions_ten_for_each_persona_of_every_kind() -> None:
 
 @pytest.mark.parametrize(("name", "number", "question"), EVERY, ids=[q.ask[:24] for _, _, q in EVERY])
 def test_every_question_takes_a_good_answer_and_refuses_a_bad_one(
-    name: str, number: int, question: Question
+    name: str, number: int, question: PersonaQuestion
 ) -> None:
     good, bad = next(pair for start, pair in GOOD_AND_BAD.items() if question.ask.startswith(start))
     assert faults_of(good, question, QUESTIONS.always) == ()

@@ -134,7 +134,7 @@ async def typed(client: httpx.AsyncClient, home: Path, id: str, text: str) -> No
 @pytest.mark.timeout(240)
 async def test_greeted_by_the_model_then_killed_it_ends_alone(home: Path) -> None:
     """Two real workers; the one that somebody is in dies, and nothing else does."""
-    from cvi.testing.participant import Participant
+    from cvi.testing.webrtc_participant import WebRtcParticipant
 
     connection = connect(database_path())
     receiver = Receiver(secret=transact(connection, webhook_secret))
@@ -155,7 +155,7 @@ async def test_greeted_by_the_model_then_killed_it_ends_alone(home: Path) -> Non
             assert answer.status_code == 200, answer.text
             return str(answer.json()["sdp"])
 
-        guest = Participant(video=False)
+        guest = WebRtcParticipant(video=False)
         await guest.join(signalled)
         greeting = await guest.until(lambda: guest.event("conversation.utterance"), 60)
         assert (

@@ -19,7 +19,7 @@ from test_worker import worker
 
 from cvi.errors import UsageError
 from cvi.server.worker.commands import read_command
-from cvi.testing.participant import Participant
+from cvi.testing.webrtc_participant import WebRtcParticipant
 from cvi.transport.webrtc import presence
 from cvi.transport.webrtc.sdp import prefer_codecs
 
@@ -85,7 +85,7 @@ async def test_what_is_no_text_is_lost_alone() -> None:
 async def test_an_offer_that_never_connects_holds_the_place_for_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(presence, "PENDING_S", 0.4)
     async with opened() as (transport, owner, _):
-        stranger = Participant()
+        stranger = WebRtcParticipant()
         await stranger.pc.setLocalDescription(await stranger.pc.createOffer())
         await transport.join(stranger.pc.localDescription.sdp, "stranger")
         assert transport.participant_id == "stranger"

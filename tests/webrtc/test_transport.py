@@ -27,7 +27,7 @@ from cvi.stt.base import SttStream
 from cvi.testing.contracts.transport import check_transport
 from cvi.testing.fakes import FakeLlm, FakeTts
 from cvi.testing.network_emulation import NetworkConditions, Relay
-from cvi.testing.participant import Participant
+from cvi.testing.webrtc_participant import WebRtcParticipant
 from cvi.transport.webrtc import ice_path as path_module
 from cvi.transport.webrtc import peer as peer_module
 from cvi.transport.webrtc import presence as line_module
@@ -74,8 +74,8 @@ async def opened(**options: Any) -> AsyncIterator[tuple[WebRtcTransport, Owner, 
 @asynccontextmanager
 async def joined(
     transport: WebRtcTransport, who: str = "p1", **options: Any
-) -> AsyncIterator[Participant]:
-    participant = Participant(**options)
+) -> AsyncIterator[WebRtcParticipant]:
+    participant = WebRtcParticipant(**options)
     await participant.join(lambda offer: transport.join(offer, who))
     try:
         yield participant
@@ -116,7 +116,7 @@ async def test_sound_picture_and_events_go_both_ways(codec: str, monkeypatch: py
     monkeypatch.setattr(peer_module, "CODECS", (codec,))
     async with opened() as (transport, owner, clock):
         transport.send({"event_type": "early"})
-        participant = Participant(camera=True, screen=True)
+        participant = WebRtcParticipant(camera=True, screen=True)
         await participant.join(lambda offer: transport.join(offer, "p1"))
         await owner.until(lambda: owner.presences)
         assert owner.presences == [("joined", "p1")]
@@ -197,7 +197,7 @@ async def test_a_new_offer_takes_the_old_connections_place() -> None:
             playing.cancel()
 
 
-async def restarted(participant: Participant, path: path_module.Path, signal: Callable[[str], Any]) -> None:
+async def restarted(participant: WebRtcParticipant, path: path_module.Path, signal: Callable[[str], Any]) -> None:
     """What a browser does at an ICE restart: new credentials, same certificate, same tracks."""
     gatherer = RTCIceGatherer([])
     await gatherer.gather()
@@ -334,7 +334,7 @@ async def test_bad_networks_are_survived(weather: NetworkConditions) -> None:
     relay = Relay(weather)
     await relay.open()
     async with opened() as (transport, owner, clock):
-        participant = Participant()
+        participant = WebRtcParticipant()
 
         async def signal(offer: str) -> str:
             return relay.answer(await transport.join(relay.offer(offer), "p1"))

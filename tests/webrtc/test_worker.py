@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cvi.testing.participant import Participant
+from cvi.testing.webrtc_participant import WebRtcParticipant
 
 SCRIPT = Path(__file__).with_name("worker_with_fakes.py")
 PERSONA = {"persona_name": "Test", "system_prompt": "You are a test.", "greeting": "Hello to you."}
@@ -113,7 +113,7 @@ async def test_from_the_first_line_to_the_last(tmp_path: Path) -> None:
         held.send(type="interaction", event={"event_type": "conversation.append_llm_context",
                                              "properties": {"context": "It rains."}})
         await held.told("ready")
-        participant = Participant(camera=True)
+        participant = WebRtcParticipant(camera=True)
         await participant.join(held.answer)
         await held.told("joined", lambda m: m["participant_id"] == "p1")
         await participant.until(lambda: participant.seen)
@@ -147,7 +147,7 @@ async def test_somebody_who_leaves_and_does_not_come_back(tmp_path: Path) -> Non
     limits = {"participant_left_timeout_s": 0.2}
     async with worker(tmp_path, audio_only=True, limits=limits) as held:
         await held.told("ready")
-        participant = Participant(video=False)
+        participant = WebRtcParticipant(video=False)
         await participant.join(held.answer)
         await held.told("joined")
         held.send(type="leave", participant_id="somebody else")
@@ -171,7 +171,7 @@ async def test_nobody_comes(tmp_path: Path) -> None:
 async def test_it_does_not_last_longer_than_it_may(tmp_path: Path) -> None:
     async with worker(tmp_path, audio_only=True, limits={"max_call_duration_s": 1.5}) as held:
         await held.told("ready")
-        participant = Participant(video=False)
+        participant = WebRtcParticipant(video=False)
         await participant.join(held.answer)
         assert (await held.told("stopped"))["reason"] == "max_call_duration"
         await participant.leave()
@@ -236,7 +236,7 @@ async def test_engines_that_cannot_be_built_are_told(tmp_path: Path) -> None:
 async def test_a_fault_in_the_middle_ends_it_in_the_open(tmp_path: Path) -> None:
     async with worker(tmp_path, fault="render") as held:
         await held.told("ready")
-        participant = Participant()
+        participant = WebRtcParticipant()
         await participant.join(held.answer)
         await held.told("failed")
         assert await held.ended() == 1

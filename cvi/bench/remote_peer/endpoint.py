@@ -47,7 +47,7 @@ from cvi.child_process import ParentPipe, claim_stdout
 from cvi.errors import CviError
 from cvi.media.decode import read_audio
 from cvi.media.readers import AudioReader
-from cvi.testing.participant import Participant
+from cvi.testing.webrtc_participant import WebRtcParticipant
 from cvi.transport.caller import CallerTrack
 from cvi.transport.scenario import Segment
 from cvi.transport.webrtc.outgoing_audio import OpusEncoder
@@ -177,7 +177,7 @@ class AudioDevice:
         self._track.put(spoken)
 
 
-class RemotePeer(Participant):
+class RemotePeer(WebRtcParticipant):
     """A participant that listens and looks as a browser does: `join`, then `reply_ended` as often as it
     happens, `leave`, `evidence`.
 

@@ -128,7 +128,7 @@ class RunAnalysis:
 
 
 @dataclass(frozen=True, slots=True)
-class Analysis:
+class BenchAnalysis:
     """`between`: every later run against the first, with the run's name; those that cannot be compared are
     left out."""
 
@@ -136,7 +136,7 @@ class Analysis:
     between: tuple[tuple[str, RunComparison], ...]
 
 
-def analyse(runs: Sequence[tuple[Path, Run]]) -> Analysis:
+def analyse(runs: Sequence[tuple[Path, Run]]) -> BenchAnalysis:
     """Analyse runs, given with their folders, one at least."""
     found = tuple(_analyse_run(_name(place), run) for place, run in runs)
     between: list[tuple[str, RunComparison]] = []
@@ -145,13 +145,13 @@ def analyse(runs: Sequence[tuple[Path, Run]]) -> Analysis:
             between.append((other.name, compare_runs(found[0].run, other.run)))
         except UsageError:
             continue
-    return Analysis(found, tuple(between))
+    return BenchAnalysis(found, tuple(between))
 
 
-def as_data(analysis: Analysis) -> dict[str, Any]:
+def as_data(analysis: BenchAnalysis) -> dict[str, Any]:
     """For JSON: what the page shows but the single turns, frames and raw values, which stand in the runs' own
     records."""
-    data: dict[str, Any] = TypeAdapter(Analysis).dump_python(
+    data: dict[str, Any] = TypeAdapter(BenchAnalysis).dump_python(
         analysis, mode="json", by_alias=True, exclude={"runs": {"__all__": _RAW}}
     )
     return data

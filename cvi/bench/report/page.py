@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvi.bench.report.analysis import (
-    Analysis,
+    BenchAnalysis,
     RunAnalysis,
     VariantFigure,
     analyse,
@@ -72,7 +72,7 @@ def report_line(folder: Path, run: Run) -> str:
     return f"Report  {page}"
 
 
-def render(analysis: Analysis) -> str:
+def render(analysis: BenchAnalysis) -> str:
     """The whole document. Raises MissingError without jinja2 or matplotlib."""
     try:
         import matplotlib  # noqa: F401 - for the charts

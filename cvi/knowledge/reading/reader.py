@@ -30,16 +30,7 @@ async def read_file(
     Raises DocumentError for a file that cannot be read, is larger than `most_bytes`, or takes longer than
     `within_s` or `cpu_s` of processor time.
     """
-    try:
-        size = (await asyncio.to_thread(path.stat)).st_size
-    except OSError as error:
-        raise DocumentError("file_download_failed", f"It cannot be read: {error.strerror}.") from error
-    if size > most_bytes:
-        raise DocumentError(
-            "file_size_too_large",
-            f"It has {size >> 20} MB; {most_bytes >> 20} MB are the most.",
-            "Split it, or save it without pictures.",
-        )
+    await asyncio.to_thread(_check_size, path, most_bytes)
     blocks: list[Block] = []
     last: ReadingDone | ReadingFailed | None = None
 
@@ -78,3 +69,16 @@ async def read_file(
             "Split it into smaller files.",
         )
     return blocks
+
+
+def _check_size(path: Path, most_bytes: int) -> None:
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise DocumentError("file_download_failed", f"It cannot be read: {error.strerror}.") from error
+    if size > most_bytes:
+        raise DocumentError(
+            "file_size_too_large",
+            f"It has {size >> 20} MB; {most_bytes >> 20} MB are the most.",
+            "Split it, or save it without pictures.",
+        )

@@ -17,7 +17,7 @@ from cvi.server.api.creation import ConversationBody, create_conversation
 from cvi.server.contract import (
     Body,
     HttpProblem,
-    Page,
+    PageRange,
     empty,
     in_both_vocabularies,
     invalid,
@@ -71,7 +71,7 @@ async def create(body: ConversationBody, services: ServicesDep) -> dict[str, Any
 @router.get("", summary="List conversations")
 async def every(
     services: ServicesDep,
-    page: Annotated[Page, Depends(page_from_one)],
+    page: Annotated[PageRange, Depends(page_from_one)],
     status: Annotated[Literal["active", "ended"] | None, Query()] = None,
 ) -> dict[str, Any]:
     """Newest first."""

@@ -15,11 +15,14 @@ from cvi.conversation.journal import RECORDING_NAME, new_id
 from cvi.errors import UsageError
 from cvi.face.consent import require_consent
 from cvi.memory.store import participant_name
+from cvi.persona.field_effects import NotInEffect
 from cvi.persona.language import language_name
 from cvi.persona.loading import with_absolute_documents
 from cvi.persona.policy import Knowledge
+from cvi.persona.schema import Persona
 from cvi.server.catalog.engine_fallback import with_installed_engines
 from cvi.server.catalog.persona_document import check
+from cvi.server.catalog.persona_store import StoredPersona
 from cvi.server.catalog.replica_store import StoredReplica
 from cvi.server.catalog.well_known_ids import DEFAULT_PERSONA
 from cvi.server.contract import Body, HttpProblem, invalid, not_here_yet
@@ -122,19 +125,7 @@ async def create_conversation(
     language = _language(body.properties.language)
     wanted = body.replica_id or str(persona.document.get("default_replica_id") or DEFAULT_REPLICA)
     replica = await finished_replica(wanted, services)
-    whole, missing = await asyncio.to_thread(with_installed_engines, persona.whole)
-    document = await _resolved(whole, services)
-    document["knowledge"] = await _knowledge(document, body, persona.path, services)
-    if body.policy:
-        document["policy"] = body.policy
-    checked = check(document)
-    if not checked.may_run_on(services.profile.name):
-        raise HttpProblem(
-            400,
-            f"'{checked.persona_name}' must not run on the profile '{services.profile.name}': "
-            f"{checked.why_not_on(services.profile.name)}. "
-            f"On the server: cvi models pull {checked.better_profile}",
-        )
+    document, checked, missing = await _checked_document(body, persona, services)
     if body.callback_url:
         await services.url_policy.vet(body.callback_url)
     now = services.wall()
@@ -152,18 +143,13 @@ async def create_conversation(
         updated_at=now,
         token_digest=None if key is None else key.token_digest,
         token_expires_at=None if key is None else key.until,
-        request={**body.model_dump(exclude={"properties"}), "properties": _kept(body.properties)}
-        | {
-            "system_prompt": checked.system_prompt or "",
-            "persona_name": checked.spoken_name,
-            "disclosure": checked.disclosure.visual,
+        request={
+            **_kept_request(body, document, checked),
             "not_installed": [asdict(row) for row in missing],
             "substituted_for": [
                 *services.personas.substituted(persona),
                 *services.replicas.substituted(replica),
             ],
-            "recording": _records(body, document),
-            "recording_keep_days": (document.get("recording") or {}).get("keep_days"),
             "recording_bucket": None if bucket is None else bucket.document(),
         },
         owner=services.owner,
@@ -179,6 +165,29 @@ async def create_conversation(
     seats = None if body.max_participants is None else body.max_participants - 1
     await services.rooms.open(RoomOrder(row, start, key, seats))
     return row, token
+
+
+async def _checked_document(
+    body: ConversationBody, persona: StoredPersona, services: Services
+) -> tuple[dict[str, Any], Persona, list[NotInEffect]]:
+    """The persona as this conversation runs it, the same checked, and its engines that are not installed.
+
+    Raises the contract's 400 for a persona that must not run on the server's profile.
+    """
+    whole, missing = await asyncio.to_thread(with_installed_engines, persona.whole)
+    document = await _resolved(whole, services)
+    document["knowledge"] = await _knowledge(document, body, persona.path, services)
+    if body.policy:
+        document["policy"] = body.policy
+    checked = check(document)
+    if not checked.may_run_on(services.profile.name):
+        raise HttpProblem(
+            400,
+            f"'{checked.persona_name}' must not run on the profile '{services.profile.name}': "
+            f"{checked.why_not_on(services.profile.name)}. "
+            f"On the server: cvi models pull {checked.better_profile}",
+        )
+    return document, checked, missing
 
 
 def remembered_as(body: ConversationBody, persona_id: str, owner: str) -> list[RememberedAs]:
@@ -343,6 +352,17 @@ def _start_message(
     )
 
 
-def _kept(properties: PropertiesBody) -> dict[str, Any]:
+def _kept_request(body: ConversationBody, document: dict[str, Any], checked: Persona) -> dict[str, Any]:
+    """What is stored of a request, without secrets, and what the persona settles for it."""
     bucket = {"recording_s3_bucket_name", "recording_s3_bucket_region", "aws_assume_role_arn"}
-    return properties.model_dump(exclude={"livekit_room_token", "recording_storage", *bucket})
+    return {
+        **body.model_dump(exclude={"properties"}),
+        "properties": body.properties.model_dump(
+            exclude={"livekit_room_token", "recording_storage", *bucket}
+        ),
+        "system_prompt": checked.system_prompt or "",
+        "persona_name": checked.spoken_name,
+        "disclosure": checked.disclosure.visual,
+        "recording": _records(body, document),
+        "recording_keep_days": (document.get("recording") or {}).get("keep_days"),
+    }

@@ -35,13 +35,13 @@ from cvi.memory.store import (
     open_memory,
     participant_name,
 )
-from cvi.server.contract import Body, HttpProblem, Page, empty, iso, listing, not_found, page_from_one
+from cvi.server.contract import Body, HttpProblem, PageRange, empty, iso, listing, not_found, page_from_one
 from cvi.server.json_bodies import JsonRoute
 from cvi.server.services import ServicesDep
 
 T = TypeVar("T")
 router = APIRouter(route_class=JsonRoute, tags=["memories"])
-_PageOne = Annotated[Page, Depends(page_from_one)]
+_PageOne = Annotated[PageRange, Depends(page_from_one)]
 
 
 class StoreBody(Body):
@@ -143,7 +143,7 @@ async def forget(memory_store: str, memory_id: str, services: ServicesDep) -> Re
     return await _forget(services.owner, memory_id, participant=memory_store, persona="")
 
 
-async def _listed(owner: str, page: Page, **which: str) -> dict[str, Any]:
+async def _listed(owner: str, page: PageRange, **which: str) -> dict[str, Any]:
     found = await _with(lambda there: memories_of(there, _own(there, owner, **which).id))
     return listing([_memory(each) for each in page.of(found)], len(found))
 

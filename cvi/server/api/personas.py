@@ -16,7 +16,7 @@ from cvi.server.api.resource_table import TOOLS
 from cvi.server.catalog.persona_check import check_document
 from cvi.server.catalog.persona_document import shown, spelling, vet_endpoints
 from cvi.server.catalog.persona_store import StoredPersona
-from cvi.server.contract import Body, HttpProblem, Page, empty, listing, not_found, page_from_one
+from cvi.server.contract import Body, HttpProblem, PageRange, empty, listing, not_found, page_from_one
 from cvi.server.json_bodies import JsonRoute
 from cvi.server.json_patch import PatchError, patched
 from cvi.server.secret_fields import with_secrets
@@ -74,7 +74,7 @@ async def create(body: PersonaBody, services: ServicesDep) -> dict[str, Any]:
 @router.get("", summary="List personas")
 async def every(
     services: ServicesDep,
-    page: Annotated[Page, Depends(page_from_one)],
+    page: Annotated[PageRange, Depends(page_from_one)],
     persona_type: Kind = None,
     pal_type: Kind = None,
 ) -> dict[str, Any]:

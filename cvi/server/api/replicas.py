@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from cvi.server.contract import Body, HttpProblem, Page, empty, iso, listing, not_here_yet, page_from_one
+from cvi.server.contract import Body, HttpProblem, PageRange, empty, iso, listing, not_here_yet, page_from_one
 from cvi.server.jobs.received_files import KEEP_UPLOADS_S, UPLOAD_SCHEME
 from cvi.server.jobs.training_orders import (
     UNNAMED_PERSON,
@@ -100,7 +100,7 @@ async def train(body: TrainingBody, services: ServicesDep) -> dict[str, Any]:
 @router.get("", summary="List replicas")
 async def every(
     services: ServicesDep,
-    page: Annotated[Page, Depends(page_from_one)],
+    page: Annotated[PageRange, Depends(page_from_one)],
     replica_type: Kind = None,
     face_type: Kind = None,
     replica_ids: Annotated[str, Query(description="Only these, separated by commas.")] = "",
@@ -179,7 +179,7 @@ async def delete(
 @voices.get("", summary="List voices")
 async def every_voice(
     services: ServicesDep,
-    page: Annotated[Page, Depends(page_from_one)],
+    page: Annotated[PageRange, Depends(page_from_one)],
     search: Annotated[str, Query(max_length=200)] = "",
     tag: Annotated[str, Query(max_length=100)] = "",
 ) -> dict[str, Any]:

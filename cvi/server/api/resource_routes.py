@@ -16,7 +16,7 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, ValidationError
 from starlette.responses import JSONResponse, Response
 
-from cvi.server.contract import HttpProblem, Page, empty, iso, listing, validation_text
+from cvi.server.contract import HttpProblem, PageRange, empty, iso, listing, validation_text
 from cvi.server.json_bodies import JsonRoute
 from cvi.server.json_patch import MAX_OPERATIONS, PatchError, patched
 from cvi.server.services import Services, ServicesDep
@@ -52,7 +52,7 @@ class ResourceKind:
     show: Callable[[Resource], Document]
     not_in_effect: Callable[[Document], list[Document]]
     missing: Callable[[], HttpProblem]
-    page: Callable[..., Page]
+    page: Callable[..., PageRange]
     wanted: Callable[..., Wanted] = lambda: lambda resource: True
     summarize: Callable[[Resource], Document] | None = None
     """How it is shown in a list, when not as elsewhere."""
@@ -132,7 +132,7 @@ def router_of(kind: ResourceKind, own: APIRouter | None = None) -> APIRouter:
         return JSONResponse(kind.shown(await kind.add(services, document)), kind.created)
 
     async def every(
-        services: ServicesDep, page: Page = Depends(kind.page), wanted: Wanted = Depends(kind.wanted)
+        services: ServicesDep, page: PageRange = Depends(kind.page), wanted: Wanted = Depends(kind.wanted)
     ) -> Document:
         found = [each for each in await kind.every(services) if wanted(each)]
         if not page.descending:

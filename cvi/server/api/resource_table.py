@@ -42,7 +42,7 @@ from cvi.server.api.resource_routes import (
 )
 from cvi.server.contract import (
     HttpProblem,
-    Page,
+    PageRange,
     in_both_vocabularies,
     listing,
     not_found,
@@ -308,7 +308,7 @@ async def guardrail_tags(services: ServicesDep) -> dict[str, Any]:
 
 @_documents.get("/tags", summary="List the tags of all documents")
 async def document_tags(
-    services: ServicesDep, page: Annotated[Page, Depends(page_from_one)], search: str = ""
+    services: ServicesDep, page: Annotated[PageRange, Depends(page_from_one)], search: str = ""
 ) -> dict[str, Any]:
     """Sorted, each once; `search` is a part of the tag."""
     tags = [tag for tag in tags_of(await DOCUMENTS.every(services)) if search.lower() in tag.lower()]

@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.responses import FileResponse, Response
 
 from cvi.server.api.creation import finished_replica
-from cvi.server.contract import Body, HttpProblem, Page, empty, invalid, listing, page_from_zero
+from cvi.server.contract import Body, HttpProblem, PageRange, empty, invalid, listing, page_from_zero
 from cvi.server.jobs.render_job import FilmOrder, film_path
 from cvi.server.json_bodies import JsonRoute
 from cvi.server.services import ServicesDep
@@ -58,7 +58,7 @@ async def create(body: VideoBody, services: ServicesDep) -> dict[str, Any]:
 
 
 @router.get("", summary="List films")
-async def every(services: ServicesDep, page: Annotated[Page, Depends(page_from_zero)]) -> dict[str, Any]:
+async def every(services: ServicesDep, page: Annotated[PageRange, Depends(page_from_zero)]) -> dict[str, Any]:
     """Newest first."""
     films = await services.films.every()
     if not page.descending:

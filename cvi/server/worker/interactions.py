@@ -101,6 +101,12 @@ class Interactions:
                 yield from self._over(event.reply, event.text, event.t, interrupted=False)
             case events.ReplyInterrupted():
                 yield from self._interrupted(event)
+            case _:
+                yield from self._of_capabilities(event)
+
+    def _of_capabilities(self, event: Event) -> Iterator[ProtocolMessage]:
+        """The messages of perception, tools, guardrails, objectives and notices."""
+        match event:
             case events.PerceptionToolCalled():
                 yield self._perception_tool(event)
             case events.PerceptionAnalysed():

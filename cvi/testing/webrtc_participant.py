@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 CAMERA_FPS = 15
 
 
-class Participant:
+class WebRtcParticipant:
     """One connection; make another one to reconnect. Event loop only.
 
     `heard` holds (arrival, int16 mono at 48 kHz) and `seen` (arrival, media time in seconds, width,
