@@ -21,7 +21,7 @@ from cvi.bench.run import Figure, Variant
 from cvi.bench.run_store import RunRecorder
 from cvi.embeddings.base import Embedder, Vectors
 from cvi.embeddings.shared import DEFAULT_ENGINE, shared_embedder
-from cvi.persona.policy import Guardrail
+from cvi.persona.policy import Guardrail, GuardrailCheck
 from cvi.policy.checks import Checks
 from cvi.policy.families import all_families
 
@@ -72,12 +72,12 @@ def cross_validate() -> list[tuple[bool, float]]:
         train, held = {}, []
         for name, family in all_families().items():
             side: Literal["reply", "participant"] = "reply" if family.side == "both" else family.side
-            parts = {}
+            parts: dict[str, tuple[str, ...]] = {}
             for kind in ("examples", "harmless"):
                 texts = getattr(family, kind)
                 held += [(text, side, kind == "examples") for text in texts[fold::FOLDS]]
                 parts[kind] = tuple(text for at, text in enumerate(texts) if at % FOLDS != fold)
-            train[name] = replace(family, **parts)
+            train[name] = replace(family, examples=parts["examples"], harmless=parts["harmless"])
         checks = Checks(_all_rails(), embedder, families=train, likeness=-math.inf)
         for text, side, to_be_stopped in held:
             found = checks.find(text, side)
@@ -134,7 +134,11 @@ class _Remembering:
 
 def _all_rails() -> list[Guardrail]:
     return [
-        Guardrail(guardrail_name=name, guardrail_prompt=family.meant_by[0], check={"families": [name]})
+        Guardrail(
+            guardrail_name=name,
+            guardrail_prompt=family.meant_by[0],
+            check=GuardrailCheck.model_validate({"families": [name]}),
+        )
         for name, family in all_families().items()
     ]
 

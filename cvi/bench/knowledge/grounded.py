@@ -77,9 +77,9 @@ def chosen_questions(sources: Sequence[Source]) -> tuple[list[Question], list[Qu
 
 def alternating(answerable: Sequence[Question], without: Sequence[Question]) -> list[Question]:
     """Two with an answer, one without, and so on: a run that is stopped has asked of both."""
-    pairs = [answerable[first : first + 2] for first in range(0, len(answerable), 2)]
-    ones = [[each] for each in without]
-    return [each for pair, one in zip_longest(pairs, ones, fillvalue=[]) for each in (*pair, *one)]
+    pairs = (answerable[first : first + 2] for first in range(0, len(answerable), 2))
+    rounds = zip_longest(pairs, without)
+    return [each for pair, one in rounds for each in (*(pair or ()), one) if each is not None]
 
 
 async def ask_all(

@@ -77,8 +77,7 @@ def measure_knowledge(
                 variants.append(_speed(base, folder, questions, embedder, vectors))
             if pages:
                 texts = [each.text for each in sources if each.language == "en"]
-                spent_s = index_pages_s(pages, texts, folder, embedder)
-                variants.append(_indexing(pages, *spent_s))
+                variants.append(_indexing(pages, *index_pages_s(pages, texts, folder, embedder)))
             if grounded:
                 variants.append(_grounded(base, part, embedder, profile, kept, recorder))
     finish(recorder, variants, json)
