@@ -63,7 +63,7 @@ def policy_capabilities(
 ) -> Capabilities:
     """The persona's guardrails and objectives alone. Takes a second the first time. Raises MissingError."""
     guard = _guard(persona, language, small_model, context, virtual_time)
-    objectives = _objectives(persona, small_model)
+    objectives = _objectives(persona, language, small_model)
     return Capabilities(
         [objectives] if objectives is not None else [],
         guard=guard,
@@ -71,14 +71,14 @@ def policy_capabilities(
     )
 
 
-def _objectives(persona: Persona, small_model: bool) -> ObjectiveTracker | None:
+def _objectives(persona: Persona, language: str, small_model: bool) -> ObjectiveTracker | None:
     """None for a very small model, which cannot fill in a form."""
     wanted = [item for item in persona.objectives if item.modality == "verbal"]
     if not wanted or small_model or persona.pipeline_mode == "echo":
         return None
     from cvi.policy.objective_tracker import ObjectiveTracker
 
-    return ObjectiveTracker(wanted)
+    return ObjectiveTracker(wanted, english=language == "en")
 
 
 def _guard(

@@ -31,6 +31,7 @@ from cvi.conversation.events import (
 from cvi.errors import CviError
 from cvi.llm.base import Message
 from cvi.persona.policy import Objective
+from cvi.policy.answer_kinds import settled
 from cvi.policy.objectives import ObjectiveMachine
 from cvi.policy.said_values import said_value
 
@@ -60,7 +61,9 @@ class ObjectiveTracker:
 
     name = "objectives"
 
-    def __init__(self, objectives: Sequence[Objective]) -> None:
+    def __init__(self, objectives: Sequence[Objective], *, english: bool = True) -> None:
+        """`english`: whether the participant speaks it, so that answers can be told by their words."""
+        self._english = english
         self._machine = ObjectiveMachine([item for item in objectives if item.modality == "verbal"])
         self._steering: Steering | None = None
         self._lines: list[tuple[str, str]] = []
@@ -208,6 +211,8 @@ class ObjectiveTracker:
         schema = {"type": "object", "properties": properties, "required": list(properties)}
         answer = await self._steering.llm.structured([Message("user", prompt)], schema, max_tokens=MAX_TOKENS)
         values = {name: said_value(answer.get(name), said) for name in names}
+        if self._english:
+            values = settled(values, names, asked, said)
         return {name: value for name, value in values.items() if value}, answer.get("reached") is True
 
     async def _finish(self, confirmed_by: Literal["", "participant"]) -> None:

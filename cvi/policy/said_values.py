@@ -28,7 +28,9 @@ _NO_ANSWER = re.compile(
     r"|(the )?(participant|user|caller) .*)$"
     r"|\b(rather not|prefer not|don't (know|want|remember)|do not (know|want)|not (going to|gonna) (say|tell)"
     r"|why do you|none of your|no idea|not sure|can't (say|tell|remember)|skip (that|it)|guess|it depends"
-    r"|let's not|private)\b",
+    r"|let's not|private|between me and|who (can|could|knows)|we('ll| will) see|(not|n't) (talk|speak|tell)"
+    r"|no thanks|do you (really )?need|you should know|this and that)\b"
+    r"|^(what|why|how|who|when|where) (do|does|did|are|is|would|should) ",
     re.IGNORECASE,
 )
 MOST_WORDS = 14

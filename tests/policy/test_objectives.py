@@ -13,6 +13,7 @@ from cvi.conversation.events import (
 )
 from cvi.persona.policy import Objective
 from cvi.persona.schema import Persona
+from cvi.policy.answer_kinds import settled
 from cvi.policy.objective_tracker import ObjectiveTracker
 from cvi.policy.objectives import ObjectiveMachine
 from cvi.policy.said_values import said_value
@@ -194,3 +195,36 @@ def test_conditions_are_chosen_by_the_model():
 
     outcome = hold(goals, ["i am twelve"], fill)
     assert [event.objective for event in outcome.of(ObjectiveActivated)] == ["age", "minor"]
+
+
+# -- kinds of answers -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variable", "taken", "asked", "said", "kept"),
+    [
+        ("time", "good evening", "How can I help?", "good evening we would like a table", ""),
+        ("time", "", "When?", "let us say half past seven", "half past seven"),
+        ("day", "maybe friday i have to see", "Which day?", "maybe friday i have to see", "friday"),
+        ("day", "last month", "Hello?", "i was with you last month", ""),
+        ("phone_number", "", "Anything else?", "call me on five five zero one nine", "five five zero one nine"),
+        ("order_number", "no idea", "The order number?", "it got lost", ""),
+        ("contact_email", "it", "Your email?", "it is anna at example dot com", "anna at example dot com"),
+        ("number_of_nights", "", "How many nights?", "two", "two"),
+        ("number_of_nights", "", "What brings you here?", "two colleagues told me about you", ""),
+        ("salary_wish", "what you pay", "What would you like to earn?", "what you pay others", ""),
+        ("since_when", "the flood", "Since when?", "since the flood", "the flood"),
+        ("allergies", "", "Do you have allergies?", "nuts", "nuts"),
+        ("allergies", "", "What brings you here?", "nuts", ""),
+        ("allergies", "", "Do you have allergies?", "don't know", ""),
+    ],
+)
+def test_an_answer_is_of_its_variables_kind(variable, taken, asked, said, kept):
+    assert settled({variable: taken}, [variable], asked, said).get(variable, "") == kept
+
+
+def test_what_could_be_either_of_two_variables_goes_to_the_one_asked_for():
+    both = ["phone_number", "order_number"]
+    said = "seven one four two"
+    assert settled({}, both, "And the order?", said) == {"order_number": said}
+    assert settled({}, both, "Go on.", said) == {}
