@@ -128,7 +128,7 @@ class ConversationGuard:
                 )
                 said = 0
                 async with aclosing(
-                    cast("AsyncGenerator[Clause]", self._checked(reply, turn, anew))
+                    cast("AsyncGenerator[Clause]", self._checked(reply, turn, anew, whole_sentences=True))
                 ) as checked:
                     async for clause in checked:
                         if isinstance(clause, GuardrailFinding):
@@ -144,10 +144,11 @@ class ConversationGuard:
             await cast("AsyncGenerator[Clause]", written).aclose()
 
     async def _checked(
-        self, reply: int, turn: str, written: AsyncIterator[Clause]
+        self, reply: int, turn: str, written: AsyncIterator[Clause], *, whole_sentences: bool = False
     ) -> AsyncIterator[Clause | GuardrailFinding]:
         """The clauses up to the first that breaks a guardrail, alone or with those of its sentence before it;
-        then what was found. The beginning of a sentence that has no ground so far waits for the rest."""
+        then what was found. The beginning of a sentence that has no ground so far waits for the rest; with
+        `whole_sentences` every beginning does."""
         sentence = ""
         held: list[Clause] = []
         async with aclosing(cast("AsyncGenerator[Clause]", written)) as clauses:
@@ -165,6 +166,8 @@ class ConversationGuard:
                     if not whole:
                         continue
                     found = self._ungrounded
+                if found is None and whole_sentences and not whole:
+                    continue
                 if found is not None:
                     self._note(reply, "reply", found, sentence)
                     yield found
@@ -174,7 +177,10 @@ class ConversationGuard:
                 for each in held:
                     yield each
                 held = []
-        if held:  # a last sentence without an end
+        if held and not self._lacks_ground(reply, turn, sentence):
+            for each in held:
+                yield each
+        elif held:  # a last sentence without an end
             self._note(reply, "reply", self._ungrounded, sentence)
             yield self._ungrounded
 

@@ -79,6 +79,13 @@ def test_a_sentence_that_stays_forbidden_is_replaced():
     assert said(outcome) == [SAID["rephrase"]]
 
 
+def test_what_is_said_anew_is_heard_by_whole_sentences():
+    capabilities = guarded(rail(phrases=["split the invoice"], action="rephrase"))
+    outcome = talk(lambda _: "If the sum is that large, then please split the invoice.", capabilities)
+    assert said(outcome)[0].count("If the sum is that large") <= 1
+    assert said(outcome)[0].endswith(SAID["rephrase"])
+
+
 def test_a_human_is_asked_for():
     crisis = rail("crisis", families=["self_harm"], action="escalate", say="I will get somebody for you.")
     llm = FakeLlm(["Never heard."])
