@@ -156,7 +156,7 @@ class Participant:
             return NO_REACTIONS
         looks_aside = sight.look in ("left", "right", "up", "down")
         return Reactions(
-            smile=sight.smile if sight.smile > 0.4 else 0.0,
+            smile=sight.answered_smile,
             concern=sight.furrowed if sight.furrowed > _CONCERN else 0.0,
             nods=sight.nodded_s is not None and sight.t_s - sight.nodded_s < 0.5,
             thinks=looks_aside and THINKS_S[0] <= sight.look_s <= THINKS_S[1],

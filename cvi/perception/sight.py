@@ -10,6 +10,7 @@ from cvi.perception.picture import PictureState
 
 Look = Literal["screen", "left", "right", "up", "down", "unknown"]
 Lean = Literal["in", "away", ""]
+FAINT_SMILE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,11 @@ class Sight:
     def present(self) -> bool:
         """Somebody is seen."""
         return self.people > 0
+
+    @property
+    def answered_smile(self) -> float:
+        """How much of a smile the persona's face answers, 0..1: not the little of it that talking shows."""
+        return max(0.0, (self.smile - FAINT_SMILE) / (1.0 - FAINT_SMILE))
 
     @property
     def valence(self) -> float:

@@ -137,7 +137,7 @@ def test_turn_taking_waits_for_who_thinks_and_for_lips_that_part() -> None:
 def test_eyes_that_come_back_let_the_floor_pass_sooner_where_the_words_are_likely_over() -> None:
     words = "tell me about the sea"
     back = replace(PLAIN, returned_s=Script().user_says(2.0, words) - 0.2)
-    for completeness, sooner in ((0.75, True), (0.05, False)):
+    for completeness, sooner in ((0.95, True), (0.05, False)):
         usual_ms = silence_ms(words, (PLAIN, -1.0, 4.0), completeness=completeness)
         looked_back_ms = silence_ms(words, (back, -0.2, 4.0), completeness=completeness)
         assert (looked_back_ms < usual_ms) is sooner and looked_back_ms <= usual_ms

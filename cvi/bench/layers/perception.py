@@ -137,6 +137,11 @@ def _seeing_figures(all_watched: Sequence[_Watched], looks_per_s: float) -> list
     for name, (inside_, outside) in scores.items():
         area = float(wins(inside_[:3000], outside[:3000]).mean()) if inside_ and outside else math.nan
         figures.append(Figure(f"{name}_auc", f"{name}, area under the curve", "", (area,), False))
+    figures.append(
+        Figure(
+            "smile_told", "from a smile's beginning to the face's cue", "ms", tuple(_smiles_told(all_watched))
+        )
+    )
     for what, values in gestures.items():
         figures.append(Figure(f"{what}_found", f"{what}s found", SHARE, tuple(values), False))
     figures.append(Figure("false_gestures", "nods and shakes that were none", "", (float(false_gestures),)))
@@ -176,6 +181,18 @@ def _inside(script: ParticipantScript, index: int, what: str) -> bool | None:
     if any(each.start_s + _SETTLED_S + 0.1 <= t_s < each.end_s - _SETTLED_S for each in own):
         return True
     return None if any(each.start_s <= t_s < each.end_s + 0.5 for each in own) else False
+
+
+def _smiles_told(all_watched: Sequence[_Watched]) -> list[float]:
+    """For each smile that was noticed: the time until the face is told, milliseconds."""
+    found = []
+    for watched in all_watched:
+        seen = [(index / watched.script.fps, sight.answered_smile) for index, sight in watched.sights.items()]
+        for episode in watched.script.episodes:
+            if episode.what == "smile":
+                told = (t_s for t_s, smile in seen if episode.start_s <= t_s < episode.end_s and smile > 0)
+                found += [1000 * (t_s - episode.start_s) for t_s in told][:1]
+    return found
 
 
 def _gestures(watched: _Watched, what: str) -> tuple[list[float], int]:
