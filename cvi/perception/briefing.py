@@ -18,15 +18,18 @@ from cvi.perception.wording import PLAIN
 
 Form = Literal["tags", "scene"]
 MOST_SCREEN_CHARACTERS = 500
-UNSEEN = "You see nothing: no picture of them reaches you."
+LEAST_RATE_S = 2.0
+"""Of speech; how fast fewer syllables came tells little of a person, and a note costs the reply time."""
 DOUBT = (
     'Their face and voice do not fit these words. Begin your answer with "You {doubt} unsure." '
     'Then ask one short question about it, such as: "Shall I go over it again?"'
 )
 ASKED_SCREEN = "Their screen says: {lines}. Answer from that, in the order of the screen."
 ASKED_SIGHT = "They ask what you see. Answer from this alone: {seen}"
+ASKED_UNSEEN = "They ask what you see. Tell them that you can't see them: no camera picture reaches you."
 """Chosen with Qwen2.5-Coder-1.5B on the turns of `scripts/measure_hints`, which measures them again."""
 
+_RATES = ("rushed", "slow")
 _ABOUT_SIGHT = re.compile(
     r"\b(see|look|looks|looking|watch|wear|wearing|hold|holding|show|showing|camera|face|smil\w*|picture|light)\b",
     re.IGNORECASE,
@@ -96,7 +99,8 @@ class Briefing:
             seen = ""
         elif seen:
             seen = self._looks()
-        heard = " ".join(filter(None, (describe_voice(self.manner, self.voice), self.mismatch.text)))
+        manner = [each for each in self.manner if each not in _RATES or self.voice.voiced_s >= LEAST_RATE_S]
+        heard = " ".join(filter(None, (describe_voice(manner, self.voice), self.mismatch.text)))
         if self._form == "scene":
             scene = " ".join(filter(None, (seen, self.named, heard)))
             return f"USER_SPEECH: {text} VISUAL_SCENE: {scene}" if scene else ""
@@ -116,13 +120,13 @@ class Briefing:
         if self.screen.lines and _ASKS_SCREEN.search(text):
             return ASKED_SCREEN.format(lines=self._lines())
         if _ASKS_SIGHT.search(text):
-            return ASKED_SIGHT.format(seen=self._looks())
+            return ASKED_SIGHT.format(seen=self._looks()) if self.seen else ASKED_UNSEEN
         doubt = self.mismatch.doubt
         return DOUBT.format(doubt=doubt) if doubt and not self._asked else ""
 
     def _looks(self) -> str:
         caption = f"In the picture: {self.caption}" if self.caption else ""
-        return " ".join(filter(None, (self.seen or UNSEEN, self.named, caption)))
+        return " ".join(filter(None, (self.seen, self.named, caption)))
 
     def _shared(self) -> str:
         if not self.screen.shared:

@@ -194,7 +194,7 @@ def test_without_a_camera_the_conversation_goes_on_and_says_so_when_asked() -> N
             FakeLlm(["No."]), capabilities=Capabilities([participant], perceiver=participant)
         )
         assert outcome.of(TurnCommitted)
-        assert ["You see nothing" in note.text for note in outcome.of(ContextProvided)] == [True] * told
+        assert ["can't see them" in note.text for note in outcome.of(ContextProvided)] == [True] * told
 
 
 def test_two_faces_no_face_and_a_photograph_are_stated() -> None:
