@@ -56,7 +56,7 @@ _SEEING = "the participant's picture and voice are not analysed in this version"
 _FOREIGN = "it belongs to another service"
 _HOSTED = "no engine here has such a setting"
 _BOOKKEEPING = "a server writes it about a persona"
-_IDS = "only a server knows what the id stands for"
+_IDS = "only a server knows what that stands for"
 _CONTEXT_REMEDY = "Write what it should know into 'context' or 'system_prompt'."
 _AT_CREATION = "Give it when the conversation is created."
 _SMALL = "a very small model is given the system prompt alone"
@@ -118,14 +118,13 @@ EFFECTS: Mapping[str, FieldEffect] = {
         FieldEffect(_BOOKKEEPING),
     ),
     "skills": FieldEffect("skills are not executed in this version"),
-    "guardrail_tags": FieldEffect("guardrails are attached by id"),
     "objectives_id": FieldEffect(
         _IDS, "Write them under 'objectives'.", acts="in served conversations", since="cpu"
     ),
     **_each(
         "",
-        "guardrails_id guardrail_ids",
-        FieldEffect(_IDS, "Write them under 'guardrails'.", acts="in served conversations", since="cpu"),
+        "guardrails_id guardrail_ids guardrail_tags",
+        FieldEffect(_IDS, "Write them under 'guardrails'.", neutral=[], acts="in served conversations"),
     ),
     "tool_ids": FieldEffect(
         f"{_IDS}, and {_SMALL_TOOLS}", neutral=[], acts="in served conversations", since="cpu"

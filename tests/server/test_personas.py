@@ -259,14 +259,20 @@ async def test_objectives_guardrails_and_tools_reach_the_worker(
             "/v2/guardrails", json={"guardrail_name": "No refunds!", "guardrail_prompt": "None."}
         )
     ).json()["uuid"]
+    for name, tag in (("tagged", "shop"), ("other", "bar")):
+        body = {"guardrail_name": name, "guardrail_prompt": "None.", "tags": [tag, "all"]}
+        assert (await client.post("/v2/guardrails", json=body)).status_code == 200
     tool = (await client.post("/v2/tools", json={"name": "look", "description": "Look."})).json()["tool_id"]
-    ada = await made(client, objectives_id=objectives, guardrail_ids=[rule], tool_ids=[tool])
+    ada = await made(
+        client, objectives_id=objectives, guardrail_ids=[rule], guardrail_tags=["shop"], tool_ids=[tool]
+    )
+    assert "guardrail_tags" not in json.dumps(ada.get("not_in_effect", []))
     talk = (await client.post("/v2/conversations", json={"persona_id": ada["persona_id"]})).json()
     path = home / "conversations" / talk["conversation_id"] / "spec.json"
     await until(lambda: path.exists() and path.read_text())
     persona = json.loads(path.read_text())["persona"]
     assert persona["objectives"][0]["objective_prompt"] == "Ask the name."
-    assert persona["guardrails"][0]["guardrail_name"] == "No_refunds_"
+    assert [rule["guardrail_name"] for rule in persona["guardrails"]] == ["No_refunds_", "tagged"]
     assert persona["tools"][0]["name"] == "look"
     assert await create(client)
 

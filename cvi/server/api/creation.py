@@ -38,7 +38,7 @@ from cvi.server.worker.messages import IceServerEntry, RememberedAs, SessionLimi
 LONGEST_CALL_S = 3600
 LATE_S = 3600.0
 """A private room's token is valid while the room waits for its participant, and at most so long."""
-_BY_ID = ("objectives_id", "guardrails_id", "guardrail_ids", "tool_ids")
+_BY_ID = ("objectives_id", "guardrails_id", "guardrail_ids", "guardrail_tags", "tool_ids")
 """Fields of a persona by which what came through the API becomes part of it."""
 _Text = Annotated[str, Field(max_length=200_000)]
 _Name = Annotated[str, Field(max_length=255)]
@@ -262,7 +262,12 @@ async def _resolved(document: dict[str, Any], services: Services) -> dict[str, A
             document["objectives_may_loop"] = True
     rails = [document["guardrails_id"]] if document.get("guardrails_id") else []
     rails += document.get("guardrail_ids") or []
-    if rails:
+    if tags := set(document.get("guardrail_tags") or ()):
+        every = await services.database.read(
+            lambda connection: resources.every(connection, "guardrails", services.owner)
+        )
+        rails += [each.id for each in every if tags & set(each.document.get("tags") or ())]
+    if rails := list(dict.fromkeys(rails)):
         document["guardrails"] = _named_once(
             items(await look("guardrails", rails), "guardrails"), "guardrail_name"
         )
