@@ -29,7 +29,7 @@ _START = (
     "In earlier conversations the other person told you this about themselves. Speak of it where it helps; "
     'when they ask about it, answer from it and call them "you":'
 )
-_TURN = "In earlier conversations the other person told you about themselves:"
+TURN_HEAD = "In earlier conversations the other person told you about themselves:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class MemoryProvider(FollowingSearch):
         if not chosen:
             return FoundNote("")
         chosen.sort(key=lambda each: each.id)
-        return FoundNote("\n".join([_TURN, *spoken_form(chosen)]), tuple(map(reference, chosen)))
+        return FoundNote("\n".join([TURN_HEAD, *spoken_form(chosen)]), tuple(map(reference, chosen)))
 
 
 def _weights(question: str, memories: Collection[StoredMemory]) -> dict[str, float]:

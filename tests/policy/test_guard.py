@@ -14,6 +14,8 @@ from cvi.conversation.events import (
     TurnCommitted,
 )
 from cvi.embeddings.shared import shared_embedder
+from cvi.knowledge.notes import HEAD, NOTHING
+from cvi.memory.recall import TURN_HEAD
 from cvi.persona.policy import Guardrail
 from cvi.policy.checks import Checks
 from cvi.policy.families import FamilyClassifier, all_families
@@ -133,6 +135,13 @@ def test_a_check_that_stops_everything_is_not_used():
     outcome = talk(["Hello there."], guarded(rail("all", patterns=[r"\w"])))
     assert [event.guardrail for event in outcome.of(GuardrailNotChecked)] == ["all"]
     assert said(outcome) == ["Hello there."]
+
+
+def test_what_this_program_says_to_the_model_is_left_in():
+    guard = ConversationGuard(Checks([], shared_embedder("minilm")))
+    for own in (HEAD, NOTHING, TURN_HEAD):
+        note = f"{own}\n\n[pool]\nThe pool opens at seven."
+        assert guard.screened("knowledge", note) == note
 
 
 class Page:
