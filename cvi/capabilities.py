@@ -140,8 +140,20 @@ def _perception(config: ResolvedConfig) -> Participant | None:
     from cvi.perception.from_persona import build_participant
 
     return build_participant(
-        config.persona, small_model=config.small_model, private_hosts=config.private_hosts
+        config.persona,
+        small_model=config.small_model,
+        private_hosts=config.private_hosts,
+        nearness=_nearness if config.llm.engine == "llama-cpp" and config.language == "en" else None,
     )
+
+
+def _nearness(some: Sequence[str], others: Sequence[str]) -> list[list[float]]:
+    """Cosines of two lists of English texts, see `cvi.perception.awareness`."""
+    from cvi.embeddings.shared import shared_embedder
+
+    embedder = shared_embedder("minilm")
+    rows: list[list[float]] = (embedder.passages(some) @ embedder.passages(others).T).tolist()
+    return rows
 
 
 async def _tools(config: ResolvedConfig, permissions: ToolPermissions) -> Toolbox | None:

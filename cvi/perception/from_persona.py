@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cvi.perception.awareness import AwarenessSettings, Modality, PerceptionTool
+from cvi.perception.awareness import AwarenessSettings, Modality, Nearness, PerceptionTool
 from cvi.perception.participant import Participant, PerceptionSettings
 from cvi.perception.vision import OpenAiVision
 from cvi.persona.layers import Perception
@@ -13,12 +13,17 @@ from cvi.persona.schema import Persona
 
 
 def build_participant(
-    persona: Persona, *, small_model: bool, private_hosts: Sequence[str] | None
+    persona: Persona,
+    *,
+    small_model: bool,
+    private_hosts: Sequence[str] | None,
+    nearness: Nearness | None = None,
 ) -> Participant | None:
     """None where the persona perceives nothing. A very small model is neither told nor asked anything: it
     takes a note for something to answer; the face answers the participant all the same.
 
-    `private_hosts` as in `EndpointClient`. Raises UsageError for an endpoint that cannot be used.
+    `private_hosts` as in `EndpointClient`, `nearness` as in `Awareness`. Raises UsageError for an endpoint
+    that cannot be used.
     """
     layer = persona.layers.perception
     if layer.perception_model == "off" or persona.pipeline_mode == "echo":
@@ -36,7 +41,7 @@ def build_participant(
         audio=hearing,
         analysis_queries=tuple(layer.perception_analysis_queries),
     )
-    return Participant(settings, vision=_vision(layer, private_hosts))
+    return Participant(settings, vision=_vision(layer, private_hosts), nearness=nearness)
 
 
 def _awareness(

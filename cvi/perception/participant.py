@@ -34,7 +34,7 @@ from cvi.errors import CviError, EngineError
 from cvi.llm.base import LlmEngine
 from cvi.media.live_picture import LivePicture, Rgb
 from cvi.perception.analysis import analyse_participant
-from cvi.perception.awareness import Awareness, AwarenessSettings, Modality
+from cvi.perception.awareness import Awareness, AwarenessSettings, Modality, Nearness
 from cvi.perception.briefing import Briefing, Form, asks_about_sight
 from cvi.perception.camera_watch import CameraWatch
 from cvi.perception.fusion import FaceTrackRecord, WordTimes, mismatch
@@ -88,8 +88,10 @@ class Participant:
         settings: PerceptionSettings,
         make_looker: Callable[[], Looker] = build_looker,
         vision: VisionEngine | None = None,
+        nearness: Nearness | None = None,
     ) -> None:
-        """`vision` understands pictures, where there is one."""
+        """`vision` understands pictures, where there is one; `nearness` as `Awareness` takes it."""
+        self._nearness = nearness
         self._settings = settings
         self._vision = vision
         self._briefing = Briefing(settings.form)
@@ -125,7 +127,7 @@ class Participant:
         self._clock, self._journal, self._llm = clock, journal, llm
         for wanted in (self._settings.vision, self._settings.audio):
             if wanted.anything:
-                self._awareness[wanted.modality] = Awareness(wanted, llm)
+                self._awareness[wanted.modality] = Awareness(wanted, llm, self._nearness)
         self._loop = asyncio.get_running_loop()
         journal.subscribe(self._follow_journal)
         pictures = transport.pictures if isinstance(transport, ShowsPictures) else {}

@@ -19,7 +19,7 @@ from cvi.conversation.events import (
     TurnCommitted,
 )
 from cvi.llm.base import Message
-from cvi.perception.awareness import AwarenessSettings, PerceptionTool
+from cvi.perception.awareness import Awareness, AwarenessSettings, PerceptionTool
 from cvi.perception.face_measures import FaceMeasures
 from cvi.perception.participant import Participant, PerceptionSettings
 from cvi.perception.screen_watch import ScreenState
@@ -311,3 +311,22 @@ def test_a_shared_screen_is_told_when_it_is_new_and_when_somebody_asks() -> None
     assert [read.text for read in outcome.of(ScreenRead)] == [
         "Quarterly results\nRevenue rose to 4.2 million"
     ]
+
+
+async def test_a_small_model_is_asked_only_of_tools_whose_condition_is_near() -> None:
+    """It finds nearly every condition fulfilled."""
+    tools = (tool("cheer", "Called when they smile."), tool("greet", "Called when somebody comes in."))
+    asked: list[str] = []
+
+    def nearness(conditions: Sequence[str], parts: Sequence[str]) -> list[list[float]]:
+        return [[0.5 if "smil" in a and "smil" in b else 0.1 for b in parts] for a in conditions]
+
+    def structured(messages: Any, schema: Any) -> dict[str, Any]:
+        asked.append(messages[-1].content)
+        return {"tool": "cheer"}
+
+    llm = FakeLlm(structured=structured, structured_s=0.0)
+    awareness = Awareness(AwarenessSettings("vision", (), tools), llm, nearness)
+    assert (await awareness.judge("They are looking at you and raising their brows.")).tool == "" and not asked
+    assert (await awareness.judge("They are looking at you and smiling.")).tool == "cheer"
+    assert "greet" not in asked[0]
