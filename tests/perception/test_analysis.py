@@ -11,6 +11,9 @@ from cvi.clock import Clock
 from cvi.conversation.events import (
     ConversationEnded,
     ConversationStarted,
+    GuardrailTriggered,
+    HumanRequested,
+    ObjectiveCompleted,
     ParticipantHeard,
     ParticipantSeen,
     ReplyFinished,
@@ -83,3 +86,25 @@ def test_the_page_has_everything_on_one_time_line(folder: Path, tmp_path: Path) 
     html = (tmp_path / "report.html").read_text()
     assert "Shall I go over it &lt;again&gt;?" in html
     assert "book" in html and "That&#39;s fine." in html
+
+
+def test_goals_and_rules_stand_on_the_page_of_a_conversation_without_a_picture(tmp_path: Path) -> None:
+    async def write() -> None:
+        journal = Journal(tmp_path / "c0123456789ab" / JOURNAL_NAME, Clock())
+        for event in (
+            ConversationStarted(conversation_id="c0123456789ab", persona="June"),
+            ObjectiveCompleted(objective="decide", output_variables={}, confirmed_by=""),
+            GuardrailTriggered(
+                reply=1, guardrail="crisis", side="participant", by="pattern", action="escalate", text="x"
+            ),
+            HumanRequested(source="crisis", reason="x"),
+            ConversationEnded(reason="end"),
+        ):
+            journal.write(event)
+        journal.close()
+
+    run_virtual(write())
+    (lane,) = [each for each in conversation_page(load_record(tmp_path, "c0123456789ab")).lanes if each.bars]
+    assert [each.says for each in lane.bars] == [
+        "decide completed", "crisis (escalate): x", "a human is asked for by crisis",
+    ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 
 from cvi.conversation import events as kinds
@@ -111,10 +112,10 @@ def _lanes(
         manner = f" ({', '.join(heard.manner)})" if heard is not None and heard.manner else ""
         lane.bars.append(bar(line.start_s, line.end_s, line.text + manner, line.role))
     looks, seen = Lane("eyes"), [event for event in events if isinstance(event, kinds.ParticipantSeen)]
-    for look, after in zip(seen, [*seen[1:], None], strict=True):
+    for look, after in pairwise([*seen, None]):
         end_s = after.t if after is not None else min(look.t + 5.0, total_s)
         looks.bars.append(bar(look.t, end_s, look.text, _look_kind(look)))
-    voice, tools, other = Lane("voice"), Lane("tools"), Lane("events")
+    voice, tools, policy, other = Lane("voice"), Lane("tools"), Lane("goals, rules"), Lane("events")
     for event in events:
         at_s = event.happened_s
         match event:
@@ -126,6 +127,14 @@ def _lanes(
                     voice.bars.append(bar(at_s, at_s, says, "warn" if event.mismatch else ""))
             case kinds.ToolCalled() | kinds.PerceptionToolCalled():
                 tools.bars.append(bar(at_s, at_s, f"{event.name} {event.arguments}"))
+            case kinds.GuardrailTriggered():
+                says = f"{event.guardrail} ({event.action}): {event.text}"
+                policy.bars.append(bar(at_s, at_s, says, "warn"))
+            case kinds.HumanRequested():
+                policy.bars.append(bar(at_s, at_s, f"a human is asked for by {event.source}", "warn"))
+            case kinds.ObjectiveActivated() | kinds.ObjectivePending() | kinds.ObjectiveCompleted():
+                what = event.type.removeprefix("objective_")
+                policy.bars.append(bar(at_s, at_s, f"{event.objective} {what}"))
             case (
                 kinds.BargeIn()
                 | kinds.Backchannel()
@@ -138,7 +147,7 @@ def _lanes(
                 other.bars.append(bar(at_s, at_s, f"told by {event.source}: {event.text}"))
     smile = Lane("smile", curve=_curve([(look.t, look.smile) for look in seen], total_s))
     brows = Lane("brows", curve=_curve([(look.t, (look.brows + 1) / 2) for look in seen], total_s))
-    return [you, persona, floor, looks, smile, brows, voice, tools, other]
+    return [you, persona, floor, looks, smile, brows, voice, tools, policy, other]
 
 
 def _look_kind(event: kinds.ParticipantSeen) -> str:
