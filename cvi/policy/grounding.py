@@ -109,7 +109,7 @@ class Ground:
         """What has no ground in a sentence, in words; "" where it has, refuses, asks, or asserts nothing."""
         if sentence.rstrip().endswith("?") or refuses(sentence):
             return ""
-        if wrong := numbers(sentence) - self._numbers:
+        if wrong := {each for each in numbers(sentence) - self._numbers if not self._reckoned(each)}:
             return f"number {min(wrong)}"
         if not self.english or self._foreign:
             return ""
@@ -137,6 +137,14 @@ class Ground:
         if denies and not _NEGATION.search(self.passages):
             return "no passage denies it"
         return ""
+
+    def _reckoned(self, number: str) -> bool:
+        """Whether it is a number of the passages times one of the turn, or half of one if they say half."""
+        told, factors = _values(numbers(self.passages)), _values(numbers(self.turn))
+        if re.search(r"\bhal(f|ves)\b", self.passages):
+            factors.append(0.5)
+        products = [price * factor for price in told for factor in factors]
+        return any(abs(value - each) < 1e-6 for value in _values({number}) for each in products)
 
     @cached_property
     def _asks_of_documents(self) -> bool:
@@ -181,6 +189,10 @@ def numbers(text: str) -> set[str]:
     found = {_plain(match) for match in _NUMBER.findall(text)} | joined_numbers(text)
     words = (number_in_digits(word.lower()) for word in re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)?", text))
     return found | {word for word in words if word.isdigit() and int(word) > 2}
+
+
+def _values(found: set[str]) -> list[float]:
+    return [float(each) for each in found if each.replace(".", "", 1).isdigit()]
 
 
 def _plain(number: str) -> str:

@@ -26,6 +26,7 @@ UNKNOWN = "My documents do not say."
         ("What does a city bike cost for a week?", "A city bike costs 70 euros a week, see page 2."),
         ("What does a city bike cost for a week?", "It is seventy euros."),
         ("Is a helmet included?", "Yes, a helmet is free of charge."),
+        ("What do 3 days with a city bike cost?", "Three days with a city bike cost 45 euros."),
         ("Can I rent a tandem?", "The documents don't mention tandems."),
         ("Can I rent a tandem?", "I'm not sure about that."),
         ("I need it for 3 weeks, is that possible?", "So you need it for 3 weeks?"),
