@@ -13,14 +13,13 @@ from cvi import __version__
 from cvi.cli import bench, keys, knowledge, memory, models, persona, replica, webhooks
 from cvi.cli.demo import demo
 from cvi.cli.doctor import devices, doctor
-from cvi.cli.forget import forget
+from cvi.cli.memory import forget
 from cvi.cli.perceive import perceive
 from cvi.cli.render import render
 from cvi.cli.serve import serve
-from cvi.cli.show import list_conversations, show
+from cvi.cli.show import list_conversations, show, turns
 from cvi.cli.talk import talk
 from cvi.cli.train_replica import train_replica
-from cvi.cli.turns import turns
 from cvi.errors import CviError
 
 app = typer.Typer(

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cvi.cli.replica_check import check, setup
-from cvi.cli.replica_record import record
-from cvi.cli.replica_script import script
-from cvi.cli.replica_voice import voice
+from cvi.cli.replica_record import record, script, voice
 
 if TYPE_CHECKING:
     from cvi.rendering.film_request import ResolvedFilm

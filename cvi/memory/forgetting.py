@@ -1,6 +1,6 @@
 """Erasing a participant: what is remembered of them, and the conversations held from the command line.
 
-What a server keeps besides (its database, uploads) is erased by `cvi.server.forgetting`.
+What a server keeps besides (its database, uploads) is erased by `cvi.server.retention`.
 """
 
 from __future__ import annotations

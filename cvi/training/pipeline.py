@@ -41,8 +41,8 @@ from cvi.training.footage.reader import Footage, open_footage
 from cvi.training.footage.tracking import FaceTrack
 from cvi.training.grading.grader import GRADE, clean_frames, refuse_unusable, track_and_grade
 from cvi.training.model.config import TIERS, Device, QualityTier, TrainingLength, choose_device
+from cvi.training.package.cloned_voice import voices_for
 from cvi.training.package.consent import consent_file, give_consent, save_consent
-from cvi.training.package.voice_match import voices_for
 from cvi.training.stages import Progress, Stage
 from cvi.training.workspace import TrainingWorkspace, open_workspace
 

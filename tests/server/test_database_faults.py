@@ -16,8 +16,7 @@ from running import create, serving, until
 
 from cvi.server.jobs.webhook_delivery import webhook_secret
 from cvi.server.store import database as database_module
-from cvi.server.store.database import Database, connect, database_path, transact
-from cvi.server.store.write_queue import WriteQueue
+from cvi.server.store.database import Database, WriteQueue, connect, database_path, transact
 
 
 @contextmanager

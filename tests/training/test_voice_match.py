@@ -7,7 +7,7 @@ import pytest
 
 from cvi.audio.block import PLAYED_HZ
 from cvi.errors import MissingError
-from cvi.training.package.voice_match import VoicePrint, _spoken, nearest, print_of, voices_for
+from cvi.training.package.cloned_voice import VoicePrint, _spoken, nearest, print_of, voices_for
 
 
 def buzz(pitch_hz: float, fall: float, seconds: float = 2.0) -> np.ndarray:

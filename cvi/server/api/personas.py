@@ -13,8 +13,7 @@ from starlette.responses import JSONResponse, Response
 from cvi.persona.field_effects import EFFECTS
 from cvi.persona.json_schema import json_schema
 from cvi.server.api.resource_table import TOOLS
-from cvi.server.catalog.persona_check import check_document
-from cvi.server.catalog.persona_document import shown, spelling, vet_endpoints
+from cvi.server.catalog.persona_document import check_document, shown, spelling, vet_endpoints
 from cvi.server.catalog.persona_store import StoredPersona
 from cvi.server.contract import Body, HttpProblem, PageRange, empty, listing, not_found, page_from_one
 from cvi.server.json_bodies import JsonRoute

@@ -1,4 +1,4 @@
-"""A persona's document: what a client sent, what it may refer to, what is stored, what is shown.
+"""A persona's document: what was sent, what it may refer to, what `check` finds, what is stored and shown.
 
 A persona's file may say `${NAME}` for an environment variable and name any endpoint: whoever writes it owns
 the machine. Whoever calls the API need not, and could have the server send its secrets anywhere; so a
@@ -7,7 +7,8 @@ document that comes over the wire reads nothing of the environment and reaches n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from cvi.persona.policy import Knowledge
 from cvi.persona.schema import Persona
 from cvi.persona.section import Section, masked, references, section_of
 from cvi.server.contract import HttpProblem, in_our_vocabulary
+from cvi.yaml_document import Node, parse
 
 NOT_STORED = frozenset(
     (
@@ -209,3 +211,41 @@ def _refers(value: Any) -> bool:
     if isinstance(value, Mapping):
         return any(map(_refers, value.values()))
     return isinstance(value, list) and any(map(_refers, value))
+
+
+def check_document(document: Mapping[str, Any], before: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The findings, errors first: `severity`, `field` (dotted, "" for the whole), `message`, `remedy`.
+
+    `before` is what is stored, where a persona is changed. Blocks on the disk.
+    """
+    document = without_bookkeeping(document)
+    try:
+        check_references(document, before)
+    except HttpProblem as problem:
+        field = problem.text.partition(":")[0]
+        return [{"severity": "error", "field": field, "message": problem.text, "remedy": ""}]
+    text = persona_text(document)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "persona.yaml"
+        path.write_text(text, encoding="utf-8")
+        _, findings = examine(path)
+    fields = dict(_lines(parse(text)[0], ""))
+    rows = [
+        {
+            "severity": finding.severity,
+            "field": fields.get(finding.line, ""),
+            "message": finding.message,
+            "remedy": finding.remedy,
+        }
+        for finding in findings
+    ]
+    return sorted(rows, key=lambda row: row["severity"] != "error")
+
+
+def _lines(node: Node, at: str) -> Iterator[tuple[int, str]]:
+    """Each line of the text and the field that stands there; a member's before those inside it."""
+    for key, member in node.members.items():
+        field = f"{at}.{key}".lstrip(".")
+        yield member.key_line or member.line, field
+        yield member.line, field
+        yield from _lines(member, field)

@@ -26,8 +26,7 @@ from cvi.server.rooms.room_file import RoomFile, read_room_file, remove_room_fil
 from cvi.server.settings import ServerSettings
 from cvi.server.store import conversations
 from cvi.server.store.conversations import ConversationRow
-from cvi.server.store.database import Database
-from cvi.server.store.write_queue import WriteQueue
+from cvi.server.store.database import Database, WriteQueue
 from cvi.server.telemetry import Metrics, trace
 from cvi.server.worker import transcripts
 from cvi.server.worker.messages import Begun, IceServerEntry, Joined, Left, LiveEvent, Ready, StartSession

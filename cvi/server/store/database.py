@@ -1,4 +1,4 @@
-"""The SQLite file of the server, its migrations, and one thread each for writing and reading it.
+"""The SQLite file of the server, its migrations, a thread each for writing and reading, and a write queue.
 
 The functions of this package take a connection and block. The server runs them through `Database`, so that
 the event loop never waits for the disk; the command line through `connect`.
@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cvi.database import open_database, scrub, transaction
 from cvi.paths import home
@@ -138,3 +138,54 @@ class Database:
         self._writer = self._reader = None
         self._writing.close()
         self._reading.close()
+
+
+Work = Callable[[sqlite3.Connection], Any]
+
+
+class WriteQueue:
+    """Stores one piece of work after the other, each in a transaction of its own. Event loop only.
+
+    While the database cannot be written the first piece is tried again and the others wait, so that nothing
+    is lost and nothing overtakes. A piece that fails for another reason is dropped; the log has its trace.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: asyncio.Queue[tuple[Work, asyncio.Future[None]]] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    def put(self, work: Work) -> asyncio.Future[None]:
+        """Store `work` after all that was put before; the future is done once it is stored or dropped."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.put_nowait((work, done))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._store())
+        return done
+
+    async def flush(self, within_s: float) -> bool:
+        """Wait until all is stored; False where that takes longer than `within_s`."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self._waiting.join()
+        except TimeoutError:
+            return False
+        return True
+
+    async def stop(self) -> None:
+        """Give up what still waits."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _store(self) -> None:
+        while True:
+            work, done = await self._waiting.get()
+            try:
+                await self._database.write_surely(work)
+            except sqlite3.Error:
+                log.exception("an event could not be stored")
+            finally:
+                self._waiting.task_done()
+                if not done.done():
+                    done.set_result(None)

@@ -22,7 +22,7 @@ from cvi.conversation.journal import JOURNAL_NAME, Journal
 from cvi.conversation.resumption import Past
 from cvi.errors import CviError, UsageError
 from cvi.files import locked
-from cvi.media.joined import join_parts, next_part
+from cvi.media.recorder import join_parts, next_part
 from cvi.server.worker.commands import Command, CommandHandler, read_command, unsupported
 from cvi.server.worker.interactions import Interactions
 from cvi.server.worker.messages import (
