@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from cvi.bench.kept_answers import KeptAnswers
-from cvi.bench.layers.measurement import finish, proportion, show_progress
+from cvi.bench.layers.measurement import finish, llm_name, proportion, show_progress
 from cvi.bench.run import Variant
 from cvi.bench.run_store import RunRecorder
 from cvi.clock import Clock
@@ -221,7 +221,7 @@ def measure_memory(
     asyncio.run(run())
     if not json:
         _print_mistakes(answers)
-    about = f"{config.llm.engine} {Path(config.llm.model).stem if config.llm.model else 'of the package'}"
+    about = llm_name(config)
     figures = (
         proportion("kept", "facts kept", (each.kept for each in answers), lower_is_better=False),
         proportion("told", "facts told to the model", (each.told for each in answers), lower_is_better=False),

@@ -20,7 +20,7 @@ import numpy as np
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from cvi.bench.layers.measurement import finish, proportion, show_progress
+from cvi.bench.layers.measurement import finish, llm_name, proportion, show_progress
 from cvi.bench.run import Figure, Variant
 from cvi.bench.run_store import RunRecorder
 from cvi.clock import Clock
@@ -172,8 +172,7 @@ async def _hold_all(
             tell(interview["caller"])
     finally:
         await llm.close()
-    model = Path(config.llm.model).stem if config.llm.model else "of the package"
-    return graded, f"{config.llm.engine} {model}", time.process_time() - began
+    return graded, llm_name(config), time.process_time() - began
 
 
 GRADED = Path(__file__).with_name("guardrails.yaml")

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 from rich.markup import escape
 
-from cvi.bench.layers.measurement import finish, milliseconds, proportion, show_progress
+from cvi.bench.layers.measurement import finish, llm_name, milliseconds, proportion, show_progress
 from cvi.bench.run import Figure, Variant
 from cvi.bench.run_store import RunRecorder
 from cvi.engines import build_llm, resolve
@@ -142,7 +142,7 @@ def measure_tools(
     recorder.write(ANSWERS_NAME, [asdict(each) for each in decided])
     if not json:
         _print_mistakes(decided)
-    about = f"{config.llm.engine} {Path(config.llm.model).stem if config.llm.model else 'of the package'}"
+    about = llm_name(config)
     finish(recorder, [Variant("cvi", about, {"llm": about}, figures=tuple(_figures(decided)))], json)
 
 

@@ -56,7 +56,6 @@ def knowledge(
         list[str] | None,
         typer.Option(help="Index this file or folder too, as a distraction; may be repeated."),
     ] = None,
-    beir: Annotated[Path | None, typer.Option(help="A public set in BEIR's format instead.")] = None,
     calibrate: Annotated[bool, typer.Option("--calibrate", help="Also fit the gate on this set.")] = False,
     speed: Annotated[
         bool, typer.Option("--speed", help="Also time 10,000 passages and many vectors.")
@@ -85,10 +84,9 @@ def knowledge(
     """
     from cvi.bench.knowledge.measure import check_options, measure_knowledge
 
-    check_options(part, beir, grounded)
+    check_options(part, grounded)
     measure_knowledge(
         part=part,
-        beir=beir,
         calibrate=calibrate,
         grounded=grounded,
         kept=kept,

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cvi.cli.options import picture_size
 from cvi.cli.talk import Fps, Profile, Size, Yes
 
 if TYPE_CHECKING:
-    from cvi.server.settings import ServerSettings
+    from cvi.server.settings import ServerSettings, Video
 
 
 Host = Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")]
@@ -106,7 +105,7 @@ def serve(
     """
     from cvi.server.ice_servers import parse_ice_servers
     from cvi.server.serving import secret_in, with_certificate
-    from cvi.server.settings import Brand, ServerSettings, Video
+    from cvi.server.settings import Brand, ServerSettings
 
     settings = ServerSettings(
         host=host,
@@ -126,11 +125,18 @@ def serve(
         relay_only=relay_only,
         recording_buckets=tuple(recording_bucket or ()),
         brand=Brand(brand_name, brand_logo, brand_accent),
-        video=Video(*picture_size(size), fps),
+        video=_video(size, fps),
         rate_per_minute=rate_limit,
         drain_s=drain,
     )
     _run(with_certificate(settings, tls, tls_cert, tls_key), yes)
+
+
+def _video(size: str, fps: int) -> Video:
+    from cvi.cli.options import picture_size
+    from cvi.server.settings import Video
+
+    return Video(*picture_size(size), fps)
 
 
 def _run(settings: ServerSettings, yes: bool) -> None:

@@ -13,7 +13,7 @@ import json
 import logging
 import sqlite3
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -45,11 +45,6 @@ class Caller:
     def may(self, scope: str) -> bool:
         """Whether it has a scope; admin includes the others."""
         return scope in self.scopes or "admin" in self.scopes
-
-
-def caller_of_request(scope: Scope) -> Caller:
-    """Who sent a request that has passed `KeyCheck`."""
-    return cast(Caller, scope["state"]["caller"])
 
 
 def scope_needed(method: str, path: str) -> str:

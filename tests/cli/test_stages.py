@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from cvi.cli.train_replica import Stages
+from cvi.cli.stages import Stages
 
 
 def test_a_file_gets_a_line_when_a_stage_begins_and_not_one_for_every_step() -> None:

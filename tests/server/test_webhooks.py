@@ -17,7 +17,7 @@ import pytest
 from receiver import Receiver
 from running import PROMPT, WORKER, create, serving, until
 
-from cvi.cli.webhooks import event_lines
+from cvi.cli.webhook_receiver import event_lines
 from cvi.client.client import WebhookError, sign, verify
 from cvi.errors import UsageError
 from cvi.server.jobs.queue import RetryPolicy

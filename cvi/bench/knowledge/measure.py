@@ -28,7 +28,6 @@ from cvi.bench.knowledge.retrieval import (
     calibrated,
     gate_rates,
     index_sources,
-    load_beir,
     log_loss,
 )
 from cvi.bench.layers.measurement import finish, milliseconds, proportion
@@ -56,13 +55,11 @@ from cvi.knowledge.store import (
 from cvi.knowledge.vectors import VectorIndex
 
 CHUNKS = 10_000
-VECTORS = 1_000_000
 
 
 def measure_knowledge(
     *,
     part: str,
-    beir: Path | None,
     calibrate: bool,
     grounded: bool,
     kept: Path | None,
@@ -75,29 +72,24 @@ def measure_knowledge(
     json: bool,
 ) -> None:
     """Index a question set and ask it; write the run and print it. Raises CviError."""
-    recorder = RunRecorder(
-        "knowledge", {"part": part, "beir": str(beir or "")}, profile=profile, output=output
-    )
+    recorder = RunRecorder("knowledge", {"part": part}, profile=profile, output=output)
     embedder = shared_embedder()
     with tempfile.TemporaryDirectory(prefix="cvi-bench-knowledge-") as scratch:
         folder = Path(scratch)
-        if beir is not None:
-            variants = load_beir(beir, folder, embedder)
-        else:
-            sources = load_sources(part)
-            began = time.process_time()
-            base = asyncio.run(index_sources(sources, folder, embedder, more))
-            spent_s = time.process_time() - began
-            recorder.notes.append(f"embedded in {spent_s:.1f} s of processor time, reading not included")
-            questions = [each for source in sources for each in source.questions]
-            variants = _retrieval(base, questions, embedder, recorder, calibrate)
-            if speed:
-                variants.append(_speed(base, folder, questions, embedder, vectors))
-            if pages:
-                texts = [each.text for each in sources if each.language == "en"]
-                variants.append(_indexing(pages, *index_pages_s(pages, texts, folder, embedder)))
-            if grounded:
-                variants.append(_grounded(base, part, embedder, profile, kept, recorder))
+        sources = load_sources(part)
+        began = time.process_time()
+        base = asyncio.run(index_sources(sources, folder, embedder, more))
+        spent_s = time.process_time() - began
+        recorder.notes.append(f"embedded in {spent_s:.1f} s of processor time, reading not included")
+        questions = [each for source in sources for each in source.questions]
+        variants = _retrieval(base, questions, embedder, recorder, calibrate)
+        if speed:
+            variants.append(_speed(base, folder, questions, embedder, vectors))
+        if pages:
+            texts = [each.text for each in sources if each.language == "en"]
+            variants.append(_indexing(pages, *index_pages_s(pages, texts, folder, embedder)))
+        if grounded:
+            variants.append(_grounded(base, part, embedder, profile, kept, recorder))
     finish(recorder, variants, json)
 
 
@@ -203,12 +195,10 @@ def _grounded(
     )
 
 
-def check_options(part: str, beir: Path | None, grounded: bool) -> None:
+def check_options(part: str, grounded: bool) -> None:
     """Raises UsageError for options that do not go together."""
     if part not in ("graded", "development"):
         raise UsageError(f"There is no part '{part}'.", "Give graded or development.")
-    if beir is not None and not (beir / "corpus.jsonl").is_file():
-        raise UsageError(f"{beir} holds no corpus.jsonl.", "Give a folder in the format of BEIR.")
     if grounded and part != "graded":
         raise UsageError("Only the graded questions have graded answers.", "Leave out --part.")
 

@@ -119,6 +119,12 @@ async def listening_engines(
         await engines.close()
 
 
+def llm_name(config: ResolvedConfig) -> str:
+    """The engine and model that answer, as a report calls them."""
+    model = config.llm.model
+    return f"{config.llm.engine} {Path(model).stem if model else 'of the package'}"
+
+
 async def build_stt(choice: EngineChoice, language: str) -> SttEngine:
     """A recognizer, built on a thread. Raises MissingError, UsageError."""
     settings = SttSettings(language=language, model=choice.model)

@@ -37,10 +37,6 @@ class FileOwners:
         """Whose a file is."""
         return self._known.get((kind, name), DEFAULT_OWNER)
 
-    def is_claimed(self, kind: Kind, name: str) -> bool:
-        """Whether it came through the API, and not from the command line or an editor."""
-        return (kind, name) in self._known
-
     def claim(self, kind: Kind, name: str, owner: str, connection: sqlite3.Connection | None = None) -> None:
         """Store whose a file is, in the transaction of `connection` or in one of its own."""
 
