@@ -95,6 +95,13 @@ def main() -> None:
     # Conversations, faces and keys are for their owner alone: whatever is made here and by child processes.
     os.umask(0o077)
     try:
+        _run(media)
+    finally:
+        logging.getLogger("cvi.media").removeHandler(media)
+
+
+def _run(media: _MediaWarnings) -> None:
+    try:
         app()
     except SystemExit as end:
         if not end.code and media.lines:

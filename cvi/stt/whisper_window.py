@@ -93,7 +93,8 @@ class WindowDecoder:
         features = self._model.feature_extractor(to_float(pcm))
         seconds = len(pcm) / HEARD_HZ
         best: DecodedWindow | None = None
-        for tail, least in _WINDOWS if seconds >= _SHORT_S else _WINDOWS[:-1]:
+        windows = _WINDOWS if seconds >= _SHORT_S else _WINDOWS[: max(len(_WINDOWS) - 1, 1)]
+        for tail, least in windows:
             wanted = max(features.shape[-1] + tail, least)
             frames = min(FULL_FRAMES, -(-wanted // _STEP_FRAMES) * _STEP_FRAMES)
             found = self._decoded(features, frames, seconds)
@@ -102,7 +103,8 @@ class WindowDecoder:
             if not found.doubtful or found.silent or found.full:
                 break
         assert best is not None
-        return "" if best.silent else _without_loop(best.text)
+        nothing = best.silent or not any(character.isalnum() for character in best.text)
+        return "" if nothing else _without_loop(best.text)
 
     def _decoded(self, features: Any, frames: int, seconds: float) -> DecodedWindow:
         from faster_whisper.audio import pad_or_trim

@@ -65,8 +65,12 @@ async def test_a_face_keeps_its_distance_on_an_upright_screen(page: Page, server
     face = await page.locator("video.face").bounding_box()
     assert face and face["height"] <= 1.25 * 390
     await page.set_viewport_size({"width": 900, "height": 600})
-    face = await page.locator("video.face").bounding_box()
-    stage = await page.locator(".stage").bounding_box()
+    for _ in range(100):  # the page is laid out anew
+        face = await page.locator("video.face").bounding_box()
+        stage = await page.locator(".stage").bounding_box()
+        if face and stage and face["height"] == stage["height"]:
+            break
+        await page.wait_for_timeout(50)
     assert face and stage and face["height"] == stage["height"]
 
 

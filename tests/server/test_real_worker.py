@@ -187,8 +187,9 @@ async def test_greeted_by_the_model_then_killed_it_ends_alone(home: Path) -> Non
         (line,) = transcript
         assert line["role"] == "assistant" and line["content"] and line["duration"] > 0.3
         assert line["inference_id"] == greeting["inference_id"], "as it was told live"
-        # Nobody came back: there is nothing to analyse.
-        assert receiver.kinds(victim) == STARTED_AND_ENDED[:-1]
+        # Nobody came back: there is nothing to analyse. The small model may greet against a guardrail.
+        ended = [kind for kind in receiver.kinds(victim) if "guardrail" not in kind]
+        assert ended == STARTED_AND_ENDED[:-1]
         assert (await client.post(f"/c/{victim}/offer", json={"sdp": "v=0"})).status_code == 410
 
         # The other one never noticed, and the place is free again.

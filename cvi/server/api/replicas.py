@@ -146,8 +146,7 @@ async def one(replica_id: str, services: ServicesDep) -> dict[str, Any]:
 async def rename(replica_id: str, body: ReplicaName, services: ServicesDep) -> dict[str, Any]:
     """Its id stays."""
     making = await services.training.find(replica_id)
-    if making is not None:
-        await services.training.rename(making, body.replica_name)
+    if making is not None and await services.training.rename(making, body.replica_name):
         return await one(replica_id, services)
 
     def work() -> dict[str, Any]:

@@ -177,10 +177,13 @@ class TrainingOrders:
         """An order by its replica's id, or by the name that the replica's folder will have."""
         return next((job for job in await self.every() if id in (job.id, job.payload["name"])), None)
 
-    async def rename(self, job: Job, title: str) -> None:
-        """Give the replica another title."""
+    async def rename(self, job: Job, title: str) -> bool:
+        """Give the replica in the making another title; False where it has been made meanwhile."""
         now = self._wall()
-        await self._database.write(lambda connection: jobs.rename(connection, KIND, job.id, title, now))
+        renamed = await self._database.write(
+            lambda connection: jobs.rename(connection, KIND, job.id, title, now)
+        )
+        return renamed is None or renamed.state != "succeeded"
 
     async def delete(self, job: Job) -> None:
         """Delete an order and everything that was made of it, its footage too; stops its training."""
