@@ -103,7 +103,6 @@ def serve(
 
     Only this machine reaches it by default; from elsewhere the API asks for a key (`cvi keys create`).
     """
-    from cvi.cli.options import picture_size
     from cvi.server.ice_servers import parse_ice_servers
     from cvi.server.serving import secret_in, with_certificate
     from cvi.server.settings import Brand, ServerSettings
