@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from cvi.policy.said_values import said_value
 
 _ONES = "one two three four five six seven eight nine"
-_DIGIT = rf"(?:zero|oh|double|{_ONES.replace(' ', '|')}|\d+)"
+_DIGIT = rf"(?:zero|oh|double|{_ONES.replace(' ', '|')}|\d)"
 _NUMBER_WORD = (
     rf"(?:\d[\d.,]*k?|zero|{_ONES.replace(' ', '|')}|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen"
-    r"|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)"
+    r"|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
+    r"|hundred|thousand)"
 )
-_NUMBER = rf"{_NUMBER_WORD}(?:[ -]{_NUMBER_WORD})*(?: (?:hundred|thousand)(?: {_NUMBER_WORD})*)*"
+_NUMBER = rf"{_NUMBER_WORD}(?:[ -](?:and )?{_NUMBER_WORD})*"
 _HOUR = rf"(?:{_ONES.replace(' ', '|')}|ten|eleven|twelve|\d{{1,2}})"
 _WEEKDAY = r"(?:mon|tues|wednes|thurs|fri|satur|sun)day"
 _MONTH = r"(?:january|february|march|april|may|june|july|august|september|october|november|december)"
@@ -76,7 +77,7 @@ KINDS = (
         r"how many",
     ),
     _kind(
-        "number of|how many|count|years|age|scale|zero to ten|one to ten|rating",
+        "number of|how many|count|years|age|mileage|scale|zero to ten|one to ten|rating",
         rf"\b{_NUMBER}\b",
         r"how many|how old|zero to ten|how strong",
         alone=False,
@@ -95,7 +96,7 @@ KINDS = (
     _kind(
         "time",
         rf"\b(?:(?:half|(?:a )?quarter|five|ten|twenty(?:[ -]five)?)(?: minutes)? (?:past|to) {_HOUR}"
-        rf"|{_HOUR} o'clock|noon|midday|midnight|\d{{1,2}}[:.]\d\d(?: ?[ap]\.?m\b)?|{_HOUR} ?[ap]\.?m\b"
+        rf"|{_HOUR} o'clock|noon|midday|midnight|\d{{1,2}}[:.]\d\d(?: ?[ap]\.? ?m\b)?|{_HOUR} ?[ap]\.? ?m\b"
         rf"|{_HOUR} in the (?:morning|afternoon|evening)|{_HOUR} (?:thirty|fifteen|forty[ -]five))\b",
         r"what time|when",
     ),

@@ -27,10 +27,10 @@ _NO_ANSWER = re.compile(
     r"|not (said|mentioned|given|specified|provided|stated|known|sure|applicable)"
     r"|(the )?(participant|user|caller) .*)$"
     r"|\b(rather not|prefer not|don't (know|want|remember)|do not (know|want)|not (going to|gonna) (say|tell)"
-    r"|why do you|none of your|no idea|not sure|can't (say|tell|remember)|skip (that|it)|guess|it depends"
-    r"|let's not|private|between me and|who (can|could|knows)|we('ll| will) see|(not|n't) (talk|speak|tell)"
-    r"|no thanks|do you (really )?need|you should know|this and that)\b"
-    r"|^(what|why|how|who|when|where) (do|does|did|are|is|would|should) ",
+    r"|why do you|none of your|no idea|not sure|can't (say|tell|remember)|skip (that|it)|guess|depends"
+    r"|whatever|let's not|private|between me and|who (can|could|knows)|we('ll| will) see"
+    r"|(not|n't) (talk|speak|tell)|no thanks|do you (really )?need|you should know|this and that)\b"
+    r"|^(what|why|how|who|when|where) (do|does|did|are|is|would|should) |\b(are|is|do)n't (you|it|they)$",
     re.IGNORECASE,
 )
 MOST_WORDS = 14

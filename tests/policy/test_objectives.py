@@ -228,3 +228,8 @@ def test_what_could_be_either_of_two_variables_goes_to_the_one_asked_for():
     said = "seven one four two"
     assert settled({}, both, "And the order?", said) == {"order_number": said}
     assert settled({}, both, "Go on.", said) == {}
+
+
+def test_long_runs_of_digits_take_no_time():
+    said = "1" * 4000 + "x " + "seven " * 400
+    assert settled({}, ["phone_number", "age", "time", "contact_email"], "Your number?", said) is not None
