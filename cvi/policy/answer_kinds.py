@@ -62,7 +62,7 @@ KINDS = (
         r"\bmail",
     ),
     _kind(
-        "since|how long|duration",
+        "since|how long|duration|began|started",
         rf"\b(?:last (?:{_WEEKDAY}|week|month|year|night|{_MONTH})|yesterday|this (?:morning|week|month)"
         rf"|{_SPAN}(?: ago)?|(?:in |since )?{_MONTH}|(?:since )?{_WEEKDAY}"
         r"|(?:for )?ages|(?:quite )?a while)\b",
