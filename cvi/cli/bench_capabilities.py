@@ -52,6 +52,7 @@ def memory(
 
 def knowledge(
     part: Annotated[str, typer.Option(help="graded, or development: where the gate was fitted.")] = "graded",
+    beir: Annotated[Path | None, typer.Option(help="A public set in BEIR's format instead.")] = None,
     more: Annotated[
         list[str] | None,
         typer.Option(help="Index this file or folder too, as a distraction; may be repeated."),
@@ -84,9 +85,10 @@ def knowledge(
     """
     from cvi.bench.knowledge.measure import check_options, measure_knowledge
 
-    check_options(part, grounded)
+    check_options(part, beir, grounded)
     measure_knowledge(
         part=part,
+        beir=beir,
         calibrate=calibrate,
         grounded=grounded,
         kept=kept,

@@ -19,6 +19,7 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
+from cvi.bench.knowledge.beir import load_beir
 from cvi.bench.knowledge.grounded import GroundedAnswer, alternating, ask_all, chosen_questions
 from cvi.bench.knowledge.question_set import PAGE, Question, Source, load_sources, write_files
 from cvi.bench.knowledge.retrieval import (
@@ -60,6 +61,7 @@ CHUNKS = 10_000
 def measure_knowledge(
     *,
     part: str,
+    beir: Path | None,
     calibrate: bool,
     grounded: bool,
     kept: Path | None,
@@ -72,10 +74,15 @@ def measure_knowledge(
     json: bool,
 ) -> None:
     """Index a question set and ask it; write the run and print it. Raises CviError."""
-    recorder = RunRecorder("knowledge", {"part": part}, profile=profile, output=output)
+    recorder = RunRecorder(
+        "knowledge", {"part": part, "beir": str(beir or "")}, profile=profile, output=output
+    )
     embedder = shared_embedder()
     with tempfile.TemporaryDirectory(prefix="cvi-bench-knowledge-") as scratch:
         folder = Path(scratch)
+        if beir is not None:
+            finish(recorder, load_beir(beir, folder, embedder), json)
+            return
         sources = load_sources(part)
         began = time.process_time()
         base = asyncio.run(index_sources(sources, folder, embedder, more))
@@ -195,10 +202,12 @@ def _grounded(
     )
 
 
-def check_options(part: str, grounded: bool) -> None:
+def check_options(part: str, beir: Path | None, grounded: bool) -> None:
     """Raises UsageError for options that do not go together."""
     if part not in ("graded", "development"):
         raise UsageError(f"There is no part '{part}'.", "Give graded or development.")
+    if beir is not None and not (beir / "corpus.jsonl").is_file():
+        raise UsageError(f"{beir} holds no corpus.jsonl.", "Give a folder in the format of BEIR.")
     if grounded and part != "graded":
         raise UsageError("Only the graded questions have graded answers.", "Leave out --part.")
 

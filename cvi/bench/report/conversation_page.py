@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
-from itertools import pairwise
+from itertools import zip_longest
 from pathlib import Path
 
 from cvi.conversation import events as kinds
@@ -112,7 +112,7 @@ def _lanes(
         manner = f" ({', '.join(heard.manner)})" if heard is not None and heard.manner else ""
         lane.bars.append(bar(line.start_s, line.end_s, line.text + manner, line.role))
     looks, seen = Lane("eyes"), [event for event in events if isinstance(event, kinds.ParticipantSeen)]
-    for look, after in pairwise([*seen, None]):
+    for look, after in zip_longest(seen, seen[1:]):
         end_s = after.t if after is not None else min(look.t + 5.0, total_s)
         looks.bars.append(bar(look.t, end_s, look.text, _look_kind(look)))
     voice, tools, policy, other = Lane("voice"), Lane("tools"), Lane("goals, rules"), Lane("events")
