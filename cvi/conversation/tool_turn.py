@@ -30,7 +30,6 @@ ANSWER_WITHIN_S = 20.0
 MOST_ROUNDS = 3
 """How often an endpoint may call tools again with what came back."""
 MOST_CALLS = 5
-_RESPONSE_SENTENCES = 4
 
 
 def _question(name: str, lacking: Sequence[str]) -> str:
