@@ -7,6 +7,7 @@ carried out a second time; the reply that takes its place gets the first one's a
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass
 
 from cvi.conversation.events import (
@@ -213,4 +214,21 @@ def described(run: ToolRun) -> str:
 
 def as_data(text: str) -> str:
     """An answer as the model is given it: marked as data, since it may hold instructions of strangers."""
-    return f"<answer>{text.replace('</answer>', '')}</answer>"
+    return f"<answer>{in_words(text).replace('</answer>', '')}</answer>"
+
+
+def in_words(text: str) -> str:
+    """JSON of names and plain values as "open: eight to six; anonymous: yes", which small models say on as it
+    is; other text unchanged."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    if not isinstance(value, dict) or any(isinstance(each, dict | list) for each in value.values()):
+        return text
+    said = {True: "yes", False: "no", None: "unknown"}
+    pairs = (
+        (name.replace("_", " "), said[each] if each is None or isinstance(each, bool) else each)
+        for name, each in value.items()
+    )
+    return "; ".join(f"{name}: {each}" for name, each in pairs)

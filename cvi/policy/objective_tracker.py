@@ -89,7 +89,6 @@ class ObjectiveTracker:
             parts.append(f"Still unknown: {', '.join(map(_words, current.missing))}.")
         if known:
             parts.append(f"Known, so do not ask again: {known}.")
-        parts.append("Answer them first, then lead on to it with one short question.")
         return " ".join(parts)
 
     # -- Observer ---------------------------------------------------------------------------------

@@ -82,3 +82,13 @@ def test_malformed_tools_are_one_clear_message(specs, match):
 async def test_a_name_that_is_a_keyword_is_only_a_name(name):
     toolbox = await declared_tools(persona(tool(name)), ALLOWED, "en")
     assert (await toolbox.tools[0].delivery.call(call(city="Oslo"))).value == {"weather": "rain in Oslo"}
+
+
+def test_what_a_tool_answers_is_given_to_the_model_in_words():
+    from cvi.conversation.tool_runs import as_data
+
+    assert as_data('{"open": "eight to six", "is_anonymous": true, "fee": null}') == (
+        "<answer>open: eight to six; is anonymous: yes; fee: unknown</answer>"
+    )
+    assert as_data('{"days": ["Monday"]}') == '<answer>{"days": ["Monday"]}</answer>'
+    assert as_data("[1, 2]") == "<answer>[1, 2]</answer>" and as_data("At six.") == "<answer>At six.</answer>"

@@ -46,7 +46,7 @@ def play(script, tools, calls=weather, llm=None, client=None, delay_s=0.01, **op
 
 def answers(messages):
     """A model that says what it was told of the tools."""
-    notes = " ".join(m.content for m in messages if m.role == "system" and "The tool" in m.content)
+    notes = " ".join(m.content for m in messages if m.role == "system" and ("The tool" in m.content or "looked up" in m.content))
     if "failed" in notes:
         return "Sorry, that did not work."
     if "<answer>" in notes:
