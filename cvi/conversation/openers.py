@@ -17,7 +17,9 @@ from cvi.errors import EngineError
 from cvi.tts.base import Speech, TtsEngine
 
 LEAST_WAIT_S = 0.5
-"""A shorter wait is not worth an opener."""
+"""A shorter wait, from the end of the participant's speech to the reply's own words, has no opener."""
+MOST_DELAY_S = 0.25
+"""An opener ends at most so long after the moment for which the reply's own words are predicted."""
 AMONG_REPLIES, MOST_AMONG = 5, 2
 """At most so many of so many replies in a row have one."""
 _RECENT_WAITS = 7
@@ -71,24 +73,29 @@ class OpenerPolicy:
         usual_s = median(self._waits) if self._waits else self._first_wait_s
         return max((usual_s or 0.0) - age_s, 0.0)
 
-    def choose(self, question: str, predicted_s: float) -> Opener | None:
-        """The opener of the answer to `question`, if it is to have one. Called once for each answer."""
+    def choose(self, question: str, waited_s: float, left_s: float) -> Opener | None:
+        """The opener of the answer to `question`, if it is to have one. Called once for each answer.
+
+        The participant has waited `waited_s` seconds since the end of their speech, and the reply's own words
+        are predicted in `left_s`.
+        """
         allowed = (
-            predicted_s > LEAST_WAIT_S
+            waited_s + left_s > LEAST_WAIT_S
             and not (self._used and self._used[-1])
             and sum(self._used) < MOST_AMONG
         )
-        opener = self._next(question) if allowed else None
+        opener = self._next(question, left_s + MOST_DELAY_S) if allowed else None
         self._used.append(opener is not None)
         return opener
 
-    def _next(self, question: str) -> Opener | None:
+    def _next(self, question: str, most_s: float) -> Opener | None:
+        """The first opener of at most `most_s` seconds after the one used last."""
         last_sentence = re.split(r"[.!?]\s+", question.strip())[-1]
         yes_or_no = _ASKS_YES_OR_NO.match(last_sentence) is not None
         texts = [opener.text for opener in self._openers]
         start = texts.index(self._last) + 1 if self._last in texts else 0
         for opener in (*self._openers[start:], *self._openers[:start]):
-            if not (yes_or_no and opener.like_yes):
+            if opener.speech.duration_s <= most_s and not (yes_or_no and opener.like_yes):
                 self._last = opener.text
                 return opener
         return None

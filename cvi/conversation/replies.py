@@ -97,10 +97,11 @@ class Replies:
         reply.task.add_done_callback(lambda task: self._let_go(reply))
         return reply
 
-    def commit(self, reply: Reply) -> None:
-        """Let an answer be heard; its turn is history from now on."""
+    def commit(self, reply: Reply, waited_s: float = 0.0) -> None:
+        """Let an answer be heard, `waited_s` seconds after the participant's words ended; its turn is history
+        from now on."""
         self._history.add_user(reply.user_text)
-        self._open(reply)
+        self._open(reply, waited_s)
         self._start(reply)
 
     def say(self, text: str, *, interruptible: bool = True) -> Reply:
@@ -203,17 +204,17 @@ class Replies:
         """Return when no task of a reply is running any more."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _open(self, reply: Reply) -> None:
+    def _open(self, reply: Reply, waited_s: float) -> None:
         """Let an answer whose own words are long in coming begin with an opener."""
         if reply.timeline.length:
-            self._openers.choose(reply.user_text, 0.0)
-            return
-        predicted_s = self._openers.predicted_s(reply.age_s)
-        opener = self._openers.choose(reply.user_text, predicted_s)
+            waited_s = left_s = 0.0
+        else:
+            left_s = self._openers.predicted_s(reply.age_s)
+        opener = self._openers.choose(reply.user_text, waited_s, left_s)
         if opener is not None:
             reply.open_with(opener.speech)
             self._journal.write(
-                ReplyOpener(reply=reply.generation, text=opener.text, predicted_wait_s=round(predicted_s, 3))
+                ReplyOpener(reply=reply.generation, text=opener.text, predicted_wait_s=round(left_s, 3))
             )
 
     def _note_wait(self, reply: Reply) -> None:

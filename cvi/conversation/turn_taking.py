@@ -555,7 +555,7 @@ class Floor:
             )
         )
         self._transport.notify("user", turn.text)
-        self._replies.commit(reply)
+        self._replies.commit(reply, silence_s)
         self._committed_s = self._clock.now()
         self._playout.set_listening(False)
 

@@ -20,7 +20,7 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -238,10 +238,10 @@ def _joining(folder: Path, file: ModelFile) -> Path:
 
 
 def _size_of(folder: Path) -> int:
+    """Bytes of all files below `folder`; files and folders that pip removes meanwhile count as nothing."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except OSError:
-            continue
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += Path(parent, name).lstat().st_size
     return total

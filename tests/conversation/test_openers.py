@@ -99,16 +99,24 @@ def test_the_prediction_follows_the_conversation() -> None:
     for _ in range(7):
         policy.note(0.3)
     assert policy.predicted_s(0.0) == 0.3
-    assert policy.choose("tell me more", policy.predicted_s(0.0)) is None
+    assert policy.choose("tell me more", 0.1, policy.predicted_s(0.0)) is None
+    assert policy.choose("tell me more", 0.3, policy.predicted_s(0.0)) is not None
     assert OpenerPolicy(OPENERS).predicted_s(0.0) == 0.0
 
 
 def test_no_yes_before_the_answer_to_a_question_of_yes_or_no() -> None:
     policy = OpenerPolicy([opener("Okay,"), opener("Well,")], 2.0)
-    chosen = policy.choose("i have two cats. are they allowed on the train", 2.0)
+    chosen = policy.choose("i have two cats. are they allowed on the train", 0.0, 2.0)
     assert chosen is not None and chosen.text == "Well,"
     only = OpenerPolicy([opener("Okay,")], 2.0)
-    assert only.choose("Is it free?", 2.0) is None
+    assert only.choose("Is it free?", 0.0, 2.0) is None
+
+
+def test_no_opener_that_outlasts_the_wait() -> None:
+    policy = OpenerPolicy([opener("Let me think.", 0.9), opener("Hm,", 0.4)])
+    chosen = policy.choose("tell me more", 0.4, 0.3)
+    assert chosen is not None and chosen.text == "Hm,"
+    assert OpenerPolicy([opener("Hm,", 0.4)]).choose("tell me more", 0.6, 0.1) is None
 
 
 def test_going_on_during_the_opener_reopens_the_turn() -> None:

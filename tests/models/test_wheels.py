@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -156,6 +158,22 @@ def test_a_folder_is_a_source(tmp_path: Path) -> None:
     assert card.path.read_bytes() == WEIGHTS
     with pytest.raises(UsageError, match="no folder"):
         pull([tiny_mind().model_copy(update={"id": "other"})], source=str(tmp_path / "nowhere"))
+
+
+def test_a_folder_that_pip_removes_meanwhile_counts_as_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "part.whl").write_bytes(b"12345")
+    (tmp_path / "pip-unpack-1").mkdir()
+    real = os.scandir
+
+    def scandir(folder: str | Path) -> Iterator[os.DirEntry[str]]:
+        if Path(folder).name == "pip-unpack-1":
+            Path(folder).rmdir()
+        return real(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert wheels._size_of(tmp_path) == 5
 
 
 def test_a_python_without_pip_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
