@@ -406,7 +406,7 @@ async def build_turn_judge(config: ResolvedConfig, settings: ConversationSetting
 async def _small_judge(config: ResolvedConfig, settings: ConversationSettings) -> LlmEngine | None:
     if config.small_model or config.language != "en" or not settings.judge_completeness:
         return None
-    small = LlmSettings(context_tokens=JUDGE_CONTEXT_TOKENS)
+    small = LlmSettings(context_tokens=JUDGE_CONTEXT_TOKENS, only_judges=True)
     try:
         judge: LlmEngine = await asyncio.to_thread(build, "llm", "llama-cpp", small)
     except MissingError:

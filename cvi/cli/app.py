@@ -21,6 +21,7 @@ from cvi.cli.show import list_conversations, show, turns
 from cvi.cli.talk import talk
 from cvi.cli.train_replica import train_replica
 from cvi.errors import CviError
+from cvi.threads import one_blas_thread
 
 app = typer.Typer(
     name="cvi",
@@ -94,6 +95,7 @@ def main() -> None:
     logging.getLogger("cvi.media").addHandler(media)
     # Conversations, faces and keys are for their owner alone: whatever is made here and by child processes.
     os.umask(0o077)
+    one_blas_thread()
     try:
         _run(media)
     finally:

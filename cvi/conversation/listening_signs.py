@@ -1,4 +1,4 @@
-"""The persona's own signs of listening: a soft "mm-hm" in a pause while the participant talks at length.
+"""The persona's own signs of listening: a soft "uh-huh" in a pause while the participant talks at length.
 
 They are no replies: nothing of them is history, and the floor stays the participant's.
 """
@@ -14,14 +14,15 @@ from cvi.audio.block import Pcm
 from cvi.errors import EngineError
 from cvi.tts.base import TtsEngine
 
+# Words that a voice can read: espeak spells "Mm-hm." letter by letter, and reads a French "Mm." as a unit.
 _TEXTS = {
-    "en": ("Mm-hm.", "Uh-huh.", "I see."),
-    "de": ("Mhm.", "Aha.", "Verstehe."),
-    "es": ("Ajá.", "Mm.", "Ya veo."),
-    "fr": ("Mm.", "D'accord.", "Je vois."),
-    "it": ("Mm.", "Certo.", "Capisco."),
+    "en": ("Uh-huh.", "Right.", "I see."),
+    "de": ("Aha.", "Ja.", "Verstehe."),
+    "es": ("Ajá.", "Claro.", "Ya veo."),
+    "fr": ("Oui.", "D'accord.", "Je vois."),
+    "it": ("Sì.", "Certo.", "Capisco."),
     "pt": ("Uhum.", "Certo.", "Entendo."),
-    "nl": ("Mm.", "Ja.", "Ik snap het."),
+    "nl": ("Aha.", "Ja.", "Ik snap het."),
     "ru": ("Угу.", "Да.", "Понимаю."),
 }
 LOUDNESS = 0.5

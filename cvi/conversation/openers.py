@@ -1,4 +1,4 @@
-"""Neutral openers: "Hm," or "Well," is heard at once where the reply's own first words are long in coming.
+"""Neutral openers: "Hmm," or "Well," is heard at once where the reply's own first words are long in coming.
 
 An opener is no part of the reply's text and claims nothing. Its sound is made once for each voice. Openers
 forced into the model's own text steered a small model into refusals, so they stay outside it.

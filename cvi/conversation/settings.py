@@ -68,7 +68,7 @@ class ConversationSettings:
     all; small models ramble and repeat themselves), `prelude` are exchanges that show it how to answer.
     With a `wake_phrase` nothing is answered before it is heard, and no longer once the `sleep_phrase` is.
     `idle_engagement` breaks silences. `voice_isolation` ignores voices far fainter than the participant's,
-    `noise_cancellation` lowers steady noise in their sound. With `active_listening` the persona says "mm-hm"
+    `noise_cancellation` lowers steady noise in their sound. With `active_listening` the persona says "uh-huh"
     while they talk at length.
 
     `openers` lets replies that are long in coming begin with a neutral word.

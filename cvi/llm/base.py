@@ -51,13 +51,15 @@ class LlmSettings:
     """`model` is a GGUF path or an endpoint's model name, None for the engine's default.
 
     `base_url`, `api_key`, `headers`, `extra_body`, `default_query` are for OpenAI-compatible
-    endpoints. `gpu_layers` -1 is all of them, 0 none, None as many as there is a device for.
+    endpoints. `gpu_layers` -1 is all of them, 0 none, None as many as there is a device for. One that
+    `only_judges` is never asked for a reply: it reads no further than a turn's words.
     """
 
     model: str | None = None
     context_tokens: int = 4096
     threads: int | None = None
     gpu_layers: int | None = None
+    only_judges: bool = False
     base_url: str | None = None
     api_key: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)

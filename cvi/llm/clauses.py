@@ -63,8 +63,8 @@ class Clause:
     following: str = field(default="", compare=False)
 
 
-PHRASE_CHARS_PER_WORD = 5.0
-"""Fewer ("I don't have") would be spoken before a large model on slow memory has written the next phrase."""
+PHRASE_CHARS_PER_WORD = 4.0
+"""Fewer ("I can do") would be spoken before a large model on slow memory has written the next phrase."""
 
 
 class ClauseSplitter:

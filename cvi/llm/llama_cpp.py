@@ -105,6 +105,7 @@ class LlamaCpp:
         )
         self._endings = self._ending_tokens()
         self._hollow = [self._model.tokenize(word, bos=False)[0] for word in _HOLLOW]
+        self._only_judges = settings.only_judges
         self._stage = NativeThread("llm")
         self._latest_call = 0
         self._streams = 0
@@ -374,10 +375,10 @@ class LlamaCpp:
 
     def _ending_probability(self, messages: Sequence[Message], words: str) -> float:
         """Judge the words and read on to where the reply begins, in one decode, so that the reply has the
-        probabilities of its first token already."""
+        probabilities of its first token already. One that only judges does not read on."""
         model = self._model
         judged = self._tokens(messages, words)
-        through = self._tokens([*messages, Message("user", words)], None)
+        through = judged if self._only_judges else self._tokens([*messages, Message("user", words)], None)
         odds: npt.NDArray[np.float64] | None
         if through[: len(judged)] == judged and 0 < len(through) - len(judged) <= _MOST_READ_AHEAD_TOKENS:
             odds = model.evaluate_both(through, len(judged), lambda: self._closed)

@@ -151,13 +151,13 @@ class ConversationalFlow(Section):
     turn_commitment: str | None = None
     """How sure it must be that a turn is over: `low`, `medium`, `high`; anything else is medium."""
     active_listening: str | None = None
-    """Whether it says "mm-hm" while the participant talks at length: anything but `off` and its like."""
+    """Whether it says "uh-huh" while the participant talks at length: anything but `off` and its like."""
     noise_cancellation: str | None = None
     """Whether steady noise is lowered in the participant's sound: anything but `off` and its like."""
 
     neutral_openers: bool | None = None
-    """Whether a reply that is long in coming begins with a neutral word ("Hm,"). Unset: yes, but not with the
-    very small model."""
+    """Whether a reply that is long in coming begins with a neutral word ("Well,"). Unset: yes, but not with
+    the very small model."""
 
     @property
     def commitment(self) -> Level:

@@ -162,7 +162,8 @@ class _Turn:
     async def partial(self) -> str:
         # Where decoding is slow it is done less often, so that the final text seldom waits for a partial one.
         every_s = max(_PARTIAL_EVERY_S, _PARTIAL_SHARE * self._decode_s)
-        if not self._decoding.locked() and self._end - self._decoded_to >= every_s * HEARD_HZ:
+        due = self._end - self._decoded_to >= every_s * HEARD_HZ
+        if due and not self._decoding.locked() and not self._falls_silent():
             async with self._decoding:
                 await self._decode()
         return self._whole()
@@ -183,6 +184,13 @@ class _Turn:
 
     def _whole(self) -> str:
         return " ".join(filter(None, [*self._frozen, self._text]))
+
+    def _falls_silent(self) -> bool:
+        """Whether the voice has just stopped: a decode begun now would keep the one of all words waiting."""
+        last_s = self._edges.last_loud_s()
+        if last_s is None or self._edges.contrast_db() < _CLEAR_CONTRAST_DB:
+            return False
+        return _LOOK_EVERY_S <= self._end / HEARD_HZ - last_s < _TAIL_S
 
     def _covered(self) -> bool:
         """Whether the text covers all speech so far."""

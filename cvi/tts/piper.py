@@ -44,7 +44,7 @@ class PiperTts(LocalVoice):
     """
 
     name = "piper"
-    first_words = 3
+    first_words = 2
 
     def __init__(self, voice: Any, settings: TtsSettings) -> None:
         """`voice` is a loaded `piper.PiperVoice`."""

@@ -90,11 +90,11 @@ def test_an_eager_persona_speaks_up() -> None:
 
 
 def test_signs_of_listening_are_due_after_long_talk_in_a_pause_that_is_no_end() -> None:
-    policy = ListeningPolicy([ListeningSign("Mm-hm.", np.ones(10, np.int16)), ListeningSign("I see.", np.ones(10, np.int16))])
+    policy = ListeningPolicy([ListeningSign("Uh-huh.", np.ones(10, np.int16)), ListeningSign("I see.", np.ones(10, np.int16))])
     assert policy.at_pause(5.0, 0.0, 0.1) is None, "too early"
     assert policy.at_pause(7.0, 0.0, 0.9) is None, "the turn is over"
     first = policy.at_pause(7.5, 0.0, 0.1)
-    assert first is not None and first.text == "Mm-hm."
+    assert first is not None and first.text == "Uh-huh."
     assert policy.at_pause(12.0, 0.0, 0.1) is None, "not so soon again"
     second = policy.at_pause(17.0, 0.0, 0.1)
     assert second is not None and second.text == "I see."
@@ -105,14 +105,14 @@ def test_a_sign_of_listening_is_heard_and_is_no_reply() -> None:
     words = " ".join(f"word{k}" for k in range(28))
     end_s = script.user_says(0.5, f"{words} and")
     script.user_says(end_s + 0.6, "that is all")
-    sign = ListeningSign("Mm-hm.", np.full(6000, 900, np.int16))
+    sign = ListeningSign("Uh-huh.", np.full(6000, 900, np.int16))
     outcome = script.play(listening_signs=[sign], settings=settings(active_listening=True))
     (given,) = outcome.of(ListeningSignGiven)
     heard = outcome.sound_between(given.t - 0.04, given.t + 0.4)
     assert int((heard == 900).sum()) == 6000
     (committed,) = outcome.of(TurnCommitted)
     assert committed.text.endswith("and that is all"), "it did not take the floor"
-    assert not any("Mm-hm" in message.content for message in outcome.history)
+    assert not any("Uh-huh" in message.content for message in outcome.history)
 
 
 def test_a_listener_who_has_cut_the_reply_lets_it_go_on() -> None:

@@ -1,6 +1,7 @@
 """Neutral openers: heard where the answer is long in coming, and no part of it."""
 
 from itertools import pairwise
+from unicodedata import category
 
 import numpy as np
 import pytest
@@ -18,7 +19,9 @@ from cvi.conversation.events import (
     TurnReopened,
 )
 from cvi.conversation.latency import opener_pauses
+from cvi.conversation.listening_signs import _TEXTS
 from cvi.conversation.openers import Opener, OpenerPolicy, make_openers
+from cvi.conversation.phrases import _table, phrases
 from cvi.conversation.settings import ConversationSettings
 from cvi.testing.fakes import FakeLlm, FakeTts
 from cvi.testing.script import Script, ScriptOutcome
@@ -133,5 +136,17 @@ def test_going_on_during_the_opener_reopens_the_turn() -> None:
 
 async def test_openers_are_made_in_the_voice() -> None:
     made = await make_openers(FakeTts(), "en")
-    assert [one.text for one in made] == ["Hm,", "Well,", "Let me think.", "Okay,"]
+    assert [one.text for one in made] == ["Hmm,", "Well,", "Let me think.", "Okay,"]
     assert not await make_openers(FakeTts(), "xx")
+
+
+@pytest.mark.parametrize("language", sorted(_table()))
+def test_no_opener_or_sign_of_listening_is_spelled_letter_by_letter(language: str) -> None:
+    from piper.phonemize_espeak import EspeakPhonemizer
+
+    espeak = EspeakPhonemizer()
+    for text in (*phrases(language).openers, *_TEXTS.get(language, ())):
+        (sounds,) = espeak.phonemize(language, text)
+        # "Hm," spelled has six sounds, and "Mm." becomes "millimètre".
+        letters = sum(map(str.isalpha, text))
+        assert sum(category(sound) == "Ll" for sound in sounds) <= letters + 1, (text, sounds)

@@ -6,7 +6,8 @@ import pytest
 from flite_voice import room, say
 from tiny_whisper import make_model
 
-from cvi.audio.block import HEARD_HZ
+from cvi.audio.block import HEARD_HZ, AudioBlock
+from cvi.audio.level import SpeechEdges
 from cvi.errors import EngineError, MissingError, UsageError
 from cvi.stt import whisper_window
 from cvi.stt.base import SttSettings
@@ -88,6 +89,21 @@ async def test_partials_skip_while_one_runs_and_between(engine, decodes, tmp_pat
     assert len(decodes) == 1
     turn.feed(spoken[17_000:])
     assert len((await turn.partial()).split()) > len(first.split())
+    turn.close()
+
+
+async def test_no_partial_is_decoded_as_the_voice_falls_silent(engine, decodes, tmp_path):
+    sound = np.concatenate([room(0.3), say(tmp_path, "my order has not arrived"), room(0.12)])
+    edges = SpeechEdges(window_s=12.0)
+    edges.feed(AudioBlock(sound, 0.0))
+    end = round((edges.last_loud_s() + 0.03) * HEARD_HZ)
+    turn = engine.open()
+    turn.feed(sound[:end])
+    assert await turn.partial() == ""
+    assert not decodes, "the decode of all words is 20 ms away"
+    turn.feed(sound[end:])
+    assert await turn.final()
+    assert len(decodes) == 1
     turn.close()
 
 
