@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any, cast
@@ -92,7 +92,7 @@ class Replies:
             self._history.recent,
             partial(self._told, text, messages, number),
         )
-        clauses = self._guarded(calls.clauses(), number, text, messages)
+        clauses = self._guarded(calls.clauses(), number, text, lambda: calls.given or messages)
         reply = calls.reply = self._make(self._whole(clauses), turn=turn, user_text=text)
         reply.task.add_done_callback(lambda task: self._let_go(reply))
         return reply
@@ -224,27 +224,29 @@ class Replies:
     def _written(self, text: str) -> AsyncIterator[Clause]:
         """The model's answer to `text`."""
         # Read now: by the time the clauses are asked for, the turn may be part of the history.
-        messages = self._history.with_user(text)
+        given = list(self._history.with_user(text))
         number = self._generation + 1
-        return self._whole(self._guarded(self._clauses(text, messages, number), number, text, messages))
+        return self._whole(self._guarded(self._clauses(text, given, number), number, text, lambda: given))
 
     def _guarded(
-        self, clauses: AsyncIterator[Clause], reply: int, turn: str, messages: Sequence[Message]
+        self, clauses: AsyncIterator[Clause], reply: int, turn: str, given: Callable[[], Sequence[Message]]
     ) -> AsyncIterator[Clause]:
-        """The clauses that may be spoken."""
+        """The clauses that may be spoken; `given` is what the model wrote them from."""
         guard = self._context.capabilities.guard
         if guard is None:
             return clauses
 
         def again(note: str) -> AsyncIterator[Clause]:
-            told = with_notes(messages, [note])
+            # Behind the turn: a small model does what it reads last.
+            told = (*given(), Message("system", note))
             return model_clauses(self._context, reply, told, self._phrase_words)
 
         return guard.clauses(reply, turn, clauses, again)
 
-    async def _clauses(self, text: str, messages: Sequence[Message], reply: int) -> AsyncIterator[Clause]:
-        told = await self._told(text, messages, reply)
-        written = model_clauses(self._context, reply, told, self._phrase_words)
+    async def _clauses(self, text: str, given: list[Message], reply: int) -> AsyncIterator[Clause]:
+        """The model's answer to `given`, to which the notes for the turn are added first."""
+        given[:] = await self._told(text, given, reply)
+        written = model_clauses(self._context, reply, given, self._phrase_words)
         async with aclosing(cast("AsyncGenerator[Clause]", written)) as clauses:
             async for clause in clauses:
                 yield clause

@@ -60,6 +60,8 @@ class ToolTurn:
         self._history = history
         self._tell = told
         self._told: tuple[Message, ...] = ()
+        self.given: Sequence[Message] = ()
+        """What the model was given last to write the words from, results included; empty before that."""
         self.reply: Reply | None = None
         self._made: list[ToolRun] = []
 
@@ -112,7 +114,8 @@ class ToolTurn:
             await close_stream(words)
 
     def _words(self, results: Sequence[str]) -> AsyncIterator[Clause]:
-        return model_clauses(self._context, self._number, self._with(results), self._phrase_words)
+        self.given = self._with(results)
+        return model_clauses(self._context, self._number, self.given, self._phrase_words)
 
     def _with(self, notes: Sequence[str]) -> list[Message]:
         """What the model is given, with more notes right before the turn's words."""
@@ -125,7 +128,7 @@ class ToolTurn:
         engine = tool_model(self._llm)
         assert isinstance(engine, ChoosesCalls)
         self._told = await self._tell()
-        messages = list(self._told)
+        self.given = messages = list(self._told)
         first = True
         for round_number in range(MOST_ROUNDS + 1):
             specs = self._toolbox.specs if round_number < MOST_ROUNDS else ()

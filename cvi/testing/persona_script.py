@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from cvi.conversation.settings import ConversationSettings, TextEngines
 from cvi.engines import build_llm, conversation_settings, resolve
 from cvi.errors import UsageError
 from cvi.llm.base import LlmEngine, Message, ToolRequest
+from cvi.persona.policy import ToolDelivery
 from cvi.persona.schema import Persona
 from cvi.policy.objective_tracker import ObjectiveTracker
 from cvi.testing.fakes import FakeLlm, FakeTts
@@ -216,9 +217,11 @@ def _with_fakes(persona: Persona, conversation: ScriptedConversation) -> Convers
         persona, persona.language_code or "en", small_model=False, virtual_time=True
     )
     if persona.tools or persona.builtin_tools:
-        toolbox = asyncio.run(
-            declared_tools(persona.model_copy(update={"mcp_servers": []}), ToolPermissions(client=True), "en")
+        at_client = {"delivery": ToolDelivery(app_message=True)}  # nothing is called, so nothing is needed
+        tools_alone = persona.model_copy(
+            update={"mcp_servers": [], "tools": [tool.model_copy(update=at_client) for tool in persona.tools]}
         )
+        toolbox = asyncio.run(declared_tools(tools_alone, ToolPermissions(client=True), "en"))
         answers = {turn.tool.name: turn.tool.answer for turn in conversation.turns if turn.tool}
         fake = _FakeDelivery(answers)
         if toolbox is not None:
@@ -243,7 +246,7 @@ def _spoken(text: str) -> str:
 
 def _answers(turns: Mapping[str, ScriptTurn]) -> Any:
     def answer(messages: Sequence[Message]) -> str:
-        turn = turns.get(messages[-1].content)
+        turn = turns.get(next((each.content for each in reversed(messages) if each.role == "user"), ""))
         if turn is None:
             return "I see."
         asked_again = any("breaks this rule" in message.content for message in messages)
@@ -314,8 +317,12 @@ def _judged(
             faults.append(f"“{turn.user}” was not answered: the conversation had ended.")
             continue
         end = starts[number + 1] if number + 1 < len(starts) else len(events)
-        own = events[starts[number] : end]
-        faults += [f"“{turn.user}”: {fault}" for fault in _turn_faults(turn, conversation, own, spoken)]
+        began, own = events[starts[number]], events[starts[number] : end]
+        assert isinstance(began, TurnCommitted | TurnTyped)
+        # One that changes nothing is called for a draft, before the turn is over.
+        called = {e.name for e in events if isinstance(e, ToolCalled) and e.reply == began.reply}
+        found = _turn_faults(turn, conversation, own, called, spoken)
+        faults += [f"“{turn.user}”: {fault}" for fault in found]
         done = {event.objective for event in events[:end] if isinstance(event, ObjectiveCompleted)}
         if turn.objective_completed and turn.objective_completed not in done:
             faults.append(f"“{turn.user}”: objective_completed: '{turn.objective_completed}' is not.")
@@ -323,7 +330,11 @@ def _judged(
 
 
 def _turn_faults(
-    turn: ScriptTurn, conversation: ScriptedConversation, events: Sequence[Event], spoken: bool
+    turn: ScriptTurn,
+    conversation: ScriptedConversation,
+    events: Sequence[Event],
+    called: Collection[str],
+    spoken: bool,
 ) -> list[str]:
     said = " ".join(
         event.text if isinstance(event, ReplyFinished) else event.heard
@@ -336,7 +347,6 @@ def _turn_faults(
         for each in (*turn.never_says, *conversation.never_says)
         if _found(each, said)
     ]
-    called = {event.name for event in events if isinstance(event, ToolCalled)}
     faults += [f"calls: '{name}' was not called." for name in turn.calls if name not in called]
     asked = any(isinstance(event, HumanRequested) for event in events)
     if turn.escalates is not None and asked != turn.escalates:

@@ -74,6 +74,34 @@ def test_a_sentence_is_rephrased_by_the_model():
     assert said(outcome) == ["Please report it today."]
 
 
+def test_the_second_attempt_is_told_what_the_first_was_told():
+    class Page:
+        name = "knowledge"
+
+        def follow(self, partial):
+            pass
+
+        def note(self, text):
+            return "The desk is on floor two."
+
+        def hint(self, text):
+            return "Name the floor."
+
+    given = []
+
+    def answer(messages):
+        given.append([message.content for message in messages])
+        return (
+            "It is on floor two." if "breaks this rule" in messages[-1].content else "Just split the invoice."
+        )
+
+    rails = [rail(phrases=["split the invoice"], action="rephrase")]
+    outcome = talk(answer, guarded(*rails, providers=(Page(),)))
+    assert said(outcome) == ["It is on floor two."]
+    first, second = given[-2:]
+    assert second[:-1] == first and "The desk is on floor two." in first and "Name the floor." in first
+
+
 def test_a_sentence_that_stays_forbidden_is_replaced():
     outcome = talk(
         lambda _: "Split the invoice.", guarded(rail(phrases=["split the invoice"], action="rephrase"))

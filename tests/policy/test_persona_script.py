@@ -1,14 +1,18 @@
 """`cvi persona test`: every shipped persona passes its script, and a script can fail."""
 
+import asyncio
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from cvi.errors import UsageError
+from cvi.paths import shared_dir
 from cvi.persona.loading import list_personas, load_persona
 from cvi.persona.schema import Persona
 from cvi.testing.persona_script import PersonaScript, junit, load_script, run_with_fakes
+from cvi.tools.base import ToolCall
+from cvi.tools.python_function import PythonDelivery
 
 SHIPPED = [file for file in list_personas() if file.shipped]
 
@@ -19,6 +23,17 @@ def test_every_shipped_persona_passes_its_script(name):
     script = load_script(file.parent / "tests" / f"{file.stem}.yaml")
     faults = {each.name: each.faults for each in run_with_fakes(load_persona(name), script) if each.faults}
     assert not faults
+
+
+def test_the_example_with_a_python_function_passes_its_script(monkeypatch):
+    folder = shared_dir("personas") / "examples"
+    script = load_script(folder / "tests" / "compliance_training.yaml")
+    persona = load_persona(str(folder / "compliance_training.yaml"))
+    assert not [fault for each in run_with_fakes(persona, script) for fault in each.faults]
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setattr("company_policy.LOOKUP_S", 0)
+    rule = asyncio.run(PythonDelivery(persona.tools[0].delivery.python).call(ToolCall("c", "n", {"topic": "Gifts"}, "k")))
+    assert "written approval" in rule.text
 
 
 def script(**turn):

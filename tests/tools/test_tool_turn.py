@@ -24,7 +24,11 @@ from cvi.conversation.events import (
     TurnReopened,
 )
 from cvi.conversation.tool_calls import tool_calls
+from cvi.embeddings.shared import shared_embedder
 from cvi.errors import UsageError
+from cvi.persona.policy import Guardrail
+from cvi.policy.checks import Checks
+from cvi.policy.guard import ConversationGuard
 from cvi.testing.fakes import FakeLlm
 from cvi.testing.script import Script
 from cvi.testing.tools import FakeDecision, FakeDelivery, fake_tool, fake_toolbox
@@ -369,3 +373,27 @@ def test_the_calls_of_a_journal_are_listed():
     assert listed["slow"].state == "failed" and "ended" in listed["slow"].output
     half = [event for event in outcome.events if not isinstance(event, (ToolResolved, ToolFailed))]
     assert {call.state for call in tool_calls(half)} == {"open"}
+
+
+def test_a_reply_said_anew_knows_what_the_tool_answered():
+    rails = [
+        Guardrail(
+            guardrail_name="no_rain",
+            guardrail_prompt="No rain.",
+            check={"phrases": ["it rains"], "action": "rephrase"},
+        )
+    ]
+    guard = ConversationGuard(Checks(rails, shared_embedder()), virtual_time=True)
+
+    def model(messages):
+        notes = " ".join(message.content for message in messages if message.role == "system")
+        if "breaks this rule" in notes:
+            return "Take a coat." if "<answer>" in notes else "I know nothing."
+        return "It rains there."
+
+    toolbox = fake_toolbox([fake_tool("weather", FakeDelivery({"weather": "rain"}))], weather)
+    script = Script()
+    script.user_says(0.5, "tell me the weather")
+    capabilities = Capabilities(toolbox=toolbox, guard=guard, observers=(guard,))
+    outcome = script.play(FakeLlm(model), capabilities=capabilities)
+    assert outcome.of(ReplyFinished)[-1].text == "Take a coat."
