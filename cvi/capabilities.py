@@ -133,7 +133,13 @@ def _memory(config: ResolvedConfig, remembered: Sequence[MemoryKey]) -> Particip
     from cvi.embeddings.shared import shared_embedder
     from cvi.memory.participant import open_participant
 
-    return open_participant(remembered, shared_embedder(), topics=policy.topics, keep_days=policy.keep_days)
+    return open_participant(
+        remembered,
+        shared_embedder(),
+        topics=policy.topics,
+        keep_days=policy.keep_days,
+        english=config.language == "en",
+    )
 
 
 def _perception(config: ResolvedConfig) -> Participant | None:

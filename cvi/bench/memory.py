@@ -35,6 +35,7 @@ from cvi.conversation.transcript import transcript
 from cvi.embeddings.base import Embedder
 from cvi.embeddings.shared import shared_embedder
 from cvi.engines import build_llm, conversation_settings, resolve
+from cvi.knowledge.passages import sentences
 from cvi.llm.base import LlmEngine, Message, Sampling
 from cvi.memory.participant import open_participant
 from cvi.memory.store import MemoryKey, find_stores, memories_of, open_memory
@@ -44,6 +45,10 @@ from cvi.transport.text import TextTransport
 DIALOGUES = "memory.yaml"
 ANSWERS_NAME = "recalled.json"
 SETTLE_WITHIN_S = 600.0
+_OWN, _YOU = (
+    re.compile(rf"\b({words})\b", re.IGNORECASE) for words in ("I|me|my|mine|we|our", "you|your|yours")
+)
+_OF_THE_USER = re.compile(r"\bthe user\b", re.IGNORECASE)
 _REPLY = "I see, thanks for telling me."
 _PERSONA = {
     "persona_name": "Robin",
@@ -127,8 +132,13 @@ def holds(text: str, dialogue: MemoryDialogue) -> bool:
 
 
 def is_right(answer: str, dialogue: MemoryDialogue) -> bool:
-    """Whether an answer holds what is wanted, and none of what it must not hold."""
-    return holds(answer, dialogue) and not _any_begins(answer, dialogue.lacks)
+    """Whether an answer holds what is wanted, said to the participant, and none of what it must not hold.
+
+    A sentence with what is wanted that speaks of "me" and not of "you", or of "the user", is wrong.
+    """
+    told = [each for each in sentences(answer) if holds(each, dialogue)]
+    wrong = any(_OF_THE_USER.search(each) or (_OWN.search(each) and not _YOU.search(each)) for each in told)
+    return bool(told) and not wrong and not _any_begins(answer, dialogue.lacks)
 
 
 def _any_begins(text: str, parts: Sequence[str]) -> bool:

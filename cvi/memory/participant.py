@@ -67,6 +67,7 @@ def open_participant(
     topics: Sequence[str] = (),
     keep_days: int | None = None,
     path: Path | None = None,
+    english: bool = True,
 ) -> ParticipantMemory:
     """The memory of the participant, read from all the stores and written to the first; blocks.
 
@@ -75,8 +76,8 @@ def open_participant(
     connection = open_memory(path)
     stores = [make_store(connection, key, keep_days) for key in keys]
     index = MemoryIndex(connection, embedder, [store.id for store in stores])
-    background, told = start_note(index.memories)
-    provider = MemoryProvider(index)
+    background, told = start_note(index.memories, english=english)
+    provider = MemoryProvider(index, english=english)
     keeper = MemoryKeeper(connection, stores[0], index, provider, embedder, topics, told)
     return ParticipantMemory(provider, background, keeper)
 

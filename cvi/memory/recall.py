@@ -7,6 +7,7 @@ few, so all of them are compared.
 from __future__ import annotations
 
 import math
+import re
 import sqlite3
 import threading
 from collections import Counter
@@ -30,6 +31,16 @@ _START = (
     'when they ask about it, answer from it and call them "you":'
 )
 TURN_HEAD = "In earlier conversations the other person told you about themselves:"
+_OTHER_PERSON = {
+    "i am": "you are", "am i": "are you", "i was": "you were", "was i": "were you", "i'm": "you're",
+    "i've": "you've", "i'd": "you'd", "i'll": "you'll", "i": "you", "me": "you", "my": "your",
+    "mine": "yours", "myself": "yourself", "we're": "you're", "we've": "you've", "we'd": "you'd",
+    "we'll": "you'll", "we": "you", "us": "you", "our": "your", "ours": "yours", "ourselves": "yourselves",
+    "you are": "I am", "are you": "am I", "you were": "I was", "you're": "I'm", "you've": "I've",
+    "you'd": "I'd", "you'll": "I'll", "you": "me", "your": "my", "yours": "mine", "yourself": "myself",
+}  # fmt: skip
+_FORMS = "|".join(sorted(_OTHER_PERSON, key=len, reverse=True)).replace(" ", r"\s+").replace("'", "['’]")
+_PERSON = re.compile(rf"\b(?!US\b)(?i:{_FORMS})\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +51,39 @@ class RecalledMemory:
     relevance: float
 
 
-def spoken_form(memories: Sequence[StoredMemory]) -> list[str]:
-    """Memories as the model reads them, a line each; with the words they come from, once, where these say
-    more and are few."""
+def spoken_form(memories: Sequence[StoredMemory], *, english: bool) -> list[str]:
+    """Memories as the model reads them, a line each; with the words they come from, once, where these are
+    few and say more. In English these always stand there, turned to whom they are about: a small model
+    repeats an "I", and takes the user of whom it reads for somebody else."""
     lines, quoted = [], set()
     for each in memories:
         said = " ".join(each.said.split())
         new = set(map(stem, terms(said))) - set(map(stem, terms(each.text)))
-        quote = bool(new) and said not in quoted and words_in(said) <= MOST_QUOTED_WORDS
+        quote = bool(new or english) and bool(said) and said not in quoted
+        quote = quote and words_in(said) <= MOST_QUOTED_WORDS
         quoted.add(said)
-        lines.append(f"- {each.text}" + (f' Their words: "{said}"' if quote else "") + f" ({each.day})")
+        words = f" {_quoted(said, english)}" if quote else ""
+        lines.append(f"- {each.text}{words} ({each.day})")
     return lines
+
+
+def _quoted(said: str, english: bool) -> str:
+    if not english:
+        return f'Their words: "{said}"'
+    return f'As you would say it to them: "{to_second_person(said)}"'
+
+
+def to_second_person(said: str) -> str:
+    """What somebody said in English of themselves, as it is said to them: "I'm at my desk" -> "You're at your
+    desk". What they said of their listener is turned too."""
+
+    def turned(match: re.Match[str]) -> str:
+        word = " ".join(match[0].lower().replace("’", "'").split())
+        other = _OTHER_PERSON[word]
+        begins = not match.start() or said[: match.start()].rstrip()[-1:] in (".", "!", "?")
+        return other[0].upper() + other[1:] if begins else other
+
+    return _PERSON.sub(turned, said)
 
 
 def reference(memory: StoredMemory) -> str:
@@ -122,19 +155,19 @@ def embedded(text: str, said: str) -> str:
     return f"{text} {said}".strip()
 
 
-def start_note(memories: Sequence[StoredMemory]) -> tuple[str, list[StoredMemory]]:
+def start_note(memories: Sequence[StoredMemory], *, english: bool) -> tuple[str, list[StoredMemory]]:
     """What the model is told when the conversation begins: what is pinned, who they are, the newest rest."""
     ordered = sorted(memories, key=lambda each: (not each.pinned, each.kind != "profile", -each.id))
     chosen: list[StoredMemory] = []
     words = 0.0
     for each in ordered[:MOST_AT_START]:
-        words += words_in(spoken_form([each])[0])
+        words += words_in(spoken_form([each], english=english)[0])
         if chosen and words > START_WORDS:
             break
         chosen.append(each)
     if not chosen:
         return "", []
-    return "\n".join([_START, *spoken_form(chosen)]), chosen
+    return "\n".join([_START, *spoken_form(chosen, english=english)]), chosen
 
 
 class MemoryProvider(FollowingSearch):
@@ -142,8 +175,9 @@ class MemoryProvider(FollowingSearch):
 
     name = "memory"
 
-    def __init__(self, index: MemoryIndex) -> None:
+    def __init__(self, index: MemoryIndex, *, english: bool) -> None:
         self._index = index
+        self._english = english
         super().__init__()
 
     def search(self, text: str) -> FoundNote:
@@ -151,14 +185,15 @@ class MemoryProvider(FollowingSearch):
         chosen: list[StoredMemory] = []
         words = 0.0
         for each in self._index.search(text):
-            words += words_in(spoken_form([each.memory])[0])
+            words += words_in(spoken_form([each.memory], english=self._english)[0])
             if each.relevance < GATE or (chosen and words > TURN_WORDS):
                 break
             chosen.append(each.memory)
         if not chosen:
             return FoundNote("")
         chosen.sort(key=lambda each: each.id)
-        return FoundNote("\n".join([TURN_HEAD, *spoken_form(chosen)]), tuple(map(reference, chosen)))
+        lines = spoken_form(chosen, english=self._english)
+        return FoundNote("\n".join([TURN_HEAD, *lines]), tuple(map(reference, chosen)))
 
 
 def _weights(question: str, memories: Collection[StoredMemory]) -> dict[str, float]:

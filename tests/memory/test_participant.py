@@ -13,6 +13,7 @@ from cvi.conversation.capabilities import Capabilities
 from cvi.conversation.events import MemoriesRecalled, MemoryFailed, MemoryKept
 from cvi.memory import participant, store
 from cvi.memory.extraction import SaidTurn, grounded
+from cvi.memory.recall import spoken_form, to_second_person
 from cvi.memory.store import MemoryKey, find_stores, make_store, memories_of, open_memory
 from cvi.testing.fakes import FakeLlm
 from cvi.testing.script import Script
@@ -181,3 +182,24 @@ def test_what_a_crash_left_unread_is_read_the_next_time(folder, tmp_path):
     (kept,) = memories_of(connection, held.id)
     assert (kept.text, kept.conversation, kept.turn) == ("The user lives in Porto.", "c00000000000a", 1)
     assert all(each.conversation != "c00000000000a" for each in store.unread_sources(connection, held.id))
+
+
+@pytest.mark.parametrize(
+    ("said", "turned"),
+    [
+        ("I work as a baker, mostly at night.", "You work as a baker, mostly at night."),
+        ("Well, I'm ill and my sister helps me.", "Well, you're ill and your sister helps you."),
+        ("I was in the US. We've moved.", "You were in the US. You've moved."),
+    ],
+)
+def test_what_somebody_said_of_themselves_is_told_as_it_is_said_to_them(said, turned):
+    assert to_second_person(said) == turned
+
+
+def test_the_words_of_other_languages_are_quoted():
+    connection = open_memory()
+    made = make_store(connection, MemoryKey("Anna"))
+    memory = store.add_memory(connection, made.id, "The user is a baker.", said="Ich bin Bäcker in Kiel.")
+    (quoted,), (turned,) = (spoken_form([memory], english=english) for english in (False, True))
+    assert 'Their words: "Ich bin Bäcker in Kiel."' in quoted and "to them" in turned
+    connection.close()

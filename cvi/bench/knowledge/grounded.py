@@ -65,8 +65,13 @@ class GroundedAnswer:
     right: bool
 
 
-def chosen_questions(sources: Sequence[Source]) -> tuple[list[Question], list[Question]]:
-    """Those that are asked: the first of each document that have a graded answer, and those without any."""
+def chosen_questions(
+    sources: Sequence[Source], *, every: bool = False
+) -> tuple[list[Question], list[Question]]:
+    """Those that are asked, with and without an answer: the first of each English document; `every` one."""
+    if every:
+        asked = [each for source in sources for each in source.questions]
+        return [each for each in asked if each.passage], [each for each in asked if not each.passage]
     graded = [
         [each for each in source.questions if each.passage and source.language == "en"] for source in sources
     ]

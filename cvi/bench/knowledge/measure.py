@@ -178,7 +178,7 @@ def _indexing(pages: int, wall_s: float, processor_s: float) -> Variant:
 def _grounded(
     base: Path, part: str, embedder: Embedder, profile: str, kept: Path | None, recorder: RunRecorder
 ) -> Variant:
-    answerable, without = chosen_questions(load_sources(part))
+    answerable, without = chosen_questions(load_sources(part), every=part != "graded")
     console = Console(highlight=False, soft_wrap=True)
 
     def tell(given: GroundedAnswer) -> None:
@@ -204,12 +204,10 @@ def _grounded(
 
 def check_options(part: str, beir: Path | None, grounded: bool) -> None:
     """Raises UsageError for options that do not go together."""
-    if part not in ("graded", "development"):
-        raise UsageError(f"There is no part '{part}'.", "Give graded or development.")
+    if part not in ("graded", "development", "grounding"):
+        raise UsageError(f"There is no part '{part}'.", "Give graded, development or grounding.")
     if beir is not None and not (beir / "corpus.jsonl").is_file():
         raise UsageError(f"{beir} holds no corpus.jsonl.", "Give a folder in the format of BEIR.")
-    if grounded and part != "graded":
-        raise UsageError("Only the graded questions have graded answers.", "Leave out --part.")
 
 
 NOISE = 0.35
