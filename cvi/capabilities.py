@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cvi.conversation.capabilities import Capabilities, ContextProvider
-from cvi.engines import ResolvedConfig
+from cvi.engines import ResolvedConfig, installed_path
 from cvi.persona.schema import Persona
 from cvi.tools.base import Toolbox
 from cvi.tools.declared import ToolPermissions, declared_tools
@@ -36,7 +36,7 @@ async def build_capabilities(
 
     Raises MissingError, UsageError; ToolError for an MCP server that is not there.
     """
-    providers, participant = await _providers(config), _perception(config)
+    providers, participant = await _providers(config), build_perception(config)
     if participant is not None:
         providers.append(participant)
     policy = await asyncio.to_thread(
@@ -142,7 +142,11 @@ def _memory(config: ResolvedConfig, remembered: Sequence[MemoryKey]) -> Particip
     )
 
 
-def _perception(config: ResolvedConfig) -> Participant | None:
+def build_perception(config: ResolvedConfig) -> Participant | None:
+    """What perceives the participant, for one conversation; None where the persona perceives nothing.
+
+    Raises MissingError, UsageError for a vision-language model that cannot be used.
+    """
     from cvi.perception.from_persona import build_participant
 
     return build_participant(
@@ -150,6 +154,7 @@ def _perception(config: ResolvedConfig) -> Participant | None:
         small_model=config.small_model,
         private_hosts=config.private_hosts,
         nearness=_nearness if config.llm.engine == "llama-cpp" and config.language == "en" else None,
+        model_path=installed_path,
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from cvi.errors import MissingError, UsageError
 
 GROUP = "cvi.engines"
-LAYERS = ("vad", "turns", "stt", "llm", "tts", "face", "embeddings")
+LAYERS = ("vad", "turns", "stt", "llm", "tts", "face", "embeddings", "perception")
 
 
 def names(layer: str) -> list[str]:

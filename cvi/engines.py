@@ -123,8 +123,10 @@ def resolve(
     def choose(layer: str, engine: str | None, model: str | None, voice: str | None = None) -> EngineChoice:
         default = defaults[layer]
         if engine is None or engine == default.engine:
-            return EngineChoice(default.engine, _model(model) or default.model, voice or default.voice)
-        return EngineChoice(engine, _model(model), voice)
+            return EngineChoice(
+                default.engine, installed_path(model) or default.model, voice or default.voice
+            )
+        return EngineChoice(engine, installed_path(model), voice)
 
     config = ResolvedConfig(
         persona=persona,
@@ -169,7 +171,7 @@ def _voice_model(config: ResolvedConfig) -> str | None:
     return voice if voice is not None and find_model(voice) is not None else None
 
 
-def _model(name: str | None) -> str | None:
+def installed_path(name: str | None) -> str | None:
     """The path of an installed model, where `name` is the id of one; else `name`."""
     if name is not None and is_model_id(name) and find_installed(name) is not None:
         return str(model_path(name))

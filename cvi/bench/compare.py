@@ -116,7 +116,8 @@ def ratio_to_cascade(run: Run, quantity: str = "first_audio_ms") -> Comparison |
 
 @dataclass(frozen=True, slots=True)
 class AddedDelay:
-    """How much later answers came over one route than over another, ms, of `n` turns met on both.
+    """How much later answers came over one route than over another, or with perception than without, ms, of
+    `n` turns met on both.
 
     `turn` is the median of the turns' own differences; `p50` and `p95` are differences of percentiles. All
     with their 95 % intervals, bootstrapped over pairs."""
@@ -131,22 +132,29 @@ class AddedDelay:
 
 
 def added_delays(run: Run) -> list[AddedDelay]:
-    """Every variant over another route beside the same over the first one, quantity by quantity."""
+    """Every variant over another route beside the same over the first one, and ours beside itself without
+    perception, quantity by quantity."""
     found: list[AddedDelay] = []
+    for plain, other in _more_of_the_same(run):
+        for name, label in QUANTITIES.items():
+            a, b = values_by_task(plain, name) or {}, values_by_task(other, name) or {}
+            pairs = [(a[key], b[key]) for key in sorted(a.keys() & b.keys())]
+            if len(pairs) < _FEWEST_PAIRS:
+                continue
+            turn = percentile_difference([(0.0, after - before) for before, after in pairs], 50)
+            p50, p95 = percentile_difference(pairs, 50), percentile_difference(pairs, 95)
+            found.append(AddedDelay(other.name, plain.name, label, len(pairs), turn, p50, p95))
+    return found
+
+
+def _more_of_the_same(run: Run) -> Iterator[tuple[Variant, Variant]]:
     for plain in run.variants:
         for transport in TRANSPORTS:
-            other = run.variant(name_over(plain.name, transport))
-            if other is None:
-                continue
-            for name, label in QUANTITIES.items():
-                a, b = values_by_task(plain, name) or {}, values_by_task(other, name) or {}
-                pairs = [(a[key], b[key]) for key in sorted(a.keys() & b.keys())]
-                if len(pairs) < _FEWEST_PAIRS:
-                    continue
-                turn = percentile_difference([(0.0, after - before) for before, after in pairs], 50)
-                p50, p95 = percentile_difference(pairs, 50), percentile_difference(pairs, 95)
-                found.append(AddedDelay(other.name, plain.name, label, len(pairs), turn, p50, p95))
-    return found
+            if (other := run.variant(name_over(plain.name, transport))) is not None:
+                yield plain, other
+    ours, unseen = run.variant("cvi"), run.variant("unseen")
+    if ours is not None and unseen is not None:
+        yield unseen, ours
 
 
 def _answers(turns: Iterable[TurnRecord], quantity: str) -> dict[str, float]:

@@ -36,10 +36,13 @@ from cvi.bench.remote_peer.call import RemotePeerCost
 from cvi.bench.run import TRANSPORTS, Agreement, Figure, OwnCost, Run, Variant
 from cvi.bench.run_store import RUN_NAME, RunRecorder
 from cvi.bench.statistics import theil_sen
+from cvi.capabilities import build_perception
+from cvi.conversation.capabilities import Capabilities
 from cvi.conversation.events import ConversationEnded
 from cvi.engines import ResolvedConfig, build_engine_set, conversation_settings, resolve
 from cvi.errors import CviError, UsageError
 from cvi.media.decode import write_wav
+from cvi.media.video import has_picture
 from cvi.persona.loading import load_persona
 from cvi.testing.network_emulation import NetworkConditions
 
@@ -53,7 +56,7 @@ WORST_RATIO = 2 * RECORDED_RATIO
 @dataclass(frozen=True, slots=True)
 class LatencyOptions:
     """The options of `cvi bench latency`. `size` is (width, height); `smoke` sets callers, turns, baseline
-    and film."""
+    and film; `camera` is a film of a caller."""
 
     persona: str = "guide"
     replica: str | None = None
@@ -67,6 +70,7 @@ class LatencyOptions:
     size: tuple[int, int] = (1280, 720)
     fps: int = 25
     film: bool = True
+    camera: Path | None = None
     output: Path | None = None
 
 
@@ -123,11 +127,20 @@ def _routes(options: LatencyOptions) -> list[CallerRoute]:
         if transport not in TRANSPORTS:
             known = ", ".join(TRANSPORTS)
             raise UsageError(f"--transport {transport} cannot be measured.", f"Choose of: {known}.")
+    if options.baseline == "unseen" and options.camera is None:
+        raise UsageError(
+            "--baseline unseen leaves perception out, and nothing is seen.", "Add --camera FILM of a caller."
+        )
+    if options.camera is not None and transports != ("file",):
+        raise UsageError("--camera is for --transport file.", "Leave out the other transport.")
+    if options.camera is not None and not has_picture(options.camera):
+        raise UsageError(f"{options.camera} has no picture.", "Give a film of a caller.")
     network = NetworkConditions.of_text(options.network) if options.network is not None else None
     if network is not None and transports == ("file",):
         raise UsageError("--network says what lies between two ends of a network.", "Add --transport webrtc.")
     return [
-        CallerRoute(transport, *options.size, options.fps, options.film, network) for transport in transports
+        CallerRoute(transport, *options.size, options.fps, options.film, network, options.camera)
+        for transport in transports
     ]
 
 
@@ -175,6 +188,7 @@ async def measure_latency(plan: LatencyPlan, *, progress: Callable[[str], None] 
                     engines.render,
                     appearance.box,
                     recorder.folder,
+                    _capabilities(plan.config) if setup.perceives else None,
                 )
             )
         cpu_s, wall_s = time.process_time() - cpu_began_s, time.monotonic() - wall_began_s
@@ -201,6 +215,12 @@ async def measure_latency(plan: LatencyPlan, *, progress: Callable[[str], None] 
         own_cost=OwnCost(round(probe_cpu_s, 2), round(cpu_s, 2), round(wall_s, 1)),
         duration_s=round(recorder.elapsed_s, 1),
     )
+
+
+def _capabilities(config: ResolvedConfig) -> Capabilities:
+    """Perception alone."""
+    participant = build_perception(config)
+    return Capabilities([participant] if participant is not None else [], perceiver=participant)
 
 
 def check_latency(run: Run, turns: int, folder: Path) -> None:

@@ -18,6 +18,7 @@ from cvi.bench.recordings.caller_blocks import CallerBlock
 from cvi.bench.remote_peer.call import RemotePeerCall, RemotePeerCost, RemotePeerSpec
 from cvi.bench.run import Variant, name_over
 from cvi.clock import Clock
+from cvi.conversation.capabilities import Capabilities
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.events import Event
 from cvi.conversation.history import History
@@ -40,7 +41,8 @@ V = TypeVar("V")
 @dataclass(frozen=True, slots=True)
 class CallerRoute:
     """How a caller reaches the system: `transport` is one of `cvi.bench.run.TRANSPORTS`. `film`: keep a film
-    of each session too. `network`: what lies between the ends of a network."""
+    of each session too. `network`: what lies between the ends of a network. `camera`: a film of
+    the caller."""
 
     transport: str = "file"
     width: int = 1280
@@ -48,31 +50,38 @@ class CallerRoute:
     fps: int = 25
     film: bool = True
     network: NetworkConditions | None = None
+    camera: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class VariantSetup:
     """One variant of a run before it is measured. `about` says in a sentence what it is; `settings` and
-    `layers` change the program's own."""
+    `layers` change the program's own. `perceives`: the caller is seen and heard as in a conversation."""
 
     name: str
     about: str
     route: CallerRoute
     settings: Callable[[ConversationSettings], ConversationSettings] = lambda settings: settings
     layers: Callable[[SpeechEngines], SpeechEngines] = lambda layers: layers
+    perceives: bool = False
 
 
 def variant_setups(baseline: str | None, routes: Sequence[CallerRoute]) -> list[VariantSetup]:
-    """Ours, and the `baseline` if one is asked for ("cascade"), over each route, in the order they are shown.
+    """Ours, and the `baseline` if one is asked for ("cascade"; "unseen": ours, without perception), over each
+    route, in the order they are shown. Ours perceives the caller where a route has a camera.
 
     Over the first route they go by their plain name, over another one by `name_over`.
     """
-    assert baseline in (None, "cascade"), baseline
+    assert baseline in (None, "cascade", "unseen"), baseline
     made: list[VariantSetup] = []
     for number, route in enumerate(routes):
         over = ", over WebRTC to another process" if route.transport == "webrtc" else ""
-        plain = [VariantSetup("cvi", f"as `cvi talk` runs it{over}", route)]
-        if baseline is not None:
+        seen = route.camera is not None
+        about = f"as `cvi talk` runs it{over}{', the caller seen by its camera' if seen else ''}"
+        plain = [VariantSetup("cvi", about, route, perceives=seen)]
+        if baseline == "unseen":
+            plain.append(VariantSetup("unseen", f"the same without perception{over}", route))
+        elif baseline is not None:
             about = f"{_ABOUT_CASCADE}{over}"
             plain.append(VariantSetup("cascade", about, route, _cascade_settings, _cascade_layers))
         made += (
@@ -161,8 +170,10 @@ async def hold_session(
     render: Render,
     mouth: MouthBox,
     folder: Path,
+    capabilities: Capabilities | None = None,
 ) -> SessionRecord:
     """Play a block of callers into a conversation of one variant, in real time; recordings go to `folder`.
+    `capabilities` are this conversation's own.
 
     Raises CviError.
     """
@@ -182,7 +193,17 @@ async def hold_session(
         room = RoomSound(block.room_noise(), block.room.echo_db, block.room.echo_delay_ms)
         tap = Tap(_file_transport(block, setup.route, clock, film), sink, room=room)
     limit_s = OPENING_S + LONGEST_TURN_S * len(block.turns)
-    await run_tapped(tap, settings, layers, render, clock, journal_path, limit_s, "took_too_long")
+    await run_tapped(
+        tap,
+        settings,
+        layers,
+        render,
+        clock,
+        journal_path,
+        limit_s,
+        "took_too_long",
+        capabilities=capabilities,
+    )
     events = tuple(read_journal(journal_path))
     cpu_s = tap.cpu_s + sink.cpu_s
     files = (journal_path, *([film] if film else ()))
@@ -202,6 +223,7 @@ async def run_tapped(
     limit_s: float,
     reason: str,
     began: Callable[[Conversation], None] = lambda conversation: None,
+    capabilities: Capabilities | None = None,
 ) -> None:
     """Open the tap, hold a conversation over it to its end, in real time, and close the tap.
 
@@ -212,7 +234,7 @@ async def run_tapped(
     journal = None
     try:
         journal = Journal(journal_path, clock)
-        conversation = Conversation(settings, layers, render, tap, journal, clock)
+        conversation = Conversation(settings, layers, render, tap, journal, clock, capabilities)
         asyncio.get_running_loop().call_later(limit_s, conversation.end, reason)
         began(conversation)
         if await conversation.run() == "cancelled":
@@ -228,7 +250,7 @@ def _file_transport(
 ) -> FileTransport:
     """No network between: what is handed over is heard at once."""
     return FileTransport(
-        block.scenario,
+        replace(block.scenario, picture=route.camera),
         None,
         clock=clock,
         fps=route.fps,

@@ -159,11 +159,11 @@ def _print_ratios(run: Run, console: Console) -> None:
 
 
 def _print_added(run: Run, console: Console) -> None:
-    """What another route than the first one adds, turn by turn, and where."""
+    """What another route than the first one adds, or perception, turn by turn; and where."""
     delays = added_delays(run)
     if delays:
         names, numbers = ("side", "over", "quantity"), ("n", "to a turn", "to P50", "to P95")
-        table = _table("Added by the way, ms (paired turns)", names, numbers)
+        table = _table("Added, ms (paired turns)", names, numbers)
         for one in delays:
             cells = [
                 f"{found.value:+.0f} [dim]({found.low:+.0f} to {found.high:+.0f})[/dim]"

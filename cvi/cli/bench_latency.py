@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -33,7 +34,10 @@ def latency(
     ] = "standard",
     turns: Annotated[int, typer.Option(min=1, help="How many of the callers' turns to play.")] = 50,
     baseline: Annotated[
-        Literal["cascade"] | None, typer.Option(help="Measure the plain way too, block by block in between.")
+        Literal["cascade", "unseen"] | None,
+        typer.Option(
+            help="Measure another way too, block by block in between: the plain one, or without perception."
+        ),
     ] = None,
     smoke: Annotated[
         bool,
@@ -41,6 +45,9 @@ def latency(
     ] = False,
     size: Size = "1280x720",
     fps: Fps = 25,
+    camera: Annotated[
+        Path | None, typer.Option(help="A film of a caller: every caller is seen like that, and perceived.")
+    ] = None,
     film: Annotated[bool, typer.Option(help="Keep a film of every session.")] = True,
     output: Output = None,
     json: Json = False,
@@ -67,6 +74,7 @@ def latency(
         size=picture_size(size),
         fps=frame_rate(fps),
         film=film,
+        camera=camera,
         output=output,
     )
     _measure(options, json)

@@ -100,7 +100,7 @@ class _Shown:
         elif changed:
             typer.echo(f"{sight.t_s:7.1f} s  {text}")
         if self._film is not None or (changed and self._shots is not None):
-            picture = draw_overlay(look.rgb, sight, look.landmarks, text)
+            picture = draw_overlay(look.rgb, sight, look.landmarks, text, look.hands)
             if self._film is not None:
                 self._film.write(picture, look.index)
             if changed and self._shots is not None:
@@ -160,7 +160,7 @@ def _camera_looks(number: int | None, looker: Any) -> Iterator[FilmLook]:
             count = webcam.count
             sight = looker.look(rgb, time.monotonic() - began_s)
             if looker.rgb is not None:
-                yield FilmLook(index, sight, looker.rgb, looker.face.landmarks)
+                yield FilmLook(index, sight, looker.rgb, looker.face.landmarks, looker.hands)
             index += 1
             time.sleep(max(0.0, began_s + index / LOOKS_PER_S - time.monotonic()))
     finally:

@@ -361,7 +361,8 @@ class ParticipantSeen(Event):
     `picture` is the camera's state ("good", "none", "black", "frozen", ...), `people` how many faces, `look`
     where the eyes go ("screen", "left", "right", "up", "down", "unknown"). `smile` 0..1, `brows` -1 drawn
     together .. 1 raised, both against this person's own neutral; `valence` -1..1 and `arousal` 0..1 of the
-    face's appearance. `age_s` is how old the picture was when this was written.
+    face's appearance. `hand` is where on the face a hand is ("chin", "mouth", ...), "" for none. `age_s` is
+    how old the picture was when this was written.
     """
 
     type: ClassVar[str] = "participant_seen"
@@ -373,6 +374,7 @@ class ParticipantSeen(Event):
     brows: float = 0.0
     valence: float = 0.0
     arousal: float = 0.0
+    hand: str = ""
     age_s: float = 0.0
 
 

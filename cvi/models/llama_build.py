@@ -18,8 +18,8 @@ _WITHOUT_AMX = "-mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
 
 
 def build_environment(cpu_info: Path = _CPU_INFO) -> dict[str, str]:
-    """Environment variables for building llama-cpp-python: without its picture models, and without AMX."""
-    variables = {"CMAKE_ARGS": "-DLLAVA_BUILD=OFF"}
+    """Environment variables for building llama-cpp-python: pictures but no films, and without AMX."""
+    variables = {"CMAKE_ARGS": "-DMTMD_VIDEO=OFF"}
     try:
         has_amx = "amx_tile" in cpu_info.read_text(encoding="ascii", errors="replace").split()
     except OSError:

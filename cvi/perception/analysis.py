@@ -94,6 +94,8 @@ def _notable(event: ParticipantSeen) -> set[str]:
         found.add("brows drawn together")
     elif event.brows >= NOTABLE_BROWS:
         found.add("raised brows")
+    if event.hand:
+        found.add("a hand at the face")
     if event.people > 1:
         found.add("two people before the camera")
     return found

@@ -1,12 +1,13 @@
-"""A face in one picture: 478 points, and what finds them.
+"""A face in one picture: 478 points, hands: 21 points each, and what finds them.
 
-The points are those of MediaPipe's face mesh: 468 of the face, then five of each iris.
+The points are those of MediaPipe's face mesh (468 of the face, then five of each iris) and of its hands (the
+wrist, then four of each finger from its root to its tip, the thumb first).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ Rgb = npt.NDArray[np.uint8]
 """uint8 [height, width, 3]."""
 Points = npt.NDArray[np.float32]
 
-POINTS = 478
+POINTS, HAND_POINTS = 478, 21
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +41,12 @@ class FaceTracker(Protocol):
 
     def close(self) -> None:
         """End the tracker; it is not used again."""
+
+
+@runtime_checkable
+class HandFinder(Protocol):
+    """A face tracker that finds hands too."""
+
+    def hands(self, rgb: Rgb) -> list[Points]:
+        """The hands of a picture, at most two: float32 [21, 3] each, pixels of the picture. Blocks, 6 ms
+        without a hand, 3 more for each. Raises EngineError."""

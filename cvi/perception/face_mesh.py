@@ -26,7 +26,7 @@ import numpy as np
 
 from cvi.errors import CviError, EngineError, MissingError
 from cvi.paths import home
-from cvi.perception.face_detection import POINTS, FaceDetection, FaceTracker, Points, Rgb
+from cvi.perception.face_detection import HAND_POINTS, POINTS, FaceDetection, FaceTracker, Points, Rgb
 
 MEDIAPIPE = "0.10.21"
 PACKAGES = (f"mediapipe=={MEDIAPIPE}", "numpy==1.26.4", "protobuf==4.25.9", "absl-py==2.5.1")
@@ -105,6 +105,8 @@ SECOND_FACE = 0.35
 END_TIMEOUT_S = 5.0
 _WORKER = Path(__file__).with_name("face_mesh_worker.py")
 _LEFT, _RIGHT = 234, 454
+_FACES, _HANDS = 0, 1
+"""What the process is asked for."""
 _REMEDY = "Run `cvi replica setup` again; with CVI_DEBUG=1 the trace is shown."
 
 
@@ -140,7 +142,7 @@ class MeshTracker:
         if scale < 1.0:
             size = (round(width * scale), round(height * scale))
             shown = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
-        faces = self._ask(shown)
+        faces = self._ask(shown, _FACES, POINTS)
         if not faces:
             return FaceDetection(None, 0)
         placed = [face * np.array([width, height, width], np.float32) for face in faces]
@@ -148,6 +150,12 @@ class MeshTracker:
         least = SECOND_FACE * _width(chosen)
         self._last = chosen
         return FaceDetection(chosen, sum(_width(face) >= least for face in placed))
+
+    def hands(self, rgb: Rgb) -> list[Points]:
+        """As `HandFinder.hands`."""
+        height, width = rgb.shape[:2]
+        found = self._ask(rgb, _HANDS, HAND_POINTS)
+        return [hand * np.array([width, height, width], np.float32) for hand in found]
 
     def close(self) -> None:
         """End the process; waits at most `END_TIMEOUT_S` before it is killed."""
@@ -174,7 +182,7 @@ class MeshTracker:
         last = self._last[:, :2].mean(0)
         return min(faces, key=lambda face: float(np.linalg.norm(face[:, :2].mean(0) - last)))
 
-    def _ask(self, rgb: Rgb) -> list[Points]:
+    def _ask(self, rgb: Rgb, what: int, points: int) -> list[Points]:
         if self._process is None:
             self._start(max(rgb.nbytes, self._most_bytes))
         assert self._process is not None and self._pixels is not None
@@ -183,14 +191,14 @@ class MeshTracker:
         self._pixels[: rgb.nbytes] = np.ascontiguousarray(rgb).data.cast("B")
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(struct.pack("<ii", *rgb.shape[:2]))
+            self._process.stdin.write(struct.pack("<iii", *rgb.shape[:2], what))
             self._process.stdin.flush()
         except OSError as error:
             raise self._ended() from error
         (count,) = struct.unpack("<i", self._read(4))
-        length = POINTS * 3 * 4
+        length = points * 3 * 4
         return [
-            np.frombuffer(self._read(length), np.float32).reshape(POINTS, 3) for _ in range(max(count, 0))
+            np.frombuffer(self._read(length), np.float32).reshape(points, 3) for _ in range(max(count, 0))
         ]
 
     def _start(self, size: int) -> None:

@@ -1,9 +1,10 @@
-"""The child process of `face_mesh`: MediaPipe's face mesh with packages of its own.
+"""The child process of `face_mesh`: MediaPipe's face mesh, and its hands, with packages of their own.
 
 This file is run by path, never imported: it imports nothing of the project. Arguments: the folder of the
 packages, the file both sides map, its size in bytes, the most faces. For each frame the parent writes its
-RGB into the file and two int32 (height, width) to standard input; the answer on standard output is an
-int32, how many faces, and for each 478 * 3 float32: x, y and z as shares of the width, height and width.
+RGB into the file and three int32 (height, width, 0 for faces or 1 for hands) to standard input; the answer on
+standard output is an int32, how many there are, and for each 478 * 3 (a face) or 21 * 3 (a hand) float32:
+x, y and z as shares of the width, height and width.
 """
 
 from __future__ import annotations
@@ -17,17 +18,27 @@ from pathlib import Path
 from typing import Any
 
 
-def _mesh(packages: str, most_faces: int) -> Any:
+def _find(packages: str) -> None:
     sys.path.insert(0, packages)
     # The packages' own __init__ load all solutions and with them hundreds of megabytes of libraries. Empty
-    # packages of the same names let the face mesh be loaded alone.
+    # packages of the same names let the face mesh and the hands be loaded alone.
     for name in ("mediapipe", "mediapipe.python", "mediapipe.python.solutions"):
         package = types.ModuleType(name)
         package.__path__ = [str(Path(packages, *name.split(".")))]
         sys.modules[name] = package
+
+
+def _mesh(most_faces: int) -> Any:
     from mediapipe.python.solutions.face_mesh import FaceMesh
 
     return FaceMesh(static_image_mode=False, max_num_faces=most_faces, refine_landmarks=True)
+
+
+def _hands() -> Any:
+    # Each look stands alone: there are seconds between two. The light model, for 3 ms less.
+    from mediapipe.python.solutions.hands import Hands
+
+    return Hands(static_image_mode=True, max_num_hands=2, model_complexity=0)
 
 
 def main() -> None:
@@ -39,20 +50,25 @@ def main() -> None:
     os.environ["GLOG_minloglevel"] = "2"  # noqa: SIM112 - its name
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     os.environ["OMP_NUM_THREADS"] = "1"
-    mesh = _mesh(packages, most_faces)
+    _find(packages)
+    mesh, hands = _mesh(most_faces), None
     import numpy as np
 
     with Path(shared).open("rb") as file, mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as pixels:
         answers.write(struct.pack("<i", -1))
         answers.flush()
-        while len(head := sys.stdin.buffer.read(8)) == 8:
-            height, width = struct.unpack("<ii", head)
+        while len(head := sys.stdin.buffer.read(12)) == 12:
+            height, width, what = struct.unpack("<iii", head)
             rgb = np.frombuffer(pixels, np.uint8, height * width * 3).reshape(height, width, 3)
-            found = mesh.process(rgb).multi_face_landmarks or []
+            if what:
+                hands = hands or _hands()
+                found = hands.process(rgb).multi_hand_landmarks or []
+            else:
+                found = mesh.process(rgb).multi_face_landmarks or []
             del rgb
             answers.write(struct.pack("<i", len(found)))
-            for face in found:
-                points = np.array([(p.x, p.y, p.z) for p in face.landmark], np.float32)
+            for each in found:
+                points = np.array([(p.x, p.y, p.z) for p in each.landmark], np.float32)
                 answers.write(points.tobytes())
             answers.flush()
     mesh.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,12 +23,13 @@ STRETCH_PAUSE_S = 0.7
 
 @dataclass(frozen=True, slots=True)
 class FilmLook:
-    """One look at a film: `index` counts them, `landmarks` are pixels of `rgb`."""
+    """One look at a film: `index` counts them, `landmarks` and `hands` are pixels of `rgb`."""
 
     index: int
     sight: Sight
     rgb: Rgb
     landmarks: Points | None
+    hands: Sequence[Points] = ()
 
 
 def look_at_film(path: Path, looker: Looker, looks_per_s: float = LOOKS_PER_S) -> Iterator[FilmLook]:
@@ -42,7 +43,7 @@ def look_at_film(path: Path, looker: Looker, looks_per_s: float = LOOKS_PER_S) -
             convert = UprightConverter(*fit(*upright_size(image, pixel_aspect), MOST_SIDE_PX, MOST_SIDE_PX))
         sight = looker.look(convert.rgb(image), time_s)
         assert looker.rgb is not None
-        yield FilmLook(index, sight, looker.rgb, looker.face.landmarks)
+        yield FilmLook(index, sight, looker.rgb, looker.face.landmarks, looker.hands)
         index += 1
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cvi.perception.face_detection import FaceDetection, FaceTracker, Rgb
+from cvi.perception.face_detection import FaceDetection, FaceTracker, HandFinder, Points, Rgb
 from cvi.perception.face_measures import measure
 from cvi.perception.face_mesh import MeshTracker, find_packages
+from cvi.perception.hands import HandWatch
 from cvi.perception.picture import PictureState, PictureWatch
 from cvi.perception.seeing import Seeing
 from cvi.perception.sight import Sight
@@ -30,6 +31,7 @@ class Looker:
         self._tracker = tracker
         self._picture = PictureWatch()
         self._seeing = Seeing()
+        self._hand_watch = HandWatch(tracker) if isinstance(tracker, HandFinder) else None
         self._turns = 0
         """Quarter turns that make the picture upright."""
         self._found_s: float | None = None
@@ -41,6 +43,11 @@ class Looker:
     def pid(self) -> int | None:
         """The tracker's process, where it has one."""
         return getattr(self._tracker, "pid", None)
+
+    @property
+    def hands(self) -> list[Points]:
+        """The hands that were found near the face last, pixels of `rgb`."""
+        return self._hand_watch.hands if self._hand_watch is not None else []
 
     @property
     def last(self) -> Sight:
@@ -62,7 +69,9 @@ class Looker:
         if self._turns and self.face.faces and state == "good":
             state = "sideways"
         landmarks = self.face.landmarks
-        if landmarks is None or self.rgb is None:
+        assert self.rgb is not None
+        hand = self._hand_watch.look(self.rgb, landmarks, t_s) if self._hand_watch is not None else ""
+        if landmarks is None:
             return self._seeing.see(None, 0, t_s, state, luma)
         height, width = self.rgb.shape[:2]
         return self._seeing.see(
@@ -72,6 +81,7 @@ class Looker:
             state,
             luma,
             _face_luma(self.rgb, landmarks),
+            hand,
         )
 
     def _find(self, rgb: Rgb, t_s: float) -> FaceDetection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -21,8 +22,10 @@ _EYES = (33, 263)
 _LINE_CHARACTERS = 62
 
 
-def draw_overlay(rgb: Rgb, sight: Sight, landmarks: Points | None, text: str) -> Rgb:
-    """A copy of the picture with the overlay; `landmarks` [478, 3] in its pixels."""
+def draw_overlay(
+    rgb: Rgb, sight: Sight, landmarks: Points | None, text: str, hands: Sequence[Points] = ()
+) -> Rgb:
+    """A copy of the picture with the overlay; `landmarks` [478, 3] and `hands` [21, 3] in its pixels."""
     import cv2
 
     picture = np.ascontiguousarray(rgb).copy()
@@ -36,6 +39,8 @@ def draw_overlay(rgb: Rgb, sight: Sight, landmarks: Points | None, text: str) ->
         _arrow(picture, nose, sight.yaw, sight.pitch, face_px, _BLUE)
         for eye in (landmarks[468, :2], landmarks[473, :2]):
             _arrow(picture, eye, sight.look_yaw, sight.look_pitch, 0.6 * face_px, _YELLOW)
+    for x, y in (point for hand in hands for point in hand[:, :2]):
+        cv2.circle(picture, (int(x), int(y)), max(int(2 * size), 2), _YELLOW, -1)
     values = (
         ("smile", sight.smile),
         ("brows up", sight.raised),

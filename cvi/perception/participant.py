@@ -108,6 +108,8 @@ class Participant:
         self._faces = FaceTrackRecord()
         self._words = WordTimes()
         self._turn_began_s: float | None = None
+        self._looked = False
+        """The turn under way had the picture looked at."""
         self._sight = NOTHING_SEEN
         self._rgb: Rgb | None = None
         self._written_s = -MOST_BETWEEN_S
@@ -235,6 +237,7 @@ class Participant:
                 brows=round(sight.raised - sight.furrowed, 2),
                 valence=round(sight.valence, 2),
                 arousal=round(sight.arousal, 2),
+                hand=sight.hand,
                 age_s=round(max(0.0, self._clock.now() - sight.t_s), 3),
             )
         )
@@ -255,6 +258,13 @@ class Participant:
 
     async def _be_aware(self, clock: Clock) -> None:
         """Judge what is noticed, and what the words ask about, now and then."""
+        if self._vision is not None:
+            try:
+                await self._vision.warm()
+            except CviError as error:
+                self._failed(error)
+                await self._vision.close()
+                self._vision = None
         while True:
             await self._notice.wait()
             self._notice.clear()
@@ -326,21 +336,28 @@ class Participant:
         match event:
             case UserStartedSpeaking():
                 self._turn_began_s = event.t
+                self._looked = False
                 self._words.clear()
                 self._briefing.turn_began()
             case UserResumed():
                 self._turn_began_s = event.t if self._turn_began_s is None else self._turn_began_s
             case TranscriptPartial():
-                if self._vision is not None and not self._words.any and asks_about_sight(event.text):
-                    self._notice.set()
+                self._look_where_asked(event.text)
                 self._words.grew(event.text, event.t)
             case TranscriptFinal():
+                self._look_where_asked(event.text)
                 self._words.grew(event.text, event.t)
                 self._judge_turn(event.text, event.t)
             case TurnCommitted():
                 # Later, so that every reader of the journal has read the turn's event before this one's.
                 assert self._loop is not None
                 self._loop.call_soon(self._turn_ended, event)
+
+    def _look_where_asked(self, text: str) -> None:
+        """Once a turn, as soon as its words may be about what the camera shows."""
+        if self._vision is not None and not self._looked and asks_about_sight(text):
+            self._looked = True
+            self._notice.set()
 
     def _judge_turn(self, text: str, now_s: float) -> None:
         """Sum up the turn so far, at each of its pauses: the note for its draft needs it."""

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from cvi.perception.eyes import DOWN_DEG, LONGEST_BLINK_S, OPEN, Blinks, Gaze
 from cvi.perception.face_measures import FaceMeasures
+from cvi.perception.hands import Place
 from cvi.perception.neutral import NeutralFace
 from cvi.perception.picture import PictureState
 from cvi.perception.sight import NOTHING_SEEN, Lean, Sight
@@ -41,6 +42,8 @@ SMOOTHED_S = 0.12
 """Time constant of smile and brows: longer than the mesh's jitter, short enough to be answered."""
 LEAN_SHARE = 0.15
 STILL_S = 20.0
+COVERS_MOUTH, COVERS_BROWS = ("nose", "mouth", "chin", "cheek"), ("forehead", "eyes")
+"""Places of a hand at which the mesh guesses the mouth or the brows."""
 PARTED, CLOSED = 0.3, 0.12
 """Openings of the mouth, 0..1: lips part from the one to the other."""
 
@@ -71,32 +74,35 @@ class Seeing:
         picture: PictureState = "good",
         luma: float = 128.0,
         face_luma: float | None = None,
+        hand: Place = "",
     ) -> Sight:
-        """The sight at `t_s`, seconds. `luma` and `face_luma` are the brightness of picture and face."""
+        """The sight at `t_s`, seconds. `luma` and `face_luma` are the brightness of picture and face, `hand`
+        where on it a hand is."""
         if face is None or picture in ("none", "black", "covered", "frozen"):
             return self._nobody(t_s, picture, luma)
         self._seen_s = t_s
         last = self.last
-        calm = last.look == "screen" and max(last.smile, last.raised, last.furrowed) < 0.5
+        calm = last.look == "screen" and max(last.smile, last.raised, last.furrowed) < 0.5 and not hand
         if self._neutral.since_s is None:
             self._moved_s = t_s
         self._neutral.learn(face, t_s, calm)
         usual = self._neutral.usual(face)
         self._follow_head(face, usual["width"], t_s)
         self._notice_movement(face, t_s)
-        opening = _share(face.opening / OPENING_FULL)
+        opening = 0.0 if hand in COVERS_MOUTH else _share(face.opening / OPENING_FULL)
         self._follow_lips(opening, t_s)
         backlit = face_luma is not None and face_luma < 0.5 * luma
         still = t_s - self._moved_s > STILL_S
         sight = replace(
-            self._expressed(face, usual, opening, t_s),
+            self._expressed(face, usual, opening, t_s, hand),
             picture=picture,
             people=people,
-            talking=self._talks(face.opening, t_s),
+            talking=self._talks(face.opening, t_s) and hand not in COVERS_MOUTH,
             parted_s=self._parted_s,
             nodded_s=self._nodded_s,
             shook_s=self._shook_s,
             lean=_lean(face.width, usual["width"]),
+            hand=hand,
             luma=luma,
             backlit=backlit,
             still=still,
@@ -115,7 +121,9 @@ class Seeing:
         )
         return self.last
 
-    def _expressed(self, face: FaceMeasures, usual: dict[str, float], opening: float, t_s: float) -> Sight:
+    def _expressed(
+        self, face: FaceMeasures, usual: dict[str, float], opening: float, t_s: float, hand: Place
+    ) -> Sight:
         """Pose, gaze and expression of a face beside its neutral."""
         yaw, pitch, roll = (getattr(face, name) - usual[name] for name in ("yaw", "pitch", "roll"))
         eyes = face.eyes / max(usual["eyes"], 1e-3)
@@ -125,6 +133,8 @@ class Seeing:
         look_pitch = pitch + PITCH_PER_IRIS * (face.iris_y - usual["iris_y"]) + PITCH_PER_LID * lowered
         smile = face.corners - usual["corners"] + _WIDTH_SHARE * (face.mouth_width - usual["mouth_width"])
         brows = (face.brows - usual["brows"] - _BROW_PER_LID * lowered) / BROW_FULL
+        smile = 0.0 if hand in COVERS_MOUTH else smile
+        brows = 0.0 if hand in COVERS_BROWS else brows
         last = self.last
         step = 1.0 if last.face is None else 1.0 - math.exp(-(t_s - last.t_s) / SMOOTHED_S)
         smile = last.smile + step * (_share(smile / SMILE_FULL) * (1 - _OPEN_SHARE * opening) - last.smile)

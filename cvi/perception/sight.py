@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cvi.perception.face_measures import FaceMeasures
+from cvi.perception.hands import Place
 from cvi.perception.picture import PictureState
 
 Look = Literal["screen", "left", "right", "up", "down", "unknown"]
@@ -23,7 +24,8 @@ class Sight:
     eyes together, for `look_s` seconds now; they last came back to the screen at `returned_s`. `smile`,
     `raised` and `furrowed` brows and `opening` of the mouth 0..1; `talking`: the lips move as in speech;
     they last parted at `parted_s`. `blinking` now; `blinks` since the beginning; `nodded_s` and `shook_s`
-    when the head last nodded or was shaken. `lean` against the usual distance. `luma` the brightness of the
+    when the head last nodded or was shaken. `lean` against the usual distance. `hand` is where on the face a
+    hand is, "" for none: mouth or brows that it covers are taken for at rest. `luma` the brightness of the
     picture, `backlit` the face much darker than it. `still`: nothing in the face has moved for a long while,
     as in a photograph.
     """
@@ -54,6 +56,7 @@ class Sight:
     nodded_s: float | None = None
     shook_s: float | None = None
     lean: Lean = ""
+    hand: Place = ""
     luma: float = 128.0
     backlit: bool = False
     still: bool = False

@@ -4,22 +4,41 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from cvi.endpoints.endpoint_client import EndpointClient, Timeouts
 from cvi.media.live_picture import Rgb
 
 _ROUTE = "chat/completions"
-_MOST_TOKENS = 160
-_RULES = (
+MOST_TOKENS = 160
+RULES = (
     "Answer in at most two short sentences what the picture shows. Say nothing of identity, age, sex or "
     "ethnicity, and don't guess feelings. If it can't be seen, say so."
 )
 JPEG_QUALITY = 80
 
 
+@dataclass(frozen=True, slots=True)
+class VisionSettings:
+    """`model` is a name at the endpoint, or a GGUF file on this machine. The endpoint's fields are those of
+    `EndpointClient`; `threads` is how many a model here takes, None for the engine's own choice."""
+
+    model: str | None = None
+    base_url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    private_hosts: Sequence[str] | None = None
+    threads: int | None = None
+
+
 class VisionEngine(Protocol):
     """Answers questions about pictures. Called from the event loop; takes seconds, never in a reply's way."""
+
+    name: str
+
+    async def warm(self) -> None:
+        """Get ready; called once, when the conversation begins. Raises CviError."""
 
     async def ask(self, jpegs: Sequence[bytes], question: str) -> str:
         """A short answer to `question` about the pictures. Raises EngineError."""
@@ -28,8 +47,21 @@ class VisionEngine(Protocol):
         """Close the connection."""
 
 
+def build(settings: VisionSettings) -> OpenAiVision:
+    """Raises UsageError for an address, key or header that cannot be used."""
+    return OpenAiVision(
+        settings.base_url,
+        settings.model,
+        api_key=settings.api_key,
+        headers=settings.headers,
+        private_hosts=settings.private_hosts,
+    )
+
+
 class OpenAiVision:
     """A chat completion with pictures in it: OpenAI, vLLM, llama.cpp's server with a multimodal model, ..."""
+
+    name = "openai"
 
     def __init__(
         self,
@@ -51,6 +83,9 @@ class OpenAiVision:
             private_hosts=private_hosts,
         )
 
+    async def warm(self) -> None:
+        """Nothing to do."""
+
     async def ask(self, jpegs: Sequence[bytes], question: str) -> str:
         """As `VisionEngine.ask`."""
         pictures = [
@@ -59,10 +94,10 @@ class OpenAiVision:
         ]
         body: dict[str, Any] = {
             "messages": [
-                {"role": "system", "content": _RULES},
+                {"role": "system", "content": RULES},
                 {"role": "user", "content": [*pictures, {"type": "text", "text": question}]},
             ],
-            "max_tokens": _MOST_TOKENS,
+            "max_tokens": MOST_TOKENS,
             "temperature": 0.0,
         }
         if self._model:

@@ -32,6 +32,7 @@ _PICTURES = {
     "covered": "The camera shows nothing: something covers it.",
     "frozen": "The camera's picture is frozen.",
 }
+_PLACES = {"side of the head": "the side of their head"}
 _LOOKS = {
     "left": "looking away to the left",
     "right": "looking away to the right",
@@ -83,6 +84,7 @@ def _seen(sight: Sight) -> dict[str, str]:
         "smile": "smiling" if sight.smile >= SMILES else "",
         "brows": "raising their brows" if sight.raised >= BROW else brows,
         "lean": {"in": "leaning in", "away": "leaning back", "": ""}[sight.lean],
+        "hand": f"A hand is at {_PLACES.get(sight.hand, 'their ' + sight.hand)}." if sight.hand else "",
         "gesture": next(
             (word for word, at_s in gestures if at_s is not None and sight.t_s - at_s < RECENT_S), ""
         ),
@@ -101,6 +103,7 @@ def _text(said: dict[str, str]) -> str:
         sentences = [
             "Two people are in front of the camera." if people == "two" else "",
             f"They are {_joined(does)}." if does else "",
+            said.get("hand", ""),
             f"They have just {gesture}." if gesture else "",
             said.get("still", ""),
         ]

@@ -174,7 +174,6 @@ EFFECTS: Mapping[str, FieldEffect] = {
     **_each("layers.", "transport conferencing capabilities", FieldEffect(_FOREIGN)),
     "layers.knowledge_base": FieldEffect(_HOSTED, "Choose with 'knowledge.retrieval'."),
     "layers.vqa": FieldEffect(_SEEING),
-    "layers.perception.engine": FieldEffect("pictures are understood where 'base_url' is given", neutral=""),
     **_each(
         "layers.perception.",
         "visual_tool_prompt audio_tool_prompt",

@@ -71,8 +71,8 @@ class Endpoint(Section):
 
 
 class Perception(Endpoint):
-    """What the persona notices about the participant. With a `base_url` a vision-language model there
-    understands the pictures too."""
+    """What the persona notices about the participant. With a `base_url`, or the engine `llama-cpp`, a
+    vision-language model understands the pictures too."""
 
     other_spellings: ClassVar = {
         "ambient_awareness_queries": "visual_awareness_queries",
@@ -82,9 +82,10 @@ class Perception(Endpoint):
     }
 
     engine: str | None = None
-    """`openai`, or nothing: pictures are understood where there is a `base_url`."""
+    """`llama-cpp` for a vision-language model on this machine; with `base_url` it is openai."""
     model: str | None = None
-    """The vision-language model's name at the endpoint."""
+    """The vision-language model: an installed model's name, a GGUF file with its mmproj*.gguf beside it, or
+    the name at the endpoint."""
     perception_model: Literal["raven-1", "raven-0", "basic", "off"] = "raven-1"
     """`off` turns seeing off; the other names stand for the local engine."""
     visual_awareness_queries: list[str] = Field(default_factory=list)
@@ -97,6 +98,11 @@ class Perception(Endpoint):
     audio_tools: list[dict[str, Any]] = Field(default_factory=list)
     perception_analysis_queries: list[str] = Field(default_factory=list)
     """Questions answered in the summary at the end."""
+
+    @property
+    def local_engine(self) -> str | None:
+        """The engine that understands pictures; None where there is none."""
+        return self.engine or ("openai" if self.base_url else None)
 
 
 class Stt(Endpoint):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from rich.console import Console
 
 from cvi.bench.agreement import NETWORK_MS, TOLERANCE_MS, agreements
 from cvi.bench.compare import added_delays
+from cvi.bench.latency import LatencyOptions, plan_latency
 from cvi.bench.measured_session import CallerRoute, variant_setups
 from cvi.bench.probe.evidence import Evidence
 from cvi.bench.probe.session_measurement import measure
@@ -38,6 +42,28 @@ def test_variants_over_the_first_route_keep_plain_names() -> None:
     assert [variant.name for variant in variant_setups(None, [CallerRoute("webrtc")])] == ["cvi"]
 
 
+def test_ours_is_compared_with_itself_without_perception() -> None:
+    """The caller shows the same film to both."""
+    made = variant_setups("unseen", [CallerRoute(camera=Path("caller.mp4"))])
+    assert [(variant.name, variant.perceives) for variant in made] == [("cvi", True), ("unseen", False)]
+    assert {variant.route.camera for variant in made} == {Path("caller.mp4")}
+    turns = [tuple(turn(n, ms) for n in range(6)) for ms in (400.0, 380.0)]
+    delays = added_delays(run_of(Variant("cvi", turns=turns[0]), Variant("unseen", turns=turns[1])))
+    assert [(one.variant, one.plain, one.turn.value) for one in delays] == [("cvi", "unseen", 20.0)] * 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"baseline": "unseen"}, "nothing is seen"),
+        ({"camera": Path("caller.mp4"), "transports": ("webrtc",)}, "--transport file"),
+    ],
+)
+def test_what_is_to_be_seen_must_be_there(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        plan_latency(LatencyOptions(**options))
+
+
 def test_added_delay_is_paired_turn_by_turn(capsys: pytest.CaptureFixture[str]) -> None:
     """What is hard for both ways does not blur what one of them adds."""
     hard = [300.0, 340.0, 900.0, 420.0, 310.0, 1500.0, 380.0, 500.0]
@@ -53,7 +79,7 @@ def test_added_delay_is_paired_turn_by_turn(capsys: pytest.CaptureFixture[str]) 
     assert 60 <= sound.p95.value <= 67
     print_latency_run(run, Console(width=100))
     shown = capsys.readouterr().out
-    assert "Added by the way" in shown and "+6" in shown
+    assert "Added, ms" in shown and "+6" in shown
     assert added_delays(run_of(plain)) == []
 
 

@@ -15,8 +15,8 @@ def test_amx_is_left_out_where_the_processor_has_it(tmp_path: Path) -> None:
     assert "-mno-amx-tile" in build_environment(info)["CXXFLAGS"]
     assert "CXXFLAGS='-mno-amx-tile" in build_command(info)
     info.write_text("flags : fpu avx2\n")
-    assert build_environment(info) == {"CMAKE_ARGS": "-DLLAVA_BUILD=OFF"}
-    assert build_environment(tmp_path / "absent") == {"CMAKE_ARGS": "-DLLAVA_BUILD=OFF"}
+    assert build_environment(info) == {"CMAKE_ARGS": "-DMTMD_VIDEO=OFF"}
+    assert build_environment(tmp_path / "absent") == {"CMAKE_ARGS": "-DMTMD_VIDEO=OFF"}
 
 
 def test_it_runs_before_anything_is_installed(tmp_path: Path) -> None:
@@ -28,4 +28,4 @@ def test_it_runs_before_anything_is_installed(tmp_path: Path) -> None:
         text=True,
         check=True,
     ).stdout
-    assert "export CMAKE_ARGS='-DMINE=ON -DLLAVA_BUILD=OFF'" in printed
+    assert "export CMAKE_ARGS='-DMINE=ON -DMTMD_VIDEO=OFF'" in printed

@@ -145,6 +145,10 @@ def _seeing_figures(all_watched: Sequence[_Watched], looks_per_s: float) -> list
     for what, values in gestures.items():
         figures.append(Figure(f"{what}_found", f"{what}s found", SHARE, tuple(values), False))
     figures.append(Figure("false_gestures", "nods and shakes that were none", "", (float(false_gestures),)))
+    hands = tuple(float(bool(s.hand)) for watched in all_watched for s in watched.sights.values())
+    figures.append(
+        Figure("false_hands", "looks that saw a hand at the face, where there is none", SHARE, hands)
+    )
     # Ticks of the kernel are coarse: the mean is of many looks.
     cost = [sum(watched.cpu_s) / max(len(watched.cpu_s), 1) for watched in all_watched]
     figures.append(Figure("look_ms", "processor time of a look", "ms", tuple(1000 * each for each in cost)))

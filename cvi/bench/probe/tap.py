@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -20,8 +20,9 @@ from cvi.audio.block import HEARD_HZ, HOP_SAMPLES, PLAYED_HZ, AudioBlock, Pcm
 from cvi.audio.resample import Resampler
 from cvi.bench.probe.evidence import MOUTH_STEPS, Evidence, Mouths, stacked
 from cvi.media.frames import AVUnit, Frame
+from cvi.media.live_picture import LivePicture
 from cvi.threads import step_back
-from cvi.transport.base import Transport
+from cvi.transport.base import PictureName, ShowsPictures, Transport
 
 # A mouth is kept this small, whatever the picture's size: (rows, columns).
 MOUTH_SHAPE = (20, 28)
@@ -222,6 +223,11 @@ class Tap:
     def caller_over(self) -> bool:
         """As the transport inside says."""
         return self._inner.caller_over
+
+    @property
+    def pictures(self) -> Mapping[PictureName, LivePicture]:
+        """As the transport inside shows."""
+        return self._inner.pictures if isinstance(self._inner, ShowsPictures) else {}
 
     @property
     def zero_s(self) -> float:
