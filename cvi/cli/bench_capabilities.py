@@ -120,7 +120,7 @@ def guardrails(
 
 def objectives(
     interview: Annotated[
-        list[int] | None, typer.Option(help="Hold this one only, from 1 to 30; may be given again.")
+        list[int] | None, typer.Option(help="Hold this one only, from 1 to 50; may be given again.")
     ] = None,
     keep: Annotated[
         Path | None,
@@ -130,7 +130,7 @@ def objectives(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """Thirty scripted interviews of five slots: is what was said taken down, and nothing invented.
+    """Fifty scripted interviews of five slots: is what was said taken down, and nothing invented.
 
     The interviews are in cvi/bench/objectives.yaml.
     """

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cvi.policy.said_values import said_value
+from cvi.policy.said_values import content_words, said_value
 
 _ONES = "one two three four five six seven eight nine"
 _DIGIT = rf"(?:zero|oh|double|{_ONES.replace(' ', '|')}|\d)"
@@ -130,7 +130,13 @@ def settled(taken: Mapping[str, str], variables: Sequence[str], asked: str, said
             value = said_value(said, said)
         if value:
             answers[name] = value
-    return answers
+    # What answers one variable by its kind is not the answer of another that would take any words.
+    by_kind = {content_words(value) for name, value in answers.items() if kinds[name] is not None}
+    return {
+        name: value
+        for name, value in answers.items()
+        if kinds[name] is not None or content_words(value) not in by_kind
+    }
 
 
 def _of_kind(kind: AnswerKind, value: str, said: str, alone: bool) -> str:

@@ -30,23 +30,50 @@ _NO_ANSWER = re.compile(
     r"|why do you|none of your|no idea|not sure|can't (say|tell|remember)|skip (that|it)|guess|depends"
     r"|whatever|let's not|private|between me and|who (can|could|knows)|we('ll| will) see"
     r"|(not|n't) (talk|speak|tell)|no thanks|do you (really )?need|you should know|this and that)\b"
-    r"|^(what|why|how|who|when|where) (do|does|did|are|is|would|should) |\b(are|is|do)n't (you|it|they)$",
+    # A question back, and what is said of the one who asks.
+    r"|^(what|why|how|who|when|where|which)( \w+)? (do|does|did|are|is|was|can|could|will|would|should)\b"
+    r"|^(do|does|did|am|are|is|can|could|will|would|should|have|has) "
+    r"(i|you|we|they|he|she|it|that|this|there)\b"
+    r"|\b(are|is|do)n't (you|it|they)$|\b(you|your|yours)\b",
     re.IGNORECASE,
 )
 MOST_WORDS = 14
+_INFLECTION = re.compile(r"(?<=[a-z]{3})(ing|ed|es|s|e|d)$")
 
 
 def said_value(value: object, said: str) -> str:
-    """The value, tidied, if the words `said` hold it; "" if they do not, or if it is no answer."""
+    """The value, tidied, if the words `said` hold it; "" if they do not, or if it is no answer.
+
+    Where its first or last words were not said, what stands between them is the value, if that is most of it.
+    Endings do not count: "hurts" was said by "it has been hurting".
+    """
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         return ""
     text = str(value).replace("’", "'").strip(" \t\n.,;:!\"'")
-    words = _words(text)
-    if _NO_ANSWER.search(text) or not words or len(words) > MOST_WORDS:
+    found = list(_WORD.finditer(text))
+    if _NO_ANSWER.search(text) or not found or len(found) > MOST_WORDS:
         return ""
+    words = _words(text)
     heard = set(_words(said)) | joined_numbers(said)
-    needed = [word for word in words if word not in _FILLERS] or words
-    return text if all(_is_heard(word, heard, said) for word in needed) else ""
+    stems = {_INFLECTION.sub("", word) for word in heard}
+    matters = [word not in _FILLERS for word in words]
+    if not any(matters):
+        matters = [True] * len(words)
+    holds = [
+        not matter or _is_heard(word, heard, said) or _INFLECTION.sub("", word) in stems
+        for word, matter in zip(words, matters, strict=True)
+    ]
+    first = next((at for at, held in enumerate(holds) if held and matters[at]), len(words))
+    last = next((at for at in reversed(range(len(words))) if holds[at] and matters[at]), -1)
+    kept = sum(matters[first : last + 1])
+    if not all(holds[first : last + 1]) or 2 * kept <= sum(matters):
+        return ""
+    return text if kept == sum(matters) else text[found[first].start() : found[last].end()]
+
+
+def content_words(text: str) -> tuple[str, ...]:
+    """The words of a value that mean something, numbers in digits."""
+    return tuple(word for word in _words(text) if word not in _FILLERS)
 
 
 def _is_heard(word: str, heard: set[str], said: str) -> bool:

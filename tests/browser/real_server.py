@@ -45,12 +45,12 @@ MICROPHONE = """async ([name, hz]) => {
 
 
 @asynccontextmanager
-async def cvi_serve(home: Path) -> AsyncIterator[httpx.AsyncClient]:
+async def cvi_serve(home: Path, *options: str) -> AsyncIterator[httpx.AsyncClient]:
     """The server in a process of its own, with the embedded profile; gives a client of its API."""
     port = free_port()
     with (home / "serve.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *[*CVI, "serve", "--port", str(port), "--profile", "embedded", "--max-conversations", "2", "--drain", "0"],
+            *[*CVI, "serve", "--port", str(port), "--profile", "embedded", "--max-conversations", "2", "--drain", "0", *options],
             stdout=log,
             stderr=log,
             env={**os.environ, "CVI_HOME": str(home)},

@@ -114,12 +114,24 @@ def test_a_set_may_loop_where_that_is_asked_for():
         ("I'd rather not say", "i'd rather not say", ""),
         ("unknown", "that is unknown to me", ""),
         ("John Smith", "my name is anna", ""),
+        ("John Smith", "my name is john", ""),
+        ("left knee hurts", "it's my left knee it has been hurting", "left knee hurts"),
+        ("screen flickers badly", "the screen flickers", "screen flickers"),
+        ("red and green light", "a red light", ""),
+        ("you should have that", "you should have that", ""),
+        ("does that change the price", "does that change the price", ""),
         ("", "anna", ""),
         (None, "anna", ""),
     ],
 )
 def test_only_what_was_said_is_a_value(value, said, kept):
     assert said_value(value, said) == kept
+
+
+def test_one_answer_is_the_value_of_one_variable():
+    taken = {"problem": "for two weeks", "since_when": "for two weeks"}
+    said = "for two weeks"
+    assert settled(taken, ["problem", "since_when"], "Since when?", said) == {"since_when": "two weeks"}
 
 
 # -- conversations --------------------------------------------------------------------------------

@@ -2,18 +2,28 @@
 
 import asyncio
 import base64
+import datetime
 import hashlib
 import hmac
 import json
+import ssl
+import time
 from contextlib import asynccontextmanager
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
+from cvi.client.client import verify
 from cvi.endpoints.outbound import OutboundClient, OutboundPolicy
 from cvi.errors import UsageError
 from cvi.persona.policy import ToolApi
 from cvi.tools.base import ToolCall, ToolError
 from cvi.tools.http import HttpDelivery
+
+WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 class Server:
@@ -198,3 +208,50 @@ async def test_text_and_nothing_are_answers_too():
     async with Server(reply(b"it rains", kind="text/plain"), reply(b"", status="204 No Content")).open() as server:
         assert (await carry_out(server)).value == "it rains"
         assert (await carry_out(server)).value == "done"
+
+
+async def test_a_signed_call_over_https_to_a_certificate_that_is_trusted(tmp_path, monkeypatch):
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = tmp_path / "both.pem"
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    pem.write_bytes(secret + certificate.public_bytes(serialization.Encoding.PEM))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pem)
+    seen = []
+
+    async def serve(reader, writer):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        pairs = (line.split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
+        headers = {name.lower(): value for name, value in pairs}
+        body = await reader.readexactly(int(headers["content-length"]))
+        seen.append(verify(WEBHOOK_SECRET, headers, body, time.time()))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n\"done\"")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "localhost", 0, ssl=context)
+    url = f"https://localhost:{server.sockets[0].getsockname()[1]}/hook"
+    api = ToolApi(url=url, auth={"type": "hmac", "secret": WEBHOOK_SECRET})
+
+    async def call():
+        client = OutboundClient(OutboundPolicy(("localhost",)))
+        try:
+            return await HttpDelivery(api, client).call(ToolCall("call_1", "hook", {"a": 1}, "key"))
+        finally:
+            await client.close()
+
+    with pytest.raises(ToolError):
+        await call()
+    monkeypatch.setattr("certifi.where", lambda: str(pem))
+    assert (await call()).value == "done" and seen == ["call_1"]
+    server.close()
