@@ -118,6 +118,7 @@ def _cascade_settings(settings: ConversationSettings) -> ConversationSettings:
         speculative=False,
         judge_completeness=False,
         whole_replies=True,
+        openers=False,
         thresholds=thresholds,
     )
 

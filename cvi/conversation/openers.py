@@ -18,6 +18,8 @@ from cvi.tts.base import Speech, TtsEngine
 
 LEAST_WAIT_S = 0.5
 """A shorter wait, from the end of the participant's speech to the reply's own words, has no opener."""
+HEARD_AFTER_S = 0.03
+"""A reply's first sound waits for the next frame: at the median so long, at 25 frames a second."""
 MOST_DELAY_S = 0.25
 """An opener ends at most so long after the moment for which the reply's own words are predicted."""
 AMONG_REPLIES, MOST_AMONG = 5, 2
@@ -69,9 +71,9 @@ class OpenerPolicy:
         self._waits.append(wait_s)
 
     def predicted_s(self, age_s: float) -> float:
-        """How much longer a reply that was started `age_s` ago will take to its first sound; 0 if unknown."""
+        """How much longer a reply that was started `age_s` ago will take until it is heard; 0 if unknown."""
         usual_s = median(self._waits) if self._waits else self._first_wait_s
-        return max((usual_s or 0.0) - age_s, 0.0)
+        return 0.0 if usual_s is None else max(usual_s + HEARD_AFTER_S - age_s, 0.0)
 
     def choose(self, question: str, waited_s: float, left_s: float) -> Opener | None:
         """The opener of the answer to `question`, if it is to have one. Called once for each answer.

@@ -20,7 +20,7 @@ from cvi.conversation.events import (
 )
 from cvi.conversation.latency import opener_pauses
 from cvi.conversation.listening_signs import _TEXTS
-from cvi.conversation.openers import Opener, OpenerPolicy, make_openers
+from cvi.conversation.openers import HEARD_AFTER_S, Opener, OpenerPolicy, make_openers
 from cvi.conversation.phrases import _table, phrases
 from cvi.conversation.settings import ConversationSettings
 from cvi.testing.fakes import FakeLlm, FakeTts
@@ -48,7 +48,7 @@ def test_a_slow_answer_begins_with_an_opener_that_is_not_history() -> None:
     outcome = conversation(1, slow=True)
     (opened,) = outcome.of(ReplyOpener)
     assert opened.text == "Hm,"
-    assert 0.5 < opened.predicted_wait_s <= 1.6
+    assert 0.5 < opened.predicted_wait_s <= 1.6 + HEARD_AFTER_S
     committed_s = outcome.of(TurnCommitted)[0].t
     assert outcome.of(ReplyFirstAudio)[0].at_s - committed_s < 0.1
     after = outcome.of(ReplyAfterOpener)[0]
@@ -98,10 +98,10 @@ def test_no_opener_for_a_fast_answer_or_where_the_persona_has_none() -> None:
 
 def test_the_prediction_follows_the_conversation() -> None:
     policy = OpenerPolicy(OPENERS, 2.0)
-    assert policy.predicted_s(0.5) == 1.5
+    assert policy.predicted_s(0.5) == pytest.approx(1.5 + HEARD_AFTER_S)
     for _ in range(7):
         policy.note(0.3)
-    assert policy.predicted_s(0.0) == 0.3
+    assert policy.predicted_s(0.0) == pytest.approx(0.3 + HEARD_AFTER_S)
     assert policy.choose("tell me more", 0.1, policy.predicted_s(0.0)) is None
     assert policy.choose("tell me more", 0.3, policy.predicted_s(0.0)) is not None
     assert OpenerPolicy(OPENERS).predicted_s(0.0) == 0.0
