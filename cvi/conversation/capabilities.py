@@ -86,8 +86,11 @@ class ReplyGuard(Protocol):
         `written`.
         """
 
+    async def screen(self, source: str, note: str) -> str:
+        """A note without the sentences that give the model instructions; worked out off the event loop."""
+
     def screened(self, source: str, note: str) -> str:
-        """A note, or a tool's result, without the sentences that give the model instructions."""
+        """As `screen`, at once: for a tool's result and for what is told before the conversation."""
 
     def ends(self, reply: int) -> bool:
         """Whether the conversation ends when this reply has been heard."""
@@ -224,10 +227,9 @@ class Capabilities:
         found = {each.name: each.hint(text) for each in self.providers if isinstance(each, HintingProvider)}
         return {name: hint for name, hint in found.items() if hint}
 
-    def notes(self, text: str) -> dict[str, str]:
+    async def notes(self, text: str) -> dict[str, str]:
         """The notes for a turn by their provider's name; empty ones are left out."""
-        notes = {
-            provider.name: self.screened(provider.name, provider.note(text).strip())
-            for provider in self.providers
-        }
+        notes = {provider.name: provider.note(text).strip() for provider in self.providers}
+        if self.guard is not None:
+            notes = {name: await self.guard.screen(name, note) for name, note in notes.items()}
         return {name: note for name, note in notes.items() if note}

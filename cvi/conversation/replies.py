@@ -255,7 +255,7 @@ class Replies:
         """The messages with what the model should know for this turn, once that is there."""
         capabilities = self._context.capabilities
         await capabilities.ready(text)
-        notes = capabilities.notes(text)
+        notes = await capabilities.notes(text)
         for source, note in notes.items():
             passages = capabilities.sources(source, text)
             self._journal.write(ContextProvided(reply=reply, source=source, text=note, passages=passages))

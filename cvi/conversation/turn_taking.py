@@ -364,7 +364,7 @@ class Floor:
         self._capabilities.follow(words)
         self._replies.follow_tools(words)
         if self._settings.speculative:
-            notes = self._capabilities.notes(words)
+            notes = await self._capabilities.notes(words)
             await self._engines.llm.prefill(self._history.recent_with(notes.values()), words)
 
     async def _judge_pause(self, turn: UserTurn) -> None:

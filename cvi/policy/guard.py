@@ -250,6 +250,13 @@ class ConversationGuard:
 
     # -- notes ------------------------------------------------------------------------------------
 
+    async def screen(self, source: str, note: str) -> str:
+        """See `ReplyGuard`."""
+        if self._thread is not None and source not in OWN_NOTES and note not in self._screened:
+            # The checks remember what they found: hundreds of sentences would hold up the event loop.
+            await self._thread.run(lambda: [self._instructs(part) for part in _sentences(note)])
+        return self.screened(source, note)
+
     def screened(self, source: str, note: str) -> str:
         """See `ReplyGuard`."""
         if source in OWN_NOTES:
@@ -257,12 +264,8 @@ class ConversationGuard:
         if note not in self._screened:
             kept, taken = [], []
             for line in note.split("\n"):
-                parts = [part for part in _SENTENCE_ENDS.split(line) if part]
-                bad = [
-                    part
-                    for part in parts
-                    if part not in OWN_SENTENCES and self._checks.find_in_context(part) is not None
-                ]
+                parts = _sentences(line)
+                bad = [part for part in parts if self._instructs(part)]
                 taken += bad
                 kept.append(" ".join(part for part in parts if part not in bad))
             if len(self._screened) > 256:
@@ -271,6 +274,9 @@ class ConversationGuard:
             if taken:
                 self._write(ContextScreened(source=source, removed=taken))
         return self._screened[note]
+
+    def _instructs(self, sentence: str) -> bool:
+        return sentence not in OWN_SENTENCES and self._checks.find_in_context(sentence) is not None
 
     # -- events -----------------------------------------------------------------------------------
 
@@ -346,3 +352,7 @@ class ConversationGuard:
         self._stop_judging()
         if self._thread is not None:
             self._thread.close()
+
+
+def _sentences(text: str) -> list[str]:
+    return [part for part in _SENTENCE_ENDS.split(text) if part]
