@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from cvi.audio.block import HEARD_HZ, Pcm
 from cvi.bench.layers.measurement import EngineRequest, listening_engines
-from cvi.bench.layers.simulation import converse, run_simulated
+from cvi.bench.layers.simulation import SimulatedConversation, converse, run_simulated
 from cvi.bench.layers.turns import turn_model_file
 from cvi.conversation.events import (
     DraftDiscarded,
@@ -25,23 +25,13 @@ from cvi.conversation.events import (
 from cvi.errors import MissingError, UsageError
 from cvi.files import write_bytes, write_text
 from cvi.media.decode import read_audio
-from cvi.turns.base import VAD_HOP_S
-from cvi.turns.floor_prediction import after_silence, shipped_weights
+from cvi.turns.floor_prediction import shipped_weights
 from cvi.turns.prosody import ProsodyFrame, ProsodyTracker
 from cvi.turns.thresholds import TurnThresholds
 
 FORMATS = (".png", ".svg", ".pdf", ".html")
 _MOST_S = 300.0
 _ROW_S = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class FloorCurve:
-    """How likely the floor was free, silence counted, hop by hop; from a pause's judgement until speech went
-    on or the turn was committed. `times_s` and `probability` are as long as each other."""
-
-    times_s: list[float]
-    probability: list[float]
 
 
 def plot_turns(source: Path, output: Path, *, persona: str, profile: str) -> list[Event]:
@@ -58,35 +48,13 @@ def plot_turns(source: Path, output: Path, *, persona: str, profile: str) -> lis
         raise UsageError(f"{source} is longer than {_MOST_S:.0f} s.", "Cut out the part to look at.")
     config = EngineRequest(persona, profile).resolved()
 
-    async def hear() -> tuple[list[Event], TurnThresholds]:
+    async def hear() -> tuple[SimulatedConversation, TurnThresholds]:
         async with listening_engines(config, turn_model_file(config, None)) as engines:
-            return (await converse(pcm, engines, monologue=False)).events, engines.settings.thresholds
+            return await converse(pcm, engines, monologue=False), engines.settings.thresholds
 
-    events, limits = run_simulated(hear())
-    draw(pcm, events, limits, output, title=source.name)
-    return events
-
-
-def floor_curve(events: list[Event], limits: TurnThresholds) -> FloorCurve:
-    """The probability between judgements and what ended them."""
-    curve = FloorCurve([], [])
-    speech_end_s = 0.0
-    for number, event in enumerate(events):
-        if isinstance(event, UserPaused):
-            speech_end_s = event.speech_end_s
-        if not isinstance(event, TurnScored):
-            continue
-        ends = (UserResumed, TurnCommitted, UserStartedSpeaking)
-        until_s = next((e.t for e in events[number + 1 :] if isinstance(e, ends)), event.t + VAD_HOP_S)
-        usual_s = event.usual_pause_s or limits.usual_pause_s
-        for t in np.arange(event.t, until_s + VAD_HOP_S / 2, VAD_HOP_S):
-            curve.times_s.append(float(t))
-            silence_s = float(t) - speech_end_s
-            p = after_silence(event.completeness, silence_s, usual_s, limits.pause_shape)
-            curve.probability.append(p)
-        curve.times_s.append(until_s)
-        curve.probability.append(float("nan"))
-    return curve
+    heard, limits = run_simulated(hear())
+    draw(pcm, heard, limits, output, title=source.name)
+    return heard.events
 
 
 def prosody_frames(pcm: Pcm) -> list[ProsodyFrame]:
@@ -100,19 +68,19 @@ def prosody_frames(pcm: Pcm) -> list[ProsodyFrame]:
     return frames
 
 
-def draw(pcm: Pcm, events: list[Event], limits: TurnThresholds, output: Path, *, title: str) -> None:
+def draw(pcm: Pcm, heard: SimulatedConversation, limits: TurnThresholds, output: Path, *, title: str) -> None:
     """Write the plot: for every 30 s a row of sound with pitch, and a row of the floor with words."""
     figure_class = _matplotlib()
     seconds = len(pcm) / HEARD_HZ
     rows = max(int(np.ceil(seconds / _ROW_S)), 1)
     figure = figure_class(figsize=(16, 5 * rows), layout="constrained")
     axes = figure.subplots(2 * rows, 1, squeeze=False)[:, 0]
-    frames, curve = prosody_frames(pcm), floor_curve(events, limits)
+    frames, events = prosody_frames(pcm), heard.events
     for row in range(rows):
         end_s = (row + 1) * _ROW_S if row < rows - 1 else seconds + 2.0
         span = (row * _ROW_S, end_s)
         _draw_sound(axes[2 * row], frames, events, span)
-        _draw_floor(axes[2 * row + 1], curve, events, limits, span)
+        _draw_floor(axes[2 * row + 1], heard, limits, span)
     axes[0].set_title(title)
     if output.suffix.lower() == ".html":
         write_text(output, _page(figure, title, events))
@@ -145,14 +113,18 @@ def _draw_sound(
 
 
 def _draw_floor(
-    axes: Any, curve: FloorCurve, events: list[Event], limits: TurnThresholds, span: tuple[float, float]
+    axes: Any, heard: SimulatedConversation, limits: TurnThresholds, span: tuple[float, float]
 ) -> None:
-    axes.plot(curve.times_s, curve.probability, color="tab:red")
+    """In pauses how likely the floor is free; dotted, while somebody speaks, if they fell silent now."""
+    times_s = [moment.time_s for moment in heard.floor]
+    for speaking, style in ((False, "-"), (True, ":")):
+        shown_p = [m.probability if m.speaking is speaking else math.nan for m in heard.floor]
+        axes.plot(times_s, shown_p, style, color="tab:red")
     axes.axhline(limits.commit_at, color="0.7", linestyle="--")
     axes.set(xlim=span, ylim=(0, 1.35), ylabel="floor is free", xlabel="seconds")
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
     shown = ""
-    for event in events:
+    for event in heard.events:
         if not span[0] <= event.t <= span[1]:
             continue
         if isinstance(event, TurnCommitted):

@@ -47,6 +47,13 @@ def turns(
         Path | None, typer.Option(help="Judge anew what an earlier run heard: its heard.json.")
     ] = None,
     recognized: Recognized = None,
+    answer_s: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Also let hesitating turns be answered by the real conversation, whose answers need so many "
+            "seconds to their first words: how often it cuts in, how soon it answers. May be given again."
+        ),
+    ] = None,
     output: Output = None,
     json: Json = False,
 ) -> None:
@@ -68,6 +75,7 @@ def turns(
         slowness=slowness,
         fit=fit,
         recognized=recognized,
+        answer_s=answer_s or (),
         output=output,
         json=json,
     )

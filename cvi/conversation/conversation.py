@@ -188,6 +188,11 @@ class Conversation:
         return reason
 
     @property
+    def floor(self) -> Floor | None:
+        """Who has the right to speak; None for a typed conversation."""
+        return self._speech.floor if self._speech is not None else None
+
+    @property
     def playout(self) -> AVPlayout | None:
         """Where sound and picture are presented; None for a typed conversation."""
         return self._speech.playout if self._speech is not None else None

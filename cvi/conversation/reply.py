@@ -262,6 +262,7 @@ class Reply:
         """The conversation ends once the reply was heard to its end: for this reason, "" if it goes on."""
         self._restarts = 0
         self._prepared = False  # a clause waits behind the gate
+        self._awaits_commit = False
         self._gate = asyncio.Event()
         self._first_written = asyncio.Event()
         self._first_spoken = asyncio.Event()
@@ -312,7 +313,13 @@ class Reply:
 
     async def committed(self) -> None:
         """Return once the reply may be heard: what it does besides may be done now."""
+        self._awaits_commit = True
         await self._gate.wait()
+
+    @property
+    def ready(self) -> bool:
+        """Whether committing it would change anything now: there is sound, or something waits for that."""
+        return self.timeline.length > 0 or self._awaits_commit or self.failure is not None
 
     def keep_silent(self) -> None:
         """Say nothing of its own accord where its first clause is long in coming."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ from cvi.llm.text_completeness import text_completeness
 from cvi.stt.base import SttStream
 from cvi.turns.barge_in import Verdict, judge, judge_ended
 from cvi.turns.expected_answer import Expected, expected_answer
-from cvi.turns.floor_prediction import QUESTION_MARKS, floor_signs, shipped_weights
+from cvi.turns.floor_prediction import QUESTION_MARKS, after_silence, floor_signs, shipped_weights
 from cvi.turns.pause_habits import PauseHabits
 from cvi.turns.prosody import PhraseProsody
 from cvi.turns.thresholds import USUAL_PAUSE_S
@@ -189,6 +189,10 @@ class Floor:
         self._replies = replies
         self.turn: UserTurn | None = None
         """The turn under way, also while it pauses."""
+        self._hop: AudioHop | None = None
+        self.on_probability: Callable[[float, float, bool], None] | None = None
+        """Told every 32 ms of a turn: the time, how likely the floor is free, and whether somebody speaks;
+        while they do, it is how likely the turn would be over if they fell silent now."""
         self._clock = context.clock
         self._committed_s = 0.0
         self._habits = PauseHabits(USUAL_PAUSE_S)
@@ -219,9 +223,12 @@ class Floor:
 
     def on_hop(self, hop: AudioHop) -> None:
         """Every 32 ms: what depends on how long voice or silence has lasted."""
+        self._hop = hop
         turn = self.turn
         if turn is None:
             return
+        if self.on_probability is not None:
+            self.on_probability(hop.end_s, self._probability(turn, hop), hop.speaking)
         if hop.speaking:
             self._while_speaking(turn, hop)
         else:
@@ -318,19 +325,43 @@ class Floor:
             self._playout.gain_target = limits.duck_gain
             self._journal.write(ReplyDucked(reply=reply.generation))
 
+    def _probability(self, turn: UserTurn, hop: AudioHop) -> float:
+        """How likely the floor is free; before a pause is judged, by the words so far and how they sound."""
+        if not hop.speaking and turn.completeness is not None:
+            usual_s, shape = self._usual_pause_s(turn), self.thresholds.pause_shape
+            return after_silence(turn.completeness, hop.end_s - turn.speech_end_s, usual_s, shape)
+        text = turn.joined(turn.partial)
+        prosody = self._audio.prosody(turn.voice_started_s, hop.voiced_until_s)
+        return self._weights.probability(self._signs(turn, text, text_completeness(text), None, prosody))
+
+    def _signs(
+        self, turn: UserTurn, text: str, words: float, voice: float | None, prosody: PhraseProsody | None
+    ) -> dict[str, float]:
+        signs = floor_signs(text, words, voice, prosody, self._words, turn.expected)
+        signs["habit"] = self._habits.end_odds
+        if not signs["punctuation"] and not self._punctuates:
+            del signs["punctuation"]
+        return signs
+
     def _while_pausing(self, turn: UserTurn, hop: AudioHop) -> None:
         silence_s = hop.end_s - turn.speech_end_s
         if turn.completeness is None:
             return  # the recognizer or the judge is still at work
         if hop.voiced_until_s >= hop.end_s:
             return  # perhaps speech goes on: the next hop tells
-        patience_s = self.thresholds.patience_s(turn.completeness, self._usual_pause_s(turn))
+        limits = self.thresholds
+        ready = turn.draft is None or turn.draft.ready
+        patience_s = limits.patience_s(turn.completeness, self._usual_pause_s(turn), ready=ready)
         patience_s *= self._patience_for_face(turn, turn.completeness)
-        patience_s = max(patience_s, self.thresholds.least_patience_s)
-        if silence_s >= patience_s:
+        if silence_s >= max(patience_s, limits.least_patience_s):
             self._commit(turn, silence_s)
-        elif silence_s >= self.thresholds.draft_after_s:
+        elif silence_s >= limits.draft_after_s:
             self._draft(turn)
+
+    def _draft_sounds(self) -> None:
+        """The draft has sound: perhaps it was all that the turn's end waited for."""
+        if self.turn is not None and self._hop is not None and not self._hop.speaking:
+            self._while_pausing(self.turn, self._hop)
 
     def _patience_for_face(self, turn: UserTurn, completeness: float) -> float:
         """How many times as long to wait, by what the participant's face does in the pause."""
@@ -406,11 +437,8 @@ class Floor:
         signs: dict[str, float] = {}
         completeness = words
         if turn.text and self._settings.judge_completeness:
-            signs = floor_signs(turn.text, words, voice, turn.prosody, self._words, turn.expected)
-            signs["habit"] = self._habits.end_odds
-            self._punctuates = self._punctuates or signs["punctuation"] != 0
-            if not self._punctuates:
-                del signs["punctuation"]
+            signs = self._signs(turn, turn.text, words, voice, turn.prosody)
+            self._punctuates = self._punctuates or "punctuation" in signs
             completeness = self._weights.probability(signs)
         self._journal.write(
             TurnScored(
@@ -458,9 +486,10 @@ class Floor:
         return turn.partial
 
     async def _voice_ended(self, turn: UserTurn) -> float | None:
-        """The turn model's probability that the turn is over; None without one, or if it fails or is late."""
+        """The turn model's probability that the turn is over; None without one, where it is not weighed, and
+        where it fails or is late."""
         model = self._engines.turns
-        if model is None or not self._settings.judge_completeness:
+        if model is None or "voice" not in self._weights.signs or not self._settings.judge_completeness:
             return None
         try:
             async with asyncio.timeout(self.thresholds.judge_within_s):
@@ -522,6 +551,7 @@ class Floor:
             return
         turn.drafts += 1
         turn.draft = self._replies.draft(turn.number, turn.text)
+        turn.draft.on_first_speech = self._draft_sounds
         self._journal.write(DraftStarted(turn=turn.number, reply=turn.draft.generation, text=turn.text))
 
     def _commit(self, turn: UserTurn, silence_s: float) -> None:

@@ -13,6 +13,7 @@ The weights are fitted by `scripts/fit_turns`; nothing here knows a recording.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -27,8 +28,11 @@ from cvi.turns.words import FloorWords
 WEIGHTS_FILE = Path(__file__).with_name("floor_weights.yaml")
 MAX_PROBABILITY = 0.98
 """No judge's probability may be so extreme that the others do not count."""
+MELODY_SIGNS = ("pitch_slope", "pitch_end", "level_end", "fading_s")
+"""The signs that are fields of `PhraseProsody`."""
 QUESTION_MARKS = ("?", "？", "؟")
-_SHORT_ANSWER_WORDS = 4
+_MOST_WORDS = 12
+_SENTENCE_END = re.compile(r"[.?!…。？！।؟]+\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +95,17 @@ def floor_signs(
         "words": log_odds(words),
         "punctuation": _punctuation(text),
         "hesitation": float(vocabulary.hesitates(text)),
-        "length": math.log1p(len(text.split())),
-        "short_answer": float(expected == "short" and 0 < len(text.split()) <= _SHORT_ANSWER_WORDS),
     }
+    if not (expected == "short" or vocabulary.is_listening(text)):
+        sentences = [part for part in _SENTENCE_END.split(text) if part.strip()]
+        words_so_far = vocabulary.count(sentences[-1]) if sentences else 0
+        signs["sentence"] = math.log1p(min(words_so_far, _MOST_WORDS))
     if voice is not None:
         signs["voice"] = log_odds(voice)
-    if prosody is not None and prosody.phrase_s > 0:
-        signs.update(asdict(prosody))
-        if signs["pitch_slope"] == 0.0:
-            del signs["pitch_slope"]  # it could not be told
-        elif text.rstrip().endswith(QUESTION_MARKS):
+    if prosody is not None:
+        melody: dict[str, float | None] = asdict(prosody)
+        signs |= {name: value for name in MELODY_SIGNS if (value := melody[name]) is not None}
+        if "pitch_slope" in signs and text.rstrip().endswith(QUESTION_MARKS):
             # The melody of a question ends as well by rising.
             signs["pitch_slope"] = -abs(signs["pitch_slope"])
     return signs

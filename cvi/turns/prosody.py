@@ -1,18 +1,16 @@
-"""How something was said: pitch, loudness, lengthening and pace at a pause, against this person's own.
+"""How something was said: pitch and loudness at a pause, against this person's own.
 
 Ends of turns are marked by more than silence: the pitch falls to the bottom of the person's range or rises
-to a question, the voice grows weaker, the last syllable is drawn out and the pace slows; a pitch held level
-in the middle of the range promises more (Gravano and Hirschberg, "Turn-taking cues in task-oriented
-dialogue", 2011; Edlund and Heldner, "Exploring prosody in interaction control", 2005). Syllables are counted
-at peaks of loudness (de Jong and Wempe, 2009).
+to a question, and the voice grows weaker and fades; a pitch held level in the middle of the range promises
+more (Gravano and Hirschberg, "Turn-taking cues in task-oriented dialogue", 2011; Edlund and Heldner,
+"Exploring prosody in interaction control", 2005). Syllables are counted at peaks of loudness (de Jong and
+Wempe, 2009).
 """
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -25,15 +23,15 @@ HOP_SAMPLES = 256
 HOP_S = HOP_SAMPLES / HEARD_HZ
 KEPT_S = 8.0
 _END_S = 0.2
-_CONTOUR_S = 0.35
+_CONTOUR_S = 0.2
+_END_PITCH_S = 0.15
 _SYLLABLE_DIP_DB = 2.5
 # What is steeper is mostly an error of the method.
 _STEEPEST_ST_S = 30.0
 _SPEECH_BELOW_PEAK_DB = 28.0
-# Until so much of a voice has been heard, its own norms count for little against those of all voices.
-_KNOWN_AFTER_S = 4.0
-_USUAL_SYLLABLE_S = 0.2
-_USUAL_SPREAD_ST = 3.0
+_VOICED_BELOW_PEAK_DB = 20.0
+_FADED_DB = 10.0
+_LEAST_RANGE_ST = 2.0
 _MEMORY_S = 60.0
 
 Floats = npt.NDArray[np.float64]
@@ -53,21 +51,18 @@ class ProsodyFrame:
 
 @dataclass(frozen=True, slots=True)
 class PhraseProsody:
-    """What a phrase sounded like up to a pause; 0 where it could not be told, which is also "as usual".
+    """What a phrase sounded like up to a pause; None where it could not be told.
 
-    `pitch_end` and `pitch_range`: the last voiced 0.2 s, and the highest of the last second, in this person's
-    standard deviations above their median. `pitch_slope`: the last 0.35 s, semitones a second. `level_end`:
-    the last 0.2 s against the phrase, dB. `lengthening`: the natural logarithm of the last syllable's length
-    over this person's usual one. `pace`: the same for the mean of the last three. `phrase_s` is how long the
-    phrase was.
+    `pitch_slope`: the last 0.2 s of voiced sound, semitones a second. `pitch_end`: where the pitch ends in
+    this person's range, 0 its bottom (10th percentile) and 1 its top (90th). `level_end`: the last 0.2 s
+    against the phrase, dB, each by its louder part. `fading_s`: how long before the pause the voice was last
+    within 10 dB of its loudest. `phrase_s` is how long the phrase was.
     """
 
-    pitch_end: float = 0.0
-    pitch_slope: float = 0.0
-    pitch_range: float = 0.0
-    level_end: float = 0.0
-    lengthening: float = 0.0
-    pace: float = 0.0
+    pitch_slope: float | None = None
+    pitch_end: float | None = None
+    level_end: float | None = None
+    fading_s: float | None = None
     phrase_s: float = 0.0
 
 
@@ -80,7 +75,6 @@ class ProsodyTracker:
         self.frames: deque[ProsodyFrame] = deque(maxlen=round(KEPT_S / HOP_S))
         """The last 8 s, in order."""
         self._pitches: deque[float] = deque(maxlen=round(_MEMORY_S / 4 / HOP_S))
-        self._syllables_s: deque[float] = deque(maxlen=240)
         self._levels_db: deque[float] = deque(maxlen=round(_MEMORY_S / 4 / HOP_S))
 
     def push(self, pcm: Pcm, end_s: float, *, voice: bool) -> None:
@@ -115,10 +109,7 @@ class ProsodyTracker:
         return recent[::-1]
 
     def phrase_end(self, from_s: float, until_s: float) -> PhraseProsody:
-        """What the voice from `from_s` to `until_s`, the onset of a pause, sounded like towards its end.
-
-        Also learns the person's usual syllables from it: ask once for each pause.
-        """
+        """What the voice from `from_s` to `until_s`, the onset of a pause, sounded like towards its end."""
         frames = [frame for frame in self.frames if from_s < frame.end_s <= until_s + HOP_S]
         if len(frames) < 8:
             return PhraseProsody()
@@ -126,64 +117,34 @@ class ProsodyTracker:
         loudest = float(levels.max())
         speech = np.flatnonzero(levels > max(loudest - _SPEECH_BELOW_PEAK_DB, FLOOR_DB))
         frames, levels = frames[: int(speech[-1]) + 1], levels[: int(speech[-1]) + 1]
-        slope, end, high = self._contour(frames)
-        nuclei = syllable_nuclei(levels)
-        lengths_s = [(b - a) * HOP_S for a, b in pairwise(nuclei)]
-        last_s = 0.0
-        if nuclei:
-            last_s = (len(levels) - nuclei[-1]) * HOP_S + (lengths_s[-1] / 2 if lengths_s else 0.0)
-        usual_s = self._usual_syllable_s(lengths_s)
-        recent = lengths_s[-3:]
-        self._syllables_s.extend(length for length in lengths_s if length < 0.6)
-        width = round(_END_S / HOP_S)
-        voiced = levels[levels > loudest - 20.0]
+        slope, end = self._contour(frames)
+        last = levels[-round(_END_S / HOP_S) :]
+        voiced = levels[levels > loudest - _VOICED_BELOW_PEAK_DB]
+        loud = np.flatnonzero(levels > loudest - _FADED_DB)
         return PhraseProsody(
-            pitch_end=end,
             pitch_slope=slope,
-            pitch_range=high,
-            level_end=float(levels[-width:].mean() - voiced.mean()),
-            lengthening=math.log(min(max(last_s, 0.05), 1.0) / usual_s) if nuclei else 0.0,
-            pace=math.log(min(max(float(np.mean(recent)), 0.05), 0.8) / usual_s) if recent else 0.0,
+            pitch_end=end,
+            level_end=float(np.percentile(last, 80) - np.percentile(voiced, 80)),
+            fading_s=(len(levels) - 1 - int(loud[-1])) * HOP_S,
             phrase_s=len(levels) * HOP_S,
         )
 
-    def _contour(self, frames: list[ProsodyFrame]) -> tuple[float, float, float]:
-        """The pitch's slope at the end, where it ends, and how high it went in the last second."""
+    def _contour(self, frames: list[ProsodyFrame]) -> tuple[float | None, float | None]:
+        """The pitch's slope at the end, and where in this person's range it ends."""
         pitched = [(frame.end_s, frame.pitch_st) for frame in frames if frame.pitch_st is not None]
         if len(pitched) < 5:
-            return 0.0, 0.0, 0.0
-        median, spread = self._norms()
+            return None, None
         times, pitches = np.array(pitched).T
         # A frame an octave off its neighbours is an error of the method or creak, not melody.
         kept = np.abs(pitches - _running_median(pitches)) < 4.0
         times, pitches = times[kept], pitches[kept]
         if len(times) < 5:
-            return 0.0, 0.0, 0.0
+            return None, None
         last = times > times[-1] - _CONTOUR_S
-        slope = 0.0
-        if last.sum() >= 5 and np.ptp(times[last]) > 0.08:
-            slope = float(np.polyfit(times[last], pitches[last], 1)[0])
-        end = float(np.median(pitches[times > times[-1] - _END_S]))
-        high = float(np.percentile(pitches[times > times[-1] - 1.0], 90))
-        return (
-            max(min(slope, _STEEPEST_ST_S), -_STEEPEST_ST_S),
-            (end - median) / spread,
-            (high - median) / spread,
-        )
-
-    def _norms(self) -> tuple[float, float]:
-        """This person's median pitch and its spread, semitones."""
-        heard = np.array(self._pitches)
-        trust = min(len(heard) * HOP_S / _KNOWN_AFTER_S, 1.0)
-        low, high = np.percentile(heard, [16, 84])
-        own = max((high - low) / 2, 1.0)
-        return float(np.median(heard)), trust * float(own) + (1 - trust) * _USUAL_SPREAD_ST
-
-    def _usual_syllable_s(self, now_s: list[float]) -> float:
-        known = [*self._syllables_s, *now_s]
-        trust = min(len(known) / 20.0, 1.0)
-        own = float(np.median(known)) if known else _USUAL_SYLLABLE_S
-        return trust * own + (1 - trust) * _USUAL_SYLLABLE_S
+        slope = _slope(times[last], pitches[last]) if last.sum() >= 5 else None
+        low, high = np.percentile(np.array(self._pitches), [10, 90])
+        end = float(np.median(pitches[times > times[-1] - _END_PITCH_S]))
+        return slope, (end - float(low)) / max(float(high - low), _LEAST_RANGE_ST)
 
 
 def syllable_nuclei(levels: Floats) -> list[int]:
@@ -211,6 +172,13 @@ def syllable_nuclei(levels: Floats) -> list[int]:
     if rising and peak > least and (not nuclei or peak_at - nuclei[-1] > 4):
         nuclei.append(peak_at)
     return nuclei
+
+
+def _slope(times: Floats, values: Floats) -> float:
+    """The median slope of all pairs of points (Theil and Sen), which an octave error does not move."""
+    first, second = np.triu_indices(len(times), 1)
+    slopes = (values[second] - values[first]) / (times[second] - times[first])
+    return min(max(float(np.median(slopes)), -_STEEPEST_ST_S), _STEEPEST_ST_S)
 
 
 def _running_median(values: Floats, width: int = 9) -> Floats:

@@ -38,6 +38,9 @@ class TurnThresholds:
     """The completeness of every turn where none is judged."""
     commit_at: float = 0.75
     """How likely it must be that the turn is over, silence counted, for the floor to pass."""
+    commit_silent_at: float = 0.90
+    """The same while nothing of the drafted reply could be heard yet: nothing is lost by listening on, and a
+    pause that is none becomes no turn."""
     usual_pause_s: float = USUAL_PAUSE_S
     """The median of everybody's pauses within a turn; a person's own is learned."""
     pause_shape: float = 2.0
@@ -100,14 +103,17 @@ class TurnThresholds:
     listening_until_s: float = 1.0
     """Loud voice after which the reply gives way although the words so far only show listening."""
 
-    def patience_s(self, completeness: float, usual_pause_s: float | None = None) -> float:
+    def patience_s(
+        self, completeness: float, usual_pause_s: float | None = None, *, ready: bool = True
+    ) -> float:
         """How much silence ends a turn that is complete with this probability, seconds.
 
-        `usual_pause_s` is the median of this person's pauses, where it is known. See
-        `cvi.turns.floor_prediction` for the reasoning.
+        `usual_pause_s` is the median of this person's pauses, where it is known; `ready` whether something of
+        the reply could be heard. See `cvi.turns.floor_prediction` for the reasoning.
         """
         usual_s = usual_pause_s or self.usual_pause_s
-        needed_s = silence_until(completeness, self.commit_at, usual_s, self.pause_shape)
+        goal = self.commit_at if ready else max(self.commit_at, self.commit_silent_at)
+        needed_s = silence_until(completeness, goal, usual_s, self.pause_shape)
         # Whoever pauses long is waited for longer, in the end too.
         most_s = self.most_patience_s * sqrt(max(usual_s / self.usual_pause_s, 1.0))
         return min(max(needed_s, self.least_patience_s), max(most_s, self.least_patience_s))

@@ -7,6 +7,7 @@ import pytest
 
 from cvi.audio.block import HEARD_HZ, PLAYED_HZ
 from cvi.bench.layers.barge_in_reactions import barge_in_variant, react, voice_reaction
+from cvi.bench.layers.cut_ins import answered_turn, cut_in_variant, hesitating
 from cvi.bench.layers.decisions import (
     Decision,
     HeardTurns,
@@ -42,7 +43,7 @@ from cvi.bench.layers.turns import (
 )
 from cvi.bench.probe.waveform import TimeSpan
 from cvi.bench.recordings.labelled_recordings import Dialogue, LabelledTurn, Overlap, Silence, SpeakerEvents
-from cvi.conversation.events import BargeIn
+from cvi.conversation.events import BargeIn, ReplyFirstAudio, TurnCommitted
 from cvi.conversation.settings import ConversationSettings
 from cvi.testing.fakes import FakeLlm, FakeStt, FakeVad, Vocabulary
 from cvi.turns.floor_prediction import log_odds
@@ -108,7 +109,9 @@ def test_a_window_ends_where_the_next_moment_is():
 def test_a_detection_that_is_right_is_never_a_false_one():
     right = score_detections([2.2, 2.6], [2.0], [TimeSpan(2.5, 2.9)])
     assert right.false_spans == 0
-    assert score_detections([2.3], [], [TimeSpan(2.5, 2.9)]).false_spans == 1, "the tolerance holds for false ones too"
+    assert score_detections([2.3], [], [TimeSpan(2.5, 2.9)]).false_spans == 1, (
+        "the tolerance holds for false ones too"
+    )
     both = joined_scores([right, score_detections([5.0], [4.8], [])])
     assert len(both.delays_s) == 2 and both.missed == 0
 
@@ -244,9 +247,9 @@ def test_logistic_regression_finds_the_weights_of_its_data():
     rng = np.random.default_rng(2)
     x = np.stack([rng.normal(0, 2, 4000), np.ones(4000)], axis=1)
     y = (rng.random(4000) < 1 / (1 + np.exp(-(1.5 * x[:, 0] - 0.5)))).astype(float)
-    assert logistic_regression(x, y, np.ones(4000), np.zeros(1)) == pytest.approx([1.5, -0.5], abs=0.15)
-    few = logistic_regression(x[:4], y[:4], np.ones(4), np.array([0.8]))
-    assert few[0] == pytest.approx(0.8, abs=0.3), "a few rows say little against what is expected"
+    assert logistic_regression(x, y, np.ones(4000)) == pytest.approx([1.5, -0.5], abs=0.15)
+    few = logistic_regression(x[:4], y[:4], np.ones(4))
+    assert abs(few[0]) < 0.3, "a few rows say little"
 
 
 def signed(separated: bool) -> list[Decision]:
@@ -254,39 +257,26 @@ def signed(separated: bool) -> list[Decision]:
     found = many(separated)
     for one in found:
         for heard in one.pauses:
-            heard.signs = {"words": log_odds(heard.words), "punctuation": 0.0, "pace": 0.1}
+            heard.signs = {"words": log_odds(heard.words), "punctuation": 0.0, "fading_s": 0.1}
     return found
 
 
 def test_weights_are_fitted_and_judged_on_recordings_left_out():
     rows = floor_rows(signed(separated=True))
-    weights = fit_weights(rows, ["words", "punctuation", "pace"])
-    assert weights.signs["words"].weight > 1 and abs(weights.signs["pace"].weight) < 0.1
-    p = unseen_probabilities(rows, ["words", "pace"])
+    weights = fit_weights(rows, ["words", "punctuation", "fading_s"])
+    assert weights.signs["words"].weight > 1 and abs(weights.signs["fading_s"].weight) < 0.1
+    p = unseen_probabilities(rows, ["words", "fading_s"])
     assert auc(rows.is_end, p) == 1.0 and log_loss(rows.is_end, p) < 0.3
     guessing = floor_rows(signed(separated=False))
-    assert 0.2 < auc(guessing.is_end, unseen_probabilities(guessing, ["words", "pace"])) < 0.8
+    assert 0.2 < auc(guessing.is_end, unseen_probabilities(guessing, ["words", "fading_s"])) < 0.8
     (low, _, mean, share, count), *_ = reliability(rows.is_end, p)
-    assert low <= 0.2 and mean < 0.25 and share == 0.0 and count == 40
+    assert low <= 0.2 and mean < 0.3 and share == 0.0 and count == 40
 
 
 def test_a_sign_is_not_given_a_meaning_against_what_is_known():
     rows = floor_rows(signed(separated=True))
     upside_down = FloorRows(rows.pauses, rows.signs, ~rows.is_end, rows.groups, rows.sources)
-    assert fit_weights(upside_down, ["words", "pace"]).signs["words"].weight == 0.0
-
-
-def test_texts_change_how_sure_pauses_are_and_not_their_order():
-    rows = floor_rows(signed(separated=True))
-    typed = [replace(d, source="texts", recording=f"t{i}", group=f"t{i}") for i, d in enumerate(signed(separated=True))]
-    for one in typed:
-        one.pauses[0].signs["words"] -= 4.0
-    both = floor_rows([*signed(separated=True), *typed])
-    names = ["words", "punctuation"]
-    alone, with_texts = fit_weights(rows, names), fit_weights(both, names)
-    ratios = {one.signs["words"].weight / one.signs["punctuation"].weight for one in (alone, with_texts)}
-    assert max(ratios) == pytest.approx(min(ratios))
-    assert with_texts.offset > alone.offset + 0.3, "what is typed was less likely to be over, and half of it was"
+    assert fit_weights(upside_down, ["words", "fading_s"]).signs["words"].weight == 0.0
 
 
 def test_the_interval_of_an_area_holds_it():
@@ -298,11 +288,43 @@ def test_the_interval_of_an_area_holds_it():
     assert low < auc(rows.is_end, p) < high
 
 
+def test_a_turn_that_is_cut_into_is_told_from_one_that_is_answered():
+    turn = LabelledTurn(
+        "t",
+        "callers",
+        "t",
+        (Silence(1.0, 1.8, False), Silence(3.0, None, True)),
+        lambda: np.zeros(1, np.int16),
+    )
+    short = LabelledTurn("s", "callers", "s", (Silence(3.0, None, True),), turn.sound)
+    assert hesitating([turn, short]) == [turn]
+    commit = TurnCommitted(
+        turn=1,
+        reply=1,
+        text="a",
+        speech_start_s=0.0,
+        speech_end_s=1.0,
+        silence_ms=300,
+        completeness=0.8,
+        draft_hit=True,
+    )
+    sound = ReplyFirstAudio(reply=1, at_s=1.7)
+    events = [replace(commit, t=1.4), replace(sound, t=1.7), replace(commit, t=3.3), replace(sound, at_s=3.5)]
+    cut = answered_turn(turn, events)
+    assert (cut.commits, cut.heard, cut.response_s) == ((1.4,), (1.7,), pytest.approx(0.5))
+    kept = answered_turn(turn, [replace(sound, at_s=3.6)])
+    figures = {f.name: f.values for f in cut_in_variant([cut, kept], 0.5, {}).figures}
+    assert figures["cut_in_heard"] == (1.0, 0.0) and figures["response_ms"] == pytest.approx((500.0, 600.0))
+
+
 def test_of_synthetic_callers_only_the_words_are_fitted():
     one = decision(True, pause(1.0, words=0.9))
-    one.pauses[0].signs = {"words": 2.0, "pace": 0.1}
+    one.pauses[0].signs = {"words": 2.0, "fading_s": 0.1}
     called = Decision("r", "callers", "g", True, 1.0, one.pauses)
-    assert set(floor_rows([called]).signs[0]) == {"words"} and set(floor_rows([one]).signs[0]) == {"words", "pace"}
+    assert set(floor_rows([called]).signs[0]) == {"words"} and set(floor_rows([one]).signs[0]) == {
+        "words",
+        "fading_s",
+    }
 
 
 def test_a_fit_says_whether_there_is_a_gain():
@@ -360,7 +382,11 @@ def test_every_pause_is_heard_because_the_floor_is_never_given_away(silent_rooms
     vocabulary, model = Vocabulary(), FakeTurnModel()
     sound = spoken(vocabulary, 0.5, "tell me about the", 0.8, "old sea", 1.9, "please")
     heard = run_simulated(hear_pauses(sound, engines(vocabulary, model)))
-    assert [p.text for p in heard] == ["tell me about the", "tell me about the old sea", "tell me about the old sea please"]
+    assert [p.text for p in heard] == [
+        "tell me about the",
+        "tell me about the old sea",
+        "tell me about the old sea please",
+    ]
     assert [p.words for p in heard] == [0.05, 0.95, 0.95] and {p.voice for p in heard} == {0.75}
     assert [p.speech_end_s for p in heard] == pytest.approx([1.5, 2.8, 4.95], abs=0.05)
     assert heard[0].resumed_s == pytest.approx(2.3, abs=0.07) and heard[2].resumed_s is None
@@ -387,10 +413,13 @@ def test_the_moments_of_dialogues_are_detected_by_the_real_conversation(silent_r
         spoken(vocabulary, 0.5, "what is this", 3.0),
         spoken(vocabulary, 2.0, "stop it now", 1.5),
     ]
-    events = (SpeakerEvents(turn_ends=(1.25,)), SpeakerEvents(takes=(2.0,), backchannels=(TimeSpan(0.5, 1.0),)))
+    events = (
+        SpeakerEvents(turn_ends=(1.25,)),
+        SpeakerEvents(takes=(2.0,), backchannels=(TimeSpan(0.5, 1.0),)),
+    )
     dialogue = Dialogue("d", "s", events, lambda speaker: sounds[speaker])
     ends, takes = run_simulated(detect_in_dialogues([dialogue], engines(vocabulary), lambda name: None))
-    assert ends.missed == 0 and 0.2 < ends.delays_s[0] < 0.5
+    assert ends.missed == 0 and 0.2 < ends.delays_s[0] < 0.9
     assert takes.missed == 0 and 0.1 < takes.delays_s[0] < 0.6 and takes.true_spans == 1
     variant = dialogue_variant(ends, takes, {})
     assert variant.figure("end_found").values == (1.0,) and variant.figure("take_false").values == (0.0,)
@@ -420,7 +449,9 @@ def test_reactions_to_overlaps_are_read_from_the_sound(silent_rooms):
     assert not mute.yielded and mute.ducked_s is None
     assert early.early and not early.yielded
     variant = barge_in_variant(overlaps, found, {})
-    assert variant.figure("missed").values == (0.0, 1.0) and variant.figure("wrongly_yielded").values == (0.0,)
+    assert variant.figure("missed").values == (0.0, 1.0) and variant.figure("wrongly_yielded").values == (
+        0.0,
+    )
     assert len(variant.figure("silence_ms").values) == 1 and variant.figure("early").values.count(1.0) == 1
 
 
@@ -436,7 +467,9 @@ def test_what_the_voice_did_is_read_from_its_samples():
     assert (found.ducked_s, found.resumed_s) == pytest.approx((0.1, 0.6), abs=0.005)
     twice = ducked.copy()
     twice[PLAYED_HZ * 3 : round(PLAYED_HZ * 3.3)] //= 3
-    assert voice_reaction(twice, 1.9).resumed_s == pytest.approx(0.6, abs=0.005), "a second voice is another matter"
+    assert voice_reaction(twice, 1.9).resumed_s == pytest.approx(0.6, abs=0.005), (
+        "a second voice is another matter"
+    )
     cut = ducked.copy()
     cut[round(PLAYED_HZ * 2.2) : PLAYED_HZ * 3] = 0
     found = voice_reaction(cut, 1.9)

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cvi.bench.turn_plot import draw, floor_curve, plot_turns, prosody_frames
+from cvi.bench.layers.simulation import FloorMoment, SimulatedConversation
+from cvi.bench.turn_plot import draw, plot_turns, prosody_frames
 from cvi.conversation.events import (
     Event,
     TurnCommitted,
@@ -39,14 +40,6 @@ def tone(seconds: float) -> np.ndarray:
     return (5000 * sum(np.sin(2 * np.pi * 150 * k * t) / k for k in range(1, 5))).astype(np.int16)
 
 
-def test_silence_makes_the_floor_freer_until_speech_goes_on() -> None:
-    curve = floor_curve(EVENTS, LIMITS)
-    first = [p for t, p in zip(curve.times_s, curve.probability, strict=True) if 1.2 <= t < 1.6]
-    assert first == sorted(first) and first[0] < 0.3
-    last = [p for t, p in zip(curve.times_s, curve.probability, strict=True) if 2.7 <= t < 3.0]
-    assert last[-1] > LIMITS.commit_at - 0.1 and not any(1.65 < t < 2.69 for t in curve.times_s)
-
-
 def test_pitch_and_level_are_followed_through_the_recording() -> None:
     frames = prosody_frames(tone(2.0))
     assert len(frames) == pytest.approx(125, abs=2)
@@ -58,7 +51,9 @@ def test_pitch_and_level_are_followed_through_the_recording() -> None:
 def test_the_plot_is_written(suffix: str, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     output = tmp_path / f"turns.{suffix}"
-    draw(tone(3.5), EVENTS, LIMITS, output, title="a <recording>")
+    floor = [FloorMoment(0.032 * k, 0.5, speaking=k < 40) for k in range(90)]
+    heard = SimulatedConversation(EVENTS, np.zeros(0, np.int16), floor)
+    draw(tone(3.5), heard, LIMITS, output, title="a <recording>")
     stored = output.read_bytes()
     if suffix == "png":
         assert stored.startswith(b"\x89PNG")

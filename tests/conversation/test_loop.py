@@ -19,6 +19,7 @@ from cvi.conversation.events import (
     ReplyCommitted,
     ReplyFinished,
     ReplyFirstAudio,
+    ReplyFirstSpeech,
     ReplyInterrupted,
     ReplyResumed,
     TurnCommitted,
@@ -64,9 +65,10 @@ def test_a_turn_is_answered() -> None:
         ("user", "what is your name"),
         ("assistant", "My name is June."),
     ]
-    assert outcome.of(TurnCommitted)[0].completeness > 0.5
+    # A flat voice that breaks off sounds like no end, however complete its words are.
+    assert outcome.of(TurnCommitted)[0].completeness > 0.4
     first = outcome.of(ReplyFirstAudio)[0].at_s
-    assert ends < first < ends + 0.7
+    assert ends < first < ends + 1.0
     assert outcome.sound_between(first, first + 1.0).any()
     assert not outcome.sound_between(0, ends).any()
     assert outcome.reason == "caller_over"
@@ -100,7 +102,7 @@ def test_an_open_ending_is_waited_for() -> None:
     ends_slow = slow.user_says(0.5, "i like tea and")
     first = quick.play().of(TurnCommitted)[0].t - ends_quick
     second = slow.play().of(TurnCommitted)[0].t - ends_slow
-    assert first < 0.5 < 1.0 < second
+    assert first < 0.8 < 1.2 < second
 
 
 def test_barge_in_leaves_only_what_was_heard() -> None:
@@ -149,7 +151,9 @@ def test_long_listening_that_cut_a_reply_leaves_no_draft_behind() -> None:
     ends = script.user_says(0.5, "tell me a story")
     script.user_says(ends + 2.0, "okay okay okay okay")
     script.user_says(ends + 9.0, "mhm")
-    story = "Once upon a time there was a keeper who lived alone on a rock. He had a lamp, a boat and no clock."
+    story = (
+        "Once upon a time there was a keeper who lived alone on a rock. He had a lamp, a boat and no clock."
+    )
     outcome = script.play(FakeLlm([story]))
     assert outcome.of(BargeIn) and outcome.of(Backchannel) and outcome.of(ReplyResumed)
     assert len(outcome.of(DraftStarted)) == 1, "listening is not answered"
@@ -160,7 +164,9 @@ def test_one_word_stop_is_an_interruption() -> None:
     script = Script()
     ends = script.user_says(0.5, "tell me a story")
     script.user_says(ends + 2.0, "stop")
-    outcome = script.play(FakeLlm(["Once upon a time there was a keeper who lived alone on a rock.", "Okay."]))
+    outcome = script.play(
+        FakeLlm(["Once upon a time there was a keeper who lived alone on a rock.", "Okay."])
+    )
     assert outcome.of(BargeIn) and not outcome.of(Backchannel)
 
 
@@ -168,12 +174,35 @@ def test_going_on_before_anything_is_heard_reopens_the_turn() -> None:
     script = Script()
     # The first part sounds complete; the second comes after the floor passed, before the sound.
     ends = script.user_says(0.5, "i like tea")
-    script.user_says(ends + 0.42, "with milk")
-    llm = FakeLlm(lambda messages: "Noted.", first_token_s=0.8)
+    script.user_says(ends + 0.9, "with milk")
+    llm = FakeLlm(lambda messages: "Noted.", first_token_s=1.5)
     outcome = script.play(llm)
     assert outcome.of(TurnReopened)
     assert [m.content for m in outcome.history if m.role == "user"] == ["i like tea with milk"]
-    assert [line.text for line in transcript(outcome.events) if line.role == "user"] == ["i like tea with milk"]
+    assert [line.text for line in transcript(outcome.events) if line.role == "user"] == [
+        "i like tea with milk"
+    ]
+
+
+@pytest.mark.parametrize("first_token_s, waited", [(0.8, True), (0.1, False)])
+def test_the_floor_passes_later_while_nothing_of_the_answer_could_be_heard(
+    first_token_s: float, waited: bool
+) -> None:
+    script = Script()
+    ends = script.user_says(0.5, "i like tea")
+    script.user_says(ends + 0.42, "with milk")
+    outcome = script.play(FakeLlm(lambda messages: "Noted.", first_token_s=first_token_s))
+    assert bool(outcome.of(TurnReopened) or outcome.of(BargeIn)) is not waited
+    turns = [turn.text for turn in outcome.of(TurnCommitted)]
+    assert turns == ["i like tea with milk"] if waited else turns[0] == "i like tea"
+
+
+def test_a_draft_that_has_sound_at_last_is_let_out_at_once() -> None:
+    script = Script()
+    script.user_says(0.5, "i like tea")
+    outcome = script.play(FakeLlm(["Noted."], first_token_s=0.35))
+    (sound,), (committed,) = outcome.of(ReplyFirstSpeech), outcome.of(TurnCommitted)
+    assert committed.t == sound.t and outcome.of(ReplyFirstAudio)[0].at_s - sound.t < 0.1
 
 
 def test_a_question_asked_long_after_an_unanswered_one_is_a_turn_of_its_own() -> None:
@@ -182,7 +211,10 @@ def test_a_question_asked_long_after_an_unanswered_one_is_a_turn_of_its_own() ->
     script.user_says(7.0, "what can you do for me")
     outcome = script.play(FakeLlm(lambda messages: "Noted.", first_token_s=9.0))
     assert not outcome.of(TurnReopened)
-    assert [turn.text for turn in outcome.of(TurnCommitted)] == ["what is your name", "what can you do for me"]
+    assert [turn.text for turn in outcome.of(TurnCommitted)] == [
+        "what is your name",
+        "what can you do for me",
+    ]
 
 
 def test_words_that_are_surely_complete_are_drafted_beside_the_judges() -> None:
@@ -243,7 +275,9 @@ def test_a_short_noise_is_no_turn(seconds: float) -> None:
     assert [event.text for event in outcome.of(TurnCommitted)] == ["hi there you"]
     assert len(outcome.of(ReplyCommitted)) == 1
     states = [text for event, text in outcome.notes if event == "state"]
-    assert states == ["listening", "idle", "listening", "thinking", "idle"], "a noise is not listened to for ever"
+    assert states == ["listening", "idle", "listening", "thinking", "idle"], (
+        "a noise is not listened to for ever"
+    )
 
 
 def test_a_long_voice_without_a_word_is_asked_about() -> None:
@@ -265,7 +299,9 @@ def test_the_face_shows_the_emotion_of_the_words_that_are_heard() -> None:
         seen.extend([lengths])  # type: ignore[list-item]
 
     script.app_does(5.0, look)
-    text = '<emotion value="happy"/> One two three four five six. <emotion value="sad"/> Seven eight nine ten.'
+    text = (
+        '<emotion value="happy"/> One two three four five six. <emotion value="sad"/> Seven eight nine ten.'
+    )
     outcome = script.play(FakeLlm([text]))
     assert "happy" not in outcome.history[-1].content
     assert seen == [["happy", "sad"]]

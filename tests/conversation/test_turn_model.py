@@ -9,6 +9,21 @@ from cvi.conversation.events import EngineFailed, JudgeLate, TurnCommitted, Turn
 from cvi.errors import EngineError
 from cvi.testing.fakes import FakeTurnModel
 from cvi.testing.script import Script, ScriptOutcome
+from cvi.turns.floor_prediction import FloorWeights, SignWeight, shipped_weights
+
+
+@pytest.fixture(autouse=True)
+def _weighed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shipped weights leave the turn model out: these weigh it, too."""
+    shipped = shipped_weights()
+    weights = FloorWeights(shipped.offset, {**shipped.signs, "voice": SignWeight(0.3)})
+    monkeypatch.setattr("cvi.conversation.turn_taking.shipped_weights", lambda: weights)
+
+
+def test_a_model_that_is_not_weighed_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cvi.conversation.turn_taking.shipped_weights", shipped_weights)
+    model = FakeTurnModel(0.9)
+    assert outcome_with(model).of(TurnScored)[0].voice is None and not model.heard
 
 
 def outcome_with(model: FakeTurnModel | None, text: str = "i like tea") -> ScriptOutcome:
@@ -43,7 +58,9 @@ def test_both_probabilities_are_in_the_journal() -> None:
         (FakeTurnModel(EngineError("It is broken.")), EngineFailed),
     ],
 )
-def test_without_an_answer_of_the_model_the_words_decide(model: FakeTurnModel, event: type[JudgeLate] | type[EngineFailed]) -> None:
+def test_without_an_answer_of_the_model_the_words_decide(
+    model: FakeTurnModel, event: type[JudgeLate] | type[EngineFailed]
+) -> None:
     outcome = outcome_with(model)
     assert [e.layer for e in outcome.of(event)] == ["turns"]
     (scored,) = outcome.of(TurnScored)

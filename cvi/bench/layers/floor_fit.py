@@ -18,37 +18,49 @@ from cvi.bench.layers.decisions import Decision, folds
 from cvi.bench.layers.measurement import wins
 from cvi.bench.layers.simulation import HeardPause
 from cvi.turns.floor_prediction import (
+    MELODY_SIGNS,
     FloorWeights,
     SignWeight,
     log_odds,
     shipped_weights,
 )
 
+DIRECTIONS: Mapping[str, int] = {
+    "words": 1,
+    "punctuation": 1,
+    "hesitation": -1,
+    "sentence": 1,
+    "voice": 1,
+    "pitch_slope": -1,
+    "pitch_end": -1,
+    "level_end": -1,
+    "fading_s": 1,
+}
+"""The signs that are weighed: 1 where more of it makes an end likelier, as research has it (Gravano and
+Hirschberg, 2011). A weight that comes out the other way is nothing but chance, and becomes 0."""
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "language model": ("words",),
     "punctuation": ("punctuation",),
     "hesitation": ("hesitation",),
+    "sentence length": ("sentence",),
     "turn model": ("voice",),
-    "pitch": ("pitch_slope",),
-    "loudness": ("level_end",),
+    "pitch": ("pitch_slope", "pitch_end"),
+    "loudness": ("level_end", "fading_s"),
 }
 """The witnesses, each a group of signs."""
-EXPECTED: Mapping[str, float] = {
-    "words": 0.8,
-    "punctuation": 0.3,
-    "hesitation": -0.8,
-    "voice": 0.2,
-    "pitch_slope": -1.4,
-    "level_end": -0.3,
-}
-"""What each sign is worth for one spread of it before rows are counted: its direction as research has it
-(Gravano and Hirschberg, 2011), words and melody most. The sizes were chosen with the labelled pauses at
-hand."""
-TAUGHT_WORDS = ("callers", "texts")
-"""Sources that are no recordings of people."""
 WORD_SIGNS = ("words", "punctuation", "hesitation")
-PRIOR = 90.0
-"""How many rows it takes until a sign's own weight counts as much as the expected one."""
+TEACHES: Mapping[str, tuple[str, ...]] = {
+    "callers": WORD_SIGNS,
+    "texts": WORD_SIGNS,
+    "speech": ("sentence", *MELODY_SIGNS),
+}
+"""The sources that are no labelled recordings of people, and the signs that they teach. How synthetic voices
+end says nothing of people's. `speech` is people's, but its ends are those of sentences, as the recognizer
+tells them from what follows, so that of words it teaches nothing."""
+PRIOR = 20.0
+"""How many rows it takes until a sign's own weight counts as much as none."""
+LEAST_ROWS = 100
+"""A sign that fewer rows have is measured and not weighed."""
 _LEAST_SPREAD = 0.3
 FOLDS = 1000
 """More than there are recordings: each is left out alone."""
@@ -68,10 +80,9 @@ class FloorRows:
 
 
 def floor_rows(decisions: Iterable[Decision]) -> FloorRows:
-    """The last judged pause of each labelled silence. Of synthetic callers the words alone: how their voices
-    end says nothing of people's."""
+    """The last judged pause of each labelled silence, with the signs that its source teaches."""
     found = [
-        (pause, _words_alone(pause) if decision.source in TAUGHT_WORDS else signs_of(pause), decision)
+        (pause, _taught(signs_of(pause), decision.source), decision)
         for decision in decisions
         for pause in [p for p in decision.pauses if p.signs][-1:]
     ]
@@ -89,57 +100,50 @@ def signs_of(pause: HeardPause) -> dict[str, float]:
     return pause.signs if pause.voice is None else {**pause.signs, "voice": log_odds(pause.voice)}
 
 
-def _words_alone(pause: HeardPause) -> dict[str, float]:
-    return {name: value for name, value in pause.signs.items() if name in WORD_SIGNS}
+def _taught(signs: Mapping[str, float], source: str) -> Mapping[str, float]:
+    taught = TEACHES.get(source)
+    return signs if taught is None else {name: signs[name] for name in taught if name in signs}
 
 
 def fit_weights(
     rows: FloorRows, names: Sequence[str], chosen: npt.NDArray[np.bool_] | None = None
 ) -> FloorWeights:
-    """Weights of the signs `names`, fitted on the `chosen` rows (all) that are recordings of people; without
-    both ends and holds of those, on all of them. The offset is that of all kinds of rows, which weigh the
-    same, and so do ends and holds.
+    """Weights of the signs `names`, fitted on the `chosen` rows (all), which must hold ends and holds.
 
-    Needs both kinds among the rows.
+    Every row counts once, but ends and holds of a kind of rows weigh the same. A sign that a row does not
+    have counts as its mean.
     """
     keep = np.ones(len(rows.signs), bool) if chosen is None else chosen
-    sources = np.array(rows.sources)
-    people = keep & ~np.isin(sources, TAUGHT_WORDS)
-    base = people if len(set(rows.is_end[people])) == 2 else keep
-    values = np.array([[one.get(name, math.nan) for name in names] for one in rows.signs])
-    known = ~np.isnan(values[base])
+    values = np.array([[one.get(name, math.nan) for name in names] for one in rows.signs])[keep]
+    ends, sources = rows.is_end[keep], np.array(rows.sources)[keep]
+    known = ~np.isnan(values)
     count = np.maximum(known.sum(axis=0), 1)
-    mean = np.where(known, values[base], 0.0).sum(axis=0) / count
-    spread = np.sqrt(np.where(known, (values[base] - mean) ** 2, 0.0).sum(axis=0) / count)
+    mean = np.where(known, values, 0.0).sum(axis=0) / count
+    spread = np.sqrt(np.where(known, (values - mean) ** 2, 0.0).sum(axis=0) / count)
     # A sign that is seldom there says no more than others.
-    spread = np.where(spread < 1e-6, 1.0, np.maximum(spread, _LEAST_SPREAD))
+    spread = np.where(spread < 1e-6, 1.0, np.maximum(spread, _LEAST_SPREAD * np.isin(names, WORD_SIGNS)))
     x = np.nan_to_num((values - mean) / spread)
-    expected = np.array([EXPECTED.get(name, 0.0) for name in names])
-    ones = np.ones((int(base.sum()), 1))
-    ends = rows.is_end[base]
-    w = logistic_regression(np.hstack([x[base], ones]), ends.astype(float), balanced(ends), expected)[:-1]
-    w = np.where(expected * w < 0, 0.0, w)
-    kinds = [
-        keep & (sources == name) if name in TAUGHT_WORDS else people for name in ("people", *TAUGHT_WORDS)
-    ]
-    kinds = [kind for kind in kinds if len(set(rows.is_end[kind])) == 2]
-    scale, offset = _calibration([x[kind] @ w for kind in kinds], [rows.is_end[kind] for kind in kinds])
-    w = scale * w
+    balance = np.zeros(len(ends))
+    for source in set(sources):
+        here = sources == source if source in TEACHES else ~np.isin(sources, tuple(TEACHES))
+        balance[here] = balanced(ends[here])
+    direction = np.array([DIRECTIONS[name] for name in names])
+    allowed = np.ones(len(names), bool)
+    while True:
+        fitted = logistic_regression(_with_offset(x[:, allowed]), ends.astype(float), balance)
+        w = np.zeros(len(names))
+        w[allowed] = fitted[:-1]
+        if not (wrong := allowed & (w * direction < 0)).any():
+            break
+        allowed &= ~wrong
     weights = {
         name: SignWeight(float(w[i]), float(mean[i]), float(spread[i])) for i, name in enumerate(names)
     }
-    return FloorWeights(offset, weights)
+    return FloorWeights(float(fitted[-1]), weights)
 
 
-def _calibration(sums: Sequence[Floats], ends: Sequence[npt.NDArray[np.bool_]]) -> tuple[float, float]:
-    """What sums of contributions are multiplied by, and the offset, for probabilities that hold in all
-    kinds of rows taken together (Platt, "Probabilistic outputs for support vector machines", 1999)."""
-    x, y = np.concatenate(sums), np.concatenate(ends)
-    balance = np.concatenate([balanced(one) * len(y) / (len(ends) * len(one)) for one in ends])
-    scale, offset = logistic_regression(
-        np.column_stack([x, np.ones(len(x))]), y.astype(float), balance, np.ones(1), prior=1.0
-    )
-    return max(float(scale), 0.0), float(offset)
+def _with_offset(x: Floats) -> Floats:
+    return np.hstack([x, np.ones((len(x), 1))])
 
 
 def _logistic(odds: Floats) -> Floats:
@@ -152,18 +156,14 @@ def balanced(is_end: npt.NDArray[np.bool_]) -> Floats:
     return np.asarray(np.where(is_end, 0.5 * len(is_end) / ends, 0.5 * len(is_end) / holds))
 
 
-def logistic_regression(
-    x: Floats, y: Floats, balance: Floats, expected: Floats, prior: float = PRIOR
-) -> Floats:
-    """Weights by Newton's method, drawn towards `expected`; the last column of `x` is the offset, which no
-    prior holds."""
-    centre = np.append(expected, 0.0)
-    weights = centre.copy()
+def logistic_regression(x: Floats, y: Floats, balance: Floats, prior: float = PRIOR) -> Floats:
+    """Weights by Newton's method, drawn towards 0; the last column of `x` is the offset, which is not."""
+    weights = np.zeros(x.shape[1])
     hold = prior * np.eye(len(weights)) / 4
     hold[-1, -1] = 1e-6
     for _ in range(40):
         p = _logistic(x @ weights)
-        slope = x.T @ (balance * (p - y)) + hold @ (weights - centre)
+        slope = x.T @ (balance * (p - y)) + hold @ weights
         curve = (x.T * (balance * p * (1 - p))) @ x + hold
         weights = weights - np.linalg.solve(curve, slope)
     return weights
@@ -182,10 +182,14 @@ def unseen_probabilities(rows: FloorRows, names: Sequence[str]) -> Floats:
     return p
 
 
-def usable_signs(rows: FloorRows) -> list[str]:
-    """The signs that are fitted and that the rows have."""
-    names = [name for group in GROUPS.values() for name in group]
-    return [name for name in names if any(name in one for one in rows.signs)]
+def usable_signs(rows: FloorRows, least: int = 1) -> list[str]:
+    """The signs that may be weighed and that at least so many rows have."""
+    return [name for name in DIRECTIONS if sum(name in one for one in rows.signs) >= least]
+
+
+def weighed_signs(rows: FloorRows) -> list[str]:
+    """The signs that enough rows have; all, where these are few rows."""
+    return usable_signs(rows, min(LEAST_ROWS, len(rows.signs)))
 
 
 def score_pauses(decisions: Sequence[Decision]) -> None:
@@ -197,7 +201,7 @@ def score_pauses(decisions: Sequence[Decision]) -> None:
     rows = floor_rows(decisions)
     fold = folds(rows.groups, FOLDS)
     by_group = dict(zip(rows.groups, fold, strict=True))
-    names = usable_signs(rows)
+    names = weighed_signs(rows)
     for k in range(max(fold, default=-1) + 1):
         seen = fold != k
         if len(set(rows.is_end[seen])) < 2:

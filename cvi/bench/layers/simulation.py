@@ -24,12 +24,14 @@ from typing import Any, TypeVar
 import numpy as np
 
 from cvi.audio.block import HEARD_HZ, HOP_SAMPLES, PLAYED_HZ, AudioBlock, Pcm
+from cvi.audio.level import faded_from
 from cvi.bench.layers.measurement import ListeningEngines
 from cvi.clock import Clock
 from cvi.conversation.audio_input import PREROLL_S
 from cvi.conversation.conversation import Conversation
 from cvi.conversation.events import Event, TurnScored, UserPaused, UserResumed, UserStartedSpeaking
 from cvi.conversation.journal import Journal
+from cvi.conversation.openers import make_openers
 from cvi.conversation.phrases import SILENT
 from cvi.conversation.settings import ConversationSettings, SpeechEngines
 from cvi.llm.base import LlmEngine, Message, Sampling
@@ -141,11 +143,21 @@ class HeardPause:
 
 
 @dataclass(frozen=True, slots=True)
+class FloorMoment:
+    """How likely the floor was free at a time; see `Floor.on_probability`."""
+
+    time_s: float
+    probability: float
+    speaking: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SimulatedConversation:
-    """The journal, and everything the participant heard: 24 kHz int16 from time zero."""
+    """The journal, all the participant heard (24 kHz int16 from time zero), and each hop of the floor."""
 
     events: list[Event]
     heard: Pcm
+    floor: list[FloorMoment] = field(default_factory=list)
 
     def times(self, kind: type[Event]) -> list[float]:
         """When events of this class were written, seconds."""
@@ -177,11 +189,14 @@ async def hear_pauses(pcm: Pcm, engines: ListeningEngines, *, partials: bool = T
     return watcher.pauses
 
 
-async def converse(pcm: Pcm, engines: ListeningEngines, *, monologue: bool) -> SimulatedConversation:
+async def converse(
+    pcm: Pcm, engines: ListeningEngines, *, monologue: bool, answer_s: float = 0.0
+) -> SimulatedConversation:
     """Let the persona hear `pcm` and the room after it, with its real decisions. Runs on a `SimulatedLoop`.
 
     With `monologue` it speaks from the first moment, and again after each interruption, in one steady voice;
-    without, its answers are a blip, and only their moments are left.
+    without, its answers are a blip, and only their moments are left. They need `answer_s` to their first
+    words; where that is long, they begin with an opener, as any do.
     """
     settings = replace(
         engines.settings,
@@ -196,8 +211,11 @@ async def converse(pcm: Pcm, engines: ListeningEngines, *, monologue: bool) -> S
     length_s = len(sound) / HEARD_HZ
     journal = Journal(None, clock)
     voice_s = length_s if monologue else _BLIP_S
-    heard = await _converse(sound, engines, settings, journal, clock, voice_s=voice_s)
-    return SimulatedConversation(journal.events or [], heard[: round(length_s * PLAYED_HZ)])
+    floor: list[FloorMoment] = []
+    heard = await _converse(
+        sound, engines, settings, journal, clock, voice_s=voice_s, answer_s=answer_s, floor=floor
+    )
+    return SimulatedConversation(journal.events or [], heard[: round(length_s * PLAYED_HZ)], floor)
 
 
 async def _converse(
@@ -208,13 +226,26 @@ async def _converse(
     clock: Clock,
     *,
     voice_s: float,
+    answer_s: float = 0.0,
+    floor: list[FloorMoment] | None = None,
 ) -> Pcm:
-    """Hold the conversation until the sound is over; returns what was heard."""
+    """Hold the conversation until the sound is over, noting each hop in `floor`; returns what was heard."""
     transport = RecordedCaller(clock, sound)
-    llm = FixedAnswerLlm(engines.llm, _MONOLOGUE)
+    llm = FixedAnswerLlm(engines.llm, _MONOLOGUE, answer_s)
+    voice = SteadyVoice(voice_s)
     engines.vad.reset()
-    speech_engines = SpeechEngines(engines.vad, engines.stt, llm, SteadyVoice(voice_s), engines.turn_model)
+    speech_engines = SpeechEngines(
+        engines.vad,
+        engines.stt,
+        llm,
+        voice,
+        engines.turn_model,
+        openers=await make_openers(voice, settings.language) if answer_s else (),
+        first_wait_s=answer_s,
+    )
     conversation = Conversation(settings, speech_engines, fake_render, transport, journal, clock)
+    if floor is not None and conversation.floor is not None:
+        conversation.floor.on_probability = lambda *hop: floor.append(FloorMoment(*hop))
     await engines.llm.warm(conversation.history.recent)
     await conversation.run()
     return transport.heard()
@@ -273,6 +304,12 @@ class RecordedCaller(ScriptedTransport):
             if not blocks:
                 return
 
+    def flush(self) -> None:
+        """What is left of the unit that is played falls silent, as with a device."""
+        if self.units and self._clock.now() < (last := self.units[-1]).start_s + 1 / self.fps:
+            at = round((self._clock.now() - last.start_s) * PLAYED_HZ)
+            self.units[-1] = replace(last, pcm=faded_from(last.pcm, at))
+
     def heard(self) -> Pcm:
         """Everything that was played, from time zero at 24 kHz; silence where nothing was."""
         silence = np.zeros(PLAYED_HZ // self.fps, np.int16)
@@ -308,16 +345,19 @@ class SteadyVoice:
 
 
 class FixedAnswerLlm:
-    """A language model that judges turns as the real one does, but answers with one fixed sentence."""
+    """A language model that judges turns as the real one does, but answers with one fixed sentence, after
+    `answer_s` seconds."""
 
-    def __init__(self, model: LlmEngine, answer: str) -> None:
+    def __init__(self, model: LlmEngine, answer: str, answer_s: float = 0.0) -> None:
         self.name = model.name
         self.warm, self.prefill, self.completeness = model.warm, model.prefill, model.completeness
         self.structured = model.structured
         self._answer = answer
+        self._answer_s = answer_s
 
     async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[str]:
         """The fixed sentence."""
+        await asyncio.sleep(self._answer_s)
         yield self._answer
 
     async def close(self) -> None:

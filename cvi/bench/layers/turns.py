@@ -6,13 +6,14 @@ import asyncio
 import json as json_text
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from cvi.bench.layers.cut_ins import answer_turns, cut_in_variant, hesitating
 from cvi.bench.layers.decisions import (
     JUDGES,
     Decision,
@@ -27,7 +28,7 @@ from cvi.bench.layers.decisions import (
     sweep_rule,
 )
 from cvi.bench.layers.floor_fit import (
-    EXPECTED,
+    DIRECTIONS,
     GROUPS,
     FloorRows,
     auc,
@@ -90,6 +91,7 @@ def measure_turns(
     slowness: float,
     fit: bool,
     recognized: Path | None,
+    answer_s: Sequence[float] = (),
     output: Path | None,
     json: bool,
 ) -> None:
@@ -113,7 +115,7 @@ def measure_turns(
                 f"{data} has no labelled turns or dialogues.", "`cvi bench barge-in` may fit it."
             )
         recorder.profile = config.profile.name
-        measuring = _measure(found, config, weights, recognized, recorder)
+        measuring = _measure(found, config, weights, recognized, answer_s, recorder)
         wall = recorder.profile == "workstation"
         heard, variants, thresholds = run_simulated(measuring, slowness, wall=wall)
         recorder.notes.append(ONE_CORE_EACH)
@@ -136,6 +138,7 @@ async def _measure(
     config: ResolvedConfig,
     weights: Path | None,
     recognized: Path | None,
+    answer_s: Sequence[float],
     recorder: RunRecorder,
 ) -> tuple[HeardTurns, list[Variant], TurnThresholds]:
     progress = show_progress(len(found.turns) + len(found.dialogues))
@@ -146,6 +149,11 @@ async def _measure(
         if found.dialogues:
             ends, takes = await detect_in_dialogues(found.dialogues, engines, progress)
             variants.append(dialogue_variant(ends, takes, engines.names))
+        if pausing := hesitating(found.turns):
+            for seconds in answer_s:
+                answered = await answer_turns(pausing, engines, seconds, progress)
+                recorder.write(f"answers-{seconds:g}.json", [asdict(one) for one in answered])
+                variants.append(cut_in_variant(answered, seconds, engines.names))
     loop = asyncio.get_running_loop()
     assert isinstance(loop, SimulatedLoop)
     recorder.options["engines_computed_s"] = round(loop.computed_s, 3)
@@ -190,7 +198,7 @@ async def hear_turns(
     return heard
 
 
-KINDS = {"pauses": "monologue", "callers": "synthetic callers", "texts": "texts"}
+KINDS = {"pauses": "monologue", "callers": "synthetic callers", "texts": "texts", "speech": "sentences"}
 """What a source of turns is called; any other is a conversation."""
 
 
@@ -239,7 +247,9 @@ def witness_variants(decisions: Sequence[Decision], names: dict[str, str]) -> li
                     key, label = f"auc_{witness}_{kind}", f"{witness}, {kind}"
                     interval = auc_interval(rows, p, here)
                     figures.append(Figure(key, label, "", (value,), False, interval=interval))
-            figures.append(Figure(f"loss_{witness}", f"{witness}, log loss", "", (log_loss(rows.is_end, p),)))
+            loss = log_loss(rows.is_end, p)
+            if not math.isnan(loss):
+                figures.append(Figure(f"loss_{witness}", f"{witness}, log loss", "", (loss,)))
         variants.append(Variant(f"signs {name}", about, names, figures=tuple(figures)))
     return variants
 
@@ -248,7 +258,7 @@ def _one_sign(rows: FloorRows, name: str) -> npt.NDArray[np.float64]:
     """A sign as a probability by itself; nothing is fitted."""
     values = np.array([one.get(name, math.nan) for one in rows.signs])
     spread = float(np.nanstd(values)) or 1.0
-    odds = math.copysign(1, EXPECTED[name]) * (values - np.nanmean(values)) / spread
+    odds = DIRECTIONS[name] * (values - np.nanmean(values)) / spread
     return np.asarray(1 / (1 + np.exp(-odds)))
 
 
