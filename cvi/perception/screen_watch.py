@@ -64,13 +64,16 @@ class ScreenWatch:
         elif self._can_read:
             try:
                 self._text = self._text or ScreenText(self._make_reader())
-                if (lines := self._text.read(rgb)) is not None:
-                    state = ScreenState(True, tuple(lines))
+                for lines in self._text.read(rgb):
+                    self._tell(state := ScreenState(True, tuple(lines)))
             except MissingError as error:
                 self._can_read = False
                 self._failed(error)
             except CviError as error:
                 self._failed(error)
+        self._tell(state)
+
+    def _tell(self, state: ScreenState) -> None:
         if state != self._state:
             self._state = state
             self._saw(state)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +18,8 @@ INSTALL = "pip install --no-deps rapidocr-onnxruntime==1.4.4 pyclipper shapely s
 LEAST_SURE = 0.6
 FOUND_AT = 0.5
 """Lines are looked for in a picture of this share of the size, and read in the whole one."""
+FIRST_LINES = 6
+"""Told before the rest is read: about as much as the language model is told of a screen."""
 _SHRUNK = 4
 _CHANGED = 10.0
 """Difference of a pixel of the screen at a quarter of its size, 0..255, from which on it shows something
@@ -37,8 +40,9 @@ class TextLine:
 class TextReader(Protocol):
     """Reads what is written in a picture. Used by one thread."""
 
-    def read(self, rgb: Rgb) -> list[TextLine]:
-        """The lines from top to bottom. Blocks, half a second for 1080p. Raises EngineError."""
+    def read(self, rgb: Rgb) -> Iterator[list[TextLine]]:
+        """The lines from top to bottom, in groups as they are read. Blocks, half a second for a group of
+        1080p. Raises EngineError."""
 
 
 class RapidOcrReader:
@@ -53,27 +57,27 @@ class RapidOcrReader:
             ) from error
         self._ocr: Any = RapidOCR(intra_op_num_threads=1, inter_op_num_threads=1, det_limit_type="max")
 
-    def read(self, rgb: Rgb) -> list[TextLine]:
-        """As `TextReader.read`."""
+    def read(self, rgb: Rgb) -> Iterator[list[TextLine]]:
+        """As `TextReader.read`: the first `FIRST_LINES`, then all others."""
         try:
-            return self._read(np.ascontiguousarray(rgb[:, :, ::-1]))
+            yield from self._read(np.ascontiguousarray(rgb[:, :, ::-1]))
         except Exception as error:
             raise EngineError(f"The text reader failed: {error}.", f"Reinstall it: {INSTALL}") from error
 
-    def _read(self, bgr: Rgb) -> list[TextLine]:
+    def _read(self, bgr: Rgb) -> Iterator[list[TextLine]]:
         import cv2
 
         small = cv2.resize(bgr, None, fx=FOUND_AT, fy=FOUND_AT, interpolation=cv2.INTER_AREA)
         boxes, _ = self._ocr.auto_text_det(small)
-        if boxes is None:
-            return []
-        boxes = np.asarray(boxes, np.float32) / FOUND_AT
-        texts, _ = self._ocr.text_rec(self._ocr.get_crop_img_list(bgr, boxes), False)
-        return [
-            TextLine(str(text), int(box[:, 1].min()), int(box[:, 1].max()) + 1)
-            for box, (text, sure) in zip(boxes, texts, strict=True)
-            if float(sure) >= LEAST_SURE
-        ]
+        found = np.asarray([] if boxes is None else boxes, np.float32) / FOUND_AT
+        for group in (found[:FIRST_LINES], found[FIRST_LINES:]):
+            if len(group):
+                texts, _ = self._ocr.text_rec(self._ocr.get_crop_img_list(bgr, group), False)
+                yield [
+                    TextLine(str(text), int(box[:, 1].min()), int(box[:, 1].max()) + 1)
+                    for box, (text, sure) in zip(group, texts, strict=True)
+                    if float(sure) >= LEAST_SURE
+                ]
 
 
 class ScreenText:
@@ -84,19 +88,23 @@ class ScreenText:
         self._small: npt.NDArray[np.float32] | None = None
         self._lines: list[TextLine] = []
 
-    def read(self, rgb: Rgb) -> list[str] | None:
-        """The lines from top to bottom; None where nothing has changed. Raises EngineError."""
+    def read(self, rgb: Rgb) -> Iterator[list[str]]:
+        """The lines from top to bottom, as far as they are read, the last time all of them; nothing where
+        nothing has changed. Raises EngineError."""
         small = _shrunk(rgb)
         band = self._changed(small, rgb.shape[0])
         if band is None:
-            return None
+            return
         top, bottom = band
-        found = self._reader.read(np.ascontiguousarray(rgb[top:bottom]))
-        kept = [line for line in self._lines if line.bottom <= top or line.top >= bottom]
-        read = [replace(line, top=line.top + top, bottom=line.bottom + top) for line in found]
-        self._lines = [*(a for a in kept if a.top < top), *read, *(a for a in kept if a.top >= bottom)]
+        above = [line for line in self._lines if line.bottom <= top]
+        below = [line for line in self._lines if line.top >= bottom]
+        read: list[TextLine] = []
+        for found in chain(self._reader.read(np.ascontiguousarray(rgb[top:bottom])), ([],)):
+            read += [replace(line, top=line.top + top, bottom=line.bottom + top) for line in found]
+            self._lines = [*above, *read, *below]
+            if found or not read:
+                yield [line.text for line in self._lines]
         self._small = small
-        return [line.text for line in self._lines]
 
     def _changed(self, small: npt.NDArray[np.float32], height: int) -> tuple[int, int] | None:
         """The rows that have changed, with all lines that reach into them."""

@@ -198,8 +198,15 @@ class Script:
             record.subscribe(events.append)
             transport = ScriptedTransport(clock, self.caller())
             layers = SpeechEngines(
-                vad or FakeVad(), stt, llm, tts, turns, mouth_reader,
-                tuple(openers), first_wait_s, tuple(listening_signs),
+                vad or FakeVad(),
+                stt,
+                llm,
+                tts,
+                turns,
+                mouth_reader,
+                tuple(openers),
+                first_wait_s,
+                tuple(listening_signs),
             )
             conversation = Conversation(
                 settings, layers, render, transport, record, clock, capabilities, past

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -80,16 +81,17 @@ def test_a_track_of_4k_is_scaled_down_and_one_that_ended_shows_nothing() -> None
 
 
 class Bars:
-    """A reader of screens whose lines are bars 20 pixels high, each a brightness."""
+    """A reader of screens whose lines are bars 20 pixels high, each a brightness; three lines at a time."""
 
     def __init__(self) -> None:
         self.heights: list[int] = []
 
-    def read(self, rgb: np.ndarray) -> list[TextLine]:
+    def read(self, rgb: np.ndarray) -> Iterator[list[TextLine]]:
         self.heights.append(rgb.shape[0])
         column = rgb[:, 0, 0].astype(int)
         tops = [row for row in range(len(column)) if column[row] and (row == 0 or not column[row - 1])]
-        return [TextLine(str(column[top]), top, top + 20) for top in tops]
+        for group in range(0, len(tops), 3):
+            yield [TextLine(str(column[top]), top, top + 20) for top in tops[group : group + 3]]
 
 
 def screen(**bars: int) -> np.ndarray:
@@ -103,13 +105,26 @@ def screen(**bars: int) -> np.ndarray:
 def test_only_what_has_changed_on_a_screen_is_read_again() -> None:
     reader = Bars()
     text = ScreenText(reader)
-    assert text.read(screen(y100=50, y400=80, y900=120)) == ["50", "80", "120"]
-    assert text.read(screen(y100=50, y400=80, y900=120)) is None
-    assert text.read(screen(y100=50, y400=95, y900=120)) == ["50", "95", "120"]
-    assert text.read(screen(y100=50, y400=95, y600=70, y900=120)) == ["50", "95", "70", "120"]
-    assert text.read(screen(y100=50, y600=70, y900=120)) == ["50", "70", "120"]
+
+    def read(rgb: np.ndarray) -> list[list[str]]:
+        return list(text.read(rgb))
+
+    assert read(screen(y100=50, y400=80, y900=120)) == [["50", "80", "120"]]
+    assert read(screen(y100=50, y400=80, y900=120)) == []
+    assert read(screen(y100=50, y400=95, y900=120)) == [["50", "95", "120"]]
+    assert read(screen(y100=50, y400=95, y600=70, y900=120)) == [["50", "95", "70", "120"]]
+    assert read(screen(y100=50, y600=70, y900=120)) == [["50", "70", "120"]]
     assert reader.heights[0] == 1080 and max(reader.heights[1:]) < 60
-    assert text.read(screen(y100=50)[:540, :960]) == ["50"]
+    assert read(screen(y100=50)[:540, :960]) == [["50"]]
+    assert read(np.zeros((540, 960, 3), np.uint8)) == [[]]
+
+
+def test_a_screen_full_of_lines_is_told_from_the_top_on() -> None:
+    text = ScreenText(Bars())
+    told = list(text.read(screen(y100=50, y200=60, y300=70, y400=80, y500=90)))
+    assert told == [["50", "60", "70"], ["50", "60", "70", "80", "90"]]
+    told = list(text.read(screen(y100=50, y210=61, y310=71, y410=81, y510=91, y900=40)))
+    assert told == [["50", "61", "71", "81"], ["50", "61", "71", "81", "91", "40"]]
 
 
 class Brightness:
@@ -118,9 +133,9 @@ class Brightness:
     def __init__(self) -> None:
         self.sizes: list[tuple[int, ...]] = []
 
-    def read(self, rgb: np.ndarray) -> list[TextLine]:
+    def read(self, rgb: np.ndarray) -> Iterator[list[TextLine]]:
         self.sizes.append(rgb.shape)
-        return [TextLine(f"brightness {int(rgb.mean())}", 0, rgb.shape[0])]
+        yield [TextLine(f"brightness {int(rgb.mean())}", 0, rgb.shape[0])]
 
 
 def test_a_screen_is_read_when_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
