@@ -108,11 +108,9 @@ class _Shown:
         self._before = text or self._before
 
     def _text(self, sight: Sight) -> str:
-        from cvi.perception.wording import named_expression
-
         text = self._describer.describe(sight)
         if self._emotion and sight.calibrated and sight.present:
-            named = named_expression(sight)
+            named = self._describer.name(sight)
             text += f" Expression: {named.name} ({named.confidence:.0%})."
         return text
 

@@ -44,7 +44,7 @@ from cvi.perception.screen_watch import ScreenState, ScreenWatch
 from cvi.perception.sight import NOTHING_SEEN, Sight
 from cvi.perception.text_reader import RapidOcrReader
 from cvi.perception.vision import VisionEngine, jpeg
-from cvi.perception.wording import PLAIN, Describer, named_expression
+from cvi.perception.wording import PLAIN, Describer
 from cvi.transport.base import ShowsPictures, Transport
 
 LEAST_BETWEEN_S, MOST_BETWEEN_S = 0.5, 5.0
@@ -213,6 +213,9 @@ class Participant:
         self._sight, self._rgb = sight, rgb
         self._faces.add(sight)
         text = self._describer.describe(sight)
+        names = self._settings.emotion_recognition and sight.calibrated and sight.present
+        named = self._describer.name(sight).name if names else "neutral"
+        self._briefing.named = "" if named == "neutral" else f"Their face looks {named}."
         since_s = sight.t_s - self._written_s
         changed = text != self._briefing.seen and since_s >= LEAST_BETWEEN_S
         if text and (changed or since_s >= MOST_BETWEEN_S):
@@ -224,9 +227,6 @@ class Participant:
     def _describe(self, sight: Sight, text: str) -> None:
         assert self._journal is not None and self._clock is not None
         self._briefing.seen, self._written_s = text, sight.t_s
-        names = self._settings.emotion_recognition and sight.calibrated and sight.present
-        named = named_expression(sight).name if names else "neutral"
-        self._briefing.named = "" if named == "neutral" else f"Their face looks {named}."
         self._journal.write(
             ParticipantSeen(
                 text=text,

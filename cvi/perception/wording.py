@@ -21,6 +21,7 @@ _LASTING_S = {
     "lean": 1.5,
     "light": 2.0,
     "picture": 0.3,
+    "named": 0.6,
 }
 """How long each thing must last before it is said; what is not listed is said at once."""
 
@@ -47,6 +48,7 @@ class Describer:
     def __init__(self) -> None:
         self._held: dict[str, tuple[str, float]] = {}
         self._said: dict[str, str] = {}
+        self._named = NamedExpression("neutral", 0.0)
 
     def describe(self, sight: Sight) -> str:
         """How the participant looks at the moment of `sight`: one or two short sentences, at first "".
@@ -54,12 +56,25 @@ class Describer:
         Called with every sight, in order of time. Changes only when something is new for long enough.
         """
         for name, word in _seen(sight).items():
-            before, since_s = self._held.get(name, (None, 0.0))
-            if before != word:
-                self._held[name] = (word, since_s := sight.t_s)
-            if name not in self._said or sight.t_s - since_s >= _LASTING_S.get(name, 0.0):
-                self._said[name] = word
+            self._follow(name, word, sight.t_s)
         return _text(self._said)
+
+    def name(self, sight: Sight) -> NamedExpression:
+        """The expression that has lasted, and how clearly the face showed it last; called as `describe`. Only
+        for personas with `emotion_recognition`."""
+        scores = _expressions(sight)
+        clearest = max(scores, key=lambda each: scores[each])
+        self._follow("named", clearest, sight.t_s)
+        if self._said["named"] == clearest:
+            self._named = NamedExpression(clearest, scores[clearest])
+        return self._named
+
+    def _follow(self, name: str, word: str, t_s: float) -> None:
+        before, since_s = self._held.get(name, (None, 0.0))
+        if before != word:
+            self._held[name] = (word, since_s := t_s)
+        if name not in self._said or t_s - since_s >= _LASTING_S.get(name, 0.0):
+            self._said[name] = word
 
 
 def _seen(sight: Sight) -> dict[str, str]:
@@ -118,17 +133,15 @@ class NamedExpression:
     confidence: float
 
 
-def named_expression(sight: Sight) -> NamedExpression:
-    """The prototype that the landmarks are nearest to. Only for personas with `emotion_recognition`."""
+def _expressions(sight: Sight) -> dict[str, float]:
+    """How near the landmarks are to each prototype, 0..1; neutral is what none of them reaches."""
     scores = {
         "happy": sight.smile * (1.0 - sight.furrowed),
         "puzzled or displeased": sight.furrowed * (1.0 - sight.smile),
         "surprised": sight.raised * min(1.0, 0.5 + sight.opening) * (1.0 - 0.5 * sight.smile),
     }
-    name = max(scores, key=lambda each: scores[each])
-    if scores[name] < 0.4:
-        return NamedExpression("neutral", 1.0 - scores[name])
-    return NamedExpression(name, scores[name])
+    most = max(scores.values())
+    return {**scores, "neutral": 1.0 - most if most < 0.4 else 0.4 * (1.0 - most)}
 
 
 def _joined(parts: list[str]) -> str:

@@ -14,7 +14,7 @@ from cvi.perception.looker import Looker
 from cvi.perception.picture import PictureWatch
 from cvi.perception.seeing import Seeing
 from cvi.perception.sight import Sight
-from cvi.perception.wording import Describer, named_expression
+from cvi.perception.wording import Describer, NamedExpression
 
 REST = FaceMeasures(
     yaw=2.0, pitch=-3.0, roll=0.0, x=0.5, y=0.5, width=0.3, bridge_x=0.5, bridge_y=0.4, eye_left=0.4,
@@ -219,7 +219,17 @@ def test_measures_are_the_same_near_and_far(tracker: OneFace) -> None:
         assert getattr(near, name) == pytest.approx(getattr(far, name), abs=1e-3)
 
 
-def test_a_named_expression_says_how_sure_it_is() -> None:
-    sight = Sight(0.0, "good", 1, REST, calibrated=True, smile=0.9)
-    assert named_expression(sight).name == "happy" and named_expression(sight).confidence > 0.8
-    assert named_expression(replace(sight, smile=0.1)).name == "neutral"
+def test_a_named_expression_says_how_sure_it_is_and_is_one_that_lasts() -> None:
+    describer, rest = Describer(), Sight(0.0, "good", 1, REST, calibrated=True)
+
+    def named(start_s: float, seconds: float, **changes: float) -> NamedExpression:
+        times_s = [start_s + index / FPS for index in range(round(seconds * FPS))]
+        return [describer.name(replace(rest, t_s=t_s, **changes)) for t_s in times_s][-1]
+
+    assert named(0.0, 1.0, smile=0.1).name == "neutral"
+    assert named(1.0, 0.4, smile=0.9).name == "neutral"
+    happy = named(1.4, 0.6, smile=0.9)
+    assert happy.name == "happy" and happy.confidence > 0.8
+    assert named(2.0, 0.3, furrowed=0.9).name == "happy"
+    assert named(2.3, 1.0, furrowed=0.9).name == "puzzled or displeased"
+    assert named(3.3, 1.0, raised=0.9, opening=0.6).name == "surprised"
