@@ -119,14 +119,17 @@ def settled(taken: Mapping[str, str], variables: Sequence[str], asked: str, said
     """What is taken down of a turn: what the model took, held to the kinds of the variables that are open,
     and what it left out although it was said; a short answer to a question is that of what it asks for."""
     kinds = {name: kind_of(name) for name in variables}
+    short = len(said.split()) <= _FEW_WORDS
     answers = {}
     for name, kind in kinds.items():
-        value = taken.get(name, "")
-        was_asked = _is_asked(name, kind, asked)
+        value, for_another = taken.get(name, ""), _another_is_asked(name, kinds, asked)
+        if for_another and short:
+            continue
+        was_asked = _is_asked(name, kind, asked) and not for_another
         if kind is not None:
             alone = was_asked or (kind.alone and sum(other is kind for other in kinds.values()) == 1)
             value = _of_kind(kind, value, said, alone)
-        elif not value and was_asked and len(said.split()) <= _FEW_WORDS:
+        elif not value and was_asked and short:
             value = said_value(said, said)
         if value:
             answers[name] = value
@@ -146,6 +149,14 @@ def _of_kind(kind: AnswerKind, value: str, said: str, alone: bool) -> str:
     if len(found) == 1 and (value or alone):
         return said_value(found[0], said)
     return value if inside or not kind.closed else ""
+
+
+def _another_is_asked(name: str, kinds: Mapping[str, AnswerKind | None], asked: str) -> bool:
+    """Whether the question names another open variable of the kind, by a word that this one's name has not,
+    and this one by none: the policy's number, not the telephone's."""
+    own, words = set(name.split("_")), set(re.findall(r"[a-z]+", asked.lower()))
+    others = [set(other.split("_")) for other in kinds if kinds[other] is kinds[name] and other != name]
+    return any((other - own) & words and not (own - other) & words for other in others)
 
 
 def _is_asked(name: str, kind: AnswerKind | None, asked: str) -> bool:

@@ -134,6 +134,14 @@ def test_one_answer_is_the_value_of_one_variable():
     assert settled(taken, ["problem", "since_when"], "Since when?", said) == {"since_when": "two weeks"}
 
 
+def test_a_question_for_one_of_two_alike_is_not_for_the_other():
+    numbers = ["policy_number", "phone_number"]
+    assert settled({}, numbers, "What is your policy number?", "six one eight") == {"policy_number": "six one eight"}
+    assert settled({}, numbers, "And your phone number?", "six one eight") == {"phone_number": "six one eight"}
+    cities = ["from_city", "to_city"]
+    assert settled({"to_city": "York"}, cities, "From which city do you move?", "york") == {"from_city": "york"}
+
+
 # -- conversations --------------------------------------------------------------------------------
 
 
