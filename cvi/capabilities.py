@@ -94,6 +94,7 @@ def _guard(
     from cvi.policy.checks import Checks
     from cvi.policy.grounding import Grounding
     from cvi.policy.guard import ConversationGuard
+    from cvi.policy.support import WordWeights
 
     checks = Checks(rails, shared_embedder())
     # What is learned at the first sentence would delay the first reply.
@@ -103,7 +104,8 @@ def _guard(
     grounding, said = None, phrases(language)
     if persona.knowledge.anything:
         own = (persona.spoken_name, persona.system_prompt, persona.context, persona.greeting, context)
-        grounding = Grounding("\n".join(filter(None, own)), english=language == "en")
+        weights = WordWeights(shared_embedder().information)
+        grounding = Grounding("\n".join(filter(None, own)), weights, capitals=language != "de")
     return ConversationGuard(
         checks,
         () if small_model else judged,

@@ -18,11 +18,12 @@ class KeptAnswers:
     """
 
     def __init__(self, model: LlmEngine, weights: str, path: Path) -> None:
-        """`weights` tells models of one engine apart."""
+        """`weights` tells models of one engine apart. `last` is the newest reply."""
         self.name = model.name
         self._model = model
         self._weights = weights
         self._path = path
+        self.last = ""
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
         self._kept: dict[str, str] = dict(map(json.loads, lines))
 
@@ -41,7 +42,8 @@ class KeptAnswers:
         key = self._key(messages, sampling)
         if key not in self._kept:
             self._keep(key, "".join([piece async for piece in self._model.stream(messages, sampling)]))
-        yield self._kept[key]
+        self.last = self._kept[key]
+        yield self.last
 
     async def structured(
         self, messages: Sequence[Message], schema: Mapping[str, Any], *, max_tokens: int = 256

@@ -278,6 +278,9 @@ class _Remembering:
     def passages(self, texts: Sequence[str]) -> Vectors:
         return self._embedder.passages(texts)
 
+    def information(self, word: str) -> float:
+        return self._embedder.information(word)
+
     def close(self) -> None:
         """Nothing: the embedder is shared."""
 

@@ -51,13 +51,17 @@ def memory(
 
 
 def knowledge(
-    part: Annotated[str, typer.Option(help="graded, or development: where the gate was fitted.")] = "graded",
+    part: Annotated[
+        str, typer.Option(help="graded; or what was fitted on: development, or grounding.")
+    ] = "graded",
     beir: Annotated[Path | None, typer.Option(help="A public set in BEIR's format instead.")] = None,
     more: Annotated[
         list[str] | None,
         typer.Option(help="Index this file or folder too, as a distraction; may be repeated."),
     ] = None,
-    calibrate: Annotated[bool, typer.Option("--calibrate", help="Also fit the gate on this set.")] = False,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Also fit the gate, and the check of replies, on this set.")
+    ] = False,
     speed: Annotated[
         bool, typer.Option("--speed", help="Also time 10,000 passages and many vectors.")
     ] = False,

@@ -37,5 +37,8 @@ class Embedder(Protocol):
     def passages(self, texts: Sequence[str]) -> Vectors:
         """What is searched: (n, dimensions). Of a text too long for the model: the mean of its parts."""
 
+    def information(self, word: str) -> float:
+        """How much a word tells, in nats: more where it is rarer in the vocabulary. Takes microseconds."""
+
     def close(self) -> None:
         """Free the model once the running call has returned. Nothing may be called afterwards."""

@@ -52,6 +52,7 @@ class E5:
         self.dimensions = file.width
         self._tokenizer = Tokenizer(Unigram(file.pieces, unk_id=file.unknown))
         self._tokenizer.pre_tokenizer = Metaspace(replacement="▁", prepend_scheme="always")
+        self._scores = [score for _, score in file.pieces]
         self._characters, self._begin, self._end = file.characters, file.begin, file.end
         self._words, self._positions = file.words, file.positions
         shape = BertShape("multilingual-e5-small", file.layers, file.heads, file.width, file.epsilon)
@@ -64,6 +65,11 @@ class E5:
     def passages(self, texts: Sequence[str]) -> Vectors:
         """See `Embedder`."""
         return self._all("passage: ", texts)
+
+    def information(self, word: str) -> float:
+        """See `Embedder`: of its pieces, as the unigram model has their probabilities."""
+        ids = self._tokenizer.encode(word.translate(self._characters), add_special_tokens=False).ids
+        return -sum(self._scores[id] for id in ids)
 
     def close(self) -> None:
         """Free the network."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ DIMENSIONS = 384
 MAX_TOKENS = 256
 """The model was trained on no longer texts: of a longer one, the mean of its parts is taken."""
 _BEGIN, _END = 101, 102
+_SPECIAL = 995
+"""So many pieces of the vocabulary are no words."""
 _SHAPE = BertShape("all-MiniLM-L6-v2", layers=6, heads=12, width=DIMENSIONS)
 
 
@@ -84,6 +87,12 @@ class MiniLm:
     def passages(self, texts: Sequence[str]) -> Vectors:
         """See `Embedder`: the same as `questions`, this model makes no difference."""
         return self.questions(texts)
+
+    def information(self, word: str) -> float:
+        """See `Embedder`: the vocabulary is in the order of frequency, about 2 nats a piece above its rank's
+        logarithm (Zipf's law)."""
+        ids = self._tokenizer.encode(word, add_special_tokens=False).ids
+        return sum(2.0 + math.log(max(id - _SPECIAL, 1)) for id in ids)
 
     def close(self) -> None:
         """Free the network."""

@@ -191,6 +191,7 @@ class StandIn:
     def __init__(self) -> None:
         self.rooms: dict[str, StandInRoom] = {}
         self.created: list[dict[str, Any]] = []
+        self.documents: list[dict[str, Any]] = []
         self.api_key = ""
         self.url = ""
 
@@ -220,6 +221,7 @@ class StandIn:
                 Route("/embed.js", file("embed.js")),
                 Route("/v2/personas", self._personas),
                 Route("/v2/replicas", self._replicas),
+                Route("/v2/documents", self._documents, methods=["GET", "POST"]),
                 Route("/v2/conversations", self._create, methods=["POST"]),
                 Route("/v2/conversations/{id}/end", self._end, methods=["POST"]),
                 Mount("/static", static),
@@ -259,7 +261,9 @@ class StandIn:
         if room.config()["state"] == "ended":
             return JSONResponse({"message": "This conversation has ended."}, 410)
         # aiortc's own choice leaves a second picture on a transport of its own.
-        connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        connection = RTCPeerConnection(
+            RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        )
         guest = Guest(body.get("participant_id") or uuid.uuid4().hex, body["participant_name"], connection)
         room.guests.append(guest)
         sdp = await _answer(guest, body["sdp"], room)
@@ -278,16 +282,38 @@ class StandIn:
     async def _personas(self, request: Request) -> Response:
         names = {"guide": "June, the guide", "storyteller": "Marcus, the storyteller"}
         data = [
-            {"persona_id": key, "persona_name": name, "default_replica_id": "june"} for key, name in names.items()
+            {"persona_id": key, "persona_name": name, "default_replica_id": "june"}
+            for key, name in names.items()
         ]
         return self._refused(request) or JSONResponse({"data": data, "total_count": len(data)})
 
     async def _replicas(self, request: Request) -> Response:
         data = [
-            {"replica_id": name, "replica_name": name.title(), "replica_type": "system", "status": "completed"}
+            {
+                "replica_id": name,
+                "replica_name": name.title(),
+                "replica_type": "system",
+                "status": "completed",
+            }
             for name in ("june", "marcus")
         ]
         return self._refused(request) or JSONResponse({"data": data, "total_count": len(data)})
+
+    async def _documents(self, request: Request) -> Response:
+        if refused := self._refused(request):
+            return refused
+        if request.method == "POST":
+            address = (await request.json())["document_url"]
+            name = address.rpartition("/")[2]
+            document = {
+                "document_id": "d1",
+                "document_url": address,
+                "document_name": name,
+                "status": "processing",
+            }
+            self.documents.append(document)
+            return JSONResponse(document)
+        return JSONResponse({"data": self.documents, "total_count": len(self.documents)})
 
     async def _create(self, request: Request) -> Response:
         if refused := self._refused(request):

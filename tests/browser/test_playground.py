@@ -33,12 +33,31 @@ async def test_a_conversation_is_created_had_and_ended(page: Page, server: Stand
     room = await talk(page, server)
     (created,) = server.created
     assert created.pop("properties") == {"participant_left_timeout": 30}
-    assert created == {"persona_id": "storyteller", "replica_id": "marcus", "custom_greeting": "Good evening!"}
+    assert created == {
+        "persona_id": "storyteller",
+        "replica_id": "marcus",
+        "custom_greeting": "Good evening!",
+    }
     await expect(page.locator("#events li").first).to_contain_text("Connected")
     await page.get_by_text("Link and embedding").click()
     await expect(page.locator("#embed")).to_contain_text(f'<cvi-conversation url="{server.room_url(room)}">')
     await page.get_by_role("button", name="End it").click()
     await expect(page.get_by_role("heading", name="The conversation has ended")).to_be_visible()
+
+
+async def test_a_document_is_added_and_asked_about(page: Page, server: StandIn) -> None:
+    await page.goto(server.url + "/playground")
+    await page.get_by_text("More", exact=True).click()
+    await page.get_by_label("Address of a document").fill("https://example.com/policy.pdf")
+    await page.get_by_role("button", name="Add", exact=True).click()
+    row = page.locator("#documents label")
+    await expect(row).to_contain_text("policy.pdf being read")
+    await expect(row.get_by_role("checkbox")).to_be_checked()
+    server.documents[0]["status"] = "ready"
+    await expect(row.get_by_role("status")).to_have_count(0)
+    await talk(page, server)
+    (created,) = server.created
+    assert created["document_ids"] == ["d1"]
 
 
 async def test_a_persona_brings_its_own_face_and_is_shown_large_with_ids(page: Page, server: StandIn) -> None:
@@ -87,10 +106,21 @@ async def test_what_happens_is_told_in_plain_lines_that_do_not_wrap(
     await page.set_viewport_size({"width": 1360, "height": 860})
     await page.goto(server.url + "/playground")
     room = await talk(page, server)
-    room.tell("conversation.utterance", role="user", speech="Which bike is the lightest one that you have here today?")
-    room.says("The touring bike is light, and it carries more than you would believe of such a small thing.", "i1")
+    room.tell(
+        "conversation.utterance",
+        role="user",
+        speech="Which bike is the lightest one that you have here today?",
+    )
+    room.says(
+        "The touring bike is light, and it carries more than you would believe of such a small thing.", "i1"
+    )
     room.tell("conversation.objective.activated", objective_name="find_out_name")
-    room.tell("conversation.tool_call", name="look_up_stock", arguments='{"size": "M", "colour": "blue"}', tool_call_id="t1")
+    room.tell(
+        "conversation.tool_call",
+        name="look_up_stock",
+        arguments='{"size": "M", "colour": "blue"}',
+        tool_call_id="t1",
+    )
     room.tell("conversation.tool.called", name="look_up_stock", arguments='{"size": "M"}', tool_call_id="t1")
     await expect(page.locator(".call.open")).to_contain_text("Look up stock")
     await expect(page.locator(".call")).to_contain_text("Size: M")
@@ -98,7 +128,11 @@ async def test_what_happens_is_told_in_plain_lines_that_do_not_wrap(
     room.tell("conversation.tool.called", name="book", arguments="{}", tool_call_id="t2")
     room.tell("conversation.tool.failed", name="book", tool_call_id="t2", message="It did not answer.")
     room.tell("conversation.guardrail.triggered", guardrail_name="no_discounts")
-    room.tell("conversation.objective.completed", objective_name="find_out_name", output_variables={"first_name": "Ann"})
+    room.tell(
+        "conversation.objective.completed",
+        objective_name="find_out_name",
+        output_variables={"first_name": "Ann"},
+    )
     room.tell("conversation.weather_changed", to="rain")
     await expect(page.locator(".goal.completed")).to_contain_text("Ann")
     await expect(page.locator(".call:not(.open)").last).to_contain_text("Left: 3")
@@ -115,7 +149,9 @@ async def test_what_happens_is_told_in_plain_lines_that_do_not_wrap(
     if shots:
         await page.screenshot(path=shots / "playground_live.png")
     await rows.first.click()
-    await expect(page.locator("#events pre").first).to_contain_text('"event_type": "conversation.weather_changed"')
+    await expect(page.locator("#events pre").first).to_contain_text(
+        '"event_type": "conversation.weather_changed"'
+    )
 
 
 async def test_a_persona_is_made_checked_changed_and_deleted(
@@ -188,13 +224,17 @@ async def test_after_the_end_there_are_transcript_recording_and_reference(
         await page.get_by_role("button", name="Start").click()
         await page.get_by_role("button", name="Join", exact=True).click()
         await expect(page.locator(".stage.seen")).to_be_visible(timeout=30_000)
-        await page.evaluate("document.querySelector('cvi-conversation').conversation.respond('What is this?')")
+        await page.evaluate(
+            "document.querySelector('cvi-conversation').conversation.respond('What is this?')"
+        )
         await expect(page.locator(".captions")).to_contain_text("It is a test.", timeout=30_000)
         await page.get_by_role("button", name="End it").click()
         left = page.locator("#afterwards")
         await expect(left.get_by_role("button", name="Transcript")).to_be_visible(timeout=30_000)
         await expect(left.locator(".transcript")).to_contain_text("What is this?")
-        await expect(left.get_by_role("link", name="How programs use this server")).to_have_attribute("href", "docs")
+        await expect(left.get_by_role("link", name="How programs use this server")).to_have_attribute(
+            "href", "docs"
+        )
         async with page.expect_download() as download:
             await left.get_by_role("button", name="Recording").click()
         assert (await (await download.value).path()).stat().st_size > 10_000

@@ -8,8 +8,9 @@ from cvi.conversation.events import GuardrailTriggered, ReplyFinished
 from cvi.embeddings.shared import shared_embedder
 from cvi.knowledge.notes import CLOSEST, NOTHING
 from cvi.policy.checks import Checks
-from cvi.policy.grounding import Ground, Grounding, numbers
+from cvi.policy.grounding import Ground, Grounding
 from cvi.policy.guard import ConversationGuard
+from cvi.policy.support import Evidence, WordWeights, numbers
 from cvi.testing.fakes import FakeLlm
 from cvi.testing.script import Script
 
@@ -18,6 +19,10 @@ BIKES = (
     "Child seat 4 euros a day, helmet free of charge. A full battery lasts for about 80 kilometres."
 )
 UNKNOWN = "My documents do not say."
+
+
+def ground(passages, asked, **more):
+    return Ground(passages, asked, WordWeights(shared_embedder().information), **more)
 
 
 @pytest.mark.parametrize(
@@ -34,44 +39,58 @@ UNKNOWN = "My documents do not say."
     ],
 )
 def test_what_stands_in_the_passages_may_be_said(asked, answer):
-    assert Ground(BIKES, asked).fault(answer) == ""
+    assert ground(BIKES, asked).fault(answer) == ""
 
 
 @pytest.mark.parametrize(
     ("asked", "answer", "fault"),
     [
         ("What does a city bike cost for a week?", "A city bike costs 75 euros a week.", "number 75"),
-        ("Do you sell used bicycles?", "Yes, we do sell used bicycles.", "only asked: bicycl, sell"),
+        ("Do you sell used bicycles?", "Yes, we do sell used bicycles.", "support "),
         ("Who rents the bikes out?", "The city bikes are rented out by Anna.", "name anna"),
-        ("Are dogs insured?", "No, dogs are not insured.", "only asked: dog, insur"),
-        ("How much is the helmet?", "The helmet is for your own safety.", "no number"),
-        ("Tell me of it.", "The mountain trail passes several castles.", "words "),
+        ("Are dogs insured?", "No, dogs are not insured.", "support "),
+        ("Tell me of it.", "The mountain trail passes several castles.", "support "),
     ],
 )
 def test_what_stands_nowhere_may_not(asked, answer, fault):
-    assert Ground(BIKES, asked).fault(answer).startswith(fault)
+    assert ground(BIKES, asked).fault(answer).startswith(fault)
 
 
 def test_where_the_documents_hold_nothing_no_answer_is_given_but_talk_goes_on():
     asked = "Can I rent a tandem?"
-    assert Ground("", asked).fault("Yes, you can rent a tandem.")
-    assert Ground("", asked).fault("No.")
-    assert Ground("", asked).fault("I'm sorry, but I can't assist with that.")
-    assert not Ground("", asked).fault("I don't know whether you can rent a tandem.")
-    assert not Ground("", "I had a long day at work.").fault("I hope you can rest after your long day.")
-    assert not Ground("", "How are you today?").fault("I'm doing well, thank you.")
-    assert not Ground("", "What's your name?", known="You are Ada.").fault("My name is Ada.")
+    assert ground("", asked).fault("Yes, you can rent a tandem.")
+    assert ground("", asked).fault("No.")
+    assert ground("", asked).fault("I'm sorry, but I can't assist with that.")
+    assert not ground("", asked).fault("I don't know whether you can rent a tandem.")
+    assert not ground("", "I had a long day at work.").fault("I hope you can rest after your long day.")
+    assert not ground("", "How are you today?").fault("I'm doing well, thank you.")
+    assert not ground("", "What's your name?", known="You are Ada.").fault("My name is Ada.")
 
 
 def test_what_the_persona_knows_otherwise_may_be_said():
-    assert Ground(BIKES, "Are you open?", known="Anna's shop opens at 9.").fault("Anna opens at 9.") == ""
+    assert ground(BIKES, "Are you open?", known="Anna's shop opens at 9.").fault("Anna opens at 9.") == ""
 
 
-def test_in_other_languages_numbers_alone_are_looked_at():
-    assert Ground("Das Rad kostet 15 Euro.", "Was kostet es?", english=False).fault("Es kostet 16 Euro.")
-    assert not Ground("Das Rad kostet 15 Euro.", "Was kostet es?", english=False).fault("Ein Rad: 15 Euro.")
-    german = "Das Rad ist für Kinder und kostet 15 Euro mit Helm."
-    assert not Ground(german, "Which bikes are there?").fault("There are bikes for children.")
+def test_other_languages_are_checked_too():
+    asked, german = "Was kostet es?", "Das Rad ist für Kinder und kostet 15 Euro mit Helm."
+    assert not ground(german, asked, capitals=False).fault("Es kostet 15 Euro.")
+    assert ground(german, asked, capitals=False).fault("Es kostet 16 Euro.") == "number 16"
+    insured = "Sind Hunde versichert?"
+    assert ground(german, insured, capitals=False).fault("Ja, Hunde sind versichert.").startswith("support")
+
+
+def test_in_another_language_than_the_passages_numbers_alone_are_looked_at():
+    german = "Das Rad ist für Kinder und kostet 15 Euro mit Helm. Der Verleih ist am Montag nicht offen."
+    assert not ground(german, "Which bikes are there?").fault("There are bikes for children.")
+    assert ground(german, "Which bikes are there?").fault("There are 30 of them.") == "number 30"
+
+
+def test_words_weigh_what_they_tell():
+    weights = WordWeights(shared_embedder().information)
+    content = weights.content("The helmets are not of the die nicht")
+    assert content["helmets"] == 1.0 and not content.keys() & {"the", "not", "of", "die", "nicht"}
+    figures = Evidence(weights, BIKES, "Is a helmet included?").figures("Yes, a helmet is free of charge.")
+    assert figures["nowhere"] == figures["only_asked"] == 0 and figures["told"] > 0
 
 
 def test_numbers_are_compared_in_digits():
@@ -98,7 +117,7 @@ class Told:
 
 
 def talk(note, reply, asked="do you sell used bicycles"):
-    grounding = Grounding("You are Ada.", english=True)
+    grounding = Grounding("You are Ada.", WordWeights(shared_embedder().information))
     checks = Checks([], shared_embedder("minilm"))
     guard = ConversationGuard(
         checks, grounding=grounding, said_instead=("They say:", UNKNOWN), virtual_time=True

@@ -25,7 +25,6 @@ from cvi.knowledge.notes import BUDGETS
 from cvi.knowledge.provider import KnowledgeProvider
 from cvi.knowledge.search import Scope
 from cvi.knowledge.store import every_document, open_store
-from cvi.llm.base import LlmEngine
 from cvi.persona.layers import Layers, Perception
 from cvi.persona.policy import Knowledge
 from cvi.persona.schema import Persona
@@ -55,11 +54,14 @@ PERSONA = Persona(
 class GroundedAnswer:
     """One question's answer.
 
-    `told`: what it asks for stood in the note. `right`: it was answered so, or, without an answer, refused.
+    `written` is the model's own reply, `answer` what was said of it, `note` what the model was told; `told`:
+    what it asks for stood in the note. `right`: it was answered so, or, without an answer, refused.
     """
 
     question: Question
+    written: str
     answer: str
+    note: str
     passages: list[str]
     told: bool
     right: bool
@@ -101,9 +103,9 @@ async def ask_all(
     Raises MissingError, EngineError.
     """
     config = resolve(PERSONA, profile=profile)
-    llm: LlmEngine = await build_llm(config)
-    if kept is not None:
-        llm = KeptAnswers(llm, Path(config.llm.model or "").name, kept)
+    llm = KeptAnswers(
+        await build_llm(config), Path(config.llm.model or "").name, kept or folder / "replies.jsonl"
+    )
     connection = open_store(base)
     ids = {each.name: each.id for each in every_document(connection)}
     connection.close()
@@ -121,7 +123,8 @@ async def ask_all(
             noted = " ".join(event.text for event in events)
             told = bool(question.passage and re.search(question.passage, noted, re.IGNORECASE))
             passages = [line for event in events for line in event.passages]
-            graded = GroundedAnswer(question, said, passages, told, is_right(question, said))
+            right = is_right(question, said)
+            graded = GroundedAnswer(question, llm.last, said, noted, passages, told, right)
             answers.append(graded)
             tell(graded)
             provider.close()

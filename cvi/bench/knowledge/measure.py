@@ -21,7 +21,7 @@ from rich.markup import escape
 
 from cvi.bench.knowledge.beir import load_beir
 from cvi.bench.knowledge.grounded import GroundedAnswer, alternating, ask_all, chosen_questions
-from cvi.bench.knowledge.question_set import PAGE, Question, Source, load_sources, write_files
+from cvi.bench.knowledge.question_set import PAGE, PARTS, Question, Source, load_sources, write_files
 from cvi.bench.knowledge.retrieval import (
     MODES,
     Answered,
@@ -31,6 +31,7 @@ from cvi.bench.knowledge.retrieval import (
     index_sources,
     log_loss,
 )
+from cvi.bench.knowledge.support_fit import fitted_support
 from cvi.bench.layers.measurement import finish, milliseconds, proportion
 from cvi.bench.run import Figure, Variant
 from cvi.bench.run_store import RunRecorder
@@ -96,7 +97,7 @@ def measure_knowledge(
             texts = [each.text for each in sources if each.language == "en"]
             variants.append(_indexing(pages, *index_pages_s(pages, texts, folder, embedder)))
         if grounded:
-            variants.append(_grounded(base, part, embedder, profile, kept, recorder))
+            variants.append(_grounded(base, part, embedder, profile, kept, recorder, calibrate))
     finish(recorder, variants, json)
 
 
@@ -176,7 +177,13 @@ def _indexing(pages: int, wall_s: float, processor_s: float) -> Variant:
 
 
 def _grounded(
-    base: Path, part: str, embedder: Embedder, profile: str, kept: Path | None, recorder: RunRecorder
+    base: Path,
+    part: str,
+    embedder: Embedder,
+    profile: str,
+    kept: Path | None,
+    recorder: RunRecorder,
+    calibrate: bool,
 ) -> Variant:
     answerable, without = chosen_questions(load_sources(part), every=part != "graded")
     console = Console(highlight=False, soft_wrap=True)
@@ -190,6 +197,10 @@ def _grounded(
     )
     recorder.profile = config.profile.name
     recorder.write("grounded.json", [asdict(each) for each in answers])
+    if calibrate:
+        fit = fitted_support(answers, base, embedder)
+        recorder.write("support.json", fit.weights)
+        recorder.notes.append(fit.note)
     right = [each.right for each in answers if each.question.passage]
     refused = [each.right for each in answers if not each.question.passage]
     return Variant(
@@ -204,7 +215,7 @@ def _grounded(
 
 def check_options(part: str, beir: Path | None, grounded: bool) -> None:
     """Raises UsageError for options that do not go together."""
-    if part not in ("graded", "development", "grounding"):
+    if part not in PARTS:
         raise UsageError(f"There is no part '{part}'.", "Give graded, development or grounding.")
     if beir is not None and not (beir / "corpus.jsonl").is_file():
         raise UsageError(f"{beir} holds no corpus.jsonl.", "Give a folder in the format of BEIR.")

@@ -3,7 +3,8 @@
 Each source is a Markdown file. Its first line names the format to make and the language, `<!-- page -->`
 begins a page. Behind `%%` stands one question a line: the question, a regular expression that the passage
 with the answer matches, and, where a language model is to be graded, one that its answer matches. A line that
-begins with `?` is a question that the document does not answer.
+begins with `?` is a question that the document does not answer; behind it may stand made-up replies, on which
+the check of replies is fitted.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ PAGE = "<!-- page -->"
 @dataclass(frozen=True, slots=True)
 class Question:
     """`passage` is what the passage with the answer matches, "" where there is none; `answer` a good
-    reply."""
+    reply; `wrong` are replies that somebody made up where there is none."""
 
     text: str
     document: str
     language: str
     passage: str = ""
     answer: str = ""
+    wrong: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +51,18 @@ class Source:
         return f"{self.name}.{self.kind}"
 
 
+PARTS = {
+    "graded": ("graded",),
+    "development": ("development",),
+    "grounding": ("development", "grounding"),
+}
+"""The folders of each part: what is graded, and what the gate and the check of replies were fitted on."""
+
+
 def load_sources(part: str) -> list[Source]:
-    """The documents of `graded` or `development`, by name."""
-    return [_load(path) for path in sorted(Path(__file__).with_name(part).glob("*.md"))]
+    """The documents of a part, by name."""
+    folders = [Path(__file__).with_name(name) for name in PARTS[part]]
+    return [_load(path) for folder in folders for path in sorted(folder.glob("*.md"))]
 
 
 def _load(path: Path) -> Source:
@@ -62,7 +73,8 @@ def _load(path: Path) -> Source:
     questions = []
     for line in filter(None, tail.splitlines()):
         if line.startswith("?"):
-            questions.append(Question(line[1:].strip(), name, language))
+            asked, *wrong = (part.strip() for part in line[1:].split(" | "))
+            questions.append(Question(asked, name, language, wrong=tuple(wrong)))
             continue
         asked, passage, *answer = (part.strip() for part in re.split(r" \| ", line))
         questions.append(Question(asked, name, language, passage, answer[0] if answer else ""))

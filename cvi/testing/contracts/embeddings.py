@@ -29,6 +29,9 @@ def check_embedder(engine: Embedder) -> None:
     many = engine.passages(list(_PASSAGES) * 20)
     assert np.allclose(many[:2], many[-2:], atol=1e-4), "the order of a long list is not kept"
     similarity = questions @ passages.T
+    assert engine.information("the") < engine.information("swimming"), (
+        "a common word tells more than a rare one"
+    )
     assert similarity.argmax(axis=1).tolist() == [0, 1], "a question is nearer to the wrong passage"
 
 

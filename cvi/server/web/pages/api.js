@@ -69,6 +69,15 @@ export class Api {
     return this._list("replicas");
   }
 
+  documents() {
+    return this._list("documents");
+  }
+
+  /** Have a document read: `{document_url, document_name}`. */
+  createDocument(document) {
+    return this._request("POST", "documents", document);
+  }
+
   create(request) {
     return this._request("POST", "conversations", request);
   }

@@ -4,6 +4,7 @@ import "../js/element.js";
 import { h } from "../js/view/dom.js";
 import { showAfterwards } from "./afterwards.js";
 import { Api } from "./api.js";
+import { Documents } from "./documents.js";
 import { Happenings } from "./happenings.js";
 import { PersonaEditor } from "./persona_editor.js";
 
@@ -16,6 +17,7 @@ const part = (id) => document.getElementById(id);
 const api = new Api();
 const happenings = new Happenings({ rows: part("events"), cards: part("cards") });
 const editor = new PersonaEditor({ api, faces: () => faces.map((one) => ({ id: one.replica_id, name: one.replica_name })), onSaved: (id) => void load(id) });
+const documents = new Documents({ api, list: part("documents"), address: part("document-url"), add: part("add-document"), tell });
 let personas = [];
 let faces = [];
 let current = null;
@@ -34,6 +36,7 @@ async function load(choose = undefined) {
     follow();
     filter();
     tell("");
+    await documents.load().catch((error) => tell(error.message));
   } catch (error) {
     tell(error.status === 401 ? "This server asks for an API key." : error.message);
     part("key-field").hidden = error.status !== 401 && !api.key;
@@ -133,6 +136,7 @@ function request() {
     ...chosen("replica"),
     ...(greeting && { custom_greeting: greeting }),
     ...(context && { conversational_context: context }),
+    ...(documents.chosen.length && { document_ids: documents.chosen }),
     ...(part("audio-only").checked && { audio_only: true }),
     // So that a page loaded anew finds its conversation still there.
     properties: { participant_left_timeout: LEFT_TIMEOUT_S, ...(part("record").checked && { enable_recording: true }) },
