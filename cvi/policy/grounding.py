@@ -45,6 +45,8 @@ _TO_PERSONA = frozenset(
     "name hear joke robot human person computer weather today mean repeat live old time".split()
 )
 """What questions to the persona itself are about, which no document answers."""
+_ABOUT = 0.2
+"""Words of a question that weigh less ("how": 0.12) are not what it is about."""
 _WORD = re.compile(r"[^\W\d_]+")
 _REMEMBERED = 12
 """So many of the last turns and replies count as said before."""
@@ -97,7 +99,8 @@ class Ground:
     @cached_property
     def _asks_of_documents(self) -> bool:
         """Whether the turn is a question, and not one to the persona itself."""
-        about = self.weights.content(self.turn).keys() - _TO_PERSONA
+        weighed = self.weights.content(self.turn).items()
+        about = {word for word, weight in weighed if weight > _ABOUT} - _TO_PERSONA
         return _QUESTION.search(self.turn) is not None and any(
             not contains(self.evidence.there, word) for word in about
         )

@@ -89,7 +89,7 @@ def test_words_weigh_what_they_tell():
     weights = WordWeights(shared_embedder().information)
     content = weights.content("The helmets are not of the die nicht")
     assert content["helmets"] == 1.0 and not content.keys() & {"the", "not", "of", "die", "nicht"}
-    figures = Evidence(weights, BIKES, "Is a helmet included?").figures("Yes, a helmet is free of charge.")
+    figures = Evidence(weights, BIKES, "Is a helmet included?").figures("A helmet is free of charge.")
     assert figures["nowhere"] == figures["only_asked"] == 0 and figures["told"] > 0
 
 
