@@ -118,8 +118,8 @@ class AudioReader(_Reader):
                     chunk = chunk[:missing]
                 parts.append(chunk)
                 missing -= len(chunk)
-            self._waiting -= count - missing
-            self._changed.notify_all()
+                self._waiting -= len(chunk)
+                self._changed.notify_all()
         self.at += count - missing
         return np.concatenate(parts) if parts else np.zeros(0, np.int16)
 

@@ -40,6 +40,12 @@ def test_other_rates_keep_their_times(tmp_path: Path, hz: int) -> None:
         assert abs(int(np.argmax(np.abs(heard[there - 50 : there + 50]))) - 50) <= 1
 
 
+def test_more_can_be_read_at_once_than_is_decoded_ahead(tmp_path: Path) -> None:
+    reader = AudioReader(write_wav(tmp_path / "a.wav", hush(60)))
+    assert len(reader.read(45 * HEARD_HZ)) == 45 * HEARD_HZ
+    reader.close()
+
+
 def test_a_long_file_is_not_held_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cvi.media.readers.AHEAD_SAMPLES", HEARD_HZ)
     reader = AudioReader(write_wav(tmp_path / "a.wav", hush(60)))
