@@ -166,21 +166,24 @@ class Grounding:
             case MemoriesRecalled():
                 self._told += event.memories
 
+    def checks(self, reply: int) -> bool:
+        """Whether the reply was told of documents, and no tool answered it."""
+        return "knowledge" in self._notes.get(reply, {}) and reply not in self._tools
+
     def fault(self, reply: int, turn: str, sentence: str) -> str:
         """As `Ground.fault`; "" for a reply that was told nothing of documents, or that a tool answered.
 
         To say that the documents do not say is a fault where a sentence of theirs most likely does.
         """
-        notes = self._notes.get(reply, {})
-        passages = notes.get("knowledge")
-        if passages is None or reply in self._tools:
+        if not self.checks(reply):
             return ""
+        notes = self._notes[reply]
         if self.quote(reply) and refuses(sentence):
             return "the documents may say it"
         others = [text for source, text in notes.items() if source != "knowledge"]
         known = "\n".join([self._prompt, *self._told, *self._said, *others])
         before = "\n".join(self._asked)
-        ground = Ground(passages_of(passages), turn, self._weights, known, before, self._capitals)
+        ground = Ground(passages_of(notes["knowledge"]), turn, self._weights, known, before, self._capitals)
         if ground != self._ground:  # its words are read once a reply
             self._ground = ground
         return self._ground.fault(sentence)

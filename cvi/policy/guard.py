@@ -152,8 +152,8 @@ class ConversationGuard:
         self, reply: int, turn: str, written: AsyncIterator[Clause], *, whole_sentences: bool = False
     ) -> AsyncIterator[Clause | GuardrailFinding]:
         """The clauses up to the first that breaks a guardrail, alone or with those of its sentence before it;
-        then what was found. The beginning of a sentence that has no ground so far waits for the rest; with
-        `whole_sentences` every beginning does."""
+        then what was found. With `whole_sentences`, and in a reply from documents, the beginning of a sentence
+        waits for the rest: what is stopped in the middle is no sentence."""
         sentence = ""
         held: list[Clause] = []
         async with aclosing(cast("AsyncGenerator[Clause]", written)) as clauses:
@@ -167,11 +167,9 @@ class ConversationGuard:
                 whole = clause.ends_sentence and not clause.goes_on
                 found = await self._find(sentence, "reply", whole=whole)
                 held.append(clause)
-                if found is None and self._lacks_ground(reply, turn, sentence):
-                    if not whole:
-                        continue
+                if found is None and whole and self._lacks_ground(reply, turn, sentence):
                     found = self._ungrounded
-                if found is None and whole_sentences and not whole:
+                if found is None and not whole and (whole_sentences or self._checks_ground(reply)):
                     continue
                 if found is not None:
                     self._note(reply, "reply", found, sentence)
@@ -188,6 +186,9 @@ class ConversationGuard:
         elif held:  # a last sentence without an end
             self._note(reply, "reply", self._ungrounded, sentence)
             yield self._ungrounded
+
+    def _checks_ground(self, reply: int) -> bool:
+        return self._grounding is not None and self._grounding.checks(reply)
 
     def _lacks_ground(self, reply: int, turn: str, sentence: str) -> bool:
         return self._grounding is not None and bool(self._grounding.fault(reply, turn, sentence))

@@ -156,6 +156,11 @@ def test_an_answer_ends_before_its_first_sentence_without_ground():
     assert [event.text for event in outcome.of(ReplyFinished)] == ["A city bike costs 15 euros a day."]
 
 
+def test_nothing_is_heard_of_a_sentence_that_loses_its_ground_in_the_middle():
+    outcome = talk(BIKES, "A city bike costs, for a whole day, 99 euros.", "what does a city bike cost")
+    assert [event.text for event in outcome.of(ReplyFinished)] == [UNKNOWN]
+
+
 def test_without_documents_in_the_prompt_nothing_is_checked():
     assert [event.text for event in talk("", "Yes, for 99 euros.").of(ReplyFinished)] == [
         "Yes, for 99 euros."
