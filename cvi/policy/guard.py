@@ -152,8 +152,8 @@ class ConversationGuard:
         self, reply: int, turn: str, written: AsyncIterator[Clause], *, whole_sentences: bool = False
     ) -> AsyncIterator[Clause | GuardrailFinding]:
         """The clauses up to the first that breaks a guardrail, alone or with those of its sentence before it;
-        then what was found. With `whole_sentences`, and in a reply from documents, the beginning of a sentence
-        waits for the rest: what is stopped in the middle is no sentence."""
+        then what was found. With `whole_sentences`, and in a reply from documents, the beginning of a
+        sentence waits for the rest: what is stopped in the middle is no sentence."""
         sentence = ""
         held: list[Clause] = []
         async with aclosing(cast("AsyncGenerator[Clause]", written)) as clauses:
