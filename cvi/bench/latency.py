@@ -200,13 +200,7 @@ async def measure_latency(plan: LatencyPlan, *, progress: Callable[[str], None] 
     for setup in plan.setups:
         variant = _variant(plan, setup, records[setup.name], appearance)
         variants.append(variant)
-        network = setup.route.network
-        checks += agreements(
-            setup.name,
-            variant.turns,
-            jitter_ms=_jitter_ms(network) if setup.route.transport == "webrtc" else None,
-            loses=setup.route.transport == "webrtc" and network is not None and network.loses,
-        )
+        checks += _agreements(setup, variant)
         recorder.notes += _notes(plan.blocks, variant, records[setup.name])
     probe_cpu_s = sum(record.probe_cpu_s for held in records.values() for record in held)
     return recorder.finish(
@@ -214,6 +208,16 @@ async def measure_latency(plan: LatencyPlan, *, progress: Callable[[str], None] 
         agreement=checks,
         own_cost=OwnCost(round(probe_cpu_s, 2), round(cpu_s, 2), round(wall_s, 1)),
         duration_s=round(recorder.elapsed_s, 1),
+    )
+
+
+def _agreements(setup: VariantSetup, variant: Variant) -> list[Agreement]:
+    network, over_webrtc = setup.route.network, setup.route.transport == "webrtc"
+    return agreements(
+        setup.name,
+        variant.turns,
+        jitter_ms=_jitter_ms(network) if over_webrtc else None,
+        loses=over_webrtc and network is not None and network.loses,
     )
 
 

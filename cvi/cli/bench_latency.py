@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from cvi.bench.latency import LatencyOptions
 
 
+Baseline = Annotated[
+    Literal["cascade", "unseen"] | None,
+    typer.Option(
+        help="Measure another way too, block by block in between: the plain one, or without perception."
+    ),
+]
+
+
 def latency(
     persona: Persona = "guide",
     replica: Replica = None,
@@ -33,12 +41,7 @@ def latency(
         str, typer.Option(help="A set of callers that comes with cvi, or a recipe's .yaml.")
     ] = "standard",
     turns: Annotated[int, typer.Option(min=1, help="How many of the callers' turns to play.")] = 50,
-    baseline: Annotated[
-        Literal["cascade", "unseen"] | None,
-        typer.Option(
-            help="Measure another way too, block by block in between: the plain one, or without perception."
-        ),
-    ] = None,
+    baseline: Baseline = None,
     smoke: Annotated[
         bool,
         typer.Option("--smoke", help="10 turns against the cascade; fails when far off the recorded ratio."),

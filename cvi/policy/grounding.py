@@ -28,7 +28,7 @@ from cvi.conversation.events import (
 )
 from cvi.knowledge.notes import CLOSEST, HEAD, NOTHING
 from cvi.knowledge.terms import terms
-from cvi.policy.support import Evidence, WordWeights, contains, numbers, support_model
+from cvi.policy.support import WordEvidence, WordWeights, contains, numbers, support_model
 
 _REFUSES = re.compile(
     r"(\bnot|n['’]t|\bcannot|\bunable to|\bno)\b.{0,40}\b(know|says?|mention\w*|state[sd]?|tell|provide|"
@@ -84,9 +84,9 @@ class Ground:
         return f"support {probability:.2f}" if probability < support_model().least else ""
 
     @cached_property
-    def evidence(self) -> Evidence:
+    def evidence(self) -> WordEvidence:
         """The words of all this."""
-        return Evidence(self.weights, self.passages, self.turn, self.before, self.known)
+        return WordEvidence(self.weights, self.passages, self.turn, self.before, self.known)
 
     def _reckoned(self, number: str) -> bool:
         """Whether it is a number of the passages times one of the turn, or half of one if they say half."""

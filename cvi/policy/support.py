@@ -65,7 +65,7 @@ class WordWeights:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class WordEvidence:
     """What a sentence may rest on: the `passages`, the question and what was said before it, what else the
     model knows. Its words are read once."""
 

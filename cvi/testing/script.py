@@ -187,8 +187,7 @@ class Script:
 
         With `journal`, the journal is also written to that file. `past`: it goes on from there.
         """
-        llm, tts = llm or FakeLlm(), tts or FakeTts()
-        stt = stt or FakeStt(self.vocabulary)
+        llm, tts, stt = llm or FakeLlm(), tts or FakeTts(), stt or FakeStt(self.vocabulary)
         settings = settings or ConversationSettings("script", "You are a test.")
 
         async def hold() -> ScriptOutcome:

@@ -10,7 +10,7 @@ from cvi.knowledge.notes import CLOSEST, NOTHING
 from cvi.policy.checks import Checks
 from cvi.policy.grounding import Ground, Grounding
 from cvi.policy.guard import ConversationGuard
-from cvi.policy.support import Evidence, WordWeights, numbers
+from cvi.policy.support import WordEvidence, WordWeights, numbers
 from cvi.testing.fakes import FakeLlm
 from cvi.testing.script import Script
 
@@ -89,7 +89,7 @@ def test_words_weigh_what_they_tell():
     weights = WordWeights(shared_embedder().information)
     content = weights.content("The helmets are not of the die nicht")
     assert content["helmets"] == 1.0 and not content.keys() & {"the", "not", "of", "die", "nicht"}
-    figures = Evidence(weights, BIKES, "Is a helmet included?").figures("A helmet is free of charge.")
+    figures = WordEvidence(weights, BIKES, "Is a helmet included?").figures("A helmet is free of charge.")
     assert figures["nowhere"] == figures["only_asked"] == 0 and figures["told"] > 0
 
 

@@ -22,7 +22,7 @@ from cvi.knowledge.passages import sentences
 from cvi.knowledge.search import Scope, Searcher
 from cvi.knowledge.store import every_document, open_store
 from cvi.policy.grounding import passages_of, refuses
-from cvi.policy.support import Evidence, WordWeights
+from cvi.policy.support import WordEvidence, WordWeights
 
 RIDGE = 2.0
 """The strength of the prior on weights of figures of unit variance: as good as 0.5 and 8 across documents."""
@@ -42,7 +42,7 @@ def fitted_support(answers: Sequence[GroundedAnswer], base: Path, embedder: Embe
     words = WordWeights(embedder.information)
     rows, labels, documents, names = [], [], [], []
     for each, passages in zip(answers, _nearest_passages(answers, base, embedder), strict=True):
-        evidence = Evidence(words, passages, each.question.text, "", PERSONA.system_prompt or "")
+        evidence = WordEvidence(words, passages, each.question.text, "", PERSONA.system_prompt or "")
         right = bool(each.question.passage) and is_right(each.question, each.written)
         written = sentences(each.written.replace("\n", " ")) if passages_of(each.note) else []
         for sentence in (*written, *each.question.wrong):
