@@ -65,10 +65,9 @@ def test_a_turn_is_answered() -> None:
         ("user", "what is your name"),
         ("assistant", "My name is June."),
     ]
-    # A flat voice that breaks off sounds like no end, however complete its words are.
-    assert outcome.of(TurnCommitted)[0].completeness > 0.4
+    assert outcome.of(TurnCommitted)[0].completeness > 0.5
     first = outcome.of(ReplyFirstAudio)[0].at_s
-    assert ends < first < ends + 1.0
+    assert ends < first < ends + 0.7
     assert outcome.sound_between(first, first + 1.0).any()
     assert not outcome.sound_between(0, ends).any()
     assert outcome.reason == "caller_over"
@@ -102,7 +101,7 @@ def test_an_open_ending_is_waited_for() -> None:
     ends_slow = slow.user_says(0.5, "i like tea and")
     first = quick.play().of(TurnCommitted)[0].t - ends_quick
     second = slow.play().of(TurnCommitted)[0].t - ends_slow
-    assert first < 0.8 < 1.2 < second
+    assert first < 0.5 < 1.0 < second
 
 
 def test_barge_in_leaves_only_what_was_heard() -> None:
