@@ -56,3 +56,13 @@ def run_cvi(
 def embedded_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands under test use what packages carry: nothing is downloaded because a machine could do better."""
     monkeypatch.setenv("CVI_PROFILE", "embedded")
+
+
+@pytest.fixture
+def no_melody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fakes' flat voices, which break off, would sound like no end of a turn: words and silence decide."""
+    from cvi.turns.prosody import PhraseProsody
+
+    monkeypatch.setattr(
+        "cvi.turns.prosody.ProsodyTracker.phrase_end", lambda tracker, from_s, until_s: PhraseProsody()
+    )

@@ -270,7 +270,7 @@ def test_weights_are_fitted_and_judged_on_recordings_left_out():
     guessing = floor_rows(signed(separated=False))
     assert 0.2 < auc(guessing.is_end, unseen_probabilities(guessing, ["words", "fading_s"])) < 0.8
     (low, _, mean, share, count), *_ = reliability(rows.is_end, p)
-    assert low <= 0.2 and mean < 0.3 and share == 0.0 and count == 40
+    assert low <= 0.2 and mean < 0.25 and share == 0.0 and count == 40
 
 
 def test_a_sign_is_not_given_a_meaning_against_what_is_known():
@@ -407,7 +407,7 @@ def test_a_labelled_turn_is_heard_and_decided(silent_rooms):
     assert set(heard.as_data()) == {"decisions", "astray"}
 
 
-def test_the_moments_of_dialogues_are_detected_by_the_real_conversation(silent_rooms):
+def test_the_moments_of_dialogues_are_detected_by_the_real_conversation(silent_rooms, no_melody):
     vocabulary = Vocabulary()
     sounds = [
         spoken(vocabulary, 0.5, "what is this", 3.0),
@@ -419,7 +419,7 @@ def test_the_moments_of_dialogues_are_detected_by_the_real_conversation(silent_r
     )
     dialogue = Dialogue("d", "s", events, lambda speaker: sounds[speaker])
     ends, takes = run_simulated(detect_in_dialogues([dialogue], engines(vocabulary), lambda name: None))
-    assert ends.missed == 0 and 0.2 < ends.delays_s[0] < 0.9
+    assert ends.missed == 0 and 0.2 < ends.delays_s[0] < 0.5
     assert takes.missed == 0 and 0.1 < takes.delays_s[0] < 0.6 and takes.true_spans == 1
     variant = dialogue_variant(ends, takes, {})
     assert variant.figure("end_found").values == (1.0,) and variant.figure("take_false").values == (0.0,)
