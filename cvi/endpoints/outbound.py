@@ -34,7 +34,8 @@ ANSWER_BYTES = 64 * 1024
 MOST_REDIRECTS = 3
 _KEEPS_METHOD = (307, 308)
 _REDIRECTS = (301, 302, 303, 307, 308)
-_CREDENTIALS = ("authorization", "x-api-key", "cookie")
+_SAFE_ELSEWHERE = ("accept", "content-type", "idempotency-key")
+"""Headers that a redirect to another origin keeps: any other may be a credential, whatever it is called."""
 _TRANSLATED_IPV4 = ipaddress.ip_network("64:ff9b::/96")
 """IPv4 addresses inside IPv6 (RFC 6052)."""
 
@@ -206,11 +207,10 @@ class OutboundClient:
     async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> OutboundResponse:
         for _ in range(MOST_REDIRECTS + 1):
             response = await self._open("POST", url, headers, body)
-            location = response.headers.get("location")
-            answer = OutboundResponse(response.status_code, await _read_beginning(response))
-            if answer.status not in _KEEPS_METHOD or location is None:
-                return answer
-            url = urljoin(url, location)
+            target = await _target(response, url, _KEEPS_METHOD)
+            if target is None:
+                return OutboundResponse(response.status_code, await _read_beginning(response))
+            url = target
         raise OutboundError(f"more than {MOST_REDIRECTS} redirects")
 
     async def request(
@@ -218,24 +218,24 @@ class OutboundClient:
     ) -> OutboundResponse:
         """Send a request once and return the whole response, whatever its status.
 
-        A redirect is followed where it keeps the method (307, 308), or the method is GET. Raises
-        `RefusedAddressError` for a URL that may not be called; `OutboundError` when nobody answers, when the
-        answer is not complete within `within_s`, and when it is larger than `most_bytes`.
+        A redirect is followed where it keeps the method (307, 308), or the method is GET. Another origin is
+        sent neither credentials nor a body. Raises `RefusedAddressError` for a URL that may not be called;
+        `OutboundError` when nobody answers, when the answer is not complete within `within_s`, when it is
+        larger than `most_bytes`, and for a body that is redirected to another origin.
         """
         try:
             async with asyncio.timeout(within_s):
                 for _ in range(MOST_REDIRECTS + 1):
                     response = await self._open(method, url, headers, body)
-                    location = response.headers.get("location")
                     follows = _REDIRECTS if method == "GET" else _KEEPS_METHOD
-                    if response.status_code in follows and location is not None:
-                        await response.aclose()
-                        target = urljoin(url, location)
-                        if urlsplit(target).netloc != urlsplit(url).netloc:
-                            headers = {k: v for k, v in headers.items() if k.lower() not in _CREDENTIALS}
-                        url = target
-                        continue
-                    return OutboundResponse(response.status_code, await _read_whole(response, most_bytes))
+                    target = await _target(response, url, follows)
+                    if target is None:
+                        return OutboundResponse(response.status_code, await _read_whole(response, most_bytes))
+                    if not _trusts(url, target):
+                        if body:
+                            raise OutboundError("it redirects to another host, which gets no request's body.")
+                        headers = {k: v for k, v in headers.items() if k.lower() in _SAFE_ELSEWHERE}
+                    url = target
         except TimeoutError:
             raise OutboundError(f"no complete answer within {within_s:g} s.") from None
         raise OutboundError(f"more than {MOST_REDIRECTS} redirects.")
@@ -259,10 +259,9 @@ class OutboundClient:
     async def _fetch(self, url: str, path: Path, most_bytes: int) -> Fetched:
         for _ in range(MOST_REDIRECTS + 1):
             response = await self._open("GET", url, {"accept-encoding": "identity"}, b"")
-            location = response.headers.get("location")
-            if response.status_code in _REDIRECTS and location is not None:
-                await response.aclose()
-                url = urljoin(url, location)
+            target = await _target(response, url, _REDIRECTS)
+            if target is not None:
+                url = target
                 continue
             try:
                 if response.status_code != 200:
@@ -283,6 +282,8 @@ class OutboundClient:
             return await self._client.send(request, stream=True)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _failed(error) from error
+        except UnicodeEncodeError:
+            raise OutboundError("a header holds characters that HTTP cannot carry.") from None
 
 
 def checked_transport(policy: OutboundPolicy) -> httpx.AsyncBaseTransport:
@@ -324,6 +325,37 @@ def _is_public(address: Address) -> bool:
         if address.teredo is not None or address.is_site_local:
             return False
     return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+async def _target(response: httpx.Response, url: str, follows: tuple[int, ...]) -> str | None:
+    """Where a response to `url` redirects to, which is closed then; None where it does not.
+
+    Raises OutboundError for what is no address.
+    """
+    location: str | None = response.headers.get("location")
+    if response.status_code not in follows or location is None:
+        return None
+    await response.aclose()
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise OutboundError("it redirects to what is no address.") from None
+
+
+def _trusts(url: str, target: str) -> bool:
+    """Whether what was meant for `url` may be sent to `target`: of one origin, or the same host by HTTPS.
+
+    Raises OutboundError for what is no address.
+    """
+    try:
+        before, after = urlsplit(url), urlsplit(target)
+        ports = before.port, after.port
+    except ValueError:
+        raise OutboundError("it redirects to what is no address.") from None
+    secured = (before.scheme, after.scheme, *ports) == ("http", "https", None, None)
+    return before.hostname == after.hostname and (
+        secured or (before.scheme == after.scheme and ports[0] == ports[1])
+    )
 
 
 def _failed(error: Exception | None) -> OutboundError:

@@ -2,7 +2,8 @@
 
 A change is made to the document as the client sees it, so that no operation can carry a secret elsewhere.
 Where asterisks still stand afterwards, the stored value is put back: the one of that very place, and only
-while the address beside it leads to the same host.
+while the addresses beside and around it lead to the same hosts. An item of a list that is as it was shown
+keeps its own secrets, wherever in the list it stands now.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from cvi.persona.section import MASK
+from cvi.persona.section import MASK, masked
 from cvi.server.contract import HttpProblem
 
-_ADDRESSES = ("base_url", "url", "endpoint")
+_ADDRESSES = ("base_url", "url", "endpoint", "token_url")
 _GONE = object()
+Origins = Mapping[str, str]
+"""Name of a field -> scheme, host and port of the address in it."""
 
 
 def with_secrets(changed: Any, before: Any) -> Any:
@@ -24,15 +27,14 @@ def with_secrets(changed: Any, before: Any) -> Any:
     Asterisks where nothing is stored are left out. Raises `HttpProblem` where a secret would go to another
     host than the one it was given for.
     """
-    restored = _restored(changed, before, (None, None), "")
+    restored = _restored(changed, before, ({}, {}), "")
     return {} if restored is _GONE else restored
 
 
-def _restored(changed: Any, before: Any, addresses: tuple[str | None, str | None], at: str) -> Any:
+def _restored(changed: Any, before: Any, addresses: tuple[Origins, Origins], at: str) -> Any:
     if isinstance(changed, Mapping):
         known = before if isinstance(before, Mapping) else {}
-        if any(name in changed or name in known for name in _ADDRESSES):
-            addresses = (_origin(changed), _origin(known))
+        addresses = ({**addresses[0], **_origins(changed)}, {**addresses[1], **_origins(known)})
         members = {
             key: _restored(value, known.get(key), addresses, f"{at}.{key}".lstrip("."))
             for key, value in changed.items()
@@ -40,8 +42,9 @@ def _restored(changed: Any, before: Any, addresses: tuple[str | None, str | None
         return {key: value for key, value in members.items() if value is not _GONE}
     if isinstance(changed, list):
         stored = before if isinstance(before, list) else []
+        as_shown = masked(stored)
         items = [
-            _restored(value, stored[i] if i < len(stored) else None, addresses, f"{at}.{i}")
+            _restored(value, _counterpart(value, i, stored, as_shown), addresses, f"{at}.{i}")
             for i, value in enumerate(changed)
         ]
         return [item for item in items if item is not _GONE]
@@ -50,7 +53,7 @@ def _restored(changed: Any, before: Any, addresses: tuple[str | None, str | None
     if not isinstance(before, str):
         return _GONE
     now, then = addresses
-    if before != MASK and now is not None and now != then:
+    if before != MASK and any(then.get(name) != origin for name, origin in now.items()):
         raise HttpProblem(
             400,
             f"{at}: the address beside it leads to another host than before. Give the secret itself again.",
@@ -58,11 +61,20 @@ def _restored(changed: Any, before: Any, addresses: tuple[str | None, str | None
     return before
 
 
-def _origin(part: Mapping[str, Any]) -> str | None:
-    """Scheme, host and port of the address in a part of a document; None where there is none."""
-    address: str | None = next((part[name] for name in _ADDRESSES if isinstance(part.get(name), str)), None)
-    if address is None:
-        return None
+def _counterpart(value: Any, index: int, stored: list[Any], as_shown: list[Any]) -> Any:
+    """The stored item that a changed one stands for: the one that is shown so, else the one of its place."""
+    if index < len(stored) and as_shown[index] == value:
+        return stored[index]
+    same = next((i for i, shown in enumerate(as_shown) if shown == value), index)
+    return stored[same] if same < len(stored) else None
+
+
+def _origins(part: Mapping[str, Any]) -> Origins:
+    given = {name: part[name] for name in _ADDRESSES if isinstance(part.get(name), str)}
+    return {name: _origin(address) for name, address in given.items() if address != MASK}
+
+
+def _origin(address: str) -> str:
     try:
         parts = urlsplit(address.strip())
         return f"{parts.scheme.lower()}://{parts.netloc.rpartition('@')[2].lower()}"

@@ -22,6 +22,7 @@ from cvi.endpoints.outbound import OutboundClient, OutboundError, OutboundRespon
 from cvi.persona.policy import ToolApi, ToolAuth
 from cvi.persona.section import expand
 from cvi.tools.base import ToolAnswer, ToolCall, ToolError
+from cvi.untrusted import valid_text
 
 MOST_BYTES = 64 * 1024
 _PLACE = re.compile(r"\{([A-Za-z_]\w*)\}")
@@ -187,9 +188,14 @@ def _filled(template: Any, arguments: Mapping[str, Any]) -> Any:
 
 
 def _filled_url(url: str, arguments: Mapping[str, Any]) -> str:
-    """Arguments in path and query; the host is never made from one."""
+    """Arguments in path and query; the host is never made from one, and no step up to another folder.
+
+    Raises ToolError for an argument that would be such a step.
+    """
     parts = urlsplit(url)
     path = _PLACE.sub(lambda m: quote(_plain(arguments.get(m[1], "")), safe=""), parts.path)
+    if path != parts.path and not {".", ".."}.isdisjoint(path.split("/")):
+        raise ToolError("An argument cannot be part of the address.", "Ask for another value.")
     query = urlencode(_filled(dict(parse_qsl(parts.query, keep_blank_values=True)), arguments))
     return urlunsplit((parts.scheme, parts.netloc, path, query, ""))
 
@@ -203,4 +209,4 @@ def _with_query(url: str, more: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return valid_text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from cvi.endpoints.outbound import OutboundClient, OutboundError, OutboundPolicy, RefusedAddressError
+from cvi.endpoints.outbound import (
+    OutboundClient,
+    OutboundError,
+    OutboundPolicy,
+    RefusedAddressError,
+    _trusts,
+)
 
 
 @pytest.mark.parametrize(
@@ -101,6 +107,77 @@ async def test_redirects_are_checked_too() -> None:
     async with answering(moved) as port:
         with pytest.raises(RefusedAddressError, match=r"10\.0\.0\.1"):
             await client.post(f"http://127.0.0.1:{port}/", b"{}", {})
+    await client.close()
+
+
+@asynccontextmanager
+async def recording() -> AsyncIterator[tuple[int, list[bytes]]]:
+    """A server on loopback that answers "hi"; yields its port and the heads of what it was sent."""
+    heads: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append((await reader.readuntil(b"\r\n\r\n")).lower())
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nhi")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1], heads
+    server.close()
+
+
+def moved(status: int, location: str) -> bytes:
+    head = f"HTTP/1.1 {status} X\r\nlocation: {location}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    return head.encode()
+
+
+async def test_another_origin_gets_no_credential_whatever_its_header_is_called() -> None:
+    given = {"X-Own-Key": "SECRET", "authorization": "SECRET", "cookie": "SECRET", "accept": "text/plain"}
+    client = OutboundClient(OutboundPolicy(("127.0.0.1",)))
+    async with recording() as (other, heads):
+        for method, status in (("GET", 302), ("GET", 308), ("DELETE", 307)):
+            async with answering(moved(status, f"http://127.0.0.1:{other}/there")) as port:
+                url = f"http://127.0.0.1:{port}/"
+                answer = await client.request(method, url, given, b"", most_bytes=99, within_s=5)
+            assert answer.body == b"hi" and b"secret" not in heads[-1] and b"text/plain" in heads[-1]
+        assert len(heads) == 3
+        async with answering(moved(307, f"http://127.0.0.1:{other}/there")) as port:
+            with pytest.raises(OutboundError, match="gets no request's body"):
+                body = b"client_secret=SECRET"
+                url = f"http://127.0.0.1:{port}/"
+                await client.request("POST", url, given, body, most_bytes=99, within_s=5)
+        assert len(heads) == 3, "nobody else was called"
+    await client.close()
+
+
+@pytest.mark.parametrize(
+    ("target", "kept"),
+    [
+        ("http://a.example/other", True),
+        ("https://a.example/", True),
+        ("https://a.example:8443/", False),
+        ("http://a.example:8080/", False),
+        ("http://b.example/", False),
+        ("http://a.example.b.example/", False),
+        ("http://a.example@b.example/", False),
+    ],
+)
+def test_what_was_meant_for_one_origin_is_sent_to_no_other(target: str, kept: bool) -> None:
+    assert _trusts("http://a.example/x", target) is kept
+    assert not _trusts("https://a.example/x", "http://a.example/x"), "what was encrypted stays so"
+
+
+async def test_a_redirect_to_what_is_no_address_is_an_error_of_the_call(tmp_path: Path) -> None:
+    client = OutboundClient(OutboundPolicy(("127.0.0.1",)))
+    async with answering(moved(307, "http://[")) as port:
+        url = f"http://127.0.0.1:{port}/"
+        for call in (
+            client.post(url, b"{}", {}),
+            client.request("GET", url, {}, b"", most_bytes=9, within_s=5),
+            client.fetch(url, tmp_path / "film", 9),
+        ):
+            with pytest.raises(OutboundError, match="no address"):
+                await call
     await client.close()
 
 

@@ -451,3 +451,24 @@ async def test_a_secret_does_not_follow_a_changed_address(
     assert (llm.base_url, llm.api_key, dict(llm.headers)) == (address, "sk-new", {})
     same = [{"op": "replace", "path": "/layers/llm/base_url", "value": f"{address}/other"}]
     assert (await client.patch(path, json=same)).status_code == 200, "another path of the same host"
+
+
+async def test_secrets_in_a_list_stay_with_their_items(client: httpx.AsyncClient, home: Path) -> None:
+    def server(name: str) -> dict[str, Any]:
+        return {"name": name, "url": "https://93.184.216.34/mcp", "headers": {"X-Key": f"sk-{name}"}}
+
+    body = {"persona_name": "keys", "system_prompt": "x", "mcp_servers": [server("one"), server("two"), server("three")]}
+    path = f"/v2/personas/{(await client.post('/v2/personas', json=body)).json()['persona_id']}"
+
+    def kept() -> list[str]:
+        servers = load_persona("keys").mcp_servers
+        return [each.headers["X-Key"].get_secret_value() for each in servers]
+
+    assert (await client.patch(path, json=[{"op": "remove", "path": "/mcp_servers/0"}])).status_code == 200
+    assert kept() == ["sk-two", "sk-three"]
+    move = {"op": "move", "from": "/mcp_servers/1", "path": "/mcp_servers/0"}
+    assert (await client.patch(path, json=[move])).status_code == 200
+    assert kept() == ["sk-three", "sk-two"]
+    swapped = [{"op": "replace", "path": "/mcp_servers/0/url", "value": "https://8.8.8.8/mcp"}, move]
+    assert (await client.patch(path, json=swapped)).status_code == 400
+    assert kept() == ["sk-three", "sk-two"]

@@ -129,6 +129,22 @@ async def test_a_tools_secrets_are_masked_and_survive_a_patch(client: httpx.Asyn
     assert kept.document["delivery"]["api"]["headers"] == {"X-Any": "hidden"}
 
 
+@pytest.mark.parametrize("field", ["url", "token_url"])
+async def test_a_tools_secrets_do_not_follow_a_changed_address(client: httpx.AsyncClient, field: str) -> None:
+    auth = {"type": "oauth2_client_credentials", "token_url": "https://93.184.216.34/token"}
+    auth |= {"client_id": "a", "client_secret": "hidden"}
+    api = {"url": "https://93.184.216.34/{id}", "headers": {"X-Any": "hidden"}, "auth": auth}
+    made = (await client.post("/v2/tools", json={**TOOL, "delivery": {"api": api}})).json()
+    where, shown = f"/v2/tools/{made['tool_id']}", made["delivery"]["api"]
+    assert (await client.patch(where, json={"delivery": {"api": shown}})).status_code == 200, "as it was"
+    (shown if field == "url" else shown["auth"])[field] = "https://8.8.8.8/token"
+    refused = await client.patch(where, json={"delivery": {"api": shown}})
+    assert refused.status_code == 400 and "another host" in refused.json()["error"], refused.text
+    shown["auth"] |= {"client_secret": "new", "token_url": "https://8.8.8.8/token"}
+    shown["headers"]["X-Any"] = "new"
+    assert (await client.patch(where, json={"delivery": {"api": shown}})).status_code == 200
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -101,6 +101,35 @@ async def test_templates_in_path_query_and_body():
     assert json.loads(body) == {"where": {"name": "Oslo / north"}, "days": 3, "text": "for 3 days"}
 
 
+@pytest.mark.parametrize(
+    ("value", "outcome"),
+    [
+        ("..", None),
+        (".", None),
+        ("%2e%2e", "/of/%252e%252e/orders"),
+        ("../x", "/of/..%2Fx/orders"),
+        ("a?b#c", "/of/a%3Fb%23c/orders"),
+        ("\ud800", "/of/%EF%BF%BD/orders"),
+    ],
+)
+async def test_no_argument_leads_to_another_folder_or_breaks_the_call(value, outcome):
+    async with Server(reply("ok")).open() as server:
+        asked = carry_out(server, call(id=value), path="/of/{id}/orders", body_template="of {id}")
+        if outcome is None:
+            with pytest.raises(ToolError, match="cannot be part of the address"):
+                await asked
+        else:
+            await asked
+    assert [request[1] for request in server.requests] == ([] if outcome is None else [outcome])
+
+
+async def test_a_header_that_http_cannot_carry_is_one_clear_message():
+    async with Server(reply("ok")).open() as server:
+        for wrong in ({"x-any": "é"}, {"x-any": "a\nb"}, {"x any": "a"}):
+            with pytest.raises(ToolError, match="could not be called"):
+                await carry_out(server, call(), headers=wrong)
+
+
 async def test_a_get_has_its_arguments_in_the_query():
     async with Server(reply([1])).open() as server:
         await carry_out(server, call(city="São Paulo", n=2), method="GET")
@@ -175,7 +204,7 @@ async def test_client_credentials_are_fetched_once():
         (b"HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{", "could not be called"),
         (b"", "could not be called"),
         (reply(b"", status="302 Found", location="http://169.254.169.254/"), "status 302"),
-        (reply(b"", status="307 Temporary Redirect", location="http://169.254.169.254/"), "private network"),
+        (reply(b"", status="307 Temporary Redirect", location="http://169.254.169.254/"), "another host"),
     ],
 )
 async def test_bad_answers_are_one_clear_message(answer, message):
