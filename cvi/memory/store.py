@@ -106,9 +106,14 @@ def memory_path() -> Path:
     return home() / "memory.sqlite3"
 
 
+def normalized_name(text: str) -> str:
+    """A name without differences of writing that make no other participant: blanks around it, composition."""
+    return unicodedata.normalize("NFC", text).strip()
+
+
 def participant_name(text: str) -> str:
     """A participant's name as it is kept: one line without blanks around it. Raises UsageError."""
-    name = unicodedata.normalize("NFC", text).strip()
+    name = normalized_name(text)
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
         raise UsageError(
             f"{text[:60]!r} can't be a participant's name.",

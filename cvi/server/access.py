@@ -29,6 +29,8 @@ from cvi.server.store.keys import DEFAULT_OWNER, SCOPES, USED_WITHIN_S, find_key
 GUARDED = ("/v2", "/metrics")
 MOST_WAITING = 1000
 """Entries of the audit log that wait for the database; further ones are dropped, with a line in the log."""
+_NAMES = ("memory_store",)
+"""Parts of paths that may be a participant's name, which the audit log is not to hold."""
 _CONVERSING = ("/v2/conversations", "/v2/interactions")
 
 log = logging.getLogger("cvi.server.access")
@@ -155,7 +157,7 @@ class KeyCheck:
             key_id=caller.key_id,
             owner=caller.owner,
             action=f"{scope['method'][:10]} {route_of(scope)}",
-            target=" ".join(str(value)[:100] for value in ids.values()),
+            target=" ".join(str(value)[:100] for name, value in ids.items() if name not in _NAMES),
             status=status,
             address=str(client[0]) if client else "",
         )

@@ -7,16 +7,20 @@ import json
 import shutil
 import sqlite3
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 from cvi.conversation.journal import RECORDING_NAME
 from cvi.errors import CviError, UsageError
 from cvi.memory.forgetting import ForgottenThings
+from cvi.memory.store import normalized_name
 from cvi.paths import conversations_dir
 from cvi.server.jobs.recording_erasure import queue_erasure
-from cvi.server.store import conversations
+from cvi.server.store import conversations, resources
 from cvi.server.store.conversations import ConversationRow
 from cvi.server.store.database import Database, database_path
+from cvi.server.store.stored_json import readable
 
 DAY_S = 24 * 3600.0
 
@@ -76,13 +80,6 @@ def _remove(path: object) -> None:
         shutil.rmtree(str(path))
 
 
-_BY_NAME = (
-    "SELECT id FROM conversations WHERE owner = :owner AND ("
-    "EXISTS (SELECT 1 FROM json_each(request, '$.participant_tags') WHERE value = :name) OR "
-    "EXISTS (SELECT 1 FROM json_each(request, '$.memory_stores') WHERE value = :name))"
-)
-
-
 async def forget_served(participant: str, owner: str, into: ForgottenThings) -> None:
     """Erase what the server's database and folders hold of an owner's participant; nothing without a server.
 
@@ -104,6 +101,8 @@ async def forget_served(participant: str, owner: str, into: ForgottenThings) -> 
             into.recordings += recorded
             if row.request.get("recording_bucket"):
                 into.elsewhere.append(f"the recording of {row.id} in its bucket: a running server erases it")
+        tagged = await database.read(lambda connection: _tagged_documents(connection, participant, owner))
+        into.elsewhere += [f"the document {id}, which has the name as a tag: delete it" for id in tagged]
         await database.write(lambda connection: _forget_requests(connection, participant, owner))
         await database.scrub()
     finally:
@@ -111,10 +110,27 @@ async def forget_served(participant: str, owner: str, into: ForgottenThings) -> 
 
 
 def _rows(connection: sqlite3.Connection, participant: str, owner: str) -> list[ConversationRow]:
-    ids = [row["id"] for row in connection.execute(_BY_NAME, {"owner": owner, "name": participant})]
+    """The owner's conversations whose request names the participant, however it was written."""
+    held = connection.execute("SELECT id, request FROM conversations WHERE owner = ?", (owner,)).fetchall()
+    ids = [row["id"] for row in held if participant in _named(readable(row["request"], row["id"]) or {})]
     found = (conversations.get_conversation(connection, id, owner, deleted=True) for id in ids)
     return [row for row in found if row is not None]
 
 
+def _named(request: Mapping[str, Any]) -> set[str]:
+    names = [*(request.get("participant_tags") or ()), *(request.get("memory_stores") or ())]
+    return {normalized_name(str(name)) for name in names}
+
+
+def _tagged_documents(connection: sqlite3.Connection, participant: str, owner: str) -> list[str]:
+    every = resources.every(connection, "documents", owner)
+    return [each.id for each in every if participant in _named(each.document)]
+
+
 def _forget_requests(connection: sqlite3.Connection, participant: str, owner: str) -> None:
-    connection.execute("UPDATE audit SET target = '' WHERE target = ? AND owner = ?", (participant, owner))
+    """Take the name out of entries of the audit log that an earlier version wrote with it."""
+    name = participant[:100]
+    connection.execute(
+        "UPDATE audit SET target = '' WHERE owner = ? AND (target = ? OR substr(target, 1, ?) = ?)",
+        (owner, name, len(name) + 1, f"{name} "),
+    )

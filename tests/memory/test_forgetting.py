@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import time
+import unicodedata
 
 import pytest
 from typer.testing import CliRunner
 
 from cvi.cli.app import app
 from cvi.memory.store import MemoryKey, add_memory, find_stores, make_store, memories_of, open_memory
-from cvi.server.store import conversations
+from cvi.server.store import audit, conversations, resources
+from cvi.server.store.audit import AuditEntry
 from cvi.server.store.conversations import ConversationRow
 from cvi.server.store.database import connect, database_path, transact
 
@@ -86,6 +88,34 @@ def test_no_byte_is_left(folder):
     connection = open_memory()
     (ben,) = find_stores(connection)
     assert [each.text for each in memories_of(connection, ben.id)] == ["The user likes tea."]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"participant_tags": [f"  {NAME}\t"]},
+        {"participant_tags": ["other", unicodedata.normalize("NFD", NAME)]},
+        {"participant_tags": [], "memory_stores": ["house", f"{NAME} "]},
+    ],
+    ids=["blanks", "decomposed", "store"],
+)
+def test_a_name_is_found_however_the_request_wrote_it(folder, request_):
+    row = ConversationRow("c1", "x", "ended", "p", "r", "", 1.0, 1.0, request=request_ | {"note": SECRET})
+    other = ConversationRow("c2", "x", "ended", "p", "r", "", 1.0, 1.0, request={"participant_tags": ["Zoë"]})
+    theirs = ConversationRow("c3", "x", "ended", "p", "r", "", 1.0, 1.0, request=request_, owner="ann")
+    server = connect(database_path())
+    for each in (row, other, theirs):
+        transact(server, lambda there, each=each: conversations.add_conversation(there, each))
+    entry = AuditEntry(1.0, "", "default", "DELETE /v2/memories/{memory_store}", f"{NAME} m12", 204, "")
+    transact(server, lambda there: audit.note(there, entry))
+    tagged = {"participant_tags": [NAME]}
+    transact(server, lambda there: resources.add(there, "documents", "d1", "x", tagged, 1.0))
+    done = CliRunner().invoke(app, ["forget", NAME, "--yes"])
+    assert done.exit_code == 0 and "document d1" in done.output, done.output
+    left = [each["id"] for each in server.execute("SELECT id FROM conversations ORDER BY id")]
+    assert left == ["c2", "c3"] and bytes_with(folder, SECRET) == []
+    assert [each.target for each in audit.list_entries(server, 9)] == [""]
+    server.close()
 
 
 def test_a_conversation_that_runs_is_not_forgotten(folder):

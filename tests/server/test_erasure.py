@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import stat
@@ -13,7 +14,10 @@ from pathlib import Path
 import pytest
 from running import create, serving, until
 
+from cvi.errors import CviError
 from cvi.paths import replicas_dir, shared_dir
+from cvi.server.jobs.document_job import DocumentJob
+from cvi.server.jobs.queue import JobRun
 from cvi.server.jobs.webhook_delivery import queue_webhook
 from cvi.server.retention import erase_old_recordings
 from cvi.server.store import jobs
@@ -76,6 +80,28 @@ async def test_resources_and_films_that_are_deleted_leave_no_byte(home: Path) ->
         assert (await client.delete(f"/v2/tools/{tool.json()['tool_id']}")).status_code == 204
         assert (await client.delete(f"/v2/personas/{persona.json()['persona_id']}")).status_code == 204
         assert (await client.delete("/v2/videos/v1")).status_code == 200
+        assert found_in(home, *texts) == []
+
+
+async def test_a_document_that_could_not_be_read_leaves_no_byte(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(self: DocumentJob, run: JobRun) -> str:
+        raise CviError("document_processing_failed|SECRET-REASON", "")
+
+    monkeypatch.setattr(DocumentJob, "at_once", 1)
+    monkeypatch.setattr(DocumentJob, "run", fails)
+    async with serving(urls_to=("127.0.0.1",)) as client:
+        body = {"document_url": f"{NOWHERE}/SECRET-ADDRESS.pdf", "callback_url": NOWHERE, "tags": ["SECRET-TAG"]}
+        id = (await client.post("/v2/documents", json=body)).json()["document_id"]
+        async with asyncio.timeout(60):
+            while (await client.get(f"/v2/documents/{id}")).json()["status"] != "error":
+                await asyncio.sleep(0.01)
+        (home / "documents").mkdir()
+        (home / "documents" / f"{id}.log").write_text("Traceback: SECRET-LOG")
+        texts = ("SECRET-ADDRESS", "SECRET-TAG", "SECRET-REASON", "SECRET-LOG")
+        assert len(found_in(home, *texts)) > 1
+        assert (await client.delete(f"/v2/documents/{id}")).status_code == 204
         assert found_in(home, *texts) == []
 
 

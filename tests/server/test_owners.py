@@ -195,13 +195,15 @@ async def test_the_audit_log_says_who_did_what_and_holds_no_content(server: http
     ).json()
     await server.get(f"/v2/conversations/{talk['conversation_id']}?verbose=true", headers=ann)
     await server.delete("/v2/tools/t1", headers=key("ben", "read"))
+    await server.delete("/v2/memories/SECRETNAME/m1", headers=ann)
     connection = connect(database_path())
-    entries = await until(lambda: len(found := audit.list_entries(connection, 10)) == 4 and found)
+    entries = await until(lambda: len(found := audit.list_entries(connection, 10)) == 5 and found)
     assert [(entry.owner, entry.action, entry.target, entry.status) for entry in reversed(entries)] == [
         ("ann", "POST /v2/personas", "", 200),
         ("ann", "POST /v2/conversations", "", 200),
         ("ann", "GET /v2/conversations/{conversation_id}", talk["conversation_id"], 200),
         ("ben", "DELETE other", "", 403),
+        ("ann", "DELETE /v2/memories/{memory_store}/{memory_id}", "m1", 404),
     ]
     assert all(entry.address == "127.0.0.1" and entry.key_id for entry in entries)
     assert "SECRET" not in repr(entries)

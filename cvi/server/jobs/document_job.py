@@ -12,6 +12,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from cvi.child_process import module_command
@@ -112,9 +113,8 @@ class DocumentJob(JobHandler):
             crawl=(crawl["depth"], crawl["max_pages"]) if crawl else None,
             allowed=self._allowed,
         )
-        folder = home() / "documents"
-        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-        log_path = folder / f"{resource.id}.log"
+        log_path = _log_path(resource.id)
+        await asyncio.to_thread(log_path.parent.mkdir, parents=True, exist_ok=True)
         try:
             await run_child(
                 self._command,
@@ -143,7 +143,7 @@ class DocumentJob(JobHandler):
         self._note(connection, job, failed)
 
     async def erase(self, job: Job) -> None:
-        """Remove its passages."""
+        """Remove its passages, and what its process wrote where it failed."""
         await asyncio.to_thread(_forget, job.id)
 
     def _begun(self, connection: sqlite3.Connection, job: Job) -> Resource | None:
@@ -188,7 +188,12 @@ def _indexed(document_id: str) -> dict[str, Any]:
     }
 
 
+def _log_path(document_id: str) -> Path:
+    return home() / "documents" / f"{document_id}.log"
+
+
 def _forget(document_id: str) -> None:
+    _log_path(document_id).unlink(missing_ok=True)
     connection = store.open_store(store.knowledge_path())
     try:
         store.remove_document(connection, document_id)

@@ -14,7 +14,7 @@ KEEP_S = 90 * 24 * 3600.0
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
     """One request. `key_id` is "" for one of this machine without a key; `action` is its method and route,
-    `target` the ids in its path, `address` the network address it came from."""
+    `target` the ids in its path but no participant's name, `address` the network address it came from."""
 
     at: float
     key_id: str
