@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 
+from cvi.errors import CviError
 from cvi.memory.store import memory_path, open_memory
 from cvi.paths import home
 from cvi.server.retention import erase_old_recordings
@@ -65,10 +66,7 @@ class Health:
 
         try:
             await self._database.write(beat)
-            if now - self._swept_at > SWEEP_EVERY_S:
-                await erase_old_recordings(self._database, now)
-                await asyncio.to_thread(_sweep_memories)
-                self._swept_at = now
+            await self._sweep(now)
         except sqlite3.OperationalError:
             pass  # the database has noted it
         free = await asyncio.to_thread(lambda: shutil.disk_usage(home()).free)
@@ -78,6 +76,16 @@ class Health:
         elif low is None and self.low_disk is not None:
             log.warning("the disk has room again")
         self.low_disk = low
+
+    async def _sweep(self, now: float) -> None:
+        if now - self._swept_at <= SWEEP_EVERY_S:
+            return
+        try:
+            await erase_old_recordings(self._database, now)
+            await asyncio.to_thread(_sweep_memories)
+        except (CviError, OSError) as error:
+            log.error("what is kept no longer cannot be erased: %s", error)
+        self._swept_at = now
 
     async def _watch(self) -> None:
         while True:
@@ -89,6 +97,9 @@ class Health:
 
 
 def _sweep_memories() -> None:
-    """Opening the file erases what its stores keep no longer."""
+    """Opening the file erases what its stores keep no longer. Raises CviError where it cannot be used."""
     if memory_path().exists():
-        open_memory().close()
+        try:
+            open_memory().close()
+        except sqlite3.Error as error:
+            raise CviError(f"{memory_path()} cannot be used: {error}.", "") from error

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -25,8 +26,10 @@ def refusing(client: httpx.AsyncClient, why: str) -> Iterator[None]:
     database: Database = client.app.state.services.database  # type: ignore[attr-defined]
     run = database._writing.run
 
+    error = sqlite3.DatabaseError if "malformed" in why else sqlite3.OperationalError
+
     async def refuse(call: Callable[[], Any]) -> Any:
-        raise sqlite3.OperationalError(why)
+        raise error(why)
 
     database._writing.run = refuse  # type: ignore[method-assign, assignment]
     try:
@@ -49,10 +52,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         "database is locked",
         "attempt to write a readonly database",
         "disk I/O error",
+        "database disk image is malformed",
     ],
 )
 async def test_a_room_is_freed_and_its_end_stored_once_the_database_can_be_written(
-    home: Path, why: str
+    home: Path, why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     connection = connect(database_path())
     receiver = Receiver(secret=transact(connection, webhook_secret))
@@ -89,6 +93,45 @@ async def test_a_room_is_freed_and_its_end_stored_once_the_database_can_be_writt
         }  # fmt: skip
         await create(client)
     await receiver.down()
+    lines = [each.getMessage() for each in caplog.records if "the database can" in each.getMessage()]
+    assert len(lines) == 2 and why in lines[0] and "written again" in lines[1], "one at each change"
+
+
+async def test_a_disk_that_is_nearly_full_is_told_in_readyz_and_once_in_the_log(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    free = {"bytes": 10 << 20}
+    monkeypatch.setattr(
+        "cvi.server.health.shutil.disk_usage", lambda path: SimpleNamespace(free=free["bytes"])
+    )
+    async with serving() as client:
+        health = client.app.state.services.health  # type: ignore[attr-defined]
+        await health.look()
+        await health.look()
+        ready = await client.get("/readyz")
+        assert ready.status_code == 503 and ready.json()["at_risk"] == ["The disk has 10 MiB left."]
+        free["bytes"] = 1 << 40
+        await health.look()
+        assert (await client.get("/readyz")).json()["at_risk"] == []
+    lines = [each.getMessage() for each in caplog.records if "disk has" in each.getMessage()]
+    assert lines == [
+        "The disk has 10 MiB left. Journals and recordings may be cut short.",
+        "the disk has room again",
+    ]
+
+
+async def test_a_damaged_file_of_memories_does_not_end_the_watch(
+    home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving() as client:
+        health = client.app.state.services.health  # type: ignore[attr-defined]
+        await health.stop()  # its own looks would be counted too
+        (home / "memory.sqlite3").write_bytes(b"no database" * 1000)
+        health._swept_at = 0.0
+        await health.look()
+        await health.look()
+    told = [each.getMessage() for each in caplog.records if "kept no longer" in each.getMessage()]
+    assert len(told) == 1 and "memory.sqlite3" in told[0]
 
 
 async def test_a_webhook_that_was_sent_is_not_sent_again_while_that_cannot_be_stored(

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -75,11 +76,15 @@ class Database:
         self._reader = await self._reading.run(lambda: connect(self.path))
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work(connection)` on the writer's thread, in a transaction of its own."""
+        """Run `work(connection)` on the writer's thread, in a transaction of its own.
+
+        Raises sqlite3.OperationalError where the database cannot be written now, a damaged file included.
+        """
         writer = self._writer
         assert writer is not None, "open() comes first"
         try:
-            result = await self._writing.run(lambda: transact(writer, work))
+            with _damage_is_operational():
+                result = await self._writing.run(lambda: transact(writer, work))
         except sqlite3.OperationalError as error:
             self._noted(str(error))
             raise
@@ -127,7 +132,8 @@ class Database:
         """Run `work(connection)` on the reader's thread; it sees everything committed before the call."""
         reader = self._reader
         assert reader is not None, "open() comes first"
-        return await self._reading.run(lambda: work(reader))
+        with _damage_is_operational():
+            return await self._reading.run(lambda: work(reader))
 
     async def close(self) -> None:
         """Wait for what is being written, then close both connections."""
@@ -138,6 +144,18 @@ class Database:
         self._writer = self._reader = None
         self._writing.close()
         self._reading.close()
+
+
+@contextmanager
+def _damage_is_operational() -> Iterator[None]:
+    """SQLite's plain DatabaseError says that the file is damaged, or no database any more; its children, but
+    for OperationalError, that a statement is at fault."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if type(error) is sqlite3.DatabaseError:
+            raise sqlite3.OperationalError(str(error)) from error
+        raise
 
 
 Work = Callable[[sqlite3.Connection], Any]
