@@ -286,14 +286,14 @@ class OutboundClient:
             raise OutboundError("a header holds characters that HTTP cannot carry.") from None
 
 
-def checked_transport(policy: OutboundPolicy) -> httpx.AsyncBaseTransport:
+def checked_transport(policy: OutboundPolicy, most_bytes: int) -> httpx.AsyncBaseTransport:
     """A transport for an HTTP client of somebody else's, which calls only what `policy` allows.
 
-    Its requests raise `RefusedAddressError`.
+    Its requests raise `RefusedAddressError`; answers are not compressed and have at most `most_bytes`.
     """
     from cvi.endpoints.checked_transport import CheckedTransport
 
-    return CheckedTransport(policy)
+    return CheckedTransport(policy, most_bytes=most_bytes)
 
 
 def _refused(host: str) -> RefusedAddressError:

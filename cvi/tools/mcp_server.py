@@ -21,6 +21,8 @@ from cvi.tools.base import ToolAnswer, ToolCall, ToolError
 
 CONNECT_WITHIN_S = 15.0
 CALL_WITHIN_S = 30.0
+MOST_BYTES = 4 << 20
+"""Of one answer; a stream of answers is opened anew after as many."""
 _CLOSE_WITHIN_S = 3.0
 
 
@@ -135,7 +137,7 @@ class McpDelivery:
         from mcp.client.streamable_http import streamablehttp_client
 
         def client(headers: Any = None, timeout: Any = None, auth: Any = None) -> httpx.AsyncClient:
-            transport = checked_transport(self._policy)
+            transport = checked_transport(self._policy, MOST_BYTES)
             return httpx.AsyncClient(
                 headers=headers, timeout=timeout, auth=auth, transport=transport, trust_env=False
             )

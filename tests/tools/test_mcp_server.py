@@ -1,6 +1,8 @@
 """Tools of a real MCP server: a program, and an address on the loopback."""
 
 import asyncio
+import contextlib
+import gzip
 import socket
 import sys
 from contextlib import asynccontextmanager
@@ -16,7 +18,7 @@ from cvi.persona.policy import McpServer
 from cvi.persona.schema import Persona
 from cvi.tools.base import ToolCall, ToolError
 from cvi.tools.declared import ToolPermissions, declared_tools
-from cvi.tools.mcp_server import McpDelivery
+from cvi.tools.mcp_server import MOST_BYTES, McpDelivery
 
 PROGRAM = Path(__file__).with_name("mcp_server.py")
 COMMAND = [sys.executable, str(PROGRAM)]
@@ -98,6 +100,42 @@ async def test_an_address_answers_where_it_may_be_called():
     finally:
         program.kill()
         await program.wait()
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        ("content-type: application/json", b"x"),
+        ("content-type: text/event-stream", b"x"),
+        ("content-type: text/event-stream", b": x\n\n"),
+        ("content-type: application/json\r\ncontent-encoding: gzip", gzip.compress(bytes(1 << 24))),
+    ],
+    ids=["json", "one event", "signs of life", "compressed"],
+)
+async def test_an_answer_without_end_is_one_message_and_little_of_it_is_read(monkeypatch, head, body):
+    # The SDK passes on no fault of its connection: the first answer is waited for so long.
+    monkeypatch.setattr("cvi.tools.mcp_server.CONNECT_WITHIN_S", 3.0)
+    sent = 0
+
+    async def answer(reader, writer):
+        nonlocal sent
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 200 OK\r\n{head}\r\nconnection: close\r\n\r\n".encode())
+        with contextlib.suppress(OSError):
+            while not writer.is_closing():
+                writer.write(body * (65536 // len(body) + 1))
+                await writer.drain()
+                sent += 65536
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/mcp"
+    async with connected(("127.0.0.1",), url=url) as delivery:
+        with pytest.raises(ToolError, match="cannot be reached"):
+            await delivery.specs()
+    server.close()
+    # The client reads at most its limit; what is beyond lies in the sockets' buffers.
+    assert sent < 3 * MOST_BYTES
 
 
 async def test_a_program_runs_only_where_the_operator_allowed_it():
