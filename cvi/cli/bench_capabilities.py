@@ -62,6 +62,9 @@ def knowledge(
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Also fit the gate, and the check of replies, on this set.")
     ] = False,
+    following: Annotated[
+        bool, typer.Option("--following", help="Also search for each question word by word, as it is spoken.")
+    ] = False,
     speed: Annotated[
         bool, typer.Option("--speed", help="Also time 10,000 passages and many vectors.")
     ] = False,
@@ -96,6 +99,7 @@ def knowledge(
         calibrate=calibrate,
         grounded=grounded,
         kept=kept,
+        following=following,
         speed=speed,
         vectors=vectors,
         pages=pages,

@@ -69,6 +69,13 @@ class SearchingProvider(Protocol):
     def used(self, text: str) -> list[str]:
         """Where the note for these words comes from, one line a passage; for the journal."""
 
+    def quote(self, text: str) -> str:
+        """What of its source may be said in place of a reply that the note for these words does not support;
+        "" for nothing."""
+
+    def committed(self, text: str) -> None:
+        """These words are a turn that is answered now: others are another turn's."""
+
 
 class ReplyGuard(Protocol):
     """Holds replies and notes within bounds. Called from the event loop."""
@@ -211,16 +218,21 @@ class Capabilities:
         for provider in self.providers:
             provider.follow(partial)
 
-    async def ready(self, text: str) -> None:
-        """Wait for the searches that the notes for a turn come from; not at all where they are done."""
-        for provider in self.providers:
-            if isinstance(provider, SearchingProvider) and not provider.is_ready(text):
-                await provider.ready(text)
-
     def sources(self, name: str, text: str) -> list[str]:
         """Where the note of the provider `name` comes from; empty where it does not say."""
         found = (each for each in self.providers if each.name == name and isinstance(each, SearchingProvider))
         return [line for each in found for line in each.used(text)]
+
+    def quote(self, name: str, text: str) -> str:
+        """See `SearchingProvider.quote`; "" where the provider `name` has none."""
+        found = (each for each in self.providers if each.name == name and isinstance(each, SearchingProvider))
+        return next((quote for each in found if (quote := each.quote(text))), "")
+
+    def committed(self, text: str) -> None:
+        """Tell the searches that a turn is answered now."""
+        for provider in self.providers:
+            if isinstance(provider, SearchingProvider):
+                provider.committed(text)
 
     def hints(self, text: str) -> dict[str, str]:
         """How to answer a turn, by the provider's name; empty ones are left out."""
@@ -228,7 +240,11 @@ class Capabilities:
         return {name: hint for name, hint in found.items() if hint}
 
     async def notes(self, text: str) -> dict[str, str]:
-        """The notes for a turn by their provider's name; empty ones are left out."""
+        """The notes for a turn by their provider's name, once their searches are done; empty ones are left
+        out."""
+        for each in self.providers:
+            if isinstance(each, SearchingProvider) and not each.is_ready(text):
+                await each.ready(text)
         notes = {provider.name: provider.note(text).strip() for provider in self.providers}
         if self.guard is not None:
             notes = {name: await self.guard.screen(name, note) for name, note in notes.items()}

@@ -140,7 +140,8 @@ class ContextAppended(Event):
 class ContextProvided(Event):
     """A capability (`source`: knowledge, memory, ...) added `text` to what the model is given for a reply.
 
-    `passages` says where in which document it stands, one line each.
+    `passages` says where in which document it stands, one line each; `quote` what of it may be said in place
+    of a reply that it does not support.
     """
 
     type: ClassVar[str] = "context_provided"
@@ -148,6 +149,7 @@ class ContextProvided(Event):
     source: str
     text: str
     passages: list[str] = field(default_factory=list)
+    quote: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

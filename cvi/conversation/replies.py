@@ -101,6 +101,7 @@ class Replies:
         """Let an answer be heard, `waited_s` seconds after the participant's words ended; its turn is history
         from now on."""
         self._history.add_user(reply.user_text)
+        self._context.capabilities.committed(reply.user_text)
         self._open(reply, waited_s)
         self._start(reply)
 
@@ -254,11 +255,13 @@ class Replies:
     async def _told(self, text: str, messages: Sequence[Message], reply: int) -> tuple[Message, ...]:
         """The messages with what the model should know for this turn, once that is there."""
         capabilities = self._context.capabilities
-        await capabilities.ready(text)
         notes = await capabilities.notes(text)
         for source, note in notes.items():
             passages = capabilities.sources(source, text)
-            self._journal.write(ContextProvided(reply=reply, source=source, text=note, passages=passages))
+            quote = capabilities.quote(source, text)
+            self._journal.write(
+                ContextProvided(reply=reply, source=source, text=note, passages=passages, quote=quote)
+            )
         told = with_notes(messages, notes.values())
         hints = capabilities.hints(text)
         for source, hint in hints.items():

@@ -14,7 +14,7 @@ from cvi.knowledge.terms import terms
 
 WAIT_S = 1.0
 """A reply begins without its note rather than later."""
-LEAST_LETTERS = 10
+LEAST_LETTERS = 7
 """Fewer letters are a greeting or a "yes": nothing is looked up for them."""
 KEPT = 64
 
@@ -23,10 +23,12 @@ log = logging.getLogger("cvi.knowledge")
 
 @dataclass(frozen=True, slots=True)
 class FoundNote:
-    """What the model is told, and where it comes from, one line a place; for the journal."""
+    """What the model is told, and where it comes from, one line a place; for the journal. `quote`: what may
+    be said in place of a reply that it does not support."""
 
     text: str
     sources: tuple[str, ...] = ()
+    quote: str = ""
 
 
 class FollowingSearch(ABC):
@@ -41,6 +43,7 @@ class FollowingSearch(ABC):
         """Starts the thread: call it when everything that `search` needs is there."""
         self._notes: OrderedDict[str, FoundNote] = OrderedDict()
         self._wanted: str | None = None
+        self._committed = ""
         self._closed = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name=f"cvi-{self.name}", daemon=True)
@@ -53,10 +56,17 @@ class FollowingSearch(ABC):
     def ended(self) -> None:  # noqa: B027 (a search may have nothing to close)
         """The last search is done; on the thread."""
 
+    def turn_begins(self) -> None:  # noqa: B027
+        """The words that are searched for next begin another turn."""
+
     def follow(self, partial: str) -> None:
         """Search for the words so far, unless that was done."""
         text = _plain(partial)
         with self._changed:
+            if self._committed and not text.startswith(self._committed):
+                self._committed = ""
+                self._notes.clear()
+                self.turn_begins()
             if text not in self._notes and text != self._wanted and _asks(text):
                 self._wanted = text
                 self._changed.notify_all()
@@ -68,6 +78,15 @@ class FollowingSearch(ABC):
     def used(self, text: str) -> list[str]:
         """Where the note for these words comes from."""
         return list(self._note_of(text).sources)
+
+    def quote(self, text: str) -> str:
+        """See `FoundNote`."""
+        return self._note_of(text).quote
+
+    def committed(self, text: str) -> None:
+        """These words are a turn that is answered now: others are another turn's."""
+        with self._changed:
+            self._committed = _plain(text)
 
     def is_ready(self, text: str) -> bool:
         """Whether the search for these words is done, or none is needed."""

@@ -17,7 +17,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cvi.embeddings.base import Embedder
+from cvi.embeddings.base import Embedder, Vectors
+from cvi.knowledge.asking import Asking, asking_model
 from cvi.knowledge.indexing import passage_sentences
 from cvi.knowledge.relevance import Relevance
 from cvi.knowledge.store import (
@@ -71,8 +72,9 @@ class Found:
     """A passage that was found.
 
     `cosine` is the question's with the whole passage, `sentence` with the nearest of its sentences,
-    `coverage` the share of the question's words in it; `relevance` is the probability that it answers, and
-    `closest` the sentence that most likely does.
+    `coverage` the share of the question's words in it; `relevance` is the probability that it answers.
+    `sentences` are those of its text, each with its cosine and share of the question's words together; none
+    if the passage was cut otherwise than its vectors.
     """
 
     passage: StoredPassage
@@ -80,7 +82,12 @@ class Found:
     sentence: float
     coverage: float
     relevance: float
-    closest: str = ""
+    sentences: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def closest(self) -> str:
+        """The sentence that most likely answers; "" where they are not known."""
+        return max(self.sentences, key=lambda each: each[1], default=("", 0.0))[0]
 
 
 class Searcher:
@@ -96,6 +103,7 @@ class Searcher:
         self._passages = 0
         self._seen = -1
         self._relevance = Relevance()
+        self._latest: tuple[str, Vectors] | None = None
 
     def close(self) -> None:
         """Close the database."""
@@ -125,7 +133,7 @@ class Searcher:
         self.refresh()
         if not question.strip() or self._documents == [] or not len(self._index):
             return []
-        vector = self._embedder.questions([question])[0]
+        vector = self._vector(question)
         near = [] if mode == "words" else self.by_meaning(vector)
         worded = [] if mode == "meaning" else self.by_words(question)
         fused: dict[int, float] = defaultdict(float)
@@ -147,11 +155,20 @@ class Searcher:
             nearest = float(near_sentences.max(initial=0.0))
             covered = coverage(weights, passages[id])
             relevance = self._relevance.probability(cosines[id], nearest, covered)
-            closest = closest_sentence(weights, passages[id], near_sentences)
-            found.append(Found(passages[id], cosines[id], nearest, covered, relevance, closest))
+            scored = scored_sentences(weights, passages[id], near_sentences)
+            found.append(Found(passages[id], cosines[id], nearest, covered, relevance, scored))
         if mode == "hybrid":
             found.sort(key=lambda each: -each.relevance)
         return found[:count]
+
+    def asking(self, question: str) -> Asking:
+        """What of documents a turn asks."""
+        return asking_model().read(self._embedder.name, self._vector(question))
+
+    def _vector(self, question: str) -> Vectors:
+        if self._latest is None or self._latest[0] != question:
+            self._latest = question, self._embedder.questions([question])[0]
+        return self._latest[1]
 
     def by_meaning(self, vector: NDArray[np.float32]) -> list[tuple[int, float]]:
         """Ids and cosines of the nearest passages."""
@@ -204,17 +221,17 @@ def coverage(weights: dict[str, float], passage: StoredPassage) -> float:
     return _share(weights, f"{passage.document} {passage.heading} {passage.text}")
 
 
-def closest_sentence(weights: dict[str, float], passage: StoredPassage, cosines: NDArray[np.float32]) -> str:
-    """The sentence of a passage with the highest cosine and share of the question's words together; "" if
-    the passage was cut otherwise than its vectors."""
+def scored_sentences(
+    weights: dict[str, float], passage: StoredPassage, cosines: NDArray[np.float32]
+) -> tuple[tuple[str, float], ...]:
+    """See `Found.sentences`."""
     texts = passage_sentences(passage.text)
-    if not texts or len(texts) != len(cosines):
-        return ""
-    scores = [
-        cosine + SENTENCE_COVERAGE * _share(weights, text)
+    if len(texts) != len(cosines):
+        return ()
+    return tuple(
+        (text, cosine + SENTENCE_COVERAGE * _share(weights, text))
         for cosine, text in zip(cosines.tolist(), texts, strict=True)
-    ]
-    return texts[int(np.argmax(scores))]
+    )
 
 
 def _share(weights: dict[str, float], text: str) -> float:

@@ -26,7 +26,7 @@ from cvi.conversation.events import (
     TurnCommitted,
     TurnTyped,
 )
-from cvi.knowledge.notes import CLOSEST, HEAD, NOTHING
+from cvi.knowledge.notes import BEFORE, HEAD, NOTHING
 from cvi.knowledge.terms import terms
 from cvi.policy.support import WordEvidence, WordWeights, contains, numbers, support_model
 
@@ -126,7 +126,7 @@ def refuses(sentence: str) -> bool:
 
 def passages_of(note: str) -> str:
     """What a note of `write_note` quotes; "" for the one that says that there is nothing."""
-    return "" if note == NOTHING else note.removeprefix(HEAD).partition(f"\n{CLOSEST}")[0].strip()
+    return "" if note == NOTHING else note.removeprefix(HEAD).removeprefix(BEFORE).strip()
 
 
 def _values(found: set[str]) -> list[float]:
@@ -141,6 +141,7 @@ class Grounding:
         self._prompt = prompt
         self._weights, self._capitals = weights, capitals
         self._notes: dict[int, dict[str, str]] = {}
+        self._quotes: dict[int, str] = {}
         self._tools: set[int] = set()
         self._said: deque[str] = deque(maxlen=_REMEMBERED)
         self._asked: deque[str] = deque(maxlen=_REMEMBERED)
@@ -153,6 +154,9 @@ class Grounding:
             case ContextProvided():
                 self._notes = {k: v for k, v in self._notes.items() if k > event.reply - _REMEMBERED}
                 self._notes.setdefault(event.reply, {})[event.source] = event.text
+                self._quotes = {each: self._quotes[each] for each in self._quotes if each in self._notes}
+                if event.quote:
+                    self._quotes[event.reply] = event.quote
             case ToolCalled() | ToolReused():
                 self._tools.add(event.reply)
             case TurnCommitted() | TurnTyped():
@@ -190,4 +194,4 @@ class Grounding:
 
     def quote(self, reply: int) -> str:
         """The sentence of the documents that most likely answers what the reply is to; "" without any."""
-        return self._notes.get(reply, {}).get("knowledge", "").partition(f"\n{CLOSEST}")[2]
+        return self._quotes.get(reply, "")

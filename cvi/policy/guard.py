@@ -28,7 +28,7 @@ from cvi.conversation.events import (
     TurnTyped,
 )
 from cvi.errors import CviError, EngineError
-from cvi.knowledge.notes import HEAD, NOTHING
+from cvi.knowledge.notes import BEFORE, HEAD, NOTHING
 from cvi.llm.base import Message
 from cvi.llm.clauses import Clause
 from cvi.memory.recall import TURN_HEAD
@@ -48,7 +48,7 @@ SAID: dict[str, str] = {
 """What is said for an action where the guardrail has no `say` of its own."""
 _SENTENCE_ENDS = re.compile(r"(?<=[.!?])\s+|\n+")
 OWN_SENTENCES = frozenset(
-    sentence for text in (HEAD, NOTHING, TURN_HEAD) for sentence in _SENTENCE_ENDS.split(text)
+    sentence for text in (HEAD, NOTHING, BEFORE, TURN_HEAD) for sentence in _SENTENCE_ENDS.split(text)
 )
 """What this program says of passages and memories to the model, beside quoting them."""
 _JUDGE = (

@@ -13,11 +13,12 @@ from cvi.errors import CviError
 from cvi.knowledge import store
 from cvi.knowledge.injection import addresses_model, without_addresses
 from cvi.knowledge.library import Added, Library
-from cvi.knowledge.notes import BUDGETS, NOTHING
+from cvi.knowledge.notes import BEFORE, BUDGETS, NOTHING, window_of, write_note
 from cvi.knowledge.passages import MOST_WORDS, cut, words_in
 from cvi.knowledge.provider import KnowledgeProvider
 from cvi.knowledge.reading.blocks import Block
-from cvi.knowledge.search import Scope, Searcher
+from cvi.knowledge.search import Found, Scope, Searcher
+from cvi.knowledge.store import StoredPassage
 from cvi.knowledge.vectors import VectorIndex
 
 POLICY = """# Leave policy
@@ -214,6 +215,43 @@ def test_a_conversation_is_told_what_was_found_while_one_speaks(base: Path, tmp_
         assert provider.note("what is the capital city of Mongolia") == NOTHING
     finally:
         provider.close()
+
+
+def test_small_talk_is_told_nothing_and_a_turn_about_the_answer_its_passages_again(
+    base: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "leave.md").write_text(POLICY)
+    add(base, tmp_path / "leave.md")
+    provider = KnowledgeProvider(shared_embedder(), Scope(), BUDGETS["balanced"], path=base)
+
+    def turn(text: str) -> str:
+        asyncio.run(provider.ready(text))
+        provider.committed(text)
+        return provider.note(text)
+
+    try:
+        assert turn("Hi, how are you doing today?") == ""
+        assert turn("Where does it say that?") in ("", NOTHING), "there was no answer yet"
+        assert "28 days" in turn("How many days of holiday do I have a year?")
+        again = turn("Where does it say that?")
+        assert again.startswith(BEFORE) and "28 days" in again
+        assert provider.used("Where does it say that?")[0].startswith("leave.md, Leave policy > Holiday [d")
+        assert turn("Thank you very much, goodbye.") == ""
+        assert "28 days" in turn("Where does it say that?")
+    finally:
+        provider.close()
+
+
+def test_a_long_passage_is_told_around_its_closest_sentence() -> None:
+    sentences = [f"Sentence {number} is about the number {number} alone." for number in range(12)]
+    passage = StoredPassage(1, "d1", "long.md", "/long.md", 0, 4, "Rules", "", "\n".join(sentences))
+    scores = tuple((text, 1.0 if " 7 " in text else 0.1 * (" 8 " in text)) for text in sentences)
+    found = Found(passage, 0.9, 0.9, 0.9, 0.9, scores)
+    assert window_of(found, 8) == sentences[7]
+    assert window_of(found, 16) == "\n".join(sentences[7:9])
+    assert window_of(found, 200) == passage.text
+    note = write_note([found], 8)
+    assert note.closest == sentences[7] and "[long, page 4, Rules]" in note.text
 
 
 def test_passages_keep_to_pages_and_headings() -> None:

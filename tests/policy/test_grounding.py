@@ -6,7 +6,7 @@ import pytest
 from cvi.conversation.capabilities import Capabilities
 from cvi.conversation.events import GuardrailTriggered, ReplyFinished
 from cvi.embeddings.shared import shared_embedder
-from cvi.knowledge.notes import CLOSEST, NOTHING
+from cvi.knowledge.notes import NOTHING
 from cvi.policy.checks import Checks
 from cvi.policy.grounding import Ground, Grounding
 from cvi.policy.guard import ConversationGuard
@@ -106,8 +106,8 @@ def test_numbers_are_compared_in_digits():
 class Told:
     name = "knowledge"
 
-    def __init__(self, note):
-        self._note = note
+    def __init__(self, note, quote=""):
+        self._note, self._quote = note, quote
 
     def follow(self, partial):
         pass
@@ -115,8 +115,23 @@ class Told:
     def note(self, text):
         return self._note
 
+    def used(self, text):
+        return []
 
-def talk(note, reply, asked="do you sell used bicycles"):
+    def quote(self, text):
+        return self._quote
+
+    def committed(self, text):
+        pass
+
+    def is_ready(self, text):
+        return True
+
+    async def ready(self, text):
+        pass
+
+
+def talk(note, reply, asked="do you sell used bicycles", quote=""):
     grounding = Grounding("You are Ada.", WordWeights(shared_embedder().information))
     checks = Checks([], shared_embedder("minilm"))
     guard = ConversationGuard(
@@ -125,7 +140,7 @@ def talk(note, reply, asked="do you sell used bicycles"):
     script = Script()
     script.user_says(0.5, asked)
     return script.play(
-        FakeLlm([reply]), capabilities=Capabilities([Told(note)], guard=guard, observers=(guard,))
+        FakeLlm([reply]), capabilities=Capabilities([Told(note, quote)], guard=guard, observers=(guard,))
     )
 
 
@@ -138,8 +153,8 @@ def test_an_answer_without_ground_is_not_heard():
 
 @pytest.mark.parametrize("reply", ["The documents do not say so.", "Yes, you pay extra for a helmet."])
 def test_the_sentence_that_most_likely_answers_is_said_instead(reply):
-    note = f"{BIKES}\n\n{CLOSEST}Child seat 4 euros a day, helmet free of charge."
-    outcome = talk(note, reply, "do i pay extra for the insurance of a helmet")
+    quote = "Child seat 4 euros a day, helmet free of charge."
+    outcome = talk(BIKES, reply, "do i pay extra for the insurance of a helmet", quote)
     assert [e.text for e in outcome.of(ReplyFinished)] == [
         "They say: Child seat 4 euros a day, helmet free of charge."
     ]

@@ -21,12 +21,21 @@ from rich.markup import escape
 
 from cvi.bench.knowledge.beir import load_beir
 from cvi.bench.knowledge.grounded import GroundedAnswer, alternating, ask_all, chosen_questions
-from cvi.bench.knowledge.question_set import PAGE, PARTS, Question, Source, load_sources, write_files
+from cvi.bench.knowledge.question_set import (
+    PAGE,
+    PARTS,
+    Question,
+    Source,
+    load_sources,
+    load_turns,
+    write_files,
+)
 from cvi.bench.knowledge.retrieval import (
     MODES,
     Answered,
     ask,
     calibrated,
+    follow,
     gate_rates,
     index_sources,
     log_loss,
@@ -41,8 +50,8 @@ from cvi.errors import UsageError
 from cvi.knowledge.library import Library
 from cvi.knowledge.notes import BUDGETS
 from cvi.knowledge.passages import Passage
-from cvi.knowledge.relevance import GATE
-from cvi.knowledge.search import Searcher
+from cvi.knowledge.provider import KnowledgeProvider
+from cvi.knowledge.search import Scope, Searcher
 from cvi.knowledge.store import (
     PassageVectors,
     add_document,
@@ -66,6 +75,7 @@ def measure_knowledge(
     calibrate: bool,
     grounded: bool,
     kept: Path | None,
+    following: bool,
     speed: bool,
     vectors: int,
     pages: int,
@@ -91,6 +101,8 @@ def measure_knowledge(
         recorder.notes.append(f"embedded in {spent_s:.1f} s of processor time, reading not included")
         questions = [each for source in sources for each in source.questions]
         variants = _retrieval(base, questions, embedder, recorder, calibrate)
+        if following:
+            variants.append(_following(base, questions, embedder))
         if speed:
             variants.append(_speed(base, folder, questions, embedder, vectors))
         if pages:
@@ -111,7 +123,7 @@ def _retrieval(
         answered = ask(searcher, asked, mode)
         variants.append(Variant(mode, f"{searcher.size} passages", figures=tuple(_hits(answered))))
     everything = ask(searcher, questions, "hybrid")
-    told, silent = gate_rates(everything, GATE, BUDGETS["balanced"].passages)
+    told, silent = gate_rates(searcher, everything, BUDGETS["balanced"])
     gate = (
         proportion("told", "answer among what is told", told, lower_is_better=False),
         proportion("silent", "nothing told where there is no answer", silent, lower_is_better=False),
@@ -140,6 +152,28 @@ def _hits(answered: Sequence[Answered]) -> Iterable[Figure]:
                 lower_is_better=False,
             )
             yield proportion(f"top1{name}", f"in the first place{label}", first, lower_is_better=False)
+
+
+def _following(base: Path, questions: Sequence[Question], embedder: Embedder) -> Variant:
+    provider = KnowledgeProvider(embedder, Scope(), BUDGETS["balanced"], path=base)
+    asked = follow(provider, questions)
+    talk = follow(provider, [Question(text, "", "") for kind, text in load_turns("held") if kind == "talk"])
+    provider.close()
+    told = [each.told for each in asked if each.question.passage]
+    unchanged, silent = [not each.late for each in asked], [not each.tokens for each in talk]
+    tokens, late = (tuple(getattr(each, name) for each in asked) for name in ("tokens", "late"))
+    return Variant(
+        "following",
+        "searched for word by word",
+        figures=(
+            proportion("followed_told", "answer among what is told", told, lower_is_better=False),
+            proportion("unchanged", "note stands before the last word", unchanged, lower_is_better=False),
+            Figure("note_tokens", "tokens of the note", "", tokens),
+            Figure("late_tokens", "of these read after the last word", "", late),
+            proportion("talk", "small talk that is told nothing", silent, lower_is_better=False),
+            Figure("talk_late", "small talk: tokens read late", "", tuple(each.late for each in talk)),
+        ),
+    )
 
 
 def _speed(

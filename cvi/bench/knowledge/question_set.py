@@ -65,6 +65,13 @@ def load_sources(part: str) -> list[Source]:
     return [_load(path) for folder in folders for path in sorted(folder.glob("*.md"))]
 
 
+def load_turns(part: str) -> list[tuple[str, str]]:
+    """Kind and text of the turns of a part of asking.tsv: `fit`, or `held` out."""
+    lines = Path(__file__).with_name("asking.tsv").read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines if line and line[0] != "#"]
+    return [(kind, text) for where, kind, text in rows if where == part]
+
+
 def _load(path: Path) -> Source:
     text, _, tail = path.read_text(encoding="utf-8").partition("\n%%\n")
     head, _, text = text.partition("\n")

@@ -14,6 +14,9 @@ from cvi.bench.knowledge.question_set import Question, Source, write_files
 from cvi.embeddings.base import Embedder
 from cvi.errors import CviError
 from cvi.knowledge.library import Library
+from cvi.knowledge.notes import Budget, choose, window_of
+from cvi.knowledge.passages import words_in
+from cvi.knowledge.provider import KnowledgeProvider
 from cvi.knowledge.relevance import Relevance
 from cvi.knowledge.search import Found, Mode, Searcher
 
@@ -93,21 +96,56 @@ def calibrated(answered: Sequence[Answered]) -> Relevance:
     return Relevance(round(bias, 2), *(round(float(each), 2) for each in weights[1:]))
 
 
-def gate_rates(answered: Sequence[Answered], gate: float, passages: int) -> tuple[list[bool], list[bool]]:
-    """How the gate does when the first `passages` that pass it are told.
-
-    For questions with an answer, whether it is among them; for those without, whether none passes.
-    """
+def gate_rates(
+    searcher: Searcher, answered: Sequence[Answered], budget: Budget
+) -> tuple[list[bool], list[bool]]:
+    """How the gate does: for questions with an answer, whether what is told holds it; for those without,
+    whether nothing is told."""
     answerable, unanswerable = [], []
     for each in answered:
-        passing = sorted((f for f in each.found if f.relevance >= gate), key=lambda f: -f.relevance)[
-            :passages
-        ]
+        chosen = choose(each.found, budget, searcher.asking(each.question.text))
         if each.question.passage:
-            answerable.append(any(holds_answer(found, each.question) for found in passing))
+            answerable.append(any(window_holds(found, each.question, budget.window) for found in chosen))
         else:
-            unanswerable.append(not passing)
+            unanswerable.append(not chosen)
     return answerable, unanswerable
+
+
+def window_holds(found: Found, question: Question, window: int) -> bool:
+    """Whether what is told of a passage is of the question's document and holds its answer."""
+    told = f"{found.passage.heading} {window_of(found, window)}"
+    return found.passage.document == question.document and bool(
+        re.search(question.passage, told, re.IGNORECASE)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A turn that was searched for word by word. `tokens` are those of the note and `late` those of it that
+    its last word has to read, at a rough four thirds of a token a word; `told`: the answer is in the note."""
+
+    question: Question
+    told: bool
+    tokens: float
+    late: float
+
+
+def follow(provider: KnowledgeProvider, questions: Sequence[Question]) -> list[Followed]:
+    """Each question as somebody speaks it: each word but the newest is searched for, and then the whole."""
+    followed = []
+    for question in questions:
+        words = question.text.split()
+        before = ""
+        for count in range(1, len(words)):
+            before = provider.search(" ".join(words[:count]).rstrip(",.?!")).text
+        found = provider.search(question.text)
+        provider.turn_begins()
+        own = question.document.rpartition(".")[0].replace("_", " ").replace("-", " ")
+        told = bool(question.passage) and f"[{own}" in found.text
+        told = told and re.search(question.passage, found.text, re.IGNORECASE) is not None
+        tokens = words_in(found.text) * 4 / 3
+        followed.append(Followed(question, told, tokens, 0.0 if found.text == before else tokens))
+    return followed
 
 
 def log_loss(answered: Sequence[Answered]) -> float:

@@ -79,7 +79,7 @@ def _nearest_passages(answers: Sequence[GroundedAnswer], base: Path, embedder: E
         if not passages:
             searcher = Searcher(base, embedder, Scope(frozenset([ids[each.question.document]])))
             found = searcher.search(each.question.text, BUDGETS["balanced"].passages)
-            passages = passages_of(write_note(found).text)
+            passages = passages_of(write_note(found, BUDGETS["balanced"].window).text)
             searcher.close()
         yield passages
 
