@@ -88,6 +88,17 @@ async def test_messages_go_both_ways_and_what_is_printed_goes_to_the_log(tmp_pat
     assert "printed by a library" in child.log.read_text()
 
 
+async def test_a_message_of_many_megabytes_reaches_the_child_whole(tmp_path: Path) -> None:
+    """A conversation's start holds the persona and the request's context, a MiB each."""
+    notes = "class Note(BaseModel):\n    type: Literal['note']\n    text: str\n"
+    counting = ECHO.replace("COUNTS)", "TypeAdapter(Note))").replace(".number", ".text.count('\u4e2d')")
+    child = Child(tmp_path, notes + counting)
+    await child.process.start()
+    assert child.process.send(Note(text="\u4e2d" * (6 << 20)))
+    assert await child.received(1) == [Count(number=(6 << 20) + 1)]
+    await child.process.stop(0.0, 60.0)
+
+
 async def test_the_child_checks_what_it_is_sent(tmp_path: Path) -> None:
     child = Child(tmp_path, ECHO)
     await child.process.start()

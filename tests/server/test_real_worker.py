@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -73,6 +74,8 @@ async def test_greeted_over_webrtc_and_told_by_webhook(home: Path) -> None:
         assert said() == ["Good morning."]
         config = (await client.get(f"/c/{id}/config")).json()
         assert config["state"] == "ready" and config["persona_name"]
+        log = (home / "conversations" / id / "worker.log").read_text()
+        assert "joined" in log and not re.search(r"\d+\.\d+\.\d+\.\d+", log), "no participant's address"
         kind = "conversation.replica.stopped_speaking"
         await until(lambda: [event for event in events if event["event_type"] == kind], 30)
         # Sound of the application's own, in two pieces.
