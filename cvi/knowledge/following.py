@@ -63,10 +63,7 @@ class FollowingSearch(ABC):
         """Search for the words so far, unless that was done."""
         text = _plain(partial)
         with self._changed:
-            if self._committed and not text.startswith(self._committed):
-                self._committed = ""
-                self._notes.clear()
-                self.turn_begins()
+            self._begin_turn(text)
             if text not in self._notes and text != self._wanted and _asks(text):
                 self._wanted = text
                 self._changed.notify_all()
@@ -84,9 +81,18 @@ class FollowingSearch(ABC):
         return self._note_of(text).quote
 
     def committed(self, text: str) -> None:
-        """These words are a turn that is answered now: others are another turn's."""
+        """These words are a turn that is answered now: others are another turn's. Typed ones may come here
+        before they are searched for."""
         with self._changed:
+            self._begin_turn(_plain(text))
             self._committed = _plain(text)
+
+    def _begin_turn(self, text: str) -> None:
+        """Forget the notes of the turn before, where these words go on with no committed turn."""
+        if self._committed and not text.startswith(self._committed):
+            self._committed = ""
+            self._notes.clear()
+            self.turn_begins()
 
     def is_ready(self, text: str) -> bool:
         """Whether the search for these words is done, or none is needed."""

@@ -217,14 +217,17 @@ def test_a_conversation_is_told_what_was_found_while_one_speaks(base: Path, tmp_
         provider.close()
 
 
+@pytest.mark.parametrize("typed", [False, True])
 def test_small_talk_is_told_nothing_and_a_turn_about_the_answer_its_passages_again(
-    base: Path, tmp_path: Path
+    base: Path, tmp_path: Path, typed: bool
 ) -> None:
     (tmp_path / "leave.md").write_text(POLICY)
     add(base, tmp_path / "leave.md")
     provider = KnowledgeProvider(shared_embedder(), Scope(), BUDGETS["balanced"], path=base)
 
     def turn(text: str) -> str:
+        if typed:
+            provider.committed(text)
         asyncio.run(provider.ready(text))
         provider.committed(text)
         return provider.note(text)
