@@ -13,9 +13,12 @@ def home() -> Path:
     override = os.environ.get("CVI_HOME")
     if override:
         try:
-            return Path(override).expanduser().absolute()
+            folder = Path(override).expanduser().absolute()
         except RuntimeError:
             raise UsageError(f"CVI_HOME={override} names a user that is not here.", "Give a path.") from None
+        if os.path.isfile(folder):  # noqa: PTH113 (Path.is_file raises for a name that is too long)
+            raise UsageError(f"CVI_HOME={override} is a file.", "Give the path of a folder.")
+        return folder
     import platformdirs
 
     return Path(platformdirs.user_data_dir("cvi", appauthor=False))

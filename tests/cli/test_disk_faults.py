@@ -34,6 +34,12 @@ def test_a_data_folder_that_cannot_be_is_one_line(run_cvi: RunCvi, home: str, wo
     assert "Traceback" not in done.stderr and "cvi: " in done.stderr
 
 
+@pytest.mark.parametrize("words", ["list", "show last", "memory list", "replica list", "persona list"])
+def test_a_file_in_the_place_of_the_data_folder_is_not_read_as_an_empty_one(run_cvi: RunCvi, words: str) -> None:
+    done = run_cvi(*words.split(), home="/etc/hostname")
+    assert done.returncode == 2 and "is a file" in done.stderr, (done.returncode, done.stdout, done.stderr)
+
+
 def test_a_typed_conversation_that_cannot_be_kept_says_so(tmp_path: Path) -> None:
     """The size of files is limited, which writes meet as they meet a full disk."""
     done = run(str(tmp_path), "talk --text --profile embedded", limit=1)
