@@ -3,7 +3,7 @@
     python scripts/tune_completeness.py [--model MODEL.gguf] [--verbose]
 
 Reads scripts/turn_endings.tsv: for each line the same turn complete and broken off, after a question
-or after a greeting. Prints how well the raw score separates the two (area under the ROC curve, with
+or at the beginning, with what the judge of a large model reads before it. Prints how well the raw score separates the two (area under the ROC curve, with
 and without the history in front, lower-cased and with a capital), then the logistic's slope and
 offset for `cvi/llm/llama_cpp.py`, their cross-validated log loss, and the errors at 0.5.
 """
@@ -19,14 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cvi.llm.base import LlmSettings, Message
+from cvi.llm.judge import judged_messages
 from cvi.llm.llama_cpp import LlamaCpp, build
 
 DATA = Path(__file__).with_name("turn_endings.tsv")
-SYSTEM = Message(
-    "system",
-    "You are Ada, the guide of a small museum of clocks. You answer in one or two short sentences.",
-)
-GREETING = "Hello, I'm Ada. What would you like to know?"
 Floats = npt.NDArray[np.float64]
 
 
@@ -39,7 +35,8 @@ async def score(llm: LlamaCpp, history: bool, capital: bool) -> tuple[Floats, Fl
     """Log-odds that an ending comes next: for complete turns, and for broken ones; shape (n,) each."""
     sides: tuple[list[float], list[float]] = ([], [])
     for question, *turns in read():
-        before = [SYSTEM, Message("assistant", question or GREETING)] if history else []
+        asked = [Message("assistant", question)] if question else []
+        before = judged_messages(asked) if history else []
         for side, turn in zip(sides, turns, strict=True):
             text = turn[0].upper() + turn[1:] if capital else turn
             p = min(max(await llm.ending_probability(before, text), 1e-6), 1 - 1e-6)
