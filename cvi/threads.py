@@ -13,6 +13,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -62,8 +63,13 @@ class NativeThread:
     `run` and `stream` are called from the event loop; what they are given runs on the stage's thread.
     """
 
-    def __init__(self, name: str) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"cvi-{name}")
+    def __init__(self, name: str, *, niceness: int = 0) -> None:
+        """With a `niceness` above 0 other threads go first; see `step_back`."""
+        self._pool = ThreadPoolExecutor(
+            max_workers=1,
+            thread_name_prefix=f"cvi-{name}",
+            initializer=partial(step_back, niceness) if niceness else None,
+        )
 
     async def run(self, call: Callable[[], T]) -> T:
         """Run `call` on the thread and await its result."""

@@ -12,6 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Protocol
 
 import numpy as np
@@ -73,6 +74,9 @@ class ReplyOutput(Protocol):
     def reply(self) -> Reply | None:
         """The reply that is heard now, or about to be."""
 
+    def left_s(self, reply: int) -> float:
+        """How much of a reply's sound is left to be heard, seconds; infinite while none of it is heard."""
+
     def start(self, reply: Reply) -> None:
         """Let a committed reply be heard; none may be heard already."""
 
@@ -92,6 +96,10 @@ class TextOutput:
         self._shown: list[str] = []
         self.reply: Reply | None = None
         """The reply that is being shown."""
+
+    def left_s(self, reply: int) -> float:
+        """Infinite: nothing waits for a text's next words."""
+        return inf
 
     def start(self, reply: Reply) -> None:
         """Show a committed reply."""
@@ -273,6 +281,12 @@ class AVPlayout:
         if self.reply is None:
             return ""
         return self.reply.timeline.text_heard(self._heard_position() + PLAYED_HZ)
+
+    def left_s(self, reply: int) -> float:
+        """How much of a reply's sound is not planned yet, seconds; infinite while it is not heard."""
+        if self._speaking is None or self._speaking.reply.generation != reply:
+            return inf
+        return max(self._speaking.reply.timeline.length - self._speaking.next, 0) / PLAYED_HZ
 
     def start(self, reply: Reply) -> None:
         """Let a committed reply be heard from the next unit on."""

@@ -20,13 +20,17 @@ from cvi.conversation.events import (
 from cvi.conversation.history import with_notes
 from cvi.conversation.openers import OpenerPolicy
 from cvi.conversation.playout import ReplyOutput
-from cvi.conversation.reply import Reply, fixed_clauses, model_clauses, one_clause
+from cvi.conversation.reply import Pace, Reply, fixed_clauses, model_clauses, one_clause
 from cvi.conversation.settings import SessionContext, SpeechEngines
 from cvi.conversation.tool_runs import ToolRuns
 from cvi.conversation.tool_turn import ToolTurn
 from cvi.llm.base import Message
 from cvi.llm.clauses import Clause
 from cvi.tts.base import PhraseVoice, TtsEngine
+
+DRY_S = 0.45
+"""A voice with so little sound left needs words: on two cores a large model takes 0.1 s to the end of one,
+and the voice 0.2 s for two."""
 
 
 class Replies:
@@ -88,7 +92,7 @@ class Replies:
             number,
             turn,
             text,
-            self._phrase_words,
+            self._pace(number),
             self._history.recent,
             partial(self._told, text, messages, number),
         )
@@ -240,14 +244,14 @@ class Replies:
         def again(note: str) -> AsyncIterator[Clause]:
             # Behind the turn: a small model does what it reads last.
             told = (*given(), Message("system", note))
-            return model_clauses(self._context, reply, told, self._phrase_words)
+            return model_clauses(self._context, reply, told, self._pace(reply))
 
         return guard.clauses(reply, turn, clauses, again)
 
     async def _clauses(self, text: str, given: list[Message], reply: int) -> AsyncIterator[Clause]:
         """The model's answer to `given`, to which the notes for the turn are added first."""
         given[:] = await self._told(text, given, reply)
-        written = model_clauses(self._context, reply, given, self._phrase_words)
+        written = model_clauses(self._context, reply, given, self._pace(reply))
         async with aclosing(cast("AsyncGenerator[Clause]", written)) as clauses:
             async for clause in clauses:
                 yield clause
@@ -268,9 +272,10 @@ class Replies:
             self._journal.write(ContextProvided(reply=reply, source=f"{source}_hint", text=hint))
         return (*told, *(Message("system", hint) for hint in hints.values()))
 
-    @property
-    def _phrase_words(self) -> int | None:
-        return self._voice.first_words if isinstance(self._voice, PhraseVoice) else None
+    def _pace(self, reply: int) -> Pace | None:
+        if not isinstance(self._voice, PhraseVoice):
+            return None
+        return Pace(self._voice.first_words, lambda: self._output.left_s(reply) < DRY_S)
 
     def _whole(self, clauses: AsyncIterator[Clause]) -> AsyncIterator[Clause]:
         return one_clause(clauses) if self._settings.whole_replies else clauses

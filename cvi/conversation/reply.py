@@ -26,7 +26,7 @@ from cvi.conversation.events import (
     ReplyFirstToken,
     ReplyWritten,
 )
-from cvi.conversation.settings import SessionContext
+from cvi.conversation.settings import ConversationSettings, SessionContext
 from cvi.errors import EngineError
 from cvi.face.driver import MouthDriver
 from cvi.face.sound_mouth import MouthReader
@@ -164,20 +164,39 @@ async def clauses_of(text: str, splitter: ClauseSplitter) -> AsyncIterator[Claus
         yield clause
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a voice that speaks parts of clauses is given its words: `first_words` as its `first_words`;
+    `runs_dry` whether so little of its sound is left that it needs the next words now."""
+
+    first_words: int
+    runs_dry: Callable[[], bool]
+
+
+def reply_splitter(settings: ConversationSettings, pace: Pace | None) -> ClauseSplitter:
+    """What cuts a reply into clauses; with a `pace` the first one comes in phrases, and so does what the
+    voice would wait for."""
+    names = filter(None, [settings.persona_name])
+    if pace is None:
+        return ClauseSplitter(settings.max_sentences, names=names, language=settings.language)
+    return ClauseSplitter(
+        settings.max_sentences,
+        names=names,
+        language=settings.language,
+        phrase_words=pace.first_words,
+        runs_dry=pace.runs_dry,
+    )
+
+
 async def model_clauses(
-    context: SessionContext, reply: int, messages: Sequence[Message], phrase_words: int | None = None
+    context: SessionContext, reply: int, messages: Sequence[Message], pace: Pace | None = None
 ) -> AsyncIterator[Clause]:
     """The model's answer to `messages`, each clause as soon as it can be spoken.
-
-    With `phrase_words` the first clause comes in phrases, see `ClauseSplitter`.
 
     Closing the iterator aborts the model. Raises EngineError when the model fails, also in the middle.
     """
     settings = context.settings
-    names = filter(None, [settings.persona_name])
-    splitter = ClauseSplitter(
-        settings.max_sentences, names=names, language=settings.language, phrase_words=phrase_words
-    )
+    splitter = reply_splitter(settings, pace)
     stream = context.engines.llm.stream(messages, settings.sampling)
     first = True
     try:

@@ -16,7 +16,7 @@ from typing import Any
 
 from cvi.conversation.events import ReplyFirstToken, ToolBridged, ToolWeighed
 from cvi.conversation.history import with_notes
-from cvi.conversation.reply import Reply, clauses_of, close_stream, model_clauses
+from cvi.conversation.reply import Pace, Reply, clauses_of, close_stream, model_clauses, reply_splitter
 from cvi.conversation.settings import SessionContext
 from cvi.conversation.tool_runs import ToolRun, ToolRuns, as_data, described
 from cvi.errors import EngineError
@@ -48,7 +48,7 @@ class ToolTurn:
         number: int,
         turn: int,
         text: str,
-        phrase_words: int | None,
+        pace: Pace | None,
         history: Sequence[Message],
         told: Callable[[], Coroutine[Any, Any, tuple[Message, ...]]],
     ) -> None:
@@ -56,7 +56,7 @@ class ToolTurn:
         from before the commit, which makes the turn a part of the history."""
         self._context, self._toolbox, self._runs = context, toolbox, runs
         self._number, self._turn, self._text = number, turn, text
-        self._phrase_words = phrase_words
+        self._pace = pace
         self._history = history
         self._tell = told
         self._told: tuple[Message, ...] = ()
@@ -115,7 +115,7 @@ class ToolTurn:
 
     def _words(self, results: Sequence[str]) -> AsyncIterator[Clause]:
         self.given = self._with(results)
-        return model_clauses(self._context, self._number, self.given, self._phrase_words)
+        return model_clauses(self._context, self._number, self.given, self._pace)
 
     def _with(self, notes: Sequence[str]) -> list[Message]:
         """What the model is given, with more notes right before the turn's words."""
@@ -305,11 +305,7 @@ class ToolTurn:
         return run.answer.text if run.answer is not None else "still running"
 
     def _splitter(self) -> ClauseSplitter:
-        settings = self._context.settings
-        names = filter(None, [settings.persona_name])
-        return ClauseSplitter(
-            settings.max_sentences, names=names, language=settings.language, phrase_words=self._phrase_words
-        )
+        return reply_splitter(self._context.settings, self._pace)
 
     @property
     def _llm(self) -> LlmEngine:

@@ -1,12 +1,12 @@
 """A language model's raw stream -> clauses to be spoken, the first of them early.
 
-Pure: no clock, no I/O. The reader of the stream pushes every piece and ends the stream once `done`.
+No clock, no I/O. The reader of the stream pushes every piece and ends the stream once `done`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from cvi.llm.markup_filter import MarkupFilter
@@ -63,8 +63,9 @@ class Clause:
     following: str = field(default="", compare=False)
 
 
-PHRASE_CHARS_PER_WORD = 4.0
+PHRASE_CHARS_PER_WORD = 5.0
 """Fewer ("I can do") would be spoken before a large model on slow memory has written the next phrase."""
+_LEAST_PHRASE_WORDS = 2
 
 
 class ClauseSplitter:
@@ -80,7 +81,8 @@ class ClauseSplitter:
     end a sentence. Reasoning in the stream gives no clauses. With `phrase_words`, the first clause is given
     in phrases: the first once so many words of a usual length are written and another begins, each later one
     half as long again; so is the next one after a clause shorter than the first phrase would be. The same
-    text gives the same clauses however it is cut into pieces.
+    text gives the same clauses however it is cut into pieces, but where the voice `runs_dry`: then two words
+    of any clause are given at once.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class ClauseSplitter:
         names: Iterable[str] = (),
         language: str = "en",
         phrase_words: int | None = None,
+        runs_dry: Callable[[], bool] = lambda: False,
     ) -> None:
         if max_sentences < 1 or max_clause_chars < 20 or first_words < 1:
             raise ValueError(f"too small: {max_sentences=} {max_clause_chars=} {first_words=}")
@@ -103,6 +106,7 @@ class ClauseSplitter:
         self._language = language
         self._ordinals = ordinals_have_stops(language)
         self._phrase_words = phrase_words
+        self._runs_dry = runs_dry
         self._thoughts = ThoughtFilter()
         self.done = False
         self._begin()
@@ -227,11 +231,10 @@ class ClauseSplitter:
         return words[-1].replace("'", "").replace("’", "").isalpha()
 
     def _phrase_is_due(self, text: str) -> bool:
-        """Whether the voice may have the words so far, in the middle of the first clause."""
+        """Whether the voice may have the words so far, in the middle of a clause."""
         words = text.split()
-        if not self._phrase_size or len(words) < self._phrase_size:
-            return False
-        if len(text) < PHRASE_CHARS_PER_WORD * self._phrase_size:
+        size = _LEAST_PHRASE_WORDS if self._runs_dry() else self._phrase_size
+        if not size or len(words) < size or len(text) < PHRASE_CHARS_PER_WORD * size:
             return False
         last = words[-1]
         return last.replace("'", "").replace("’", "").isalpha() and last.lower() not in _ARTICLES

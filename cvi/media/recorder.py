@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
 
+NICENESS = 15
+"""What is heard and seen now goes before what is kept."""
 # Frames that may wait: a disk's hiccup of a second at 25 fps. They are 35 MB at 720p, which the allocator may
 # keep for good once they were needed; on a machine that is merely busy up to seven wait.
 WAITING_FRAMES = 25
@@ -128,7 +130,7 @@ class Recorder:
             raise self.failure
 
     def _run(self) -> None:
-        step_back(5)  # what is heard and seen now goes before what is kept
+        step_back(NICENESS)
         try:
             first = True
             while (entry := self._next()) is not None:
