@@ -53,7 +53,7 @@ LARGE_MODEL_SENTENCES = 6
 _FIRST_QUESTION = "Hello, what can you tell me?"
 JUDGE_CONTEXT_TOKENS = 1024
 LARGE_MODEL_TOKENS = 320
-FACE_NICENESS = 5
+FACE_NICENESS = 3
 """The face gives way to the models that a reply waits for: with this and the recorder's, the first words of a
 1.5 B model come a tenth sooner on two cores."""
 

@@ -283,10 +283,11 @@ class AVPlayout:
         return self.reply.timeline.text_heard(self._heard_position() + PLAYED_HZ)
 
     def left_s(self, reply: int) -> float:
-        """How much of a reply's sound is not planned yet, seconds; infinite while it is not heard."""
-        if self._speaking is None or self._speaking.reply.generation != reply:
+        """As `ReplyOutput.left_s`, less what is drawn already."""
+        speaking = self._speaking
+        if speaking is None or speaking.reply.generation != reply or speaking.next == 0:
             return inf
-        return max(self._speaking.reply.timeline.length - self._speaking.next, 0) / PLAYED_HZ
+        return max(speaking.reply.timeline.length - speaking.next, 0) / PLAYED_HZ
 
     def start(self, reply: Reply) -> None:
         """Let a committed reply be heard from the next unit on."""

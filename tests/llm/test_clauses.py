@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvi.llm.clauses import Clause, ClauseSplitter, RepetitionDetector
+from cvi.llm.clauses import Clause, ClauseSplitter, RepetitionDetector, joined_clauses
 
 
 def clauses(text, **options):
@@ -341,6 +341,19 @@ def test_the_first_clause_comes_in_phrases_for_a_voice_that_can_begin_with_a_few
         ("It is old, and it is warm.", False),
     ]
     assert " ".join(clause.text for clause in found) == text
+
+
+def test_a_voice_that_runs_dry_gets_what_is_written_of_any_clause():
+    dry = False
+    splitter = ClauseSplitter(phrase_words=3, runs_dry=lambda: dry)
+    found = splitter.push("It is old and large. The wide river runs")
+    assert joined_clauses(clause.text for clause in found) == "It is old and large."
+    dry = True
+    (phrase,) = splitter.push(" to")
+    assert (phrase.text, phrase.goes_on) == ("The wide river runs", True)
+    assert splitter.push(" the sea") == []  # no article is parted from its word
+    (phrase,) = splitter.push(" in the west.")
+    assert (phrase.text, phrase.goes_on) == ("to the sea", True)
 
 
 def test_a_phrase_says_what_was_written_after_it_by_then():

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cvi.errors import EngineError
 from cvi.llm.base import Message, Sampling
-from cvi.llm.judge import JudgedLlm
+from cvi.llm.judge import JudgedLlm, judged_messages
 from cvi.testing.contracts.llm import check_llm
 from cvi.testing.fakes import FakeLlm
 
@@ -52,7 +52,15 @@ async def test_the_judge_judges_and_the_main_model_reads_meanwhile() -> None:
     assert main.read == ["I lost my keys"] and main.judged == []
     (messages, text), = judge.judged
     assert text == "I lost my keys"
-    assert messages == ["Hello, what is your name?", "I am Bo", "And what brings you here?"]
+    assert messages[1:] == ["Hello, what is your name?", "I am Bo", "And what brings you here?"]
+
+
+def test_the_judge_reads_a_greeting_where_the_persona_has_said_nothing_yet() -> None:
+    instructions, greeting = judged_messages([Message("system", "You are Ada, and much more.")])
+    assert (instructions.role, greeting.role) == ("system", "assistant")
+    assert "Ada" not in instructions.content
+    said = Message("assistant", "Hello, what is your name?")
+    assert judged_messages([said]) == [instructions, said]
 
 
 async def test_the_main_model_keeps_the_notes_that_it_read_with_the_words() -> None:
