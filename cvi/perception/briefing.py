@@ -1,8 +1,9 @@
 """What the language model is told of the participant for one turn, in few words: a note and a hint.
 
-The note stands before the turn's words: `<user_appearance>`, `<user_emotions>`, `<user_screenshare>`, or one
-`VISUAL_SCENE`. The hint stands behind them and says how to answer, where that matters: a model of one or two
-billion parameters takes a note as something to know and leaves it unused.
+The note stands before the turn's words: `<user_appearance>` and `<user_screenshare>`, or one `VISUAL_SCENE`.
+It is settled when the words end, so that a model has read note and words by then. The hint stands behind
+them: how they were said (`<user_emotions>`), which is known no sooner, and how to answer, where that matters:
+a model of one or two billion parameters takes a note as something to know and leaves it unused.
 """
 
 from __future__ import annotations
@@ -73,56 +74,81 @@ class Briefing:
         self.mismatch = NO_MISMATCH
         self._told = ("", "")
         self._ended = ("", "")
-        """How they looked and what their screen showed when the model was told last; and in this turn."""
+        """How they looked and what their screen showed in the last note before this turn; in this one's."""
         self._asked = False
         """The turn before was answered with a question about how they come across."""
+        self._note: str | None = None
+        """The latest note of this turn."""
+        self._paused = False
 
     def turn_began(self) -> None:
         """A voice began: what was told for the turn before is not told again."""
         self._told = self._ended
+        self._note, self._paused = None, False
         self._asked = bool(self.mismatch.doubt) and not self._asked
         self.manner, self.voice, self.mismatch = (), VoiceSummary(), NO_MISMATCH
 
     def turn_paused(self, manner: Sequence[str], voice: VoiceSummary, mismatch: Mismatch) -> None:
-        """How the turn sounded so far."""
+        """How the turn sounded so far. The note stays as it is until speech goes on."""
         self.manner, self.voice, self.mismatch = manner, voice, mismatch
+        self._paused = True
 
-    def turn_ended(self) -> None:
-        """The turn was committed."""
-        self._ended = (self.seen, self._shared() or self._told[1])
+    def turn_resumed(self) -> None:
+        """The turn goes on."""
+        self._paused = False
 
     def note(self, text: str) -> str:
-        """What to know of the participant; "" where there is nothing to tell: they look at the screen and
-        speak as always, and nobody asks."""
-        seen = self.seen
-        if seen in (PLAIN, self._told[0]) and not asks_about_sight(text):
-            seen = ""
-        elif seen:
-            seen = self._looks()
-        manner = [each for each in self.manner if each not in _RATES or self.voice.voiced_s >= LEAST_RATE_S]
-        heard = " ".join(filter(None, (describe_voice(manner, self.voice), self.mismatch.text)))
+        """What to know of the participant; "" where there is nothing to tell: they look at the screen, and
+        nobody asks. From the turn's pause on it is the one before it."""
         if self._form == "scene":
-            scene = " ".join(filter(None, (seen, self.named, heard)))
+            self._noted()
+            scene = " ".join(filter(None, (self._appearance(text), self.named, self._heard())))
             return f"USER_SPEECH: {text} VISUAL_SCENE: {scene}" if scene else ""
-        shared = self._shared()
-        if shared == self._told[1] and not _ABOUT_SCREEN.search(text):
-            shared = ""
-        tagged = (
-            ("user_appearance", seen),
-            ("user_emotions", " ".join(filter(None, (self.named, heard)))),
-            ("user_screenshare", shared),
-        )
-        return "\n".join(f"<{tag}>{words}</{tag}>" for tag, words in tagged if words)
+        if self._note is None or not self._paused:
+            self._noted()
+            self._note = _tagged(
+                ("user_appearance", self._appearance(text)), ("user_screenshare", self._screen(text))
+            )
+        return self._note
 
     def hint(self, text: str) -> str:
-        """To answer from what is seen where they ask for that; to ask back where somebody says that all is
-        well and does not look or sound like it, but not twice in a row. Else ""."""
-        if self.screen.lines and _ASKS_SCREEN.search(text):
-            return ASKED_SCREEN.format(lines=self._lines())
-        if _ASKS_SIGHT.search(text):
-            return ASKED_SIGHT.format(seen=self._looks()) if self.seen else ASKED_UNSEEN
+        """How the words were said, and how to answer: from what is seen where they ask for that; by asking
+        back where somebody says that all is well and does not look or sound like it, but not twice in a row.
+        Else ""."""
+        said = "" if self._form == "scene" else self._said(text)
         doubt = self.mismatch.doubt
-        return DOUBT.format(doubt=doubt) if doubt and not self._asked else ""
+        answer = DOUBT.format(doubt=doubt) if doubt and not self._asked else ""
+        if self.screen.lines and _ASKS_SCREEN.search(text):
+            answer = ASKED_SCREEN.format(lines=self._lines())
+        elif _ASKS_SIGHT.search(text):
+            answer = ASKED_SIGHT.format(seen=self._looks()) if self.seen else ASKED_UNSEEN
+        return "\n".join(filter(None, (said, answer)))
+
+    def _noted(self) -> None:
+        self._ended = (self.seen, self._shared() or self._told[1])
+
+    def _said(self, text: str) -> str:
+        """How the words were said; and what they turned out to be about at their end."""
+        note = self._note or ""
+        seen, screen = self._appearance(text), self._screen(text)
+        return _tagged(
+            ("user_appearance", seen if asks_about_sight(text) and "<user_appearance>" not in note else ""),
+            ("user_emotions", " ".join(filter(None, (self.named, self._heard())))),
+            ("user_screenshare", screen if "<user_screenshare>" not in note else ""),
+        )
+
+    def _appearance(self, text: str) -> str:
+        if self.seen in (PLAIN, self._told[0]) and not asks_about_sight(text):
+            return ""
+        return self._looks() if self.seen else ""
+
+    def _screen(self, text: str) -> str:
+        shared = self._shared()
+        return "" if shared == self._told[1] and not _ABOUT_SCREEN.search(text) else shared
+
+    def _heard(self) -> str:
+        manner = [each for each in self.manner if each not in _RATES or self.voice.voiced_s >= LEAST_RATE_S]
+        return " ".join(filter(None, (describe_voice(manner, self.voice), self.mismatch.text)))
 
     def _looks(self) -> str:
         caption = f"In the picture: {self.caption}" if self.caption else ""
@@ -138,3 +164,7 @@ class Briefing:
 
     def _lines(self) -> str:
         return " / ".join(self.screen.lines or ())[:MOST_SCREEN_CHARACTERS]
+
+
+def _tagged(*parts: tuple[str, str]) -> str:
+    return "\n".join(f"<{tag}>{words}</{tag}>" for tag, words in parts if words)

@@ -340,6 +340,7 @@ class Participant:
                 self._words.clear()
                 self._briefing.turn_began()
             case UserResumed():
+                self._briefing.turn_resumed()
                 self._turn_began_s = event.t if self._turn_began_s is None else self._turn_began_s
             case TranscriptPartial():
                 self._look_where_asked(event.text)
@@ -360,7 +361,7 @@ class Participant:
             self._notice.set()
 
     def _judge_turn(self, text: str, now_s: float) -> None:
-        """Sum up the turn so far, at each of its pauses: the note for its draft needs it."""
+        """Sum up the turn so far, at each of its pauses: the hint for its draft needs it."""
         began_s = self._turn_began_s if self._turn_began_s is not None else now_s
         voice = self._hearing.between(began_s - 0.3, now_s)
         manner = self._hearing.baseline.manner(voice)
@@ -373,7 +374,6 @@ class Participant:
             return
         span = (event.speech_start_s - 0.1, event.speech_end_s + 0.1)
         voice = self._hearing.between(*span)
-        self._briefing.turn_ended()
         manner = self._hearing.baseline.manner(voice)
         self._hearing.learn(*span)
         self._turn_began_s = None

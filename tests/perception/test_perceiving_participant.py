@@ -20,7 +20,10 @@ from cvi.conversation.events import (
 )
 from cvi.llm.base import Message
 from cvi.perception.awareness import Awareness, AwarenessSettings, PerceptionTool
+from cvi.perception.briefing import Briefing
 from cvi.perception.face_measures import FaceMeasures
+from cvi.perception.fusion import NO_MISMATCH
+from cvi.perception.hearing import VoiceSummary
 from cvi.perception.participant import Participant, PerceptionSettings
 from cvi.perception.screen_watch import ScreenState
 from cvi.perception.sight import Sight
@@ -74,14 +77,14 @@ def test_fine_said_with_drawn_brows_is_named() -> None:
         FakeLlm(["Shall I go over it again?"]),
         capabilities=Capabilities([participant], perceiver=participant),
     )
-    (note, _) = outcome.of(ContextProvided)
-    assert 'They say "fine", but their brows are drawn together.' in note.text
+    (_, hint) = outcome.of(ContextProvided)
+    assert 'They say "fine", but their brows are drawn together.' in hint.text
     (heard,) = outcome.of(ParticipantHeard)
     assert heard.turn == 1 and heard.mismatch
 
 
 def test_a_mismatch_is_taken_up_once_and_a_neutral_turn_never() -> None:
-    """How to answer stands behind the turn's words, the state before them."""
+    """How the words were said, and how to answer, stands behind them."""
     script, participant = Script(), Participant(settings())
     show(script, participant, PLAIN, 0.0, 4.0)
     show(script, participant, replace(PLAIN, furrowed=0.8), 4.0, 16.0)
@@ -90,10 +93,13 @@ def test_a_mismatch_is_taken_up_once_and_a_neutral_turn_never() -> None:
         script.user_says(at_s, "yes that is fine")
     llm = FakeLlm(["Good."] * 4)
     outcome = script.play(llm, capabilities=Capabilities([participant], perceiver=participant))
+    hints = [note.text for note in outcome.of(ContextProvided) if note.source == "perception_hint"]
+    assert ["Begin your answer" in hint for hint in hints] == [True, False]
     given = [messages for messages in llm.asked if messages[-1].role == "system"]
-    assert [note.source for note in outcome.of(ContextProvided)].count("perception_hint") == len(given) == 1
+    assert [messages[-1].content for messages in given] == hints
     (*_, state, words, hint) = given[0]
-    assert 'They say "fine"' in state.content
+    assert "drawing their brows together" in state.content
+    assert 'They say "fine"' in hint.content
     assert words.role == "user" and words.content == "yes that is fine"
     assert 'Begin your answer with "You look unsure."' in hint.content
     assert [heard.turn for heard in outcome.of(ParticipantHeard) if heard.mismatch] == [2, 3]
@@ -143,6 +149,24 @@ def test_eyes_that_come_back_let_the_floor_pass_sooner_where_the_words_are_likel
         assert (looked_back_ms < usual_ms) is sooner and looked_back_ms <= usual_ms
 
 
+def test_what_the_model_has_read_before_the_last_word_stays_as_it_was() -> None:
+    """A face that changes as the words end is told of in the next turn; words about sight are answered from
+    it at once."""
+    briefing = Briefing("tags")
+    briefing.seen = "They are smiling."
+    briefing.turn_began()
+    read = briefing.note("tell me about")
+    briefing.turn_paused(["hesitant"], VoiceSummary(), NO_MISMATCH)
+    briefing.seen = "They are looking down."
+    assert briefing.note("tell me about the sea") == read
+    assert "hesitant" in briefing.hint("tell me about the sea")
+    assert "looking down" in briefing.hint("tell me about how I look")
+    briefing.turn_resumed()
+    assert "looking down" in briefing.note("tell me about the sea and")
+    briefing.turn_began()
+    assert briefing.note("and the land") == ""
+
+
 def test_emotions_are_named_only_where_that_was_turned_on() -> None:
     for named in (False, True):
         script, participant = Script(), Participant(settings(emotion_recognition=named))
@@ -151,8 +175,8 @@ def test_emotions_are_named_only_where_that_was_turned_on() -> None:
         outcome = script.play(
             FakeLlm(["Well."]), capabilities=Capabilities([participant], perceiver=participant)
         )
-        (note,) = outcome.of(ContextProvided)
-        assert ("Their face looks happy." in note.text) is named
+        told = "".join(each.text for each in outcome.of(ContextProvided))
+        assert ("Their face looks happy." in told) is named
 
 
 def test_the_old_mode_speaks_of_a_visual_scene() -> None:
