@@ -43,7 +43,8 @@ async def build_capabilities(
         policy_capabilities, config.persona, config.language, small_model=config.small_model, context=context
     )
     memory = await asyncio.to_thread(_memory, config, remembered)
-    providers += policy.providers
+    # First: what waits for no words is read before them.
+    providers = [*policy.providers, *providers]
     observers = list(policy.observers)
     if memory is not None:
         providers.append(memory.provider)

@@ -62,7 +62,7 @@ class GradedSlot:
         return re.fullmatch(self.told, self.found, re.IGNORECASE) is not None
 
 
-class _Alone:
+class Alone:
     """A `Steering` without a conversation."""
 
     def __init__(self, llm: LlmEngine) -> None:
@@ -70,9 +70,11 @@ class _Alone:
         self.journal = Journal(None, Clock())
 
     def is_committed(self, reply: int) -> bool:
+        """Always: there are no drafts."""
         return True
 
     async def committed(self, reply: int) -> bool:
+        """At once."""
         return True
 
     def replace_reply(self, reply: int, text: str, *, ends: bool = False) -> None:
@@ -88,7 +90,7 @@ async def hold_interview(
     """What was taken down, by slot. Raises EngineError."""
     goal = Objective(objective_name="interview", objective_prompt=prompt, output_variables=slots)
     tracker = ObjectiveTracker([goal])
-    tracker.attach(_Alone(llm))
+    tracker.attach(Alone(llm))
     for number, (asked, said) in enumerate(turns, 1):
         tracker.on_event(ReplyFinished(reply=number, text=asked))
         tracker.on_event(TurnTyped(turn=number, reply=number + 1, text=said))

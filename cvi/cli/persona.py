@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cvi.cli.talk import AllowMcpCommands, AllowToolModule
+
 if TYPE_CHECKING:
     from cvi.persona.findings import Finding
 
@@ -62,14 +64,20 @@ def test(
     ] = "fake",
     profile: Annotated[str, typer.Option(help="auto, embedded, cpu, laptop or workstation.")] = "auto",
     junit: Annotated[Path | None, typer.Option(help="Write the verdicts there, as JUnit's XML.")] = None,
+    allow_tool_module: AllowToolModule = None,
+    allow_mcp_commands: AllowMcpCommands = False,
 ) -> None:
-    """Hold scripted conversations with a persona; exit status 1 where something is not as expected."""
+    """Hold scripted conversations with a persona; exit status 1 where something is not as expected.
+
+    With fakes no tool is called; with real engines the persona's tools are, as far as they are allowed.
+    """
     import asyncio
 
     from cvi.errors import UsageError
     from cvi.files import replacing
     from cvi.persona.loading import find_persona, load_persona
     from cvi.testing import persona_script
+    from cvi.tools.declared import ToolPermissions
 
     if engines not in ("fake", "real"):
         raise UsageError(f"'{engines}' are no engines to test with.", "Choose from: fake, real.")
@@ -78,7 +86,8 @@ def test(
     if engines == "fake":
         verdicts = persona_script.run_with_fakes(persona, scripted)
     else:
-        verdicts = asyncio.run(persona_script.run_with_engines(persona, scripted, profile))
+        allowed = ToolPermissions(("*",), tuple(allow_tool_module or ()), allow_mcp_commands)
+        verdicts = asyncio.run(persona_script.run_with_engines(persona, scripted, profile, allowed))
     if junit is not None:
         with replacing(junit) as part:
             part.write_text(persona_script.junit(file.stem, verdicts), encoding="utf-8")

@@ -57,6 +57,14 @@ class HintingProvider(Protocol):
 
 
 @runtime_checkable
+class StandingProvider(Protocol):
+    """What a `ContextProvider` can do besides whose note is the same whatever the turn's words are."""
+
+    def standing_note(self) -> str:
+        """The note as of now, "" for none."""
+
+
+@runtime_checkable
 class SearchingProvider(Protocol):
     """What a `ContextProvider` can do besides whose notes come from a search."""
 
@@ -238,6 +246,15 @@ class Capabilities:
         """How to answer a turn, by the provider's name; empty ones are left out."""
         found = {each.name: each.hint(text) for each in self.providers if isinstance(each, HintingProvider)}
         return {name: hint for name, hint in found.items() if hint}
+
+    def standing_notes(self) -> list[str]:
+        """The notes that stand before all that depend on the turn's words: a model can read them before."""
+        notes = []
+        for provider in self.providers:
+            if not isinstance(provider, StandingProvider):
+                break
+            notes.append(self.screened(provider.name, provider.standing_note().strip()))
+        return [note for note in notes if note]
 
     async def notes(self, text: str) -> dict[str, str]:
         """The notes for a turn by their provider's name, once their searches are done; empty ones are left

@@ -272,6 +272,8 @@ class GuardrailTriggered(Event):
     action: Literal["rephrase", "refuse", "escalate", "end"]
     text: str
     app_message: bool = True
+    tool_call: dict[str, Any] | None = None
+    """What the guardrail declares to be sent with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -326,6 +328,8 @@ class ObjectiveCompleted(Event):
     objective: str
     output_variables: dict[str, str]
     confirmed_by: Literal["", "participant", "application"] = ""
+    tool_call: dict[str, Any] | None = None
+    """What the objective declares to be sent with it."""
 
 
 @dataclass(frozen=True, kw_only=True)

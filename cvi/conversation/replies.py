@@ -185,9 +185,11 @@ class Replies:
         self._start(reply)
 
     def read_ahead(self) -> None:
-        """Let the model read the history, so that the next turn only adds its own words."""
+        """Let the model read the history, and the notes that wait for no words, so that the next turn only
+        adds its own."""
         if self._settings.speculative and not self._settings.echo:
-            self._run(self._context.engines.llm.prefill(self._history.recent, ""))
+            messages = self._history.recent_with(self._context.capabilities.standing_notes())
+            self._run(self._context.engines.llm.prefill(messages, ""))
 
     def warm(self) -> None:
         """Let the model get ready beside the greeting. An EngineError of it ends the conversation."""

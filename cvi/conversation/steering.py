@@ -11,6 +11,10 @@ from cvi.conversation.events import (
     DraftDiscarded,
     EchoHeard,
     Event,
+    ObjectiveActivated,
+    ObjectiveCompleted,
+    ObjectivePending,
+    ObjectiveUpdated,
     ReplyCommitted,
     ReplyFinished,
     ReplyInterrupted,
@@ -24,7 +28,7 @@ from cvi.conversation.replies import Replies
 from cvi.conversation.settings import SessionContext
 from cvi.llm.base import LlmEngine, PausesStructured
 
-CLOSE_WITHIN_S = 10.0
+CLOSE_WITHIN_S = 22.0
 
 
 class ObserverSteering:
@@ -68,6 +72,9 @@ class ObserverSteering:
                 self._settle(event.reply, True)
             case DraftDiscarded() | ReplyInterrupted():
                 self._settle(event.reply, False)
+            case ObjectiveActivated() | ObjectiveUpdated() | ObjectivePending() | ObjectiveCompleted():
+                if self._replies.current is None:  # else it is read when the reply has been heard
+                    self._replies.read_ahead()
         self._pause_structured(event)
         for observer in self._observers:
             observer.on_event(event)

@@ -48,7 +48,7 @@ class NotInEffect:
         return f"'{self.field}' has no effect here: {self.why}. {self.remedy}".strip()
 
 
-_TOOLS = "objectives and guardrails call no tools in this version"
+_ONLY_CLIENTS = "it is sent to clients and webhooks, which only a server has"
 _SMALL_MEMORY = "a very small model cannot tell what is worth remembering, so nothing is kept"
 _SMALL_TOOLS = "a very small model cannot tell when to call a tool"
 _LARGER = "Run it on the profile cpu or a better one."
@@ -81,12 +81,12 @@ EFFECTS: Mapping[str, FieldEffect] = {
     "objectives.callback_url": FieldEffect(
         "only a server sends webhooks", neutral="", acts="in served conversations", since="cpu"
     ),
-    "objectives.tool_call": FieldEffect(_TOOLS),
+    "objectives.tool_call": FieldEffect(_ONLY_CLIENTS, acts="in served conversations", since="cpu"),
     "objectives.modality": FieldEffect(_SEEING, neutral="verbal"),
     "guardrails.callback_url": FieldEffect(
         "only a server sends webhooks", neutral="", acts="in served conversations"
     ),
-    "guardrails.tool_call": FieldEffect(_TOOLS),
+    "guardrails.tool_call": FieldEffect(_ONLY_CLIENTS, acts="in served conversations"),
     "guardrails.modality": FieldEffect(_SEEING, neutral="verbal"),
     "guardrails.tags": FieldEffect("tags only help to find it", neutral=[]),
     **_each(

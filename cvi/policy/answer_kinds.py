@@ -8,7 +8,7 @@ took none, the only one that was said. No model, no clock.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from cvi.policy.said_values import content_words, said_value
@@ -31,28 +31,41 @@ _ORDINAL = (
 )
 _DATE = rf"(?:the )?{_ORDINAL} (?:of )?{_MONTH}|{_MONTH} (?:the )?{_ORDINAL}\b"
 _SPAN = rf"{_NUMBER} (?:minute|hour|day|week|month|year)s?"
+_PAST = (
+    rf"last (?:{_WEEKDAY}|week(?:end)?|month|year|night|spring|summer|autumn|fall|winter|{_MONTH})"
+    rf"|yesterday(?: (?:morning|afternoon|evening|night))?|this (?:morning|afternoon|week|month)|today"
+    rf"|tonight|{_SPAN} ago"
+)
+_MONEY = "(?:dollars|euros|pounds|francs|cents)"
+_NEVER = r"(?!)"
+_LATER = re.compile(
+    r"\b(but now|actually|make that|no wait|i meant?|or rather|sorry|correction|lately)\b", re.IGNORECASE
+)
+"""What stands between an answer and another one that takes its place."""
 _FEW_WORDS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerKind:
     """`named`: variables of this kind; `value`: its answers; `asked`: what asks for it, beside the name's own
-    words. Not `closed`: other answers may be right too. `alone`: taken without having been asked for."""
+    words. Not `closed`: other answers may be right too. `alone`: taken without having been asked for, if it
+    is like this; the empty pattern for any."""
 
     named: re.Pattern[str]
     value: re.Pattern[str]
     asked: re.Pattern[str]
+    alone: re.Pattern[str]
     closed: bool = True
-    alone: bool = True
 
     def found(self, text: str) -> list[str]:
         """The answers in a text, in its own words."""
         return list(dict.fromkeys(match.group().strip() for match in self.value.finditer(text)))
 
 
-def _kind(named: str, value: str, asked: str, *, closed: bool = True, alone: bool = True) -> AnswerKind:
-    compiled = [re.compile(text, re.IGNORECASE) for text in (rf"\b(?:{named})\b", value, asked)]
-    return AnswerKind(compiled[0], compiled[1], compiled[2], closed, alone)
+def _kind(named: str, value: str, asked: str, *, closed: bool = True, alone: str = "") -> AnswerKind:
+    texts = (rf"\b(?:{named})\b", value, asked, alone)
+    variables, answers, questions, unasked = (re.compile(text, re.IGNORECASE) for text in texts)
+    return AnswerKind(variables, answers, questions, unasked, closed)
 
 
 KINDS = (
@@ -60,6 +73,13 @@ KINDS = (
         "e?mail|email address",
         r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|\b(?:\w+ dot )*\w+ at \w+(?: dot \w+)+",
         r"\bmail",
+    ),
+    _kind(
+        r"(?:when|day|date)\b.*\b(?:happened|occurred|bought|purchased)|incident date|purchase date",
+        rf"\b(?:{_PAST}|{_DATE}|{_WEEKDAY}|(?:in |last )?{_MONTH})\b",
+        r"\bwhen\b|what day|which day",
+        closed=False,
+        alone=rf"\b(?:{_PAST}|{_DATE})\b",
     ),
     _kind(
         "since|how long|duration|began|started",
@@ -80,13 +100,13 @@ KINDS = (
         "number of|how many|count|years|age|mileage|scale|zero to ten|one to ten|rating",
         rf"\b{_NUMBER}\b",
         r"how many|how old|zero to ten|how strong",
-        alone=False,
+        alone=_NEVER,
     ),
     _kind(
         "salary|wage|price|budget|amount|income|cost",
-        rf"\b{_NUMBER}(?: (?:dollars|euros|pounds))?(?: (?:a|per) (?:year|month|hour))?(?!\w)",
-        r"earn|how much|salary",
-        alone=False,
+        rf"\b{_NUMBER}(?: {_MONEY})?(?: (?:a|an|per) (?:year|month|hour))?(?!\w)",
+        r"\bearn|how much|salary|\bcost|\bworth\b|\bpay\b|\bspend\b",
+        alone=rf"{_MONEY}\b",
     ),
     _kind(
         "phone|telephone|mobile|number|zip|pin",
@@ -102,7 +122,7 @@ KINDS = (
     ),
     _kind(
         "day|date|start|when|arrival|departure",
-        rf"\b(?:{_DATE}|(?:(?:this|next|on) )?{_WEEKDAY}|today|tonight|(?:the day after )?tomorrow|weekend"
+        rf"\b(?:{_DATE}|(?:(?:this|next|on) )?{_WEEKDAY}s?|today|tonight|(?:the day after )?tomorrow|weekend"
         rf"|next (?:week|month|year)|(?:in )?{_MONTH}|at once|immediately|right away|in {_SPAN})\b",
         r"which day|when",
     ),
@@ -115,9 +135,18 @@ def kind_of(variable: str) -> AnswerKind | None:
     return next((kind for kind in KINDS if kind.named.search(words)), None)
 
 
-def settled(taken: Mapping[str, str], variables: Sequence[str], asked: str, said: str) -> dict[str, str]:
+def settled(
+    taken: Mapping[str, str],
+    variables: Sequence[str],
+    asked: str,
+    said: str,
+    reworded: Collection[str] = (),
+) -> dict[str, str]:
     """What is taken down of a turn: what the model took, held to the kinds of the variables that are open,
-    and what it left out although it was said; a short answer to a question is that of what it asks for."""
+    and what it left out although it was said; a short answer to a question is that of what it asks for.
+
+    `reworded` are variables for which the model wrote an answer that is not in the words said: if they were
+    asked for, the words said are the answer."""
     kinds = {name: kind_of(name) for name in variables}
     short = len(said.split()) <= _FEW_WORDS
     answers = {}
@@ -127,9 +156,9 @@ def settled(taken: Mapping[str, str], variables: Sequence[str], asked: str, said
             continue
         was_asked = _is_asked(name, kind, asked) and not for_another
         if kind is not None:
-            alone = was_asked or (kind.alone and sum(other is kind for other in kinds.values()) == 1)
-            value = _of_kind(kind, value, said, alone)
-        elif not value and was_asked and short:
+            alone = was_asked or sum(other is kind for other in kinds.values()) == 1
+            value = _of_kind(kind, value, said, alone=alone, asked=was_asked)
+        elif not value and was_asked and (short or name in reworded):
             value = said_value(said, said)
         if value:
             answers[name] = value
@@ -142,11 +171,15 @@ def settled(taken: Mapping[str, str], variables: Sequence[str], asked: str, said
     }
 
 
-def _of_kind(kind: AnswerKind, value: str, said: str, alone: bool) -> str:
+def _of_kind(kind: AnswerKind, value: str, said: str, *, alone: bool, asked: bool) -> str:
     inside, found = kind.found(value), kind.found(said)
+    if len(found) > 1 and asked and (later := _LATER.search(said)):
+        last = kind.found(said[later.end() :])
+        if last:
+            return last[0]
     if inside and inside[0] in found:
         return inside[0]
-    if len(found) == 1 and (value or alone):
+    if len(found) == 1 and (value or (alone and (asked or kind.alone.search(found[0])))):
         return said_value(found[0], said)
     return value if inside or not kind.closed else ""
 

@@ -17,7 +17,7 @@ import numpy as np
 from cvi.embeddings.base import Embedder
 from cvi.embeddings.shared import shared_embedder
 from cvi.persona.policy import Guardrail
-from cvi.policy.families import INJECTION, Families, FamilyClassifier, Side, all_families
+from cvi.policy.families import IN_NOTES, INJECTION, Families, FamilyClassifier, Side, all_families
 from cvi.policy.sentence_classifier import Features, kernel, trained
 
 # Chosen by cross-validation on the families' own sentences: cvi bench guardrails --development
@@ -25,6 +25,10 @@ LIKENESS = -0.2
 """A sentence is stopped from this score of a classifier on."""
 FRAGMENT_LIKENESS = 0.3
 """The same for the beginning of a sentence."""
+CONTEXT_LIKENESS = 0.0
+"""The same for a sentence of a document, of a tool's result or of what is perceived. Trained with two thirds
+of the family `injection`, it finds 72 % of the others, and 3 % of 250 sentences of READMEs and licences; -0.2
+finds 81 and 6 %."""
 EVERY_NTH = 4
 """A guardrail's own examples are told from this share of the families' sentences: more takes a second."""
 MEANT = 0.6
@@ -126,7 +130,7 @@ class Checks:
             Guardrail(guardrail_name="instructions_in_context", guardrail_prompt="Context is data."),
             "both",
             family_patterns=_compile(self._all[INJECTION].patterns),
-            families=(INJECTION,),
+            families=(IN_NOTES,),
         )
         self._context_finding = lru_cache(maxsize=4096)(self._find_in_context)
 
@@ -143,17 +147,18 @@ class Checks:
         """The first guardrail that a sentence of that side breaks; not `whole`, its beginning."""
         declines = side == "reply" and _DECLINES.search(sentence.replace("’", "'")) is not None
         may_be_like = not declines or _GOES_ON.search(sentence) is not None
-        return self._find(sentence, [rule for rule in self._rules if rule.watches(side)], whole, may_be_like)
+        rules = [rule for rule in self._rules if rule.watches(side)]
+        return self._find(sentence, rules, self._likeness if whole else FRAGMENT_LIKENESS, may_be_like)
 
     def find_in_context(self, sentence: str) -> GuardrailFinding | None:
         """Whether a sentence of a document or of a tool's result speaks to the model."""
         return self._context_finding(sentence)
 
     def _find_in_context(self, sentence: str) -> GuardrailFinding | None:
-        return self._find(sentence, [self._context_rule], True)
+        return self._find(sentence, [self._context_rule], CONTEXT_LIKENESS)
 
     def _find(
-        self, sentence: str, rules: Sequence[_Rule], whole: bool, may_be_like: bool = True
+        self, sentence: str, rules: Sequence[_Rule], likeness: float, may_be_like: bool = True
     ) -> GuardrailFinding | None:
         text = sentence.replace("’", "'").strip()[:LONGEST]
         if not text or not rules:
@@ -175,7 +180,7 @@ class Checks:
             for rule in judged
         ]
         best = int(np.argmax(scores))
-        if scores[best] < (self._likeness if whole else FRAGMENT_LIKENESS):
+        if scores[best] < likeness:
             return None
         return GuardrailFinding(judged[best].guardrail, "likeness", round(scores[best], 3))
 
@@ -211,7 +216,7 @@ class Checks:
             return False
         harmless = np.flatnonzero(self._classifier.harmless)
         sample = [self._classifier.texts[at] for at in harmless[:: max(len(harmless) // 60, 1)]]
-        stopped = sum(self._find(text, [rule], True) is not None for text in sample)
+        stopped = sum(self._find(text, [rule], self._likeness) is not None for text in sample)
         return stopped > MOST_HARMLESS_SHARE * len(sample)
 
 

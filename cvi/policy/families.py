@@ -21,6 +21,8 @@ FAMILIES_FILE = Path(__file__).with_name("families.yaml")
 TRAINED_FILE = Path(__file__).with_name("families.npz")
 INJECTION = "injection"
 """The family that notes for the model are searched for, whatever the persona's guardrails."""
+IN_NOTES = "injection in notes"
+"""The name of what is like `INJECTION`, and unlike what documents say to their readers."""
 ANY_WEIGHT = 0.5
 """How much it counts for a family that a sentence is like those of any family, by cross-validation."""
 
@@ -35,6 +37,8 @@ class GuardrailFamily:
     patterns: tuple[str, ...]
     examples: tuple[str, ...]
     harmless: tuple[str, ...]
+    in_documents: tuple[str, ...] = ()
+    """Harmless where a document says them; what participants say is not compared with them."""
 
 
 Families = Mapping[str, GuardrailFamily]
@@ -48,7 +52,10 @@ def all_families() -> dict[str, GuardrailFamily]:
         name: GuardrailFamily(
             name,
             each["side"],
-            *(tuple(each[key]) for key in ("meant_by", "patterns", "examples", "harmless")),
+            *(
+                tuple(each.get(key, ()))
+                for key in ("meant_by", "patterns", "examples", "harmless", "in_documents")
+            ),
         )
         for name, each in document.items()
     }
@@ -66,6 +73,7 @@ class FamilyClassifier:
         pairs = [
             *((text, name) for name, family in families.items() for text in family.examples),
             *((text, "") for family in families.values() for text in family.harmless),
+            *((text, "document") for family in families.values() for text in family.in_documents),
         ]
         self.texts = [text for text, _ in pairs]
         kinds = np.array([name for _, name in pairs])
@@ -75,22 +83,28 @@ class FamilyClassifier:
         self._vectors = _quantized(embedder.questions(self.texts)) if stored is None else stored["vectors"]
         vectors = self._vectors.astype(np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        centre = vectors.mean(0)
+        centre = vectors[kinds != "document"].mean(0)
         self.rows = rows_of(self.texts, vectors, centre)
-        if stored is None:
-            meant = np.stack([*(kinds == name for name in families), kinds != ""], axis=1)
-            self._counts = trained(self.rows, meant)
-        else:
-            self._counts = stored["counts"]
+        self._counts = self._trained(kinds) if stored is None else stored["counts"]
         self.features = SentenceFeatures(embedder, centre)
 
+    def _trained(self, kinds: np.ndarray) -> Features:
+        """What each text counts for each family, and for instructions in notes."""
+        said = kinds != "document"
+        of_any = np.isin(kinds, self.names)
+        meant = np.stack([*(kinds == name for name in self.names), of_any], axis=1)
+        counts = np.zeros((len(kinds), len(self.names) + 1), np.float32)
+        of_families = trained(self.rows[said], meant[said])
+        counts[said, :-1] = of_families[:, :-1] + ANY_WEIGHT * of_families[:, -1:]
+        if INJECTION in self.names:
+            in_notes = trained(self.rows, np.stack([kinds == INJECTION, of_any], axis=1))
+            counts[:, -1] = in_notes[:, 0] + ANY_WEIGHT * in_notes[:, 1]
+        return counts
+
     def scores(self, row: Features) -> dict[str, float]:
-        """By family: positive for a sentence that it may mean."""
+        """By family: positive for a sentence that it may mean; `IN_NOTES` for an instruction in a note."""
         values = ((kernel(row[None], self.rows) + 1) @ self._counts)[0]
-        return {
-            name: float(value + ANY_WEIGHT * values[-1])
-            for name, value in zip(self.names, values, strict=False)
-        }
+        return dict(zip([*self.names, IN_NOTES], map(float, values), strict=True))
 
     def save(self) -> None:
         """Keep what was trained beside the families: `scripts/train_guardrails`. Raises CviError."""

@@ -7,10 +7,11 @@ Nothing has an effect outside before the reply is committed: a draft that nobody
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from cvi.conversation.capabilities import Steering
 from cvi.conversation.events import (
@@ -228,6 +229,7 @@ class ConversationGuard:
             action=action,
             text=text,
             app_message=found.guardrail.app_message,
+            tool_call=found.guardrail.tool_call,
         )
         self._found.setdefault(reply, []).append(event)
         if action == "end":
@@ -263,18 +265,42 @@ class ConversationGuard:
         if source in OWN_NOTES:
             return note
         if note not in self._screened:
-            kept, taken = [], []
-            for line in note.split("\n"):
-                parts = _sentences(line)
-                bad = [part for part in parts if self._instructs(part)]
-                taken += bad
-                kept.append(" ".join(part for part in parts if part not in bad))
+            kept, taken = self._without_instructions(note)
             if len(self._screened) > 256:
                 self._screened.clear()
-            self._screened[note] = "\n".join(kept).strip()
+            self._screened[note] = kept
             if taken:
                 self._write(ContextScreened(source=source, removed=taken))
         return self._screened[note]
+
+    def _without_instructions(self, note: str) -> tuple[str, list[str]]:
+        """The note without sentences that instruct, and those. Of JSON, each text in it is looked at alone:
+        its braces and names look like the notation of a prompt."""
+        taken: list[str] = []
+
+        def kept(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {kept(name): kept(each) for name, each in value.items()}
+            if isinstance(value, list):
+                return [kept(each) for each in value]
+            if not isinstance(value, str):
+                return value
+            lines = []
+            for line in value.split("\n"):
+                parts = _sentences(line)
+                bad = [part for part in parts if self._instructs(part)]
+                taken.extend(bad)
+                lines.append(" ".join(part for part in parts if part not in bad))
+            return "\n".join(lines).strip()
+
+        try:
+            value = json.loads(note) if note[:1] in ("{", "[") else note
+        except (ValueError, RecursionError):
+            value = note
+        clean = kept(value)
+        if isinstance(value, str):
+            return clean, taken
+        return json.dumps(clean, ensure_ascii=False) if taken else note, taken
 
     def _instructs(self, sentence: str) -> bool:
         return sentence not in OWN_SENTENCES and self._checks.find_in_context(sentence) is not None

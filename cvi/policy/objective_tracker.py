@@ -1,8 +1,9 @@
 """Follows a conversation's objectives: fills their variables beside the replies, and steers the persona.
 
 After each turn the model fills in a form of what is still open, under a grammar, while the reply is spoken:
-never before it. What it fills in counts only if it was said (`said_values`). The next turn's note tells the
-persona what is open now; all state is in code.
+never before it. Where the machine has no time for that, turns wait, and one form takes down all that wait.
+What the model fills in counts only if it was said (`said_values`). The next turn's note tells the persona
+what is open now; all state is in code.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from cvi.conversation.capabilities import Steering
@@ -33,9 +35,12 @@ from cvi.llm.base import Message
 from cvi.persona.policy import Objective
 from cvi.policy.answer_kinds import settled
 from cvi.policy.objectives import ObjectiveMachine
-from cvi.policy.said_values import said_value
+from cvi.policy.said_values import content_words, is_answer, said_value
 
-FINISH_WITHIN_S = 8.0
+FINISH_WITHIN_S = 20.0
+"""One form of several turns takes a model of 1.5 billion parameters some 8 s of one core."""
+MOST_TURNS = 6
+"""So many turns are taken down with one form."""
 MAX_TOKENS = 200
 _YES = re.compile(
     r"^\W*(yes|yeah|yep|yup|correct|right|exactly|sure|that's (right|correct|it)|true|absolutely|perfect)\b",
@@ -44,9 +49,14 @@ _YES = re.compile(
 _CORRECTS = re.compile(
     r"\b(no|not|actually|sorry|wrong|i meant|i mean|correction|rather|instead|wait)\b|n't\b", re.IGNORECASE
 )
+_TAKES_BACK = re.compile(
+    r"^\W*(no|nope|wait|sorry)\b|\b(actually|that('s| is) wrong|i meant|correction|i made a mistake)\b",
+    re.IGNORECASE,
+)
+"""What says by itself that something said before was wrong; other negations only together with it."""
 _FORM = (
-    "A form is filled in from what somebody says.\n{about}\nFields:\n{fields}\n\n{asked}"
-    'They said: "{said}"\n\nFill in the fields as JSON. Copy their own words, as short as possible. Write "" '
+    "A form is filled in from what somebody says.\n{about}\nFields:\n{fields}\n\n{exchanges}"
+    '\nFill in the fields as JSON. Copy their own words, as short as possible. Write "" '
     "for a field that they did not answer, or would not answer. Never guess."
 )
 _REACHED = "- {name}: true only if this has just happened: {prompt}"
@@ -54,6 +64,19 @@ _WHICH = (
     "Which of these is so, after what was said? Answer as JSON.\n{options}\n\nThe conversation:\n{lines}\n\n"
     "Known: {known}"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """A turn, and what the persona had said before it."""
+
+    turn: int
+    asked: str
+    said: str
+
+    def told(self) -> str:
+        asked = f'They were asked: "{self.asked}"\n' if self.asked else ""
+        return f'{asked}They said: "{self.said}"\n'
 
 
 class ObjectiveTracker:
@@ -67,7 +90,7 @@ class ObjectiveTracker:
         self._machine = ObjectiveMachine([item for item in objectives if item.modality == "verbal"])
         self._steering: Steering | None = None
         self._lines: list[tuple[str, str]] = []
-        self._turns: asyncio.Queue[tuple[int, str, str]] = asyncio.Queue()
+        self._turns: asyncio.Queue[_Exchange] = asyncio.Queue()
         self._work: asyncio.Task[None] | None = None
         self._taken_back: set[int] = set()
 
@@ -78,6 +101,10 @@ class ObjectiveTracker:
 
     def note(self, text: str) -> str:
         """What the persona is to find out now."""
+        return self.standing_note()
+
+    def standing_note(self) -> str:
+        """See `StandingProvider`."""
         current = self._machine.current
         if current is None:
             return ""
@@ -107,7 +134,7 @@ class ObjectiveTracker:
             case TurnCommitted() | TurnTyped():
                 asked = next((text for who, text in reversed(self._lines) if who == "Assistant"), "")
                 self._lines.append(("Participant", event.text))
-                self._turns.put_nowait((event.turn, asked, event.text))
+                self._turns.put_nowait(_Exchange(event.turn, asked, event.text))
             case TurnReopened():
                 # What was said comes again, with more.
                 self._taken_back.add(event.turn)
@@ -149,25 +176,33 @@ class ObjectiveTracker:
 
     async def _follow_turns(self) -> None:
         while True:
-            turn, asked, said = await self._turns.get()
+            waiting = [await self._turns.get()]
+            current = self._machine.current
+            # What a confirmation answers is one turn alone.
+            most = 1 if current is not None and current.state == "pending" else MOST_TURNS
+            while len(waiting) < most and not self._turns.empty():
+                waiting.append(self._turns.get_nowait())
             try:
-                if turn not in self._taken_back:
-                    await self._take_down(asked, said)
+                exchanges = [each for each in waiting if each.turn not in self._taken_back]
+                if exchanges:
+                    await self._take_down(exchanges)
             except CviError as error:
                 self._write(EngineFailed(layer="llm", message=str(error)))
             finally:
-                self._turns.task_done()
+                for _ in waiting:
+                    self._turns.task_done()
 
-    async def _take_down(self, asked: str, said: str) -> None:
+    async def _take_down(self, exchanges: Sequence[_Exchange]) -> None:
         current = self._machine.current
         if current is None:
             return
         if current.state == "pending":
+            said = exchanges[0].said
             if _YES.search(said) and not _CORRECTS.search(said):
                 await self._finish("participant")
                 return
             self._machine.reopen()
-        filled, reached = await self._filled(asked, said)
+        filled, reached = await self._filled(exchanges)
         for progress in self._machine.fill(filled):
             self._write(ObjectiveUpdated(objective=progress.name, output_variables=dict(progress.found)))
         while (current := self._machine.current) is not None:
@@ -181,19 +216,17 @@ class ObjectiveTracker:
                 return
             await self._finish("")
 
-    async def _filled(self, asked: str, said: str) -> tuple[dict[str, str], bool]:
-        """The values that the turn gives, and whether a current objective without variables is reached."""
+    async def _filled(self, exchanges: Sequence[_Exchange]) -> tuple[dict[str, str], bool]:
+        """The values that the turns give, and whether a current objective without variables is reached."""
         assert self._steering is not None
         current = self._machine.current
         assert current is not None
-        correcting = bool(_CORRECTS.search(said))
-        open_ = [
-            name
+        known = {
+            name: progress.found.get(name, "")
             for progress in self._machine.ahead()
             for name in progress.objective.output_variables
-            if correcting or name not in progress.found
-        ]
-        names = list(dict.fromkeys(open_))
+        }
+        names = [name for name in known if any(_is_open(known[name], each.said) for each in exchanges)]
         properties: dict[str, Any] = {name: {"type": "string", "maxLength": 120} for name in names}
         fields = [f"- {name}: {_words(name)}" for name in names]
         if not current.objective.output_variables:
@@ -204,15 +237,30 @@ class ObjectiveTracker:
         prompt = _FORM.format(
             about=f"What it is about: {current.objective.objective_prompt.strip()}",
             fields="\n".join(fields),
-            asked=f'They were asked: "{asked}"\n' if asked else "",
-            said=said,
+            exchanges="".join(each.told() for each in exchanges),
         )
         schema = {"type": "object", "properties": properties, "required": list(properties)}
         answer = await self._steering.llm.structured([Message("user", prompt)], schema, max_tokens=MAX_TOKENS)
-        values = {name: said_value(answer.get(name), said) for name in names}
-        if self._english:
-            values = settled(values, names, asked, said)
-        return {name: value for name, value in values.items() if value}, answer.get("reached") is True
+        return self._said(answer, known, exchanges), answer.get("reached") is True
+
+    def _said(
+        self, answer: Mapping[str, Any], known: Mapping[str, str], exchanges: Sequence[_Exchange]
+    ) -> dict[str, str]:
+        """Of what the model filled in, what was said, turn by turn; `known` is what was known before them."""
+        anywhere = " ".join(each.said for each in exchanges)
+        reworded = [
+            name
+            for name in known
+            if is_answer(answer.get(name)) and not said_value(answer.get(name), anywhere)
+        ]
+        found: dict[str, str] = {}
+        for each in exchanges:
+            names = [name for name in known if _is_open(found.get(name) or known[name], each.said)]
+            values = {name: said_value(answer.get(name), each.said) for name in names}
+            if self._english:
+                values = settled(values, names, each.asked, each.said, reworded)
+            found.update({name: value for name, value in values.items() if value})
+        return found
 
     async def _finish(self, confirmed_by: Literal["", "participant"]) -> None:
         current = self._machine.current
@@ -245,7 +293,10 @@ class ObjectiveTracker:
         following = self._machine.complete(follower)
         self._write(
             ObjectiveCompleted(
-                objective=done.name, output_variables=dict(done.found), confirmed_by=confirmed_by
+                objective=done.name,
+                output_variables=dict(done.found),
+                confirmed_by=confirmed_by,
+                tool_call=done.objective.tool_call,
             )
         )
         if following is not None:
@@ -254,6 +305,13 @@ class ObjectiveTracker:
     def _write(self, event: Event) -> None:
         if self._steering is not None:
             self._steering.journal.write(event)
+
+
+def _is_open(known: str, said: str) -> bool:
+    """Whether a turn may tell a variable: it is not known, or they take something back, or deny its words."""
+    if not known or _TAKES_BACK.search(said):
+        return True
+    return _CORRECTS.search(said) is not None and bool(set(content_words(known)) & set(content_words(said)))
 
 
 def _words(name: str) -> str:

@@ -31,6 +31,11 @@ _NO_ANSWER = re.compile(
     r"|whatever|let's not|private|between me and|who (can|could|knows)|we('ll| will) see"
     r"|(not|n't) (talk|speak|tell)|no thanks|do you (really )?need|you should know|this and that)\b"
     # A question back, and what is said of the one who asks.
+    # Evasions.
+    r"|^(hard to \w+|good question|as soon as|as \w+ as (possible|i can|you can)|some ?time)\b"
+    r"|\b((doesn't|does not|don't|won't) matter|hard to (say|tell|pick|choose|put)|never mind|no business"
+    r"|keep (that|this|it) to myself|leave (that|this|it) open|get in touch)\b"
+    r"|^(the|that|this) (one|thing|other)\b|^(it|that|this|they|them|there|here|one|something|anything)$"
     r"|^(what|why|how|who|when|where|which)( \w+)? (do|does|did|are|is|was|can|could|will|would|should)\b"
     r"|^(do|does|did|am|are|is|can|could|will|would|should|have|has) "
     r"(i|you|we|they|he|she|it|that|this|there)\b"
@@ -38,6 +43,9 @@ _NO_ANSWER = re.compile(
     re.IGNORECASE,
 )
 MOST_WORDS = 14
+_CLAUSE_ENDS = re.compile(
+    r"[,;.]|\s(?=(?:and|but|because|so|that|which|who|when|while|although|then)\b)", re.IGNORECASE
+)
 _INFLECTION = re.compile(r"(?<=[a-z]{3})(ing|ed|es|s|e|d)$")
 
 
@@ -49,7 +57,7 @@ def said_value(value: object, said: str) -> str:
     """
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         return ""
-    text = str(value).replace("’", "'").strip(" \t\n.,;:!\"'")
+    text = _shortened(str(value).replace("’", "'").strip(" \t\n.,;:!\"'"))
     found = list(_WORD.finditer(text))
     if _NO_ANSWER.search(text) or not found or len(found) > MOST_WORDS:
         return ""
@@ -69,6 +77,20 @@ def said_value(value: object, said: str) -> str:
     if not all(holds[first : last + 1]) or 2 * kept <= sum(matters):
         return ""
     return text if kept == sum(matters) else text[found[first].start() : found[last].end()]
+
+
+def _shortened(text: str) -> str:
+    """A value of more than `MOST_WORDS` words up to the last end of a clause within them; else unchanged."""
+    if len(_WORD.findall(text)) <= MOST_WORDS:
+        return text
+    ends = [match.start() for match in _CLAUSE_ENDS.finditer(text)]
+    short = [text[:end] for end in ends if 1 < len(_WORD.findall(text[:end])) <= MOST_WORDS]
+    return short[-1] if short else text
+
+
+def is_answer(value: object) -> bool:
+    """Whether what a model wrote is an answer, rather than a way to say that there is none."""
+    return isinstance(value, str) and _NO_ANSWER.search(value.strip(" .")) is None
 
 
 def content_words(text: str) -> tuple[str, ...]:

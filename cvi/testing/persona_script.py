@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cvi.capabilities import build_capabilities, policy_capabilities
+from cvi.capabilities import NO_PERMISSIONS, build_capabilities, policy_capabilities
 from cvi.clock import Clock
 from cvi.conversation.capabilities import Capabilities
 from cvi.conversation.conversation import Conversation
@@ -130,16 +130,23 @@ def run_with_fakes(persona: Persona, script: PersonaScript) -> list[Conversation
 
 
 async def run_with_engines(
-    persona: Persona, script: PersonaScript, profile: str = "auto"
+    persona: Persona,
+    script: PersonaScript,
+    profile: str = "auto",
+    permissions: ToolPermissions = NO_PERMISSIONS,
 ) -> list[ConversationVerdict]:
-    """Every conversation typed, with the persona's real model. Raises MissingError, EngineError."""
+    """Every conversation typed, with the persona's real model, and its tools as far as `permissions` go.
+
+    Raises MissingError, EngineError, UsageError for a tool that is not allowed.
+    """
     config = resolve(persona, profile=profile)
     llm = await build_llm(config)
     verdicts = []
     try:
         for each in script.conversations:
             settings = conversation_settings(config, "test", typed=True)
-            verdicts.append(await _typed(each, settings, llm, await build_capabilities(config)))
+            capabilities = await build_capabilities(config, permissions)
+            verdicts.append(await _typed(each, settings, llm, capabilities))
     finally:
         await llm.close()
     return verdicts

@@ -69,4 +69,5 @@ def test_the_check_says_the_same(tmp_path: Path) -> None:
 
 def test_a_part_can_be_judged_alone() -> None:
     rule = {"guardrail_name": "a", "tool_call": {"name": "x"}}
-    assert [each.field for each in not_in_effect(rule, served=True, at="guardrails")] == ["guardrails.tool_call"]
+    assert [each.field for each in not_in_effect(rule, served=False, at="guardrails")] == ["guardrails.tool_call"]
+    assert not not_in_effect(rule, served=True, at="guardrails")

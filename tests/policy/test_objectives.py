@@ -1,7 +1,10 @@
 """Objectives: the machine alone, values that were said, and whole conversations with a form-filling fake."""
 
+import asyncio
+
 import pytest
 
+from cvi.bench.policy import Alone
 from cvi.conversation.capabilities import Capabilities
 from cvi.conversation.events import (
     ContextProvided,
@@ -10,6 +13,7 @@ from cvi.conversation.events import (
     ObjectivePending,
     ObjectiveResults,
     ObjectiveUpdated,
+    TurnTyped,
 )
 from cvi.persona.policy import Objective
 from cvi.persona.schema import Persona
@@ -118,6 +122,14 @@ def test_a_set_may_loop_where_that_is_asked_for():
         ("left knee hurts", "it's my left knee it has been hurting", "left knee hurts"),
         ("screen flickers badly", "the screen flickers", "screen flickers"),
         ("red and green light", "a red light", ""),
+        ("that doesn't matter", "that doesn't matter", ""),
+        ("hard to pick one thing", "hard to pick one thing", ""),
+        ("the one i called about", "the one i called about", ""),
+        (
+            "the shower was cold on two mornings that was a pity but still it was a nice week for us",
+            "the shower was cold on two mornings that was a pity but still it was a nice week for us",
+            "the shower was cold on two mornings that was a pity",
+        ),
         ("you should have that", "you should have that", ""),
         ("does that change the price", "does that change the price", ""),
         ("", "anna", ""),
@@ -177,6 +189,22 @@ def test_the_persona_is_led_to_what_is_open():
     assert "Still unknown: colour." in notes[-1] and "name: anna" in notes[-1]
 
 
+def test_what_is_open_is_read_before_the_participant_speaks_again():
+    read = []
+
+    class Reads(FakeLlm):
+        async def prefill(self, messages, partial):
+            read.append(("Still unknown: colour." in messages[-1].content, partial))
+
+    tracker = ObjectiveTracker([goal("person", "name", "colour")])
+    script = Script()
+    script.user_says(script.user_says(0.5, "my name is anna") + 6.0, "blue is nice")
+    capabilities = Capabilities([tracker], observers=[tracker])
+    script.play(Reads(structured=form(name="anna")), capabilities=capabilities)
+    ahead = read.index((True, ""))
+    assert ahead < next(index for index, (_, partial) in enumerate(read) if partial.startswith("blue"))
+
+
 def test_the_form_is_never_filled_in_before_the_reply():
     outcome = hold([goal("person", "name")], ["my name is anna"], form(name="anna"))
     written = next(event.seq for event in outcome.events if event.type == "reply_first_audio")
@@ -203,6 +231,60 @@ def test_a_correction_reopens_and_changes_it():
     outcome = hold(goals, turns, fill)
     (done,) = outcome.of(ObjectiveCompleted)
     assert done.output_variables == {"name": "berta"}
+
+
+def test_a_negation_about_something_else_changes_nothing_that_is_known():
+    """Only what is denied by its own words, or taken back, may change."""
+    turns = ["my ear hurts", "i can't have eggs", "no it is my nose"]
+
+    def fill(messages, schema):
+        said = messages[-1].content.split("They said:")[-1]
+        told = {"ear": "ear hurts", "eggs": "eggs", "nose": "nose"}
+        value = next(value for word, value in told.items() if word in said)
+        return dict.fromkeys(schema["properties"], value)
+
+    outcome = hold([goal("case", "complaint"), goal("more", "wish", "name")], turns, fill)
+    found = [event.output_variables for event in outcome.of(ObjectiveUpdated) if event.objective == "case"]
+    assert found == [{"complaint": "ear hurts"}]
+
+
+class _FormsAfter(FakeLlm):
+    """Fills in its first form once `free` is set."""
+
+    def __init__(self, form):
+        super().__init__(structured=form)
+        self.free = asyncio.Event()
+        self.prompts = []
+
+    async def structured(self, messages, schema, *, max_tokens=256):
+        self.prompts.append(messages[-1].content)
+        await self.free.wait()
+        return await super().structured(messages, schema, max_tokens=max_tokens)
+
+
+def test_turns_that_wait_for_a_busy_model_are_taken_down_by_one_form():
+    """A model that gets no time between the turns is not left behind by one form a turn."""
+
+    async def hold_turns():
+        llm = _FormsAfter(lambda messages, schema: dict.fromkeys(schema["properties"], "") | {
+            name: value
+            for name, value in {"name": "anna", "city": "oslo", "age": "forty two"}.items()
+            if value in messages[-1].content and name in schema["properties"]
+        })
+        tracker = ObjectiveTracker([goal("person", "name", "city", "age"), goal("wish", "colour")])
+        tracker.attach(Alone(llm))
+        turns = ["hello", "my name is anna", "i live in oslo", "i am forty two", "i like green"]
+        for number, said in enumerate(turns, 1):
+            tracker.on_event(TurnTyped(turn=number, reply=number, text=said))
+            await asyncio.sleep(0)
+        llm.free.set()
+        await tracker.close()
+        return llm.prompts, tracker.found
+
+    prompts, found = asyncio.run(hold_turns())
+    assert len(prompts) == 2
+    assert prompts[1].count("They said:") == 4
+    assert found == {"name": "anna", "city": "oslo", "age": "forty two"}
 
 
 def test_conditions_are_chosen_by_the_model():
@@ -234,6 +316,14 @@ def test_conditions_are_chosen_by_the_model():
         ("number_of_nights", "", "What brings you here?", "two colleagues told me about you", ""),
         ("salary_wish", "what you pay", "What would you like to earn?", "what you pay others", ""),
         ("since_when", "the flood", "Since when?", "since the flood", "the flood"),
+        ("when_it_happened", "last night", "When did it happen?", "last night", "last night"),
+        ("when_it_happened", "", "What happened?", "the window broke yesterday", "yesterday"),
+        ("what_happened", "broken window", "What happened?", "broken window", "broken window"),
+        ("preferred_day", "thursdays", "Which day?", "thursdays are good", "thursdays"),
+        ("damage_amount", "", "What was it worth?", "about nine hundred euros", "nine hundred euros"),
+        ("damage_amount", "", "Hello?", "it cost me ninety dollars", "ninety dollars"),
+        ("damage_amount", "", "Hello?", "my ninety year old aunt called", ""),
+        ("strength_from_zero_to_ten", "4", "From zero to ten?", "a four first but now it is a seven", "seven"),
         ("allergies", "", "Do you have allergies?", "nuts", "nuts"),
         ("allergies", "", "What brings you here?", "nuts", ""),
         ("allergies", "", "Do you have allergies?", "don't know", ""),
@@ -248,6 +338,14 @@ def test_what_could_be_either_of_two_variables_goes_to_the_one_asked_for():
     said = "seven one four two"
     assert settled({}, both, "And the order?", said) == {"order_number": said}
     assert settled({}, both, "Go on.", said) == {}
+
+
+def test_an_answer_that_the_model_rewords_is_taken_down_as_it_was_said():
+    said = "a supplier offers me two tickets for a football match"
+    asked = "Which situation at work shall we talk about today?"
+    assert settled({}, ["situation"], asked, said, reworded=["situation"]) == {"situation": said}
+    assert settled({}, ["situation"], asked, said) == {}
+    assert settled({}, ["situation"], "Hello.", said, reworded=["situation"]) == {}
 
 
 def test_long_runs_of_digits_take_no_time():

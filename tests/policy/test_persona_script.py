@@ -5,11 +5,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from typer.testing import CliRunner
 
+from cvi.cli.persona import app
 from cvi.errors import UsageError
 from cvi.paths import shared_dir
 from cvi.persona.loading import list_personas, load_persona
 from cvi.persona.schema import Persona
+from cvi.testing.fakes import FakeLlm
 from cvi.testing.persona_script import PersonaScript, junit, load_script, run_with_fakes
 from cvi.tools.base import ToolCall
 from cvi.tools.python_function import PythonDelivery
@@ -87,3 +90,25 @@ def test_a_script_that_is_none_is_refused(tmp_path: Path, text: str):
     (tmp_path / "s.yaml").write_text(text)
     with pytest.raises(UsageError):
         load_script(tmp_path / "s.yaml")
+
+
+def test_with_real_engines_tools_run_as_far_as_they_are_allowed(monkeypatch, tmp_path):
+    """`cvi persona test --engines real --allow-tool-module` hands its permissions to the persona's tools."""
+    seen = []
+
+    async def build(config, permissions):
+        seen.append(permissions)
+        raise UsageError("Enough.")
+
+    async def model(config):
+        return FakeLlm()
+
+    monkeypatch.setattr("cvi.testing.persona_script.build_capabilities", build)
+    monkeypatch.setattr("cvi.testing.persona_script.build_llm", model)
+    file = shared_dir("personas") / "examples" / "compliance_training.yaml"
+    monkeypatch.setattr("cvi.testing.persona_script.resolve", lambda persona, profile: None)
+    monkeypatch.setattr("cvi.testing.persona_script.conversation_settings", lambda *_, **__: None)
+    options = ["--engines", "real", "--allow-tool-module", "company_policy"]
+    result = CliRunner().invoke(app, ["test", str(file), *options])
+    assert isinstance(result.exception, UsageError)
+    assert [each.modules for each in seen] == [("company_policy",)]

@@ -331,3 +331,21 @@ def test_requests_reach_the_conversation() -> None:
     ]
     desk.carry_out(ToolResult("t", {"a": 1}, True))
     assert conversation.did[-1] == ("tool_result", "t", {"a": 1}, True)
+
+
+def test_what_guardrails_and_objectives_declare_is_sent_with_them() -> None:
+    call = {"name": "alert", "arguments": {"level": 2}}
+    fired = events.GuardrailTriggered(
+        reply=1, guardrail="g", side="reply", by="pattern", action="refuse", text="x", tool_call=call
+    )
+    save = {"type": "function", "function": {"name": "save"}}
+    done = events.ObjectiveCompleted(objective="o", output_variables={"city": "Oslo"}, tool_call=save)
+    other = events.ObjectiveCompleted(objective="p", output_variables={}, tool_call={"note": "no function"})
+    messages = told(fired, done, other)
+    assert of(messages, "conversation.guardrail.triggered")[0]["tool_call"] == call
+    completed = of(messages, "conversation.objective.completed")
+    assert [each["tool_call"] for each in completed] == [save, {"note": "no function"}]
+    assert of(messages, "conversation.tool_call") == [
+        {"name": "alert", "arguments": '{"level": 2}', "tool_call_id": "guardrail_0"},
+        {"name": "save", "arguments": '{"city": "Oslo"}', "tool_call_id": "objective_1"},
+    ]

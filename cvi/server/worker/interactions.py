@@ -126,13 +126,16 @@ class Interactions:
                 yield self._message("application", "application.human_requested", asked)
             case events.GuardrailTriggered():
                 yield self._of_reply("conversation.guardrail.triggered", event.reply, self._guardrail(event))
+                yield from self._declared_call(event.tool_call, f"guardrail_{event.seq}", {})
             case events.ObjectiveActivated():
                 about = {"objective_name": event.objective}
                 yield self._conversation("conversation.objective.activated", about)
             case events.ObjectivePending():
                 yield self._objective("pending", event.objective, event.output_variables)
             case events.ObjectiveCompleted():
-                yield self._objective("completed", event.objective, event.output_variables)
+                yield self._objective("completed", event.objective, event.output_variables, event.tool_call)
+                known = event.output_variables
+                yield from self._declared_call(event.tool_call, f"objective_{event.seq}", known)
             case events.ObjectiveResults():
                 results = {"objectives": event.results}
                 yield self._message("application", "application.objective_results", results)
@@ -146,9 +149,24 @@ class Interactions:
             case events.Overloaded():
                 yield self.system("notice", kind=event.short, message=event.message)
 
-    def _objective(self, what: str, name: str, found: dict[str, str]) -> ProtocolMessage:
-        about = {"objective_name": name, "output_variables": found}
+    def _objective(
+        self, what: str, name: str, found: dict[str, str], tool_call: dict[str, Any] | None = None
+    ) -> ProtocolMessage:
+        about = {"objective_name": name, "output_variables": found, **_with_call(tool_call)}
         return self._conversation(f"conversation.objective.{what}", about)
+
+    def _declared_call(
+        self, payload: dict[str, Any] | None, call: str, known: dict[str, str]
+    ) -> Iterator[ProtocolMessage]:
+        """The call that a guardrail or an objective declares, where its payload names a function; `known` are
+        its arguments where it has none."""
+        function = (payload or {}).get("function", payload or {})
+        if not isinstance(function, dict) or not isinstance(name := function.get("name"), str):
+            return
+        arguments = function.get("arguments") or known
+        text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+        about = {"name": name, "arguments": text, "tool_call_id": call}
+        yield self._conversation("conversation.tool_call", about)
 
     def _guardrail(self, event: events.GuardrailTriggered) -> dict[str, Any]:
         return {
@@ -157,6 +175,7 @@ class Interactions:
             "speech": event.text,
             "detected_by": event.by,
             "action": event.action,
+            **_with_call(event.tool_call),
         }
 
     def _of_reply(self, name: str, reply: int, properties: dict[str, Any]) -> ProtocolMessage:
@@ -320,3 +339,7 @@ class Interactions:
             **about,
             "properties": properties,
         }
+
+
+def _with_call(tool_call: dict[str, Any] | None) -> dict[str, Any]:
+    return {"tool_call": tool_call} if tool_call else {}
