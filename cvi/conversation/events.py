@@ -272,7 +272,7 @@ class GuardrailTriggered(Event):
     action: Literal["rephrase", "refuse", "escalate", "end"]
     text: str
     app_message: bool = True
-    tool_call: dict[str, Any] | None = None
+    tool_call: dict[str, Any] = field(default_factory=dict)
     """What the guardrail declares to be sent with it."""
 
 
@@ -328,7 +328,7 @@ class ObjectiveCompleted(Event):
     objective: str
     output_variables: dict[str, str]
     confirmed_by: Literal["", "participant", "application"] = ""
-    tool_call: dict[str, Any] | None = None
+    tool_call: dict[str, Any] = field(default_factory=dict)
     """What the objective declares to be sent with it."""
 
 

@@ -229,7 +229,7 @@ class ConversationGuard:
             action=action,
             text=text,
             app_message=found.guardrail.app_message,
-            tool_call=found.guardrail.tool_call,
+            tool_call=found.guardrail.tool_call or {},
         )
         self._found.setdefault(reply, []).append(event)
         if action == "end":

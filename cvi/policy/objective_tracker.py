@@ -296,7 +296,7 @@ class ObjectiveTracker:
                 objective=done.name,
                 output_variables=dict(done.found),
                 confirmed_by=confirmed_by,
-                tool_call=done.objective.tool_call,
+                tool_call=done.objective.tool_call or {},
             )
         )
         if following is not None:

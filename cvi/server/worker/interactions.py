@@ -11,7 +11,7 @@ import json
 import math
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -150,18 +150,18 @@ class Interactions:
                 yield self.system("notice", kind=event.short, message=event.message)
 
     def _objective(
-        self, what: str, name: str, found: dict[str, str], tool_call: dict[str, Any] | None = None
+        self, what: str, name: str, found: dict[str, str], tool_call: Mapping[str, Any] | None = None
     ) -> ProtocolMessage:
-        about = {"objective_name": name, "output_variables": found, **_with_call(tool_call)}
+        about = {"objective_name": name, "output_variables": found, **_with_call(tool_call or {})}
         return self._conversation(f"conversation.objective.{what}", about)
 
     def _declared_call(
-        self, payload: dict[str, Any] | None, call: str, known: dict[str, str]
+        self, payload: Mapping[str, Any], call: str, known: dict[str, str]
     ) -> Iterator[ProtocolMessage]:
         """The call that a guardrail or an objective declares, where its payload names a function; `known` are
         its arguments where it has none."""
-        function = (payload or {}).get("function", payload or {})
-        if not isinstance(function, dict) or not isinstance(name := function.get("name"), str):
+        function = payload.get("function", payload)
+        if not isinstance(function, Mapping) or not isinstance(name := function.get("name"), str):
             return
         arguments = function.get("arguments") or known
         text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
@@ -341,5 +341,5 @@ class Interactions:
         }
 
 
-def _with_call(tool_call: dict[str, Any] | None) -> dict[str, Any]:
+def _with_call(tool_call: Mapping[str, Any]) -> dict[str, Any]:
     return {"tool_call": tool_call} if tool_call else {}
