@@ -19,8 +19,8 @@ HEAD = (
     "document or page."
 )
 NOTHING = (
-    "The documents say nothing about what is said next. If it asks about their subject, say that you don't "
-    "know."
+    "The documents say nothing about what is said next. Unless you know it from the other person, say that "
+    "you don't know."
 )
 BEFORE = "Your last answer was from this. Say where it stands: name the document and page."
 QUOTED = 0.7

@@ -15,6 +15,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from cvi.embeddings.base import Embedder, Vectors
+from cvi.knowledge.asking import REFERS_BACK, asking_model
 from cvi.knowledge.following import FollowingSearch, FoundNote
 from cvi.knowledge.passages import words_in
 from cvi.knowledge.relevance import Relevance
@@ -129,12 +130,14 @@ class MemoryIndex:
             return list(self._memories.values())
 
     def search(self, question: str, count: int = MOST_FOR_TURN) -> list[RecalledMemory]:
-        """The likeliest memories for a question, best first."""
+        """The likeliest memories for a question, best first; none for one about the answer before it."""
         with self._lock:
             memories, vectors = dict(self._memories), dict(self._vectors)
         if not memories or not question.strip():
             return []
         asked = self._embedder.questions([question])[0]
+        if asking_model().read(self._embedder.name, asked).refers_back >= REFERS_BACK:
+            return []
         weights = _weights(question, memories.values())
         found = []
         for id, memory in memories.items():

@@ -80,7 +80,11 @@ class Ground:
             return "the documents say nothing of it" if self._asks_of_documents else ""
         if new or not _QUESTION.search(self.turn):  # reckoned from the passages; nothing was asked
             return ""
-        probability = support_model().probability(self.evidence.figures(sentence))
+        figures = self.evidence.figures(sentence)
+        names = self._names(sentence)
+        if names and names >= self.weights.content(sentence).keys() and not figures["denies"]:
+            return ""  # it only calls somebody by a name that was said: "Hi Anna!"
+        probability = support_model().probability(figures)
         return f"support {probability:.2f}" if probability < support_model().least else ""
 
     @cached_property

@@ -79,6 +79,14 @@ def test_other_languages_are_checked_too():
     assert ground(german, insured, capitals=False).fault("Ja, Hunde sind versichert.").startswith("support")
 
 
+def test_a_greeting_by_a_name_that_was_said_is_no_assertion():
+    weights = WordWeights(shared_embedder().information)
+    told = Ground(BIKES, "Do you have tandems?", weights, before="Hello, I'm Anna.")
+    assert told.fault("Hi Anna!") == ""
+    assert told.fault("Hi Berta!") == "name berta"
+    assert told.fault("No, Anna.") and told.fault("Tandems, Anna.")
+
+
 def test_in_another_language_than_the_passages_numbers_alone_are_looked_at():
     german = "Das Rad ist für Kinder und kostet 15 Euro mit Helm. Der Verleih ist am Montag nicht offen."
     assert not ground(german, "Which bikes are there?").fault("There are bikes for children.")
