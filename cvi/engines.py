@@ -53,9 +53,6 @@ LARGE_MODEL_SENTENCES = 6
 _FIRST_QUESTION = "Hello, what can you tell me?"
 JUDGE_CONTEXT_TOKENS = 1024
 LARGE_MODEL_TOKENS = 320
-FACE_NICENESS = 3
-"""The face gives way to the models that a reply waits for: with this and the recorder's, the first words of a
-1.5 B model come a tenth sooner on two cores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +304,7 @@ async def build_engine_set(
     """
     # Read first: a damaged one is reported before any model is read.
     mouth_reader = load_mouth_network(config.replica.folder) if with_face else None
-    face_thread = NativeThread("face", niceness=FACE_NICENESS)
+    face_thread = NativeThread("face")
     face_settings = FaceSettings(config.replica.folder, width, height, fps, background)
 
     async def ready(layer: str, engine_name: str, options: Any) -> Any:

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
 
-NICENESS = 15
-"""What is heard and seen now goes before what is kept."""
 # Frames that may wait: a disk's hiccup of a second at 25 fps. They are 35 MB at 720p, which the allocator may
 # keep for good once they were needed; on a machine that is merely busy up to seven wait.
 WAITING_FRAMES = 25
@@ -130,7 +128,7 @@ class Recorder:
             raise self.failure
 
     def _run(self) -> None:
-        step_back(NICENESS)
+        step_back(5)  # what is heard and seen now goes before what is kept
         try:
             first = True
             while (entry := self._next()) is not None:
