@@ -120,7 +120,7 @@ def window_holds(found: Found, question: Question, window: int) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
+class FollowedQuestion:
     """A turn that was searched for word by word. `tokens` are those of the note and `late` those of it that
     its last word has to read, at a rough four thirds of a token a word; `told`: the answer is in the note."""
 
@@ -130,7 +130,7 @@ class Followed:
     late: float
 
 
-def follow(provider: KnowledgeProvider, questions: Sequence[Question]) -> list[Followed]:
+def follow(provider: KnowledgeProvider, questions: Sequence[Question]) -> list[FollowedQuestion]:
     """Each question as somebody speaks it: each word but the newest is searched for, and then the whole."""
     followed = []
     for question in questions:
@@ -144,7 +144,7 @@ def follow(provider: KnowledgeProvider, questions: Sequence[Question]) -> list[F
         told = bool(question.passage) and f"[{own}" in found.text
         told = told and re.search(question.passage, found.text, re.IGNORECASE) is not None
         tokens = words_in(found.text) * 4 / 3
-        followed.append(Followed(question, told, tokens, 0.0 if found.text == before else tokens))
+        followed.append(FollowedQuestion(question, told, tokens, 0.0 if found.text == before else tokens))
     return followed
 
 
