@@ -67,7 +67,8 @@ class UserTurn:
     is spoken over a reply. Times are seconds on the conversation's clock: `started_s` and `paused_s` the
     detector's, `speech_end_s` the waveform's; `voiced_s` is how long the voice lasted, pauses left out.
     `said` is what the persona said last when it was spoken over a reply, `interrupted` the reply that it cut
-    and what was heard of that; `transcript_late` if its final words did not come in time.
+    and what was heard of that; `transcript_late` if its final words did not come in time. `notes` are those
+    that the model read with its words so far.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class UserTurn:
         self.drafts = 0
         self.interrupted: tuple[Reply, str] | None = None
         self.transcript_late = False
+        self.notes: list[str] = []
         self._recent: deque[Pcm] = deque()
         self._recent_samples = 0
         self._max_samples = round(keep_s * HEARD_HZ)
@@ -395,8 +397,8 @@ class Floor:
         self._capabilities.follow(words)
         self._replies.follow_tools(words)
         if self._settings.speculative:
-            notes = await self._capabilities.notes(words)
-            await self._engines.llm.prefill(self._history.recent_with(notes.values()), words)
+            turn.notes = list((await self._capabilities.notes(words)).values())
+            await self._engines.llm.prefill(self._history.recent_with(turn.notes), words)
 
     async def _judge_pause(self, turn: UserTurn) -> None:
         """At each pause: the final text so far, whose floor it is, and perhaps a draft."""
@@ -418,7 +420,7 @@ class Floor:
             self._yield(turn)
         if turn.text and text_completeness(turn.text) >= self.thresholds.draft_on_words:
             self._draft(turn)
-        words = await self._completeness(turn.text)
+        words = await self._completeness(turn)
         heard = await voice if turn.text else None
         completeness = turn.completeness = self._weigh(turn, words, heard)
         if completeness >= self.thresholds.draft:
@@ -500,7 +502,8 @@ class Floor:
             self._journal.write(EngineFailed(layer="turns", message=str(error)))
         return None
 
-    async def _completeness(self, text: str) -> float:
+    async def _completeness(self, turn: UserTurn) -> float:
+        text = turn.text
         if not text:
             return 1.0
         if not self._settings.judge_completeness:
@@ -508,7 +511,8 @@ class Floor:
         judged: float | None = None
         try:
             async with asyncio.timeout(self.thresholds.judge_within_s):
-                judged = await self._engines.llm.completeness(self._history.recent, text)
+                # With the notes that it has read: a model that judges and answers would forget them.
+                judged = await self._engines.llm.completeness(self._history.recent_with(turn.notes), text)
         except TimeoutError:
             self._journal.write(JudgeLate(layer="llm"))
         except EngineError as error:

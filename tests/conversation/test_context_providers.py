@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cvi.conversation.capabilities import Capabilities
 from cvi.conversation.events import ContextProvided
+from cvi.llm.base import Message
 from cvi.testing.fakes import FakeLlm
 from cvi.testing.script import Script
 
@@ -45,3 +48,23 @@ def test_providers_follow_the_words_while_they_are_spoken() -> None:
     script.play(llm, capabilities=Capabilities([notes]))
     assert notes.followed
     assert "when do you open in the morning on saturdays".startswith(notes.followed[0])
+
+
+class _Judging(FakeLlm):
+    def __init__(self) -> None:
+        super().__init__()
+        self.judged: list[tuple[Message, ...]] = []
+
+    async def completeness(self, messages: Sequence[Message], text: str) -> float | None:
+        self.judged.append(tuple(messages))
+        return await super().completeness(messages, text)
+
+
+def test_a_turn_is_judged_with_the_note_that_was_read_with_its_words() -> None:
+    script = Script()
+    script.user_says(0.5, "when do you open in the morning on saturdays")
+    script.user_says(12.0, "thanks")
+    llm = _Judging()
+    script.play(llm, capabilities=Capabilities([_Notes()]))
+    assert llm.judged[0][-1] == Message("system", "The office opens at nine.")
+    assert all("nine" not in message.content for message in llm.judged[-1])
