@@ -52,7 +52,7 @@ def memory(
 
 def knowledge(
     part: Annotated[
-        str, typer.Option(help="graded; or what was fitted on: development, or grounding.")
+        str, typer.Option(help="graded, held, or what was fitted on: development, grounding.")
     ] = "graded",
     beir: Annotated[Path | None, typer.Option(help="A public set in BEIR's format instead.")] = None,
     more: Annotated[

@@ -250,7 +250,7 @@ def _grounded(
 def check_options(part: str, beir: Path | None, grounded: bool) -> None:
     """Raises UsageError for options that do not go together."""
     if part not in PARTS:
-        raise UsageError(f"There is no part '{part}'.", "Give graded, development or grounding.")
+        raise UsageError(f"There is no part '{part}'.", f"Choose from: {', '.join(PARTS)}.")
     if beir is not None and not (beir / "corpus.jsonl").is_file():
         raise UsageError(f"{beir} holds no corpus.jsonl.", "Give a folder in the format of BEIR.")
 

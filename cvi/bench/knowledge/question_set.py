@@ -55,8 +55,10 @@ PARTS = {
     "graded": ("graded",),
     "development": ("development",),
     "grounding": ("development", "grounding"),
+    "held": ("held",),
 }
-"""The folders of each part: what is graded, and what the gate and the check of replies were fitted on."""
+"""The folders of each part: what is graded, what the gate and the check of replies were fitted on, and what
+was held out until the notes had been tuned on the replies to the graded one."""
 
 
 def load_sources(part: str) -> list[Source]:
