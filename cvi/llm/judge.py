@@ -32,7 +32,6 @@ class JudgedLlm:
         self.main = main
         """The model that answers."""
         self._judge = judge
-        self._prefilled: tuple[Message, ...] = ()
         self._reading: set[asyncio.Task[None]] = set()
 
     async def warm(self, messages: Sequence[Message]) -> None:
@@ -41,14 +40,13 @@ class JudgedLlm:
 
     async def prefill(self, messages: Sequence[Message], partial: str) -> None:
         """Read the unfinished turn into both models' caches."""
-        self._prefilled = tuple(messages)
         await asyncio.gather(
             self.main.prefill(messages, partial), self._judge.prefill(judged_messages(messages), partial)
         )
 
     async def completeness(self, messages: Sequence[Message], text: str) -> float | None:
         """The judge's probability that the turn is complete; the main model reads `text` at the same time."""
-        reading = asyncio.create_task(self._read(self._as_prefilled(messages), text))
+        reading = asyncio.create_task(self._read(messages, text))
         self._reading.add(reading)
         reading.add_done_callback(self._reading.discard)
         return await self._judge.completeness(judged_messages(messages), text)
@@ -73,13 +71,6 @@ class JudgedLlm:
         for reading in self._reading:
             reading.cancel()
         await asyncio.gather(self.main.close(), self._judge.close())
-
-    def _as_prefilled(self, messages: Sequence[Message]) -> Sequence[Message]:
-        """The messages with the notes for this turn that stood behind them when its words so far were read:
-        without these the main model would forget the notes, and read them again for its answer."""
-        behind = self._prefilled[len(messages) :]
-        same = self._prefilled[: len(messages)] == tuple(messages)
-        return self._prefilled if same and all(each.role == "system" for each in behind) else messages
 
     async def _read(self, messages: Sequence[Message], text: str) -> None:
         with suppress(EngineError):  # a model that fails says so again when it is asked to answer

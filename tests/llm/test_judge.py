@@ -63,25 +63,6 @@ def test_the_judge_reads_a_greeting_where_the_persona_has_said_nothing_yet() -> 
     assert judged_messages([said]) == [instructions, said]
 
 
-async def test_the_main_model_keeps_the_notes_that_it_read_with_the_words() -> None:
-    main, judge = Recorder(0.1), Recorder(0.9)
-    given: list[list[str]] = []
-    prefill = main.prefill
-
-    async def noted(messages: Sequence[Message], partial: str) -> None:
-        given.append([message.content for message in messages])
-        await prefill(messages, partial)
-
-    main.prefill = noted  # type: ignore[method-assign]
-    llm = JudgedLlm(main, judge)
-    await llm.prefill([*HISTORY, Message("system", "A note.")], "I lost my")
-    await llm.completeness(HISTORY, "I lost my keys")
-    await llm.prefill([*HISTORY, Message("user", "And")], "then")
-    await llm.completeness(HISTORY, "then what")
-    assert [each[-1] == "A note." for each in given] == [True, True, False, False]
-    assert main.read == ["I lost my", "I lost my keys", "then", "then what"]
-
-
 async def test_a_main_model_that_fails_to_read_does_not_disturb_the_judge() -> None:
     llm = JudgedLlm(Recorder(0.1, fails=True), Recorder(0.7))
     assert await llm.completeness(HISTORY, "so") == 0.7
