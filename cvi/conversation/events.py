@@ -776,7 +776,8 @@ class ReplyOpener(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ReplyAfterOpener(Event):
-    """The first unit of the reply's own words is heard at `at_s`, `pause_s` after its opener's last one."""
+    """The first unit of the reply's own words is heard at `at_s`. `pause_s` is the longest silence since its
+    opener began, in seconds: before them, or before what followed the opener."""
 
     type: ClassVar[str] = "reply_after_opener"
     reply: int

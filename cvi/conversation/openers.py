@@ -22,9 +22,13 @@ HEARD_AFTER_S = 0.03
 """A reply's first sound waits for the next frame: at the median so long, at 25 frames a second."""
 MOST_DELAY_S = 0.25
 """An opener ends at most so long after the moment for which the reply's own words are predicted."""
+GOES_ON_AFTER_S = 0.3
+"""Where the reply's own words are not written so long after the end of an opener, another one follows it."""
 AMONG_REPLIES, MOST_AMONG = 5, 2
 """At most so many of so many replies in a row have one."""
 _RECENT_WAITS = 7
+_UNLIKE_LATEST = 2
+"""An opener differs from so many before it, if there is another."""
 _ASKS_YES_OR_NO = re.compile(
     r"(?:and |but |so |well )?(?:is|are|was|were|am|do|does|did|can|could|will|would|shall|should|may|might|"
     r"has|have|had|isn't|aren't|wasn't|don't|doesn't|didn't|can't|couldn't|won't|wouldn't|shouldn't|haven't|"
@@ -40,6 +44,11 @@ class Opener:
     text: str
     speech: Speech
     like_yes: bool = False
+
+    @property
+    def is_sentence(self) -> bool:
+        """Whether it is a sentence, as "Let me think.", and not the beginning of one, as "Well,"."""
+        return self.text.endswith(".")
 
 
 async def make_openers(voice: TtsEngine, language: str) -> tuple[Opener, ...]:
@@ -64,7 +73,7 @@ class OpenerPolicy:
         self._first_wait_s = first_wait_s
         self._waits: deque[float] = deque(maxlen=_RECENT_WAITS)
         self._used: deque[bool] = deque(maxlen=AMONG_REPLIES - 1)
-        self._last = ""
+        self._texts: deque[str] = deque(maxlen=_UNLIKE_LATEST)
 
     def note(self, wait_s: float) -> None:
         """A reply took so long from its start to its first own sound."""
@@ -86,18 +95,28 @@ class OpenerPolicy:
             and not (self._used and self._used[-1])
             and sum(self._used) < MOST_AMONG
         )
-        opener = self._next(question, left_s + MOST_DELAY_S) if allowed else None
+        opener = self._nearest(question, left_s) if allowed else None
         self._used.append(opener is not None)
         return opener
 
-    def _next(self, question: str, most_s: float) -> Opener | None:
-        """The first opener of at most `most_s` seconds after the one used last."""
+    def follow_up(self, opener: Opener) -> Opener | None:
+        """What may follow `opener` where the reply's own words are late: "Let me think." after "Well,"."""
+        others = (each for each in self._openers if each.is_sentence != opener.is_sentence)
+        return next((each for each in others if not each.like_yes), None)
+
+    def _nearest(self, question: str, left_s: float) -> Opener | None:
+        """The opener that lasts about `left_s` seconds and was not heard lately."""
         last_sentence = re.split(r"[.!?]\s+", question.strip())[-1]
         yes_or_no = _ASKS_YES_OR_NO.match(last_sentence) is not None
-        texts = [opener.text for opener in self._openers]
-        start = texts.index(self._last) + 1 if self._last in texts else 0
-        for opener in (*self._openers[start:], *self._openers[:start]):
-            if opener.speech.duration_s <= most_s and not (yes_or_no and opener.like_yes):
-                self._last = opener.text
-                return opener
-        return None
+        fitting = [
+            opener
+            for opener in self._openers
+            if opener.speech.duration_s <= left_s + MOST_DELAY_S and not (yes_or_no and opener.like_yes)
+        ]
+        if not fitting:
+            return None
+        nearest = min(
+            fitting, key=lambda each: (each.text in self._texts, abs(each.speech.duration_s - left_s))
+        )
+        self._texts.append(nearest.text)
+        return nearest

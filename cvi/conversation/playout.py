@@ -158,13 +158,14 @@ class PlayoutLog:
         self._visible = False
         self._heard_logged_s = 0.0
         self._preface_s: float | None = None
+        self._preface_gap_s = 0.0
         self.audible = False
         """Some sound of the present reply has been heard."""
 
     def begin(self) -> None:
         """Another reply starts."""
         self.audible = self._visible = False
-        self._heard_logged_s = 0.0
+        self._heard_logged_s = self._preface_gap_s = 0.0
         self._preface_s = None
 
     def await_rest(self) -> None:
@@ -180,9 +181,12 @@ class PlayoutLog:
     def part(self, reply: Reply, pcm: Pcm, position: int, at_s: float) -> None:
         """A unit of the reply with sound `pcm`, from sample `position` on, is heard at `at_s`."""
         if position + len(pcm) <= reply.timeline.preface:
-            self._preface_s = at_s if np.abs(pcm).max() > _AUDIBLE else self._preface_s
+            if np.abs(pcm).max() > _AUDIBLE:
+                if self._preface_s is not None:
+                    self._preface_gap_s = max(self._preface_gap_s, at_s - self._preface_s)
+                self._preface_s = at_s
         elif self._preface_s is not None:
-            pause_s = max(at_s - self._preface_s, 0.0)
+            pause_s = max(at_s - self._preface_s, self._preface_gap_s)
             self._journal.write(
                 ReplyAfterOpener(reply=reply.generation, at_s=round(at_s, 4), pause_s=round(pause_s, 3))
             )

@@ -219,7 +219,7 @@ class Replies:
             left_s = self._openers.predicted_s(reply.age_s)
         opener = self._openers.choose(reply.user_text, waited_s, left_s)
         if opener is not None:
-            reply.open_with(opener.speech)
+            reply.open_with(opener, self._openers.follow_up(opener))
             self._journal.write(
                 ReplyOpener(reply=reply.generation, text=opener.text, predicted_wait_s=round(left_s, 3))
             )

@@ -13,7 +13,7 @@ import re
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from cvi.conversation.events import (
     ReplyFirstToken,
     ReplyWritten,
 )
+from cvi.conversation.openers import GOES_ON_AFTER_S, Opener
 from cvi.conversation.settings import ConversationSettings, SessionContext
 from cvi.errors import EngineError
 from cvi.face.driver import MouthDriver
@@ -271,6 +272,7 @@ class Reply:
         self._bridge_after_s = context.settings.bridge_after_s
         self._began_s = context.clock.now()
         self._clock = context.clock
+        self._follow_up: Opener | None = None
         self._own_speech = False
         self.first_wait_s: float | None = None
         """How long the first sound of its own words took from its start, seconds; None as long as there is
@@ -315,11 +317,16 @@ class Reply:
         """Seconds since it was started."""
         return self._clock.now() - self._began_s
 
-    def open_with(self, speech: Speech) -> None:
-        """Let a draft without sound begin with `speech`, which is no part of its text."""
+    def open_with(self, opener: Opener, follow_up: Opener | None = None) -> None:
+        """Let a draft without sound begin with `opener`, which is no part of its text, and with `follow_up`
+        as well where its own words are late."""
         assert self.state == "draft" and not self.timeline.length
         self._begin_clause("", after_sentence=False)
-        self._append(speech)
+        self._fill(opener)
+        self._follow_up = follow_up
+
+    def _fill(self, opener: Opener) -> None:
+        self._append(opener.speech)
         # A unit of silence more, so that the last of the sound fills one.
         self._append(Speech(np.zeros(PLAYED_HZ // 25, np.int16)))
         self.timeline.preface = self.timeline.length
@@ -342,7 +349,7 @@ class Reply:
 
     def keep_silent(self) -> None:
         """Say nothing of its own accord where its first clause is long in coming."""
-        self._bridge = ""
+        self._bridge, self._follow_up = "", None
 
     def finish(self) -> None:
         """Note that everything was heard."""
@@ -471,25 +478,29 @@ class Reply:
             after_sentence = clause.ends_sentence or clause.text.endswith(tuple(STOPS))
 
     async def _bridge_silence(self) -> None:
-        """Wait for the first clause. Where somebody has waited long for it, say so meanwhile."""
-        if self._tts is None or not self._bridge or self.turn is None:
+        """Wait for the first clause. Where somebody waits long for it, something is said meanwhile."""
+        if self._tts is None or self.turn is None:
             return
-        late = asyncio.create_task(self._wait_for_late())
         written = asyncio.create_task(self._first_written.wait())
+        committed = asyncio.create_task(self._gate.wait())
         try:
-            await asyncio.wait({late, written}, return_when=asyncio.FIRST_COMPLETED)
-            if not written.done() and self._bridge:
+            await asyncio.wait({committed, written}, return_when=asyncio.FIRST_COMPLETED)
+            began_s = self._clock.now()
+            if self._follow_up is not None:
+                opener_s = self.timeline.length / PLAYED_HZ
+                if not await _done_within(written, opener_s + GOES_ON_AFTER_S):
+                    self._journal.write(ReplyBridged(reply=self.generation, text=self._follow_up.text))
+                    self._fill(self._follow_up)
+                    self.on_first_speech()
+            left_s = began_s + self._bridge_after_s - self._clock.now()
+            if self._bridge and not await _done_within(written, left_s) and self._bridge:
                 self._journal.write(ReplyBridged(reply=self.generation, text=self._bridge))
                 self._begin_clause("", after_sentence=False)
                 await self._speak(Clause(self._bridge, ends_sentence=True), own=False)
                 self.timeline.preface = self.timeline.length
         finally:
-            late.cancel()
             written.cancel()
-
-    async def _wait_for_late(self) -> None:
-        await self._gate.wait()
-        await asyncio.sleep(self._bridge_after_s)
+            committed.cancel()
 
     async def _speak(self, clause: Clause, before: str = "", own: bool = True) -> None:
         if self._tts is None:
@@ -529,6 +540,11 @@ class Reply:
             await self._speak(Clause(self._apology, ends_sentence=True))
         except EngineError as error:
             self._journal.write(EngineFailed(reply=self.generation, message=str(error)))
+
+
+async def _done_within(task: asyncio.Task[Any], timeout_s: float) -> bool:
+    done, _ = await asyncio.wait({task}, timeout=max(timeout_s, 0.0))
+    return bool(done)
 
 
 async def _next_clause(ahead: asyncio.Queue[Clause | None]) -> Clause | None:

@@ -9,6 +9,7 @@ import pytest
 from cvi.audio.block import PLAYED_HZ
 from cvi.conversation.events import (
     ReplyAfterOpener,
+    ReplyBridged,
     ReplyFinished,
     ReplyFirstAudio,
     ReplyFirstSpeech,
@@ -20,7 +21,7 @@ from cvi.conversation.events import (
 )
 from cvi.conversation.latency import opener_pauses
 from cvi.conversation.listening_signs import _TEXTS
-from cvi.conversation.openers import HEARD_AFTER_S, Opener, OpenerPolicy, make_openers
+from cvi.conversation.openers import GOES_ON_AFTER_S, HEARD_AFTER_S, Opener, OpenerPolicy, make_openers
 from cvi.conversation.phrases import _table, phrases
 from cvi.conversation.settings import ConversationSettings
 from cvi.testing.fakes import FakeLlm, FakeTts
@@ -124,6 +125,37 @@ def test_no_opener_that_outlasts_the_wait() -> None:
     assert OpenerPolicy([opener("Hm,", 0.4)]).choose("tell me more", 0.6, 0.1) is None
 
 
+def test_the_opener_lasts_about_as_long_as_the_wait_and_differs_from_the_ones_before() -> None:
+    lengths = {"Hmm,": 0.25, "Well,": 0.35, "Okay,": 0.45, "Let me think.": 0.7}
+    policy = OpenerPolicy([opener(text, seconds) for text, seconds in lengths.items()])
+    chosen = [policy.choose("tell me more", 0.5, left_s) for left_s in (0.6, 0.0, 0.6, 0.0, 0.0, 0.6)]
+    assert [each and each.text for each in chosen] == ["Let me think.", None, "Okay,", None, None, "Well,"]
+
+
+def test_where_the_own_words_are_late_another_opener_follows() -> None:
+    openers = [opener("Well,", 0.4), opener("Let me think.", 0.8)]
+    script = Script()
+    script.user_says(0.5, "tell me a story")
+    outcome = script.play(FakeLlm(["One two three."], first_token_s=2.0), openers=openers, first_wait_s=0.7)
+    assert [event.text for event in outcome.of(ReplyOpener)] == ["Well,"]
+    assert [event.text for event in outcome.of(ReplyBridged)] == ["Let me think."]
+    (after,) = outcome.of(ReplyAfterOpener)
+    assert GOES_ON_AFTER_S <= after.pause_s < GOES_ON_AFTER_S + 0.2
+    heard = outcome.sound_between(0, 60)
+    assert np.count_nonzero(heard) / PLAYED_HZ == pytest.approx(0.4 + 0.8 + 3 * 0.3, abs=0.02)
+    assert not outcome.of(SpeechGap)
+    assert outcome.of(ReplyFinished)[0].text == "One two three."
+
+
+def test_nothing_follows_an_opener_where_the_own_words_are_written_in_time() -> None:
+    script = Script()
+    script.user_says(0.5, "tell me a story")
+    openers = [opener("Well,", 0.4), opener("Let me think.", 0.8)]
+    outcome = script.play(FakeLlm(["One two three."], first_token_s=0.9), openers=openers, first_wait_s=0.7)
+    assert len(outcome.of(ReplyOpener)) == 1
+    assert not outcome.of(ReplyBridged)
+
+
 def test_going_on_during_the_opener_reopens_the_turn() -> None:
     script = Script()
     ends = script.user_says(0.5, "tell me a story")
@@ -138,7 +170,7 @@ def test_going_on_during_the_opener_reopens_the_turn() -> None:
 
 async def test_openers_are_made_in_the_voice() -> None:
     made = await make_openers(FakeTts(), "en")
-    assert [one.text for one in made] == ["Hmm,", "Well,", "Let me think.", "Okay,"]
+    assert [one.text for one in made] == ["Hmm,", "Well,", "Okay,", "Let me think.", "Let me see."]
     assert not await make_openers(FakeTts(), "xx")
 
 
