@@ -396,7 +396,8 @@ class Floor:
         words = turn.joined(stable)
         self._capabilities.follow(words)
         self._replies.follow_tools(words)
-        if self._settings.speculative:
+        pausing = self._hop is not None and not self._hop.speaking
+        if self._settings.speculative and not pausing:  # in a pause the final words are read, in one go
             turn.notes = list((await self._capabilities.notes(words)).values())
             await self._engines.llm.prefill(self._history.recent_with(turn.notes), words)
 

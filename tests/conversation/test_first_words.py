@@ -1,8 +1,17 @@
 """A voice that can begin with a few words is heard before its clause is written."""
 
-from cvi.conversation.events import ReplyFinished, ReplyFirstAudio, ReplyInterrupted, SpeechGap
+import asyncio
+
+from cvi.conversation.events import (
+    ReplyFinished,
+    ReplyFirstAudio,
+    ReplyInterrupted,
+    SpeechGap,
+    TranscriptPartial,
+    UserPaused,
+)
 from cvi.conversation.phrases import phrases
-from cvi.testing.fakes import FakeLlm, FakePhraseTts, FakeTts
+from cvi.testing.fakes import FakeLlm, FakePhraseTts, FakeStt, FakeSttStream, FakeTts
 from cvi.testing.script import Script, ScriptOutcome
 
 EN = phrases("en")
@@ -50,3 +59,30 @@ def test_a_model_that_fails_in_the_middle_of_a_clause_is_apologized_for_after_a_
     first_s = outcome.of(ReplyFirstAudio)[0].at_s
     words_s = 3 * 0.3
     assert not outcome.sound_between(first_s + words_s + 0.04, first_s + words_s + 0.16).any()
+
+
+class SlowPartials(FakeStt):
+    """A partial text takes 0.3 s."""
+
+    def open(self) -> FakeSttStream:
+        stream = super().open()
+        at_once = stream.partial
+
+        async def partial() -> str:
+            text = await at_once()
+            await asyncio.sleep(0.3)
+            return text
+
+        stream.partial = partial  # type: ignore[method-assign]
+        return stream
+
+
+def test_words_so_far_that_come_in_the_pause_do_not_keep_the_model_from_the_final_ones() -> None:
+    script, llm = Script(), FakeLlm()
+    script.user_says(0.5, "tell me a story about the old keeper")
+    outcome = script.play(llm, stt=SlowPartials(script.vocabulary))
+    paused_s = outcome.of(UserPaused)[0].t
+    spoken = [event for event in outcome.of(TranscriptPartial) if event.t < paused_s]
+    late = [event for event in outcome.of(TranscriptPartial) if event.t >= paused_s]
+    assert spoken and late
+    assert list(filter(None, llm.prefilled)) == [event.text.rsplit(" ", 1)[0] for event in spoken if " " in event.text]
