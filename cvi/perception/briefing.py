@@ -115,26 +115,30 @@ class Briefing:
         """How the words were said, and how to answer: from what is seen where they ask for that; by asking
         back where somebody says that all is well and does not look or sound like it, but not twice in a row.
         Else ""."""
-        said = "" if self._form == "scene" else self._said(text)
         doubt = self.mismatch.doubt
         answer = DOUBT.format(doubt=doubt) if doubt and not self._asked else ""
-        if self.screen.lines and _ASKS_SCREEN.search(text):
+        asks_screen = bool(self.screen.lines and _ASKS_SCREEN.search(text))
+        asks_sight = not asks_screen and _ASKS_SIGHT.search(text) is not None
+        said = "" if self._form == "scene" else self._said(text, screen=not asks_screen, sight=not asks_sight)
+        if asks_screen:
             answer = ASKED_SCREEN.format(lines=self._lines())
-        elif _ASKS_SIGHT.search(text):
+        elif asks_sight:
             answer = ASKED_SIGHT.format(seen=self._looks()) if self.seen else ASKED_UNSEEN
         return "\n".join(filter(None, (said, answer)))
 
     def _noted(self) -> None:
         self._ended = (self.seen, self._shared() or self._told[1])
 
-    def _said(self, text: str) -> str:
-        """How the words were said; and what they turned out to be about at their end."""
+    def _said(self, text: str, *, screen: bool, sight: bool) -> str:
+        """How the words were said; and, with `screen` and `sight`, what they turned out to be about at their
+        end."""
         note = self._note or ""
-        seen, screen = self._appearance(text), self._screen(text)
+        sight = sight and asks_about_sight(text) and "<user_appearance>" not in note
+        screen = screen and "<user_screenshare>" not in note
         return _tagged(
-            ("user_appearance", seen if asks_about_sight(text) and "<user_appearance>" not in note else ""),
+            ("user_appearance", self._appearance(text) if sight else ""),
             ("user_emotions", " ".join(filter(None, (self.named, self._heard())))),
-            ("user_screenshare", screen if "<user_screenshare>" not in note else ""),
+            ("user_screenshare", self._screen(text) if screen else ""),
         )
 
     def _appearance(self, text: str) -> str:

@@ -160,11 +160,23 @@ def test_what_the_model_has_read_before_the_last_word_stays_as_it_was() -> None:
     briefing.seen = "They are looking down."
     assert briefing.note("tell me about the sea") == read
     assert "hesitant" in briefing.hint("tell me about the sea")
-    assert "looking down" in briefing.hint("tell me about how I look")
+    assert briefing.hint("tell me about how I look").count("looking down") == 1
     briefing.turn_resumed()
     assert "looking down" in briefing.note("tell me about the sea and")
     briefing.turn_began()
     assert briefing.note("and the land") == ""
+
+
+def test_what_was_asked_about_with_the_last_words_is_told_once() -> None:
+    briefing = Briefing("tags")
+    briefing.seen = "They are looking down."
+    briefing.screen = ScreenState(True, ("error 417",))
+    briefing.turn_began()
+    briefing.turn_paused([], VoiceSummary(), NO_MISMATCH)
+    hint = briefing.hint("what is written on my screen")
+    assert hint.count("417") == 1 and "<user_screenshare>" not in hint
+    hint = briefing.hint("how do i look")
+    assert hint.count("looking down") == 1 and "<user_appearance>" not in hint
 
 
 def test_emotions_are_named_only_where_that_was_turned_on() -> None:
