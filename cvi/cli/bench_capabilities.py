@@ -138,7 +138,7 @@ def objectives(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """Fifty scripted interviews of five slots: is what was said taken down, and nothing invented.
+    """Seventy scripted interviews of five slots: is what was said taken down, and nothing invented.
 
     The interviews are in cvi/bench/objectives.yaml.
     """
