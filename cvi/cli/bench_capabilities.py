@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cvi.cli.bench import Json, Output, Profile
+from cvi.errors import UsageError
 
 
 def tools(
@@ -114,21 +115,30 @@ def guardrails(
     development: Annotated[
         bool, typer.Option("--development", help="Thresholds, by cross-validation on the families, instead.")
     ] = False,
+    passages: Annotated[
+        bool, typer.Option("--passages", help="Instructions hidden in passages of documents, instead.")
+    ] = False,
     output: Output = None,
     json: Json = False,
 ) -> None:
     """330 sentences: are those stopped that are to be, and no others, and what does it cost before each.
 
-    The sentences are in cvi/bench/guardrails.yaml. No model but the sentence embedder is run.
+    The sentences are in cvi/bench/guardrails.yaml, the passages in cvi/bench/passages.yaml. No model but the
+    sentence embedder is run.
     """
-    from cvi.bench.policy import measure_guardrails
+    from cvi.bench.policy import measure_guardrails, measure_passages
 
+    if development and passages:
+        raise UsageError("--development and --passages are two measurements.", "Give one of them.")
+    if passages:
+        measure_passages(output=output, json=json)
+        return
     measure_guardrails(development=development, output=output, json=json)
 
 
 def objectives(
     interview: Annotated[
-        list[int] | None, typer.Option(help="Hold this one only, from 1 to 50; may be given again.")
+        list[int] | None, typer.Option(help="Hold this one only, from 1 to 70; may be given again.")
     ] = None,
     keep: Annotated[
         Path | None,
