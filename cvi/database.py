@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cvi.errors import CviError
@@ -17,6 +18,8 @@ from cvi.files import private_folder
 
 BUSY_MS = 30_000
 """How long to wait for a writer of another process."""
+_MAKING = threading.Lock()
+"""So that no other thread has connected to a file before the one that made it has closed it."""
 
 
 def open_database(
@@ -30,8 +33,7 @@ def open_database(
     """
     try:
         private_folder(path.parent)
-        # Made by hand: SQLite's own follows the umask, and its WAL has the file's mode.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        _make(path)
         if path.stat().st_mode & 0o077:
             path.chmod(0o600)
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -48,6 +50,16 @@ def open_database(
     except (sqlite3.Error, OSError) as error:
         raise CviError(f"{what} {path} cannot be used: {error}.", remedy) from error
     return connection
+
+
+def _make(path: Path) -> None:
+    """Make an empty file by hand: SQLite's own follows the umask, and its WAL has the file's mode.
+
+    One that exists is never opened here. To close it would drop the locks of all this process's connections to
+    it (POSIX), and the next other process to close it would remove the write-ahead log under them.
+    """
+    with _MAKING, suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -41,6 +43,25 @@ def test_every_file_is_private_and_overwrites_what_is_deleted(tmp_path: Path, op
     assert not [name for name, mode in modes.items() if mode & 0o077], modes
     values = {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("secure_delete", "journal_mode")}
     assert values == {"secure_delete": 1, "journal_mode": "wal"}
+
+
+@pytest.mark.parametrize("open_it", [connect, open_store, open_memory, opened])
+def test_another_process_leaves_the_log_to_the_connections_that_are_open(tmp_path: Path, open_it: object) -> None:
+    """A server has two connections; `cvi keys` opens and closes the file beside them."""
+    path = tmp_path / "data.sqlite3"
+    first, second = open_it(path), open_it(path)
+    first.execute("CREATE TABLE more (a)")
+
+    def beside(statement: str) -> str:
+        program = f"import sqlite3; c = sqlite3.connect({str(path)!r}); print(c.execute({statement!r}).fetchall()); c.commit(); c.close()"
+        return subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.strip()
+
+    assert beside("SELECT a FROM more") == "[]"
+    assert Path(f"{path}-wal").is_file()
+    first.execute("INSERT INTO more VALUES (1)")
+    assert beside("SELECT a FROM more") == "[(1,)]"
+    beside("INSERT INTO more VALUES (2)")
+    assert [row[0] for row in second.execute("SELECT a FROM more ORDER BY a")] == [1, 2]
 
 
 @pytest.mark.parametrize("seed", range(3))
