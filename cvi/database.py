@@ -55,8 +55,8 @@ def open_database(
 def _make(path: Path) -> None:
     """Make an empty file by hand: SQLite's own follows the umask, and its WAL has the file's mode.
 
-    One that exists is never opened here. To close it would drop the locks of all this process's connections to
-    it (POSIX), and the next other process to close it would remove the write-ahead log under them.
+    One that exists is never opened here. Closing it would drop the locks of all this process's connections
+    to it (POSIX), and the next other process to close it would remove the write-ahead log under them.
     """
     with _MAKING, suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

@@ -114,6 +114,25 @@ async def test_no_more_than_at_once_of_a_kind_run(home: Path) -> None:
     assert handler.begun == ["a", "b"]
 
 
+async def test_a_place_that_gets_free_is_the_next_lanes(home: Path) -> None:
+    """However many of other lanes have waited for longer."""
+    handler = Recorder(at_once=4)
+    handler.at_once_in_lane = 2
+    for number in range(8):
+        put(f"slow{number}", lane="ab"[number % 2])
+        handler.gates[f"slow{number}"] = asyncio.Event()
+    async with running(handler) as queue:
+        await until(lambda: len(handler.begun) == 4)
+        put("quick", now=1.0, lane="c")
+        queue.wake()
+        handler.gates["slow0"].set()
+        await until(lambda: len(handler.begun) > 4)
+        assert handler.begun[4] == "quick"
+        for gate in handler.gates.values():
+            gate.set()
+        await until(lambda: len(handler.cleaned) == 9)
+
+
 async def test_a_failure_that_may_pass_is_retried_until_the_attempts_are_used_up(home: Path) -> None:
     handler = Recorder(retry=RetryPolicy(most_attempts=3))
     handler.fail = lambda job: TryAgainError("busy", "Wait.")

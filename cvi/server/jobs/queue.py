@@ -12,6 +12,7 @@ import logging
 import random
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
@@ -216,7 +217,7 @@ class JobQueue:
     async def _begin_due(self) -> float:
         """Begin attempts at what is due; returns the seconds until the next job is."""
         now, wait_s = self._wall(), LOOK_AGAIN_S
-        for job in await self._database.read(jobs.first_open):
+        for job in self._by_turns(await self._database.read(jobs.first_open)):
             key = (job.kind, job.id)
             if job.kind not in self._kinds or key in self._attempts:
                 continue
@@ -229,6 +230,16 @@ class JobQueue:
         if not self._attempts and not self._woken.is_set():
             self._idle.set()
         return wait_s
+
+    @staticmethod
+    def _by_turns(found: list[OpenJob]) -> list[OpenJob]:
+        """One of each lane, then the next of each: many for slow hosts do not hold up those of others."""
+        before: Counter[tuple[str, str]] = Counter()  # those that run are open and due first
+        places: list[tuple[int, int]] = []
+        for number, job in enumerate(found):
+            places.append((before[job.kind, job.lane], number))
+            before[job.kind, job.lane] += 1
+        return [found[number] for _, number in sorted(places)]
 
     def _has_room(self, job: OpenJob) -> bool:
         handler = self._handlers[job.kind]
