@@ -255,3 +255,16 @@ def test_an_authors_examples_stop_what_is_like_them():
     checks = Checks([rail("trips", examples=examples)], shared_embedder())
     assert checks.find("The tram to the old town leaves now.", "reply") is not None
     assert checks.find("Thank you for telling me about your weekend.", "reply") is None
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"rule": "Gifts above fifty dollars need written approval before you accept them."},
+        {"rule": "Passwords and logins are never shared, with nobody."},
+        {"message": "Tell the nurse before you change the dose, and wait for her answer."},
+    ],
+)
+def test_what_a_rule_asks_of_people_is_no_instruction_to_the_persona(result):
+    guard = ConversationGuard(Checks([], shared_embedder()), virtual_time=True)
+    assert guard.screened("look_up_rule", json.dumps(result)) == json.dumps(result)
