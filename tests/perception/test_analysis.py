@@ -19,6 +19,7 @@ from cvi.conversation.events import (
     ReplyFinished,
     ReplyFirstAudio,
     ToolCalled,
+    ToolResolved,
     TurnCommitted,
 )
 from cvi.conversation.journal import JOURNAL_NAME, Journal, load_record
@@ -93,7 +94,9 @@ def test_goals_and_rules_stand_on_the_page_of_a_conversation_without_a_picture(t
         journal = Journal(tmp_path / "c0123456789ab" / JOURNAL_NAME, Clock())
         for event in (
             ConversationStarted(conversation_id="c0123456789ab", persona="June"),
-            ObjectiveCompleted(objective="decide", output_variables={}, confirmed_by=""),
+            ToolCalled(call="1", reply=1, name="look_up", arguments={"topic": "gifts"}, delivery="python"),
+            ToolResolved(call="1", name="look_up", output="<b>fifty</b>", took_s=1.5),
+            ObjectiveCompleted(objective="decide", output_variables={"what": "ask"}, confirmed_by=""),
             GuardrailTriggered(
                 reply=1, guardrail="crisis", side="participant", by="pattern", action="escalate", text="x"
             ),
@@ -104,7 +107,16 @@ def test_goals_and_rules_stand_on_the_page_of_a_conversation_without_a_picture(t
         journal.close()
 
     run_virtual(write())
-    (lane,) = [each for each in conversation_page(load_record(tmp_path, "c0123456789ab")).lanes if each.bars]
-    assert [each.says for each in lane.bars] == [
-        "decide completed", "crisis (escalate): x", "a human is asked for by crisis",
+    record = load_record(tmp_path, "c0123456789ab")
+    page = conversation_page(record)
+    tools, policy = (each for each in page.lanes if each.bars)
+    assert [each.says for each in tools.bars] == [
+        'look_up is called: {"topic": "gifts"}', "look_up answers after 1.5 s: <b>fifty</b>",
     ]  # fmt: skip
+    assert [each.says for each in policy.bars] == [
+        "decide completed; what: ask", "crisis (escalate): x", "a human is asked for by crisis",
+    ]  # fmt: skip
+    assert [each.what for each in page.acts] == ["tool", "tool", "goal", "rule", "rule"]
+    pytest.importorskip("jinja2")
+    write_conversation_page(record, tmp_path / "report.html")
+    assert "look_up answers after 1.5 s: &lt;b&gt;fifty" in (tmp_path / "report.html").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -18,6 +19,8 @@ from cvi.perception.analysis import Analysis, analyse_participant
 
 _WIDE, _HIGH = 1000.0, 60.0
 _TICKS = 8
+_LONGEST = 300
+"""Characters of a tool's answer that are shown."""
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600)
 
 
@@ -42,6 +45,17 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
+class Act:
+    """What the persona did beside talking: a tool, a rule that held, a step of an objective."""
+
+    at_s: float
+    what: str
+    """`tool`, `rule` or `goal`."""
+    says: str
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ConversationPage:
     """Everything the page shows; times are seconds of the conversation."""
 
@@ -50,6 +64,7 @@ class ConversationPage:
     lanes: Sequence[Lane]
     ticks: Sequence[tuple[float, str]]
     lines: Sequence[tuple[TranscriptEntry, kinds.ParticipantHeard | None]]
+    acts: Sequence[Act]
     analysis: Analysis
     recording: str
 
@@ -90,6 +105,7 @@ def conversation_page(record: Record) -> ConversationPage:
         lanes=[lane for lane in _lanes(events, lines, total_s) if lane.bars or lane.curve],
         ticks=[(100 * n * step_s / total_s, _clock(n * step_s)) for n in range(int(total_s / step_s) + 1)],
         lines=lines,
+        acts=_acts(events),
         analysis=analyse_participant(events),
         recording=record.recording.name if record.recording is not None else "",
     )
@@ -116,6 +132,9 @@ def _lanes(
         end_s = after.t if after is not None else min(look.t + 5.0, total_s)
         looks.bars.append(bar(look.t, end_s, look.text, _look_kind(look)))
     voice, tools, policy, other = Lane("voice"), Lane("tools"), Lane("goals, rules"), Lane("events")
+    for act in _acts(events):
+        lane = tools if act.what == "tool" else policy
+        lane.bars.append(bar(act.at_s, act.at_s, act.says, act.kind))
     for event in events:
         at_s = event.happened_s
         match event:
@@ -125,16 +144,6 @@ def _lanes(
                 says = " ".join(filter(None, (event.text, event.mismatch)))
                 if says:
                     voice.bars.append(bar(at_s, at_s, says, "warn" if event.mismatch else ""))
-            case kinds.ToolCalled() | kinds.PerceptionToolCalled():
-                tools.bars.append(bar(at_s, at_s, f"{event.name} {event.arguments}"))
-            case kinds.GuardrailTriggered():
-                says = f"{event.guardrail} ({event.action}): {event.text}"
-                policy.bars.append(bar(at_s, at_s, says, "warn"))
-            case kinds.HumanRequested():
-                policy.bars.append(bar(at_s, at_s, f"a human is asked for by {event.source}", "warn"))
-            case kinds.ObjectiveActivated() | kinds.ObjectivePending() | kinds.ObjectiveCompleted():
-                what = event.type.removeprefix("objective_")
-                policy.bars.append(bar(at_s, at_s, f"{event.objective} {what}"))
             case (
                 kinds.BargeIn()
                 | kinds.Backchannel()
@@ -148,6 +157,35 @@ def _lanes(
     smile = Lane("smile", curve=_curve([(look.t, look.smile) for look in seen], total_s))
     brows = Lane("brows", curve=_curve([(look.t, (look.brows + 1) / 2) for look in seen], total_s))
     return [you, persona, floor, looks, smile, brows, voice, tools, policy, other]
+
+
+def _acts(events: Iterable[Event]) -> list[Act]:
+    acts = []
+    for event in events:
+        what, says, kind = "tool", "", ""
+        match event:
+            case kinds.ToolCalled() | kinds.PerceptionToolCalled():
+                says = f"{event.name} is called: {json.dumps(event.arguments, ensure_ascii=False)}"
+            case kinds.ToolResolved():
+                says = f"{event.name} answers after {event.took_s:.1f} s: {event.output[:_LONGEST]}"
+            case kinds.ToolFailed():
+                says, kind = f"{event.name} fails: {event.message}", "warn"
+            case kinds.ToolCancelled():
+                says = f"{event.name} is cancelled: {event.reason}"
+            case kinds.GuardrailTriggered():
+                what, kind = "rule", "warn"
+                says = f"{event.guardrail} ({event.action}): {event.text}"
+            case kinds.HumanRequested():
+                what, says, kind = "rule", f"a human is asked for by {event.source}", "warn"
+            case kinds.ObjectiveActivated():
+                what, says = "goal", f"{event.objective} activated"
+            case kinds.ObjectivePending() | kinds.ObjectiveCompleted():
+                values = "".join(f"; {name}: {value}" for name, value in event.output_variables.items())
+                what = "goal"
+                says = f"{event.objective} {event.type.removeprefix('objective_')}{values}"
+        if says:
+            acts.append(Act(event.happened_s, what, says, kind))
+    return acts
 
 
 def _look_kind(event: kinds.ParticipantSeen) -> str:
