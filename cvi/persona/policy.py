@@ -238,6 +238,15 @@ class Tool(Section):
     """What people say who want it: makes the decision to call it better."""
     tags: list[str] = Field(default_factory=list)
 
+    @model_validator(mode="after")
+    def _fits_its_trigger(self) -> Tool:
+        if self.trigger_type == "post_call" and (self.origin is not None or self.delivery.api is None):
+            raise rule_broken(
+                "a tool with trigger_type post_call has no origin and is delivered by api",
+                "Leave 'origin' out and give 'delivery' an 'api' with its url.",
+            )
+        return self
+
 
 class Example(Section):
     """One exchange that shows how the persona answers."""

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from cvi.errors import UsageError
 from cvi.persona.language import CODES, language_code, language_name
+from cvi.persona.policy import Tool
 from cvi.persona.schema import PROFILES, Persona
 from cvi.yaml_document import parse
 
@@ -222,3 +223,20 @@ def test_the_package_imports_without_reading_anything(tmp_path: Path) -> None:
     code = "import sys, cvi.cli.persona; print(sorted({'pydantic', 'yaml', 'rich.table'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("fields", "right"),
+    [
+        ({"delivery": {"api": {"url": "https://example.com/done"}}}, True),
+        ({"delivery": {"app_message": True}}, False),
+        ({"delivery": {"api": {"url": "https://example.com/done"}}, "origin": "llm"}, False),
+    ],
+)
+def test_a_tool_after_the_call_is_an_address_without_an_origin(fields: dict[str, Any], right: bool) -> None:
+    tool = {"name": "save", "description": "Save it.", "trigger_type": "post_call", **fields}
+    if right:
+        Tool.model_validate(tool)
+        return
+    with pytest.raises(ValidationError, match="post_call has no origin and is delivered by api"):
+        Tool.model_validate(tool)
