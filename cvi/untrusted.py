@@ -51,27 +51,34 @@ def valid_value(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How many values a JSON value consists of, and how deep they are nested; a text alone is 1 and 0."""
+    """How many values a JSON value consists of, how deep they are nested, and the characters of its texts,
+    keys and whole numbers; a text alone is 1 and 0."""
 
     values: int
     depth: int
+    chars: int
 
 
 def size_of(value: Any) -> Size:
     """The size of a JSON value. No recursion: any depth can be measured."""
-    values, depth, level = 0, 0, [value]
+    values, depth, chars, level = 0, 0, 0, [value]
     while level:
         values += len(level)
         inner: list[Any] = []
         for each in level:
             if isinstance(each, dict):
                 inner.extend(each.values())
+                chars += sum(len(key) for key in each if isinstance(key, str))
             elif isinstance(each, list | tuple):
                 inner.extend(each)
+            elif isinstance(each, str):
+                chars += len(each)
+            elif isinstance(each, int):
+                chars += each.bit_length() // 3  # about its digits: thousands of them are valid JSON
         if inner or any(isinstance(each, dict | list | tuple) for each in level):
             depth += 1
         level = inner
-    return Size(values, depth)
+    return Size(values, depth, chars)
 
 
 def printable(text: str) -> str:

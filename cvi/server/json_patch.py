@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -16,9 +17,11 @@ from jsonpatch import JsonPatchException, PatchOperation, apply_patch, path_join
 from jsonpointer import JsonPointerException
 
 from cvi.server.json_bodies import MAX_DEPTH, MAX_VALUES
-from cvi.untrusted import size_of
+from cvi.untrusted import Size, size_of
 
 MAX_OPERATIONS = 500
+MAX_CHARS = 4 << 20
+"""Of all texts and keys of the result: as many as the body of a request may have bytes."""
 MAX_SECONDS = 2.0
 KINDS = ("add", "remove", "replace", "move", "copy", "test")
 
@@ -39,24 +42,27 @@ def patched(
 ) -> Any:
     """The patched copy; the document itself stays as it is. May take seconds: call it on a thread.
 
-    Raises `PatchError`, also for a patch whose result would have more than `MAX_VALUES` values or be nested
-    deeper than `MAX_DEPTH`; nothing larger is ever built.
+    Raises `PatchError`, also for a patch whose result would have more than `MAX_VALUES` values or `MAX_CHARS`
+    characters, or be nested deeper than `MAX_DEPTH`; nothing larger is ever built.
     """
     if not isinstance(patch, list):
         raise PatchError("A JSON Patch is a list of operations.")
     if len(patch) > MAX_OPERATIONS:
         raise PatchError(f"A JSON Patch holds at most {MAX_OPERATIONS} operations.")
     result = copy.deepcopy(document)
-    budget = MAX_VALUES - size_of(result).values
+    before = size_of(result)
+    values, chars = MAX_VALUES - before.values, MAX_CHARS - before.chars
     until = clock() + MAX_SECONDS
     for number, given in enumerate(patch):
         try:
             if clock() > until:
                 raise PatchError(f"the patch takes longer than {MAX_SECONDS:g} s.")
             operation = _operation(given, result, spelling)
-            budget -= _growth(operation, result)
-            if budget < 0:
-                raise PatchError(f"the result would hold more than {MAX_VALUES} values.")
+            more = _growth(operation, result)
+            values, chars = values - more.values, chars - more.chars
+            if values < 0 or chars < 0:
+                most = f"{MAX_VALUES} values" if values < 0 else f"{MAX_CHARS} characters"
+                raise PatchError(f"the result would hold more than {most}.")
             result = apply_patch(result, [operation], in_place=True)
         except PatchError as fault:
             raise PatchError(f"Operation {number}: {fault}") from None
@@ -122,10 +128,10 @@ def _make_objects(parts: tuple[str, ...], root: Any) -> Any:
     return node if parts else None
 
 
-def _growth(operation: dict[str, Any], root: Any) -> int:
-    """How many values the operation adds at most. Raises PatchError where it would nest too deep."""
+def _growth(operation: dict[str, Any], root: Any) -> Size:
+    """How much the operation adds at most. Raises PatchError where it would nest too deep."""
     if operation["op"] not in ("add", "replace", "copy", "move"):
-        return 0
+        return Size(0, 0, 0)
     value = operation.get("value")
     if operation["op"] in ("copy", "move"):
         value = root
@@ -134,7 +140,8 @@ def _growth(operation: dict[str, Any], root: Any) -> int:
     size = size_of(value)
     if len(path_split(operation["path"])) + size.depth > MAX_DEPTH:
         raise PatchError(f"the result would be nested deeper than {MAX_DEPTH} levels.")
-    return 0 if operation["op"] == "move" else size.values
+    key = len(operation["path"])  # its last part, at most
+    return Size(0, 0, key) if operation["op"] == "move" else replace(size, chars=size.chars + key)
 
 
 def _words(fault: Exception) -> str:

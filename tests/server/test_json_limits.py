@@ -49,6 +49,15 @@ def test_a_patch_that_doubles_or_deepens_its_document_is_refused_before_it_has(
     assert document == before and peak < 64 << 20
 
 
+@pytest.mark.parametrize("value", ["x" * 50_000, {"x" * 50_000: 1}, [10**4000] * 13], ids=["text", "key", "number"])
+def test_a_patch_that_copies_something_long_again_and_again_is_refused(value: Any) -> None:
+    """Few values, and hundreds of megabytes once they are written."""
+    bomb = [{"op": "copy", "from": "/a", "path": f"/k{number}"} for number in range(200)]
+    with pytest.raises(PatchError, match="more than 4194304 characters"):
+        patched({"a": value}, bomb)
+    assert len(patched({"a": value}, bomb[:50])) == 51
+
+
 def test_a_patch_has_a_time_limit() -> None:
     ticks = iter([0.0, 0.5, 1.5, 2.5])
     with pytest.raises(PatchError, match=r"Operation 2: .* longer than 2 s"):
@@ -173,3 +182,17 @@ async def test_the_bomb_is_refused_by_every_route_that_takes_a_patch(client: htt
     ):
         answer = await client.patch(path, json=copies(60))
         assert answer.status_code == 422 and "values" in answer.json()["message"], answer.text
+        long = [{"op": "add", "path": "/layers", "value": {"llm": {"extra_body": {"a": "x" * 900_000}}}}]
+        place = "/layers/llm/extra_body"
+        long += [{"op": "copy", "from": f"{place}/a", "path": f"{place}/{number}"} for number in range(300)]
+        answer = await client.patch(path, json=long)
+        assert answer.status_code == 422 and "characters" in answer.json()["message"], answer.text
+
+
+async def test_a_persona_larger_than_its_file_may_be_is_refused_before_it_is_written(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cvi.server.catalog.persona_document.persona_text", lambda document: pytest.fail("written"))
+    body = {"persona_name": "Ada", "system_prompt": "x", "layers": {"llm": {"extra_body": {"a": "x" * 1_100_000}}}}
+    answer = await client.post("/v2/personas", json=body)
+    assert answer.status_code == 400 and "larger than 1048576 bytes" in answer.json()["error"], answer.text

@@ -23,7 +23,8 @@ from cvi.persona.policy import Knowledge
 from cvi.persona.schema import Persona
 from cvi.persona.section import Section, masked, references, section_of
 from cvi.server.contract import HttpProblem, in_our_vocabulary
-from cvi.yaml_document import Node, parse
+from cvi.untrusted import size_of
+from cvi.yaml_document import MAX_BYTES, Node, parse
 
 NOT_STORED = frozenset(
     (
@@ -145,6 +146,8 @@ def write_persona(path: Path, document: Mapping[str, Any], *, new: bool) -> None
     """
     if new and path.exists():
         raise FileExistsError(path)
+    if size_of(document).chars > MAX_BYTES:  # before minutes are spent on writing it
+        raise HttpProblem(400, f"The persona is larger than {MAX_BYTES} bytes.")
     text = WRITTEN + persona_text(document)
     with replacing(path, mode=0o600, remedy="Free some space.") as part:
         part.write_text(text, encoding="utf-8")
