@@ -164,7 +164,8 @@ class JsonWriter:
     def value(self) -> Any:
         """What was written. Raises EngineError for a text that is no JSON."""
         try:
-            return json.loads(self._bytes.decode(errors="replace"))
+            # Not strict: the grammar lets a line break stand in a string as it is.
+            return json.loads(self._bytes.decode(errors="replace"), strict=False)
         except ValueError as error:
             raise EngineError("The model's JSON is damaged.", "Ask again.") from error
 

@@ -140,3 +140,10 @@ async def test_nothing_is_read_ahead_while_forms_are_paused(engine):
     assert not reading.done()
     engine.pause_structured(False)
     await reading
+
+
+async def test_a_text_that_is_brought_to_its_end_with_a_line_break_in_it_is_read(engine):
+    begun = "A form of what somebody says.\nFields:\n- name: name\n\nFill in as JSON. Never guess.\n\n"
+    asked = [Message("user", begun + "They said: my name is Anna.")]
+    answer = await engine.structured(asked, FORM, max_tokens=4)
+    assert set(answer) == {"name", "size"}
