@@ -49,7 +49,7 @@ def run(settings: ServerSettings, ready: Callable[[str | None], None]) -> None:
         f"Another server uses the data folder {home()}.", "Stop it, or set CVI_HOME to another one."
     )
     with locked(home() / "server.lock", busy):
-        key = _first_key() if settings.asks_for_keys else None
+        key = _first_key(settings.asks_for_keys)
         set_up()
         app = create_app(settings)
         config = server_config(
@@ -144,13 +144,15 @@ def _listen(settings: ServerSettings) -> socket.socket:
     return listening
 
 
-def _first_key() -> str | None:
+def _first_key(wanted: bool) -> str | None:
+    """A key where one is `wanted` and there is none. Opens the database in any case: what is wrong with it is
+    told here in one line, and in a trace of uvicorn's once the application starts."""
     from cvi.server.store.database import connect, database_path, transact
     from cvi.server.store.keys import create_key, list_keys
 
     connection = connect(database_path())
     try:
-        if any(key.revoked_at is None for key in list_keys(connection)):
+        if not wanted or any(key.revoked_at is None for key in list_keys(connection)):
             return None
         return transact(connection, lambda connection: create_key(connection, "first", time.time()))[1]
     finally:

@@ -40,6 +40,12 @@ def test_a_file_in_the_place_of_the_data_folder_is_not_read_as_an_empty_one(run_
     assert done.returncode == 2 and "is a file" in done.stderr, (done.returncode, done.stdout, done.stderr)
 
 
+def test_a_server_on_a_full_disk_says_so_in_one_line(tmp_path: Path) -> None:
+    done = run(str(tmp_path), "serve --port 22031 --profile embedded", limit=1)
+    assert done.returncode == 1 and "Traceback" not in done.stderr, (done.returncode, done.stderr[-400:])
+    assert "cvi: The database" in done.stderr and "cannot be used" in done.stderr
+
+
 def test_a_typed_conversation_that_cannot_be_kept_says_so(tmp_path: Path) -> None:
     """The size of files is limited, which writes meet as they meet a full disk."""
     done = run(str(tmp_path), "talk --text --profile embedded", limit=1)
