@@ -9,6 +9,7 @@ import typer
 if TYPE_CHECKING:
     import sqlite3
 
+    from cvi.memory.forgetting import ForgottenThings
     from cvi.memory.store import MemoryStore, StoredMemory
 
 
@@ -149,40 +150,83 @@ def _memories(connection: sqlite3.Connection, store: MemoryStore, history: bool)
 
 
 def forget(
-    participant: Annotated[str, typer.Argument(help="As after --participant, or as a tag or memory store.")],
+    participant: Annotated[
+        str | None, typer.Argument(help="As after --participant, or as a tag or memory store.")
+    ] = None,
+    conversation: Annotated[
+        str | None,
+        typer.Option(help="One conversation instead: its id, the beginning of it, or `last`."),
+    ] = None,
     owner: Annotated[str, typer.Option(help="Of a server with keys: whose participant.")] = "default",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Erase a participant: memories, conversations with their journals and recordings, events, uploads.
+    """Erase a participant, or one conversation: memories, journals, recordings, events, uploads.
 
     What was erased is printed. Files that you wrote elsewhere yourself (`cvi talk -o`) stay.
     """
-    import asyncio
     import sys
 
     from cvi.errors import UsageError
-    from cvi.memory.forgetting import (
-        ForgottenThings,
-        conversations_with,
-        forget_conversation,
-        forget_memories,
-    )
-    from cvi.memory.store import DEFAULT_OWNER, participant_name
-    from cvi.server.retention import forget_served
+    from cvi.memory.store import participant_name
 
-    name = participant_name(participant)
+    if (participant is None) == (conversation is None):
+        raise UsageError("Name a participant or a conversation.", "cvi forget anna, or --conversation last")
+    name = _conversation(conversation) if participant is None else participant_name(participant)
     if not yes:
         if not sys.stdin.isatty():
             raise UsageError("Nobody can be asked here.", "Add --yes to erase without asking.")
         typer.confirm(f"Erase everything that is kept of {name}? It cannot be undone.", abort=True)
-    gone = ForgottenThings(memories=forget_memories(name, owner))
-    asyncio.run(forget_served(name, owner, gone))
-    if owner == DEFAULT_OWNER:
-        for id in conversations_with(name):
-            forget_conversation(id, gone)
+    gone = _erase_conversation(name) if participant is None else _erase_participant(name, owner)
     typer.echo(f"Memories        {gone.memories}")
     typer.echo(f"Conversations   {len(gone.conversations)} ({gone.recordings} recorded)")
     for id in gone.conversations:
         typer.echo(f"  {id}: journal, transcript, recording, events, webhooks")
     for line in gone.elsewhere:
         typer.echo(f"Still there: {line}.")
+
+
+def _conversation(name: str | None) -> str:
+    """The id of a conversation on this machine."""
+    from cvi.conversation.journal import find_folder
+    from cvi.errors import UsageError
+    from cvi.paths import conversations_dir
+
+    root = conversations_dir()
+    folder = find_folder(root, name or "last")
+    if folder.parent != root.absolute():
+        raise UsageError(f"{folder} is not in {root}.", "Give a conversation's id, as `cvi list` shows it.")
+    return folder.name
+
+
+def _erase_participant(name: str, owner: str) -> ForgottenThings:
+    import asyncio
+
+    from cvi.memory.forgetting import (
+        ForgottenThings,
+        conversations_with,
+        forget_conversation,
+        forget_memories,
+    )
+    from cvi.memory.store import DEFAULT_OWNER
+    from cvi.server.retention import forget_served
+
+    gone = ForgottenThings(memories=forget_memories(name, owner))
+    asyncio.run(forget_served(name, owner, gone))
+    if owner == DEFAULT_OWNER:
+        for id in conversations_with(name):
+            forget_conversation(id, gone)
+    return gone
+
+
+def _erase_conversation(id: str) -> ForgottenThings:
+    import asyncio
+
+    from cvi.memory.forgetting import ForgottenThings, forget_conversation, forget_learned
+    from cvi.server.retention import forget_served_conversation
+
+    gone = ForgottenThings()
+    asyncio.run(forget_served_conversation(id, gone))
+    if not gone.conversations:
+        forget_conversation(id, gone)
+    gone.memories = forget_learned(id)
+    return gone

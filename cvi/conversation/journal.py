@@ -231,11 +231,12 @@ def load_record(root: Path, name: str) -> Record:
 
     Raises UsageError when there is no such conversation, CviError when its journal is damaged.
     """
-    folder = _folder(root, name)
+    folder = find_folder(root, name)
     return Record(folder.name, folder, list(read_journal(folder / JOURNAL_NAME)))
 
 
-def _folder(root: Path, name: str) -> Path:
+def find_folder(root: Path, name: str) -> Path:
+    """The folder of a conversation, named as for `load_record`. Raises UsageError when there is none."""
     path = Path(name)
     if path.name == JOURNAL_NAME and path.is_file():
         return path.parent.absolute()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from cvi.database import scrub
 from cvi.errors import CviError, UsageError
 from cvi.memory.store import (
     DEFAULT_OWNER,
+    drop_learned,
     drop_store,
     find_stores,
     memory_path,
@@ -55,14 +57,31 @@ def forget_memories(participant: str, owner: str = DEFAULT_OWNER) -> int:
             query = "SELECT count(*) FROM memories WHERE store = ?"
             held += int(connection.execute(query, (store.id,)).fetchone()[0])
             drop_store(connection, store.id)
-        if not scrub(connection):
-            raise CviError(
-                "The memories are erased, but another process still reads the file's log, which holds them.",
-                "Run the command again when no conversation is being held.",
-            )
+        _scrub(connection)
         return held
     finally:
         connection.close()
+
+
+def forget_learned(conversation: str) -> int:
+    """Erase what anybody's memory has from one conversation; how many memories. Blocks. Raises CviError."""
+    if not memory_path().exists():
+        return 0
+    connection = open_memory()
+    try:
+        held = drop_learned(connection, conversation)
+        _scrub(connection)
+        return held
+    finally:
+        connection.close()
+
+
+def _scrub(connection: sqlite3.Connection) -> None:
+    if not scrub(connection):
+        raise CviError(
+            "The memories are erased, but another process still reads the file's log, which holds them.",
+            "Run the command again when no conversation is being held.",
+        )
 
 
 def conversations_with(participant: str) -> list[str]:

@@ -306,6 +306,13 @@ def drop_memory(connection: sqlite3.Connection, id: int) -> bool:
         return connection.execute("DELETE FROM memories WHERE id = ?", (id,)).rowcount > 0
 
 
+def drop_learned(connection: sqlite3.Connection, conversation: str) -> int:
+    """Erase every memory that comes from a conversation; how many."""
+    with _writing(connection):
+        connection.execute("DELETE FROM sources WHERE conversation = ?", (conversation,))
+        return connection.execute("DELETE FROM memories WHERE conversation = ?", (conversation,)).rowcount
+
+
 def erase_expired(connection: sqlite3.Connection, now: float) -> int:
     """Erase what is older than its store keeps; how many."""
     old = [

@@ -7,7 +7,7 @@ import json
 import shutil
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -91,22 +91,40 @@ async def forget_served(participant: str, owner: str, into: ForgottenThings) -> 
     await database.open()
     try:
         rows = await database.read(lambda connection: _rows(connection, participant, owner))
-        running = [row.id for row in rows if row.status == "active"]
-        if running:
-            raise UsageError(f"The conversation {running[0]} is running.", "End it first.")
-        for row in rows:
-            recorded = await asyncio.to_thread((conversations_dir() / row.id / RECORDING_NAME).is_file)
-            await erase_conversation(database, row, time.time())
-            into.conversations.append(row.id)
-            into.recordings += recorded
-            if row.request.get("recording_bucket"):
-                into.elsewhere.append(f"the recording of {row.id} in its bucket: a running server erases it")
+        await _forget(database, rows, into)
         tagged = await database.read(lambda connection: _tagged_documents(connection, participant, owner))
         into.elsewhere += [f"the document {id}, which has the name as a tag: delete it" for id in tagged]
         await database.write(lambda connection: _forget_requests(connection, participant, owner))
         await database.scrub()
     finally:
         await database.close()
+
+
+async def forget_served_conversation(id: str, into: ForgottenThings) -> None:
+    """Erase what the server's database and folders hold of one conversation; nothing where it is none of a
+    server's. Raises as `forget_served`."""
+    if not database_path().exists():
+        return
+    database = Database(database_path())
+    await database.open()
+    try:
+        row = await database.read(lambda there: conversations.get_conversation(there, id, deleted=True))
+        await _forget(database, [] if row is None else [row], into)
+    finally:
+        await database.close()
+
+
+async def _forget(database: Database, rows: Sequence[ConversationRow], into: ForgottenThings) -> None:
+    running = [row.id for row in rows if row.status == "active"]
+    if running:
+        raise UsageError(f"The conversation {running[0]} is running.", "End it first.")
+    for row in rows:
+        recorded = await asyncio.to_thread((conversations_dir() / row.id / RECORDING_NAME).is_file)
+        await erase_conversation(database, row, time.time())
+        into.conversations.append(row.id)
+        into.recordings += recorded
+        if row.request.get("recording_bucket"):
+            into.elsewhere.append(f"the recording of {row.id} in its bucket: a running server erases it")
 
 
 def _rows(connection: sqlite3.Connection, participant: str, owner: str) -> list[ConversationRow]:

@@ -126,6 +126,47 @@ def test_a_conversation_that_runs_is_not_forgotten(folder):
     assert isinstance(done.exception, UsageError) and "is running" in str(done.exception)
 
 
+def test_one_conversation_is_forgotten_with_what_was_learned_from_it(folder):
+    journal(folder, "c00000000000a", NAME, f"I am a {SECRET}")
+    journal(folder, "c00000000000b", NAME, "I like tea")
+    connection = open_memory()
+    store = make_store(connection, MemoryKey(NAME, "guide"))
+    add_memory(connection, store.id, f"The user is a {SECRET}.", said=SECRET, conversation="c00000000000a")
+    add_memory(connection, store.id, "The user likes tea.", conversation="c00000000000b")
+    connection.close()
+    done = CliRunner().invoke(app, ["forget", "--conversation", "c00000000000a", "--yes"])
+    assert done.exit_code == 0, done.exception
+    assert "Memories        1" in done.output and "Conversations   1 (1 recorded)" in done.output
+    assert bytes_with(folder, "Ouagadougou", "xylophonist") == []
+    assert [path.name for path in (folder / "conversations").iterdir()] == ["c00000000000b"]
+    assert [each.text for each in memories_of(open_memory(), store.id)] == ["The user likes tea."]
+
+
+def test_one_conversation_of_a_server_is_forgotten(folder):
+    filled(folder)
+    done = CliRunner().invoke(app, ["forget", "--conversation", "c000000000010", "--yes"])
+    assert done.exit_code == 0 and "c000000000010: journal" in done.output, done.exception
+    server = connect(database_path())
+    assert [each["id"] for each in server.execute("SELECT id FROM conversations")] == ["c000000000011"]
+    server.close()
+    assert not (folder / "conversations" / "c000000000010").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["Zoe", "--conversation", "last"], ["--conversation", "c0ffee"], ["--conversation", "../elsewhere"]],
+)
+def test_what_names_nothing_of_this_machine_is_misuse(folder, arguments, tmp_path_factory, monkeypatch):
+    elsewhere = tmp_path_factory.mktemp("other")
+    journal(elsewhere, "x", NAME, "hello")
+    (folder / "elsewhere").symlink_to(elsewhere / "conversations" / "x")
+    (folder / "conversations").mkdir()
+    monkeypatch.chdir(folder / "conversations")
+    done = CliRunner().invoke(app, ["forget", *arguments, "--yes"])
+    assert done.exception is not None and done.exception.exit_status == 2
+    assert (elsewhere / "conversations" / "x" / "journal.jsonl").exists()
+
+
 def test_nobody_to_ask_is_misuse():
     done = CliRunner().invoke(app, ["forget", NAME])
     assert done.exception is not None and done.exception.exit_status == 2
