@@ -313,9 +313,11 @@ async def test_a_refusal_is_told_in_plain_words(
         await expect(page.locator(".stage.seen")).to_be_visible()
 
 
-async def test_a_conversation_that_still_starts_is_waited_for(page: Page, server: StandIn) -> None:
+@pytest.mark.parametrize("status", [503, 429])
+async def test_a_conversation_that_still_starts_is_waited_for(page: Page, server: StandIn, status: int) -> None:
+    """Also where others behind the same address have asked too often meanwhile."""
     room = server.room(state="starting")
-    room.refuse = (503, "The conversation is still starting.")
+    room.refuse = (status, "The conversation is still starting.")
     await page.goto(server.room_url(room))
     await page.get_by_role("button", name="Join", exact=True).click()
     await expect(page.get_by_text("June is getting ready …").first).to_be_visible()

@@ -207,7 +207,9 @@ export class Conversation extends EventTarget {
         try {
           return await this._connect();
         } catch (error) {
-          const starting = error instanceof RoomError && error.status === 503 && this.state === "connecting";
+          // Others behind the same address may have asked too often, while all wait for their rooms.
+          const waits = error.status === 503 || (error.status === 429 && this.facts.state === "starting");
+          const starting = error instanceof RoomError && waits && this.state === "connecting";
           if (!starting || performance.now() - started > READY_WITHIN_MS) throw error;
           await this._pause(1_000);
         }
