@@ -327,6 +327,22 @@ async def test_a_conversation_that_still_starts_is_waited_for(page: Page, server
     assert {offer["participant_id"] for offer in room.offers} == {room.guest.participant_id}
 
 
+async def test_a_server_that_is_lost_while_the_room_starts_is_waited_for(page: Page, server: StandIn) -> None:
+    room = server.room(state="starting")
+    room.refuse = (503, "The conversation is still starting.")
+    await page.goto(server.room_url(room))
+    await page.get_by_role("button", name="Join", exact=True).click()
+    await expect(page.get_by_text("June is getting ready …").first).to_be_visible()
+    await page.route("**/c/*/*", lambda route: route.abort("connectionrefused"))
+    async with page.expect_event("requestfailed", lambda request: request.url.endswith("/offer")):
+        pass
+    async with page.expect_event("requestfailed", lambda request: request.url.endswith("/offer")):
+        pass
+    room.refuse = None
+    await page.unroute("**/c/*/*")
+    await expect(page.locator(".stage.seen")).to_be_visible()
+
+
 async def test_a_private_room_tells_a_stranger_nothing(page: Page, server: StandIn) -> None:
     room = server.room(persona_name=None, require_auth=True)
     await page.goto(server.room_url(room))

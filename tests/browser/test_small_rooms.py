@@ -106,6 +106,10 @@ async def test_without_a_microphone_one_is_not_muted(page: Page, server: StandIn
     box = await join.bounding_box()
     assert box and box["x"] >= 0 and box["x"] + box["width"] <= 320 and box["y"] + box["height"] <= 568
     assert box["height"] < 52, "one line"
+    await page.set_viewport_size({"width": 1000, "height": 700})
+    box = await join.bounding_box()
+    assert box and box["height"] < 52, "one line"
+    await page.set_viewport_size({"width": 320, "height": 568})
     if shots:
         await page.screenshot(path=shots / "no_devices_before.png")
     await join.click()

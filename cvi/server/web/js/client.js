@@ -207,8 +207,8 @@ export class Conversation extends EventTarget {
         try {
           return await this._connect();
         } catch (error) {
-          // Others behind the same address may have asked too often, while all wait for their rooms.
-          const waits = error.status === 503 || (error.status === 429 && this.facts.state === "starting");
+          // Meanwhile the server may be started again, or others behind the same address ask too often.
+          const waits = error.status === 503 || (error.retry && this.facts.state === "starting");
           const starting = error instanceof RoomError && waits && this.state === "connecting";
           if (!starting || performance.now() - started > READY_WITHIN_MS) throw error;
           await this._pause(1_000);

@@ -26,6 +26,7 @@ export const CARDS = `
 .level i { border-radius: 2px; background: var(--raised); transition: background 60ms; }
 .level i.lit { background: var(--accent); }
 .hint { font-size: 0.8125rem; color: var(--muted); }
+.prejoin .primary { padding: 0.5rem 0.75rem; text-wrap: balance; }
 .recorded { font-size: 0.8125rem; color: var(--muted); display: flex; align-items: center; gap: 0.5rem; }
 .recorded::before { content: ""; width: 0.5rem; height: 0.5rem; border-radius: 50%; background: var(--danger); }
 .problems { display: grid; gap: 0.75rem; justify-items: start; padding: 0.875rem 1rem; border-radius: 0.875rem; font-size: 0.875rem;
