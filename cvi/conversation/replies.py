@@ -21,6 +21,7 @@ from cvi.conversation.history import with_notes
 from cvi.conversation.openers import OpenerPolicy
 from cvi.conversation.playout import ReplyOutput
 from cvi.conversation.reply import Pace, Reply, fixed_clauses, model_clauses, one_clause
+from cvi.conversation.said_before import said_before_hint
 from cvi.conversation.settings import SessionContext, SpeechEngines
 from cvi.conversation.tool_runs import ToolRuns
 from cvi.conversation.tool_turn import ToolTurn
@@ -270,6 +271,8 @@ class Replies:
             )
         told = with_notes(messages, notes.values())
         hints = capabilities.hints(text)
+        if said_before := said_before_hint(self._history, text):
+            hints["said_before"] = said_before
         for source, hint in hints.items():
             self._journal.write(ContextProvided(reply=reply, source=f"{source}_hint", text=hint))
         return (*told, *(Message("system", hint) for hint in hints.values()))
