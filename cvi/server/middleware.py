@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cvi.server.logs import request_log, route_of
@@ -152,6 +153,9 @@ class SizeLimit:
         except _TooLargeError:
             if not begun:
                 await _respond(send, 413, refusal, {"connection": "close"})
+        except ClientDisconnect:  # nobody reads the answer; it is for the log
+            if not begun:
+                await _respond(send, 400, b'{"error": "The body was cut off."}', {"connection": "close"})
         except TimeoutError:
             if whole or begun:
                 raise

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, cast
+from weakref import WeakValueDictionary
 
 from fastapi import Depends, Request
 
@@ -40,6 +42,17 @@ PERSONAL = ("conversations", "personas", "replicas", "footage", "uploads", "film
 """Folders of the data folder that earlier versions left readable for everybody on the machine."""
 
 
+class NamedLocks:
+    """One lock a name, kept while somebody holds or waits for it. Event loop only."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def __call__(self, name: str) -> asyncio.Lock:
+        """For `async with`."""
+        return self._locks.setdefault(name, asyncio.Lock())
+
+
 @dataclass(slots=True)
 class Services:
     """One server's parts. `wall` is the time of day in Unix seconds.
@@ -62,6 +75,8 @@ class Services:
     profile: Profile
     owners: FileOwners
     health: Health
+    editing: NamedLocks = field(default_factory=NamedLocks)
+    """By id; held while something stored is read, changed and stored, so that of two changes both stand."""
     owner: str = DEFAULT_OWNER
     wall: Callable[[], float] = time.time
 
@@ -89,8 +104,6 @@ class Services:
 
 async def open_services(settings: ServerSettings, metrics: Metrics) -> Services:
     """Raises `CviError` when the database cannot be used or the profile is not installed."""
-    import asyncio
-
     from cvi.models.hardware import detect
     from cvi.models.profiles import resolve_profile
 

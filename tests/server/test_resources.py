@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
 import httpx
 import pytest
 
@@ -274,3 +278,19 @@ async def test_a_persona_says_what_of_it_has_no_effect(client: httpx.AsyncClient
     unknown = {"pal_id": pal["pal_id"], "document_ids": ["d1"], "test_mode": True}
     refused = await client.post("/v2/conversations", json=unknown)
     assert refused.status_code == 400 and "d1" in refused.text
+
+
+async def test_changes_at_the_same_time_all_stand(client: httpx.AsyncClient) -> None:
+    """Of a stored resource and of a persona's file."""
+    made = (await client.post("/v2/objectives", json={"data": [{"objective_name": "a", "objective_prompt": "b"}]})).json()
+    ada = (await client.post("/v2/personas", json={"persona_name": "Ada", "system_prompt": "x"})).json()["persona_id"]
+
+    def add(number: int) -> Coroutine[Any, Any, httpx.Response]:
+        one = {"objective_name": f"n{number}", "objective_prompt": "p"}
+        return client.patch(f"/v2/objectives/{made['objectives_id']}", json=[{"op": "add", "path": "/data/-", "value": one}])
+
+    skills = (client.put(f"/v2/personas/{ada}/skills/s{number}", json={"config": {}}) for number in range(8))
+    answers = await asyncio.gather(*map(add, range(8)), *skills)
+    assert {answer.status_code for answer in answers} == {200}
+    assert len((await client.get(f"/v2/objectives/{made['objectives_id']}")).json()["data"]) == 9
+    assert (await client.get(f"/v2/personas/{ada}/skills")).json()["total_count"] == 8

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
@@ -58,7 +58,14 @@ class SkillsBody(Body):
     skills: Annotated[dict[str, dict[str, Any]], Field(max_length=50)]
 
 
+async def _editing(persona_id: str, services: ServicesDep) -> AsyncIterator[None]:
+    async with services.editing(persona_id):
+        yield
+
+
 router = APIRouter(tags=["personas"], route_class=JsonRoute)
+EDITING = [Depends(_editing)]
+"""Of routes that read a persona, change it and store it."""
 
 
 @router.post("", summary="Create a persona")
@@ -127,7 +134,7 @@ async def one(persona_id: str, services: ServicesDep) -> dict[str, Any]:
     return {**answer, "data": [answer]}
 
 
-@router.patch("/{persona_id}", summary="Change a persona (JSON Patch)")
+@router.patch("/{persona_id}", summary="Change a persona (JSON Patch)", dependencies=EDITING)
 async def patch(persona_id: str, body: list[dict[str, Any]], services: ServicesDep) -> Response:
     """304 for a patch that changes nothing, 422 for one that cannot be applied."""
     return await change(persona_id, body, services)
@@ -160,7 +167,7 @@ async def _vet(document: Mapping[str, Any], before: Mapping[str, Any], services:
         await vet_endpoints(document, before, services.url_policy)
 
 
-@router.delete("/{persona_id}", summary="Delete a persona", status_code=204)
+@router.delete("/{persona_id}", summary="Delete a persona", status_code=204, dependencies=EDITING)
 async def delete(persona_id: str, services: ServicesDep) -> Response:
     """Only own ones can be deleted."""
     await asyncio.to_thread(lambda: services.personas.delete(services.personas.get(persona_id)))
@@ -178,7 +185,7 @@ async def tools(persona_id: str, services: ServicesDep) -> dict[str, Any]:
     return listing([TOOLS.shown(each) for each in found], len(found))
 
 
-@router.post("/{persona_id}/tools", summary="Attach tools to a persona")
+@router.post("/{persona_id}/tools", summary="Attach tools to a persona", dependencies=EDITING)
 async def attach(persona_id: str, body: ToolIds, services: ServicesDep) -> dict[str, Any]:
     """Adds to those attached before."""
     item = await asyncio.to_thread(services.personas.get, persona_id)
@@ -194,7 +201,9 @@ async def attach(persona_id: str, body: ToolIds, services: ServicesDep) -> dict[
     return {"tool_ids": ids, "not_in_effect": [_row("tool_ids")]}
 
 
-@router.delete("/{persona_id}/tools/{tool_id}", summary="Detach a tool", status_code=204)
+@router.delete(
+    "/{persona_id}/tools/{tool_id}", summary="Detach a tool", status_code=204, dependencies=EDITING
+)
 async def detach(persona_id: str, tool_id: str, services: ServicesDep) -> Response:
     """404 for one that is not attached."""
     item = await asyncio.to_thread(services.personas.get, persona_id)
@@ -213,7 +222,7 @@ async def skills(persona_id: str, services: ServicesDep) -> dict[str, Any]:
     return listing(rows, len(rows))
 
 
-@router.put("/{persona_id}/skills", summary="Replace a persona's skills")
+@router.put("/{persona_id}/skills", summary="Replace a persona's skills", dependencies=EDITING)
 async def replace_skills(persona_id: str, body: SkillsBody, services: ServicesDep) -> dict[str, Any]:
     """Stored in the persona's file; skills are not executed in this version."""
     await _store_skills(persona_id, body.skills, services)
@@ -229,7 +238,7 @@ async def skill(persona_id: str, skill_id: str, services: ServicesDep) -> dict[s
     return {"skill_id": skill_id, "config": found[skill_id]}
 
 
-@router.put("/{persona_id}/skills/{skill_id}", summary="Attach a skill to a persona")
+@router.put("/{persona_id}/skills/{skill_id}", summary="Attach a skill to a persona", dependencies=EDITING)
 async def attach_skill(
     persona_id: str, skill_id: str, body: SkillBody, services: ServicesDep
 ) -> dict[str, Any]:
@@ -238,7 +247,7 @@ async def attach_skill(
     return {"skill_id": skill_id, "config": body.config, "not_in_effect": [_row("skills")]}
 
 
-@router.patch("/{persona_id}/skills/{skill_id}", summary="Change a persona's skill")
+@router.patch("/{persona_id}/skills/{skill_id}", summary="Change a persona's skill", dependencies=EDITING)
 async def change_skill(
     persona_id: str, skill_id: str, body: SkillBody, services: ServicesDep
 ) -> dict[str, Any]:
@@ -251,7 +260,9 @@ async def change_skill(
     return {"skill_id": skill_id, "config": config, "not_in_effect": [_row("skills")]}
 
 
-@router.delete("/{persona_id}/skills/{skill_id}", summary="Detach a skill", status_code=204)
+@router.delete(
+    "/{persona_id}/skills/{skill_id}", summary="Detach a skill", status_code=204, dependencies=EDITING
+)
 async def detach_skill(persona_id: str, skill_id: str, services: ServicesDep) -> Response:
     """404 for one that is not attached."""
     found = await _skills(persona_id, services)

@@ -145,6 +145,10 @@ def router_of(kind: ResourceKind, own: APIRouter | None = None) -> APIRouter:
         return kind.shown(await kind.find(services, id))
 
     async def patch(services: ServicesDep, body: Any, id: str = Path(alias=kind.parameter)) -> Response:
+        async with services.editing(id):
+            return await change(services, body, id)
+
+    async def change(services: Services, body: Any, id: str) -> Response:
         found = await kind.find(services, id)
         if kind.changed == "json-patch":
             document = await _patched(kind, found, body, services)
@@ -157,9 +161,11 @@ def router_of(kind: ResourceKind, own: APIRouter | None = None) -> APIRouter:
         return JSONResponse({"message": kind.patched, **changed} if kind.patched else changed)
 
     async def delete(services: ServicesDep, id: str = Path(alias=kind.parameter)) -> Response:
-        if not await services.database.write(
-            lambda connection: resources.remove(connection, kind.kind, id, services.owner)
-        ):
+        async with services.editing(id):
+            removed = await services.database.write(
+                lambda connection: resources.remove(connection, kind.kind, id, services.owner)
+            )
+        if not removed:
             raise kind.missing()
         if kind.removed is not None:
             await kind.removed(services, id)
