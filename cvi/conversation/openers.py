@@ -22,7 +22,7 @@ HEARD_AFTER_S = 0.03
 """A reply's first sound waits for the next frame: at the median so long, at 25 frames a second."""
 MOST_DELAY_S = 0.25
 """An opener ends at most so long after the moment for which the reply's own words are predicted."""
-GOES_ON_AFTER_S = 0.3
+GOES_ON_AFTER_S = 0.2
 """Where the reply's own words are not written so long after the end of an opener, another one follows it."""
 AMONG_REPLIES, MOST_AMONG = 5, 2
 """At most so many of so many replies in a row have one."""
