@@ -39,6 +39,12 @@ _REFUSES = re.compile(
     r"(not|n['’]t) help with|no (information|mention|details)|(is|are) silent|nothing (in|about)",
     re.IGNORECASE,
 )
+_DECLINES = re.compile(
+    r"(not|n['’]t|unable to) (know|say|tell|find|answer|remember|mention|specify|state|provide)\b|unsure|silent|"
+    r"no (information|mention|details)|(not|n['’]t) have (any |the |that )?(information|details)",
+    re.IGNORECASE,
+)
+"""What is no answer, whatever a question's pattern says: "n't" is the answer to many."""
 PERSONA = Persona(
     persona_name="Ada",
     layers=Layers(perception=Perception(perception_model="off")),
@@ -134,7 +140,8 @@ async def ask_all(
 
 
 def is_right(question: Question, answer: str) -> bool:
-    """Whether the answer is given, or, where there is none, that it is refused."""
+    """Whether the answer is given, not declined, or, where there is none, that it is refused."""
     if not question.passage:
         return _REFUSES.search(answer) is not None
-    return re.search(question.answer or question.passage, answer, re.IGNORECASE) is not None
+    given = re.search(question.answer or question.passage, answer, re.IGNORECASE) is not None
+    return given and _DECLINES.search(answer) is None
