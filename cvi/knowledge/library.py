@@ -23,7 +23,7 @@ from cvi.knowledge.indexing import check_model, index_blocks
 from cvi.knowledge.injection import addresses_model
 from cvi.knowledge.reading.blocks import Block, DocumentError
 from cvi.knowledge.reading.formats import SUFFIXES
-from cvi.knowledge.reading.reader import MOST_BYTES, read_file
+from cvi.knowledge.reading.reader import check_file, read_file
 from cvi.knowledge.store import StoredDocument, StoredPassage
 from cvi.paths import user_path
 
@@ -194,11 +194,8 @@ class Library:
 
     async def _add_file(self, document: StoredDocument, told: Told, again: bool) -> Added:
         path = Path(document.source)
+        await asyncio.to_thread(check_file, path)  # before half a gigabyte is hashed
         try:
-            if (
-                await asyncio.to_thread(_size, path) > MOST_BYTES
-            ):  # told by the reader, before half a gigabyte is hashed
-                await read_file(path)
             digest = await asyncio.to_thread(sha256_of, path)
         except OSError as error:
             raise DocumentError(
@@ -284,10 +281,6 @@ def files_in(folder: Path) -> list[Path]:
 def _key(source: str) -> str:
     """How a source is stored: an address as it is, a path from the root."""
     return source if is_address(source) else str(user_path(source).absolute())
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size
 
 
 def _name_of(source: str) -> str:

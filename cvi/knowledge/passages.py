@@ -16,6 +16,10 @@ AIM_WORDS = 90
 MOST_WORDS = 130
 LEAST_WORDS = 25
 """A shorter rest is joined to the passage before it, within the same page and heading."""
+MOST_ROW_WORDS = 500
+"""A longer row of a table is cut like a paragraph."""
+LONG_WORD = 40
+"""So many characters without a blank, of an address or an encoded picture, count as a word."""
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？])")
 
 
@@ -30,9 +34,11 @@ class Passage:
 
 
 def words_in(text: str) -> float:
-    """How many words a text has; two characters of a script without blanks count as one."""
+    """How many words a text has; two characters of a script without blanks count as one, and each
+    `LONG_WORD` characters of an endless word."""
     wide = len(re.findall(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]", text))
-    return len(re.sub(r"[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f]", "", text).split()) + wide / 2
+    words = re.sub(r"[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f]", "", text).split()
+    return sum(1 + len(each) // LONG_WORD for each in words) + wide / 2
 
 
 def sentences(text: str) -> list[str]:
@@ -86,7 +92,8 @@ def cut(blocks: Iterable[Block]) -> Iterator[Passage]:
         if gathered and (block.page, block.url) != (page, url):
             yield from out(flush())
         page, url = block.page, block.url
-        for part in [block.text] if block.keep else _parts(block.text):
+        whole = block.keep and words_in(block.text) <= MOST_ROW_WORDS
+        for part in [block.text] if whole else _parts(block.text):
             size = words_in(part)
             if gathered and (count + size > MOST_WORDS or count >= AIM_WORDS):
                 yield from out(flush())

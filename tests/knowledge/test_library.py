@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,13 @@ def test_bad_documents_stop_none_of_the_rest(base: Path, tmp_path: Path) -> None
     }  # fmt: skip
 
 
+def test_what_is_no_file_is_refused_before_it_is_read(base: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "endless.txt"
+    os.mkfifo(pipe)
+    (result,) = add(base, pipe)
+    assert result.error is not None and "no file" in str(result.error)
+
+
 def test_a_file_that_turns_bad_leaves_its_last_good_version(base: Path, tmp_path: Path) -> None:
     path = tmp_path / "leave.md"
     path.write_text(POLICY)
@@ -272,6 +280,17 @@ def test_passages_keep_to_pages_and_headings() -> None:
     assert all(words_in(each.text) <= MOST_WORDS for each in passages)
     assert [each.page for each in passages] == sorted(each.page for each in passages)
     assert passages[-1].heading == "Fees > Late" and passages[-1].text == "x y z"
+
+
+def test_endless_words_and_very_long_rows_are_cut() -> None:
+    picture = "data:image/png;base64," + "A" * 20_000
+    row = "; ".join(f"column {number}: value" for number in range(400))
+    short = "article: L-400; name: Studio spot"
+    blocks = [Block(f"A picture: {picture} of a lamp."), Block(row, keep=True), Block(short, keep=True)]
+    passages = list(cut(blocks))
+    assert all(words_in(each.text) <= MOST_WORDS for each in passages)
+    assert sum(each.text.count("A") for each in passages) >= 20_000
+    assert passages[-1].text.endswith(short)
 
 
 def test_sketches_find_what_exact_search_finds() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import zipfile
 from pathlib import Path
 
@@ -173,8 +174,12 @@ def test_a_reader_that_takes_too_long_or_dies(tmp_path: Path) -> None:
     assert "too much" in fault(path, command=(sys.executable, "-c", "import os; os.abort()")).message
 
 
-def test_what_is_missing(tmp_path: Path) -> None:
+def test_what_is_missing_or_no_file(tmp_path: Path) -> None:
     assert fault(tmp_path / "gone.pdf").code == "file_download_failed"
+    assert fault(tmp_path).code == "file_format_unsupported"
+    pipe = tmp_path / "endless.txt"
+    os.mkfifo(pipe)
+    assert fault(pipe).code == "file_format_unsupported"
 
 
 def test_a_picture(tmp_path: Path) -> None:

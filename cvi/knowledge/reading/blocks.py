@@ -15,7 +15,7 @@ class Block:
 
     `heading` is its level, 1 to 6, and 0 for anything else. `page` counts from 1: page, slide or sheet; None
     in formats without pages. `url` is the web page it stands on, "" for files. `keep` marks a row, which is
-    never cut in two.
+    cut in two only where it is very long.
     """
 
     text: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import stat
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +31,7 @@ async def read_file(
     Raises DocumentError for a file that cannot be read, is larger than `most_bytes`, or takes longer than
     `within_s` or `cpu_s` of processor time.
     """
-    await asyncio.to_thread(_check_size, path, most_bytes)
+    await asyncio.to_thread(check_file, path, most_bytes)
     blocks: list[Block] = []
     last: ReadingDone | ReadingFailed | None = None
 
@@ -71,11 +72,17 @@ async def read_file(
     return blocks
 
 
-def _check_size(path: Path, most_bytes: int) -> None:
+def check_file(path: Path, most_bytes: int = MOST_BYTES) -> None:
+    """Raises DocumentError for what is no file, which may never end, or one larger than `most_bytes`; blocks."""
     try:
-        size = path.stat().st_size
+        status = path.stat()
     except OSError as error:
-        raise DocumentError("file_download_failed", f"It cannot be read: {error.strerror}.") from error
+        raise DocumentError(
+            "file_download_failed", f"It cannot be read: {error.strerror}.", "Check its path."
+        ) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise DocumentError("file_format_unsupported", "It is no file.", "Give a file, a folder or an address.")
+    size = status.st_size
     if size > most_bytes:
         raise DocumentError(
             "file_size_too_large",
