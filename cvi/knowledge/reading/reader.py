@@ -73,7 +73,8 @@ async def read_file(
 
 
 def check_file(path: Path, most_bytes: int = MOST_BYTES) -> None:
-    """Raises DocumentError for what is no file, which may never end, or one larger than `most_bytes`; blocks."""
+    """Raises DocumentError for what is no file, which may never end, and for one larger than `most_bytes`.
+    Blocks."""
     try:
         status = path.stat()
     except OSError as error:
@@ -81,7 +82,8 @@ def check_file(path: Path, most_bytes: int = MOST_BYTES) -> None:
             "file_download_failed", f"It cannot be read: {error.strerror}.", "Check its path."
         ) from error
     if not stat.S_ISREG(status.st_mode):
-        raise DocumentError("file_format_unsupported", "It is no file.", "Give a file, a folder or an address.")
+        remedy = "Give a file, a folder or an address."
+        raise DocumentError("file_format_unsupported", "It is no file.", remedy)
     size = status.st_size
     if size > most_bytes:
         raise DocumentError(
