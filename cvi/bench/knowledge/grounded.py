@@ -41,7 +41,8 @@ _REFUSES = re.compile(
 )
 _DECLINES = re.compile(
     r"(not|n['’]t|unable to) (know|say|tell|find|answer|remember|mention|specify|state|provide)\b|"
-    r"unsure|silent|no (information|mention|details)|(not|n['’]t) have (any |the |that )?(information|details)",
+    r"unsure|silent|no (information|mention|details)|"
+    r"(not|n['’]t) have (any |the |that )?(information|details)",
     re.IGNORECASE,
 )
 """What is no answer, whatever a question's pattern says: "n't" is the answer to many."""
