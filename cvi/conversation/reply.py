@@ -89,6 +89,13 @@ class SpeechTimeline:
                 self.preface = self.length
         self.clauses.append(text)
 
+    def withdraw_clause(self) -> tuple[str, bool] | None:
+        """Take back a clause that has begun and has no sound yet: its text, and whether it goes on."""
+        if self.length or not self.clauses:
+            return None
+        goes_on, self._goes_on = self._goes_on, False
+        return self.clauses.pop(), goes_on
+
     def append(self, speech: Speech) -> int:
         """Add sound to the current clause; returns the position of its first sample."""
         start = self.length
@@ -321,8 +328,12 @@ class Reply:
         """Let a draft without sound begin with `opener`, which is no part of its text, and with `follow_up`
         as well where its own words are late."""
         assert self.state == "draft" and not self.timeline.length
+        begun = self.timeline.withdraw_clause()
         self._begin_clause("", after_sentence=False)
         self._fill(opener)
+        if begun is not None:  # its sound is being made
+            text, goes_on = begun
+            self._begin_clause(text, after_sentence=False, goes_on=goes_on)
         self._follow_up = follow_up
 
     def _fill(self, opener: Opener) -> None:

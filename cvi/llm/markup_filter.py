@@ -120,7 +120,8 @@ class MarkupFilter:
             return self._cell(held, final)
         if first == "&":
             return _entity(held, final)
-        if first in ">#^~_!-=$\\" and len(held) == 1 and not final:
+        undecided = len(held) == 1 or (first == ">" and not held[1:].strip())
+        if first in ">#^~_!-=$\\" and undecided and not final:
             return None
         if first == "$" and (self._in_formula or re.match(r"\$[A-Za-z\\(]", held)):
             self._in_formula = not self._in_formula
@@ -139,7 +140,8 @@ class MarkupFilter:
         """Whether a sign that is usually markup is to be said: x < 5, 10^6, #1, C#, ~20, a_b@c.de."""
         after, before = held[1:2], self._previous
         if held[0] in "<>":
-            return (before.isalnum() or before in " )°%") and (after.isdigit() or after in (" ", "="))
+            compares = after.isdigit() or after == "=" or (after == " " and held[1:].strip() != "")
+            return (before.isalnum() or before in " )°%") and compares
         if held[0] == "#":
             return after.isalnum() or (before.isalpha() and before.isupper())
         if held[0] == "^":
@@ -238,7 +240,7 @@ class MarkupFilter:
             return "", ""
         end = held.find(">")
         if end < 0:
-            unlike = len(held) > 1 and not re.match(r"<[A-Za-z/!]", held)
+            unlike = held[1:].strip() != "" and not re.match(r"<[A-Za-z/!]", held)
             never = final or unlike or "\n" in held or len(held) > _LONGEST_TAG
             return (held[0] if self._is_operator(held) else "", held[1:]) if never else None
         tag = held[: end + 1]

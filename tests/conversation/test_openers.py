@@ -8,6 +8,7 @@ import pytest
 
 from cvi.audio.block import PLAYED_HZ
 from cvi.conversation.events import (
+    EngineFailed,
     ReplyAfterOpener,
     ReplyBridged,
     ReplyFinished,
@@ -24,7 +25,7 @@ from cvi.conversation.listening_signs import _TEXTS
 from cvi.conversation.openers import GOES_ON_AFTER_S, HEARD_AFTER_S, Opener, OpenerPolicy, make_openers
 from cvi.conversation.phrases import _table, phrases
 from cvi.conversation.settings import ConversationSettings
-from cvi.testing.fakes import FakeLlm, FakeTts
+from cvi.testing.fakes import FakeLlm, FakePhraseTts, FakeTts
 from cvi.testing.script import Script, ScriptOutcome
 from cvi.tts.base import Phone, Speech, Word
 
@@ -36,6 +37,7 @@ def opener(text: str, seconds: float = 0.4) -> Opener:
     )
 
 
+ANSWER = "One two three four"
 OPENERS = [opener(text) for text in ("Hm,", "Well,", "Okay,")]
 
 
@@ -78,6 +80,17 @@ def test_a_slow_voice_makes_no_gap_after_the_opener() -> None:
     (after,) = outcome.of(ReplyAfterOpener)
     assert after.at_s == pytest.approx(outcome.of(ReplyFirstSpeech)[0].t, abs=0.1)
     assert after.pause_s >= 1.0
+
+
+@pytest.mark.parametrize("tts", [FakeTts(delay_s=0.8), FakePhraseTts(delay_s=0.8)])
+def test_an_opener_stands_before_a_clause_whose_sound_is_being_made(tts: FakeTts) -> None:
+    script = Script()
+    script.user_says(0.5, "tell me a story")
+    outcome = script.play(FakeLlm([f"{ANSWER} five."]), tts=tts, openers=OPENERS, first_wait_s=1.6)
+    assert outcome.of(ReplyOpener) and not outcome.of(EngineFailed)
+    assert outcome.of(ReplyFinished)[0].text == f"{ANSWER} five."
+    heard = outcome.sound_between(0, 60)
+    assert np.count_nonzero(heard) / PLAYED_HZ == pytest.approx(0.4 + 5 * 0.3, abs=0.1)
 
 
 def test_at_most_two_of_five_and_never_two_running() -> None:

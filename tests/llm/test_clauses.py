@@ -2,7 +2,7 @@ import re
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cvi.llm.clauses import Clause, ClauseSplitter, RepetitionDetector, joined_clauses
@@ -314,6 +314,8 @@ def test_the_clauses_do_not_depend_on_the_pieces(raw, cuts):
 
 
 @given(RAW, st.integers(1, 4))
+@example("0<[THINK]", 1)
+@example("0 > [THINK]", 1)
 def test_clauses_are_clean_and_bounded(raw, sentences):
     out = clauses(raw, max_sentences=sentences, max_clause_chars=60, max_chars=200)
     begins = max((number for number, clause in enumerate(out) if clause.restarts), default=0)
