@@ -1,8 +1,8 @@
 """`cvi bench objectives` and `cvi bench guardrails`: what a persona wants, and what it must not say.
 
 Objectives: the interviews of `objectives.yaml`; what the persona asks is scripted, and measured is what is
-taken down, and nothing else. Guardrails: sentences that are to be stopped, harmless ones like them, and
-what a check costs; all families are on at once (see the head of `guardrails.yaml`). Passages: instructions
+taken down, and nothing else. Guardrails: sentences that are to be stopped, harmless ones like them, and what
+a check costs; all families are on at once (see the head of `guardrails.yaml`). Passages: instructions
 hidden in what documents and tools say.
 """
 

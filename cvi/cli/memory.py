@@ -167,10 +167,12 @@ def forget(
     import sys
 
     from cvi.errors import UsageError
-    from cvi.memory.store import participant_name
+    from cvi.memory.store import DEFAULT_OWNER, participant_name
 
     if (participant is None) == (conversation is None):
         raise UsageError("Name a participant or a conversation.", "cvi forget anna, or --conversation last")
+    if conversation is not None and owner != DEFAULT_OWNER:
+        raise UsageError("--owner says whose participant, and a conversation has its own.", "Leave it out.")
     name = _conversation(conversation) if participant is None else participant_name(participant)
     if not yes:
         if not sys.stdin.isatty():
@@ -224,9 +226,9 @@ def _erase_conversation(id: str) -> ForgottenThings:
     from cvi.memory.forgetting import ForgottenThings, forget_conversation, forget_learned
     from cvi.server.retention import forget_served_conversation
 
-    gone = ForgottenThings()
+    # What it is named by goes last, so that a run that fails can be made again.
+    gone = ForgottenThings(memories=forget_learned(id))
     asyncio.run(forget_served_conversation(id, gone))
     if not gone.conversations:
         forget_conversation(id, gone)
-    gone.memories = forget_learned(id)
     return gone

@@ -15,8 +15,8 @@ _PATTERNS = re.compile(
     \b(ignore|disregard|forget|override|bypass)\b.{0,40}\b(instruction|prompt|rule|direction|guideline|context)
       (?!\S*\s.{0,24}\b(chapter|section|page|appendix|figure|version|sheet|label|box)\b)
     | \b(ignorier|vergiss|missachte)\w*\b.{0,40}\b(anweisung|instruktion|regel|vorgabe)
-    | \b(ignore[zr]?|oublie[zr]?)\s+(?:bien\s+)?(?:vos|tes|les|ces|toutes?|ta|votre)\b.{0,40}
-      \b(instruction|consigne|r[eè]gle)
+    | \b(ignore[zr]?|oublie[zr]?)\b.{0,40}\b(instruction|consigne|r[eè]gle)
+      (?!\S*\s.{0,24}\b(chapter|section|page|appendix|figure|version|sheet|label|box)\b)
     | \b(ignora|olvida|descarta)\w*\b.{0,40}\b(instruccion|instrucciones|indicaciones|reglas|istruzioni)
     | \b(your|original|initial|hidden|secret)\s+(system\s+prompt|developer\s+message)|\bjailbreak
     | \b(reveal|print|show|repeat|tell|output|leak|ignore|forget)\w*\b.{0,24}\bsystem\s+prompt

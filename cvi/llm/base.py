@@ -93,12 +93,6 @@ class PausesStructured(Protocol):
     def pause_structured(self, paused: bool) -> None:
         """Let `structured` wait, or go on. Event loop only."""
 
-    async def read_structured(self, begun: str) -> None:
-        """Read what the message of a next call of `structured` begins with, when such calls may work.
-
-        Does nothing while one is under way. Raises EngineError.
-        """
-
 
 class LlmEngine(Protocol):
     """A language model. Called from the event loop.

@@ -66,11 +66,6 @@ class JudgedLlm:
         if isinstance(self.main, PausesStructured):
             self.main.pause_structured(paused)
 
-    async def read_structured(self, begun: str) -> None:
-        """As the main model."""
-        if isinstance(self.main, PausesStructured):
-            await self.main.read_structured(begun)
-
     async def close(self) -> None:
         """Free both models."""
         for reading in self._reading:

@@ -214,21 +214,6 @@ class LlamaCpp:
         else:
             self._unpaused.set()
 
-    async def read_structured(self, begun: str) -> None:
-        """See `PausesStructured`."""
-        self._check_open()
-
-        def step() -> bool:
-            if self._writers:  # a form under way has the cache
-                return True
-            model, tokens = self._side_context(STRUCTURED), self._tokens([], begun)
-            return not model.missing(tokens) or model.evaluate(tokens, self._pauses, FORM_CHUNK_TOKENS)
-
-        done = False
-        while not done:
-            await self._unpaused.wait()
-            done = await self._run_beside(step)
-
     async def ending_probability(self, messages: Sequence[Message], text: str) -> float:
         """The probability of all endings, not calibrated, for `scripts/tune_completeness.py`."""
         return await self._stage.run(lambda: self._ending_probability(messages, text))

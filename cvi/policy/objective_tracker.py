@@ -1,8 +1,7 @@
 """Follows a conversation's objectives: fills their variables beside the replies, and steers the persona.
 
 After each turn the model fills in a form of what is still open, under a grammar, while the reply is spoken:
-never before it. What stands in it before the turn is read ahead. Where the machine has no time for that,
-turns wait, and one form takes down all that wait.
+never before it. Where the machine has no time for that, turns wait, and one form takes down all that wait.
 What the model fills in counts only if it was said (`said_values`). The next turn's note tells the persona
 what is open now; all state is in code.
 """
@@ -32,7 +31,7 @@ from cvi.conversation.events import (
     TurnTyped,
 )
 from cvi.errors import CviError
-from cvi.llm.base import Message, PausesStructured
+from cvi.llm.base import Message
 from cvi.persona.policy import Objective
 from cvi.policy.answer_kinds import settled
 from cvi.policy.objectives import ObjectiveMachine
@@ -56,12 +55,10 @@ _TAKES_BACK = re.compile(
 )
 """What says by itself that something said before was wrong; other negations only together with it."""
 _FORM = (
-    "A form is filled in from what somebody says.\nWhat it is about: {about}\nFields:\n{fields}\n\n"
-    'Fill in the fields as JSON. Copy their own words, as short as possible. Write "" '
-    "for a field that they did not answer, or would not answer. Never guess.\n\n"
+    "A form is filled in from what somebody says.\n{about}\nFields:\n{fields}\n\n{exchanges}"
+    '\nFill in the fields as JSON. Copy their own words, as short as possible. Write "" '
+    "for a field that they did not answer, or would not answer. Never guess."
 )
-"""What stands before the turns, so that it can be read before they come."""
-_FILL_IN = "\nFill in the fields as JSON."
 _REACHED = "- {name}: true only if this has just happened: {prompt}"
 _WHICH = (
     "Which of these is so, after what was said? Answer as JSON.\n{options}\n\nThe conversation:\n{lines}\n\n"
@@ -179,8 +176,6 @@ class ObjectiveTracker:
 
     async def _follow_turns(self) -> None:
         while True:
-            if self._turns.empty():
-                await self._read_ahead()
             waiting = [await self._turns.get()]
             current = self._machine.current
             # What a confirmation answers is one turn alone.
@@ -196,27 +191,6 @@ class ObjectiveTracker:
             finally:
                 for _ in waiting:
                     self._turns.task_done()
-
-    async def _read_ahead(self) -> None:
-        """Let a model on this machine read the next form up to where the turns will stand."""
-        assert self._steering is not None
-        current, llm = self._machine.current, self._steering.llm
-        if current is None or not isinstance(llm, PausesStructured):
-            return
-        names = [name for name, value in self._known().items() if not value]
-        if names or not current.objective.output_variables:
-            try:
-                await llm.read_structured(_form(current.objective, names))
-            except CviError as error:
-                self._write(EngineFailed(layer="llm", message=str(error)))
-
-    def _known(self) -> dict[str, str]:
-        """The variables of the objectives from the current one on, "" where nothing is known of them."""
-        return {
-            name: progress.found.get(name, "")
-            for progress in self._machine.ahead()
-            for name in progress.objective.output_variables
-        }
 
     async def _take_down(self, exchanges: Sequence[_Exchange]) -> None:
         current = self._machine.current
@@ -247,15 +221,24 @@ class ObjectiveTracker:
         assert self._steering is not None
         current = self._machine.current
         assert current is not None
-        known = self._known()
+        known = {
+            name: progress.found.get(name, "")
+            for progress in self._machine.ahead()
+            for name in progress.objective.output_variables
+        }
         names = [name for name in known if any(_is_open(known[name], each.said) for each in exchanges)]
         properties: dict[str, Any] = {name: {"type": "string", "maxLength": 120} for name in names}
+        fields = [f"- {name}: {_words(name)}" for name in names]
         if not current.objective.output_variables:
             properties["reached"] = {"type": "boolean"}
+            fields.append(_REACHED.format(name="reached", prompt=current.objective.objective_prompt.strip()))
         if not properties:
             return {}, False
-        told = "".join(each.told() for each in exchanges)
-        prompt = _form(current.objective, names) + told + _FILL_IN
+        prompt = _FORM.format(
+            about=f"What it is about: {current.objective.objective_prompt.strip()}",
+            fields="\n".join(fields),
+            exchanges="".join(each.told() for each in exchanges),
+        )
         schema = {"type": "object", "properties": properties, "required": list(properties)}
         answer = await self._steering.llm.structured([Message("user", prompt)], schema, max_tokens=MAX_TOKENS)
         return self._said(answer, known, exchanges), answer.get("reached") is True
@@ -322,15 +305,6 @@ class ObjectiveTracker:
     def _write(self, event: Event) -> None:
         if self._steering is not None:
             self._steering.journal.write(event)
-
-
-def _form(objective: Objective, names: Sequence[str]) -> str:
-    """The form of these variables, up to where the turns stand."""
-    about = objective.objective_prompt.strip()
-    fields = [f"- {name}: {_words(name)}" for name in names]
-    if not objective.output_variables:
-        fields.append(_REACHED.format(name="reached", prompt=about))
-    return _FORM.format(about=about, fields="\n".join(fields))
 
 
 def _is_open(known: str, said: str) -> bool:

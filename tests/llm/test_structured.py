@@ -6,7 +6,6 @@ import pytest
 from cvi.errors import EngineError, MissingError, UsageError
 from cvi.llm import llama_cpp, openai
 from cvi.llm.base import LlmSettings, Message, Sampling
-from cvi.llm.gguf import Gguf
 from cvi.llm.grammar import grammar_of
 from cvi.testing.contracts.llm import check_structured
 from tests.llm.test_openai_llm import Endpoint
@@ -113,33 +112,6 @@ async def test_an_endpoint_that_answers_something_else_fails(text):
         with pytest.raises(EngineError):
             await engine.structured(ASKED, FORM)
         await engine.close()
-
-
-async def test_what_a_form_begins_with_is_read_ahead(engine, monkeypatch):
-    begun = "A form of what somebody says.\nFields:\n- name: name\n\nFill in as JSON. Never guess.\n\n"
-    decoded = []
-    decode = Gguf._decode
-
-    def counted(self, tokens, *rest, **named):
-        decoded.append(len(tokens))
-        return decode(self, tokens, *rest, **named)
-
-    monkeypatch.setattr(Gguf, "_decode", counted)
-    await engine.read_structured(begun)
-    ahead = sum(decoded)
-    decoded.clear()
-    await engine.structured([Message("user", begun + "They said: my name is Anna.")], FORM)
-    read = next(index for index, count in enumerate(decoded) if count == 1)
-    assert ahead > 20 and sum(decoded[:read]) < 20
-
-
-async def test_nothing_is_read_ahead_while_forms_are_paused(engine):
-    engine.pause_structured(True)
-    reading = asyncio.create_task(engine.read_structured("A form."))
-    await engine.prefill([], "hello")
-    assert not reading.done()
-    engine.pause_structured(False)
-    await reading
 
 
 async def test_a_text_that_is_brought_to_its_end_with_a_line_break_in_it_is_read(engine):

@@ -154,7 +154,13 @@ def test_one_conversation_of_a_server_is_forgotten(folder):
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["Zoe", "--conversation", "last"], ["--conversation", "c0ffee"], ["--conversation", "../elsewhere"]],
+    [
+        [],
+        ["Zoe", "--conversation", "last"],
+        ["--conversation", "c0ffee"],
+        ["--conversation", "../elsewhere"],
+        ["--conversation", "last", "--owner", "ann"],
+    ],
 )
 def test_what_names_nothing_of_this_machine_is_misuse(folder, arguments, tmp_path_factory, monkeypatch):
     elsewhere = tmp_path_factory.mktemp("other")

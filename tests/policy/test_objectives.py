@@ -287,55 +287,6 @@ def test_turns_that_wait_for_a_busy_model_are_taken_down_by_one_form():
     assert found == {"name": "anna", "city": "oslo", "age": "forty two"}
 
 
-class _ReadsSlowly(FakeLlm):
-    """Reads 40 characters of a form a second, those that it has read before at once, while it isn't paused."""
-
-    def __init__(self, form, *, ahead):
-        super().__init__(structured=form, structured_s=0.0)
-        self.ahead = ahead
-        self.held = ""
-        self.running = asyncio.Event()
-        self.running.set()
-
-    def pause_structured(self, paused):
-        self.running.clear() if paused else self.running.set()
-
-    async def read_structured(self, begun):
-        if self.ahead:
-            await self._read(begun)
-
-    async def structured(self, messages, schema, *, max_tokens=256):
-        await self._read(messages[-1].content)
-        return await super().structured(messages, schema, max_tokens=max_tokens)
-
-    async def _read(self, text):
-        held = len(self.held) if text.startswith(self.held) else 0
-        while held < len(text):
-            await self.running.wait()
-            await asyncio.sleep(0.1)
-            if self.running.is_set():
-                held += 4
-                self.held = text[:held]
-
-
-def test_a_form_is_read_ahead_of_its_turn_and_filled_in_while_the_reply_is_heard():
-    def taken_down(ahead):
-        tracker = ObjectiveTracker([goal("person", "name"), goal("place", "city")])
-        script = Script()
-        asked = script.user_says(script.user_says(14.0, "my name is anna") + 6.0, "i live in oslo")
-        script.app_does(asked + 6.0, lambda conversation: None)
-        llm = _ReadsSlowly(form(name="anna", city="oslo"), ahead=ahead)
-        outcome = script.play(llm, capabilities=Capabilities([tracker], observers=[tracker]))
-        voices = [event.t for event in outcome.events if event.type == "reply_first_audio"]
-        began = [event.t for event in outcome.events if event.type == "user_started_speaking"]
-        return outcome.of(ObjectiveUpdated)[0].t, began[1], voices
-
-    at, next_turn, voices = taken_down(ahead=True)
-    late, _, as_before = taken_down(ahead=False)
-    assert at < next_turn < late
-    assert voices == as_before
-
-
 def test_conditions_are_chosen_by_the_model():
     ways = {"adult": "They are of age.", "minor": "They are not."}
     goals = [goal("age", "years", next_conditional_objectives=ways), goal("adult"), goal("minor")]

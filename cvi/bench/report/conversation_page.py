@@ -98,14 +98,15 @@ def conversation_page(record: Record) -> ConversationPage:
         ("began", started.began),
         ("length", _clock(total_s)),
     ]
+    acts = _acts(events)
     step_s = next((step for step in _STEPS_S if total_s / step <= _TICKS), _STEPS_S[-1])
     return ConversationPage(
         title=f"{started.persona or 'A conversation'}: {record.conversation_id}",
         facts=[(name, value) for name, value in facts if value],
-        lanes=[lane for lane in _lanes(events, lines, total_s) if lane.bars or lane.curve],
+        lanes=[lane for lane in _lanes(events, lines, acts, total_s) if lane.bars or lane.curve],
         ticks=[(100 * n * step_s / total_s, _clock(n * step_s)) for n in range(int(total_s / step_s) + 1)],
         lines=lines,
-        acts=_acts(events),
+        acts=acts,
         analysis=analyse_participant(events),
         recording=record.recording.name if record.recording is not None else "",
     )
@@ -114,6 +115,7 @@ def conversation_page(record: Record) -> ConversationPage:
 def _lanes(
     events: Iterable[Event],
     lines: Sequence[tuple[TranscriptEntry, kinds.ParticipantHeard | None]],
+    acts: Sequence[Act],
     total_s: float,
 ) -> list[Lane]:
     events = list(events)
@@ -132,7 +134,7 @@ def _lanes(
         end_s = after.t if after is not None else min(look.t + 5.0, total_s)
         looks.bars.append(bar(look.t, end_s, look.text, _look_kind(look)))
     voice, tools, policy, other = Lane("voice"), Lane("tools"), Lane("goals, rules"), Lane("events")
-    for act in _acts(events):
+    for act in acts:
         lane = tools if act.what == "tool" else policy
         lane.bars.append(bar(act.at_s, act.at_s, act.says, act.kind))
     for event in events:

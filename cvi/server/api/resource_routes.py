@@ -146,19 +146,7 @@ def router_of(kind: ResourceKind, own: APIRouter | None = None) -> APIRouter:
 
     async def patch(services: ServicesDep, body: Any, id: str = Path(alias=kind.parameter)) -> Response:
         async with services.editing(id):
-            return await change(services, body, id)
-
-    async def change(services: Services, body: Any, id: str) -> Response:
-        found = await kind.find(services, id)
-        if kind.changed == "json-patch":
-            document = await _patched(kind, found, body, services)
-            if document == found.document:
-                return empty(304)
-        else:
-            given = kind.change(found.document, body.model_dump(exclude_unset=True))
-            document = await kind.check(given, services)
-        changed = kind.shown(await kind.replace(services, found, document))
-        return JSONResponse({"message": kind.patched, **changed} if kind.patched else changed)
+            return await _changed(kind, id, body, services)
 
     async def delete(services: ServicesDep, id: str = Path(alias=kind.parameter)) -> Response:
         async with services.editing(id):
@@ -184,6 +172,20 @@ def router_of(kind: ResourceKind, own: APIRouter | None = None) -> APIRouter:
     ):
         router.add_api_route(path, endpoint, methods=[method], summary=summary, status_code=status)
     return router
+
+
+async def _changed(kind: ResourceKind, id: str, body: Any, services: Services) -> Response:
+    """The answer to a change, which is stored."""
+    found = await kind.find(services, id)
+    if kind.changed == "json-patch":
+        document = await _patched(kind, found, body, services)
+        if document == found.document:
+            return empty(304)
+    else:
+        given = kind.change(found.document, body.model_dump(exclude_unset=True))
+        document = await kind.check(given, services)
+    changed = kind.shown(await kind.replace(services, found, document))
+    return JSONResponse({"message": kind.patched, **changed} if kind.patched else changed)
 
 
 def _set_body(endpoint: Callable[..., object], model: object) -> None:
